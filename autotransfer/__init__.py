@@ -1,0 +1,52 @@
+"""autotransfer: what to transfer, how, and when not to.
+
+The names below are imported when they are first used, so that importing the package (and
+`autotransfer --help`) costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from autotransfer.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from autotransfer.problem import Budget
+    from autotransfer.selector import fit, rank
+    from autotransfer.selection import Selection, load
+    from autotransfer.similarity import domain_distance
+    from autotransfer.transferability import score_features
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "fit": "autotransfer.selector",
+    "rank": "autotransfer.selector",
+    "load": "autotransfer.selection",
+    "Selection": "autotransfer.selection",
+    "Budget": "autotransfer.problem",
+    "score_features": "autotransfer.transferability",
+    "domain_distance": "autotransfer.similarity",
+}
+
+__all__ = [
+    "fit",
+    "rank",
+    "load",
+    "Selection",
+    "Budget",
+    "score_features",
+    "domain_distance",
+    "hookimpl",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'autotransfer' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

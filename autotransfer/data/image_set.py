@@ -1,0 +1,118 @@
+"""Lazy, indexable, immutable sets of pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from autotransfer.errors import HiddenLabelsError
+
+
+class ImageReader(Protocol):
+    """Where pictures come from; one implementation per storage."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Return the path of each picture below the target, or its index in an array."""
+        ...
+
+    @property
+    def digests(self) -> Sequence[str]:
+        """Return the sha256 of the content of each picture, as hex."""
+        ...
+
+    def read(self, index: int, min_side: int | None = None) -> Image.Image:
+        """Return one decoded picture, upright.
+
+        Args:
+            index: Which one.
+            min_side: Shortest side in pixels that is needed; a decoder may deliver a smaller
+                picture than the file holds, but not below this.
+        """
+        ...
+
+
+class ImageSet:
+    """Pictures with or without labels: `len()`, `[i]`, `.labels`, `.subset(...)`.
+
+    Args:
+        reader: Where the pictures come from.
+        indices: (n,) which pictures of the reader belong to the set, in order.
+        labels: (n,) class of each picture in [0, K); None hides or lacks them.
+        class_names: Names of the K classes.
+    """
+
+    def __init__(
+        self,
+        reader: ImageReader,
+        indices: ArrayLike,
+        labels: ArrayLike | None = None,
+        class_names: Sequence[str] = (),
+    ) -> None:
+        self._reader = reader
+        self._indices = np.asarray(indices, dtype=np.int64)
+        self._labels = None if labels is None else np.asarray(labels, dtype=np.int64)
+        self.class_names = tuple(class_names)
+        for array in (self._indices, self._labels):
+            if array is not None:
+                array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> Image.Image:
+        return self.read(index)
+
+    def read(self, index: int, min_side: int | None = None) -> Image.Image:
+        """Return one picture; see `ImageReader.read` for `min_side`."""
+        return self._reader.read(int(self._indices[index]), min_side)
+
+    @property
+    def labelled(self) -> bool:
+        """Return whether the labels can be read."""
+        return self._labels is not None
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Return the (n,) labels.
+
+        Raises:
+            HiddenLabelsError: If the set has none, or its setting hides them.
+        """
+        if self._labels is None:
+            raise HiddenLabelsError("these pictures have no labels, or their setting hides them")
+        return self._labels
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Return the name of each picture."""
+        return tuple(self._reader.names[i] for i in self._indices)
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """Return the content hash of each picture."""
+        return tuple(self._reader.digests[i] for i in self._indices)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Return one sha256 over pictures and labels, in order."""
+        digest = hashlib.sha256("\n".join(self.digests).encode())
+        if self._labels is not None:
+            digest.update(self._labels.tobytes())
+        return digest.hexdigest()
+
+    def subset(self, indices: ArrayLike) -> ImageSet:
+        """Return the pictures at the given positions of this set."""
+        positions = np.asarray(indices, dtype=np.int64)
+        labels = None if self._labels is None else self._labels[positions]
+        return ImageSet(self._reader, self._indices[positions], labels, self.class_names)
+
+    def without_labels(self) -> ImageSet:
+        """Return the same pictures with the labels hidden."""
+        return ImageSet(self._reader, self._indices, None, self.class_names)

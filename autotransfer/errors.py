@@ -1,0 +1,142 @@
+"""Every error and warning of the package.
+
+A message says what was wrong, with which value, what is allowed, and what to do. The errors
+inherit from the builtin that a caller would expect as well, so both can be caught.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class AutotransferError(Exception):
+    """The base of every error that the package raises on purpose."""
+
+
+class InvalidTargetError(AutotransferError, ValueError):
+    """The user's data cannot be used: missing, empty, one class, not images."""
+
+
+class CorruptImagesError(InvalidTargetError):
+    """Some pictures cannot be decoded; all of them are named at once.
+
+    Args:
+        problems: (name, reason) of every picture that cannot be used.
+    """
+
+    NAMED = 20  # more than this many names hide the sentence that says what to do
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        lines = [f"  {name}: {reason}" for name, reason in self.problems[: self.NAMED]]
+        if len(self.problems) > self.NAMED:
+            lines.append(f"  and {len(self.problems) - self.NAMED} more")
+        super().__init__(
+            f"{len(self.problems)} picture(s) cannot be used; repair or remove them, or leave "
+            "them out with --on-bad-image skip (on_bad_image='skip'):\n" + "\n".join(lines)
+        )
+
+
+class HiddenLabelsError(AutotransferError, LookupError):
+    """Labels were read that the setting hides."""
+
+
+class InvalidSourceError(AutotransferError, ValueError):
+    """A source or a catalogue cannot be used: wrong hash, unsafe file, missing weights."""
+
+
+class CutError(AutotransferError, ValueError):
+    """A network cannot be cut after a stage; it has to be used whole."""
+
+    def __init__(self, source: str, stage: int, reason: str) -> None:
+        super().__init__(f"{source} cannot be cut after stage {stage}: {reason}")
+
+
+class InvalidSpaceError(AutotransferError, ValueError):
+    """A search space or preset is wrong; the file and the key are named."""
+
+
+class InvalidOptionError(AutotransferError, ValueError):
+    """An option has a value that is not allowed."""
+
+
+class NotYetAvailableError(AutotransferError, NotImplementedError):
+    """An option belongs to a later version; nothing was done."""
+
+    def __init__(self, option: str) -> None:
+        super().__init__(f"{option} is not yet available in this version; leave it out")
+
+
+class UnknownNameError(AutotransferError, LookupError):
+    """A strategy, source, estimator, metric or preset that nobody offers.
+
+    Args:
+        kind: What was asked for, in the singular ("strategy").
+        name: The name that was asked for.
+        known: The names that are there.
+    """
+
+    def __init__(self, kind: str, name: str, known: Sequence[str]) -> None:
+        self.kind, self.name, self.known = kind, name, tuple(known)
+        offered = ", ".join(self.known) if self.known else "none"
+        super().__init__(f"no {kind} named {name!r}; available: {offered}")
+
+
+class PluginError(AutotransferError, RuntimeError):
+    """A plugin failed to load, clashes with another, or broke its contract."""
+
+    def __init__(self, plugin: str, reason: str) -> None:
+        self.plugin, self.reason = plugin, reason
+        super().__init__(f"plugin {plugin!r}: {reason}")
+
+
+class UndefinedScoreError(AutotransferError, ValueError):
+    """An estimator has no value here; raised instead of returning NaN."""
+
+
+class NoCandidateError(AutotransferError, ValueError):
+    """No (source, strategy) pair is left to try; carries every reason.
+
+    Args:
+        reasons: One sentence for each pair that was left out.
+    """
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__("no source and strategy left to try:\n  " + "\n  ".join(self.reasons))
+
+
+class BudgetExhaustedError(AutotransferError, TimeoutError):
+    """The budget ended before there was any answer at all."""
+
+
+class DeadlineError(AutotransferError, TimeoutError):
+    """A trial reached, or is sure to miss, its deadline."""
+
+
+class StudyExistsError(AutotransferError, FileExistsError):
+    """An output folder or a study of that name is already there."""
+
+
+class AutotransferWarning(UserWarning):
+    """The base of every warning of the package."""
+
+
+class PluginWarning(AutotransferWarning):
+    """A plugin was left out; the rest still work."""
+
+
+class NegativeTransferWarning(AutotransferWarning):
+    """Transfer hurt; the baseline is returned."""
+
+
+class ReducedBudgetWarning(AutotransferWarning):
+    """Time forced a step to do less than it was asked for."""
+
+
+class DataWarning(AutotransferWarning):
+    """Something about the user's data that changes what is done with it."""
+
+
+class TrackingWarning(AutotransferWarning):
+    """MLflow could not be written; the records are safe in the study and the output folder."""

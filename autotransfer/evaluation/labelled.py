@@ -1,0 +1,59 @@
+"""Scoring a predictor on labelled pictures that its strategy never saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.evaluation.metrics import Metric, metric_named
+from autotransfer.strategy import FeatureReader, Predictor
+
+_ROW_SUM_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Score:
+    """The metric, higher is better, and the log loss that breaks ties, lower is better."""
+
+    value: float
+    log_loss: float
+
+
+def predicted(
+    predictor: Predictor, images: ImageSet, features: FeatureReader, num_classes: int
+) -> NDArray[np.float64]:
+    """Return the checked (n, K) probabilities of a predictor.
+
+    Raises:
+        ValueError: If they have another shape, are not finite, or do not sum to one.
+    """
+    probabilities = np.asarray(predictor.predict(images, features), dtype=np.float64)
+    if probabilities.shape != (len(images), num_classes):
+        raise ValueError(
+            f"the predictor returned the shape {probabilities.shape}, expected "
+            f"{(len(images), num_classes)}"
+        )
+    if not np.isfinite(probabilities).all():
+        raise ValueError("the predictor returned NaN or infinity")
+    if np.abs(probabilities.sum(axis=1) - 1).max(initial=0.0) > _ROW_SUM_TOLERANCE:
+        raise ValueError("the predictor returned rows that do not sum to one")
+    return probabilities
+
+
+def evaluate(
+    predictor: Predictor,
+    images: ImageSet,
+    features: FeatureReader,
+    *,
+    metric: Metric,
+    num_classes: int,
+) -> Score:
+    """Return the score of a predictor on labelled pictures."""
+    probabilities = predicted(predictor, images, features, num_classes)
+    return Score(
+        metric.score(images.labels, probabilities),
+        -metric_named("log_loss").score(images.labels, probabilities),
+    )

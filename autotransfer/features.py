@@ -1,0 +1,271 @@
+"""The feature cache: one forward pass per source and picture, ever.
+
+A pass yields the pooled features of every stage and, where the source has a head, its class
+probabilities. They are kept on disk under a key made of the content of weights, preprocessing
+and picture, so that folds, strategies, later fits and `predict` share them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from autotransfer.backbone import Backbone
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.preprocessing import Geometry, PixelStore, standardise
+from autotransfer.errors import UndefinedScoreError
+from autotransfer.feature_store import FeatureStore, RowLayout
+from autotransfer.problem import Source
+
+BATCH_SIZE = 16  # with channels_last the fastest on two cores; larger ones miss the caches
+FLUSH_ROWS = 256
+ACTIVATION_BYTES = 1 << 30  # in memory, for each source in use
+
+Loader = Callable[[Source], Backbone]
+
+
+class Features:
+    """The frozen side of one source: pooled features, head and stage inputs, each computed once.
+
+    Args:
+        source: The frozen source.
+        store: Where rows of features are kept.
+        pixels: Decoded pictures, shared by all sources of one input size.
+        load: Returns the pretrained network; called only when something is missing.
+        device: Where to compute.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        store: FeatureStore,
+        pixels: PixelStore,
+        load: Loader,
+        device: torch.device,
+    ) -> None:
+        self.source = source
+        self.device = device
+        self.seconds = 0.0  # of forward passes, decoding included
+        self._rows = store.table(source)
+        self._pixels = pixels
+        self._load = load
+        self._backbone: Backbone | None = None
+        self._activations = _ActivationMemory(ACTIVATION_BYTES)
+
+    @property
+    def backbone(self) -> Backbone:
+        """Return the frozen network, loading it at the first call."""
+        if self._backbone is None:
+            self._backbone = self._load(self.source).to(self.device).eval()
+        return self._backbone
+
+    def release(self) -> None:
+        """Forget the network and its activations; rows of features stay on disk."""
+        self._backbone = None
+        self._activations.clear()
+
+    @property
+    def layout(self) -> RowLayout:
+        """Return the widths of the stages and of the head."""
+        if self._rows.layout is None:
+            backbone = self.backbone
+            widths = tuple(stage.num_features for stage in backbone.stages)
+            self._rows.set_layout(
+                RowLayout(widths, backbone.num_source_classes, backbone.megabytes)
+            )
+        layout = self._rows.layout
+        assert layout is not None
+        return layout
+
+    @property
+    def num_stages(self) -> int:
+        """Return the number S of stages."""
+        return len(self.layout.widths)
+
+    def __call__(self, images: ImageSet, stage: int | None = None) -> NDArray[np.float32]:
+        """Return the (n, d) pooled features of `stage`; None is the last stage."""
+        start, stop = self.layout.columns(self.num_stages if stage is None else stage)
+        return self._gather(images, start, stop)
+
+    def probabilities(self, images: ImageSet) -> NDArray[np.float32]:
+        """Return the (n, Z) class probabilities of the source's own head."""
+        if not self.layout.num_source_classes:
+            raise UndefinedScoreError(f"{self.source.name} has no classifier of its own")
+        start, stop = self.layout.head_columns
+        return self._gather(images, start, stop)
+
+    def inputs(self, images: ImageSet, stage: int, *, mirrored: bool = False) -> CachedInputs:
+        """Return what the layers after `stage` read; see `FeatureReader.inputs`."""
+        return CachedInputs(self, images, stage, mirrored=mirrored)
+
+    def missing(self, images: ImageSet) -> int:
+        """Return how many of the pictures need a forward pass."""
+        return len({digest for digest in images.digests if digest not in self._rows})
+
+    def standardised(self, images: ImageSet, *, mirrored: bool = False) -> Tensor:
+        """Return the (n, 3, h, w) float32 input of the network."""
+        pixels = self._pixels.get(images, Geometry.of(self.source.preprocessing))
+        if mirrored:
+            pixels = pixels.flip(-1)
+        ready = standardise(pixels, self.source.preprocessing).to(self.device)
+        return ready.contiguous(memory_format=torch.channels_last)
+
+    def _gather(self, images: ImageSet, start: int, stop: int) -> NDArray[np.float32]:
+        self._fill(images)
+        return self._rows.read(images.digests, start, stop)
+
+    def _fill(self, images: ImageSet) -> None:
+        """Run the pass over the pictures that have no row yet; written in pieces as it goes."""
+        first = {d: i for i, d in reversed(list(enumerate(images.digests))) if d not in self._rows}
+        if not first:
+            return
+        began = time.perf_counter()
+        positions = np.array(sorted(first.values()), dtype=np.int64)
+        for begin in range(0, len(positions), FLUSH_ROWS):
+            piece = images.subset(positions[begin : begin + FLUSH_ROWS])
+            self._rows.append(piece.digests, self._pass(piece))
+        self.seconds += time.perf_counter() - began
+
+    def _pass(self, images: ImageSet) -> NDArray[np.float32]:
+        rows = np.empty((len(images), self.layout.width), dtype=np.float32)
+        for positions in _batches(len(images), BATCH_SIZE):
+            with torch.inference_mode():
+                found = self.backbone.features(self.standardised(images.subset(positions)))
+            parts = [*found.pooled] + ([] if found.probabilities is None else [found.probabilities])
+            rows[positions] = torch.cat([part.float() for part in parts], dim=1).cpu().numpy()
+        return rows
+
+    def activations(self, images: ImageSet, stage: int, *, mirrored: bool) -> Tensor:
+        """Return the raw (n, ...) output of `stage`, kept in memory as far as it fits."""
+        keys = [(stage, mirrored, digest) for digest in images.digests]
+        missing = [i for i, key in enumerate(keys) if key not in self._activations]
+        fresh: dict[int, Tensor] = {}
+        for begin in range(0, len(missing), BATCH_SIZE):
+            positions = missing[begin : begin + BATCH_SIZE]
+            with torch.inference_mode():
+                x = self.standardised(images.subset(positions), mirrored=mirrored)
+                z = self.backbone.activations(x, stage).cpu()
+            for i, row in zip(positions, z, strict=True):
+                fresh[i] = row.clone()
+                self._activations.put(keys[i], fresh[i])
+        rows = [
+            fresh[i] if i in fresh else self._activations.get(key) for i, key in enumerate(keys)
+        ]
+        return torch.stack(rows).to(self.device)
+
+
+class CachedInputs:
+    """The inputs of the layers after a stage; see `StageInputs`."""
+
+    def __init__(self, features: Features, images: ImageSet, stage: int, *, mirrored: bool) -> None:
+        self._features = features
+        self._images = images
+        self._stage = stage
+        self._mirrored = mirrored
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def batch(self, positions: NDArray[np.int64]) -> Tensor:
+        """Return the float32 (b, ...) inputs of the pictures at `positions`."""
+        images = self._images.subset(positions)
+        if self._stage == 0:
+            return self._features.standardised(images, mirrored=self._mirrored)
+        return self._features.activations(images, self._stage, mirrored=self._mirrored)
+
+
+class _NoFeatures:
+    """For predictors that read pixels alone: asking for features is an error."""
+
+    @property
+    def num_stages(self) -> int:
+        """Return 0."""
+        return 0
+
+    def __call__(self, images: ImageSet, stage: int | None = None) -> NDArray[np.float32]:
+        """Refuse."""
+        raise UndefinedScoreError("there is no source to read features from")
+
+    def probabilities(self, images: ImageSet) -> NDArray[np.float32]:
+        """Refuse."""
+        raise UndefinedScoreError("there is no source to read probabilities from")
+
+    def inputs(self, images: ImageSet, stage: int, *, mirrored: bool = False) -> CachedInputs:
+        """Refuse."""
+        raise UndefinedScoreError("there is no source to read activations from")
+
+
+NO_FEATURES = _NoFeatures()
+
+
+class FeatureReaders:
+    """One `Features` for each source of a fit, sharing decoded pixels and the disk."""
+
+    def __init__(
+        self, store: FeatureStore, pixels: PixelStore, load: Loader, device: torch.device
+    ) -> None:
+        self.device = device
+        self.load = load
+        self._store, self._pixels = store, pixels
+        self._readers: dict[str, Features] = {}
+
+    def __getitem__(self, source: Source) -> Features:
+        key = source.fingerprint
+        if key not in self._readers:
+            self._readers[key] = Features(
+                source, self._store, self._pixels, self.load, self.device
+            )
+        return self._readers[key]
+
+    def release(self, keep: Sequence[Source] = ()) -> None:
+        """Forget the networks of all sources but the ones to keep."""
+        kept = {source.fingerprint for source in keep}
+        for key, reader in self._readers.items():
+            if key not in kept:
+                reader.release()
+
+    @property
+    def seconds(self) -> float:
+        """Return the wall time spent in forward passes of frozen sources."""
+        return sum(reader.seconds for reader in self._readers.values())
+
+
+class _ActivationMemory:
+    """Raw stage outputs by (stage, mirrored, digest), the least recently used ones go first."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._rows: OrderedDict[tuple[int, bool, str], Tensor] = OrderedDict()
+
+    def __contains__(self, key: tuple[int, bool, str]) -> bool:
+        return key in self._rows
+
+    def get(self, key: tuple[int, bool, str]) -> Tensor:
+        self._rows.move_to_end(key)
+        return self._rows[key]
+
+    def put(self, key: tuple[int, bool, str], row: Tensor) -> None:
+        """Keep the row; when memory is short, the rows that were used longest ago go."""
+        size = row.nbytes
+        if size > self._max_bytes:
+            return
+        self._rows[key] = row
+        self._bytes += size
+        while self._bytes > self._max_bytes:
+            _, oldest = self._rows.popitem(last=False)
+            self._bytes -= oldest.nbytes
+
+    def clear(self) -> None:
+        self._rows.clear()
+        self._bytes = 0
+
+
+def _batches(n: int, size: int) -> list[NDArray[np.int64]]:
+    return [np.arange(i, min(i + size, n), dtype=np.int64) for i in range(0, n, size)]

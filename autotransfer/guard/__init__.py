@@ -1,0 +1,1 @@
+"""When not to transfer: baselines, the paired bootstrap and the verdict."""

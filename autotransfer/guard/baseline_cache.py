@@ -1,0 +1,54 @@
+"""Trained baselines on disk: the same baseline on the same pictures is trained once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import uuid
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.feature_store import default_folder
+from autotransfer.registry import Registry
+from autotransfer.saved_predictor import Kept, read_kept, write_kept
+
+_VERSION = "1"
+_PREDICTIONS = "predictions.npy"
+
+
+class BaselineCache:
+    """Baselines and what they predict for the sealed pictures, by content.
+
+    Args:
+        registry: Restores predictors.
+        folder: Where they are kept; None is the user's cache.
+    """
+
+    def __init__(self, registry: Registry, folder: Path | None = None) -> None:
+        self._registry = registry
+        self._folder = (default_folder() if folder is None else folder) / "baselines"
+
+    def get(self, key: str) -> tuple[Kept, NDArray[np.float64]] | None:
+        """Return the baseline and its (n, K) predictions, or None."""
+        place = self._place(key)
+        try:
+            predictions = np.load(place / _PREDICTIONS, allow_pickle=False)
+            return read_kept(place, self._registry), predictions
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def put(self, key: str, kept: Kept, predictions: NDArray[np.float64]) -> None:
+        """Keep the baseline; a cache that cannot be written is left alone."""
+        place = self._place(key)
+        temporary = place.with_name(f"{uuid.uuid4().hex}.tmp")
+        with contextlib.suppress(OSError):
+            write_kept(temporary, kept)
+            np.save(temporary / _PREDICTIONS, predictions)
+            temporary.rename(place)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+    def _place(self, key: str) -> Path:
+        return self._folder / hashlib.sha256(f"{_VERSION}|{key}".encode()).hexdigest()[:32]

@@ -1,0 +1,321 @@
+"""Finalist against baselines on the same pictures: one simultaneous paired bootstrap.
+
+Notation: n pictures, M baselines, g_b = score(finalist) - score(b), g_b* the same on resampled
+pictures, s_b the standard deviation of g_b*. The gap is g = min_b g_b: what the finalist gains
+over the *best* baseline.
+
+- Lower limit: min_b of the 2.5 % quantile of g_b*. To beat the best baseline is to beat each
+  of them, an intersection of claims that needs no correction (Berger 1982, Technometrics 24).
+- Upper limit: min_b of g_b + c s_b, where c is the 97.5 % quantile of max_b (g_b* - g_b) / s_b.
+  To lose to any baseline is a union of claims and needs limits that hold together (max-T,
+  Westfall and Young 1993); with one baseline it is the 97.5 % quantile of g_b*.
+
+With few pictures on which two predictors differ, resampling sees too little: four wins and no
+loss would count as proof. So each limit is moved outwards, where needed, to two exact ones:
+
+- *Signs.* Let a_i be what picture i adds to g_b (`Metric.credits`), and m = (sum |a_i|)^2 /
+  sum a_i^2 the effective number of pictures that differ. The share of wins p among the m has
+  Clopper-Pearson limits, and (2 p - 1) sum |a_i| is the limit of the gap. For accuracy its sign
+  is that of the exact McNemar test.
+- *Unseen.* A kind of picture that did not occur, or rarely, still may: with l of n pictures
+  lost, g_b - (u(l, n) - l / n) bounds the gap, where u is the upper Clopper-Pearson limit
+  (3.7 / n for l = 0). Only for metrics that read decisions; exact for accuracy.
+
+Predictors with identical answers have the gap 0 and the interval [0, 0].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta, binomtest
+
+from autotransfer.evaluation.metrics import Metric
+from autotransfer.results import Interval
+
+DRAWS = 4000
+LEVEL = 0.025  # error on each side of a 95 % interval
+Z_INTERVAL, Z_POWER = 1.96, 0.84  # normal quantiles of 97.5 % and 80 %
+TOLERANCE = 1e-12  # scores that differ by less are equal; rounding must not decide a verdict
+_CHUNK_ELEMENTS = 1 << 21  # drawn pictures held in memory at once
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What resampling says of a finalist and its baselines; every score is higher-is-better.
+
+    Args:
+        metric: The score that was compared.
+        n: Number of pictures.
+        test: Score of the finalist.
+        scores: Score of every baseline.
+        best_baseline: The baseline with the highest score.
+        gap: Finalist minus best baseline, with the interval of the verdict.
+        gaps: Finalist minus each baseline: the low limits hold one by one, the high ones
+            together.
+        standard_error: Standard error of the gap against the best baseline.
+        minimum_detectable: Smallest true gap that is found four times out of five.
+        mcnemar: Two-sided p of the exact McNemar test on hits against the best baseline.
+        draws: (B, M) resampled gaps, in the order of `gaps`.
+    """
+
+    metric: Metric
+    n: int
+    test: Interval
+    scores: Mapping[str, float]
+    best_baseline: str
+    gap: Interval
+    gaps: Mapping[str, Interval]
+    standard_error: float
+    minimum_detectable: float
+    mcnemar: float
+    draws: NDArray[np.float64] = field(repr=False, compare=False)
+
+    def probability_above(self, threshold: float) -> float:
+        """Return the share of resamples with a gap above the threshold, for the worst baseline."""
+        return float((self.draws > threshold + TOLERANCE).mean(axis=0).min())
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The finalist and one baseline: what each picture adds to the gap, and the hits.
+
+    Args:
+        gap: Score of the finalist minus score of the baseline.
+        parts: (n,) what each picture adds to the gap.
+        wins: Pictures that only the finalist gets right.
+        losses: Pictures that only the baseline gets right.
+        identical: Whether all that the metric reads is the same.
+        counts_decisions: Whether the metric reads decisions.
+    """
+
+    gap: float
+    parts: NDArray[np.float64]
+    wins: int
+    losses: int
+    identical: bool
+    counts_decisions: bool
+
+    @classmethod
+    def of(
+        cls,
+        metric: Metric,
+        labels: NDArray[np.int64],
+        finalist: NDArray[np.float64],
+        other: NDArray[np.float64],
+    ) -> _Pair:
+        """Return the pair of two (n, K) predictions."""
+        parts = metric.credits(labels, finalist) - metric.credits(labels, other)
+        answers, other_answers = finalist.argmax(axis=1), other.argmax(axis=1)
+        same = answers == other_answers if metric.reads_decisions else np.abs(parts) <= TOLERANCE
+        hits, other_hits = answers == labels, other_answers == labels
+        return cls(
+            gap=metric.score(labels, finalist) - metric.score(labels, other),
+            parts=np.where(np.abs(parts) <= TOLERANCE, 0.0, parts),
+            wins=int((hits & ~other_hits).sum()),
+            losses=int((other_hits & ~hits).sum()),
+            identical=bool(same.all()),
+            counts_decisions=metric.reads_decisions,
+        )
+
+    def limits(self, sampled: tuple[float, float], num_baselines: int) -> tuple[float, float]:
+        """Return the resampled limits, moved outwards to the exact ones where needed.
+
+        Args:
+            sampled: Low and high limit by resampling.
+            num_baselines: M; the high limits hold together, by Bonferroni.
+        """
+        if self.identical:
+            return 0.0, 0.0
+        low, high = sampled
+        together = LEVEL / num_baselines
+        low = min(low, self.gap, _sign_limit(self.parts, LEVEL))
+        high = max(high, self.gap, -_sign_limit(-self.parts, together))
+        if self.counts_decisions:
+            n = len(self.parts)
+            low = min(low, self.gap - _unseen(self.losses, n, LEVEL))
+            high = max(high, self.gap + _unseen(self.wins, n, together))
+        return low, high
+
+    @property
+    def mcnemar(self) -> float:
+        """Return the two-sided p of the exact McNemar test; 1 where no hit differs."""
+        decided = self.wins + self.losses
+        return float(binomtest(self.wins, decided).pvalue) if decided > 0 else 1.0
+
+
+def compare(
+    metric: Metric,
+    labels: ArrayLike,
+    finalist: ArrayLike,
+    others: Mapping[str, ArrayLike],
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Comparison:
+    """Return the gap between the finalist and the best of the others, with its interval.
+
+    The order of the pictures changes nothing: they are put into an order of their own before
+    they are drawn. The same seed gives the same numbers.
+
+    Args:
+        metric: The score to compare.
+        labels: (n,) classes in [0, K).
+        finalist: (n, K) class probabilities.
+        others: (n, K) class probabilities of each baseline; at least one.
+        draws: Number B of resamples.
+        seed: Seeds the resamples.
+
+    Raises:
+        ValueError: If there is no baseline, or the shapes do not fit.
+    """
+    truth = np.asarray(labels, dtype=np.int64)
+    predictions = _stacked(finalist, others)  # (1 + M, n, K)
+    order = _own_order(truth, predictions)
+    truth, predictions = truth[order], predictions[:, order]
+    pairs = [_Pair.of(metric, truth, predictions[0], other) for other in predictions[1:]]
+    scores = {
+        name: metric.score(truth, p) for name, p in zip(others, predictions[1:], strict=True)
+    }
+    sampled = _sampled_scores(metric, truth, predictions, draws=draws, seed=seed)  # (B, 1 + M)
+    sampled_gaps = sampled[:, :1] - sampled[:, 1:]
+    gaps = _gaps(dict(zip(others, pairs, strict=True)), sampled_gaps)
+    best = min(range(len(pairs)), key=lambda b: (pairs[b].gap, not pairs[b].identical))
+    error = _standard_error(pairs[best], sampled_gaps[:, best], list(gaps.values())[best])
+    return Comparison(
+        metric=metric,
+        n=len(truth),
+        test=_own_score(metric, truth, predictions[0], sampled[:, 0]),
+        scores=scores,
+        best_baseline=list(gaps)[best],
+        gap=_against_best(pairs[best], gaps),
+        gaps=gaps,
+        standard_error=error,
+        minimum_detectable=(Z_INTERVAL + Z_POWER) * error,
+        mcnemar=pairs[best].mcnemar,
+        draws=sampled_gaps,
+    )
+
+
+def _stacked(finalist: ArrayLike, others: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
+    """Return all predictions as (1 + M, n, K), the finalist first."""
+    if not others:
+        raise ValueError("a comparison needs at least one baseline, got none")
+    first = np.asarray(finalist, dtype=np.float64)
+    rest = {name: np.asarray(other, dtype=np.float64) for name, other in others.items()}
+    for name, other in rest.items():
+        if other.shape != first.shape:
+            raise ValueError(
+                f"the predictions of baseline {name!r} have the shape {other.shape}, those of "
+                f"the finalist {first.shape}; both must be (n, K) for the same pictures"
+            )
+    return np.stack([first, *rest.values()])
+
+
+def _own_order(labels: NDArray[np.int64], predictions: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return an order of the pictures that depends on labels and predictions alone.
+
+    The first keys do not change when predictors swap roles, so that swapping them mirrors the
+    interval; the last ones order what is left.
+    """
+    unordered = np.sort(predictions, axis=0)
+    keys = np.concatenate(
+        [labels[None, :], *unordered.transpose(0, 2, 1), *predictions.transpose(0, 2, 1)]
+    )  # (1 + 2 (1 + M) K, n)
+    return np.lexsort(keys[::-1])  # the last key of lexsort is the first to order by
+
+
+def _sampled_scores(
+    metric: Metric,
+    labels: NDArray[np.int64],
+    predictions: NDArray[np.float64],
+    *,
+    draws: int,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Return the (B, 1 + M) scores on pictures drawn with replacement, the same for all."""
+    rng = np.random.default_rng(seed)
+    n = len(labels)
+    scores = np.empty((draws, len(predictions)))
+    rows = max(1, _CHUNK_ELEMENTS // n)
+    for start in range(0, draws, rows):
+        size = min(rows, draws - start)
+        drawn = rng.integers(n, size=(size, n)) + np.arange(size)[:, None] * n
+        weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        for column, probabilities in enumerate(predictions):
+            part = metric.resampled(labels, probabilities, weights)
+            scores[start : start + size, column] = part
+    return scores
+
+
+def _gaps(pairs: Mapping[str, _Pair], sampled: NDArray[np.float64]) -> dict[str, Interval]:
+    """Return every gap with its limits, from the (B, M) resampled gaps."""
+    values = np.array([pair.gap for pair in pairs.values()])
+    errors = sampled.std(axis=0)
+    moves = errors > TOLERANCE
+    critical = 0.0
+    if moves.any():
+        studentised = (sampled[:, moves] - values[moves]) / errors[moves]
+        critical = float(np.quantile(studentised.max(axis=1), 1 - LEVEL))
+    lows, highs = np.quantile(sampled, LEVEL, axis=0), values + critical * errors
+    gaps = {}
+    for (name, pair), low, high in zip(pairs.items(), lows, highs, strict=True):
+        limits = pair.limits((float(low), float(high)), len(pairs))
+        gaps[name] = Interval(pair.gap, *limits, len(pair.parts))
+    return gaps
+
+
+def _against_best(best: _Pair, gaps: Mapping[str, Interval]) -> Interval:
+    """Return the gap to the best baseline with the interval that goes with the verdict."""
+    low = min(gap.low for gap in gaps.values())
+    high = min(gap.high for gap in gaps.values())
+    if best.identical:  # whichever of the two is returned, the user gets the same answers
+        low = high = 0.0
+    return Interval(best.gap, low, high, len(best.parts))
+
+
+def _standard_error(pair: _Pair, sampled: NDArray[np.float64], gap: Interval) -> float:
+    """Return the standard error of a gap; where no resample differs, that of its interval."""
+    error = float(sampled.std(ddof=1)) if len(sampled) > 1 else 0.0
+    if error <= TOLERANCE and not pair.identical:
+        return (gap.high - gap.low) / (2 * Z_INTERVAL)
+    return error
+
+
+def _own_score(
+    metric: Metric,
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    sampled: NDArray[np.float64],
+) -> Interval:
+    """Return the finalist's score with its 95 % interval, widened as the gaps are."""
+    score, n = metric.score(labels, probabilities), len(labels)
+    low, high = (float(limit) for limit in np.quantile(sampled, [LEVEL, 1 - LEVEL]))
+    if metric.reads_decisions:
+        hits = int((probabilities.argmax(axis=1) == labels).sum())
+        low = max(0.0, min(low, score - _unseen(n - hits, n, LEVEL)))
+        high = min(1.0, max(high, score + _unseen(hits, n, LEVEL)))
+    return Interval(score, low, high, n)
+
+
+def _sign_limit(parts: NDArray[np.float64], level: float) -> float:
+    """Return the lower limit of a gap by the signs of what each picture adds to it."""
+    total = float(np.abs(parts).sum())
+    if total <= 0:
+        return 0.0
+    effective = total**2 / float((parts**2).sum())
+    wins = effective * float(parts[parts > 0].sum()) / total
+    if wins <= 0:
+        return -total
+    share = float(beta.ppf(level, wins, max(effective - wins, 0.0) + 1))
+    return (2 * share - 1) * total
+
+
+def _unseen(count: int, n: int, level: float) -> float:
+    """Return by how much the share behind `count` of n may be higher than it looks."""
+    if count == n:
+        return 0.0
+    return float(beta.ppf(1 - level, count + 1, n - count)) - count / n

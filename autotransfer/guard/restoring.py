@@ -1,0 +1,42 @@
+"""How saved baselines come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from autotransfer.errors import UnknownNameError
+from autotransfer.guard.majority import restore_majority
+from autotransfer.guard.pixels import restore_pixels
+from autotransfer.predictors import restore_head, restore_network
+from autotransfer.problem import Json, Source
+from autotransfer.strategy import Predictor
+
+MAJORITY = "majority"
+PIXELS = "classical-pixels"
+UNTRAINED = "untrained-features"
+SCRATCH = "from-scratch"
+
+TITLES = {
+    MAJORITY: "class shares alone",
+    PIXELS: "classical pixels",
+    UNTRAINED: "untrained features",
+    SCRATCH: "the same network from scratch",
+}
+
+
+def restore_baseline(
+    name: str, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source | None
+) -> Predictor:
+    """Return the baseline whose `state()` was (tensors, info)."""
+    match name:
+        case "majority":
+            return restore_majority(tensors, info)
+        case "classical-pixels":
+            return restore_pixels(tensors, info)
+        case "untrained-features":
+            return restore_head(tensors, info)
+        case "from-scratch" if source is not None:
+            return restore_network(tensors, info, source)
+    raise UnknownNameError("baseline", name, list(TITLES))

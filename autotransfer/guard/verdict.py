@@ -1,0 +1,160 @@
+"""From a comparison to a verdict, to what is returned, and to one sentence for people."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypeAlias
+
+from autotransfer.errors import InvalidOptionError
+from autotransfer.evaluation.metrics import Metric
+from autotransfer.guard.bootstrap import TOLERANCE, Comparison
+from autotransfer.results import Decision
+
+Returned: TypeAlias = Literal["transfer", "baseline"]
+
+MARGIN_POINTS = 0.01  # one point of accuracy
+MARGIN_NATS = 0.01
+SURE_ENOUGH = 0.8  # share of resamples in which an unproven transfer must not be worse
+
+
+def default_margin(metric: Metric, n: int) -> float:
+    """Return the gap that counts as no difference, in units of the score.
+
+    One point or one picture, whichever is more; for log loss 0.01 nats.
+
+    Args:
+        metric: The score that is compared.
+        n: Number of pictures.
+    """
+    return max(MARGIN_POINTS, 1 / n) if metric.reads_decisions else MARGIN_NATS
+
+
+def judge(comparison: Comparison, *, margin: float) -> Decision:
+    """Return the verdict that the interval of the gap allows.
+
+    Positive or negative where the interval leaves out zero, neutral where it lies within the
+    margin on both sides, else inconclusive.
+
+    Args:
+        comparison: The gap and its interval.
+        margin: The gap that counts as no difference, in units of the score.
+
+    Raises:
+        InvalidOptionError: If the margin is negative or not finite.
+    """
+    _check_margin(margin)
+    gap = comparison.gap
+    if gap.low > TOLERANCE:
+        return Decision.POSITIVE
+    if gap.high < -TOLERANCE:
+        return Decision.NEGATIVE
+    if max(-gap.low, gap.high) <= margin + TOLERANCE:
+        return Decision.NEUTRAL
+    return Decision.INCONCLUSIVE
+
+
+def decide(comparison: Comparison, decision: Decision, margin: float) -> Returned:
+    """Return what the user gets: the transfer, or the best baseline where it is no worse.
+
+    An inconclusive transfer is returned only if its gap is above zero and at least 80 % of the
+    resamples find it no worse than the baseline by more than the margin.
+
+    Args:
+        comparison: The gap and its resamples.
+        decision: What `judge` said.
+        margin: The gap that counts as no difference, in units of the score.
+
+    Raises:
+        InvalidOptionError: If the margin is negative or not finite.
+    """
+    _check_margin(margin)
+    if decision is Decision.INCONCLUSIVE:
+        better = comparison.gap.value > TOLERANCE
+        safe = comparison.probability_above(-margin) >= SURE_ENOUGH
+        return "transfer" if better and safe else "baseline"
+    return "transfer" if decision is Decision.POSITIVE else "baseline"
+
+
+def labels_to_settle(comparison: Comparison, margin: float) -> int:
+    """Return roughly how many labelled pictures would settle an inconclusive verdict.
+
+    The detectable gap shrinks with the root of n; the number, to two digits, is the one at
+    which it reaches the observed gap, or the margin where that is larger.
+    """
+    aim = max(abs(comparison.gap.value), margin, TOLERANCE)
+    needed = comparison.n * (comparison.minimum_detectable / aim) ** 2
+    needed = max(needed, comparison.n + 1)
+    step = 10.0 ** max(0, math.floor(math.log10(needed)) - 1)
+    return int(math.ceil(needed / step) * step)
+
+
+def sentence(
+    comparison: Comparison,
+    decision: Decision,
+    *,
+    margin: float,
+    baseline: str | None = None,
+    pictures: str = "sealed pictures",
+) -> str:
+    """Return the verdict in one sentence for people.
+
+    Args:
+        comparison: The gap and its interval.
+        decision: What `judge` said.
+        margin: The gap that counts as no difference, in units of the score.
+        baseline: Name of the best baseline for people; its own name where None.
+        pictures: What the verdict rests on, in the plural.
+
+    Raises:
+        ValueError: If there is no sentence for the decision: `unverified` compares nothing.
+    """
+    metric, gap = comparison.metric, comparison.gap
+    rival = f"the best baseline ({baseline or comparison.best_baseline})"
+    ground = f"on your {gap.n} {pictures}"
+    unit = metric.unit if metric.name == "accuracy" else f"{metric.unit} of {metric.title}"
+    interval = f"95 % interval {_amount(metric, gap.low)} to {_amount(metric, gap.high)}"
+    match decision:
+        case Decision.POSITIVE:
+            return (
+                f"this model beats {rival} {ground} by {_amount(metric, gap.value)} {unit} "
+                f"({interval})"
+            )
+        case Decision.NEGATIVE:
+            lost = f"{_amount(metric, -gap.high)} to {_amount(metric, -gap.low)}"
+            return (
+                f"transfer hurts: this model loses to {rival} {ground} by "
+                f"{_amount(metric, -gap.value)} {unit} (95 % interval {lost})"
+            )
+        case Decision.NEUTRAL:
+            return (
+                f"this model and {rival} are equal within {_amount(metric, margin)} {unit} "
+                f"{ground} (gap {_amount(metric, gap.value)}, {interval})"
+            )
+        case Decision.INCONCLUSIVE:
+            return (
+                f"{ground} it stays open whether this model beats {rival}: the gap is "
+                f"{_amount(metric, gap.value)} {unit} ({interval}), {gap.n} pictures show a gap "
+                f"of {_amount(metric, comparison.minimum_detectable)} {unit} four times out of "
+                f"five, and about {labels_to_settle(comparison, margin)} would settle this one"
+            )
+    raise ValueError(f"there is no sentence for the decision {decision.value!r}")
+
+
+def _amount(metric: Metric, difference: float) -> str:
+    """Return a difference of scores as people read it: points with one digit, nats with three."""
+    digits = 1 if metric.reads_decisions else 3
+    shown = f"{metric.scale * difference:.{digits}f}"
+    return shown.removeprefix("-") if float(shown) == 0 else shown
+
+
+def _check_margin(margin: float) -> None:
+    """Refuse a margin that no gap can be compared with.
+
+    Raises:
+        InvalidOptionError: If it is negative or not finite.
+    """
+    if not (margin >= 0 and math.isfinite(margin)):
+        raise InvalidOptionError(
+            f"margin must be a number from 0 on, in units of the score, got {margin}; "
+            "0.01 is one point"
+        )

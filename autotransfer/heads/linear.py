@@ -1,0 +1,64 @@
+"""A linear classifier as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+_SMALLEST_STD = 1e-6  # a constant feature carries nothing; dividing by its std would be noise
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """Class probabilities softmax(x W' + b).
+
+    Args:
+        weight: (K, d), any standardisation of the features folded in.
+        bias: (K,).
+    """
+
+    weight: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+    def logits(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the (n, K) scores of (n, d) features."""
+        scores: NDArray[np.float64] = features.astype(np.float64) @ self.weight.T + self.bias
+        return scores
+
+    def probabilities(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the (n, K) class probabilities of (n, d) features."""
+        probabilities: NDArray[np.float64] = softmax(self.logits(features), axis=1)
+        return probabilities
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """The mean and the standard deviation of each of d features."""
+
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, features: NDArray[np.floating]) -> Standardisation:
+        """Return the statistics of (n, d) features; constant ones get the std 1."""
+        values = features.astype(np.float64)
+        std = values.std(axis=0)
+        return cls(values.mean(axis=0), np.where(std > _SMALLEST_STD, std, 1.0))
+
+    @classmethod
+    def identity(cls, num_features: int) -> Standardisation:
+        """Return the statistics that change nothing."""
+        return cls(np.zeros(num_features), np.ones(num_features))
+
+    def apply(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the (n, d) features with mean 0 and std 1."""
+        standardised: NDArray[np.float64] = (features - self.mean) / self.std
+        return standardised
+
+    def fold_into(self, head: LinearHead) -> LinearHead:
+        """Return the head that reads raw features, given one that reads standardised ones."""
+        weight = head.weight / self.std
+        return LinearHead(weight, head.bias - weight @ self.mean)

@@ -1,0 +1,52 @@
+"""Multinomial logistic regression on frozen features."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from autotransfer.heads.linear import LinearHead, Standardisation
+
+DEFAULT_C = 0.1  # with standardised features; the searched range is four decades around it
+MAX_ITERATIONS = 300
+_ABSENT = -30.0  # logit of a class without a training picture: probability about 1e-13
+
+
+def fit_logistic(
+    features: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    num_classes: int,
+    *,
+    regularisation: float = 1.0,
+    standardise: bool = True,
+) -> LinearHead:
+    """Return the L2-regularised multinomial logistic regression.
+
+    Args:
+        features: (n, d) frozen features.
+        labels: (n,) classes in [0, K); at least two different ones.
+        num_classes: K; classes without a picture get a probability near zero.
+        regularisation: Multiplier of the default penalty, C = 0.1 / regularisation.
+        standardise: Whether features are brought to mean 0 and std 1 first.
+
+    Raises:
+        ValueError: If fewer than two classes occur.
+    """
+    scale = Standardisation.of(features) if standardise else Standardisation.identity(
+        features.shape[1]
+    )
+    solver = LogisticRegression(C=DEFAULT_C / regularisation, max_iter=MAX_ITERATIONS)
+    with warnings.catch_warnings():  # an early stop of the solver is a regulariser, not a fault
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        solver.fit(scale.apply(features), labels)
+    weight, bias = solver.coef_, solver.intercept_
+    if len(solver.classes_) == 2:  # scikit-learn keeps one row for two classes
+        weight, bias = np.vstack([-weight, weight]) / 2, np.hstack([-bias, bias]) / 2
+    full = LinearHead(np.zeros((num_classes, features.shape[1])), np.full(num_classes, _ABSENT))
+    full.weight[solver.classes_] = weight
+    full.bias[solver.classes_] = bias
+    return scale.fold_into(full)

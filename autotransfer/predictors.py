@@ -1,0 +1,167 @@
+"""The two predictors that the core ships: a head on stages, and a network with a head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autotransfer.backbone import load_backbone
+from autotransfer.data.image_set import ImageSet
+from autotransfer.heads.linear import LinearHead
+from autotransfer.problem import Json, Source
+from autotransfer.strategy import FeatureReader, Layers, Predictor, PredictorState
+
+PREDICTION_BATCH = 32
+
+
+@dataclass(frozen=True)
+class HeadPredictor(Predictor):
+    """A linear head on the pooled features of one stage of the frozen source.
+
+    Args:
+        head: Reads the (n, d) features of the stage.
+        stage: Stage in 1..S.
+    """
+
+    head: LinearHead
+    stage: int
+
+    @override
+    def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
+        return self.head.probabilities(features(images, self.stage))
+
+    @override
+    def state(self) -> PredictorState:
+        tensors = {
+            "weight": torch.from_numpy(self.head.weight),
+            "bias": torch.from_numpy(self.head.bias),
+        }
+        return tensors, {"stage": self.stage}
+
+    @property
+    @override
+    def layers(self) -> Layers:
+        return Layers(stage=self.stage, copied=self.stage, tuned=0)
+
+
+def restore_head(tensors: Mapping[str, Tensor], info: Mapping[str, Json]) -> HeadPredictor:
+    """Return the predictor whose `state()` was (tensors, info)."""
+    head = LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy())
+    return HeadPredictor(head, int(info["stage"]))
+
+
+class HeadedSuffix(nn.Module):
+    """The layers after a stage, with a linear classifier on their pooled output.
+
+    Args:
+        suffix: Takes the raw output of a stage, returns (b, d).
+        num_features: d.
+        num_classes: K.
+    """
+
+    def __init__(self, suffix: nn.Module, num_features: int, num_classes: int) -> None:
+        super().__init__()
+        self.suffix = suffix
+        self.head = nn.Linear(num_features, num_classes)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the (b, K) logits of a batch of stage outputs."""
+        logits: Tensor = self.head(self.suffix(z))
+        return logits
+
+    def set_head(self, head: LinearHead) -> None:
+        """Start from a head that was fitted on the same pooled features."""
+        with torch.no_grad():
+            self.head.weight.copy_(torch.from_numpy(head.weight))
+            self.head.bias.copy_(torch.from_numpy(head.bias))
+
+
+@dataclass(frozen=True)
+class NetworkPredictor(Predictor):
+    """A trained network: the frozen stages of the source, then trained layers and a head.
+
+    Args:
+        source: Gives the frozen stages and the architecture of the rest.
+        frozen: Number of frozen stages; what follows is in `tensors`.
+        layers_used: What to report as the layers.
+        tensors: State of the `HeadedSuffix`.
+        num_classes: K.
+    """
+
+    source: Source
+    frozen: int
+    layers_used: Layers
+    num_classes: int
+    tensors: Mapping[str, Tensor] = field(repr=False)
+
+    @classmethod
+    def of(
+        cls, network: HeadedSuffix, source: Source, *, frozen: int, layers: Layers
+    ) -> NetworkPredictor:
+        """Return a snapshot of the network as it is now."""
+        tensors = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
+        return cls(source, frozen, layers, network.head.out_features, tensors)
+
+    @cached_property
+    def network(self) -> HeadedSuffix:
+        """Return the trained layers, built at the first prediction, in eval mode."""
+        backbone = load_backbone(self.source, pretrained=False)
+        suffix = backbone.suffix(self.frozen)
+        network = HeadedSuffix(suffix, backbone.num_features, self.num_classes)
+        network.load_state_dict(dict(self.tensors))
+        return network.eval()
+
+    @override
+    def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
+        inputs = features.inputs(images, self.frozen)
+        return predict_batches(self.network, inputs.batch, len(images))
+
+    @override
+    def state(self) -> PredictorState:
+        layers = self.layers_used
+        info = {
+            "frozen": self.frozen,
+            "num_classes": self.num_classes,
+            "layers": [layers.stage, layers.copied, layers.tuned],
+        }
+        return dict(self.tensors), info
+
+    @property
+    @override
+    def layers(self) -> Layers:
+        return self.layers_used
+
+
+def restore_network(
+    tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+) -> NetworkPredictor:
+    """Return the predictor whose `state()` was (tensors, info)."""
+    layers = Layers(*(int(value) for value in info["layers"]))
+    return NetworkPredictor(
+        source, int(info["frozen"]), layers, int(info["num_classes"]), dict(tensors)
+    )
+
+
+def predict_batches(network: nn.Module, batch: object, n: int) -> NDArray[np.float64]:
+    """Return the (n, K) softmax outputs of a network in eval mode.
+
+    Args:
+        network: Maps a batch of inputs to (b, K) logits.
+        batch: Callable from (b,) positions to a batch of inputs.
+        n: Number of pictures.
+    """
+    parts: list[NDArray[np.float64]] = []
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        for start in range(0, n, PREDICTION_BATCH):
+            positions = np.arange(start, min(start + PREDICTION_BATCH, n), dtype=np.int64)
+            logits = network(batch(positions).to(device))  # type: ignore[operator]
+            parts.append(logits.double().softmax(dim=1).cpu().numpy())
+    return np.concatenate(parts)

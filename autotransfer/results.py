@@ -1,0 +1,191 @@
+"""The records of what happened in a fit; all of them go to JSON and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from autotransfer.problem import ParamValue
+from autotransfer.strategy import Layers
+
+
+class State(StrEnum):
+    """How a trial ended."""
+
+    COMPLETE = "complete"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+
+class Decision(StrEnum):
+    """The verdict on transfer: did it help on the user's own pictures?"""
+
+    POSITIVE = "positive"
+    NEUTRAL = "neutral"
+    INCONCLUSIVE = "inconclusive"
+    NEGATIVE = "negative"
+    UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One evaluated point of an arm; kept whatever happened.
+
+    Args:
+        number: Number of the trial in its study.
+        source: Name of the source.
+        strategy: Name of the strategy.
+        params: The parameters that ran.
+        state: How it ended.
+        value: Mean validation score over the folds, higher is better; None unless complete.
+        fold_values: Score of each fold that ran, in order.
+        log_loss: Mean validation log loss, the tie-breaker; None unless complete.
+        rungs: (step, score) at every rung that was scored.
+        seconds: Wall time of the trial.
+        layers: What the predictor used of the source; None unless complete.
+        reason: Why it failed or was pruned, one line; empty when complete.
+        error: The traceback of a failure; empty otherwise.
+    """
+
+    number: int
+    source: str
+    strategy: str
+    params: Mapping[str, ParamValue]
+    state: State
+    value: float | None = None
+    fold_values: tuple[float, ...] = ()
+    log_loss: float | None = None
+    rungs: tuple[tuple[int, float], ...] = ()
+    seconds: float = 0.0
+    layers: Layers | None = None
+    reason: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A (source, strategy) pair that was not tried, and why; "*" stands for every strategy."""
+
+    source: str
+    strategy: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RankedSource:
+    """One row of the ranking.
+
+    Args:
+        source: Name of the source.
+        rank: Place in the consensus, 1 is best.
+        rank_low: Best place within the resampling interval.
+        rank_high: Worst place within the resampling interval.
+        score: Mean rank over the estimators, lower is better.
+        stage: The stage whose features were scored.
+        estimators: Score of each estimator, higher is better; undefined ones are left out.
+        seconds: Seconds of the forward passes and scores.
+        megabytes: Size of the network in memory, 1e6 bytes.
+        num_images: Number of pictures that the scores rest on.
+    """
+
+    source: str
+    rank: int
+    rank_low: int
+    rank_high: int
+    score: float
+    stage: int
+    estimators: Mapping[str, float]
+    seconds: float
+    megabytes: float
+    num_images: int
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All sources, best first, and the names of those that the search may use."""
+
+    rows: tuple[RankedSource, ...]
+    shortlist: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its 95 % interval and the number of pictures it rests on."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A predictor that uses no source, scored on the same pictures as the finalist."""
+
+    name: str
+    test: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the guard found, and what is returned because of it.
+
+    Args:
+        decision: The verdict.
+        basis: What it rests on ("sealed pictures").
+        sentence: The verdict in one sentence for people.
+        returned: "transfer" or "baseline".
+        test: Score of the finalist.
+        baselines: Every baseline with its score.
+        best_baseline: Name of the best of them.
+        gap: Finalist minus best baseline; positive is better.
+        minimum_detectable: Smallest true gap that would be found four times out of five.
+        gap_reference: Finalist minus the reference arm; None where there is none.
+        returned_test: Score of what is returned.
+    """
+
+    decision: Decision
+    basis: str
+    sentence: str
+    returned: str
+    test: Interval
+    baselines: tuple[Baseline, ...]
+    best_baseline: str
+    gap: Interval
+    minimum_detectable: float
+    gap_reference: Interval | None
+    returned_test: float
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Wall time of the parts of a fit."""
+
+    total: float = 0.0
+    features: float = 0.0
+    rank: float = 0.0
+    search: float = 0.0
+    guard: float = 0.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that a fit found: what `fit --json` prints and the selection folder keeps."""
+
+    name: str
+    setting: str
+    metric: str
+    class_names: tuple[str, ...]
+    seed: int
+    verdict: Verdict
+    finalist: Outcome
+    ranking: Ranking
+    outcomes: tuple[Outcome, ...]
+    skipped: tuple[Skipped, ...]
+    seconds: Seconds
+    model: str
+    run_id: str | None = None
+    warnings: tuple[str, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)

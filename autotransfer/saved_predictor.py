@@ -1,0 +1,107 @@
+"""A predictor in a folder: JSON and safetensors, never pickle.
+
+    predictor.json          which strategy or baseline restores it, and its plain values
+    predictor.safetensors   its tensors
+    source.json             the source that it reads, its weights beside it
+    source.safetensors
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from safetensors.torch import load_file
+
+from autotransfer.backbone import load_backbone
+from autotransfer.guard.restoring import restore_baseline
+from autotransfer.problem import LocalWeights, Source, Untrained
+from autotransfer.registry import Registry
+from autotransfer.strategy import Predictor
+from autotransfer.weights import write_state_dict
+
+_SOURCES = TypeAdapter(Source)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A predictor and how to restore it.
+
+    Args:
+        predictor: The trained answer.
+        strategy: Name of the strategy, or of the baseline.
+        baseline: Whether it is a baseline.
+        source: The source that it reads; None where it reads pixels alone.
+    """
+
+    predictor: Predictor
+    strategy: str
+    baseline: bool
+    source: Source | None
+
+
+def write_kept(folder: Path, kept: Kept) -> None:
+    """Write a predictor and its source into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors, info = kept.predictor.state()
+    write_state_dict(folder / "predictor.safetensors", tensors)
+    source = None if kept.source is None else _with_weights(kept.source, folder)
+    write_json(
+        folder / "source.json",
+        None if source is None else _SOURCES.dump_python(source, mode="json"),
+    )
+    write_json(
+        folder / "predictor.json",
+        {"strategy": kept.strategy, "baseline": kept.baseline, "info": info},
+    )
+
+
+def read_kept(folder: Path, registry: Registry) -> Kept:
+    """Return the predictor in a folder."""
+    stored = json.loads((folder / "predictor.json").read_text(encoding="utf-8"))
+    source_json = json.loads((folder / "source.json").read_text(encoding="utf-8"))
+    source = None if source_json is None else _located(source_json, folder)
+    tensors = load_file(folder / "predictor.safetensors")
+    name, info = str(stored["strategy"]), stored["info"]
+    if stored["baseline"]:
+        predictor = restore_baseline(name, tensors, info, source)
+    else:
+        assert source is not None
+        predictor = registry.strategy(name).restore(tensors, info, source)
+    return Kept(predictor, name, bool(stored["baseline"]), source)
+
+
+def _with_weights(source: Source, folder: Path) -> Source:
+    """Copy the weights beside the record; the path in the record is relative to it."""
+    match source.weights:
+        case LocalWeights(path=path, sha256=sha256):
+            target = folder / f"source{path.suffix}"
+            if not target.exists() or not target.samefile(path):
+                shutil.copyfile(path, target)
+            return replace(source, weights=LocalWeights(Path(target.name), sha256))
+        case Untrained():
+            return source
+    target = folder / "source.safetensors"
+    sha256 = write_state_dict(target, load_backbone(source).network.state_dict())
+    kwargs = {**source.kwargs}
+    return replace(source, weights=LocalWeights(Path(target.name), sha256), kwargs=kwargs)
+
+
+def _located(stored: Mapping[str, Any], folder: Path) -> Source:
+    source = _SOURCES.validate_python(stored)
+    if isinstance(source.weights, LocalWeights):
+        weights = replace(source.weights, path=folder / source.weights.path)
+        return replace(source, weights=weights)
+    return source
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False), encoding="utf-8")
+    temporary.replace(path)

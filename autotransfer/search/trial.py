@@ -1,0 +1,195 @@
+"""One trial as a function: from a specification to a result, whoever runs it."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import optuna
+import torch
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import DeadlineError
+from autotransfer.evaluation.labelled import Score, evaluate
+from autotransfer.evaluation.metrics import Metric
+from autotransfer.features import NO_FEATURES, FeatureReaders
+from autotransfer.problem import Fold, ParamValue, Setting, Source
+from autotransfer.results import Outcome, State
+from autotransfer.search.pruning import RUNGS_PER_FOLD, step_of
+from autotransfer.strategy import FeatureReader, Predictor, Strategy, Task, Trial
+from autotransfer.training import RUNGS
+
+_LAST_RUNG = RUNGS_PER_FOLD - 1
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """What to run.
+
+    Args:
+        number: Number of the trial in its study.
+        source: The source.
+        strategy: The strategy.
+        params: The parameters.
+        seed: Seeds everything random in the trial.
+        deadline: `time.monotonic()` of its end; None is no limit.
+        thresholds: The score at each step below which it stops.
+    """
+
+    number: int
+    source: Source
+    strategy: Strategy
+    params: Mapping[str, ParamValue]
+    seed: int
+    deadline: float | None
+    thresholds: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Arena:
+    """What all trials of a fit share: the same pictures, the same folds, the same score."""
+
+    images: ImageSet
+    folds: tuple[Fold, ...]
+    validation: ImageSet | None
+    readers: FeatureReaders
+    metric: Metric
+
+    @property
+    def num_steps(self) -> int:
+        """Return the number of steps of a trial."""
+        return RUNGS_PER_FOLD * max(len(self.folds), 1)
+
+    def divisions(self) -> list[tuple[ImageSet, ImageSet]]:
+        """Return (train, validation) of every fold; the user's own validation is one fold."""
+        if self.validation is not None:
+            return [(self.images, self.validation)]
+        return [
+            (self.images.subset(fold.train), self.images.subset(fold.validation))
+            for fold in self.folds
+        ]
+
+    def reader_of(self, source: Source | None) -> FeatureReader:
+        """Return the features of a source; of none, a reader that refuses to read."""
+        return NO_FEATURES if source is None else self.readers[source]
+
+    def task(self, source: Source, train: ImageSet) -> Task:
+        """Return what a strategy may see."""
+        return Task(
+            source=source,
+            setting=Setting.LABELLED,
+            class_names=self.images.class_names,
+            train=train,
+            features=self.readers[source],
+            device=self.readers.device,
+            load_backbone=lambda: self.readers.load(source).to(self.readers.device),
+        )
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """The outcome, and the predictor of the first fold unless it failed."""
+
+    outcome: Outcome
+    predictor: Predictor | None
+
+
+@dataclass
+class _Progress:
+    """What a running trial has shown so far."""
+
+    rungs: list[tuple[int, float]] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
+    first: Predictor | None = None
+
+
+def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
+    """Fit the arm once on every fold; a failure is an outcome, not an exception."""
+    began = time.perf_counter()
+    progress = _Progress()
+    blank = Outcome(
+        spec.number, spec.source.name, spec.strategy.name, dict(spec.params), State.COMPLETE
+    )
+    try:
+        _run_folds(spec, arena, progress)
+    except (optuna.TrialPruned, DeadlineError) as stop:
+        outcome = replace(blank, state=State.PRUNED, reason=str(stop).split("\n")[0])
+    except KeyboardInterrupt:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a strategy does, the search goes on
+        outcome = replace(
+            blank,
+            state=State.FAILED,
+            reason=f"{type(error).__name__}: {str(error).split(chr(10))[0]}",
+            error=traceback.format_exc(),
+        )
+    else:
+        assert progress.first is not None
+        outcome = replace(
+            blank,
+            value=float(np.mean([score.value for score in progress.scores])),
+            log_loss=float(np.mean([score.log_loss for score in progress.scores])),
+            layers=progress.first.layers,
+        )
+    if arena.readers.device.type == "cuda":
+        torch.cuda.empty_cache()
+    outcome = replace(
+        outcome,
+        fold_values=tuple(score.value for score in progress.scores),
+        rungs=tuple(progress.rungs),
+        seconds=time.perf_counter() - began,
+    )
+    return TrialResult(outcome, progress.first)
+
+
+def _run_folds(spec: TrialSpec, arena: Arena, progress: _Progress) -> None:
+    for fold, (train, validation) in enumerate(arena.divisions()):
+        reporter = _Reporter(spec, arena, validation, fold, progress)
+        task = arena.task(spec.source, train)
+        predictor = spec.strategy.fit(task, Trial(spec.params, reporter, spec.deadline, spec.seed))
+        if progress.first is None:
+            progress.first = predictor
+        progress.scores.append(reporter.score(predictor, _LAST_RUNG))
+
+
+@dataclass
+class _Reporter:
+    """Scores what a strategy shows at the rungs of one fold, and stops what is too weak."""
+
+    spec: TrialSpec
+    arena: Arena
+    validation: ImageSet
+    fold: int
+    progress: _Progress
+    passed: int = 0
+
+    def __call__(self, progress: float, predictor: Predictor, /) -> None:
+        """Score at the first rung that was not passed yet; see `Report`."""
+        reached = sum(progress >= rung - _TOLERANCE for rung in RUNGS)
+        if progress >= 1 or reached <= self.passed:
+            return  # the core scores what is returned in any case
+        self.passed = reached
+        self.score(predictor, reached - 1)
+
+    def score(self, predictor: Predictor, rung: int) -> Score:
+        """Return the score and note it; raises `TrialPruned` below the threshold."""
+        score = evaluate(
+            predictor,
+            self.validation,
+            self.arena.readers[self.spec.source],
+            metric=self.arena.metric,
+            num_classes=len(self.arena.images.class_names),
+        )
+        step = step_of(self.fold, rung)
+        self.progress.rungs.append((step, score.value))
+        threshold = self.spec.thresholds[step]
+        last = step == self.arena.num_steps - 1
+        if score.value < threshold and not last:
+            raise optuna.TrialPruned(
+                f"{score.value:.4g} at step {step} is clearly below the median of the others"
+            )
+        return score

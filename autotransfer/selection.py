@@ -1,0 +1,143 @@
+"""What `fit` returns: a predictor, everything that was found, and how to keep both.
+
+A selection folder is a saved predictor (see `saved_predictor`) with `selection.json`, the
+record of the fit, beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from autotransfer.backbone import load_backbone
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.target import open_images
+from autotransfer.errors import InvalidOptionError
+from autotransfer.feature_store import FeatureStore
+from autotransfer.features import NO_FEATURES, FeatureReaders
+from autotransfer.registry import Registry, discover
+from autotransfer.results import Outcome, Ranking, Record, Skipped, Verdict
+from autotransfer.saved_predictor import Kept, read_kept, write_json, write_kept
+
+RECORD_FILE = "selection.json"
+PIXEL_BYTES = 1 << 30
+_RECORDS = TypeAdapter(Record)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The answer of a fit.
+
+    Args:
+        record: Everything that was found.
+        kept: The predictor that is returned.
+        device: Where to compute.
+    """
+
+    record: Record
+    kept: Kept
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return what the guard found."""
+        return self.record.verdict
+
+    @property
+    def best(self) -> Outcome:
+        """Return the outcome of the finalist, whatever is returned."""
+        return self.record.finalist
+
+    @property
+    def ranking(self) -> Ranking:
+        """Return the ranking of the sources."""
+        return self.record.ranking
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Return every outcome of the search."""
+        return self.record.outcomes
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Return what was not tried, and why."""
+        return self.record.skipped
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names of the K columns of the probabilities."""
+        return self.record.class_names
+
+    def predict_proba(self, images: Any) -> NDArray[np.float64]:
+        """Return the (n, K) class probabilities of pictures, in any form that `fit` takes."""
+        opened = images if isinstance(images, ImageSet) else open_images(images)
+        source = self.kept.source
+        reader = NO_FEATURES if source is None else self._readers[source]
+        return self.kept.predictor.predict(opened, reader)
+
+    def predict(self, images: Any) -> NDArray[np.str_]:
+        """Return the (n,) names of the most probable classes."""
+        return np.array(self.class_names)[self.predict_proba(images).argmax(axis=1)]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the selection; it can be loaded without anything else.
+
+        Raises:
+            InvalidOptionError: If the folder cannot be written.
+        """
+        path = Path(folder)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            write_kept(path, self.kept)
+            record = replace(self.record, model=str(path))
+            write_json(path / RECORD_FILE, _RECORDS.dump_python(record, mode="json"))
+        except OSError as error:
+            raise InvalidOptionError(f"the folder {path} cannot be written ({error})") from error
+        return path
+
+    @cached_property
+    def _readers(self) -> FeatureReaders:
+        return FeatureReaders(FeatureStore(), PixelStore(PIXEL_BYTES), load_backbone, self.device)
+
+
+def load(
+    folder: str | Path,
+    *,
+    plugins: Sequence[str | Path] = (),
+    device: str = "cpu",
+    registry: Registry | None = None,
+) -> Selection:
+    """Return a saved selection.
+
+    Args:
+        folder: What `Selection.save` or `fit --out` wrote.
+        plugins: Plugin files that the strategy or the architecture comes from.
+        device: Where to compute.
+        registry: What is installed; None discovers it.
+
+    Raises:
+        InvalidOptionError: If the folder holds no selection.
+        UnknownNameError: If the strategy is not installed.
+    """
+    path = Path(folder)
+    if not (path / RECORD_FILE).is_file():
+        raise InvalidOptionError(f"{path} holds no saved selection (no {RECORD_FILE})")
+    registry = registry or discover(files=[Path(plugin) for plugin in plugins])
+    try:
+        record = _RECORDS.validate_json((path / RECORD_FILE).read_bytes())
+        kept = read_kept(path, registry)
+    except (ValidationError, json.JSONDecodeError, KeyError, OSError) as error:
+        raise InvalidOptionError(
+            f"{path} holds a selection that cannot be read ({str(error).splitlines()[0]})"
+        ) from error
+    return Selection(replace(record, model=str(path)), kept, torch.device(device))

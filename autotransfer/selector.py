@@ -1,0 +1,584 @@
+"""`fit` and `rank`: the sequence of a fit, read from top to bottom."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+
+from autotransfer.backbone import load_backbone
+from autotransfer.catalogue import Sources, resolve_sources
+from autotransfer.catalogue.timm_names import describe_default_set
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.splitting import make_folds, seal
+from autotransfer.data.target import Target, open_target
+from autotransfer.errors import (
+    BudgetExhaustedError,
+    InvalidOptionError,
+    InvalidTargetError,
+    NegativeTransferWarning,
+    NotYetAvailableError,
+)
+from autotransfer.evaluation.metrics import Metric, metric_named
+from autotransfer.feature_store import FeatureStore
+from autotransfer.features import FeatureReaders
+from autotransfer.guard.baseline_cache import BaselineCache
+from autotransfer.guard.judging import Judgement, guard
+from autotransfer.presets import Preset, read_preset
+from autotransfer.problem import Budget, Preprocessing, Setting, Source, Untrained
+from autotransfer.ranking import DEFAULT_ESTIMATORS, rank_sources
+from autotransfer.registry import Registry, discover
+from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped
+from autotransfer.saved_predictor import Kept, read_kept
+from autotransfer.search.arms import Arms, arms_of
+from autotransfer.search.driver import SearchLimits, best_of, search, trial_seed
+from autotransfer.search.study import Study, open_study
+from autotransfer.search.trial import Arena
+from autotransfer.selection import PIXEL_BYTES, Selection
+from autotransfer.strategy import Predictor, TaskInfo, Trial
+from autotransfer.tracking import Tracker
+from autotransfer.workspace import Place, claim
+
+RANK_SHARE = 0.25  # of the seconds, at most
+GUARD_SHARE = 0.3  # of the seconds, held back from the search
+CLOSING_SHARE = 0.05  # of the seconds, for saving and MLflow
+DEFAULT_BUDGET = Budget(seconds=600.0)
+
+Say = Callable[[str], None]
+_RANKINGS = TypeAdapter(Ranking)
+
+
+def _silent(_text: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything about a fit but its target; the defaults are those of the command line.
+
+    Args:
+        setting: "labelled"; None tells it from the target.
+        sources: A default set, a catalogue, timm names, or records; None is a default set.
+        only_sources: Names of the sources to keep.
+        strategies: Names of the strategies to use; empty is what the space says.
+        space: Name of a preset, or a TOML file.
+        budget: Trials, seconds or both; also a text such as "10m".
+        max_sources: Largest size of the shortlist.
+        metric: What is maximised and tested.
+        margin: Gap that counts as no difference; None is the default of the metric.
+        refit: Whether the finalist is trained again on all search pictures.
+        sampler: "tpe", "gp" or "random".
+        storage: Optuna storage URL; None is SQLite in the workspace.
+        tracking_uri: MLflow; None is MLFLOW_TRACKING_URI or SQLite in the workspace.
+        experiment: Name of the MLflow experiment.
+        name: Name of the study; None makes one from the target.
+        resume: Whether a study of that name is continued.
+        out: Folder of the selection; None is a folder named after the study.
+        on_bad_image: "stop" or "skip".
+        plugins: Plugin files.
+        device: "auto", "cpu" or "cuda".
+        seed: Seeds everything that is random.
+        say: Told about progress, a line at a time.
+    """
+
+    setting: str | None = None
+    sources: Any = None
+    only_sources: Sequence[str] = ()
+    strategies: Sequence[str] = ()
+    space: str = "default"
+    budget: Budget | str | None = None
+    max_sources: int | None = None
+    metric: str = "accuracy"
+    margin: float | None = None
+    refit: bool = True
+    sampler: str = "tpe"
+    storage: str | None = None
+    tracking_uri: str | None = None
+    experiment: str = "autotransfer"
+    name: str | None = None
+    resume: bool = False
+    out: str | Path | None = None
+    on_bad_image: str = "stop"
+    plugins: Sequence[str | Path] = ()
+    device: str = "auto"
+    seed: int = 0
+    say: Say = field(default=_silent, repr=False)
+
+
+def fit(target: Any, **options: Any) -> Selection:
+    """Return what to transfer to the target, how, and whether it helped.
+
+    Args:
+        target: A folder of class folders, an archive of one, a manifest, an `.npz`, an fsspec
+            URL of these, `(X, y)`, or an `ImageSet`.
+        **options: The fields of `Options`.
+
+    Returns:
+        The selection, saved in its folder already.
+
+    Raises:
+        AutotransferError: If the target, a source or an option cannot be used; the message says
+            what to do. `BudgetExhaustedError` if not one trial could finish.
+    """
+    began = time.monotonic()
+    chosen = _options(options)
+    with _collected_warnings() as caught:
+        return _fit(target, chosen, began, caught)
+
+
+def rank(
+    target: Any,
+    *,
+    estimators: Sequence[str] = DEFAULT_ESTIMATORS,
+    **options: Any,
+) -> tuple[Ranking, list[Skipped]]:
+    """Return the ranking of the sources for a labelled target, without any training.
+
+    Args:
+        target: As for `fit`.
+        estimators: Names of the scores of the consensus.
+        **options: The fields of `Options` that concern target, sources and device.
+
+    Raises:
+        AutotransferError: As for `fit`.
+    """
+    chosen = _options(options)
+    registry = _discover(chosen)
+    scores = [registry.estimator(name) for name in estimators]
+    opened = _labelled(target, chosen)
+    sources = _sources(chosen, registry, opened)
+    division = _divide(opened)
+    ranking, skipped = rank_sources(
+        sources.sources,
+        division.images,
+        _readers(chosen),
+        scores,
+        seed=chosen.seed,
+        max_sources=chosen.max_sources,
+    )
+    return ranking, [*sources.skipped, *skipped]
+
+
+def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selection:
+    registry = _discover(chosen)
+    budget, metric = _budget(chosen), metric_named(chosen.metric)
+    preset = _preset(chosen, registry)
+    opened = _labelled(target, chosen)
+    sources = _sources(chosen, registry, opened)
+    division = _divide(opened)
+    clock = _Clock(began, budget.seconds)
+    with claim(opened.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume) as place:
+        study = open_study(
+            place.name,
+            storage=chosen.storage,
+            workspace=place.workspace,
+            sampler=chosen.sampler,
+            seed=chosen.seed,
+            resume=chosen.resume,
+        )
+        _check_same_problem(study, division, chosen)
+        readers = _readers(chosen)
+        ranking, unranked = _ranking(study, sources, division, readers, registry, chosen, clock)
+        clock.mark("rank")
+        chosen.say(_shortlist_line(ranking))
+        shortlist = [_named(sources.sources, name) for name in ranking.shortlist]
+        arms, unfit = arms_of(
+            shortlist,
+            _strategies(chosen, registry, preset),
+            preset,
+            num_images=len(division.images),
+            num_classes=len(opened.class_names),
+        )
+        skipped = [*sources.skipped, *unranked, *_left_out(ranking), *unfit]
+        folds = make_folds(division.images, seed=chosen.seed, groups=division.groups)
+        arena = Arena(division.images, folds, opened.validation, readers, metric)
+        tracker = _start_tracking(study, place, opened, arms, chosen, budget)
+        outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen)
+        clock.mark("search")
+        finalist = best_of(outcomes)
+        if finalist is None:
+            tracker.fail("no trial finished")
+            raise BudgetExhaustedError(_nothing_finished(outcomes))
+        kept = _finalist(finalist, arms, arena, place, registry, chosen)
+        judgement = guard(
+            kept,
+            arena,
+            division.sealed,
+            sources.sources[0],
+            BaselineCache(registry),
+            margin=chosen.margin,
+            seed=chosen.seed,
+            deadline=clock.deadline(1 - CLOSING_SHARE),
+            say=chosen.say,
+        )
+        clock.mark("guard")
+        record = _record(
+            place, chosen, opened, judgement, finalist, ranking, outcomes, skipped, clock,
+            readers, caught, sources,
+        )
+        return _closed(record, judgement, place, tracker, chosen, readers)
+
+
+@dataclass(frozen=True)
+class _Division:
+    """The open pictures of the search and the sealed ones of the guard."""
+
+    images: ImageSet
+    sealed: ImageSet
+    groups: tuple[str, ...] | None
+
+
+class _Clock:
+    """The time of a fit, divided."""
+
+    def __init__(self, began: float, seconds: float | None) -> None:
+        self.began, self.seconds = began, seconds
+        self._last = time.monotonic()
+        self.parts: dict[str, float] = {}
+
+    def deadline(self, share: float) -> float | None:
+        """Return the monotonic time at which a share of all seconds is spent."""
+        return None if self.seconds is None else self.began + share * self.seconds
+
+    def mark(self, part: str) -> None:
+        """Book the time since the last mark."""
+        now = time.monotonic()
+        self.parts[part] = now - self._last
+        self._last = now
+
+    def seconds_of(self, readers: FeatureReaders) -> Seconds:
+        """Return the parts as a record."""
+        total = time.monotonic() - self.began
+        return Seconds(total=total, features=readers.seconds, **self.parts)
+
+
+def _options(given: dict[str, Any]) -> Options:
+    known = set(Options.__dataclass_fields__)
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise InvalidOptionError(
+            f"no option {unknown[0]!r}; available: {', '.join(sorted(known))}"
+        )
+    return Options(**given)
+
+
+@contextmanager
+def _collected_warnings() -> Iterator[list[str]]:
+    """Yield a list that is filled with the texts of warnings; they are raised on as well."""
+    texts: list[str] = []
+    show = warnings.showwarning
+
+    def note(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if category.__module__.startswith("autotransfer"):
+            texts.append(str(message))
+        show(message, category, *rest, **more)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = note
+        try:
+            yield texts
+        finally:
+            warnings.showwarning = show
+
+
+def _discover(chosen: Options) -> Registry:
+    return discover(files=[Path(plugin) for plugin in chosen.plugins])
+
+
+def _budget(chosen: Options) -> Budget:
+    if chosen.budget is None:
+        return DEFAULT_BUDGET
+    return Budget.parse(chosen.budget) if isinstance(chosen.budget, str) else chosen.budget
+
+
+def _preset(chosen: Options, registry: Registry) -> Preset:
+    for name in chosen.strategies:
+        registry.strategy(name)
+    preset = read_preset(registry.preset(chosen.space))
+    anything = Source("any", "any", Untrained(), Preprocessing(input_size=32))
+    info = TaskInfo(anything, Setting.LABELLED, num_images=100, num_classes=2)
+    preset.check({name: s.space(info) for name, s in registry.strategies.items()})
+    return preset
+
+
+def _labelled(target: Any, chosen: Options) -> Target:
+    if chosen.setting not in (None, *Setting):
+        raise InvalidOptionError(
+            f"setting must be one of {', '.join(Setting)}, got {chosen.setting!r}"
+        )
+    if chosen.setting in (Setting.UNLABELLED, Setting.DESCRIBED):
+        raise NotYetAvailableError(f"--setting {chosen.setting}")
+    opened = open_target(target, on_bad_image=chosen.on_bad_image)
+    if not opened.labelled:
+        raise InvalidTargetError(
+            "the target has no labels: its pictures lie in no class folders. Sort them into one "
+            "folder a class; targets without labels are not yet available in this version"
+        )
+    for note in opened.notes:
+        chosen.say(note)
+    return opened
+
+
+def _sources(chosen: Options, registry: Registry, opened: Target) -> Sources:
+    resolved = resolve_sources(
+        chosen.sources,
+        only=chosen.only_sources,
+        from_plugins=tuple(registry.sources.values()),
+        device_type=_device(chosen.device).type,
+    )
+    if resolved.default_set:
+        chosen.say(describe_default_set(resolved.default_set, len(opened.train)))
+    return resolved
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda"):
+        raise InvalidOptionError(f"device must be auto, cpu or cuda, got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InvalidOptionError("device cuda: this machine has none that torch can use")
+    return torch.device(name)
+
+
+def _readers(chosen: Options) -> FeatureReaders:
+    return FeatureReaders(
+        FeatureStore(), PixelStore(PIXEL_BYTES), load_backbone, _device(chosen.device)
+    )
+
+
+def _divide(opened: Target) -> _Division:
+    """Return the sealed pictures: the user's own test split, or a quarter by content."""
+    if opened.sealed is not None:
+        return _Division(opened.train, opened.sealed, opened.groups)
+    free, sealed = seal(opened.train, groups=opened.groups)
+    if not len(sealed):
+        raise InvalidTargetError(
+            f"{len(opened.train)} pictures are too few to hold any back for the test; add "
+            "pictures, or a 'test' folder beside 'train'"
+        )
+    groups = None if opened.groups is None else tuple(opened.groups[i] for i in free)
+    return _Division(opened.train.subset(free), opened.train.subset(sealed), groups)
+
+
+def _check_same_problem(study: Study, division: _Division, chosen: Options) -> None:
+    """Refuse to resume a study on other pictures or with another score."""
+    problem = [division.images.fingerprint, chosen.metric, chosen.seed]
+    before = study.recall("problem")
+    if before is None:
+        study.remember("problem", problem)
+    elif before != problem:
+        raise InvalidOptionError(
+            "this study was begun with other pictures, another metric or another seed; resume it "
+            "with the same ones, or choose another --name"
+        )
+
+
+def _ranking(
+    study: Study,
+    sources: Sources,
+    division: _Division,
+    readers: FeatureReaders,
+    registry: Registry,
+    chosen: Options,
+    clock: _Clock,
+) -> tuple[Ranking, list[Skipped]]:
+    stored = study.recall("ranking")
+    if stored is not None:
+        return _RANKINGS.validate_python(stored["ranking"]), [
+            Skipped(**item) for item in stored["skipped"]
+        ]
+    chosen.say(f"ranking {len(sources.sources)} sources on {len(division.images)} pictures")
+    seconds = None
+    if clock.seconds is not None:
+        seconds = clock.began + RANK_SHARE * clock.seconds - time.monotonic()
+    ranking, skipped = rank_sources(
+        sources.sources,
+        division.images,
+        readers,
+        [registry.estimator(name) for name in DEFAULT_ESTIMATORS],
+        seed=chosen.seed,
+        max_sources=chosen.max_sources,
+        seconds=seconds,
+    )
+    study.remember(
+        "ranking",
+        {
+            "ranking": _RANKINGS.dump_python(ranking, mode="json"),
+            "skipped": [vars(item) for item in skipped],
+        },
+    )
+    return ranking, skipped
+
+
+def _strategies(chosen: Options, registry: Registry, preset: Preset) -> list[Any]:
+    names: Iterable[str] = chosen.strategies or preset.strategies or registry.strategies
+    return [registry.strategy(name) for name in names]
+
+
+def _left_out(ranking: Ranking) -> list[Skipped]:
+    return [
+        Skipped(row.source, "*", f"rank {row.rank} of {len(ranking.rows)}: not in the shortlist")
+        for row in ranking.rows
+        if row.source not in ranking.shortlist
+    ]
+
+
+def _shortlist_line(ranking: Ranking) -> str:
+    return "shortlist: " + ", ".join(ranking.shortlist)
+
+
+def _start_tracking(
+    study: Study, place: Place, opened: Target, arms: Arms, chosen: Options, budget: Budget
+) -> Tracker:
+    tracker = Tracker(chosen.tracking_uri, chosen.experiment, place.workspace)
+    run_id = study.recall("run_id")
+    if run_id is not None:
+        tracker.resume(run_id)
+        return tracker
+    params = {
+        "target": opened.name,
+        "metric": chosen.metric,
+        "space": chosen.space,
+        "sampler": chosen.sampler,
+        "seed": chosen.seed,
+        "trials": budget.trials or "no limit",
+        "seconds": budget.seconds or "no limit",
+        "num_images": len(opened.train),
+        "num_classes": len(opened.class_names),
+        "shortlist": ", ".join(source.name for source in arms.sources),
+    }
+    tags = {"target.fingerprint": opened.train.fingerprint}
+    study.remember("run_id", tracker.start(place.name, params=params, tags=tags))
+    return tracker
+
+
+def _search(
+    study: Study,
+    arms: Arms,
+    arena: Arena,
+    place: Place,
+    tracker: Tracker,
+    budget: Budget,
+    clock: _Clock,
+    chosen: Options,
+) -> list[Outcome]:
+    for outcome in study.outcomes:  # written again where an earlier driver was killed before
+        tracker.write(outcome)
+
+    def on_result(outcome: Outcome, predictor: Predictor | None) -> None:
+        if predictor is not None and outcome.value is not None:
+            source = next(s for s in arms.sources if s.name == outcome.source)
+            place.keep(outcome, Kept(predictor, outcome.strategy, baseline=False, source=source))
+        tracker.write(outcome)
+        chosen.say(_outcome_line(outcome, arena.metric))
+
+    limits = SearchLimits(budget.trials, clock.deadline(1 - GUARD_SHARE))
+    return search(
+        study,
+        arms,
+        arena,
+        limits,
+        seed=chosen.seed,
+        on_result=lambda result: on_result(result.outcome, result.predictor),
+    )
+
+
+def _outcome_line(outcome: Outcome, metric: Metric) -> str:
+    value = "" if outcome.value is None else f" {metric.name} {metric.display(outcome.value):.3f}"
+    reason = f" ({outcome.reason})" if outcome.reason else ""
+    return (
+        f"trial {outcome.number}: {outcome.source} | {outcome.strategy}: {outcome.state}{value} "
+        f"in {outcome.seconds:.1f} s{reason}"
+    )
+
+
+def _finalist(
+    finalist: Outcome, arms: Arms, arena: Arena, place: Place, registry: Registry, chosen: Options
+) -> Kept:
+    """Return the finalist trained on all search pictures, or the checkpoint of its first fold."""
+    if not chosen.refit:
+        return read_kept(place.trial_folder(finalist), registry)
+    source = next(s for s in arms.sources if s.name == finalist.source)
+    chosen.say(f"training the finalist on all search pictures: {finalist.source}")
+    strategy = registry.strategy(finalist.strategy)
+    task = arena.task(source, arena.images)
+    trial = Trial(
+        finalist.params, lambda _p, _q: None, None, trial_seed(chosen.seed, finalist.number)
+    )
+    return Kept(strategy.fit(task, trial), finalist.strategy, baseline=False, source=source)
+
+
+def _record(
+    place: Place,
+    chosen: Options,
+    opened: Target,
+    judgement: Judgement,
+    finalist: Outcome,
+    ranking: Ranking,
+    outcomes: Sequence[Outcome],
+    skipped: Sequence[Skipped],
+    clock: _Clock,
+    readers: FeatureReaders,
+    caught: Sequence[str],
+    sources: Sources,
+) -> Record:
+    source = _named(sources.sources, finalist.source)
+    if judgement.verdict.decision is Decision.NEGATIVE:
+        warnings.warn(judgement.verdict.sentence, NegativeTransferWarning, stacklevel=4)
+    return Record(
+        name=place.name,
+        setting=str(Setting.LABELLED),
+        metric=chosen.metric,
+        class_names=opened.class_names,
+        seed=chosen.seed,
+        verdict=judgement.verdict,
+        finalist=finalist,
+        ranking=ranking,
+        outcomes=tuple(outcomes),
+        skipped=tuple(skipped),
+        seconds=clock.seconds_of(readers),
+        model=str(place.folder),
+        warnings=(*opened.notes, *dict.fromkeys(caught)),
+        provenance={
+            "target": opened.train.fingerprint,
+            "source": source.fingerprint,
+            "source.license": source.license,
+            "source.origin": source.origin,
+            "source.pretrained_on": source.pretrained_on,
+        },
+    )
+
+
+def _closed(
+    record: Record,
+    judgement: Judgement,
+    place: Place,
+    tracker: Tracker,
+    chosen: Options,
+    readers: FeatureReaders,
+) -> Selection:
+    """Save the selection, then mirror it to MLflow."""
+    record = replace(record, run_id=tracker.run_id)
+    selection = Selection(record, judgement.kept, readers.device)
+    selection.save(place.folder)
+    tracker.finish(record, place.folder)
+    chosen.say(record.verdict.sentence)
+    return selection
+
+
+def _nothing_finished(outcomes: Sequence[Outcome]) -> str:
+    reasons = dict.fromkeys(o.reason for o in outcomes if o.reason)
+    return "not one trial finished within the budget" + "".join(f"\n  {r}" for r in reasons)
+
+
+def _named(sources: Sequence[Source], name: str) -> Source:
+    return next(source for source in sources if source.name == name)

@@ -1,0 +1,226 @@
+"""What a plugin author reads: the strategy interface and the records it meets.
+
+A strategy turns a task and parameters into a predictor. It never holds validation or test
+pictures: it hands its predictor to `Trial.report` and the core scores it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.problem import Json, Need, ParamValue, Setting, Source
+
+if TYPE_CHECKING:
+    from autotransfer.backbone import Backbone
+    from autotransfer.space import SearchSpace
+
+PredictorState: TypeAlias = tuple[dict[str, Tensor], dict[str, Json]]
+
+
+@runtime_checkable
+class StageInputs(Protocol):
+    """The inputs of the layers after some stage, gathered in batches."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, positions: NDArray[np.int64]) -> Tensor:
+        """Return the float32 (b, ...) inputs of the pictures at `positions`."""
+        ...
+
+
+@runtime_checkable
+class FeatureReader(Protocol):
+    """The cache of one frozen source: nothing is computed twice for the same picture."""
+
+    @property
+    def num_stages(self) -> int:
+        """Return the number S of stages; the network is not loaded where the cache knows it."""
+        ...
+
+    def __call__(self, images: ImageSet, stage: int | None = None) -> NDArray[np.float32]:
+        """Return the (n, d) pooled features of `stage`; None is the last stage."""
+        ...
+
+    def probabilities(self, images: ImageSet) -> NDArray[np.float32]:
+        """Return the (n, Z) class probabilities of the source's own head.
+
+        Raises:
+            UndefinedScoreError: If the source has no head.
+        """
+        ...
+
+    def inputs(self, images: ImageSet, stage: int, *, mirrored: bool = False) -> StageInputs:
+        """Return what the layers after `stage` read, picture by picture.
+
+        Args:
+            images: The pictures.
+            stage: 0 for the standardised pictures themselves, (n, 3, h, w); k for the raw output
+                of stage k, the input of `Backbone.suffix(k)`. A frozen prefix runs once for each
+                picture as far as memory allows.
+            mirrored: Whether the pictures are flipped left to right first.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Which part of the source a predictor uses, in stages.
+
+    Args:
+        stage: The stage whose output the head reads.
+        copied: Number of stages that start from the source's weights.
+        tuned: Number of the copied or fresh stages that were trained.
+    """
+
+    stage: int
+    copied: int
+    tuned: int
+
+
+class Predictor(ABC):
+    """A trained answer: data, not a closure, saved and restored without pickle."""
+
+    @abstractmethod
+    def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
+        """Return the (n, K) class probabilities; every row sums to one."""
+
+    @abstractmethod
+    def state(self) -> PredictorState:
+        """Return the tensors (to safetensors) and the plain values (to JSON)."""
+
+    @property
+    def layers(self) -> Layers | None:
+        """Return which stages of the source are used, or None where that has no meaning."""
+        return None
+
+
+class Report(Protocol):
+    """How a strategy shows an unfinished predictor to the core."""
+
+    def __call__(self, progress: float, predictor: Predictor, /) -> None:
+        """Offer the predictor after a share of the strategy's own budget.
+
+        Args:
+            progress: Share of the trial's own budget that is spent, in (0, 1]. The core scores
+                at its rungs (1/9, 1/3 and 1) and ignores the rest.
+            predictor: What would be returned if the trial ended now.
+
+        Raises:
+            optuna.TrialPruned: If the trial is not worth finishing. Let it through.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of an arm's space, and the rules it runs under.
+
+    Args:
+        params: A value for every parameter of the strategy's space.
+        report: Where to show unfinished predictors.
+        deadline: `time.monotonic()` at which the trial has to be over; None is no limit.
+        seed: Seeds everything that is random in the trial.
+    """
+
+    params: Mapping[str, ParamValue]
+    report: Report
+    deadline: float | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """What a search space may depend on; nothing that costs a forward pass.
+
+    Args:
+        source: The source of the arm.
+        setting: What is known about the target.
+        num_images: Number of pictures to learn from.
+        num_classes: Number K of target classes.
+    """
+
+    source: Source
+    setting: Setting
+    num_images: int
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything a strategy may see.
+
+    Args:
+        source: What to transfer from.
+        setting: What is known about the target.
+        class_names: The K columns of every prediction.
+        train: The labelled pictures to learn from.
+        features: The cache of the frozen source.
+        device: Where to compute.
+        load_backbone: Returns a fresh pretrained copy at each call.
+        unlabelled: Unlabelled target pictures, where the setting has them.
+        source_images: Labelled source pictures, where the source has them.
+    """
+
+    source: Source
+    setting: Setting
+    class_names: tuple[str, ...]
+    train: ImageSet
+    features: FeatureReader
+    device: torch.device
+    load_backbone: Callable[[], Backbone]
+    unlabelled: ImageSet | None = None
+    source_images: ImageSet | None = None
+
+    def backbone(self) -> Backbone:
+        """Return a fresh pretrained copy of the source's network, in eval mode."""
+        return self.load_backbone()
+
+    @property
+    def info(self) -> TaskInfo:
+        """Return the part of the task that a search space may depend on."""
+        return TaskInfo(self.source, self.setting, len(self.train), len(self.class_names))
+
+
+class Strategy(ABC):
+    """A method of transfer; stateless, so that any process can run it by name.
+
+    Attributes:
+        name: Unique, kebab-case.
+        needs: What it cannot do without.
+        settings: The settings it works in.
+        trains: Whether a trial trains layers of the network; what only reads cached features
+            costs milliseconds and is tried on every source first.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    settings: ClassVar[frozenset[Setting]] = frozenset({Setting.LABELLED})
+    trains: ClassVar[bool] = True
+
+    @abstractmethod
+    def space(self, task: TaskInfo) -> SearchSpace:
+        """Return the parameters, each with its default; ranges do not depend on the source."""
+
+    @abstractmethod
+    def fit(self, task: Task, trial: Trial) -> Predictor:
+        """Return a predictor trained on `task.train` alone.
+
+        Raises:
+            optuna.TrialPruned: Passed through from `trial.report`.
+            DeadlineError: If the trial cannot end before its deadline.
+        """
+
+    @abstractmethod
+    def restore(
+        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+    ) -> Predictor:
+        """Return the predictor whose `state()` was (tensors, info)."""

@@ -1,0 +1,230 @@
+"""The one training loop: schedule, deadline, rungs and seeding; public, for plugins."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from autotransfer.errors import DeadlineError
+
+RUNGS = (1 / 9, 1 / 3)  # shares of a trial's own budget at which it is scored; 1 is the end
+_MEASURED_STEPS = 3  # the first steps warm up and are timed before the rest is predicted
+
+BatchSource = Callable[[NDArray[np.int64], np.random.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train: AdamW, linear warm-up, then cosine to zero.
+
+    Args:
+        epochs: Passes over the training pictures.
+        batch_size: Pictures in a step.
+        learning_rate: Peak rate of the layers that are tuned.
+        head_multiplier: Rate of the head, in units of `learning_rate`.
+        weight_decay: Decoupled weight decay of AdamW.
+        warmup: Share of all steps spent warming up, in [0, 1).
+        label_smoothing: In [0, 1).
+        clip: Largest norm of the gradient.
+        keep_batch_statistics: Whether batch norm uses, and keeps, the statistics it has; with
+            few pictures those of a batch are noise.
+    """
+
+    epochs: int
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    head_multiplier: float = 1.0
+    weight_decay: float = 1e-2
+    warmup: float = 0.05
+    label_smoothing: float = 0.0
+    clip: float = 1.0
+    keep_batch_statistics: bool = False
+
+    def rate(self, progress: float) -> float:
+        """Return the learning rate at a share of all steps, in units of the peak."""
+        if progress < self.warmup:
+            return progress / self.warmup
+        return 0.5 * (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup)))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When training has to be over, and what to do when it cannot be.
+
+    Args:
+        deadline: `time.monotonic()` of the end; None is no limit.
+        shorten: Whether the schedule shrinks to fit; otherwise a deadline that is sure to be
+            missed raises as soon as the first steps have been timed.
+        clock: The clock of the deadline.
+    """
+
+    deadline: float | None = None
+    shorten: bool = False
+    clock: Callable[[], float] = time.monotonic
+
+    def check(self) -> None:
+        """Raise `DeadlineError` when the deadline is past."""
+        if self.deadline is not None and self.clock() >= self.deadline:
+            raise DeadlineError("the deadline of the trial has passed")
+
+    def planned_steps(self, steps: int, *, done: int, seconds_per_step: float) -> int:
+        """Return the number of steps in all that the time allows.
+
+        Raises:
+            DeadlineError: If not all of them fit and the schedule may not shrink.
+        """
+        if self.deadline is None:
+            return steps
+        possible = done + int((self.deadline - self.clock()) / max(seconds_per_step, 1e-9))
+        if possible >= steps:
+            return steps
+        if not self.shorten:
+            raise DeadlineError(
+                f"{steps} steps of {seconds_per_step:.2g} s do not fit in the time left"
+            )
+        return max(possible, done + 1)
+
+
+def train(
+    network: nn.Module,
+    batch: BatchSource,
+    labels: NDArray[np.int64],
+    schedule: Schedule,
+    *,
+    seed: int,
+    limits: Limits | None = None,
+    head: Sequence[nn.Parameter] = (),
+    on_rung: Callable[[float], None] | None = None,
+) -> int:
+    """Train in place with cross-entropy; the network ends in eval mode.
+
+    Args:
+        network: Maps a batch to (b, K) logits; parameters without gradient stay as they are.
+        batch: Returns the inputs of the pictures at (b,) positions; its generator decides
+            augmentation.
+        labels: (n,) classes in [0, K).
+        schedule: How long and how fast.
+        seed: Seeds order, augmentation and dropout; torch's global state is left as it was.
+        limits: The deadline.
+        head: Parameters that learn at the rate of the head.
+        on_rung: Called at each of `RUNGS` with the share of the budget that is spent.
+
+    Returns:
+        Number of steps that were taken.
+
+    Raises:
+        DeadlineError: If the training cannot end in time; `limits.shorten` avoids that.
+        FloatingPointError: If the loss is not finite.
+    """
+    limits = limits or Limits()
+    devices = [p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"][:1]
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        steps = _run(network, batch, labels, schedule, seed, limits, head, on_rung)
+    network.eval()
+    return steps
+
+
+def _run(
+    network: nn.Module,
+    batch: BatchSource,
+    labels: NDArray[np.int64],
+    schedule: Schedule,
+    seed: int,
+    limits: Limits,
+    head: Sequence[nn.Parameter],
+    on_rung: Callable[[float], None] | None,
+) -> int:
+    generator = np.random.default_rng(seed)
+    optimiser = _optimiser(network, schedule, head)
+    peaks = [group["lr"] for group in optimiser.param_groups]
+    planned = schedule.epochs * math.ceil(len(labels) / schedule.batch_size)
+    rungs = list(RUNGS) if on_rung is not None else []
+    order = _endless_order(len(labels), schedule.batch_size, generator)
+    began, step = 0.0, 0
+    _train_mode(network, schedule)
+    while step < planned:
+        limits.check()
+        if step == 1:  # the first step pays for allocations and is no measure of the rest
+            began = limits.clock()
+        if step == 1 + _MEASURED_STEPS:
+            seconds = (limits.clock() - began) / _MEASURED_STEPS
+            planned = limits.planned_steps(planned, done=step, seconds_per_step=seconds)
+        for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+            group["lr"] = peak * schedule.rate((step + 1) / planned)
+        _step(network, batch, labels, next(order), optimiser, schedule, generator)
+        step += 1
+        while rungs and step / planned >= rungs[0] and step < planned:
+            network.eval()
+            assert on_rung is not None
+            on_rung(rungs.pop(0))
+            _train_mode(network, schedule)
+    return step
+
+
+def _train_mode(network: nn.Module, schedule: Schedule) -> None:
+    network.train()
+    if schedule.keep_batch_statistics:
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001
+                module.eval()
+
+
+def _step(
+    network: nn.Module,
+    batch: BatchSource,
+    labels: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    optimiser: torch.optim.Optimizer,
+    schedule: Schedule,
+    generator: np.random.Generator,
+) -> None:
+    device = next(network.parameters()).device
+    targets = torch.from_numpy(labels[positions]).to(device)
+    logits = network(batch(positions, generator).to(device))
+    loss = nn.functional.cross_entropy(logits, targets, label_smoothing=schedule.label_smoothing)
+    if not torch.isfinite(loss):
+        raise FloatingPointError(f"the training loss became {loss.item()}; try a lower rate")
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
+    optimiser.step()
+
+
+def _optimiser(
+    network: nn.Module, schedule: Schedule, head: Sequence[nn.Parameter]
+) -> torch.optim.AdamW:
+    """Return AdamW; vectors (biases, norms) are not decayed."""
+    of_head = {id(parameter) for parameter in head}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            key = (id(parameter) in of_head, parameter.ndim > 1)
+            groups.setdefault(key, []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "lr": schedule.learning_rate * (schedule.head_multiplier if headed else 1.0),
+                "weight_decay": schedule.weight_decay if decayed else 0.0,
+            }
+            for (headed, decayed), parameters in groups.items()
+        ]
+    )
+
+
+def _endless_order(
+    n: int, batch_size: int, generator: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Yield batches of positions, a fresh permutation for each epoch."""
+    while True:
+        permutation = generator.permutation(n).astype(np.int64)
+        for start in range(0, n, batch_size):
+            yield permutation[start : start + batch_size]

@@ -1,0 +1,24 @@
+"""The interface of a transferability score."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from autotransfer.problem import Need
+from autotransfer.transferability.statistics import Statistics
+
+
+class TransferabilityEstimator(ABC):
+    """A score of a source for a target that trains no network; higher is better."""
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset()
+
+    @abstractmethod
+    def score(self, statistics: Statistics) -> float:
+        """Return the score, a finite number.
+
+        Raises:
+            UndefinedScoreError: If the score has no value for these statistics.
+        """

@@ -1,0 +1,84 @@
+"""The H-score: how much of the feature covariance lies between the classes."""
+
+from __future__ import annotations
+
+import warnings
+from typing import ClassVar
+
+import numpy as np
+from scipy import linalg
+from scipy.linalg import lapack
+from typing_extensions import override
+
+from autotransfer.errors import DataWarning
+from autotransfer.transferability.estimator import TransferabilityEstimator
+from autotransfer.transferability.linear_algebra import EPSILON, Array
+from autotransfer.transferability.statistics import Statistics
+
+_SAFE = 10.0  # margin above the rank tolerance from which the plain factor is used
+
+
+def h_score(statistics: Statistics) -> float:
+    """Return tr(cov(F)^+ cov(E[F | y])), in [0, K - 1].
+
+    Warns:
+        DataWarning: With n <= d + 1 the value is K - 1 whatever the features are.
+    """
+    statistics.require_spread("h-score")
+    n, d = statistics.num_images, statistics.num_features
+    if n <= d + 1:
+        warnings.warn(
+            f"h-score says nothing here: with {n} images and {d} features it is the number of "
+            "classes less one for every source; use regularised-h-score",
+            DataWarning,
+            stacklevel=3,
+        )
+    if statistics.is_dual:
+        return _dual(statistics)
+    whitened = _whitened(statistics)
+    return float(np.square(whitened).sum())
+
+
+def _dual(statistics: Statistics) -> float:
+    """Return the part of the class indicators that the features span."""
+    vectors = statistics.spectrum.vectors
+    sums = [vectors[own].sum(axis=0) for own in statistics.positions_by_class()]
+    return float((np.square(np.stack(sums)).sum(axis=1) / statistics.counts).sum())
+
+
+def _whitened(statistics: Statistics) -> Array:
+    """Return (r, K) class sums over sqrt(n_c), whitened by the centred Gram."""
+    scaled = (statistics.moments.class_sums / np.sqrt(statistics.counts)[:, None]).T
+    factor = _factor(statistics)
+    if factor is not None:
+        solved: Array = linalg.solve_triangular(factor, scaled, lower=True, check_finite=False)
+        return solved
+    spectrum = statistics.spectrum  # null directions would add their rounding
+    turned: Array = (spectrum.vectors.T @ scaled) / np.sqrt(spectrum.values)[:, None]
+    return turned
+
+
+def _factor(statistics: Statistics) -> Array | None:
+    """Return the Cholesky factor of the Gram, or None where its rank is in doubt."""
+    factor, info = lapack.dpotrf(statistics.gram, lower=1)
+    if info != 0:
+        return None
+    size = np.abs(statistics.gram).sum(axis=0).max()
+    reciprocal, _ = lapack.dpocon(factor, size, uplo="L")
+    floor = max(statistics.num_images, statistics.num_features) * EPSILON
+    return factor if reciprocal > _SAFE * floor else None
+
+
+class HScore(TransferabilityEstimator):
+    """Between-class share of the covariance; rewards width, constant where n <= d + 1.
+
+    References:
+        Bao et al., An information-theoretic approach to transferability in task transfer
+        learning, ICIP 2019, definition 2. Pseudo-inverse with rank tolerance max(n, d) eps.
+    """
+
+    name: ClassVar[str] = "h-score"
+
+    @override
+    def score(self, statistics: Statistics) -> float:
+        return h_score(statistics)

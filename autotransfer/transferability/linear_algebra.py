@@ -1,0 +1,116 @@
+"""The few matrix products and factors that the scores share, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+from scipy.linalg import blas, lapack
+
+Array: TypeAlias = NDArray[np.float64]
+Rows: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+
+EPSILON = float(np.finfo(np.float64).eps)
+BLOCK_BYTES = 16 << 20  # a float64 block that stays small beside the features
+
+
+def spans(length: int, width: int) -> Iterator[slice]:
+    """Yield slices over `length` whose (slice, width) float64 block is about 16 MiB."""
+    step = max(1, BLOCK_BYTES // (8 * max(width, 1)))
+    for start in range(0, length, step):
+        yield slice(start, min(start + step, length))
+
+
+def add_outer(total: Array, block: Array) -> None:
+    """Add block' block to the lower triangle of `total`, in place.
+
+    Args:
+        total: (d, d) in Fortran order.
+        block: (b, d) in C order.
+    """
+    blas.dsyrk(1.0, block.T, beta=1.0, c=total, lower=1, overwrite_c=1)
+
+
+def mirror_lower(matrix: Array) -> None:
+    """Copy the lower triangle of a square matrix onto the upper one, in place."""
+    for start in range(0, len(matrix), 256):
+        part = slice(start, start + 256)
+        corner = np.tril(matrix[part, part])
+        matrix[part, part] = corner + np.tril(corner, -1).T
+        matrix[part, start + 256 :] = matrix[start + 256 :, part].T
+
+
+def log_determinant(matrix: Array) -> float:
+    """Return the natural log-determinant of a positive definite matrix, overwriting it."""
+    factor = linalg.cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
+    return 2.0 * float(np.log(np.diagonal(factor)).sum())
+
+
+def squared_distances(left: Array, right: Array) -> Array:
+    """Return the (a, b) squared Euclidean distances between two sets of rows."""
+    squares = left @ right.T
+    squares *= -2.0
+    squares += np.einsum("ij,ij->i", left, left)[:, None]
+    squares += np.einsum("ij,ij->i", right, right)
+    return np.maximum(squares, 0.0, out=squares)
+
+
+@dataclass(frozen=True, eq=False)
+class Tridiagonal:
+    """A symmetric matrix in tridiagonal form, Q T Q', with some columns turned by Q'.
+
+    Args:
+        diagonal: (d,) diagonal of T.
+        off_diagonal: (d - 1,) the diagonal beside it.
+        turned: (d, K) the columns times Q'.
+    """
+
+    diagonal: Array
+    off_diagonal: Array
+    turned: Array
+
+    @cached_property
+    def values(self) -> Array:
+        """Return the (d,) eigenvalues, ascending, those below zero set to zero."""
+        values = linalg.eigvalsh_tridiagonal(
+            self.diagonal, self.off_diagonal, lapack_driver="sterf"
+        )
+        return np.maximum(values, 0.0, dtype=np.float64)
+
+    def solve(self, shift: float, column: int) -> Array:
+        """Return (T + shift I)^-1 times one turned column; the sum is positive definite."""
+        pivots, factors, _ = lapack.dpttrf(self.diagonal + shift, self.off_diagonal)
+        solution: Array = lapack.dpttrs(pivots, factors, self.turned[:, column])[0]
+        return solution
+
+    def eigenvectors(self) -> Array:
+        """Return the (d, d) eigenvectors of T."""
+        _, vectors = linalg.eigh_tridiagonal(
+            self.diagonal, self.off_diagonal, lapack_driver="stemr"
+        )
+        return vectors.astype(np.float64, copy=False)
+
+
+def tridiagonalise(matrix: Array, columns: Array) -> Tridiagonal:
+    """Return the tridiagonal form of a symmetric matrix, overwriting it.
+
+    Args:
+        matrix: (d, d) in Fortran order.
+        columns: (d, K) to turn along.
+    """
+    size = len(matrix)
+    if size == 1:
+        return Tridiagonal(np.diagonal(matrix).copy(), np.empty(0), np.array(columns))
+    work = int(lapack.dsytrd_lwork(size, lower=1)[0])
+    reflectors, diagonal, off_diagonal, tau, _ = lapack.dsytrd(
+        matrix, lower=1, lwork=work, overwrite_a=1
+    )
+    turned = np.array(columns, order="F")
+    below = np.asfortranarray(reflectors[1:, :-1])  # Q leaves the first coordinate alone
+    turned[1:] = lapack.dormqr("L", "T", below, tau, turned[1:], 64 * turned.shape[1])[0]
+    return Tridiagonal(diagonal, off_diagonal, turned)

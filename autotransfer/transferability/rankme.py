@@ -1,0 +1,46 @@
+"""RankMe: the effective rank of the features, without labels."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from typing_extensions import override
+
+from autotransfer.errors import UndefinedScoreError
+from autotransfer.transferability.estimator import TransferabilityEstimator
+from autotransfer.transferability.linear_algebra import EPSILON
+from autotransfer.transferability.statistics import Statistics
+
+_OFFSET = 1e-7  # added to each share, equation 2 of the paper
+
+
+def rankme(statistics: Statistics) -> float:
+    """Return exp of the entropy of the normalised singular values, in [1, min(n, d)].
+
+    Features are not centred; singular values that are zero to rounding are left out.
+
+    Raises:
+        UndefinedScoreError: If all features are zero.
+    """
+    values = statistics.uncentred_values
+    if values[-1] <= 0:
+        raise UndefinedScoreError("rankme is undefined: all features are zero")
+    singular = np.sqrt(values[values > len(values) * EPSILON * values[-1]])
+    shares = singular / singular.sum() + _OFFSET
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+class RankMe(TransferabilityEstimator):
+    """Effective rank; uses no labels and hardly ranks different architectures.
+
+    References:
+        Garrido et al., RankMe: Assessing the Downstream Performance of Pretrained
+        Self-Supervised Representations by Their Rank, ICML 2023, arXiv:2210.02885, equation 2.
+    """
+
+    name: ClassVar[str] = "rankme"
+
+    @override
+    def score(self, statistics: Statistics) -> float:
+        return rankme(statistics)

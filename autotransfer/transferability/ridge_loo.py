@@ -1,0 +1,79 @@
+"""Leave-one-out accuracy of ridge regression, in closed form."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from typing_extensions import override
+
+from autotransfer.errors import UndefinedScoreError
+from autotransfer.transferability.estimator import TransferabilityEstimator
+from autotransfer.transferability.linear_algebra import Array
+from autotransfer.transferability.statistics import Statistics
+
+PENALTIES = np.logspace(-3, 3, 13)  # in units of the mean eigenvalue of the covariance's Gram
+_LEAST_SLACK = 1e-12  # of 1 - leverage: an image that the fit passes through
+
+
+def leave_one_out(statistics: Statistics, penalty: float) -> Array:
+    """Return the (n, K) scores of each image by the ridge fit without it.
+
+    One-hot targets and an intercept that is not penalised: y - (y - fitted) / (1 - h) with the
+    leverage h including the intercept's 1 / n (Hastie, Tibshirani and Friedman, The Elements of
+    Statistical Learning, 2009, equation 7.52).
+
+    Args:
+        statistics: Of the source on the target.
+        penalty: Ridge penalty, added to the eigenvalues of the centred Gram.
+    """
+    values = statistics.spectrum.values
+    left = statistics.coordinates / np.sqrt(values)  # (n, r) orthonormal columns
+    targets = np.equal.outer(statistics.labels, np.arange(statistics.num_classes)).astype(float)
+    mean = targets.mean(axis=0)
+    shrink = values / (values + penalty)
+    fitted = mean + left @ (shrink[:, None] * (left.T @ (targets - mean)))
+    leverage = 1 / statistics.num_images + np.square(left) @ shrink
+    slack = np.maximum(1 - leverage, _LEAST_SLACK)
+    scores: Array = targets - (targets - fitted) / slack[:, None]
+    return scores
+
+
+def ridge_loo(statistics: Statistics) -> float:
+    """Return the leave-one-out accuracy at the penalty of least leave-one-out squared error.
+
+    An image that is alone in its class cannot be told by the others and is not counted.
+
+    Raises:
+        UndefinedScoreError: If no class has two images.
+    """
+    statistics.require_spread("ridge-loo")
+    known = statistics.counts[statistics.labels] > 1
+    if not known.any():
+        raise UndefinedScoreError("ridge-loo is undefined: no class has two images")
+    labels = statistics.labels[known]
+    unit = statistics.trace / len(statistics.spectrum.values)
+    best_error, accuracy = np.inf, 0.0
+    for penalty in PENALTIES * unit:
+        scores = leave_one_out(statistics, penalty)[known]
+        hits = scores.argmax(axis=1) == labels
+        scores[np.arange(len(labels)), labels] -= 1.0
+        error = float(np.square(scores).mean())
+        if error < best_error:
+            best_error, accuracy = error, float(hits.mean())
+    return accuracy
+
+
+class RidgeLoo(TransferabilityEstimator):
+    """Leave-one-out accuracy of a ridge classifier from one decomposition, in [0, 1].
+
+    References:
+        Allen, The relationship between variable selection and data augmentation and a method
+        for prediction, Technometrics 1974 (PRESS).
+    """
+
+    name: ClassVar[str] = "ridge-loo"
+
+    @override
+    def score(self, statistics: Statistics) -> float:
+        return ridge_loo(statistics)

@@ -1,0 +1,59 @@
+"""Scores for people who have their own features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from numpy.typing import ArrayLike
+
+from autotransfer.errors import UndefinedScoreError, UnknownNameError
+from autotransfer.transferability.estimator import TransferabilityEstimator
+from autotransfer.transferability.first_party import ESTIMATORS
+from autotransfer.transferability.statistics import Statistics
+
+
+def score_features(
+    X: ArrayLike,
+    y: ArrayLike,
+    estimators: Sequence[str] | None = None,
+    source_probabilities: ArrayLike | None = None,
+) -> dict[str, float]:
+    """Return transferability scores of (n, d) features for (n,) labels; higher is better.
+
+    Args:
+        X: (n, d) features of the target images by one source.
+        y: (n,) class of each image, of any kind.
+        estimators: Names of the scores; None for all that are defined here.
+        source_probabilities: (n, Z) class probabilities of the source's head.
+
+    Returns:
+        The score of each name, in the order asked for.
+
+    Raises:
+        UnknownNameError: If a name is not that of a score.
+        UndefinedScoreError: If a named score has no value here.
+        InvalidTargetError: A ValueError, if the input cannot be used.
+    """
+    known = {estimator.name: estimator for estimator in ESTIMATORS}
+    chosen = _chosen(known, estimators)
+    statistics = Statistics.of(X, y, source_probabilities)
+    scores = {}
+    for estimator in chosen:
+        try:
+            scores[estimator.name] = estimator.score(statistics)
+        except UndefinedScoreError:
+            if estimators is not None:
+                raise
+    return scores
+
+
+def _chosen(
+    known: dict[str, TransferabilityEstimator], names: Sequence[str] | None
+) -> list[TransferabilityEstimator]:
+    if names is None:
+        return list(known.values())
+    wanted = [names] if isinstance(names, str) else list(names)
+    for name in wanted:
+        if name not in known:
+            raise UnknownNameError("estimator", name, list(known))
+    return [known[name] for name in wanted]

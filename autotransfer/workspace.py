@@ -1,0 +1,102 @@
+"""Where a fit keeps its things: the study's name and the folder of the selection."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from autotransfer.errors import InvalidOptionError, StudyExistsError
+from autotransfer.results import Outcome
+from autotransfer.saved_predictor import Kept, write_kept
+from autotransfer.search.study import study_names
+
+_TRIALS = "trials"
+_KEPT = 3  # the predictors of the best trials stay; the others are deleted as better ones come
+
+
+@dataclass(frozen=True)
+class Place:
+    """The name of a fit and its folders."""
+
+    name: str
+    workspace: Path
+    folder: Path
+
+    def trial_folder(self, outcome: Outcome) -> Path:
+        """Return where the predictor of a trial is kept."""
+        return self.folder / _TRIALS / f"{outcome.number:05d}"
+
+    def keep(self, outcome: Outcome, kept: Kept) -> None:
+        """Write the predictor of a complete trial; only those of the best trials stay."""
+        folder = self.trial_folder(outcome)
+        temporary = folder.with_name(folder.name + ".tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        write_kept(temporary, kept)
+        (temporary / "value").write_text(repr(outcome.value), encoding="utf-8")
+        temporary.rename(folder)
+        folders = [path for path in folder.parent.iterdir() if (path / "value").is_file()]
+        folders.sort(key=lambda path: (-float((path / "value").read_text()), path.name))
+        for path in folders[_KEPT:]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def claim(
+    target: str,
+    name: str | None,
+    out: str | Path | None,
+    storage: str | None,
+    *,
+    resume: bool,
+) -> Iterator[Place]:
+    """Yield the place of a fit; a folder that stays empty is removed again.
+
+    Args:
+        target: Short name of the target.
+        name: Name of the study; None is the name of the folder, or one made from the target.
+        out: Folder of the selection; None is the name of the study in the working folder.
+        storage: Optuna storage URL; None is SQLite in the working folder.
+        resume: Whether the folder may exist.
+
+    Raises:
+        StudyExistsError: If the folder exists and `resume` is off.
+        InvalidOptionError: If the folder cannot be made.
+    """
+    workspace = Path.cwd()
+    if resume and name is None and out is None:
+        raise InvalidOptionError("--resume needs the --name of the study to continue")
+    if name is None:
+        name = Path(out).name if out is not None else _free_name(target, storage, workspace)
+    folder = Path(out) if out is not None else workspace / name
+    if folder.exists() and not resume:
+        raise StudyExistsError(
+            f"the folder {folder} exists already; choose another --out, or continue its study "
+            "with --resume"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InvalidOptionError(
+            f"the folder {folder} cannot be written ({error.strerror or error}); choose another "
+            "--out"
+        ) from error
+    try:
+        yield Place(name, workspace, folder)
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _free_name(target: str, storage: str | None, workspace: Path) -> str:
+    taken = set(study_names(storage=storage, workspace=workspace))
+    number = 1
+    while f"{target}-{number}" in taken or (workspace / f"{target}-{number}").exists():
+        number += 1
+    return f"{target}-{number}"

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytest.register_assert_rewrite("autotransfer.testing")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def kit() -> Path:
+    """The folder of real pictures and networks, or a skip."""
+    folder = Path(os.environ.get("AUTOTRANSFER_KIT", REPOSITORY.parent / "shared" / "kit"))
+    if not (folder / "weights" / "catalogue.toml").is_file():
+        pytest.skip(f"no kit at {folder}; set AUTOTRANSFER_KIT")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache, workspace, plugins or tracking server."""
+    monkeypatch.setenv("AUTOTRANSFER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("AUTOTRANSFER_PLUGINS", raising=False)
+    monkeypatch.chdir(tmp_path)

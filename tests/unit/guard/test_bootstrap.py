@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from autotransfer.evaluation.metrics import METRICS
+from autotransfer.guard import bootstrap
+from autotransfer.guard.bootstrap import Comparison, compare
+
+ACCURACY = METRICS["accuracy"]
+LABELS_AND_TWO = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
+
+
+def answers_with(wins: int, losses: int, n: int) -> LABELS_AND_TWO:
+    """Labels 0; only the finalist is right in `wins`, only the other in `losses`; else both."""
+    right, wrong = [0.9, 0.1], [0.1, 0.9]
+    finalist, other = np.tile(right, (n, 1)), np.tile(right, (n, 1))
+    other[:wins] = wrong
+    finalist[wins : wins + losses] = wrong
+    return np.zeros(n, dtype=np.int64), finalist, other
+
+
+def counted(wins: int, losses: int, n: int) -> Comparison:
+    labels, finalist, other = answers_with(wins, losses, n)
+    return compare(ACCURACY, labels, finalist, {"other": other})
+
+
+def random_case(seed: int, n: int = 30, num_classes: int = 3) -> LABELS_AND_TWO:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(num_classes, size=n)
+    first, second = rng.dirichlet(np.ones(num_classes), size=(2, n))
+    return labels, first, second
+
+
+def simulated_hits(rng: np.random.Generator, hits: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Two-class probabilities for labels 0 that are right where `hits` says so."""
+    right = np.where(hits, 0.6, 0.4) + 0.1 * rng.random(len(hits))
+    right = np.where(hits, right, right - 0.1)
+    return np.stack([right, 1 - right], axis=1)
+
+
+def test_the_gap_is_the_difference_to_the_best_baseline() -> None:
+    labels, finalist, weak = answers_with(wins=5, losses=0, n=20)
+    strong = weak.copy()
+    strong[:3] = finalist[:3]  # wrong on two pictures only
+    comparison = compare(ACCURACY, labels, finalist, {"weak": weak, "strong": strong})
+    assert comparison.best_baseline == "strong"
+    assert comparison.gap.value == pytest.approx(0.1)
+    assert comparison.scores == {"weak": 0.75, "strong": 0.9}
+    assert comparison.gaps["weak"].value == pytest.approx(0.25)
+    assert comparison.test.value == 1.0
+    assert comparison.n == comparison.gap.n == 20
+
+
+def test_the_standard_error_is_that_of_a_mean_of_differences() -> None:
+    comparison = counted(wins=40, losses=20, n=300)
+    differences = np.repeat([1.0, -1.0, 0.0], [40, 20, 240])
+    expected = differences.std() / np.sqrt(300)
+    assert comparison.standard_error == pytest.approx(expected, rel=0.05)
+    assert comparison.minimum_detectable == pytest.approx(2.8 * comparison.standard_error)
+
+
+def test_with_many_pictures_the_interval_is_the_normal_one() -> None:
+    comparison = counted(wins=300, losses=200, n=2000)
+    half = 1.96 * comparison.standard_error
+    assert comparison.gap.low == pytest.approx(0.05 - half, abs=0.002)
+    assert comparison.gap.high == pytest.approx(0.05 + half, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "n", "p"),
+    [
+        (4, 0, 5, 2 / 2**4),
+        (5, 0, 10, 2 / 2**5),
+        (6, 0, 10, 2 / 2**6),
+        (10, 0, 10, 2 / 2**10),
+        (9, 2, 40, 2 * (1 + 11 + 55) / 2**11),
+    ],
+)
+def test_few_pictures_prove_only_what_mcnemar_accepts(
+    wins: int, losses: int, n: int, p: float
+) -> None:
+    comparison = counted(wins, losses, n)
+    assert comparison.mcnemar == pytest.approx(p)
+    assert (comparison.gap.low > 0) == (p <= 0.05)
+
+
+def test_ten_wins_of_ten_keep_a_wide_interval() -> None:
+    comparison = counted(wins=10, losses=0, n=10)
+    share = beta.ppf(0.025, 10, 1)  # Clopper-Pearson for 10 of 10, 0.69
+    assert comparison.gap.low == pytest.approx(2 * share - 1)
+    assert comparison.gap.high == 1.0
+    assert comparison.standard_error > 0.1
+    assert comparison.mcnemar == pytest.approx(2 / 2**10)
+
+
+def test_equal_hits_with_different_answers_obey_the_rule_of_three() -> None:
+    labels, finalist, other = answers_with(wins=0, losses=0, n=100)
+    labels[0] = 2  # three classes; both are wrong there, with different answers
+    finalist, other = (np.pad(p, ((0, 0), (0, 1))) for p in (finalist, other))
+    other[0] = [0.1, 0.9, 0.0]
+    gap = compare(ACCURACY, labels, finalist, {"other": other}).gap
+    bound = 1 - 0.025 ** (1 / 100)  # 3.7 / n
+    assert (gap.low, gap.value, gap.high) == pytest.approx((-bound, 0, bound))
+
+
+def test_the_score_of_a_faultless_finalist_is_not_certain() -> None:
+    test = counted(wins=3, losses=0, n=30).test
+    assert test.value == test.high == 1.0
+    assert test.low == pytest.approx(0.025 ** (1 / 30))  # Clopper-Pearson
+
+
+@pytest.mark.parametrize("name", METRICS)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 40))
+def test_identical_predictions_have_the_gap_zero_and_no_width(
+    name: str, seed: int, n: int
+) -> None:
+    labels, finalist, _ = random_case(seed, n)
+    comparison = compare(METRICS[name], labels, finalist, {"b": finalist.copy()}, draws=50)
+    assert (comparison.gap.low, comparison.gap.value, comparison.gap.high) == (0, 0, 0)
+    assert comparison.standard_error == comparison.minimum_detectable == 0
+    assert comparison.probability_above(-0.01) == 1
+
+
+def test_a_finalist_identical_to_the_best_of_several_has_no_width() -> None:
+    labels, finalist, weak = answers_with(wins=3, losses=2, n=50)
+    comparison = compare(ACCURACY, labels, finalist, {"weak": weak, "same": finalist.copy()})
+    assert comparison.best_baseline == "same"
+    assert (comparison.gap.low, comparison.gap.value, comparison.gap.high) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", METRICS)
+@given(seed=st.integers(0, 10_000))
+def test_swapping_finalist_and_baseline_mirrors_gap_and_interval(name: str, seed: int) -> None:
+    labels, first, second = random_case(seed)
+    one = compare(METRICS[name], labels, first, {"b": second}, draws=200).gap
+    other = compare(METRICS[name], labels, second, {"b": first}, draws=200).gap
+    assert (other.value, other.low, other.high) == pytest.approx(
+        (-one.value, -one.high, -one.low), abs=1e-9
+    )
+
+
+@pytest.mark.parametrize("name", METRICS)
+@given(seed=st.integers(0, 10_000))
+def test_the_order_of_the_pictures_changes_no_number(name: str, seed: int) -> None:
+    labels, first, second = random_case(seed)
+    third = np.roll(first, 1, axis=0)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    one = compare(METRICS[name], labels, first, {"b": second, "c": third}, draws=100)
+    other = compare(
+        METRICS[name],
+        labels[order],
+        first[order],
+        {"b": second[order], "c": third[order]},
+        draws=100,
+    )
+    assert one == other
+    assert np.array_equal(one.draws, other.draws)
+
+
+@pytest.mark.parametrize("name", METRICS)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 40))
+def test_every_interval_holds_its_value(name: str, seed: int, n: int) -> None:
+    labels, first, second = random_case(seed, n)
+    others = {"b": second, "c": np.roll(second, 1, axis=0)}
+    comparison = compare(METRICS[name], labels, first, others, draws=100)
+    for interval in (comparison.test, comparison.gap, *comparison.gaps.values()):
+        assert interval.low - 1e-9 <= interval.value <= interval.high + 1e-9
+
+
+def test_further_baselines_widen_the_upper_limits_only() -> None:
+    labels, finalist, other = answers_with(wins=10, losses=30, n=200)
+    others = {"b": other} | {f"b{k}": np.roll(other, 40 * k, axis=0) for k in range(1, 4)}
+    alone = compare(ACCURACY, labels, finalist, {"b": other}).gap
+    among = compare(ACCURACY, labels, finalist, others).gaps["b"]
+    assert among.low == pytest.approx(alone.low, abs=0.006)
+    assert among.high > alone.high + 0.005
+
+
+def test_the_probability_counts_resamples_above_the_threshold() -> None:
+    comparison = counted(wins=12, losses=10, n=60)
+    above = comparison.draws[:, 0]
+    assert comparison.probability_above(0.0) == np.mean(above > 1e-12)
+    assert comparison.probability_above(-1.1) == 1
+    assert comparison.probability_above(1.0) == 0
+
+
+def test_the_same_seed_gives_the_same_numbers_and_chunks_do_not_matter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labels, first, second = random_case(1)
+    one = compare(ACCURACY, labels, first, {"b": second}, seed=5)
+    monkeypatch.setattr(bootstrap, "_CHUNK_ELEMENTS", 900)
+    again = compare(ACCURACY, labels, first, {"b": second}, seed=5)
+    assert np.array_equal(one.draws, again.draws)
+    assert one == again
+    other = compare(ACCURACY, labels, first, {"b": second}, seed=6)
+    assert not np.array_equal(one.draws, other.draws)
+
+
+@pytest.mark.parametrize(("n", "num_baselines"), [(25, 1), (120, 1), (120, 3)])
+def test_equally_good_predictors_are_rarely_told_apart(n: int, num_baselines: int) -> None:
+    rng = np.random.default_rng(n + num_baselines)
+    labels, replays = np.zeros(n, dtype=np.int64), 300
+    positive = negative = 0
+    for _ in range(replays):
+        chance = rng.beta(4, 1, size=n)  # items differ in difficulty; mean 0.8
+        hits = rng.random((1 + num_baselines, n)) < chance
+        finalist, *rest = (simulated_hits(rng, hit) for hit in hits)
+        others = {str(b): other for b, other in enumerate(rest)}
+        gap = compare(ACCURACY, labels, finalist, others, draws=500).gap
+        positive, negative = positive + (gap.low > 0), negative + (gap.high < 0)
+    assert positive <= 0.05 * replays
+    assert negative <= 0.05 * replays
+
+
+def test_the_interval_covers_the_true_gap() -> None:
+    rng = np.random.default_rng(0)
+    n, replays, covered = 150, 300, 0
+    labels = np.zeros(n, dtype=np.int64)
+    for _ in range(replays):
+        kind = rng.choice(4, size=n, p=[0.6, 0.2, 0.1, 0.1])  # both, finalist, other, none
+        finalist = simulated_hits(rng, kind <= 1)
+        other = simulated_hits(rng, (kind == 0) | (kind == 2))
+        gap = compare(ACCURACY, labels, finalist, {"b": other}, draws=500).gap
+        covered += gap.low <= 0.1 <= gap.high
+    assert covered >= 0.92 * replays  # nominal 0.95; two standard errors are 0.025
+
+
+def test_no_baseline_is_refused() -> None:
+    labels, finalist, _ = random_case(0)
+    with pytest.raises(ValueError, match="at least one baseline"):
+        compare(ACCURACY, labels, finalist, {})
+
+
+def test_predictions_of_other_pictures_are_refused() -> None:
+    labels, finalist, other = random_case(0)
+    with pytest.raises(ValueError, match="baseline 'b' have the shape"):
+        compare(ACCURACY, labels, finalist, {"b": other[1:]})

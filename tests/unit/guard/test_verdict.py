@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotransfer.errors import InvalidOptionError
+from autotransfer.evaluation.metrics import METRICS
+from autotransfer.guard.bootstrap import Comparison, compare
+from autotransfer.guard.verdict import (
+    decide,
+    default_margin,
+    judge,
+    labels_to_settle,
+    sentence,
+)
+from autotransfer.results import Decision, Interval
+
+MIRROR = {Decision.POSITIVE: Decision.NEGATIVE, Decision.NEGATIVE: Decision.POSITIVE}
+
+
+def with_gap(
+    value: float,
+    low: float,
+    high: float,
+    *,
+    metric: str = "accuracy",
+    n: int = 153,
+    detectable: float = 0.1,
+    draws: tuple[float, ...] = (0.0,),
+) -> Comparison:
+    gap = Interval(value, low, high, n)
+    return Comparison(
+        metric=METRICS[metric],
+        n=n,
+        test=Interval(0.9, 0.85, 0.95, n),
+        scores={"pixels": 0.9 - value},
+        best_baseline="pixels",
+        gap=gap,
+        gaps={"pixels": gap},
+        standard_error=detectable / 2.8,
+        minimum_detectable=detectable,
+        mcnemar=0.5,
+        draws=np.array(draws)[:, None],
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "decision"),
+    [
+        (0.001, 0.2, Decision.POSITIVE),
+        (0.001, 0.009, Decision.POSITIVE),  # above zero comes before within the margin
+        (0.0, 0.2, Decision.INCONCLUSIVE),
+        (-0.01, 0.01, Decision.NEUTRAL),
+        (-0.011, 0.01, Decision.INCONCLUSIVE),
+        (0.0, 0.0, Decision.NEUTRAL),
+        (-0.2, 0.0, Decision.INCONCLUSIVE),
+        (-0.2, -0.001, Decision.NEGATIVE),
+        (1e-15, 0.2, Decision.INCONCLUSIVE),  # rounding is no proof
+    ],
+)
+def test_the_interval_decides(low: float, high: float, decision: Decision) -> None:
+    assert judge(with_gap((low + high) / 2, low, high), margin=0.01) is decision
+
+
+@pytest.mark.parametrize(
+    ("decision", "returned"),
+    [
+        (Decision.POSITIVE, "transfer"),
+        (Decision.NEUTRAL, "baseline"),
+        (Decision.NEGATIVE, "baseline"),
+    ],
+)
+def test_a_clear_verdict_decides_what_is_returned(decision: Decision, returned: str) -> None:
+    assert decide(with_gap(0.05, -0.1, 0.2), decision, 0.01) == returned
+
+
+@pytest.mark.parametrize(
+    ("value", "worse", "returned"),
+    [(0.05, 2, "transfer"), (0.05, 3, "baseline"), (0.0, 0, "baseline"), (-0.01, 0, "baseline")],
+)
+def test_an_open_verdict_returns_the_transfer_only_if_it_is_better_and_safe(
+    value: float, worse: int, returned: str
+) -> None:
+    draws = (-0.02,) * worse + (0.0,) * (10 - worse)
+    comparison = with_gap(value, -0.1, 0.2, draws=draws)
+    assert decide(comparison, Decision.INCONCLUSIVE, 0.01) == returned
+
+
+def test_the_margin_is_one_point_or_one_picture() -> None:
+    assert default_margin(METRICS["accuracy"], 1000) == 0.01
+    assert default_margin(METRICS["f1_macro"], 40) == 0.025
+    assert default_margin(METRICS["log_loss"], 40) == 0.01
+
+
+@pytest.mark.parametrize("margin", [-0.01, float("nan"), float("inf")])
+def test_a_margin_that_means_nothing_is_refused(margin: float) -> None:
+    with pytest.raises(InvalidOptionError, match="margin must be a number from 0 on"):
+        judge(with_gap(0, 0, 0), margin=margin)
+
+
+@pytest.mark.parametrize("name", METRICS)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 40))
+def test_identical_predictions_are_neutral(name: str, seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels, same = rng.integers(3, size=n), rng.dirichlet(np.ones(3), size=n)
+    comparison = compare(METRICS[name], labels, same, {"b": same}, draws=50)
+    margin = default_margin(METRICS[name], n)
+    assert judge(comparison, margin=margin) is Decision.NEUTRAL
+    assert decide(comparison, Decision.NEUTRAL, margin) == "baseline"
+
+
+@pytest.mark.parametrize("name", METRICS)
+@given(seed=st.integers(0, 10_000), sharpness=st.floats(0, 2))
+def test_swapping_the_two_mirrors_the_verdict(name: str, seed: int, sharpness: float) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(3, size=40)
+    good = rng.dirichlet(np.ones(3), size=40) + sharpness * np.eye(3)[labels]
+    good /= good.sum(axis=1, keepdims=True)
+    plain = rng.dirichlet(np.ones(3), size=40)
+    one = compare(METRICS[name], labels, good, {"b": plain}, draws=200)
+    other = compare(METRICS[name], labels, plain, {"b": good}, draws=200)
+    decision = judge(one, margin=0.01)
+    assert judge(other, margin=0.01) is MIRROR.get(decision, decision)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_the_order_of_the_pictures_does_not_change_the_verdict(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels, order = rng.integers(3, size=40), rng.permutation(40)
+    first, second = rng.dirichlet(np.ones(3), size=(2, 40))
+    one = compare(METRICS["accuracy"], labels, first, {"b": second}, draws=100)
+    other = compare(
+        METRICS["accuracy"], labels[order], first[order], {"b": second[order]}, draws=100
+    )
+    assert judge(one, margin=0.025) is judge(other, margin=0.025)
+
+
+def test_the_positive_sentence_names_baseline_gap_and_interval() -> None:
+    text = sentence(
+        with_gap(0.2157, 0.144, 0.288),
+        Decision.POSITIVE,
+        margin=0.01,
+        baseline="HOG + logistic regression",
+    )
+    assert text == (
+        "this model beats the best baseline (HOG + logistic regression) on your 153 sealed "
+        "pictures by 21.6 points (95 % interval 14.4 to 28.8)"
+    )
+
+
+def test_the_negative_sentence_turns_the_interval_round() -> None:
+    text = sentence(with_gap(-0.05, -0.09, -0.01), Decision.NEGATIVE, margin=0.01)
+    assert "loses to the best baseline (pixels)" in text
+    assert "by 5.0 points (95 % interval 1.0 to 9.0)" in text
+
+
+def test_the_neutral_sentence_gives_the_margin() -> None:
+    comparison = with_gap(-0.0001, -0.02, 0.03, metric="log_loss")
+    text = sentence(comparison, Decision.NEUTRAL, margin=0.05, pictures="audit pictures")
+    assert "equal within 0.050 nats of log loss on your 153 audit pictures" in text
+    assert "(gap 0.000, 95 % interval -0.020 to 0.030)" in text  # no minus zero
+
+
+def test_the_open_sentence_says_what_would_settle_it() -> None:
+    comparison = with_gap(0.05, -0.02, 0.12, n=200, detectable=0.1, metric="f1_macro")
+    text = sentence(comparison, Decision.INCONCLUSIVE, margin=0.01)
+    assert "a gap of 10.0 points of macro F1 four times out of five" in text
+    assert "about 800 would settle" in text  # half the gap needs four times the pictures
+
+
+def test_the_labels_to_settle_are_rounded_up_to_two_digits_and_more_than_there_are() -> None:
+    assert labels_to_settle(with_gap(0.05, 0, 0, n=201), 0.01) == 810
+    assert labels_to_settle(with_gap(0.0, 0, 0, n=200), 0.01) == 20_000
+    assert labels_to_settle(with_gap(0.9, 0, 0, n=5), 0.01) == 6
+
+
+def test_an_unverified_decision_has_no_such_sentence() -> None:
+    with pytest.raises(ValueError, match="'unverified'"):
+        sentence(with_gap(0, 0, 0), Decision.UNVERIFIED, margin=0.01)
