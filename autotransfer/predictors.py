@@ -105,9 +105,15 @@ class NetworkPredictor(Predictor):
     def of(
         cls, network: HeadedSuffix, source: Source, *, frozen: int, layers: Layers
     ) -> NetworkPredictor:
-        """Return a snapshot of the network as it is now."""
+        """Return a snapshot of the network as it is now.
+
+        The snapshot's tensors are its own. It predicts with the given network, which saves
+        building another: predict before the network is trained further.
+        """
         tensors = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
-        return cls(source, frozen, layers, network.head.out_features, tensors)
+        snapshot = cls(source, frozen, layers, network.head.out_features, tensors)
+        snapshot.__dict__["network"] = network  # what `cached_property` would build
+        return snapshot
 
     @cached_property
     def network(self) -> HeadedSuffix:

@@ -6,7 +6,6 @@ record of the fit, beside it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
 
 from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
@@ -130,14 +130,31 @@ def load(
         UnknownNameError: If the strategy is not installed.
     """
     path = Path(folder)
-    if not (path / RECORD_FILE).is_file():
-        raise InvalidOptionError(f"{path} holds no saved selection (no {RECORD_FILE})")
+    record = read_record(path)
     registry = registry or discover(files=[Path(plugin) for plugin in plugins])
     try:
-        record = _RECORDS.validate_json((path / RECORD_FILE).read_bytes())
         kept = read_kept(path, registry)
-    except (ValidationError, json.JSONDecodeError, KeyError, OSError) as error:
-        raise InvalidOptionError(
-            f"{path} holds a selection that cannot be read ({str(error).splitlines()[0]})"
-        ) from error
-    return Selection(replace(record, model=str(path)), kept, torch.device(device))
+    except (SafetensorError, ValueError, KeyError, OSError) as error:
+        raise _unreadable(path, error) from error
+    return Selection(record, kept, torch.device(device))
+
+
+def read_record(folder: str | Path) -> Record:
+    """Return the record of a saved selection, without its predictor.
+
+    Raises:
+        InvalidOptionError: If the folder holds no selection.
+    """
+    path = Path(folder)
+    if not (path / RECORD_FILE).is_file():
+        raise InvalidOptionError(f"{path} holds no saved selection (no {RECORD_FILE})")
+    try:
+        record = _RECORDS.validate_json((path / RECORD_FILE).read_bytes())
+    except (ValidationError, OSError) as error:
+        raise _unreadable(path, error) from error
+    return replace(record, model=str(path))
+
+
+def _unreadable(path: Path, error: Exception) -> InvalidOptionError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return InvalidOptionError(f"{path} holds a selection that cannot be read ({reason})")

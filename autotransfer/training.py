@@ -69,10 +69,18 @@ class Limits:
     shorten: bool = False
     clock: Callable[[], float] = time.monotonic
 
-    def check(self) -> None:
-        """Raise `DeadlineError` when the deadline is past."""
-        if self.deadline is not None and self.clock() >= self.deadline:
-            raise DeadlineError("the deadline of the trial has passed")
+    def go_on(self, done: int) -> bool:
+        """Return whether another step may start after so many.
+
+        Raises:
+            DeadlineError: If the deadline is past and the schedule may not shrink, or nothing
+                was done yet.
+        """
+        if self.deadline is None or self.clock() < self.deadline:
+            return True
+        if self.shorten and done:
+            return False
+        raise DeadlineError("the deadline of the trial has passed")
 
     def planned_steps(self, steps: int, *, done: int, seconds_per_step: float) -> int:
         """Return the number of steps in all that the time allows.
@@ -150,8 +158,7 @@ def _run(
     order = _endless_order(len(labels), schedule.batch_size, generator)
     began, step = 0.0, 0
     _train_mode(network, schedule)
-    while step < planned:
-        limits.check()
+    while step < planned and limits.go_on(step):
         if step == 1:  # the first step pays for allocations and is no measure of the rest
             began = limits.clock()
         if step == 1 + _MEASURED_STEPS:

@@ -1,0 +1,82 @@
+"""The command line. Importing it, or asking for help, loads nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Any
+
+import click
+
+from autotransfer.cli.demo import demo
+from autotransfer.cli.fit import fit
+from autotransfer.cli.later import LATER
+from autotransfer.cli.listing import plugins, sources, spaces
+from autotransfer.cli.predict import predict
+from autotransfer.cli.rank import rank
+from autotransfer.cli.show import show
+from autotransfer.errors import AutotransferError, AutotransferWarning, BudgetExhaustedError
+
+BAD_INPUT = 2
+NOTHING_FINISHED = 3
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="autotransfer")
+def cli() -> None:
+    """Answer what to transfer to your pictures, how, and when not to."""
+
+
+for command in (fit, rank, predict, sources, plugins, spaces, show, demo, *LATER):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; errors that a user can mend end with one line and exit code 2."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    _be_quiet()
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", AutotransferWarning)
+        warnings.showwarning = _show_warning
+        try:
+            code = cli.main(arguments, prog_name="autotransfer", standalone_mode=False)
+        except click.exceptions.Exit as stop:
+            return stop.exit_code
+        except click.ClickException as error:
+            return _fail(error.format_message(), BAD_INPUT)
+        except BudgetExhaustedError as error:
+            return _fail(str(error), NOTHING_FINISHED)
+        except AutotransferError as error:
+            return _fail(str(error), BAD_INPUT)
+        except (KeyboardInterrupt, click.Abort):
+            return _fail(
+                "interrupted; every finished trial is kept. Run the same command with --resume "
+                "and the --name it printed to go on",
+                INTERRUPTED,
+            )
+    return code if isinstance(code, int) else 0
+
+
+def _fail(text: str, code: int) -> int:
+    click.echo(f"autotransfer: {text}", err=True)
+    return code
+
+
+def _be_quiet() -> None:
+    """Keep libraries from writing on the terminal and from reporting use."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_rest: Any) -> None:
+    if issubclass(category, AutotransferWarning):
+        click.echo(f"warning: {message}", err=True)

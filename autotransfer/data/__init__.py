@@ -1,0 +1,1 @@
+"""Pictures as people have them: opened, checked, divided and brought to size."""

@@ -2,93 +2,108 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+import io
+import posixpath
+from collections.abc import Sequence
+from itertools import pairwise
 
 import pandas as pd
 
-from autotransfer.data.tree import SPLITS
+from autotransfer.data.listing import SPLITS, Listing, bytewise, path_bytes
+from autotransfer.data.reading import FileReader
+from autotransfer.data.storage import Place
 from autotransfer.errors import InvalidTargetError
 
-_REQUIRED = ("image",)
+_COLUMNS = ("image", "label", "split", "group")
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """The rows of a manifest.
+def read_manifest(place: Place) -> Listing:
+    """Return the pictures of a table with the column image and maybe label, split and group.
 
-    Args:
-        paths: Where each picture is; relative paths start at the manifest.
-        names: The paths as written.
-        splits: "train", "validation", "test" or "".
-        labels: Class of each picture; None without the column.
-        groups: Group of each picture; None without the column.
-        notes: Columns that were ignored.
-    """
-
-    paths: tuple[str, ...]
-    names: tuple[str, ...]
-    splits: tuple[str, ...]
-    labels: tuple[str, ...] | None
-    groups: tuple[str, ...] | None
-    notes: tuple[str, ...]
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Return a manifest with the columns image, label, and optionally split and group.
+    Paths are relative to the manifest; the pictures come in bytewise path order. Whether they
+    are there is found out when they are read.
 
     Raises:
         InvalidTargetError: If it cannot be read, a column or a value is missing, a split is
-            unknown, or a picture is not there.
+            unknown, or a picture is listed twice with different values.
     """
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InvalidTargetError(f"{path}: cannot be read as a table ({error})") from error
-    for column in _REQUIRED:
-        if column not in table:
-            raise InvalidTargetError(
-                f"{path}: no column {column!r}; it has {', '.join(map(str, table.columns))}"
-            )
-    if not len(table):
-        raise InvalidTargetError(f"{path}: the table is empty")
-    names = _column(table, "image", path)
-    assert names is not None
-    paths = tuple(str(path.parent / name) for name in names)
-    missing = [name for name, file in zip(names, paths, strict=True) if not Path(file).is_file()]
-    if missing:
+    table = _table(place)
+    if "image" not in table:
         raise InvalidTargetError(
-            f"{path}: {len(missing)} picture(s) are not there, such as {missing[0]}; paths are "
-            "relative to the manifest"
+            f"{place.text}: no column 'image'; it has {', '.join(map(repr, table.columns))}. A "
+            "manifest has the columns image, label and maybe split and group, with commas between"
         )
-    known = {"image", "label", "split", "group"}
-    notes = tuple(f"column {c!r} was ignored" for c in map(str, table.columns) if c not in known)
-    labels = _column(table, "label", path)
-    return Manifest(
-        paths, names, _splits(table, path), labels, _column(table, "group", path), notes
+    if not len(table):
+        raise InvalidTargetError(f"{place.text}: the table has no rows")
+    table = table.assign(image=list(_filled(table, "image", place)))
+    known = [column for column in _COLUMNS if column in table]
+    rows = table[known].drop_duplicates()
+    notes = _notes(table, len(table) - len(rows))
+    rows = rows.sort_values("image", key=lambda column: column.map(path_bytes))
+    names = _filled(rows, "image", place)
+    _refuse_contradictions(names, place)
+    folder = posixpath.dirname(place.root)
+    paths = [posixpath.normpath(posixpath.join(folder, name)) for name in names]
+    classes = _filled(rows, "label", place) if "label" in known else None
+    return Listing(
+        FileReader(place.filesystem, paths, names),
+        _splits(rows, place),
+        classes,
+        tuple(bytewise(set(classes or ()))),
+        _filled(rows, "group", place) if "group" in known else None,
+        notes,
+        place.name,
     )
 
 
-def _column(table: pd.DataFrame, name: str, path: Path) -> tuple[str, ...] | None:
-    if name not in table:
-        return None
-    empty = table[name].isna() | (table[name].astype(str).str.strip() == "")
-    if empty.any():
-        row = int(empty.to_numpy().argmax())
-        raise InvalidTargetError(f"{path}: column {name!r} is empty in row {row + 1}")
-    return tuple(table[name].astype(str))
+def _table(place: Place) -> pd.DataFrame:
+    try:
+        content = io.BytesIO(place.read())
+        if place.root.lower().endswith(".parquet"):
+            return pd.read_parquet(content)
+        # utf-8-sig: spreadsheets put a byte-order mark before the first column's name
+        return pd.read_csv(content, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise InvalidTargetError(f"{place.text}: cannot be read as a table ({error})") from error
 
 
-def _splits(table: pd.DataFrame, path: Path) -> tuple[str, ...]:
-    column = _column(table, "split", path)
-    if column is None:
-        return ("",) * len(table)
-    for name in column:
-        if name.lower() not in SPLITS:
+def _filled(table: pd.DataFrame, column: str, place: Place) -> tuple[str, ...]:
+    """Return a column as text, none of it empty."""
+    missing = table[column].isna()
+    values = [str(value).strip() for value in table[column]]
+    for i, value in enumerate(values):
+        if not value or missing.iloc[i]:
+            where = table["image"].iloc[i] if column != "image" else f"row {i + 1}"
             raise InvalidTargetError(
-                f"{path}: unknown split {name!r}; allowed: {', '.join(SPLITS)}"
+                f"{place.text}: the column {column!r} is empty for {where}; fill it in, or leave "
+                "the row out"
             )
-    return tuple(SPLITS[name.lower()] for name in column)
+    return tuple(values)
+
+
+def _splits(table: pd.DataFrame, place: Place) -> tuple[str, ...]:
+    if "split" not in table:
+        return ("train",) * len(table)
+    names = _filled(table, "split", place)
+    unknown = bytewise({name for name in names if name.lower() not in SPLITS})
+    if unknown:
+        raise InvalidTargetError(
+            f"{place.text}: unknown split {unknown[0]!r}; allowed: {', '.join(SPLITS)}"
+        )
+    return tuple(SPLITS[name.lower()] for name in names)
+
+
+def _refuse_contradictions(names: Sequence[str], place: Place) -> None:
+    """Refuse a picture with two rows that differ; rows that are the same are one by now."""
+    for name, following in pairwise(names):
+        if name == following:
+            raise InvalidTargetError(
+                f"{place.text}: {name} is listed more than once, with different values"
+            )
+
+
+def _notes(table: pd.DataFrame, num_repeated: int) -> tuple[str, ...]:
+    notes = [f"the column {c!r} was ignored" for c in table.columns if c not in _COLUMNS]
+    if num_repeated:
+        notes.append(f"{num_repeated} row(s) that repeat another were left out")
+    return tuple(notes)

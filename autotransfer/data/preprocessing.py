@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import os
+import threading
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from autotransfer.data.decoding import in_threads
 from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import InvalidOptionError
 from autotransfer.problem import Preprocessing
+
+# A JPEG is decoded at no less than this many times the size it is resized to, so that the
+# resize, not the decoder, decides how it looks (Pillow's own choice for thumbnails).
+DECODING_MARGIN = 2
+LONGEST_RATIO = 8  # of the sides; what is cut off lies far outside the centre crop
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -30,20 +35,31 @@ class Geometry:
 
     Args:
         input_size: Side s of the square in pixels.
-        crop_pct: Fraction of the resized shorter side that the centre crop keeps.
-        interpolation: Name of the resampling filter.
+        crop_pct: Fraction of the resized shorter side that the centre crop keeps, in (0, 1].
+        interpolation: "nearest", "bilinear", "bicubic" or "lanczos".
+
+    Raises:
+        InvalidOptionError: If a value is not allowed.
     """
 
     input_size: int
     crop_pct: float
     interpolation: str
 
+    def __post_init__(self) -> None:
+        if self.input_size < 1:
+            raise InvalidOptionError(f"input_size must be at least 1, got {self.input_size}")
+        if not 0 < self.crop_pct <= 1:
+            raise InvalidOptionError(f"crop_pct must be in (0, 1], got {self.crop_pct}")
+        if self.interpolation not in _FILTERS:
+            raise InvalidOptionError(
+                f"interpolation must be one of {', '.join(_FILTERS)}, got {self.interpolation!r}"
+            )
+
     @classmethod
     def of(cls, preprocessing: Preprocessing) -> Geometry:
         """Return the geometric part of a preprocessing."""
-        return cls(
-            preprocessing.input_size, preprocessing.crop_pct, preprocessing.interpolation
-        )
+        return cls(preprocessing.input_size, preprocessing.crop_pct, preprocessing.interpolation)
 
     @property
     def resized_side(self) -> int:
@@ -52,29 +68,30 @@ class Geometry:
 
 
 def decode(images: ImageSet, geometry: Geometry) -> Tensor:
-    """Return the uint8 (n, 3, s, s) pixels: shorter side resized, centre cropped."""
-    workers = min(os.cpu_count() or 1, 8)
-    with ThreadPoolExecutor(workers) as pool:
-        pixels = list(pool.map(lambda i: _decode_one(images, i, geometry), range(len(images))))
-    if not pixels:
-        return torch.empty((0, 3, geometry.input_size, geometry.input_size), dtype=torch.uint8)
-    return torch.from_numpy(np.stack(pixels))
+    """Return the uint8 (n, 3, s, s) pixels: shorter side resized, centre cropped.
+
+    Raises:
+        CorruptImagesError: If a picture cannot be decoded.
+    """
+    return _stacked(_decoded(images, geometry), geometry)
 
 
 def standardise(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Return float32 pixels scaled to [0, 1], then with the source's mean and std.
 
     Args:
-        pixels: uint8 (b, 3, h, w).
+        pixels: uint8 (b, 3, h, w), on any device.
         preprocessing: Mean and std of each channel.
     """
-    mean = torch.tensor(preprocessing.mean, dtype=torch.float32).view(1, 3, 1, 1) * 255
-    std = torch.tensor(preprocessing.std, dtype=torch.float32).view(1, 3, 1, 1) * 255
-    return (pixels.float() - mean) / std
+    mean = torch.tensor(preprocessing.mean, device=pixels.device).view(1, 3, 1, 1)
+    std = torch.tensor(preprocessing.std, device=pixels.device).view(1, 3, 1, 1)
+    return pixels.to(torch.float32).div_(255).sub_(mean).div_(std)
 
 
 class PixelStore:
     """Decoded pictures in memory, by content and geometry; the least recently used ones go.
+
+    Several threads may use one store.
 
     Args:
         max_bytes: Memory for pixels; what does not fit is decoded again when it is needed.
@@ -84,44 +101,68 @@ class PixelStore:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._pixels: OrderedDict[tuple[str, Geometry], Tensor] = OrderedDict()
+        self._lock = threading.Lock()
 
     def get(self, images: ImageSet, geometry: Geometry) -> Tensor:
-        """Return the uint8 (n, 3, s, s) pixels of the pictures."""
-        keys = [(digest, geometry) for digest in images.digests]
-        missing = [i for i, key in enumerate(keys) if key not in self._pixels]
-        fresh = dict(zip(missing, decode(images.subset(missing), geometry), strict=True))
-        rows = []
-        for i, key in enumerate(keys):
-            if i in fresh:
-                rows.append(fresh[i])
-                self._keep(key, fresh[i])
-            else:
-                self._pixels.move_to_end(key)
-                rows.append(self._pixels[key])
-        if not rows:
-            return decode(images, geometry)
-        self._trim()
-        return torch.stack(rows)
+        """Return the uint8 (n, 3, s, s) pixels of the pictures; each content decoded once."""
+        digests = images.digests
+        found = self._found(digests, geometry)
+        missing = {d: i for i, d in reversed(list(enumerate(digests))) if d not in found}
+        fresh = _decoded(images.subset(list(missing.values())), geometry)
+        for digest, pixels in zip(missing, fresh, strict=True):
+            found[digest] = pixels
+            self._keep((digest, geometry), pixels)
+        return _stacked([found[digest] for digest in digests], geometry)
+
+    def _found(self, digests: tuple[str, ...], geometry: Geometry) -> dict[str, Tensor]:
+        found = {}
+        with self._lock:
+            for digest in digests:
+                if (digest, geometry) in self._pixels:
+                    self._pixels.move_to_end((digest, geometry))
+                    found[digest] = self._pixels[digest, geometry]
+        return found
 
     def _keep(self, key: tuple[str, Geometry], pixels: Tensor) -> None:
-        if key not in self._pixels:
-            self._pixels[key] = pixels.clone()
+        with self._lock:
+            if key in self._pixels:
+                return
+            self._pixels[key] = pixels
             self._bytes += pixels.nbytes
-
-    def _trim(self) -> None:
-        while self._bytes > self._max_bytes:
-            _, oldest = self._pixels.popitem(last=False)
-            self._bytes -= oldest.nbytes
+            while self._bytes > self._max_bytes:
+                _, oldest = self._pixels.popitem(last=False)
+                self._bytes -= oldest.nbytes
 
 
-def _decode_one(images: ImageSet, index: int, geometry: Geometry) -> NDArray[np.uint8]:
-    """Return one picture as (3, s, s)."""
-    image = images.read(index, geometry.resized_side)
-    scale = geometry.resized_side / min(image.size)
-    size = tuple(max(round(side * scale), geometry.input_size) for side in image.size)
-    if size != image.size:
-        image = image.resize(size, _FILTERS[geometry.interpolation])
-    side = geometry.input_size
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    pixels = np.asarray(image.crop((left, top, left + side, top + side)))
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+def _decoded(images: ImageSet, geometry: Geometry) -> list[Tensor]:
+    """Return each picture as uint8 (3, s, s)."""
+    needed = DECODING_MARGIN * geometry.resized_side
+
+    def one(position: int) -> Tensor:
+        pixels = np.asarray(_fitted(images.read(position, needed), geometry))  # (s, s, 3)
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+    return in_threads(one, range(len(images)))
+
+
+def _fitted(picture: Image.Image, geometry: Geometry) -> Image.Image:
+    """Return the s x s centre of a picture whose shorter side was resized, up or down."""
+    shorter, side = min(picture.size), geometry.input_size
+    picture = _centre(picture, *(min(long, LONGEST_RATIO * shorter) for long in picture.size))
+    width, height = (round(x * geometry.resized_side / shorter) for x in picture.size)
+    if (width, height) != picture.size:
+        picture = picture.resize((width, height), _FILTERS[geometry.interpolation])
+    return _centre(picture, side, side)
+
+
+def _centre(picture: Image.Image, width: int, height: int) -> Image.Image:
+    if picture.size == (width, height):
+        return picture
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))
+
+
+def _stacked(pixels: list[Tensor], geometry: Geometry) -> Tensor:
+    if not pixels:
+        return torch.empty((0, 3, geometry.input_size, geometry.input_size), dtype=torch.uint8)
+    return torch.stack(pixels)

@@ -1,42 +1,38 @@
-"""Readers: pictures from any fsspec file system, and from arrays."""
+"""Readers: pictures in files of any fsspec file system, in arrays, or as PIL images."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 import threading
-import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property
-from typing import Any, TypeVar
+import zipfile
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pillow_heif
+from fsspec.archive import AbstractArchiveFileSystem
+from fsspec.implementations.local import LocalFileSystem
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from autotransfer.errors import InvalidTargetError
-
-EXTENSIONS = frozenset(
-    ".jpg .jpeg .jpe .png .bmp .gif .tif .tiff .webp .ppm .pgm .pbm .heic .heif .avif".split()
+from autotransfer.data.decoding import (
+    SMALLEST_SIDE,
+    decode_picture,
+    in_threads,
+    upright_rgb,
 )
-SMALLEST_SIDE = 4
-MAX_PIXELS = 100_000_000  # of one picture; more is refused as a decompression bomb
-MAX_FILE_BYTES = 256 << 20
+from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
-T = TypeVar("T")
+MAX_FILE_BYTES = 512 << 20  # of one picture's file; an archive may promise more than it should
 
-
-def in_threads(function: Callable[[int], T], n: int) -> list[T]:
-    """Return function(0..n-1), in order, computed by a few threads."""
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        return list(pool.map(function, range(n)))
+# RuntimeError: a member that needs a password, or a loop of links; KeyError: a link to nothing
+_UNREADABLE = (OSError, EOFError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 class FileReader:
-    """Pictures in files of an fsspec file system.
+    """Pictures in files of an fsspec file system; may be read by several threads.
 
     Args:
         filesystem: Any fsspec file system: local, inside an archive, remote.
@@ -45,143 +41,136 @@ class FileReader:
     """
 
     def __init__(self, filesystem: Any, paths: Sequence[str], names: Sequence[str]) -> None:
-        _register_heif()
+        self.names = tuple(names)
         self._filesystem = filesystem
         self._paths = tuple(paths)
-        self.names = tuple(names)
-        self._lock = threading.Lock()
-        self._local = "file" in _protocols(filesystem)
+        self._local = isinstance(filesystem, LocalFileSystem)
+        # the members of an archive share one file object, and so one position
+        in_archive = isinstance(filesystem, AbstractArchiveFileSystem)
+        self._lock = threading.Lock() if in_archive else None
+        self._digests: dict[int, str] = {}
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
-        """Return the sha256 of each file, read once."""
-        return tuple(in_threads(self._digest, len(self._paths)))
+        """Return the sha256 of each file; files that were read before are not read again.
+
+        Raises:
+            CorruptImagesError: If a file cannot be read.
+        """
+        unread = [i for i in range(len(self._paths)) if i not in self._digests]
+        in_threads(self._content, unread)
+        return tuple(self._digests[i] for i in range(len(self._paths)))
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:
         """Return one picture, upright, as RGB; see `ImageReader.read`.
 
         Raises:
-            ValueError: If the file is not a picture that can be used.
+            CorruptImagesError: If the file is not a picture that can be used.
         """
-        return decode_file(self._bytes(index), min_side)
+        content = self._content(index)
+        try:
+            return decode_picture(content, min_side)
+        except ValueError as error:
+            raise CorruptImagesError([(self.names[index], str(error))]) from None
 
-    def _digest(self, index: int) -> str:
-        return hashlib.sha256(self._bytes(index)).hexdigest()
+    def _content(self, index: int) -> bytes:
+        try:
+            content = self._bytes(self._paths[index])
+        except FileNotFoundError:
+            raise CorruptImagesError([(self.names[index], "there is no such file")]) from None
+        except _UNREADABLE as error:
+            raise CorruptImagesError([(self.names[index], f"unreadable ({error})")]) from None
+        if len(content) > MAX_FILE_BYTES:
+            raise CorruptImagesError(
+                [(self.names[index], f"larger than {MAX_FILE_BYTES >> 20} MiB, the limit")]
+            )
+        if index not in self._digests:
+            self._digests[index] = hashlib.sha256(content).hexdigest()
+        return content
 
-    def _bytes(self, index: int) -> bytes:
-        path = self._paths[index]
+    def _bytes(self, path: str) -> bytes:
+        """Return the file, or one byte more than the limit."""
+        content: bytes
         if self._local:
-            with open(path, "rb") as file:  # noqa: PTH123 - a path of the file system
-                return file.read(MAX_FILE_BYTES)
-        with self._lock:  # archives share one position in one file
-            with self._filesystem.open(path, "rb") as file:
-                content: bytes = file.read(MAX_FILE_BYTES)
+            with Path(path).open("rb") as file:
+                return file.read(MAX_FILE_BYTES + 1)
+        if self._lock is None:
+            content = self._filesystem.cat_file(path, end=MAX_FILE_BYTES + 1)
+            return content
+        with self._lock, self._filesystem.open(path, "rb") as member:
+            content = member.read(MAX_FILE_BYTES + 1)
         return content
 
 
 class ArrayReader:
-    """Pictures in an array.
+    """Pictures in arrays; the name of a picture is its index over all of them.
 
     Args:
-        pixels: (n, h, w), (n, h, w, 1), (n, h, w, 3) or (n, h, w, 4); uint8, or floats in [0, 1].
+        arrays: Each (n, h, w), (n, h, w, 1), (n, h, w, 3) or (n, h, w, 4); integers in
+            [0, 255] or floats in [0, 1].
+
+    Raises:
+        InvalidTargetError: If the shape or a value is none of these.
     """
 
-    def __init__(self, pixels: NDArray[Any]) -> None:
-        self._pixels = _as_uint8(pixels)
-        self.names = tuple(str(i) for i in range(len(self._pixels)))
+    def __init__(self, *arrays: NDArray[Any]) -> None:
+        self._rows = [row for array in arrays for row in _as_uint8(array)]
+        self.names = tuple(map(str, range(len(self._rows))))
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
         """Return the sha256 of the shape and the pixels of each picture."""
-        shape = str(self._pixels.shape[1:]).encode()
         return tuple(
-            hashlib.sha256(shape + np.ascontiguousarray(row).tobytes()).hexdigest()
-            for row in self._pixels
+            hashlib.sha256(f"{row.shape}".encode() + row.tobytes()).hexdigest()
+            for row in self._rows
         )
 
-    def read(self, index: int, min_side: int | None = None) -> Image.Image:
+    def read(self, index: int, min_side: int | None = None) -> Image.Image:  # noqa: ARG002
         """Return one picture as RGB; see `ImageReader.read`."""
-        return _as_rgb(Image.fromarray(self._pixels[index]))
+        return upright_rgb(Image.fromarray(self._rows[index]))
 
 
 class PictureReader:
-    """Pictures that are already decoded, as PIL images."""
+    """Pictures that are PIL images already; the name of a picture is its index.
+
+    Args:
+        pictures: The images, of any size and mode.
+
+    Raises:
+        CorruptImagesError: If some cannot be used.
+    """
 
     def __init__(self, pictures: Sequence[Image.Image]) -> None:
-        self._pictures = [_as_rgb(ImageOps.exif_transpose(picture)) for picture in pictures]
-        self.names = tuple(str(i) for i in range(len(self._pictures)))
+        self.names = tuple(map(str, range(len(pictures))))
+        problems = [
+            (str(i), f"{image.width} x {image.height} pixels; too small")
+            for i, image in enumerate(pictures)
+            if min(image.size) < SMALLEST_SIDE
+        ]
+        if problems:
+            raise CorruptImagesError(problems)
+        self._pictures = [upright_rgb(picture) for picture in pictures]
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
         """Return the sha256 of the size and the pixels of each picture."""
         return tuple(
-            hashlib.sha256(str(picture.size).encode() + picture.tobytes()).hexdigest()
+            hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
             for picture in self._pictures
         )
 
-    def read(self, index: int, min_side: int | None = None) -> Image.Image:
+    def read(self, index: int, min_side: int | None = None) -> Image.Image:  # noqa: ARG002
         """Return one picture as RGB; see `ImageReader.read`."""
         return self._pictures[index]
 
 
-def decode_file(content: bytes, min_side: int | None = None) -> Image.Image:
-    """Return the picture in a file, upright, as RGB.
-
-    Args:
-        content: The file.
-        min_side: Shortest side in pixels that is needed; a large JPEG is decoded at a fraction
-            of its size where that is enough.
-
-    Raises:
-        ValueError: If it is not a picture, is damaged, too small or too large.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged EXIF and the like: the pixels decide
-            picture = Image.open(io.BytesIO(content))
-            _check_size(*picture.size)
-            if min_side is not None and picture.format == "JPEG":
-                picture.draft("RGB", (min_side, min_side))
-            picture.load()
-            upright = ImageOps.exif_transpose(picture)
-            return _as_rgb(upright)
-    except Image.UnidentifiedImageError:
-        raise ValueError("not a picture") from None
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"too many pixels ({error})") from None
-    except (OSError, SyntaxError, EOFError, IndexError, TypeError, MemoryError) as error:
-        raise ValueError(f"damaged ({error})") from None
-
-
-def _check_size(width: int, height: int) -> None:
-    if min(width, height) < SMALLEST_SIDE:
-        raise ValueError(
-            f"{width} x {height} pixels; at least {SMALLEST_SIDE} x {SMALLEST_SIDE} are needed"
-        )
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"{width} x {height} pixels; at most {MAX_PIXELS:,} in all are read")
-
-
-def _as_rgb(picture: Image.Image) -> Image.Image:
-    """Return RGB: transparency on white, sixteen bits scaled to eight."""
-    if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N", "I", "F"):
-        values = np.asarray(picture, dtype=np.float64)
-        if values.max(initial=0) > 255:
-            values = values / 256
-        picture = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
-        picture = Image.new("RGBA", layer.size, "white")
-        picture.alpha_composite(layer)
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
-
-
 def _as_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return (n, h, w) or (n, h, w, 3 or 4) bytes, a view of the array where that is possible."""
     array = np.asarray(pixels)
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[-1] not in (1, 3, 4)):
         raise InvalidTargetError(
-            f"an array of pictures must be (n, h, w), (n, h, w, 1), (n, h, w, 3) or "
-            f"(n, h, w, 4), got {array.shape}"
+            f"pictures of the shape {array.shape}; an array must be (n, h, w) or (n, h, w, c) "
+            "with 1, 3 or 4 channels, and channels come last"
         )
     if min(array.shape[1:3]) < SMALLEST_SIDE:
         raise InvalidTargetError(
@@ -190,21 +179,23 @@ def _as_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
         )
     if array.ndim == 4 and array.shape[-1] == 1:
         array = array[..., 0]
-    if array.dtype == np.uint8:
-        return array
-    if not np.issubdtype(array.dtype, np.floating):
-        raise InvalidTargetError(f"pixels must be uint8 or floats in [0, 1], got {array.dtype}")
-    if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-        raise InvalidTargetError("pixels given as floats must lie in [0, 1]")
-    return np.round(array * 255).astype(np.uint8)
+    if array.dtype == np.uint8 or not array.size:
+        return array.astype(np.uint8, copy=False)
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    return _scaled(array)
 
 
-def _protocols(filesystem: Any) -> tuple[str, ...]:
-    protocol = filesystem.protocol
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
-
-
-@cache
-def _register_heif() -> None:
-    pillow_heif.register_heif_opener()
-    Image.MAX_IMAGE_PIXELS = None  # `_check_size` refuses before a pixel is decoded
+def _scaled(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.dtype.kind not in "iuf":
+        raise InvalidTargetError(f"pixels of type {array.dtype}; they must be numbers")
+    low, high = array.min(), array.max()  # NaN, where there is one
+    limit = 1 if array.dtype.kind == "f" else 255
+    if not (low >= 0 and high <= limit):
+        raise InvalidTargetError(
+            f"{array.dtype} pixels from {low:g} to {high:g}; integers must lie in [0, 255] and "
+            "floats in [0, 1]: scale the array first"
+        )
+    if limit == 1:
+        array = np.round(array * 255)
+    return array.astype(np.uint8)

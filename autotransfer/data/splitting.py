@@ -1,22 +1,24 @@
 """Dividing pictures: what is sealed, and the folds of the search.
 
-Pictures with the same content, or of the same group, stay on one side.
+Pictures with the same content, or of the same group, are one *unit* and stay on one side.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import InvalidTargetError
 from autotransfer.problem import Fold
 
 SEALED_FRACTION = 0.25
-KEPT_OPEN = 2  # pictures of a class that are never sealed
+KEPT_OPEN = 2  # different pictures of a class that are never sealed
 FEW_PICTURES = 500  # up to here every picture validates once; above, one division is enough
 NUM_FOLDS = 3
 VALIDATION_FRACTION = 0.25
@@ -30,31 +32,27 @@ def seal(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the positions of the open and of the sealed pictures.
 
-    Whether a picture is sealed depends on its own content (or group) alone: not on a seed, not
+    Whether a picture is sealed depends on its own content (or group) alone: not on a seed, nor
     on its place, and it stays so when pictures are added. Only a class that would keep fewer
-    than two open pictures takes back those that are sealed last.
+    than two open pictures takes back those with the largest hash.
 
     Args:
-        images: Labelled pictures.
-        fraction: Expected share of sealed pictures, in (0, 1).
-        groups: Group of each picture.
+        images: (n,) pictures, labelled or not.
+        fraction: Expected share of sealed pictures, in [0, 1).
+        groups: (n,) group of each picture.
+
+    Raises:
+        ValueError: If the fraction is outside [0, 1).
     """
-    units = images.digests if groups is None else tuple(groups)
-    shares = np.array([_share(unit) for unit in units])
-    sealed = shares < fraction
-    for label in np.unique(images.labels):
-        members = np.flatnonzero(images.labels == label)
-        members = members[np.argsort(-shares[members], kind="stable")]
-        distinct = list(dict.fromkeys(units[i] for i in members))
-        reopened = set(distinct[:KEPT_OPEN])
-        sealed &= ~np.array([unit in reopened for unit in units])
-    return np.flatnonzero(~sealed), np.flatnonzero(sealed)
-
-
-def _share(unit: str) -> float:
-    """Return a number in [0, 1) that depends on the unit alone."""
-    digest = hashlib.sha256(_SALT + unit.encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    if not 0 <= fraction < 1:
+        raise ValueError(f"the sealed fraction must be in [0, 1), got {fraction}")
+    units, shares = _units(images, groups)
+    sealed = shares < fraction  # by unit
+    labels = images.labels if images.labelled else np.zeros(0, dtype=np.int64)
+    for label in np.unique(labels):
+        members = np.unique(units[labels == label])
+        sealed[members[np.argsort(-shares[members], kind="stable")][:KEPT_OPEN]] = False
+    return np.flatnonzero(~sealed[units]), np.flatnonzero(sealed[units])
 
 
 def make_folds(
@@ -62,51 +60,88 @@ def make_folds(
 ) -> tuple[Fold, ...]:
     """Return the folds of the search, stratified by class.
 
-    Up to 500 pictures there are three folds and every picture validates once; above, one fold
-    with a quarter for validation. A class with one picture (or group) always trains.
+    Up to 500 pictures there are three folds, and every picture validates once; above, one fold
+    with a quarter for validation. What a class cannot do without (its only picture or group)
+    always trains.
 
     Args:
-        images: The labelled search pictures.
-        seed: Same seed, same folds.
-        groups: Group of each picture.
+        images: (n,) the labelled search pictures.
+        seed: Same seed and pictures, same folds.
+        groups: (n,) group of each picture.
+
+    Raises:
+        InvalidTargetError: If no class has two different pictures (or groups).
     """
-    units = images.digests if groups is None else tuple(groups)
-    rng = np.random.default_rng(seed)
+    units, _ = _units(images, groups)
     few = len(images) <= FEW_PICTURES
-    parts = _dealt(images.labels, units, rng, NUM_FOLDS if few else round(1 / VALIDATION_FRACTION))
-    held_out = range(NUM_FOLDS) if few else range(1)
-    folds = []
-    for part in held_out:
-        validation = parts == part
-        if validation.any():
-            folds.append(Fold(np.flatnonzero(~validation), np.flatnonzero(validation)))
-    return tuple(folds)
+    num_parts = NUM_FOLDS if few else round(1 / VALIDATION_FRACTION)
+    sizes = np.zeros((units.max(initial=-1) + 1, images.labels.max(initial=0) + 1), dtype=np.int64)
+    np.add.at(sizes, (units, images.labels), 1)  # (units, K) pictures
+    parts = _dealt(sizes, num_parts, np.random.default_rng(seed))[units]
+    held_out = [parts == part for part in (range(NUM_FOLDS) if few else range(1))]
+    folds = tuple(Fold(np.flatnonzero(~out), np.flatnonzero(out)) for out in held_out if out.any())
+    if not folds:
+        raise InvalidTargetError(
+            "no class has two different pictures (or groups), so none can be held out for "
+            "validation; add pictures"
+        )
+    return folds
+
+
+def _units(
+    images: ImageSet, groups: Sequence[str] | None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the (n,) unit of each picture, and a number in [0, 1) for each unit.
+
+    Without groups a unit is one content; groups that share a content are one unit. The number
+    depends on the content (or on the name of the group) alone; of several, the least counts.
+    """
+    keys, key_of = np.unique(images.digests if groups is None else groups, return_inverse=True)
+    shares = np.array([_share(key) for key in keys.tolist()])
+    if groups is None:
+        return key_of.astype(np.int64), shares
+    contents, content_of = np.unique(images.digests, return_inverse=True)
+    links = coo_array(
+        (np.ones(len(key_of)), (key_of, len(keys) + content_of)),
+        shape=(len(keys) + len(contents),) * 2,
+    )
+    num_units, unit_of = connected_components(links, directed=False)
+    least = np.ones(num_units)
+    np.minimum.at(least, unit_of[: len(keys)], shares)
+    return unit_of[key_of].astype(np.int64), least
+
+
+def _share(key: str) -> float:
+    """Return a number in [0, 1), evenly spread, that depends on the key alone."""
+    digest = hashlib.sha256(_SALT + key.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _dealt(
-    labels: NDArray[np.int64], units: Sequence[str], rng: np.random.Generator, num_parts: int
+    sizes: NDArray[np.int64], num_parts: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return the part of each picture; -1 for what may not validate.
+    """Return the part of each unit; -1 for a unit that a class cannot do without.
 
-    The units of a class are dealt out in turn, like cards, each to the part that has had the
-    fewest pictures of that class; the largest first.
+    The largest units are dealt first, the rest in random order, each to the part that has the
+    smallest share of its classes, then the fewest pictures. Single pictures so end within one
+    of each other in every class.
+
+    Args:
+        sizes: (units, K) number of pictures of each class in each unit.
+        num_parts: Number of parts.
+        rng: Breaks ties.
     """
-    part_of: dict[str, int] = {}
-    start = 0
-    for label in np.unique(labels):
-        members = [units[i] for i in np.flatnonzero(labels == label)]
-        sizes = Counter(members)
-        fresh = [unit for unit in sizes if unit not in part_of]
-        if len(sizes) == 1:
-            part_of.update(dict.fromkeys(fresh, -1))
-            continue
-        order = [fresh[i] for i in rng.permutation(len(fresh))]
-        order.sort(key=lambda unit: -sizes[unit])
-        filled = np.zeros(num_parts)
-        for unit in order:
-            turn = (np.arange(num_parts) - start) % num_parts
-            part = int(np.lexsort((turn, filled))[0])
-            part_of[unit] = part
-            filled[part] += sizes[unit]
-        start += len(order)
-    return np.array([part_of[unit] for unit in units], dtype=np.int64)
+    per_class = np.maximum(sizes.sum(axis=0), 1)  # (K,)
+    parts = np.full(len(sizes), -1)
+    dealt = np.zeros((num_parts, sizes.shape[1]))
+    shuffled = rng.permutation(len(sizes))
+    for unit in shuffled[np.argsort(-sizes[shuffled].sum(axis=1), kind="stable")]:
+        share = (dealt / per_class) @ (sizes[unit] / per_class)
+        part = int(np.lexsort((dealt.sum(axis=1), share))[0])
+        parts[unit] = part
+        dealt[part] += sizes[unit]
+    for members in sizes.T > 0:
+        if members.any() and len(set(parts[members].tolist())) == 1:
+            needed = np.flatnonzero(members)
+            parts[needed[np.argmin(sizes[needed].sum(axis=1))]] = -1
+    return parts

@@ -1,98 +1,148 @@
-"""Folders and archives of pictures: what is below a place, and how it divides."""
+"""Folders of class folders: what lies below a place, and what it means."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import PurePosixPath
 
-from fsspec.core import url_to_fs
-
-from autotransfer.data.reading import EXTENSIONS
+from autotransfer.data.listing import SPLITS, Listing, bytewise, path_bytes
+from autotransfer.data.reading import FileReader
+from autotransfer.data.storage import Entry, Place, entries
 from autotransfer.errors import InvalidTargetError
 
-SPLITS = {
-    "train": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
-_JUNK = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
-_ARCHIVES = {".zip": "zip://::", ".tar": "tar://::", ".tgz": "tar://::", ".gz": "tar://::"}
+EXTENSIONS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
+    *(".ppm", ".pgm", ".pbm", ".heic", ".heif", ".hif", ".avif"),
+)
+_JUNK = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"})
+_NAMED = 5  # folders that a message names
+
+_SHAPE = (
+    "expected <class>/<picture>, or <split>/<class>/<picture> with the splits train, val and test"
+)
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The picture files below a place.
+    """The pictures below a place.
 
     Args:
-        filesystem: The fsspec file system.
-        files: (path in the file system, path below the place) of each picture, bytewise order.
-        ignored: Number of files that are not pictures, by extension.
+        place: The place.
+        pictures: The picture files in bytewise path order.
+        empty_folders: Folders without any file, by their path below the place.
+        notes: What was ignored.
     """
 
-    filesystem: Any
-    files: tuple[tuple[str, PurePosixPath], ...]
-    ignored: Counter[str]
+    place: Place
+    pictures: tuple[Entry, ...]
+    empty_folders: tuple[PurePosixPath, ...]
+    notes: tuple[str, ...]
+
+    def listing(self) -> Listing:
+        """Return the pictures without split or class."""
+        reader = FileReader(
+            self.place.filesystem,
+            [entry.path for entry in self.pictures],
+            [entry.below for entry in self.pictures],
+        )
+        splits = ["train"] * len(self.pictures)
+        return Listing(reader, splits, notes=self.notes, name=self.place.name)
 
 
-def open_tree(place: str) -> Tree:
-    """Return the pictures below a folder, an archive or an fsspec URL.
+def grow_tree(place: Place) -> Tree:
+    """Return the pictures below a place; what systems leave behind is ignored.
 
     Raises:
-        InvalidTargetError: If there is no such place, or it cannot be read.
+        InvalidTargetError: If there is no picture.
     """
-    url = _url(place)
-    try:
-        filesystem, root = url_to_fs(url)
-        found = filesystem.find(root)
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise InvalidTargetError(f"{place}: cannot be opened ({error})") from error
-    except Exception as error:  # zipfile and tarfile raise errors of their own
-        if type(error).__module__ not in ("zipfile", "tarfile"):
-            raise
-        raise InvalidTargetError(f"{place}: not an archive that can be read ({error})") from error
-    if not found and not filesystem.exists(root):
-        raise InvalidTargetError(f"{place}: there is no {root!r} in it")
-    prefix = root.rstrip("/")
-    ignored: Counter[str] = Counter()
-    files: list[tuple[str, PurePosixPath]] = []
-    for path in found:
-        below = PurePosixPath(path[len(prefix) :].lstrip("/") if prefix else path)
-        if ".." in below.parts:
-            raise InvalidTargetError(f"{place}: refused, since it holds the name {path!r}")
-        if _is_junk(below):
-            continue
-        if below.suffix.lower() in EXTENSIONS:
-            files.append((path, below))
-        else:
-            ignored[below.suffix.lower() or "no extension"] += 1
-    files.sort(key=lambda item: str(item[1]).encode("utf-8", "surrogateescape"))
-    return Tree(filesystem, tuple(files), ignored)
-
-
-def is_archive(path: Path) -> bool:
-    """Return whether the name is that of an archive."""
-    return path.suffix.lower() in _ARCHIVES
-
-
-def _url(place: str) -> str:
-    if "://" in place:
-        return place
-    path = Path(place)
-    if not path.exists():
-        raise InvalidTargetError(f"{place}: no such file or folder")
-    if path.is_dir():
-        return str(path.resolve())
-    if is_archive(path):
-        return _ARCHIVES[path.suffix.lower()] + str(path.resolve())
-    raise InvalidTargetError(
-        f"{place}: not a folder, an archive (.zip, .tar, .tar.gz), a manifest (.csv, .parquet) "
-        "or an .npz file"
+    found = [entry for entry in entries(place) if not _is_junk(entry.below)]
+    files = [entry for entry in found if not entry.folder]
+    pictures = [entry for entry in files if _suffix(entry) in EXTENSIONS]
+    others = Counter(_suffix(entry) or "no extension" for entry in files)
+    for extension in EXTENSIONS:
+        others.pop(extension, None)
+    if not pictures:
+        raise _nothing(place, found, sum(others.values()))
+    used = {parent for entry in files for parent in PurePosixPath(entry.below).parents}
+    empty = {PurePosixPath(entry.below) for entry in found if entry.folder} - used
+    return Tree(
+        place,
+        tuple(sorted(pictures, key=lambda entry: path_bytes(entry.below))),
+        tuple(sorted(empty)),
+        _ignored(others),
     )
 
 
-def _is_junk(path: PurePosixPath) -> bool:
-    return any(part.startswith(".") or part.lower() in _JUNK for part in path.parts)
+def read_tree(tree: Tree) -> Listing:
+    """Return the pictures of a tree with their splits and classes.
+
+    Pictures right below the place have no labels.
+
+    Raises:
+        InvalidTargetError: If the tree has another shape; the folder to name is in the message.
+    """
+    parts = [PurePosixPath(entry.below).parts for entry in tree.pictures]
+    depths = {len(part) for part in parts}
+    tops = bytewise({part[0] for part in parts})
+    if depths == {1}:
+        return tree.listing()
+    if all(top.lower() in SPLITS for top in tops):
+        if depths == {3}:
+            return _labelled(tree, [SPLITS[part[0].lower()] for part in parts], level=1)
+        raise _wrong_shape(tree, tops, "these are splits, but not all of class folders")
+    if depths == {2}:
+        return _labelled(tree, ["train"] * len(parts), level=0)
+    if 1 in depths:
+        raise _wrong_shape(tree, tops, "there are loose pictures beside folders")
+    raise _wrong_shape(tree, tops, "the class folders lie deeper")
+
+
+def _labelled(tree: Tree, splits: Sequence[str], level: int) -> Listing:
+    """Return the listing whose classes are the folders at a level of the path."""
+    listing = tree.listing()
+    classes = [PurePosixPath(entry.below).parts[level] for entry in tree.pictures]
+    without_pictures = {
+        folder.parts[level]
+        for folder in tree.empty_folders
+        if len(folder.parts) == level + 1 and (level == 0 or folder.parts[0].lower() in SPLITS)
+    }
+    names = tuple(bytewise({*classes, *without_pictures}))
+    return Listing(listing.reader, splits, classes, names, notes=tree.notes, name=listing.name)
+
+
+def _wrong_shape(tree: Tree, tops: Sequence[str], finding: str) -> InvalidTargetError:
+    folders = bytewise({PurePosixPath(e.below).parts[0] for e in tree.pictures if "/" in e.below})
+    named = ", ".join(tops[:_NAMED]) + (", ..." if len(tops) > _NAMED else "")
+    return InvalidTargetError(
+        f"{tree.place.text}: {finding} ({named}; such as {tree.pictures[0].below}); {_SHAPE}. "
+        f"To use one folder of it, name it: {tree.place.inner(folders[0])}"
+    )
+
+
+def _nothing(place: Place, found: Sequence[Entry], others: int) -> InvalidTargetError:
+    if not found and not place.filesystem.exists(place.root):
+        return InvalidTargetError(f"{place.text}: there is no {place.root!r} in it")
+    if not found and place.filesystem.isfile(place.root):
+        return InvalidTargetError(
+            f"{place.text}: not a folder, an archive (.zip, .tar, .tar.gz), an .npz file or a "
+            "manifest (.csv, .parquet)"
+        )
+    besides = f"; {others} file(s) that are not pictures were ignored" if others else ""
+    return InvalidTargetError(f"{place.text}: there are no pictures in it{besides}")
+
+
+def _ignored(others: Counter[str]) -> tuple[str, ...]:
+    if not others:
+        return ()
+    kinds = ", ".join(f"{kind} {count}" for kind, count in others.most_common(_NAMED))
+    return (f"{others.total()} file(s) that are not pictures were ignored ({kinds})",)
+
+
+def _suffix(entry: Entry) -> str:
+    return PurePosixPath(entry.below).suffix.lower()
+
+
+def _is_junk(below: str) -> bool:
+    return any(part.startswith(".") or part.lower() in _JUNK for part in below.split("/"))

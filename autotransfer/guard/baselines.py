@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import DeadlineError, ReducedBudgetWarning
 from autotransfer.evaluation.labelled import predicted
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.majority import fit_majority
 from autotransfer.guard.pixels import fit_pixels
-from autotransfer.guard.restoring import MAJORITY, PIXELS, SCRATCH, UNTRAINED
+from autotransfer.guard.restoring import MAJORITY, PIXELS, SCRATCH, TITLES, UNTRAINED
 from autotransfer.guard.scratch import SCHEDULE, fit_scratch, fit_untrained, untrained_twin
 from autotransfer.problem import Source
 from autotransfer.saved_predictor import Kept
@@ -82,7 +84,16 @@ def train_baselines(
         )
         found = cache.get(key)
         if found is None:
-            predictor, whole = _fit(name, source, arena, seed, deadline)
+            try:
+                predictor, whole = _fit(name, source, arena, seed, deadline)
+            except DeadlineError:
+                warnings.warn(
+                    f"no time was left for the baseline {TITLES[name]!r}; give more --seconds for "
+                    "a fuller test",
+                    ReducedBudgetWarning,
+                    stacklevel=2,
+                )
+                continue
             kept = Kept(predictor, name, baseline=True, source=source)
             probabilities = _predictions(kept, arena, sealed)
             if whole:

@@ -24,7 +24,8 @@ def coral(samples: Samples) -> float:
 
 
 def _scaled(sample: Array) -> Array:
-    return (sample - sample.mean(axis=0)) / np.sqrt(len(sample) - 1)
+    scaled: Array = (sample - sample.mean(axis=0)) / np.sqrt(len(sample) - 1)
+    return scaled
 
 
 def _product(first: Array, second: Array) -> float:

@@ -26,7 +26,7 @@ class Energy(DomainDistance):
 
     References:
         Szekely and Rizzo, Energy statistics: A class of statistics based on distances, Journal
-        of Statistical Planning and Inference 2013, equation 5.
+        of Statistical Planning and Inference 2013.
     """
 
     name: ClassVar[str] = "energy"

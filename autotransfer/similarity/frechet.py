@@ -30,9 +30,9 @@ def frechet(samples: Samples) -> float:
 def _root(sample: Array) -> Array:
     """Return A with at most d rows and A'A the unbiased covariance."""
     centred = (sample - sample.mean(axis=0)) / np.sqrt(len(sample) - 1)
-    if len(centred) <= centred.shape[1]:
-        return centred
-    root: Array = linalg.qr(centred, mode="r", check_finite=False)[0][: centred.shape[1]]
+    root: Array = centred
+    if len(centred) > centred.shape[1]:
+        root = linalg.qr(centred, mode="r", check_finite=False)[0][: centred.shape[1]]
     return root
 
 

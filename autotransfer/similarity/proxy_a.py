@@ -62,8 +62,8 @@ class ProxyADistance(DomainDistance):
     """Linear separability of the domains, in [0, 2].
 
     References:
-        Ben-David et al., Analysis of Representations for Domain Adaptation, NIPS 2006,
-        section 4; Ganin et al., JMLR 17, 2016, section 5.
+        Ben-David et al., Analysis of Representations for Domain Adaptation, NIPS 2006;
+        Ganin et al., JMLR 17, 2016.
     """
 
     name: ClassVar[str] = "proxy-a-distance"

@@ -20,9 +20,9 @@ def sliced_wasserstein(samples: Samples, seed: int = SEED) -> float:
     In feature units. The directions depend on the seed and the width alone, so that values of
     one backbone compare.
     """
-    directions = np.random.RandomState(seed).normal(  # noqa: NPY002 - the directions of the
-        size=(samples.num_features, PROJECTIONS)  # public implementation, to agree with it
-    )
+    # the generator of the public implementation (POT), to agree with its directions
+    generator = np.random.RandomState(seed)
+    directions = generator.normal(size=(samples.num_features, PROJECTIONS))
     directions /= np.linalg.norm(directions, axis=0)
     left = np.sort(samples.left @ directions, axis=0)  # (n, L)
     right = np.sort(samples.right @ directions, axis=0)  # (m, L)

@@ -102,7 +102,7 @@ class Gbc(TransferabilityEstimator):
 
     References:
         Pandy et al., Transferability Estimation using Bhattacharyya Class Separability,
-        CVPR 2022, arXiv:2111.12780, equations 3 and 5.
+        CVPR 2022, arXiv:2111.12780.
     """
 
     name: ClassVar[str] = "gbc"
@@ -116,7 +116,7 @@ class GbcDiagonal(TransferabilityEstimator):
     """Class separability with a variance for each class and feature.
 
     References:
-        Pandy et al., CVPR 2022, arXiv:2111.12780, equations 3 and 5, diagonal covariances.
+        Pandy et al., CVPR 2022, arXiv:2111.12780, with diagonal covariances.
     """
 
     name: ClassVar[str] = "gbc-diagonal"

@@ -63,7 +63,7 @@ def _factor(statistics: Statistics) -> Array | None:
     factor, info = lapack.dpotrf(statistics.gram, lower=1)
     if info != 0:
         return None
-    size = np.abs(statistics.gram).sum(axis=0).max()
+    size = linalg.norm(statistics.gram, 1, check_finite=False)
     reciprocal, _ = lapack.dpocon(factor, size, uplo="L")
     floor = max(statistics.num_images, statistics.num_features) * EPSILON
     return factor if reciprocal > _SAFE * floor else None
@@ -74,7 +74,7 @@ class HScore(TransferabilityEstimator):
 
     References:
         Bao et al., An information-theoretic approach to transferability in task transfer
-        learning, ICIP 2019, definition 2. Pseudo-inverse with rank tolerance max(n, d) eps.
+        learning, ICIP 2019. Pseudo-inverse with rank tolerance max(n, d) eps.
     """
 
     name: ClassVar[str] = "h-score"

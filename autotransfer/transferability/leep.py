@@ -44,7 +44,7 @@ class Leep(TransferabilityEstimator):
 
     References:
         Nguyen et al., LEEP: A New Measure to Evaluate Transferability of Learned
-        Representations, ICML 2020, arXiv:2002.12462, equations 1 and 2.
+        Representations, ICML 2020, arXiv:2002.12462.
     """
 
     name: ClassVar[str] = "leep"

@@ -27,7 +27,7 @@ class Lfc(TransferabilityEstimator):
 
     References:
         Deshpande et al., A linearized framework and a new benchmark for model selection for
-        fine-tuning, 2021, arXiv:2102.00084, section 3.3.
+        fine-tuning, 2021, arXiv:2102.00084.
     """
 
     name: ClassVar[str] = "lfc"

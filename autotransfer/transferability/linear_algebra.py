@@ -16,11 +16,11 @@ Array: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 EPSILON = float(np.finfo(np.float64).eps)
-BLOCK_BYTES = 16 << 20  # a float64 block that stays small beside the features
+BLOCK_BYTES = 4 << 20  # a float64 block that stays small beside the features
 
 
 def spans(length: int, width: int) -> Iterator[slice]:
-    """Yield slices over `length` whose (slice, width) float64 block is about 16 MiB."""
+    """Yield slices over `length` whose (slice, width) float64 block is about 4 MiB."""
     step = max(1, BLOCK_BYTES // (8 * max(width, 1)))
     for start in range(0, length, step):
         yield slice(start, min(start + step, length))
@@ -111,6 +111,16 @@ def tridiagonalise(matrix: Array, columns: Array) -> Tridiagonal:
         matrix, lower=1, lwork=work, overwrite_a=1
     )
     turned = np.array(columns, order="F")
-    below = np.asfortranarray(reflectors[1:, :-1])  # Q leaves the first coordinate alone
+    below = _below_diagonal(reflectors)  # Q leaves the first coordinate alone
     turned[1:] = lapack.dormqr("L", "T", below, tau, turned[1:], 64 * turned.shape[1])[0]
     return Tridiagonal(diagonal, off_diagonal, turned)
+
+
+def _below_diagonal(matrix: Array) -> Array:
+    """Return matrix[1:, :-1] in Fortran order, in the memory of the matrix itself."""
+    size = len(matrix)
+    flat = matrix.reshape(-1, order="F")  # a view
+    for column in range(size - 1):
+        start = column * (size - 1)
+        flat[start : start + size - 1] = flat[column * size + 1 : (column + 1) * size]
+    return flat[: (size - 1) ** 2].reshape(size - 1, size - 1, order="F")

@@ -53,7 +53,7 @@ class Labelled:
     mean: Array
 
     def blocks(self) -> Iterator[tuple[slice, Array]]:
-        """Yield (slice, (b, d) centred float64 rows), about 16 MiB at a time."""
+        """Yield (slice, (b, d) centred float64 rows), about 4 MiB at a time."""
         for part in spans(*self.rows.shape):
             yield part, self.rows[part] - self.mean
 
@@ -107,7 +107,7 @@ def merged_moments(batches: Sequence[Batch], mean: Array, num_classes: int) -> M
 
     References:
         Chan, Golub and LeVeque, Algorithms for computing the sample variance, The American
-        Statistician 1983, equation 2.1b, for matrices.
+        Statistician 1983, for matrices.
     """
     d = len(mean)
     gram: Array = np.zeros((d, d), order="F")

@@ -67,7 +67,7 @@ class NLeep(TransferabilityEstimator):
     """LEEP without a source head, through clusters; the slowest score, and seed-dependent.
 
     References:
-        Li et al., Ranking Neural Checkpoints, CVPR 2021, arXiv:2011.11200, section 4.
+        Li et al., Ranking Neural Checkpoints, CVPR 2021, arXiv:2011.11200.
     """
 
     name: ClassVar[str] = "n-leep"

@@ -32,7 +32,7 @@ class Nce(TransferabilityEstimator):
 
     References:
         Tran, Nguyen and Hassner, Transferability and Hardness of Supervised Classification
-        Tasks, ICCV 2019, arXiv:1908.08142, equation 8; no smoothing of the counts.
+        Tasks, ICCV 2019, arXiv:1908.08142; no smoothing of the counts.
     """
 
     name: ClassVar[str] = "nce"

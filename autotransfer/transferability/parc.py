@@ -97,7 +97,7 @@ class Parc(TransferabilityEstimator):
 
     References:
         Bolya, Mittapalli and Hoffman, Scalable Diverse Model Selection for Accessible Transfer
-        Learning, NeurIPS 2021, arXiv:2111.06977, section 4.
+        Learning, NeurIPS 2021, arXiv:2111.06977.
     """
 
     name: ClassVar[str] = "parc"

@@ -12,7 +12,7 @@ from autotransfer.transferability.estimator import TransferabilityEstimator
 from autotransfer.transferability.linear_algebra import EPSILON
 from autotransfer.transferability.statistics import Statistics
 
-_OFFSET = 1e-7  # added to each share, equation 2 of the paper
+_OFFSET = 1e-7  # added to each share, as in the paper
 
 
 def rankme(statistics: Statistics) -> float:
@@ -36,7 +36,7 @@ class RankMe(TransferabilityEstimator):
 
     References:
         Garrido et al., RankMe: Assessing the Downstream Performance of Pretrained
-        Self-Supervised Representations by Their Rank, ICML 2023, arXiv:2210.02885, equation 2.
+        Self-Supervised Representations by Their Rank, ICML 2023, arXiv:2210.02885.
     """
 
     name: ClassVar[str] = "rankme"

@@ -17,7 +17,7 @@ def shrinkage(statistics: Statistics) -> float:
     """Return the Ledoit-Wolf shrinkage of the (d, d) covariance, in [0, 1].
 
     From the trace and norm of the Gram and the fourth moment alone (Ledoit and Wolf 2004,
-    A well-conditioned estimator for large-dimensional covariance matrices, section 3.2).
+    A well-conditioned estimator for large-dimensional covariance matrices).
     """
     n, d = statistics.num_images, statistics.num_features
     trace, square = statistics.trace / n, (statistics.gram_norm / n) ** 2
@@ -74,7 +74,7 @@ class RegularisedHScore(TransferabilityEstimator):
 
     References:
         Ibrahim, Ponomareva and Mazumder, Newer is not always better, 2021, arXiv:2110.06893,
-        definition 2; Ledoit and Wolf 2004.
+        Ledoit and Wolf 2004.
     """
 
     name: ClassVar[str] = "regularised-h-score"

@@ -21,7 +21,7 @@ def leave_one_out(statistics: Statistics, penalty: float) -> Array:
 
     One-hot targets and an intercept that is not penalised: y - (y - fitted) / (1 - h) with the
     leverage h including the intercept's 1 / n (Hastie, Tibshirani and Friedman, The Elements of
-    Statistical Learning, 2009, equation 7.52).
+    Statistical Learning, 2009, section 7.10).
 
     Args:
         statistics: Of the source on the target.

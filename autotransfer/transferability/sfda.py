@@ -17,7 +17,7 @@ from autotransfer.transferability.linear_algebra import Array, add_outer, mirror
 from autotransfer.transferability.moments import class_indicator
 from autotransfer.transferability.statistics import Statistics
 
-TEMPERATURE = 5.0  # of the shrinkage exp(-5 lambda_max), section 4.1 of the paper
+TEMPERATURE = 5.0  # of the shrinkage exp(-5 lambda_max) in the paper
 MINIMUM_SHRINKAGE = 1e-10
 POWER_STEPS = 3  # of the authors' estimate of lambda_max
 
@@ -136,7 +136,7 @@ def _confidence(statistics: Statistics, discriminant: _Discriminant) -> Array:
 def _mixed_blocks(
     statistics: Statistics, means: Array, confidence: Array
 ) -> Iterator[tuple[slice, Array]]:
-    """Yield p x + (1 - p) (mean of the other classes' means), equation 9 of the paper."""
+    """Yield p x + (1 - p) (mean of the other classes' means), the paper's ConfMix."""
     others = (means.sum(axis=0) - means) / (statistics.num_classes - 1)
     for part, block in _blocks(statistics):
         share = confidence[part, None]
@@ -170,7 +170,7 @@ class Sfda(TransferabilityEstimator):
 
     References:
         Shao et al., Not All Models Are Equal: Predicting Model Transferability in a
-        Self-challenging Fisher Space, ECCV 2022, arXiv:2207.03036, section 4.
+        Self-challenging Fisher Space, ECCV 2022, arXiv:2207.03036.
     """
 
     name: ClassVar[str] = "sfda"

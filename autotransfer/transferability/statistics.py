@@ -94,7 +94,7 @@ class Statistics:
         """Return the statistics of all batches together, in the order given.
 
         Where every batch has its (d, d) Gram already, the Grams are merged too (Chan, Golub
-        and LeVeque 1983, eq. 2.1b) and the rows are not read again.
+        and LeVeque 1983) and the rows are not read again.
 
         Raises:
             InvalidTargetError: If widths differ, or only some batches have probabilities.
@@ -246,7 +246,7 @@ class Statistics:
         return Labelled(self.rows, self.labels, self.num_classes, self.mean)
 
     def centred_blocks(self) -> Iterator[tuple[slice, Array]]:
-        """Yield (slice, (b, d) centred float64 rows) over all rows, about 16 MiB at a time."""
+        """Yield (slice, (b, d) centred float64 rows) over all rows, about 4 MiB at a time."""
         return self.labelled.blocks()
 
     def positions_by_class(self) -> list[NDArray[np.int64]]:

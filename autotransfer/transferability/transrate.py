@@ -66,7 +66,7 @@ class TransRate(TransferabilityEstimator):
 
     References:
         Huang et al., Frustratingly Easy Transferability Estimation, ICML 2022,
-        arXiv:2106.09362, equation 5.
+        arXiv:2106.09362.
     """
 
     name: ClassVar[str] = "transrate"

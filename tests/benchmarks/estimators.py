@@ -18,6 +18,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import time  # noqa: E402
 from collections.abc import Callable, Sequence  # noqa: E402
 from dataclasses import asdict, dataclass  # noqa: E402
+from functools import partial  # noqa: E402
 from statistics import median  # noqa: E402
 
 import numpy as np  # noqa: E402
@@ -39,7 +40,7 @@ SUITE = (LogME(), HScore(), RegularisedHScore(), TransRate(), Gbc())
 
 @dataclass(frozen=True)
 class Measured:
-    """The figures of one shape: CPU seconds, their ratio, and memory in copies of the features."""
+    """The figures of one shape: CPU seconds, their ratio, and memory on top, in copies of the features."""
 
     shape: str
     yard_seconds: float
@@ -77,7 +78,7 @@ def suite(rows: Rows, labels: np.ndarray[tuple[int], np.dtype[np.int64]]) -> dic
     statistics = Statistics.of(rows, labels)
     parts = {"pass": seconds(lambda: statistics.moments)}
     for estimator in SUITE:
-        parts[estimator.name] = seconds(lambda chosen=estimator: chosen.score(statistics))
+        parts[estimator.name] = seconds(partial(estimator.score, statistics))
     return parts
 
 
@@ -87,7 +88,7 @@ def measure(text: str, repeats: int) -> Measured:
     yards, suites, parts = [], [], {}
     for _ in range(repeats):
         wide = rows.astype(np.float64)
-        yards.append(seconds(lambda wide=wide: yard(wide)))
+        yards.append(seconds(partial(yard, wide)))
         del wide
         start = time.process_time()
         parts = suite(rows, labels)
@@ -96,7 +97,7 @@ def measure(text: str, repeats: int) -> Measured:
     suite(rows, labels)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    copies = 1 + peak / rows.nbytes  # the features themselves, and what came on top
+    copies = peak / rows.nbytes  # beyond the features themselves
     found, own = median(yards), median(suites)
     return Measured(text, found, own, own / found, copies, parts)
 
@@ -112,7 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.json:
         sys.stdout.write(json.dumps([asdict(result) for result in results]) + "\n")
         return
-    sys.stdout.write("| n, d, K | X'X + eigh (s) | five scores (s) | ratio | copies | parts (s) |\n")
+    sys.stdout.write(
+        "| n, d, K | X'X + eigh (s) | five scores (s) | ratio | copies on top | parts (s) |\n"
+    )
     sys.stdout.write("|---|---|---|---|---|---|\n")
     for result in results:
         parts = ", ".join(f"{name} {value:.2f}" for name, value in result.parts.items())

@@ -1,0 +1,102 @@
+"""`autotransfer fit`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_later, say
+from autotransfer.errors import NotYetAvailableError
+
+_LATER = (
+    "source_data",
+    "unlabelled",
+    "through",
+    "attributes",
+    "group_column",
+    "max_mb",
+    "max_ms",
+    "class_weights",
+    "workers",
+    "ray_address",
+    "register",
+    "audit_labels",
+    "memory",
+)
+
+
+@click.command()
+@click.argument("target")
+@click.option("--setting", help="labelled, unlabelled or described; told from the target.")
+@click.option("--source-data", metavar="PATH", help="Labelled source pictures.")
+@click.option("--unlabelled", metavar="PATH", help="More target pictures without labels.")
+@click.option("--through", multiple=True, metavar="PATH", help="Intermediate pictures.")
+@click.option("--attributes", metavar="CSV", help="Classes described by attributes.")
+@click.option("--group-column", metavar="NAME", help="Manifest column that names the group.")
+@common
+@click.option("--strategy", "strategies", multiple=True, metavar="NAME", help="May be repeated.")
+@click.option(
+    "--space", default="default", show_default=True, metavar="NAME_OR_FILE", help="Search space."
+)
+@click.option("--max-sources", type=int, metavar="N", help="Largest size of the shortlist.")
+@click.option("--max-mb", type=float, metavar="X", help="Largest size of the result.")
+@click.option("--max-ms", type=float, metavar="X", help="Longest time for a picture.")
+@click.option("--trials", type=int, metavar="N", help="Number of trials, over all resumes.")
+@click.option("--seconds", type=float, metavar="S", help="Time for everything; 600 by default.")
+@click.option(
+    "--metric",
+    default="accuracy",
+    show_default=True,
+    help="accuracy, balanced_accuracy, f1_macro or log_loss.",
+)
+@click.option("--class-weights", is_flag=True, help="Weigh classes by their rarity.")
+@click.option("--margin", type=float, metavar="X", help="Gap that counts as no difference.")
+@click.option("--no-refit", is_flag=True, help="Return the checkpoint of the search.")
+@click.option("--sampler", default="tpe", show_default=True, help="tpe, gp or random.")
+@click.option("--executor", default="inline", show_default=True, help="inline.")
+@click.option("--workers", type=int, metavar="N", help="Number of processes.")
+@click.option("--ray-address", metavar="A", help="Address of a Ray cluster.")
+@click.option("--storage", metavar="OPTUNA_URL", help="Storage of the study.")
+@click.option("--tracking-uri", metavar="URI", help="MLflow tracking server.")
+@click.option("--experiment", default="autotransfer", show_default=True, metavar="NAME")
+@click.option("--register", metavar="NAME", help="Register the model in MLflow.")
+@click.option("--name", metavar="STUDY", help="Name of the study.")
+@click.option("--resume", is_flag=True, help="Continue the study of that name, or start it.")
+@click.option("--out", metavar="DIR", help="Folder of the result.")
+@click.option("--audit-labels", metavar="N_OR_CSV", help="Labels to audit with.")
+@click.option(
+    "--on-bad-image", default="stop", show_default=True, help="stop, or skip bad pictures."
+)
+@click.option("--memory", type=float, metavar="GB", help="Memory that trials may plan for.")
+def fit(target: str, **options: Any) -> None:
+    """Find what to transfer to TARGET, train it, and test whether it helped.
+
+    TARGET is a folder of class folders, an archive of one, a CSV or Parquet manifest, an .npz
+    file, or an fsspec URL of these.
+    """
+    refuse_later(**{name: options.pop(name) for name in _LATER})
+    executor = options.pop("executor")
+    if executor != "inline":
+        raise NotYetAvailableError(f"--executor {executor}")
+    as_json = options.pop("as_json")
+
+    from autotransfer.cli.texts import fit_json, fit_text
+    from autotransfer.problem import Budget
+    from autotransfer.selector import fit as run
+
+    quiet_optuna()
+    trials, seconds = options.pop("trials"), options.pop("seconds")
+    budget = None if trials is None and seconds is None else Budget(trials, seconds)
+    selection = run(
+        target,
+        budget=budget,
+        refit=not options.pop("no_refit"),
+        sources=options.pop("sources") or None,
+        say=say,
+        **options,
+    )
+    if as_json:
+        print_json(fit_json(selection.record))
+    else:
+        click.echo(fit_text(selection.record))

@@ -1,0 +1,31 @@
+"""Commands of later versions: each says so instead of doing half a job."""
+
+from __future__ import annotations
+
+import click
+
+from autotransfer.errors import NotYetAvailableError
+
+_NAMES = {
+    "distance": "Say how far two sets of pictures are apart.",
+    "layers": "Draw the score against the number of copied stages.",
+    "compare": "Test one saved model against another.",
+    "ui": "Open the MLflow page of the workspace.",
+    "sync": "Write to MLflow what could not be written before.",
+    "doctor": "Check the environment.",
+}
+
+
+def _command(name: str, help_text: str) -> click.Command:
+    @click.command(
+        name,
+        help=f"{help_text} (not yet available)",
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+    def later() -> None:
+        raise NotYetAvailableError(f"the command {name!r}")
+
+    return later
+
+
+LATER = tuple(_command(name, text) for name, text in _NAMES.items())

@@ -1,0 +1,82 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from autotransfer.errors import NotYetAvailableError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def common(command: Command) -> Command:
+    """Add the options that every command about sources has."""
+    for option in reversed(
+        [
+            click.option(
+                "--sources",
+                "sources",
+                multiple=True,
+                metavar="FILE_OR_NAME",
+                help="tiny, small or base, a TOML catalogue, or a timm name; may be repeated.",
+            ),
+            click.option(
+                "--source",
+                "only_sources",
+                multiple=True,
+                metavar="NAME",
+                help="Keep only this source; may be repeated.",
+            ),
+            plugin_option,
+            device_option,
+            click.option("--seed", type=int, default=0, show_default=True),
+            json_option,
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+plugin_option = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE",
+    help="A Python file with a plugin or with architectures; may be repeated.",
+)
+device_option = click.option("--device", default="auto", show_default=True, help="cpu or cuda.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object on standard output."""
+    click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """Print progress on standard error."""
+    click.echo(text, err=True)
+
+
+def refuse_later(**given: Any) -> None:
+    """Refuse options of a later version that were given.
+
+    Raises:
+        NotYetAvailableError: For the first that is not empty.
+    """
+    for name, value in given.items():
+        if value not in (None, (), False):
+            raise NotYetAvailableError("--" + name.replace("_", "-"))
+
+
+def quiet_optuna() -> None:
+    """Keep Optuna's own log off the terminal."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)

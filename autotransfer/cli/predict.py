@@ -1,0 +1,77 @@
+"""`autotransfer predict`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from autotransfer.cli.options import json_option, plugin_option, print_json, refuse_later
+from autotransfer.errors import InvalidOptionError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@click.command()
+@click.argument("model_dir")
+@click.argument("images")
+@plugin_option
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--generalised", is_flag=True, help="Let all classes compete (described setting).")
+@click.option("--explain", is_flag=True, help="Say why (described setting).")
+@click.option("--abstain", is_flag=True, help="Reject pictures that are none of the classes.")
+@click.option("--out", metavar="CSV", help="Write a table instead of printing it.")
+@json_option
+def predict(model_dir: str, images: str, **options: Any) -> None:
+    """Predict all pictures below IMAGES with the selection in MODEL_DIR."""
+    refuse_later(**{name: options[name] for name in ("generalised", "explain", "abstain")})
+
+    from autotransfer.data.target import open_images
+    from autotransfer.selection import load
+
+    selection = load(model_dir, plugins=options["plugins"], device=options["device"])
+    opened = open_images(images)
+    probabilities = selection.predict_proba(opened)
+    if options["as_json"]:
+        print_json({"predictions": _rows(opened.names, selection.class_names, probabilities)})
+        return
+    table = _table(opened.names, selection.class_names, probabilities)
+    if options["out"] is None:
+        click.echo(table, nl=False)
+        return
+    try:
+        Path(options["out"]).write_text(table, encoding="utf-8")
+    except OSError as error:
+        raise InvalidOptionError(f"--out {options['out']} cannot be written ({error})") from error
+
+
+def _rows(
+    names: Sequence[str], classes: Sequence[str], probabilities: NDArray[np.float64]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "image": name,
+            "class": classes[int(row.argmax())],
+            "probability": float(row.max()),
+            "probabilities": dict(zip(classes, map(float, row), strict=True)),
+        }
+        for name, row in zip(names, probabilities, strict=True)
+    ]
+
+
+def _table(
+    names: Sequence[str], classes: Sequence[str], probabilities: NDArray[np.float64]
+) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(["image", "class", "probability", *classes])
+    for item in _rows(names, classes, probabilities):
+        shares = [f"{share:.6f}" for share in item["probabilities"].values()]
+        writer.writerow([item["image"], item["class"], f"{item['probability']:.6f}", *shares])
+    return buffer.getvalue()

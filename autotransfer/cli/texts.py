@@ -1,0 +1,227 @@
+"""What the commands print: the record of a fit and a ranking, as JSON and for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from statistics import pstdev
+from typing import Any
+
+from autotransfer.evaluation.metrics import Metric, metric_named
+from autotransfer.problem import HubWeights, LocalWeights, Source
+from autotransfer.results import Interval, Outcome, Ranking, Record, Skipped, State
+
+_RUNNERS_UP = 3
+
+
+def fit_json(record: Record) -> dict[str, Any]:
+    """Return the object that `fit --json` prints."""
+    verdict, finalist = record.verdict, record.finalist
+    metric = metric_named(record.metric)
+    layers = finalist.layers
+    states = Counter(outcome.state for outcome in record.outcomes)
+    return {
+        "verdict": str(verdict.decision),
+        "basis": verdict.basis,
+        "sentence": verdict.sentence,
+        "returned": verdict.returned,
+        "source": finalist.source,
+        "strategy": finalist.strategy,
+        "layers": None if layers is None else asdict(layers),
+        "params": dict(finalist.params),
+        "metric": record.metric,
+        "validation": _validation(finalist, metric),
+        "test": _shown(verdict.test, metric),
+        "baselines": [
+            {"name": baseline.name, "test": metric.display(baseline.test)}
+            for baseline in verdict.baselines
+        ],
+        "gap": {
+            **_bounds(verdict.gap),
+            "minimum_detectable": verdict.minimum_detectable,
+        },
+        "gap_reference": (
+            None if verdict.gap_reference is None else _bounds(verdict.gap_reference)
+        ),
+        "returned_test": metric.display(verdict.returned_test),
+        "ranking": [
+            {
+                "source": row.source,
+                "score": row.score,
+                "rank": row.rank,
+                "estimators": dict(row.estimators),
+            }
+            for row in record.ranking.rows
+        ],
+        "shortlist": list(record.ranking.shortlist),
+        "skipped": [asdict(skip) for skip in record.skipped],
+        "trials": {str(state): states[state] for state in State},
+        "seconds": asdict(record.seconds),
+        "model": record.model,
+        "run_id": record.run_id,
+        "warnings": list(record.warnings),
+    }
+
+
+def rank_json(ranking: Ranking) -> dict[str, Any]:
+    """Return the object that `rank --json` prints."""
+    return {
+        "ranking": [
+            {
+                "source": row.source,
+                "rank": row.rank,
+                "rank_low": row.rank_low,
+                "rank_high": row.rank_high,
+                "score": row.score,
+                "stage": row.stage,
+                "estimators": dict(row.estimators),
+                "seconds": row.seconds,
+                "megabytes": row.megabytes,
+            }
+            for row in ranking.rows
+        ],
+        "shortlist": list(ranking.shortlist),
+    }
+
+
+def source_json(source: Source) -> dict[str, Any]:
+    """Return a source as the object that `sources --json` prints."""
+    match source.weights:
+        case LocalWeights(path=path, sha256=sha256):
+            weights: dict[str, Any] = {"path": str(path), "sha256": sha256}
+        case HubWeights(tag=tag):
+            weights = {"hub": tag}
+        case _:
+            weights = {"untrained": True}
+    return {
+        "name": source.name,
+        "architecture": source.architecture,
+        "weights": weights,
+        "input_size": source.preprocessing.input_size,
+        "pretrained_on": source.pretrained_on,
+        "license": source.license,
+        "origin": source.origin,
+        "num_pretraining_images": source.num_pretraining_images,
+    }
+
+
+def fit_text(record: Record) -> str:
+    """Return the end of a fit on one screen."""
+    verdict, finalist = record.verdict, record.finalist
+    metric = metric_named(record.metric)
+    lines = [
+        "",
+        f"verdict: {verdict.decision}",
+        f"  {verdict.sentence}",
+        "",
+        f"  source    {finalist.source}",
+        f"  strategy  {finalist.strategy}{_layers_text(finalist)}",
+        f"  test      {_interval_text(verdict.test, metric)} ({metric.title})",
+    ]
+    for baseline in sorted(verdict.baselines, key=lambda b: -b.test):
+        lines.append(f"  baseline  {metric.display(baseline.test):.3f} {baseline.name}")
+    if verdict.gap_reference is not None:
+        gap = verdict.gap_reference
+        lines.append(
+            f"  the search bought {gap.value * metric.scale:+.1f} {metric.unit} over a probe on "
+            f"the default source (95 % interval {gap.low * metric.scale:+.1f} to "
+            f"{gap.high * metric.scale:+.1f})"
+        )
+    lines += ["", "tried", *_tried(record, metric), "", *_skipped_text(record.skipped)]
+    lines += [
+        f"returned: the {_returned_text(record)}",
+        f"  model     {record.model}",
+        f"  mlflow    run {record.run_id}" if record.run_id else "  mlflow    not written",
+        f"  time      {record.seconds.total:.0f} s (ranking {record.seconds.rank:.0f}, search "
+        f"{record.seconds.search:.0f}, guard {record.seconds.guard:.0f})",
+        "",
+        f"next: autotransfer predict {record.model} PICTURES",
+    ]
+    return "\n".join(lines)
+
+
+def rank_text(ranking: Ranking, skipped: Sequence[Skipped]) -> str:
+    """Return the ranking as a table."""
+    names = sorted({name for row in ranking.rows for name in row.estimators})
+    width = max(len(row.source) for row in ranking.rows)
+    head = f"{'rank':>4} {'interval':>9}  {'source':<{width}} {'score':>6}"
+    lines = [head + "".join(f" {name:>20}" for name in names) + f" {'s':>6} {'MB':>7}"]
+    for row in ranking.rows:
+        chosen = "*" if row.source in ranking.shortlist else " "
+        interval = f"{row.rank_low}-{row.rank_high}"
+        scores = "".join(
+            f" {row.estimators[name]:>20.4f}" if name in row.estimators else f" {'-':>20}"
+            for name in names
+        )
+        lines.append(
+            f"{row.rank:>3}{chosen} {interval:>9}  {row.source:<{width}} {row.score:>6.2f}"
+            f"{scores} {row.seconds:>6.1f} {row.megabytes:>7.1f}"
+        )
+    lines.append("* in the shortlist; score is the mean rank over the estimators")
+    lines += [f"{skip.source}: left out, {skip.reason}" for skip in skipped]
+    return "\n".join(lines)
+
+
+def _validation(outcome: Outcome, metric: Metric) -> dict[str, float | None]:
+    folds = outcome.fold_values
+    return {
+        "value": None if outcome.value is None else metric.display(outcome.value),
+        "std": pstdev(folds) if len(folds) > 1 else None,
+    }
+
+
+def _bounds(interval: Interval) -> dict[str, float]:
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
+
+
+def _shown(interval: Interval, metric: Metric) -> dict[str, float | int]:
+    low, high = sorted((metric.display(interval.low), metric.display(interval.high)))
+    return {"value": metric.display(interval.value), "low": low, "high": high, "n": interval.n}
+
+
+def _interval_text(interval: Interval, metric: Metric) -> str:
+    shown = _shown(interval, metric)
+    return (
+        f"{shown['value']:.3f}, 95 % interval {shown['low']:.3f} to {shown['high']:.3f}, "
+        f"{interval.n} pictures"
+    )
+
+
+def _layers_text(outcome: Outcome) -> str:
+    layers = outcome.layers
+    if layers is None:
+        return ""
+    return f" (stage {layers.stage}, {layers.copied} stages copied, {layers.tuned} tuned)"
+
+
+def _tried(record: Record, metric: Metric) -> list[str]:
+    complete = [o for o in record.outcomes if o.value is not None]
+    complete.sort(key=lambda outcome: -(outcome.value or 0.0))
+    lines = [
+        f"  {metric.display(o.value or 0.0):.3f}  {o.source} | {o.strategy}{_layers_text(o)}"
+        for o in complete[: _RUNNERS_UP + 1]
+    ]
+    states = Counter(outcome.state for outcome in record.outcomes)
+    counts = ", ".join(f"{states[state]} {state}" for state in State)
+    return [*lines, f"  {counts} (validation scores)"]
+
+
+def _skipped_text(skipped: Sequence[Skipped]) -> list[str]:
+    if not skipped:
+        return []
+    by_reason: dict[str, list[str]] = {}
+    for skip in skipped:
+        reason = "not in the shortlist" if "not in the shortlist" in skip.reason else skip.reason
+        by_reason.setdefault(reason, []).append(skip.source)
+    return [
+        "not tried",
+        *(f"  {', '.join(names)}: {reason}" for reason, names in by_reason.items()),
+        "",
+    ]
+
+
+def _returned_text(record: Record) -> str:
+    if record.verdict.returned == "transfer":
+        return f"transferred model ({record.finalist.strategy} on {record.finalist.source})"
+    return f"baseline ({record.verdict.best_baseline}), which uses no source"

@@ -1,0 +1,146 @@
+"""From the bytes of a file to an upright RGB picture."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+import pillow_heif
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+SMALLEST_SIDE = 4  # pixels
+PIXEL_LIMIT = 178_956_970  # Pillow's own hard limit; above the largest phone's full resolution
+MAX_THREADS = 8
+
+_ORIENTATION = 0x0112  # EXIF 2.32, tag 274
+_DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+# What Pillow and its codecs are known to raise for a file that is not as its format says.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+
+pillow_heif.register_heif_opener()
+# Pillow warns from half its limit on; here one limit holds, and it is an error (`_refuse_size`).
+Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def in_threads(function: Callable[[A], B], items: Sequence[A]) -> list[B]:
+    """Return the function of each item, in order, computed by a few threads.
+
+    Decoding and resizing release the interpreter lock. An exception or an interrupt drops what
+    has not begun.
+    """
+    workers = min(os.cpu_count() or 1, MAX_THREADS, len(items))
+    if workers < 2:
+        return [function(item) for item in items]
+    pool = ThreadPoolExecutor(workers)
+    try:
+        return list(pool.map(function, items))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def decode_picture(content: bytes, min_side: int | None = None) -> Image.Image:
+    """Return the picture in a file, upright, as RGB.
+
+    Args:
+        content: The whole file.
+        min_side: Shortest side in pixels that is needed; a JPEG that is larger is decoded at
+            1/2, 1/4 or 1/8 of its size where that is enough.
+
+    Raises:
+        ValueError: If it is no picture, damaged, too small or too large; the message is the
+            reason alone, for a list of such pictures.
+    """
+    if not content:
+        raise ValueError("empty file")
+    try:
+        picture = Image.open(io.BytesIO(content))
+    except UnidentifiedImageError:
+        raise ValueError("not a picture, or of an unknown format") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ValueError(f"more than {PIXEL_LIMIT:,} pixels, the limit") from None
+    except _DAMAGE as error:
+        raise ValueError(f"damaged ({error})") from None
+    _refuse_size(*picture.size)
+    try:
+        if min_side is not None:
+            _shrink_while_decoding(picture, min_side)
+        picture.load()
+        return upright_rgb(picture)
+    except _DAMAGE as error:
+        raise ValueError(f"damaged ({error})") from None
+
+
+def upright_rgb(picture: Image.Image) -> Image.Image:
+    """Return a picture turned as its EXIF says, as RGB.
+
+    Transparency is laid on white; deep grey is scaled (by 1/256 from 16 bits), not clipped;
+    of an animation, the first frame is taken.
+    """
+    if _orientation(picture) != 1:
+        picture = ImageOps.exif_transpose(picture)
+    if picture.mode == "RGB" and not picture.has_transparency_data:
+        return picture
+    if picture.mode in _DEEP_GREY:
+        values = np.asarray(picture).astype(np.int64)
+        picture = Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8))
+    elif picture.mode == "F":
+        picture = _from_floats(picture)
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        picture = Image.new("RGBA", layer.size, "white")
+        picture.alpha_composite(layer)
+    return picture.convert("RGB")
+
+
+def _refuse_size(width: int, height: int) -> None:
+    if min(width, height) < SMALLEST_SIDE:
+        raise ValueError(
+            f"{width} x {height} pixels; at least {SMALLEST_SIDE} x {SMALLEST_SIDE} are needed"
+        )
+    if width * height > PIXEL_LIMIT:
+        raise ValueError(f"{width} x {height} pixels; {PIXEL_LIMIT:,} in all is the limit")
+
+
+def _shrink_while_decoding(picture: Image.Image, min_side: int) -> None:
+    """Let the JPEG decoder skip detail; a picture of another format stays as it is."""
+    shorter = min(picture.size)
+    if shorter >= 2 * min_side:
+        width, height = (max(-(-side * min_side // shorter), 1) for side in picture.size)
+        picture.draft(None, (width, height))
+
+
+def _orientation(picture: Image.Image) -> int:
+    try:
+        return int(picture.getexif().get(_ORIENTATION, 1))
+    except _DAMAGE:
+        return 1  # a damaged EXIF block says nothing about the pixels
+
+
+def _from_floats(picture: Image.Image) -> Image.Image:
+    values = np.asarray(picture)
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+        raise ValueError("floating-point pixels outside [0, 1]")
+    return Image.fromarray(np.round(values * 255).astype(np.uint8))

@@ -1,0 +1,247 @@
+"""Places that hold pictures: folders, archives and fsspec URLs, opened without unpacking."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import posixpath
+import re
+import tarfile
+import tempfile
+import weakref
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from fsspec.archive import AbstractArchiveFileSystem
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.tar import TarFileSystem
+from fsspec.implementations.zip import ZipFileSystem
+
+from autotransfer.errors import InvalidTargetError
+
+TABLES = (".npz", ".csv", ".parquet")
+MAX_UNPACKED_BYTES = 64 << 30  # of one compressed tar; more is refused
+
+_ARCHIVE = re.compile(r"\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
+_COMPRESSIONS: dict[bytes, Any] = {  # by the first bytes, whatever the file is called
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+_UNOPENABLE = (
+    OSError,
+    ValueError,
+    ImportError,
+    LookupError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """An opened folder, archive or file.
+
+    Args:
+        text: As the user wrote it.
+        filesystem: The fsspec file system that holds it.
+        root: Its path in the file system; "" is the whole of an archive.
+        protocol: "zip" or "tar" where `text` is the name of an archive; else "".
+    """
+
+    text: str
+    filesystem: Any
+    root: str
+    protocol: str = ""
+
+    @property
+    def table(self) -> bool:
+        """Return whether the name is that of an array file or a manifest."""
+        return self.root.lower().endswith(TABLES)
+
+    @property
+    def name(self) -> str:
+        """Return a short name: the archive or folder, then the part of it that is used."""
+        chained = "::" in self.text
+        outer = PurePosixPath(self.text.rpartition("::")[2] if chained else self.root or self.text)
+        stem = outer.stem if self.table and not chained else _ARCHIVE.sub("", outer.name)
+        inner = self.root.strip("/").split("/") if chained else []
+        return "-".join(part for part in (stem, *inner) if part) or "target"
+
+    def inner(self, folder: str) -> str:
+        """Return how to name a folder of this place instead of the whole."""
+        if self.protocol:
+            return f"{self.protocol}://{folder}::{self.text}"
+        head, chain, rest = self.text.partition("::")
+        slash = "" if head.endswith("/") else "/"
+        return f"{head}{slash}{folder}{chain}{rest}"
+
+    def read(self) -> bytes:
+        """Return the content of a file."""
+        content: bytes = self.filesystem.cat_file(self.root)
+        return content
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or folder below a place: its path in the file system and its path below."""
+
+    path: str
+    below: str
+    folder: bool
+
+
+def open_place(text: str) -> Place:
+    """Return a folder, an archive or a file by its path or fsspec URL.
+
+    Raises:
+        InvalidTargetError: If there is no such place, or it cannot be read.
+    """
+    try:
+        place = _locate(text)
+        found = _ARCHIVE.search(place.root)
+        if found is None or not place.filesystem.isfile(place.root):
+            return place
+        protocol = "zip" if found.group(1).lower() == "zip" else "tar"
+        return Place(text, _archive(place, protocol), "", protocol)
+    except InvalidTargetError:
+        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InvalidTargetError(f"{text}: no such file or folder") from error
+    except _UNOPENABLE as error:
+        raise InvalidTargetError(f"{text}: cannot be opened ({error})") from error
+
+
+def entries(place: Place) -> list[Entry]:
+    """Return every file and folder below a place, in no order.
+
+    Raises:
+        InvalidTargetError: If an archive holds names that lead out of it, or a folder cannot be
+            read.
+    """
+    filesystem = place.filesystem
+    try:
+        if isinstance(filesystem, LocalFileSystem):
+            return list(_walk(place.root))
+        if isinstance(filesystem, ZipFileSystem):
+            members = [(info.filename, info.is_dir()) for info in filesystem.zip.infolist()]
+        elif isinstance(filesystem, TarFileSystem):
+            members = [
+                (member.name, member.isdir())
+                for member in filesystem.tar.getmembers()
+                if member.isfile() or member.isdir() or member.issym() or member.islnk()
+            ]
+        else:
+            found = filesystem.find(place.root, withdirs=True, detail=True)
+            members = [(path, info["type"] == "directory") for path, info in found.items()]
+    except _UNOPENABLE as error:
+        raise InvalidTargetError(f"{place.text}: cannot be read ({error})") from error
+    return list(_below(place, members))
+
+
+def _locate(text: str) -> Place:
+    """Return a place by its name; an archive that is named without a chain stays a file."""
+    head, chain, rest = text.partition("::")
+    protocol, _, inner = head.partition("://")
+    if chain and protocol in ("zip", "tar"):
+        return Place(text, _archive(_locate(rest), protocol), inner.strip("/"))
+    if "://" in text:
+        return Place(text, *url_to_fs(text))
+    path = Path(text).expanduser().resolve(strict=True)
+    return Place(text, LocalFileSystem(), str(path))
+
+
+def _archive(place: Place, protocol: str) -> Any:
+    """Return the file system inside a file."""
+    content = place.filesystem.open(place.root, "rb")
+    try:
+        if protocol == "zip":
+            return ZipFileSystem(fo=content)
+        start = content.read(max(map(len, _COMPRESSIONS)))
+        content.seek(0)
+        for magic, decompressed in _COMPRESSIONS.items():
+            if start.startswith(magic):
+                with content, decompressed(content) as stream:
+                    return _plain_tar(stream, place.text)
+        opened = TarFileSystem(fo=content)
+    except BaseException:
+        content.close()
+        raise
+    weakref.finalize(opened, content.close)
+    return opened
+
+
+def _plain_tar(stream: IO[bytes], text: str) -> TarFileSystem:
+    """Return a compressed tar as a plain one, in a file that has no name on the disk.
+
+    Reading one member of a compressed tar decompresses everything before it.
+    """
+    plain = _PlainTar(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - closed at the end
+    try:
+        while block := stream.read(1 << 20):
+            plain.write(block)
+            if plain.tell() > MAX_UNPACKED_BYTES:
+                raise InvalidTargetError(
+                    f"{text}: unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB, the limit"
+                )
+        plain.seek(0)
+        opened = TarFileSystem(fo=plain)
+    except BaseException:
+        plain.close()
+        raise
+    weakref.finalize(opened, plain.close)
+    return opened
+
+
+class _PlainTar(io.BufferedRandom):
+    """A file without a name; fsspec tells from the path that it is not compressed."""
+
+    path = "plain.tar"
+
+
+def _walk(root: str) -> Iterator[Entry]:
+    """Yield what is below a local folder; a link to a folder above it is left out."""
+    if not Path(root).is_dir():
+        return
+    waiting: list[tuple[Path, frozenset[Path]]] = [(Path(root), frozenset({Path(root)}))]
+    while waiting:
+        folder, above = waiting.pop()
+        for path in folder.iterdir():
+            below = path.relative_to(root).as_posix()
+            if os.path.isdir(path):  # noqa: PTH112 - False, not an error, for a link to itself
+                real = path.resolve()
+                if real not in above:
+                    yield Entry(str(path), below, folder=True)
+                    waiting.append((path, above | {real}))
+            elif path.is_file() or path.is_symlink():  # a broken link is a missing picture
+                yield Entry(str(path), below, folder=False)
+
+
+def _below(place: Place, members: Iterable[tuple[str, bool]]) -> Iterator[Entry]:
+    """Yield the members of an archive, or of a remote store, that lie below the root."""
+    root = place.root.strip("/")
+    in_archive = isinstance(place.filesystem, AbstractArchiveFileSystem)
+    for path, folder in members:
+        parts = PurePosixPath(path).parts
+        if ".." in parts or (in_archive and path.startswith("/")):
+            raise InvalidTargetError(
+                f"{place.text}: refused, since the name {path!r} in it leads out of it"
+            )
+        name = posixpath.normpath(path).strip("/")
+        if root and not name.startswith(f"{root}/"):
+            continue
+        below = name[len(root) + 1 :] if root else name
+        if below not in ("", "."):
+            yield Entry(path.rstrip("/"), below, folder)

@@ -1,0 +1,222 @@
+"""What a record looks like in MLflow: pure functions from records to names and values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from autotransfer.evaluation.metrics import METRICS
+from autotransfer.results import Interval, Outcome, Ranking, Record, State
+from autotransfer.space import study_name
+
+PARENT_TAG = "mlflow.parentRunId"
+NUMBER_TAG = "autotransfer.number"
+SOURCE_TAGS = {"mlflow.source.name": "autotransfer", "mlflow.source.type": "LOCAL"}
+
+NAME_LENGTH = 20  # characters that MLflow's list of runs shows of a name
+KEY_LENGTH = 200  # below the 250 that MLflow takes
+VALUE_LENGTH = 500  # what servers since 1.28 take as the value of a parameter
+
+
+class Figure(NamedTuple):
+    """One point of an MLflow metric.
+
+    Args:
+        name: Name of the metric; what stands before "/" is its chart section.
+        value: The figure; only finite ones are written.
+        step: Place on the horizontal axis.
+        seconds: Time since the run started, or since now.
+    """
+
+    name: str
+    value: float
+    step: int = 0
+    seconds: float = 0.0
+
+
+def key(text: str) -> str:
+    """Return a name that MLflow takes as part of a key: no slash, no character it refuses."""
+    return re.sub(r"[^\w.\- ]", "_", text).strip(". ")[:KEY_LENGTH] or "_"
+
+
+def one_line(text: object, length: int = VALUE_LENGTH) -> str:
+    """Return the text on one line, cut where it is longer than `length` characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= length else line[: length - 1] + "…"
+
+
+def run_name(outcome: Outcome) -> str:
+    """Return "07 fe·vit_small": number, strategy in short, source, in 20 characters."""
+    words = re.findall(r"\w+", outcome.strategy)
+    short = "".join(word[0] for word in words) if len(words) > 1 else outcome.strategy[:4]
+    start = f"{outcome.number:02d} {one_line(short, 6)}·"
+    source, room = one_line(outcome.source), NAME_LENGTH - len(start)
+    if len(source) > room:  # the names of one family often differ at their ends
+        tail = (room - 1) // 2
+        source = f"{source[: room - 1 - tail]}…{source[len(source) - tail :]}"
+    return start + source
+
+
+def outcome_params(outcome: Outcome) -> dict[str, str]:
+    """Return source, strategy and parameters, under the names that the study has for them."""
+    params = {"source": outcome.source, "strategy": outcome.strategy}
+    for name, value in outcome.params.items():
+        params[key(study_name(name, outcome.strategy))] = str(value)
+    return {name: one_line(value) for name, value in params.items()}
+
+
+def outcome_figures(outcome: Outcome, metric: str) -> tuple[Figure, ...]:
+    """Return the scores of a trial, as people read them, and its seconds."""
+    figures = [Figure("seconds", outcome.seconds)]
+    figures += [Figure(f"rung/{metric}", shown(v, metric), step) for step, v in outcome.rungs]
+    figures += [
+        Figure(f"fold/{metric}", shown(value, metric), fold)
+        for fold, value in enumerate(outcome.fold_values)
+    ]
+    scores = {}
+    if outcome.value is not None:
+        scores[f"val/{metric}"] = shown(outcome.value, metric)
+    if outcome.log_loss is not None:  # the same figure where log loss is what is searched for
+        scores["val/log_loss"] = outcome.log_loss
+    figures += [Figure(name, value) for name, value in scores.items()]
+    return _finite(figures)
+
+
+def outcome_tags(outcome: Outcome, parent: str) -> dict[str, str]:
+    """Return how the trial ended, and what ties it to its fit."""
+    tags = {
+        **SOURCE_TAGS,
+        PARENT_TAG: parent,
+        NUMBER_TAG: str(outcome.number),
+        "state": str(outcome.state),
+    }
+    if outcome.reason:
+        tags["reason"] = one_line(outcome.reason)
+    if outcome.layers is not None:
+        layers = outcome.layers
+        tags["layers"] = f"stage {layers.stage}, copied {layers.copied}, tuned {layers.tuned}"
+    return tags
+
+
+def record_figures(record: Record) -> tuple[Figure, ...]:
+    """Return verdict, baselines, counts and seconds of a fit."""
+    verdict, metric = record.verdict, record.metric
+    figures = [
+        *_interval(f"test/{metric}", verdict.test, metric),
+        *_interval("gap/baseline", verdict.gap),
+        Figure("gap/minimum_detectable", verdict.minimum_detectable),
+        Figure("test/returned", shown(verdict.returned_test, metric)),
+    ]
+    if verdict.gap_reference is not None:
+        figures += _interval("gap/reference", verdict.gap_reference)
+    figures += [
+        Figure(f"baseline/{key(b.name)}", shown(b.test, metric)) for b in verdict.baselines
+    ]
+    if record.finalist.value is not None:
+        figures.append(Figure(f"val/{metric}", shown(record.finalist.value, metric)))
+    counts = Counter(outcome.state for outcome in record.outcomes)
+    figures += [Figure(f"trials/{state}", counts[state]) for state in State]
+    figures += [Figure(f"seconds/{part}", s) for part, s in vars(record.seconds).items()]
+    return _finite(figures)
+
+
+def best_so_far(record: Record) -> tuple[Figure, ...]:
+    """Return the best score after each trial, and the seconds spent until then.
+
+    The times come from the outcomes alone, so writing the curve again adds no points.
+    """
+    figures: list[Figure] = []
+    best, spent = -math.inf, 0.0
+    for outcome in record.outcomes:
+        spent += outcome.seconds
+        figures.append(Figure("spent/seconds", spent, outcome.number, spent))
+        best = max(best, -math.inf if outcome.value is None else outcome.value)
+        score = shown(best, record.metric)
+        figures.append(Figure(f"best/val_{record.metric}", score, outcome.number, spent))
+    return _finite(figures)
+
+
+def record_tags(record: Record) -> dict[str, str]:
+    """Return verdict, finalist and provenance: what one filters the list of fits by."""
+    tags = {
+        "verdict": str(record.verdict.decision),
+        "basis": record.verdict.basis,
+        "returned": record.verdict.returned,
+        "source": record.finalist.source,
+        "strategy": record.finalist.strategy,
+        "finalist": str(record.finalist.number),
+    }
+    tags |= {f"provenance.{key(name)}": value for name, value in record.provenance.items()}
+    return {name: one_line(value) for name, value in tags.items()}
+
+
+def ranking_csv(ranking: Ranking) -> str:
+    """Return the ranking as a table, one row a source and one column an estimator."""
+    estimators = sorted({name for row in ranking.rows for name in row.estimators})
+    plain = ("rank", "rank_low", "rank_high", "score", "stage", "seconds", "megabytes",
+             "num_images")  # fmt: skip
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["source", "shortlist", *plain, *estimators])
+    for row in ranking.rows:
+        values = [getattr(row, name) for name in plain]
+        scores = [row.estimators.get(name, "") for name in estimators]
+        chosen = "yes" if row.source in ranking.shortlist else "no"
+        table.writerow([one_line(row.source), chosen, *values, *scores])
+    return text.getvalue()
+
+
+def view_state(metric: str) -> str:
+    """Return the columns and the order that MLflow's experiment page opens with.
+
+    MLflow keeps such a state under the tag `mlflow.sharedViewState.<key>` for its own "share"
+    button; the form is not documented, so nothing depends on it.
+    """
+    column = f"metrics.`val/{metric}`"
+    columns = [column, "params.`source`", "params.`strategy`", "tags.`state`", "tags.`verdict`",
+               "metrics.`seconds`"]  # fmt: skip
+    state = {
+        "searchFilter": "",
+        "orderByKey": column,
+        "orderByAsc": metric == "log_loss",
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "modelVersionFilter": "All Runs",
+        "datasetsFilter": [],
+        "selectedColumns": columns,
+    }
+    return json.dumps(state)
+
+
+def child_status(outcome: Outcome) -> str:
+    """Return MLflow's status; pruned is a good end, and KILLED would look like a failure."""
+    return "FAILED" if outcome.state is State.FAILED else "FINISHED"
+
+
+def shown(score: float, metric: str) -> float:
+    """Return a score of the search as people read it; log loss is positive again."""
+    return METRICS[metric].display(score) if metric in METRICS else score
+
+
+def _interval(name: str, interval: Interval, metric: str = "") -> list[Figure]:
+    low, high = sorted((shown(interval.low, metric), shown(interval.high, metric)))
+    return [
+        Figure(name, shown(interval.value, metric)),
+        Figure(f"{name}_low", low),
+        Figure(f"{name}_high", high),
+    ]
+
+
+def _finite(figures: Sequence[Figure]) -> tuple[Figure, ...]:
+    return tuple(figure for figure in figures if math.isfinite(figure.value))
+
+
+def texts(values: Mapping[str, object]) -> dict[str, str]:
+    """Return parameters or tags of any kind with keys and values that MLflow takes."""
+    return {key(name): one_line(value) for name, value in values.items()}

@@ -1,0 +1,44 @@
+"""A saved selection as an MLflow model: code and safetensors, no pickle."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlflow import pyfunc
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
+
+from autotransfer.tracking.columns import answer_columns
+
+SERVING = Path(__file__).parents[1] / "serving.py"  # run by MLflow, above us in the layers
+_PINNED = ("autotransfer", "torch", "timm")  # what decides whether the same file loads the same
+_NOT_SERVED = ("trials", "*.tmp", ".*")  # predictors of single trials: megabytes nobody asked for
+
+
+def write_serving_folder(selection: Path, folder: Path, class_names: Sequence[str]) -> Path:
+    """Write what `mlflow.pyfunc.load_model` reads; return its folder.
+
+    MLflow's own `log_model` would start a run of the user's; this only writes files.
+
+    Args:
+        selection: Folder of the saved selection.
+        folder: An empty folder.
+        class_names: Names of the K classes.
+    """
+    kept = shutil.copytree(
+        selection, folder / "selection", ignore=shutil.ignore_patterns(*_NOT_SERVED)
+    )
+    name, *numbers = answer_columns(class_names)
+    outputs = Schema([ColSpec("string", name), *(ColSpec("double", n) for n in numbers)])
+    pyfunc.save_model(
+        folder / "model",
+        python_model=str(SERVING),
+        artifacts={"selection": str(kept)},
+        pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _PINNED],
+        # Without inputs: a schema would take a table or an array, never both.
+        signature=ModelSignature(outputs=outputs),
+    )
+    return folder / "model"

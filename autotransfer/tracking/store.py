@@ -1,0 +1,167 @@
+"""An MLflow store behind its client: where it is, its experiment, and writing in batches.
+
+Only `MlflowClient` is used. The fluent interface (`mlflow.start_run`) has one active run and one
+tracking URI in each process, and both of them are the user's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import sqlalchemy
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from autotransfer.tracking.projection import Figure
+
+STORE_FILE = "mlflow.db"
+ARTIFACT_FOLDER = "mlartifacts"
+VIEW = "autotransfer"  # key of the columns that the experiment page shows
+
+_ENTRIES_PER_BATCH = 90  # MLflow takes 100 parameters, 100 tags and 1000 metrics at once
+_METRICS_PER_BATCH = 800
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+# MLflow's own defaults wait about four minutes for a server that is down.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+
+
+class Store:
+    """One experiment of one MLflow store; it is opened when it is first used.
+
+    Args:
+        uri: Tracking URI; None is `MLFLOW_TRACKING_URI`, or SQLite in the workspace.
+        experiment: Name of the experiment; made where it is not there.
+        workspace: Folder of the embedded store, and of the artifacts of a new experiment in any
+            store without a server.
+    """
+
+    def __init__(self, uri: str | None, experiment: str, workspace: Path) -> None:
+        self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or embedded_uri(workspace)
+        self._experiment = experiment
+        self._artifacts = workspace.resolve() / ARTIFACT_FOLDER
+        self._client: MlflowClient | None = None
+
+    @property
+    def display_uri(self) -> str:
+        """Return the URI without user and password."""
+        return re.sub(r"//[^/@]+@", "//", self.uri)
+
+    @property
+    def _database(self) -> bool:
+        return re.split(r"[+:]", self.uri)[0] in _DATABASES
+
+    @property
+    def _local(self) -> bool:
+        """Whether artifacts go where we say; a server has its own place for them."""
+        return self._database or self.uri.startswith("file:") or ":" not in self.uri
+
+    @property
+    def client(self) -> MlflowClient:
+        """Return the client; MLflow's tables are made where the database is new."""
+        if self._client is None:
+            if self._database:
+                _try_database(self.uri)
+            self._client = MlflowClient(self.uri, self.uri)
+        return self._client
+
+    def experiment_id(self) -> str:
+        """Return the id of the experiment, which is made where it is not there."""
+        found = self.client.get_experiment_by_name(self._experiment)
+        if found is None:
+            place = self._artifacts.as_uri() if self._local else None
+            try:
+                return str(self.client.create_experiment(self._experiment, place))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                found = self.client.get_experiment_by_name(self._experiment)
+        return _active(found)
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        figures: tuple[Figure, ...] = (),
+        tags: Mapping[str, str] | None = None,
+        start_ms: int | None = None,
+    ) -> None:
+        """Write everything about a run, in as few requests as MLflow allows.
+
+        Args:
+            run_id: The run.
+            params: Parameters; once written, MLflow refuses another value.
+            figures: Metrics. The same figure at the same time is kept once.
+            tags: Tags; a new value replaces the old.
+            start_ms: Milliseconds since 1970 that `Figure.seconds` count from; None is now.
+        """
+        origin = int(time.time() * 1000) if start_ms is None else start_ms
+        metrics = [
+            Metric(f.name, f.value, origin + int(f.seconds * 1000), f.step) for f in figures
+        ]
+        entries = [Param(name, value) for name, value in (params or {}).items()]
+        labels = [RunTag(name, value) for name, value in (tags or {}).items()]
+        while metrics or entries or labels:
+            self.client.log_batch(
+                run_id,
+                metrics=metrics[:_METRICS_PER_BATCH],
+                params=entries[:_ENTRIES_PER_BATCH],
+                tags=labels[:_ENTRIES_PER_BATCH],
+            )
+            del metrics[:_METRICS_PER_BATCH]
+            del entries[:_ENTRIES_PER_BATCH], labels[:_ENTRIES_PER_BATCH]
+
+
+def embedded_uri(workspace: Path) -> str:
+    """Return the URI of the store that a plain `mlflow ui` in the workspace shows."""
+    path = str(workspace.resolve() / STORE_FILE)
+    # Only what would end or change the path: SQLAlchemy decodes it, MLflow does not.
+    return f"sqlite:///{re.sub('[%?#]', lambda match: quote(match.group()), path)}"
+
+
+@contextmanager
+def patience() -> Iterator[None]:
+    """Bound what MLflow waits for a server, and keep its inner warnings from the user.
+
+    MLflow reads its limits from the environment at each request. What the user has set stays;
+    what is added is taken away again.
+    """
+    added = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _try_database(uri: str) -> None:
+    """Raise at once where a database does not open; MLflow alone would try for 100 seconds."""
+    engine = sqlalchemy.create_engine(uri)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
+
+
+def _active(experiment: Experiment) -> str:
+    if experiment.lifecycle_stage != "active":
+        raise MlflowException(
+            f"the experiment {experiment.name!r} was deleted; restore it "
+            f"(mlflow experiments restore -x {experiment.experiment_id}) or name another one"
+        )
+    return str(experiment.experiment_id)

@@ -1,0 +1,291 @@
+"""The tracker: what happens in a fit, mirrored to MLflow as it happens.
+
+The study and the selection folder are the truth; MLflow is a projection of them. Nothing is read
+back during a fit, and a store that cannot be written never stops one: the tracker warns once,
+waits a while before it tries again, and at the end writes everything that is missing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from pydantic import TypeAdapter
+
+from autotransfer.errors import TrackingWarning
+from autotransfer.problem import ParamValue
+from autotransfer.results import Outcome, Record
+from autotransfer.tracking import projection
+from autotransfer.tracking.note import note
+from autotransfer.tracking.serving_folder import write_serving_folder
+from autotransfer.tracking.store import VIEW, Store, patience
+
+RETRY_SECONDS = 60.0  # without another try after a failure: a dead server must not cost a search
+MAX_CHILDREN = 50_000
+
+_RECORDS = TypeAdapter(Record)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """What a new parent run starts with."""
+
+    name: str
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A run that is in the store.
+
+    Args:
+        run_id: Its id.
+        start_ms: When it started, milliseconds since 1970.
+        complete: Whether everything about it was written.
+    """
+
+    run_id: str
+    start_ms: int
+    complete: bool
+
+
+class Tracker:
+    """Writes the records of one fit to MLflow; used by one thread.
+
+    Args:
+        uri: Tracking URI; None is `MLFLOW_TRACKING_URI`, or SQLite in the workspace.
+        experiment: Name of the experiment; made where it is not there.
+        workspace: Folder of the embedded store and of its artifacts.
+    """
+
+    def __init__(self, uri: str | None, experiment: str, workspace: Path) -> None:
+        self.run_id: str | None = None
+        self._store = Store(uri, experiment, workspace)
+        self._opening: _Opening | None = None
+        self._experiment_id = ""
+        self._metric = "score"
+        self._parent: _Written | None = None
+        self._children: dict[int, _Written] = {}
+        self._retry_at = 0.0
+        self._warned = False
+
+    @property
+    def uri(self) -> str:
+        """Return where the records go, without user and password."""
+        return self._store.display_uri
+
+    @property
+    def page(self) -> str | None:
+        """Return the part of MLflow's address, after host and port, that lists the trials.
+
+        Returns:
+            The address with useful columns and order; None as long as nothing was written.
+        """
+        if self._parent is None:
+            return None
+        query = f"viewStateShareKey={VIEW}&workflowType=machine_learning"
+        return f"/#/experiments/{self._experiment_id}/runs?{query}"
+
+    def start(
+        self, name: str, *, params: Mapping[str, ParamValue], tags: Mapping[str, str]
+    ) -> str | None:
+        """Open the parent run.
+
+        Args:
+            name: Name of the fit.
+            params: What the user asked for; `metric` names the score of the trials.
+            tags: What the target is.
+
+        Returns:
+            The id of the run; None where the store cannot be written. Then the run is opened
+            later, and `run_id` has it from then on.
+        """
+        self._opening = _Opening(name, projection.texts(params), projection.texts(tags))
+        self._attempt(self._connected)
+        return self.run_id
+
+    def resume(self, run_id: str) -> bool:
+        """Continue the parent run of a resumed study.
+
+        Returns:
+            False where the store answers that it has no such run; then `start` another one.
+        """
+        self.run_id = run_id
+        found = self._attempt(self._connected) is not False
+        if not found:
+            self.run_id = None
+            warnings.warn(
+                f"MLflow at {self.uri} has no run {run_id}; it was deleted, or the study was "
+                "tracked somewhere else",
+                TrackingWarning,
+                stacklevel=2,
+            )
+        return found
+
+    def write(self, outcome: Outcome) -> None:
+        """Write one trial as a child run; writing it again changes nothing."""
+        self._attempt(lambda: self._write(outcome))
+
+    def finish(self, record: Record, selection: Path | None) -> None:
+        """Write all that the fit found, and every trial that is missing; end the run.
+
+        Args:
+            record: What was found.
+            selection: Folder of the saved selection, logged as a model that MLflow can serve;
+                None logs none.
+        """
+        if not self._attempt(lambda: self._write_record(record), insist=True):
+            return
+        if selection is not None:
+            self._attempt(lambda: self._write_selection(record, selection), insist=True)
+        self._attempt(lambda: self._end("FINISHED"), insist=True)
+
+    def fail(self, reason: str) -> None:
+        """End the parent run as failed."""
+        self._attempt(lambda: self._end("FAILED", reason), insist=True)
+
+    def _attempt(self, action: Callable[[], T], *, insist: bool = False) -> T | None:
+        """Return what the action returns; None where the store failed or is left alone."""
+        if self.run_id is None and self._opening is None:
+            return None
+        if not insist and time.monotonic() < self._retry_at:
+            return None
+        try:
+            with patience():
+                return action()
+        except Exception as error:  # noqa: BLE001 - whatever a store raises, the fit goes on
+            self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._warn(error)
+            return None
+
+    def _warn(self, error: Exception) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        reason = projection.one_line(f"{type(error).__name__}: {error}", 300)
+        warnings.warn(
+            f"MLflow at {self.uri} cannot be written "
+            f"({reason.replace(self._store.uri, self.uri)}); the fit goes on, its records are "
+            "safe in the study and in the output folder, and what is missing in MLflow is "
+            "written at the end if it can be",
+            TrackingWarning,
+            stacklevel=4,
+        )
+
+    def _connected(self) -> bool:
+        """Open or find the parent run, once; return False where it is not in the store."""
+        if self._parent is not None:
+            return True
+        if self._opening is not None:
+            self.run_id = self.run_id or self._create(self._opening)
+            self._store.log(self.run_id, params=self._opening.params)
+        return self._find()
+
+    def _create(self, opening: _Opening) -> str:
+        tags = {**projection.SOURCE_TAGS, **opening.tags}
+        run = self._store.client.create_run(
+            self._store.experiment_id(), tags=tags, run_name=opening.name
+        )
+        return str(run.info.run_id)
+
+    def _find(self) -> bool:
+        """Read the parent run and which trials it has; reopen it."""
+        client = self._store.client
+        try:
+            run = client.get_run(self.run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
+        if run.info.lifecycle_stage != "active":
+            return False
+        self._experiment_id = run.info.experiment_id
+        self._metric = run.data.params.get("metric", self._metric)
+        client.update_run(self.run_id, status="RUNNING")
+        with suppress(MlflowException):  # only looks; some may write runs but not experiments
+            view = projection.view_state(self._metric)
+            client.set_experiment_tag(self._experiment_id, f"mlflow.sharedViewState.{VIEW}", view)
+        children = client.search_runs(
+            [self._experiment_id],
+            f"tags.`{projection.PARENT_TAG}` = '{self.run_id}'",
+            max_results=MAX_CHILDREN,
+        )
+        for child in children:
+            number = child.data.tags.get(projection.NUMBER_TAG)
+            if number is not None:
+                self._children[int(number)] = _written(child)
+        self._parent = _written(run)
+        return True
+
+    def _write(self, outcome: Outcome) -> None:
+        if not self._connected():
+            return
+        child = self._children.get(outcome.number) or self._create_child(outcome)
+        if child.complete:
+            return
+        client = self._store.client
+        self._store.log(
+            child.run_id,
+            params=projection.outcome_params(outcome),
+            figures=projection.outcome_figures(outcome, self._metric),
+            tags=projection.outcome_tags(outcome, str(self.run_id)),
+        )
+        if outcome.error:
+            client.log_text(child.run_id, outcome.error, "error.txt")
+        end_ms = child.start_ms + int(outcome.seconds * 1000)
+        client.set_terminated(child.run_id, projection.child_status(outcome), end_ms)
+        self._children[outcome.number] = _Written(child.run_id, child.start_ms, complete=True)
+
+    def _create_child(self, outcome: Outcome) -> _Written:
+        start_ms = int((time.time() - outcome.seconds) * 1000)
+        run = self._store.client.create_run(
+            self._experiment_id,
+            start_time=start_ms,
+            tags=projection.outcome_tags(outcome, str(self.run_id)),
+            run_name=projection.run_name(outcome),
+        )
+        child = _Written(run.info.run_id, start_ms, complete=False)
+        self._children[outcome.number] = child
+        return child
+
+    def _write_record(self, record: Record) -> bool:
+        if not self._connected() or self._parent is None:
+            return False
+        for outcome in record.outcomes:
+            self._write(outcome)
+        client, parent = self._store.client, self._parent
+        curve = projection.best_so_far(record)
+        self._store.log(parent.run_id, figures=curve, start_ms=parent.start_ms)
+        tags = {**projection.record_tags(record), "mlflow.note.content": note(record)}
+        self._store.log(parent.run_id, figures=projection.record_figures(record), tags=tags)
+        client.log_text(parent.run_id, projection.ranking_csv(record.ranking), "ranking.csv")
+        text = _RECORDS.dump_json(record, indent=2).decode()
+        client.log_text(parent.run_id, text, "selection.json")
+        return True
+
+    def _write_selection(self, record: Record, selection: Path) -> None:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = write_serving_folder(selection, Path(temporary), record.class_names)
+            self._store.client.log_artifacts(self.run_id, str(folder), "model")
+
+    def _end(self, status: str, reason: str = "") -> None:
+        if not self._connected():
+            return
+        if reason:
+            tags = {"reason": projection.one_line(reason)}
+            self._store.log(str(self.run_id), tags=tags)
+        self._store.client.set_terminated(self.run_id, status)
+
+
+def _written(run: Run) -> _Written:
+    return _Written(run.info.run_id, run.info.start_time, complete=run.info.status != "RUNNING")

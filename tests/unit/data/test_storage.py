@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from autotransfer.data import storage
+from autotransfer.data.storage import entries, open_place
+from autotransfer.errors import InvalidTargetError
+
+MODES = {
+    "a.tar": "w",
+    "a.tar.gz": "w:gz",
+    "a.tgz": "w:gz",
+    "a.tar.bz2": "w:bz2",
+    "a.tar.xz": "w:xz",
+}
+
+
+def names(text: str) -> list[str]:
+    return sorted(entry.below for entry in entries(open_place(text)) if not entry.folder)
+
+
+def write_tar(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, MODES[path.name]) as archive:  # type: ignore[call-overload]
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_a_folder_lists_what_is_below_it(grow: Callable[..., Path]) -> None:
+    folder = grow({"cats and dogs/été": 1, "ζώα": 1})
+    assert names(str(folder)) == ["cats and dogs/été/000.png", "ζώα/000.png"]
+
+
+def test_a_zip_by_its_name_by_url_and_by_a_folder_in_it(grow: Callable[..., Path]) -> None:
+    path = grow({"photo/dog": 1, "photos/cat": 1}, "p.zip")
+    assert names(str(path)) == ["photo/dog/000.png", "photos/cat/000.png"]
+    assert names(f"zip://::{path}") == ["photo/dog/000.png", "photos/cat/000.png"]
+    assert names(f"zip://photo::{path}") == ["dog/000.png"]
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_every_kind_of_tar_is_listed_and_read(tmp_path: Path, name: str) -> None:
+    path = write_tar(tmp_path / name, {"./train/a/1.png": b"one", "./train/b/2.png": b"two"})
+    assert names(str(path)) == ["train/a/1.png", "train/b/2.png"]
+    place = open_place(f"tar://train::{path}")
+    found = sorted(entries(place), key=lambda entry: entry.below)
+    assert [entry.below for entry in found] == ["a/1.png", "b/2.png"]
+    # backwards: a compressed tar must not be decompressed from its start for each
+    assert [place.filesystem.cat_file(e.path) for e in reversed(found)] == [b"two", b"one"]
+
+
+def test_a_compressed_tar_that_unpacks_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_tar(tmp_path / "a.tar.gz", {"a.png": bytes(5_000_000)})
+    monkeypatch.setattr(storage, "MAX_UNPACKED_BYTES", 1_000_000)
+    with pytest.raises(InvalidTargetError, match="the limit"):
+        open_place(str(path))
+
+
+def test_an_archive_on_another_file_system_is_opened_in_place(grow: Callable[..., Path]) -> None:
+    content = grow({"photo/dog": 1}, "p.zip").read_bytes()
+    fsspec.filesystem("memory").pipe("/storage/p.zip", content)
+    assert names("memory://storage/p.zip") == ["photo/dog/000.png"]
+    assert names("zip://photo::memory://storage/p.zip") == ["dog/000.png"]
+    fsspec.filesystem("memory").pipe("/storage/loose/x/a.png", b"")
+    assert names("memory://storage/loose") == ["x/a.png"]
+
+
+def test_a_chained_url_without_a_scheme_needs_no_absolute_path(
+    grow: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = grow({"photo/dog": 1}, "p.zip")
+    monkeypatch.chdir(path.parent)
+    assert names("zip://photo::p.zip") == ["dog/000.png"]
+    assert names("p.zip") == ["photo/dog/000.png"]
+
+
+@pytest.mark.parametrize("evil", ["../../etc/a.png", "a/../../b.png", "/etc/a.png"])
+@pytest.mark.parametrize("kind", ["a.zip", "a.tar"])
+def test_an_archive_with_names_that_lead_out_is_refused(
+    tmp_path: Path, kind: str, evil: str
+) -> None:
+    path = tmp_path / kind
+    if kind == "a.tar":
+        write_tar(path, {"fine.png": b"", evil: b""})
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("fine.png", b"")
+            archive.writestr(evil, b"")
+    with pytest.raises(InvalidTargetError, match="leads out of it"):
+        entries(open_place(str(path)))
+
+
+def test_links_to_folders_above_end(grow: Callable[..., Path]) -> None:
+    folder = grow({"a": 1, "b": 1})
+    (folder / "a" / "up").symlink_to(folder)
+    (folder / "a" / "here").symlink_to(".")
+    (folder / "a" / "other").symlink_to(folder / "b")
+    (folder / "b" / "back").symlink_to(folder / "a")
+    (folder / "self.png").symlink_to("self.png")
+    found = names(str(folder))
+    assert {"a/000.png", "b/000.png", "a/other/000.png", "b/back/000.png"} <= set(found)
+    assert len(found) < 10
+
+
+def test_a_pipe_is_not_a_picture_that_could_be_waited_for(grow: Callable[..., Path]) -> None:
+    folder = grow({"a": 1})
+    os.mkfifo(folder / "a" / "pipe.png")
+    assert names(str(folder)) == ["a/000.png"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("nowhere", "nowhere: no such file or folder"),
+        ("nowhere/b.zip", "no such file or folder"),
+        ("zip://a::nowhere.zip", "no such file or folder"),
+        ("nosuch://a", "cannot be opened .*nosuch"),
+        ("zip://a.zip", "cannot be opened"),
+    ],
+)
+def test_a_place_that_is_not_there_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(InvalidTargetError, match=reason):
+        open_place(text)
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tar.xz", "a.tar.bz2"])
+@pytest.mark.parametrize("content", [b"", b"this is no archive" * 100])
+def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidTargetError, match="cannot be opened"):
+        open_place(str(tmp_path / name))
+
+
+def test_a_truncated_archive_is_refused(tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "a.tar.gz", {"a.png": os.urandom(100_000)})
+    path.write_bytes(path.read_bytes()[:50_000])
+    with pytest.raises(InvalidTargetError, match="cannot be opened"):
+        open_place(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("photos", "photos"),
+        ("my.photos", "my.photos"),
+        ("p.zip", "p"),
+        ("p.tar.gz", "p"),
+        ("zip://photo::p.zip", "p-photo"),
+        ("zip://::p.zip", "p"),
+        ("zip://a/b::p.zip", "p-a-b"),
+        ("digits.v2.npz", "digits.v2"),
+        (".", "here"),
+    ],
+)
+def test_a_place_has_a_short_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, name: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for folder in ("photos", "my.photos"):
+        Path(folder).mkdir()
+    Path("digits.v2.npz").touch()
+    with zipfile.ZipFile("p.zip", "w") as archive:
+        archive.writestr("a.png", b"")
+    write_tar(Path("a.tar.gz"), {"a.png": b""}).rename("p.tar.gz")
+    assert open_place(text).name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "inner"),
+    [
+        ("p.zip", "zip://photo::p.zip"),
+        ("zip://::p.zip", "zip://photo::p.zip"),
+        ("zip://a::p.zip", "zip://a/photo::p.zip"),
+        ("a", "a/photo"),
+        ("a/", "a/photo"),
+    ],
+)
+def test_the_way_to_name_a_folder_inside_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, inner: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a").mkdir()
+    with zipfile.ZipFile("p.zip", "w") as archive:
+        archive.writestr("a/photo/a.png", b"")
+    assert open_place(text).inner("photo") == inner

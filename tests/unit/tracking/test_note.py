@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autotransfer.results import Skipped
+from autotransfer.tracking.note import NOTE_LENGTH, escaped, note
+from tests.unit.tracking.conftest import HOSTILE, MakeOutcome, MakeRecord
+
+
+def test_winner_and_score_are_the_first_line(make_record: MakeRecord) -> None:
+    first, _, second = note(make_record()).splitlines()[:3]
+    assert first == (
+        "**mobilenetv1-025-person** · feature-extraction · accuracy **0.900 [0.850, 0.940]**"
+    )
+    assert second == "**positive**: transfer helped by 12 points Returned: transfer."
+
+
+def test_names_cannot_bring_markup_into_the_note(
+    make_outcome: MakeOutcome, make_record: MakeRecord
+) -> None:
+    outcome = make_outcome(source=HOSTILE, strategy=HOSTILE)
+    record = make_record((outcome,), skipped=(Skipped(HOSTILE, HOSTILE, HOSTILE),))
+    text = note(record)
+    assert "<script>" not in text
+    assert text.count(escaped(HOSTILE)) == 5
+    assert escaped("*a* | <b>") == r"\*a\* \| &lt;b&gt;"
+
+
+def test_the_note_has_a_limit(make_record: MakeRecord) -> None:
+    record = make_record(skipped=tuple(Skipped("s", "t", "because") for _ in range(500)))
+    assert "| and 492 more |" in note(record)
+    many = replace(record, warnings=tuple("w" * 4000 for _ in range(8)))
+    sentence = replace(record.verdict, sentence="*" * 9000)
+    assert len(note(replace(many, verdict=sentence))) <= NOTE_LENGTH + 2
