@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import timm
@@ -178,15 +178,15 @@ def load_backbone(
             do not fit the architecture.
     """
     state = read_state_dict(source) if pretrained else None
-    match source.weights:
-        case HubWeights(tag=tag) if pretrained:
-            network = _create(source, tag, fetch=True)
-        case Untrained(seed=seed):
-            with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):
+        match source.weights:
+            case HubWeights(tag=tag) if pretrained:
+                network = _create(source, tag, fetch=True)
+            case Untrained(seed=seed):
                 torch.manual_seed(seed)
                 network = _create(source, source.architecture)
-        case _:
-            network = _create(source, source.architecture)
+            case _:
+                network = _create(source, source.architecture)
     if state is not None:
         _load(network, state, source)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -195,9 +195,7 @@ def load_backbone(
 
 def fresh_backbone(source: Source, seed: int) -> Backbone:
     """Return the source's architecture without its weights, initialised from a seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return load_backbone(source, pretrained=False)
+    return load_backbone(replace(source, weights=Untrained(seed)))
 
 
 def pool(output: Tensor, num_features: int) -> Tensor:

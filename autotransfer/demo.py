@@ -148,7 +148,7 @@ def _train_source(
     """Train one source, write its weights, and return their sha256."""
     source = Source(name, ARCHITECTURE, Untrained(seed), _PREPROCESSING, {"num_classes": 0})
     backbone = fresh_backbone(source, seed)
-    network = HeadedSuffix(backbone.suffix(0), backbone.num_features, 10)
+    network = HeadedSuffix(backbone.suffix(0), backbone.num_features, 10, seed=seed)
     inputs = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
     train(network, lambda positions, _rng: inputs[positions], labels, _SCHEDULE, seed=seed)
     trained = network.suffix.get_submodule("network").state_dict()

@@ -64,12 +64,17 @@ class HeadedSuffix(nn.Module):
         suffix: Takes the raw output of a stage, returns (b, d).
         num_features: d.
         num_classes: K.
+        seed: Initialises the classifier; torch's global state is left as it was.
     """
 
-    def __init__(self, suffix: nn.Module, num_features: int, num_classes: int) -> None:
+    def __init__(
+        self, suffix: nn.Module, num_features: int, num_classes: int, *, seed: int = 0
+    ) -> None:
         super().__init__()
         self.suffix = suffix
-        self.head = nn.Linear(num_features, num_classes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.head = nn.Linear(num_features, num_classes)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the (b, K) logits of a batch of stage outputs."""

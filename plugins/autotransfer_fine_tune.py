@@ -60,11 +60,10 @@ class FineTune(Strategy):
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params, backbone = trial.params, task.backbone()
         frozen, suffix = _cut(backbone, float(params["depth"]))
-        network = HeadedSuffix(suffix, backbone.num_features, len(task.class_names))
+        network = HeadedSuffix(
+            suffix, backbone.num_features, len(task.class_names), seed=trial.seed
+        )
         warm = params["warm_start"] == "probe"
-        with torch.random.fork_rng():
-            torch.manual_seed(trial.seed)
-            network.head.reset_parameters()
         if warm:
             network.set_head(_probe(task))
         network.to(task.device)

@@ -111,7 +111,7 @@ def _load(place: Place) -> dict[str, NDArray[Any]]:
         raise InvalidTargetError(
             f"{place.text}: not an .npz file of plain arrays ({error})"
         ) from error
-    except AttributeError as error:  # numpy read a lone array or text, which has no names
+    except TypeError as error:  # numpy read a lone array, which has no names
         raise InvalidTargetError(f"{place.text}: not an .npz file") from error
     return {{"x": "x_train", "y": "y_train"}.get(key, key): arrays[key] for key in arrays}
 

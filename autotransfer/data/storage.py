@@ -190,13 +190,7 @@ def _plain_tar(stream: IO[bytes], text: str) -> TarFileSystem:
     """
     plain = _PlainTar(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - closed at the end
     try:
-        while block := stream.read(1 << 20):
-            plain.write(block)
-            if plain.tell() > MAX_UNPACKED_BYTES:
-                raise InvalidTargetError(
-                    f"{text}: unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB, the limit"
-                )
-        plain.seek(0)
+        _copy(stream, plain, text)
         opened = TarFileSystem(fo=plain)
     except BaseException:
         plain.close()
@@ -209,6 +203,16 @@ class _PlainTar(io.BufferedRandom):
     """A file without a name; fsspec tells from the path that it is not compressed."""
 
     path = "plain.tar"
+
+
+def _copy(stream: IO[bytes], plain: IO[bytes], text: str) -> None:
+    while block := stream.read(1 << 20):
+        plain.write(block)
+        if plain.tell() > MAX_UNPACKED_BYTES:
+            raise InvalidTargetError(
+                f"{text}: unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB, the limit"
+            )
+    plain.seek(0)
 
 
 def _walk(root: str) -> Iterator[Entry]:

@@ -58,6 +58,8 @@ def grow_tree(place: Place) -> Tree:
         InvalidTargetError: If there is no picture.
     """
     found = [entry for entry in entries(place) if not _is_junk(entry.below)]
+    if not found and place.root.lower().endswith(EXTENSIONS):  # one picture alone
+        found = [Entry(place.root, PurePosixPath(place.root).name, folder=False)]
     files = [entry for entry in found if not entry.folder]
     pictures = [entry for entry in files if _suffix(entry) in EXTENSIONS]
     others = Counter(_suffix(entry) or "no extension" for entry in files)
@@ -122,7 +124,7 @@ def _wrong_shape(tree: Tree, tops: Sequence[str], finding: str) -> InvalidTarget
 
 
 def _nothing(place: Place, found: Sequence[Entry], others: int) -> InvalidTargetError:
-    if not found and not place.filesystem.exists(place.root):
+    if not found and place.root and not place.filesystem.exists(place.root):
         return InvalidTargetError(f"{place.text}: there is no {place.root!r} in it")
     if not found and place.filesystem.isfile(place.root):
         return InvalidTargetError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from autotransfer.heads import fit_ridge
 from autotransfer.predictors import HeadedSuffix, HeadPredictor, NetworkPredictor
@@ -47,9 +46,9 @@ def fit_scratch(task: Task, *, seed: int, deadline: float | None) -> tuple[Netwo
         deadline: `time.monotonic()` of the end; the schedule shrinks to fit.
     """
     backbone = task.backbone()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = HeadedSuffix(backbone.suffix(0), backbone.num_features, len(task.class_names))
+    network = HeadedSuffix(
+        backbone.suffix(0), backbone.num_features, len(task.class_names), seed=seed
+    )
     network.to(task.device)
     inputs = task.features.inputs(task.train, 0)
     planned = SCHEDULE.epochs * -(-len(task.train) // SCHEDULE.batch_size)

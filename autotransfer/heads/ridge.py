@@ -71,7 +71,7 @@ def _loo_scores(
     """Return the (n, K) leave-one-out scores: y - (y - fitted) / (1 - leverage).
 
     The leverage holds the 1/n of the unpenalised intercept; without it the penalty that
-    leave-one-out picks is far too small (Hastie et al., ESL 2009, section 7.10, eq. 7.52).
+    leave-one-out picks is far too small (Hastie et al., ESL 2009, section 7.10, leave-one-out of a linear smoother).
     """
     shrink = parts.singular**2 / (parts.singular**2 + penalty)
     mean = targets.mean(axis=0)

@@ -19,7 +19,7 @@ def note(record: Record) -> str:
     parts = [
         f"**{escaped(finalist.source)}** · {escaped(finalist.strategy)} · "
         f"{name} **{_interval(verdict.test, record.metric)}**",
-        f"**{verdict.decision}**: {escaped(verdict.sentence)} "
+        f"**{verdict.decision}**: {escaped(verdict.sentence.rstrip('.'))}. "
         f"Returned: {escaped(verdict.returned)}.",
         _table(
             ("predictor", name),

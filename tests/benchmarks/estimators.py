@@ -40,7 +40,7 @@ SUITE = (LogME(), HScore(), RegularisedHScore(), TransRate(), Gbc())
 
 @dataclass(frozen=True)
 class Measured:
-    """The figures of one shape: CPU seconds, their ratio, and memory on top, in copies of the features."""
+    """CPU seconds of one shape, their ratio, and memory on top in copies of the features."""
 
     shape: str
     yard_seconds: float

@@ -12,7 +12,7 @@ def test_winner_and_score_are_the_first_line(make_record: MakeRecord) -> None:
     assert first == (
         "**mobilenetv1-025-person** · feature-extraction · accuracy **0.900 [0.850, 0.940]**"
     )
-    assert second == "**positive**: transfer helped by 12 points Returned: transfer."
+    assert second == "**positive**: transfer helped by 12 points. Returned: transfer."
 
 
 def test_names_cannot_bring_markup_into_the_note(

@@ -1,0 +1,64 @@
+"""Tiny generated pictures and a tiny network with random weights: no network, no files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from autotransfer.backbone import load_backbone
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.target import open_target
+from autotransfer.feature_store import FeatureStore
+from autotransfer.features import FeatureReaders
+from autotransfer.problem import Preprocessing, Setting, Source, Untrained
+from autotransfer.strategy import Task
+
+SIDE = 32
+
+
+def shapes(num_classes: int = 3, per_class: int = 6, *, seed: int = 0) -> ImageSet:
+    """Return labelled pictures (n, 32, 32, 3): bars of another direction for each class."""
+    rng = np.random.default_rng(seed)
+    grid = np.indices((SIDE, SIDE)) / SIDE
+    pixels, labels = [], []
+    for label in range(num_classes):
+        angle = np.pi * label / num_classes
+        wave = np.cos(angle) * grid[0] + np.sin(angle) * grid[1]
+        for _ in range(per_class):
+            bars = np.sin(2 * np.pi * (4 * wave + rng.random()))[..., None]
+            noisy = 0.5 + 0.3 * bars + rng.normal(0, 0.05, (SIDE, SIDE, 3))
+            pixels.append(np.round(255 * np.clip(noisy, 0, 1)).astype(np.uint8))
+            labels.append(f"direction {label}")
+    opened = open_target((np.stack(pixels), labels), minimum_per_class=1)
+    return opened.train
+
+
+def tiny_source(name: str = "tiny", *, seed: int = 0) -> Source:
+    """Return timm's smallest residual network with random weights."""
+    preprocessing = Preprocessing(SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    return Source(name, "test_resnet", Untrained(seed), preprocessing, {"num_classes": 5})
+
+
+def tiny_readers(cache: Path) -> FeatureReaders:
+    """Return feature readers whose cache is in the given folder."""
+    return FeatureReaders(
+        FeatureStore(cache), PixelStore(1 << 26), load_backbone, torch.device("cpu")
+    )
+
+
+def tiny_task(cache: Path, *, num_classes: int = 3, per_class: int = 6, seed: int = 0) -> Task:
+    """Return a labelled task on `shapes` with `tiny_source`."""
+    source, readers = tiny_source(), tiny_readers(cache)
+    images = shapes(num_classes, per_class, seed=seed)
+    return Task(
+        source=source,
+        setting=Setting.LABELLED,
+        class_names=images.class_names,
+        train=images,
+        features=readers[source],
+        device=readers.device,
+        load_backbone=lambda: load_backbone(source),
+    )

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import pytest
+
+from autotransfer.registry import discover
+from autotransfer.testing import EstimatorContract
+from autotransfer.transferability.estimator import TransferabilityEstimator
+
+ESTIMATORS = discover().estimators
+
+
+class TestInstalledEstimators(EstimatorContract):
+    @pytest.fixture(params=sorted(ESTIMATORS))
+    def estimator(self, request: pytest.FixtureRequest) -> TransferabilityEstimator:
+        return ESTIMATORS[request.param]

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mlflow import MlflowClient
+from PIL import Image
+
+from autotransfer.guard.majority import MajorityPredictor
+from autotransfer.saved_predictor import Kept
+from autotransfer.selection import Selection
+from autotransfer.tracking import Tracker
+from autotransfer.tracking.serving_folder import write_serving_folder
+from autotransfer.tracking.store import embedded_uri, patience
+from tests.unit.tracking.conftest import MakeRecord
+
+# sqlalchemy 2.1 warns of what MLflow 3.17 does in its own tables
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def selection(make_record: MakeRecord, tmp_path: Path) -> Path:
+    """A saved selection that answers [0.25, 0.75] for every picture."""
+    predictor = MajorityPredictor(np.array([0.25, 0.75]))
+    kept = Kept(predictor, "majority", baseline=True, source=None)
+    folder = Selection(make_record(), kept, torch.device("cpu")).save(tmp_path / "saved")
+    (folder / "trials" / "00000").mkdir(parents=True)
+    (folder / "trials" / "00000" / "predictor.safetensors").write_bytes(b"0" * 1000)
+    return folder
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "a picture.png"
+    Image.new("RGB", (8, 8)).save(path)
+    return path
+
+
+def test_the_logged_model_loads_without_pickle_and_predicts(
+    make_record: MakeRecord, selection: Path, picture: Path, store_folder: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    uri = embedded_uri(store_folder)
+    tracker = Tracker(uri, "served", tmp_path)
+    run_id = tracker.start("fit", params={}, tags={})
+    tracker.finish(make_record(), selection)
+
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", uri)
+    model = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+    expected = pd.DataFrame(
+        {"class": ["bee"], "probability": [0.75], "ant": [0.25], "bee": [0.75]}, dtype=object
+    )
+    for pictures in (
+        pd.DataFrame({"image": [str(picture)]}),
+        np.zeros((1, 8, 8, 3), dtype=np.uint8),
+    ):
+        table: Any = model.predict(pictures)
+        pd.testing.assert_frame_equal(table, expected, check_dtype=False)
+    names = [column.name for column in model.metadata.signature.outputs]
+    assert names == ["class", "probability", "ant", "bee"]
+    assert MlflowClient(uri, uri).get_run(run_id).info.status == "FINISHED"
+
+
+def test_the_folder_holds_the_selection_alone_and_names_what_it_needs(
+    selection: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    with patience():  # as the tracker does
+        folder = write_serving_folder(selection, tmp_path / "out", ("ant", "bee"))
+    kept = {file.name for file in (folder / "artifacts" / "selection").iterdir()}
+    assert kept == {file.name for file in selection.iterdir()} - {"trials"}
+    needed = (folder / "requirements.txt").read_text()
+    assert all(f"{name}==" in needed for name in ("autotransfer", "torch", "timm"))
+    assert not list(folder.rglob("*.pkl"))
+
+
+def test_a_selection_that_cannot_be_logged_leaves_the_records(
+    make_record: MakeRecord, store_folder: Path, tmp_path: Path
+) -> None:
+    uri = embedded_uri(store_folder)
+    tracker = Tracker(uri, "no-model", tmp_path)
+    tracker.start("fit", params={}, tags={})
+    with pytest.warns(UserWarning, match="cannot be written"):
+        tracker.finish(make_record(), tmp_path / "missing")
+    run = MlflowClient(uri, uri).get_run(tracker.run_id)
+    assert (run.info.status, run.data.tags["verdict"]) == ("FINISHED", "positive")
