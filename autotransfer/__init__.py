@@ -13,8 +13,8 @@ from autotransfer.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from autotransfer.problem import Budget
-    from autotransfer.selector import fit, rank
     from autotransfer.selection import Selection, load
+    from autotransfer.selector import fit, rank
     from autotransfer.similarity import domain_distance
     from autotransfer.transferability import score_features
 

@@ -141,7 +141,7 @@ class Backbone(nn.Module):
             z = self.activations(sample, stage)
             try:
                 same = torch.allclose(suffix.eval()(z), self(sample), atol=1e-5, rtol=1e-4)
-            except Exception as error:  # noqa: BLE001 - any failure means: no cut here
+            except Exception as error:
                 raise CutError(self.source.name, stage, str(error).split("\n")[0]) from error
         if not same:
             raise CutError(self.source.name, stage, "the two halves differ from the whole")
@@ -189,7 +189,7 @@ def load_backbone(
                 network = _create(source, source.architecture)
     if state is not None:
         _load(network, state, source)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)
     return Backbone(source, network.eval()).to(device).eval()
 
 
@@ -199,7 +199,9 @@ def fresh_backbone(source: Source, seed: int) -> Backbone:
 
 
 def pool(output: Tensor, num_features: int) -> Tensor:
-    """Return the (b, d) mean over positions of maps (b, d, h, w), (b, h, w, d) or tokens (b, t, d).
+    """Return the (b, d) mean over positions.
+
+    Takes maps (b, d, h, w) or (b, h, w, d), tokens (b, t, d), or what is pooled already.
 
     Which axis holds the channels is told by its length, `num_features`.
     """

@@ -46,7 +46,7 @@ def cut_after(network: nn.Module, name: str | None, sample: Tensor, forward: For
         for finished in _finished_by(network, name, sample, forward):
             _replace(suffix, finished, nn.Identity())
         if hasattr(suffix, "_pos_embed"):  # vision transformers add it outside any module
-            suffix._pos_embed = _identity  # type: ignore[assignment]
+            suffix._pos_embed = _identity  # type: ignore[assignment]  # noqa: SLF001
     return Suffix(suffix, forward)
 
 

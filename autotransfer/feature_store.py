@@ -121,9 +121,11 @@ class FeatureTable:
     def set_layout(self, layout: RowLayout) -> None:
         """Fix the meaning of the columns, before the first row."""
         self.layout = layout
-        self._guarded(lambda: _write_atomically(
-            self._folder / _LAYOUT_FILE, json.dumps(asdict(layout)).encode()
-        ))
+        self._guarded(
+            lambda: _write_atomically(
+                self._folder / _LAYOUT_FILE, json.dumps(asdict(layout)).encode()
+            )
+        )
 
     def append(self, digests: Sequence[str], rows: NDArray[np.float32]) -> None:
         """Add rows, (n, width), and write them as one shard."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -137,7 +138,9 @@ class Features:
         for positions in _batches(len(images), BATCH_SIZE):
             with torch.inference_mode():
                 found = self.backbone.features(self.standardised(images.subset(positions)))
-            parts = [*found.pooled] + ([] if found.probabilities is None else [found.probabilities])
+            parts = [*found.pooled] + (
+                [] if found.probabilities is None else [found.probabilities]
+            )
             rows[positions] = torch.cat([part.float() for part in parts], dim=1).cpu().numpy()
         return rows
 
@@ -163,7 +166,9 @@ class Features:
 class CachedInputs:
     """The inputs of the layers after a stage; see `StageInputs`."""
 
-    def __init__(self, features: Features, images: ImageSet, stage: int, *, mirrored: bool) -> None:
+    def __init__(
+        self, features: Features, images: ImageSet, stage: int, *, mirrored: bool
+    ) -> None:
         self._features = features
         self._images = images
         self._stage = stage
@@ -183,22 +188,19 @@ class CachedInputs:
 class _NoFeatures:
     """For predictors that read pixels alone: asking for features is an error."""
 
-    @property
-    def num_stages(self) -> int:
-        """Return 0."""
-        return 0
+    num_stages = 0
 
-    def __call__(self, images: ImageSet, stage: int | None = None) -> NDArray[np.float32]:
+    def __call__(self, *_: Any, **__: Any) -> NDArray[np.float32]:
         """Refuse."""
-        raise UndefinedScoreError("there is no source to read features from")
+        raise UndefinedScoreError("there is no source to read from")
 
-    def probabilities(self, images: ImageSet) -> NDArray[np.float32]:
+    def probabilities(self, *_: Any, **__: Any) -> NDArray[np.float32]:
         """Refuse."""
-        raise UndefinedScoreError("there is no source to read probabilities from")
+        return self()
 
-    def inputs(self, images: ImageSet, stage: int, *, mirrored: bool = False) -> CachedInputs:
+    def inputs(self, *_: Any, **__: Any) -> CachedInputs:
         """Refuse."""
-        raise UndefinedScoreError("there is no source to read activations from")
+        raise UndefinedScoreError("there is no source to read from")
 
 
 NO_FEATURES = _NoFeatures()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -76,6 +76,7 @@ class HeadedSuffix(nn.Module):
             torch.manual_seed(seed)
             self.head = nn.Linear(num_features, num_classes)
 
+    @override
     def forward(self, z: Tensor) -> Tensor:
         """Return the (b, K) logits of a batch of stage outputs."""
         logits: Tensor = self.head(self.suffix(z))
@@ -115,7 +116,9 @@ class NetworkPredictor(Predictor):
         The snapshot's tensors are its own. It predicts with the given network, which saves
         building another: predict before the network is trained further.
         """
-        tensors = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
+        tensors = {
+            key: value.detach().cpu().clone() for key, value in network.state_dict().items()
+        }
         snapshot = cls(source, frozen, layers, network.head.out_features, tensors)
         snapshot.__dict__["network"] = network  # what `cached_property` would build
         return snapshot
@@ -160,12 +163,14 @@ def restore_network(
     )
 
 
-def predict_batches(network: nn.Module, batch: object, n: int) -> NDArray[np.float64]:
+def predict_batches(
+    network: nn.Module, batch: Callable[[NDArray[np.int64]], Tensor], n: int
+) -> NDArray[np.float64]:
     """Return the (n, K) softmax outputs of a network in eval mode.
 
     Args:
         network: Maps a batch of inputs to (b, K) logits.
-        batch: Callable from (b,) positions to a batch of inputs.
+        batch: Returns the inputs at (b,) positions.
         n: Number of pictures.
     """
     parts: list[NDArray[np.float64]] = []
@@ -173,6 +178,6 @@ def predict_batches(network: nn.Module, batch: object, n: int) -> NDArray[np.flo
     with torch.inference_mode():
         for start in range(0, n, PREDICTION_BATCH):
             positions = np.arange(start, min(start + PREDICTION_BATCH, n), dtype=np.int64)
-            logits = network(batch(positions).to(device))  # type: ignore[operator]
+            logits = network(batch(positions).to(device))
             parts.append(logits.double().softmax(dim=1).cpu().numpy())
     return np.concatenate(parts)

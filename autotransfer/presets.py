@@ -66,7 +66,8 @@ class Preset:
                 space = self._change(space, f"shared.{name}", name, value)
         table = self.tables.get(strategy, {})
         for name in self._excluded(strategy, table, space):
-            space = space.with_parameter(name, fixed(space.parameters[name].default))
+            parameter = space.parameters[name]
+            space = space.with_parameter(name, _like(parameter, parameter.default))
         for name, value in table.items():
             if name == "exclude":
                 continue
@@ -152,10 +153,21 @@ def _fixed(parameter: Parameter, value: Any) -> Parameter:
     expected: type = {FloatDistribution: float, IntDistribution: int}.get(
         type(distribution), type(parameter.default)
     )
+    chosen: ParamValue = value
     if type(value) is not expected:
         raise InvalidSpaceError(f"{value!r} is of the wrong type; expected {expected.__name__}")
     if isinstance(distribution, CategoricalDistribution) and not parameter.allows(value):
         raise InvalidSpaceError(f"{value!r} is not one of {describe(distribution)}")
+    return _like(parameter, chosen)
+
+
+def _like(parameter: Parameter, value: ParamValue) -> Parameter:
+    """Return the parameter with one value; its kind stays, as a study cannot change that."""
+    match parameter.distribution:
+        case FloatDistribution(log=log):
+            return Parameter(FloatDistribution(float(value), float(value), log=log), value)
+        case IntDistribution(log=log):
+            return Parameter(IntDistribution(int(value), int(value), log=log), value)
     return fixed(value)
 
 
@@ -174,7 +186,8 @@ def _with_choices(
     kept = [c for c in value.get("choices", known) if c not in value.get("exclude", [])]
     if not kept:
         raise InvalidSpaceError("no choice is left")
-    default = value.get("default", parameter.default if parameter.default in kept else kept[0])
+    fallback = parameter.default if parameter.default in kept else kept[0]
+    default = value.get("default", fallback)
     return Parameter(CategoricalDistribution(tuple(kept)), default)
 
 

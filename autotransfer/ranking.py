@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import (
@@ -162,12 +163,13 @@ def _scores(
     estimators: Sequence[TransferabilityEstimator],
 ) -> dict[str, float]:
     found = {}
-    statistics = Statistics.of(features, labels)
-    for estimator in estimators:
-        try:
-            found[estimator.name] = estimator.score(statistics)
-        except UndefinedScoreError:
-            continue
+    with threadpool_limits(1):  # a few hundred rows: threads cost more than they give
+        statistics = Statistics.of(features, labels)
+        for estimator in estimators:
+            try:
+                found[estimator.name] = estimator.score(statistics)
+            except UndefinedScoreError:
+                continue
     return found
 
 

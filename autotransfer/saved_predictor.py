@@ -1,9 +1,9 @@
 """A predictor in a folder: JSON and safetensors, never pickle.
 
-    predictor.json          which strategy or baseline restores it, and its plain values
-    predictor.safetensors   its tensors
-    source.json             the source that it reads, its weights beside it
-    source.safetensors
+predictor.json          which strategy or baseline restores it, and its plain values
+predictor.safetensors   its tensors
+source.json             the source that it reads, its weights beside it
+source.safetensors
 """
 
 from __future__ import annotations

@@ -87,7 +87,9 @@ class Selection:
 
     def predict(self, images: Any) -> NDArray[np.str_]:
         """Return the (n,) names of the most probable classes."""
-        return np.array(self.class_names)[self.predict_proba(images).argmax(axis=1)]
+        names: NDArray[np.str_] = np.array(self.class_names)
+        best: NDArray[np.str_] = names[self.predict_proba(images).argmax(axis=1)]
+        return best
 
     def save(self, folder: str | Path) -> Path:
         """Write the selection; it can be loaded without anything else.

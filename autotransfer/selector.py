@@ -33,7 +33,7 @@ from autotransfer.features import FeatureReaders
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.judging import Judgement, guard
 from autotransfer.presets import Preset, read_preset
-from autotransfer.problem import Budget, Preprocessing, Setting, Source, Untrained
+from autotransfer.problem import Budget, ParamValue, Preprocessing, Setting, Source, Untrained
 from autotransfer.ranking import DEFAULT_ESTIMATORS, rank_sources
 from autotransfer.registry import Registry, discover
 from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped
@@ -175,7 +175,9 @@ def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selec
     sources = _sources(chosen, registry, opened)
     division = _divide(opened)
     clock = _Clock(began, budget.seconds)
-    with claim(opened.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume) as place:
+    with claim(
+        opened.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
+    ) as place:
         study = open_study(
             place.name,
             storage=chosen.storage,
@@ -221,10 +223,20 @@ def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selec
         )
         clock.mark("guard")
         record = _record(
-            place, chosen, opened, judgement, finalist, ranking, outcomes, skipped, clock,
-            readers, caught, sources,
+            place,
+            chosen,
+            opened,
+            judgement,
+            finalist,
+            ranking,
+            outcomes,
+            skipped,
+            clock,
+            readers,
+            caught,
+            sources,
         )
-        return _closed(record, judgement, place, tracker, chosen, readers)
+        return _closed(record, judgement, place, tracker, study, chosen, readers)
 
 
 @dataclass(frozen=True)
@@ -441,10 +453,9 @@ def _start_tracking(
 ) -> Tracker:
     tracker = Tracker(chosen.tracking_uri, chosen.experiment, place.workspace)
     run_id = study.recall("run_id")
-    if run_id is not None:
-        tracker.resume(run_id)
+    if run_id is not None and tracker.resume(run_id):
         return tracker
-    params = {
+    params: dict[str, ParamValue] = {
         "target": opened.name,
         "metric": chosen.metric,
         "space": chosen.space,
@@ -563,6 +574,7 @@ def _closed(
     judgement: Judgement,
     place: Place,
     tracker: Tracker,
+    study: Study,
     chosen: Options,
     readers: FeatureReaders,
 ) -> Selection:
@@ -571,6 +583,7 @@ def _closed(
     selection = Selection(record, judgement.kept, readers.device)
     selection.save(place.folder)
     tracker.finish(record, place.folder)
+    study.remember("run_id", tracker.run_id)  # it exists only now where MLflow was away before
     chosen.say(record.verdict.sentence)
     return selection
 

@@ -13,6 +13,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from typing_extensions import override
 
 from autotransfer.errors import InvalidSpaceError
 from autotransfer.problem import ParamValue
@@ -67,12 +68,15 @@ class SearchSpace:
         """Return the space of the given parameters."""
         return cls(parameters)
 
+    @override
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SearchSpace) and dict(self.parameters) == dict(other.parameters)
 
+    @override
     def __hash__(self) -> int:
         return hash(tuple(sorted(self.parameters)))
 
+    @override
     def __reduce__(self) -> tuple[type[SearchSpace], tuple[dict[str, Parameter]]]:
         return SearchSpace, (dict(self.parameters),)
 

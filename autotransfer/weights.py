@@ -60,11 +60,12 @@ def read_state_dict(source: Source) -> dict[str, Tensor] | None:
 def _read_tensors(path: Path, name: str) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         try:
-            return load_file(path)
+            tensors: dict[str, Tensor] = load_file(path)
         except (SafetensorError, OSError) as error:
             raise InvalidSourceError(
                 f"source {name!r}: {path} is not a safetensors file ({error})"
             ) from error
+        return tensors
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:

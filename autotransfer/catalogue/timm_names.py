@@ -88,7 +88,7 @@ def timm_source(name: str) -> Source:
         ),
         pretrained_on=_data_set(config.tag or ""),
         license=config.license or "unknown",
-        origin=config.origin_url or f"hub:{config.hf_hub_id}" or "unknown",
+        origin=config.origin_url or f"hub:{config.hf_hub_id}",
     )
 
 

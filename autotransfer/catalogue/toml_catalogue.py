@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from autotransfer.errors import InvalidSourceError
-from autotransfer.problem import HubWeights, LocalWeights, Preprocessing, Source, Untrained, Weights
+from autotransfer.problem import (
+    HubWeights,
+    LocalWeights,
+    Preprocessing,
+    Source,
+    Untrained,
+    Weights,
+)
 from autotransfer.weights import sha256_of
 
 _TEXT = ("pretrained_on", "license", "origin")

@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> int:
     _be_quiet()
     with warnings.catch_warnings():
         warnings.simplefilter("default", AutotransferWarning)
-        warnings.showwarning = _show_warning
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
         try:
             code = cli.main(arguments, prog_name="autotransfer", standalone_mode=False)
         except click.exceptions.Exit as stop:

@@ -76,7 +76,11 @@ def refuse_later(**given: Any) -> None:
 
 
 def quiet_optuna() -> None:
-    """Keep Optuna's own log off the terminal."""
+    """Keep the logs of Optuna and MLflow off the terminal."""
+    import logging
+
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)

@@ -119,8 +119,10 @@ def fit_text(record: Record) -> str:
         f"  strategy  {finalist.strategy}{_layers_text(finalist)}",
         f"  test      {_interval_text(verdict.test, metric)} ({metric.title})",
     ]
-    for baseline in sorted(verdict.baselines, key=lambda b: -b.test):
-        lines.append(f"  baseline  {metric.display(baseline.test):.3f} {baseline.name}")
+    lines += [
+        f"  baseline  {metric.display(baseline.test):.3f} {baseline.name}"
+        for baseline in sorted(verdict.baselines, key=lambda b: -b.test)
+    ]
     if verdict.gap_reference is not None:
         gap = verdict.gap_reference
         lines.append(

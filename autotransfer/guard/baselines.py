@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DeadlineError, ReducedBudgetWarning
@@ -112,7 +113,8 @@ def _fit(
     if name == MAJORITY:
         return fit_majority(images, num_classes), True
     if name == PIXELS:
-        predictor = fit_pixels(images, num_classes, seed=seed, deadline=deadline)
+        with threadpool_limits(1):  # many small fits: threads cost more than they give
+            predictor = fit_pixels(images, num_classes, seed=seed, deadline=deadline)
         return predictor, deadline is None or time.monotonic() < deadline
     assert source is not None
     task = arena.task(source, images)

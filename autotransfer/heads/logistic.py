@@ -36,8 +36,10 @@ def fit_logistic(
     Raises:
         ValueError: If fewer than two classes occur.
     """
-    scale = Standardisation.of(features) if standardise else Standardisation.identity(
-        features.shape[1]
+    scale = (
+        Standardisation.of(features)
+        if standardise
+        else Standardisation.identity(features.shape[1])
     )
     solver = LogisticRegression(C=DEFAULT_C / regularisation, max_iter=MAX_ITERATIONS)
     with warnings.catch_warnings():  # an early stop of the solver is a regulariser, not a fault

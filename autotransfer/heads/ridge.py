@@ -58,7 +58,9 @@ class _Decomposition:
     @property
     def mean_eigenvalue(self) -> float:
         """Return the mean eigenvalue of the (n, n) Gram, the unit of the penalties."""
-        return float(np.square(self.singular).sum() / len(self.left)) if self.singular.size else 1.0
+        return (
+            float(np.square(self.singular).sum() / len(self.left)) if self.singular.size else 1.0
+        )
 
 
 def _targets(labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
@@ -71,7 +73,8 @@ def _loo_scores(
     """Return the (n, K) leave-one-out scores: y - (y - fitted) / (1 - leverage).
 
     The leverage holds the 1/n of the unpenalised intercept; without it the penalty that
-    leave-one-out picks is far too small (Hastie et al., ESL 2009, section 7.10, leave-one-out of a linear smoother).
+    leave-one-out picks is far too small (leave-one-out of a linear
+    smoother: Hastie et al., ESL 2009, section 7.10).
     """
     shrink = parts.singular**2 / (parts.singular**2 + penalty)
     mean = targets.mean(axis=0)
@@ -134,8 +137,10 @@ def fit_ridge(
         the leave-one-out scores best. Pictures of a class with a single picture are left out
         of that choice, since their class is unknown to the fit without them.
     """
-    scale = Standardisation.of(features) if standardise else Standardisation.identity(
-        features.shape[1]
+    scale = (
+        Standardisation.of(features)
+        if standardise
+        else Standardisation.identity(features.shape[1])
     )
     parts = _Decomposition.of(scale.apply(features))
     targets = _targets(labels, num_classes)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import Trial, TrialState
 from pydantic import TypeAdapter
 
 from autotransfer.errors import InvalidOptionError, StudyExistsError
@@ -92,14 +92,14 @@ class Study:
             if point:
                 self.optuna.enqueue_trial(point, user_attrs={"why": f"retry of {trial.number}"})
 
-    def record(self, trial: optuna.Trial, outcome: Outcome) -> None:
+    def record(self, trial: Trial, outcome: Outcome) -> None:
         """Write the outcome, then tell the sampler."""
         trial.set_user_attr(_OUTCOME, _OUTCOMES.dump_python(outcome, mode="json"))
         for step, value in outcome.rungs:
             trial.report(value, step)
         self._tell(trial.number, outcome)
 
-    def dismiss(self, trial: optuna.Trial, reason: str) -> None:
+    def dismiss(self, trial: Trial, reason: str) -> None:
         """End a trial that was never run; it has no outcome and does not count."""
         trial.set_user_attr("dismissed", reason)
         self.optuna.tell(trial.number, state=TrialState.FAIL)
@@ -152,11 +152,6 @@ def study_names(*, storage: str | None, workspace: Path) -> Sequence[str]:
     if storage is None and not path.exists():
         return []
     return optuna.get_all_study_names(storage=storage or f"sqlite:///{path.resolve()}")
-
-
-def frozen(trial: optuna.Trial) -> FrozenTrial:
-    """Return the trial as it stands in the storage."""
-    return trial.study.get_trials(deepcopy=False)[trial.number]
 
 
 def _key(point: Mapping[str, ParamValue]) -> str:

@@ -26,9 +26,7 @@ class EstimatorContract:
         labels = np.arange(n) % 3
         features = rng.normal(size=(n, d)) + 2.0 * np.eye(3, d)[labels]
         probabilities = rng.dirichlet(np.ones(5), size=n)
-        return Statistics.of(
-            features.astype(np.float32), labels, probabilities if head else None
-        )
+        return Statistics.of(features.astype(np.float32), labels, probabilities if head else None)
 
     def test_the_score_is_a_finite_number(self, estimator: TransferabilityEstimator) -> None:
         assert math.isfinite(estimator.score(self._statistics()))

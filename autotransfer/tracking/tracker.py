@@ -21,7 +21,6 @@ from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter
 
 from autotransfer.errors import TrackingWarning
-from autotransfer.problem import ParamValue
 from autotransfer.results import Outcome, Record
 from autotransfer.tracking import projection
 from autotransfer.tracking.note import note
@@ -97,7 +96,7 @@ class Tracker:
         return f"/#/experiments/{self._experiment_id}/runs?{query}"
 
     def start(
-        self, name: str, *, params: Mapping[str, ParamValue], tags: Mapping[str, str]
+        self, name: str, *, params: Mapping[str, object], tags: Mapping[str, str]
     ) -> str | None:
         """Open the parent run.
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from typing_extensions import override
 
 from autotransfer.registry import discover
 from autotransfer.testing import EstimatorContract
@@ -10,6 +11,7 @@ ESTIMATORS = discover().estimators
 
 
 class TestInstalledEstimators(EstimatorContract):
+    @override
     @pytest.fixture(params=sorted(ESTIMATORS))
     def estimator(self, request: pytest.FixtureRequest) -> TransferabilityEstimator:
         return ESTIMATORS[request.param]

@@ -60,7 +60,7 @@ OUTCOMES = (
         0, "vit", "dann", {"depth": 0.5, "steps": 3}, State.COMPLETE, 0.7, (0.7,), 0.6,
         ((1, 0.5), (9, 0.7)), 1.5,
     ),
-    Outcome(1, "vit", "dann", {"depth": 1.0}, State.PRUNED, reason="below the others", seconds=0.5),
+    Outcome(1, "vit", "dann", {"depth": 1.0}, State.PRUNED, reason="below", seconds=0.5),
     Outcome(2, "<b>", "a|b", {}, State.FAILED, reason="out of memory", error="Traceback: ..."),
 )  # fmt: skip
 
