@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from autotransfer.errors import InvalidSpaceError
 from autotransfer.problem import ParamValue
-from autotransfer.space import SHARED_KNOBS, Parameter, SearchSpace, describe, fixed
+from autotransfer.space import SHARED_KNOBS, Parameter, SearchSpace, choice, describe, fixed
 
 _TOP_KEYS = ("description", "strategies", "shared")
 _RANGE_KEYS = {"low", "high", "log", "default"}
@@ -82,10 +83,14 @@ class Preset:
     def _excluded(
         self, strategy: str, table: Mapping[str, Any], space: SearchSpace
     ) -> Sequence[str]:
-        names = table.get("exclude", [])
-        if not isinstance(names, list):
+        names: list[str] = table.get("exclude", [])
+        if not _strings(names):
             raise self._error(f"{strategy}.exclude", "must be a list of parameter names")
         for name in names:
+            if name in table:
+                raise self._error(
+                    f"{strategy}.exclude", f"{name!r} is changed as well; keep one of the two"
+                )
             if name not in space.parameters:
                 raise self._error(
                     f"{strategy}.exclude",
@@ -97,6 +102,7 @@ class Preset:
         parameter = space.parameters[name]
         try:
             changed = _changed(parameter, value)
+            _keep_meaning(key, name, parameter, changed)
         except (InvalidSpaceError, ValueError, TypeError) as error:
             raise self._error(key, str(error)) from error
         return space.with_parameter(name, changed)
@@ -120,13 +126,18 @@ def read_preset(path: Path) -> Preset:
     strategies = content.get("strategies")
     if strategies is not None and not _strings(strategies):
         raise InvalidSpaceError(f"{path}: strategies: must be a list of names")
+    if strategies is not None and len(set(strategies)) < len(strategies):
+        raise InvalidSpaceError(f"{path}: strategies: a name occurs twice in {strategies}")
+    description = content.get("description", "")
+    if not isinstance(description, str):
+        raise InvalidSpaceError(f"{path}: description: must be a text, got {description!r}")
     tables = {key: value for key, value in content.items() if key not in _TOP_KEYS}
     for key, table in {**tables, "shared": content.get("shared", {})}.items():
         if not isinstance(table, dict):
             raise InvalidSpaceError(f"{path}: {key}: must be a table of parameters")
     return Preset(
         path=path,
-        description=str(content.get("description", "")),
+        description=description,
         strategies=None if strategies is None else tuple(strategies),
         shared=content.get("shared", {}),
         tables=tables,
@@ -165,7 +176,8 @@ def _like(parameter: Parameter, value: ParamValue) -> Parameter:
     """Return the parameter with one value; its kind stays, as a study cannot change that."""
     match parameter.distribution:
         case FloatDistribution(log=log):
-            return Parameter(FloatDistribution(float(value), float(value), log=log), value)
+            number = _number("the value", value, float)
+            return Parameter(FloatDistribution(number, number, log=log), number)
         case IntDistribution(log=log):
             return Parameter(IntDistribution(int(value), int(value), log=log), value)
     return fixed(value)
@@ -180,15 +192,17 @@ def _with_choices(
         listed = value.get(key, [])
         if not isinstance(listed, list):
             raise InvalidSpaceError(f"{key} must be a list, got {listed!r}")
+        if len(set(map(repr, listed))) < len(listed):
+            raise InvalidSpaceError(f"{key} names a choice twice: {listed!r}")
         for option in listed:
-            if option not in known:
+            if not parameter.allows(option):
                 raise InvalidSpaceError(f"{option!r} is not one of {describe(distribution)}")
     kept = [c for c in value.get("choices", known) if c not in value.get("exclude", [])]
     if not kept:
         raise InvalidSpaceError("no choice is left")
     fallback = parameter.default if parameter.default in kept else kept[0]
     default = value.get("default", fallback)
-    return Parameter(CategoricalDistribution(tuple(kept)), default)
+    return choice(kept, default=default)
 
 
 def _with_range(parameter: Parameter, value: Mapping[str, Any]) -> Parameter:
@@ -196,26 +210,43 @@ def _with_range(parameter: Parameter, value: Mapping[str, Any]) -> Parameter:
     distribution = parameter.distribution
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     kind = int if isinstance(distribution, IntDistribution) else float
-    bounds = {}
-    for key in ("low", "high"):
-        bound = value.get(key, getattr(distribution, key))
-        if isinstance(bound, bool) or not isinstance(bound, int | float):
-            raise InvalidSpaceError(f"{key} must be a number, got {bound!r}")
-        if kind is int and bound != int(bound):
-            raise InvalidSpaceError(f"{key} must be a whole number, got {bound!r}")
-        bounds[key] = kind(bound)
+    bounds = {
+        key: _number(key, value.get(key, getattr(distribution, key)), kind)
+        for key in ("low", "high")
+    }
     if bounds["low"] > bounds["high"]:
         raise InvalidSpaceError(f"low {bounds['low']:g} is above high {bounds['high']:g}")
     log = value.get("log", distribution.log)
     if not isinstance(log, bool):
         raise InvalidSpaceError(f"log must be true or false, got {log!r}")
     changed = type(distribution)(bounds["low"], bounds["high"], log=log)  # type: ignore[arg-type]
-    default: ParamValue = value.get("default", parameter.default)
-    if isinstance(default, bool) or not isinstance(default, int | float):
-        raise InvalidSpaceError(f"default must be a number, got {default!r}")
+    default = _number("default", value.get("default", parameter.default), kind)
     if "default" not in value:
-        default = kind(min(max(default, bounds["low"]), bounds["high"]))
-    return Parameter(changed, kind(default))
+        default = min(max(default, bounds["low"]), bounds["high"])
+    return Parameter(changed, default)
+
+
+def _number(key: str, value: Any, kind: type[int] | type[float]) -> int | float:
+    """Return a finite number of the kind of the parameter."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidSpaceError(f"{key} must be a finite number, got {value!r}")
+    if kind is int and value != int(value):
+        raise InvalidSpaceError(f"{key} must be a whole number, got {value!r}")
+    return kind(value)
+
+
+def _keep_meaning(key: str, name: str, before: Parameter, after: Parameter) -> None:
+    """Refuse changes after which a shared knob no longer means the same for every arm."""
+    old, new = before.distribution, after.distribution
+    if name not in SHARED_KNOBS or not isinstance(old, FloatDistribution):
+        return
+    assert isinstance(new, FloatDistribution)  # a change keeps the kind
+    if new.log != old.log and not key.startswith("shared."):
+        raise InvalidSpaceError(f"log can only change for all strategies, in [shared] {name}")
+    if name == "depth" and not 0 <= new.low <= new.high <= 1:
+        raise InvalidSpaceError(
+            f"depth is a fraction of the stages, in [0, 1]; got [{new.low:g}, {new.high:g}]"
+        )
 
 
 def _refuse_unknown(value: Mapping[str, Any], known: set[str]) -> None:

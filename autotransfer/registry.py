@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ import pluggy
 from autotransfer import builtin, hookspecs
 from autotransfer.errors import PluginError, PluginWarning, UnknownNameError
 from autotransfer.hookspecs import NAMESPACE
+from autotransfer.presets import read_preset
 from autotransfer.problem import Source
 from autotransfer.strategy import Strategy
 from autotransfer.transferability.estimator import TransferabilityEstimator
@@ -65,9 +67,9 @@ class Registry:
         """Return the estimator of that name."""
         return _named("estimator", name, self.estimators)
 
-    def preset(self, name: str) -> Path:
+    def preset(self, name: str | Path) -> Path:
         """Return the file of a preset, named or given as a path to a TOML file."""
-        if name.endswith(".toml"):
+        if isinstance(name, Path) or name.endswith(".toml"):
             return Path(name)
         return _named("search space", name, self.presets)
 
@@ -79,12 +81,25 @@ def _named(kind: str, name: str, known: Mapping[str, T]) -> T:
         raise UnknownNameError(kind, name, sorted(known)) from None
 
 
+def _name_of_part(part: Strategy | TransferabilityEstimator) -> str:
+    """Return the name of a strategy or estimator, which studies and folders carry too."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", part.name):
+        raise ValueError(f"the name {part.name!r} is not kebab-case, as 'nearest-mean' is")
+    return part.name
+
+
+def _name_of_preset(path: Path) -> str:
+    """Return the name of a preset whose file can be read."""
+    read_preset(path)
+    return path.stem
+
+
 # What each hook has to return, and the name of each thing.
 _KINDS: dict[str, tuple[str, type, Callable[[Any], str]]] = {
-    "autotransfer_strategies": ("strategies", Strategy, lambda thing: thing.name),
-    "autotransfer_estimators": ("estimators", TransferabilityEstimator, lambda thing: thing.name),
-    "autotransfer_sources": ("sources", Source, lambda thing: thing.name),
-    "autotransfer_search_spaces": ("presets", Path, lambda thing: thing.stem),
+    "autotransfer_strategies": ("strategies", Strategy, _name_of_part),
+    "autotransfer_estimators": ("estimators", TransferabilityEstimator, _name_of_part),
+    "autotransfer_sources": ("sources", Source, lambda source: source.name),
+    "autotransfer_search_spaces": ("presets", Path, _name_of_preset),
 }
 
 
@@ -107,10 +122,7 @@ class _Discovery:
         if unknown:
             raise PluginError(name, f"unknown hook {unknown[0]}; known: {', '.join(_KINDS)}")
         try:
-            self.manager.register(module, name)
-        except pluggy.PluginValidationError as error:
-            raise PluginError(name, str(error).split("\n")[-1]) from error
-        try:
+            self._register(name, module)
             staged = self._results(name, module)
         except BaseException:
             self.manager.unregister(name=name)
@@ -121,6 +133,12 @@ class _Discovery:
             offers += [f"{kind}: {thing}" for thing in things]
         self.plugins.append(PluginInfo(name, distribution, version, tuple(offers)))
 
+    def _register(self, name: str, module: Any) -> None:
+        try:
+            self.manager.register(module, name)
+        except pluggy.PluginValidationError as error:
+            raise PluginError(name, str(error).split("\n")[-1]) from error
+
     def _results(self, name: str, module: Any) -> dict[str, dict[str, Any]]:
         staged: dict[str, dict[str, Any]] = {}
         for hook, (kind, expected, name_of) in _KINDS.items():
@@ -128,9 +146,15 @@ class _Discovery:
                 if caller.plugin is not module:
                     continue
                 staged[kind] = {}
-                for thing in caller.function():
+                things = caller.function()
+                if not isinstance(things, Iterable):
+                    raise PluginError(name, f"{hook} returned {things!r}; return a list")
+                for thing in things:
                     if not isinstance(thing, expected):
-                        raise PluginError(name, f"{hook} returned {thing!r}")
+                        raise PluginError(
+                            name,
+                            f"{hook} returned {thing!r}; each has to be a {expected.__name__}",
+                        )
                     key = name_of(thing)
                     if key in self.found[kind] or key in staged[kind]:
                         raise PluginError(name, f"the name {key!r} is taken by another plugin")
@@ -152,9 +176,10 @@ def discover(*, files: Sequence[Path] = (), entry_point_group: str = NAMESPACE) 
     manager.add_hookspecs(hookspecs)
     discovery = _Discovery(manager)
     discovery.add("autotransfer", builtin, "autotransfer", "")
-    for point in sorted(entry_points(group=entry_point_group), key=lambda point: point.name):
+    for point in sorted(entry_points(group=entry_point_group), key=_precedence):
         _add_entry_point(discovery, point)
-    for path in [*_files_of_environment(), *files]:
+    named = {path.resolve(): path for path in (*_files_of_environment(), *files)}
+    for path in named.values():  # one file may be named twice: here and in the environment
         _add_file(discovery, path)
     for plugin in discovery.broken:
         warnings.warn(
@@ -166,6 +191,12 @@ def discover(*, files: Sequence[Path] = (), entry_point_group: str = NAMESPACE) 
     return Registry(
         plugins=tuple(discovery.plugins), broken=tuple(discovery.broken), **discovery.found
     )
+
+
+def _precedence(point: EntryPoint) -> tuple[bool, str, str]:
+    """Return the place of an entry point: ours first, so that nobody takes their names."""
+    distribution = point.dist.name if point.dist else ""
+    return distribution != NAMESPACE, point.name, distribution
 
 
 def _add_entry_point(discovery: _Discovery, point: EntryPoint) -> None:
@@ -197,7 +228,7 @@ def _import_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path.resolve())
     if spec is None or spec.loader is None:
         raise PluginError(str(path), "not a Python file")
-    if known is not None:
+    if known is not None or _is_installed(path):
         raise PluginError(str(path), f"a module named {path.stem} is already there; rename it")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # before it runs: timm's registry looks the module up
@@ -209,6 +240,14 @@ def _import_file(path: Path) -> ModuleType:
     return module
 
 
+def _is_installed(path: Path) -> bool:
+    """Return whether another module would be hidden by the name of the file."""
+    if "." in path.stem:
+        return False
+    spec = importlib.util.find_spec(path.stem)
+    return spec is not None and spec.origin != str(path.resolve())
+
+
 def _files_of_environment() -> list[Path]:
     text = os.environ.get(PLUGIN_VARIABLE, "")
     return [Path(item) for item in text.split(os.pathsep) if item]
@@ -217,8 +256,9 @@ def _files_of_environment() -> list[Path]:
 def _hooks_of(manager: pluggy.PluginManager, module: Any) -> Iterable[str]:
     """Return the names of the functions that the plugin marks as hooks."""
     for name in dir(module):
-        if manager.parse_hookimpl_opts(module, name) is not None:
-            yield name
+        options = manager.parse_hookimpl_opts(module, name)
+        if options is not None:
+            yield options.get("specname") or name
 
 
 def _one_line(error: BaseException) -> str:

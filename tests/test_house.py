@@ -45,6 +45,7 @@ LAYERS = {
     "serving": 6,
     "demo": 6,
     "cli": 6,
+    "__main__": 6,
     "testing": 6,
 }
 MODULES = sorted((ROOT / "autotransfer").rglob("*.py"))

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotransfer.backbone import load_backbone
+from autotransfer.problem import Preprocessing, Source, Untrained
+from autotransfer.testing import shapes
+from autotransfer.weights import write_state_dict
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Path:
+    """A catalogue of three tiny networks with weights on disk."""
+    folder = tmp_path / "sources"
+    entries = []
+    for seed in range(3):
+        source = Source(
+            f"tiny-{seed}",
+            "test_resnet",
+            Untrained(seed),
+            Preprocessing(32),
+            {"num_classes": 0},
+        )
+        file = folder / f"tiny-{seed}.safetensors"
+        sha256 = write_state_dict(file, load_backbone(source).network.state_dict())
+        entries.append(
+            f'[[source]]\nname = "tiny-{seed}"\narchitecture = "test_resnet"\n'
+            f'weights = "{file.name}"\nsha256 = "{sha256}"\nkwargs = {{ num_classes = 0 }}\n'
+            'input_size = 32\nlicense = "Apache-2.0"\n'
+        )
+    path = folder / "catalogue.toml"
+    path.write_text("\n".join(entries), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """An archive of arrays: three classes of bars, twelve of each to learn from."""
+    train, test = shapes(3, 12, seed=1), shapes(3, 10, seed=2)
+    path = tmp_path / "bars.npz"
+    np.savez(
+        path,
+        x_train=np.stack([np.asarray(train[i]) for i in range(len(train))]),
+        y_train=train.labels,
+        x_test=np.stack([np.asarray(test[i]) for i in range(len(test))]),
+        y_test=test.labels,
+    )
+    return path
+
+
+@pytest.fixture
+def folder_target(tmp_path: Path) -> Path:
+    """A folder of class folders with the same pictures, all for training."""
+    images = shapes(3, 14, seed=3)
+    root = tmp_path / "bars"
+    for i in range(len(images)):
+        place = root / images.class_names[images.labels[i]]
+        place.mkdir(parents=True, exist_ok=True)
+        images[i].save(place / f"{i:03d}.png")
+    return root
+
+
+@pytest.fixture
+def forward_passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Count every forward pass of every network."""
+    import torch
+
+    count = 0
+    call = torch.nn.Module.__call__
+
+    def counted(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        nonlocal count
+        if type(module).__module__.startswith("timm.") and hasattr(module, "forward_features"):
+            count += 1
+        return call(module, *args, **kwargs)
+
+    from autotransfer import backbone
+
+    pooled, both = backbone._pooled_output, backbone._pooled_and_logits
+
+    def counted_pooled(*args: Any) -> Any:
+        nonlocal count
+        count += 1
+        return pooled(*args)
+
+    def counted_both(*args: Any) -> Any:
+        nonlocal count
+        count += 1
+        return both(*args)
+
+    monkeypatch.setattr(torch.nn.Module, "__call__", counted)
+    monkeypatch.setattr(backbone, "_pooled_output", counted_pooled)
+    monkeypatch.setattr(backbone, "_pooled_and_logits", counted_both)
+    return lambda: count

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from mlflow import MlflowClient
+
+import autotransfer
+from autotransfer.errors import InvalidOptionError, StudyExistsError
+from autotransfer.results import Decision, State
+from autotransfer.selection import Selection
+
+# Optuna tells its study from a sampler that is still marked experimental in places.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
+]
+
+
+def _fit(target: Path, catalogue: Path, **options: object) -> Selection:
+    settings: dict[str, object] = {
+        "sources": catalogue,
+        "budget": autotransfer.Budget(trials=5),
+        "seed": 0,
+    }
+    return autotransfer.fit(target, **(settings | options))
+
+
+def test_a_fit_ends_with_a_tested_verdict_and_a_predictor(target: Path, catalogue: Path) -> None:
+    selection = _fit(target, catalogue)
+    verdict = selection.verdict
+    assert verdict.decision in set(Decision) - {Decision.UNVERIFIED}
+    assert verdict.basis == "sealed pictures"
+    assert verdict.gap.n == 30
+    names = {baseline.name for baseline in verdict.baselines}
+    assert names == {"majority", "classical-pixels", "untrained-features", "from-scratch"}
+    best = max(baseline.test for baseline in verdict.baselines)
+    assert verdict.gap.value == pytest.approx(verdict.test.value - best)
+    assert {row.source for row in selection.ranking.rows} == {"tiny-0", "tiny-1", "tiny-2"}
+    finished = [o for o in selection.outcomes if o.state in (State.COMPLETE, State.PRUNED)]
+    assert len(finished) == 5
+
+
+def test_the_saved_model_predicts_the_same_in_a_fresh_process(
+    target: Path, catalogue: Path, tmp_path: Path, folder_target: Path
+) -> None:
+    selection = _fit(target, catalogue, out=tmp_path / "model")
+    here = selection.predict_proba(str(folder_target))
+    done = subprocess.run(
+        [sys.executable, "-m", "autotransfer", "predict", "model", str(folder_target), "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = json.loads(done.stdout)["predictions"]
+    there = np.array([list(row["probabilities"].values()) for row in rows])
+    np.testing.assert_allclose(there, here, atol=1e-6)
+    assert [row["image"] for row in rows] == sorted(row["image"] for row in rows)
+    assert rows[0]["class"] == selection.class_names[int(here[0].argmax())]
+
+
+def test_every_trial_is_a_child_run_of_the_fit(
+    target: Path, catalogue: Path, tmp_path: Path
+) -> None:
+    selection = _fit(target, catalogue, name="counted")
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("autotransfer")
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    assert [run.info.run_id for run in parents] == [selection.record.run_id]
+    study = optuna.load_study(
+        study_name="counted", storage=f"sqlite:///{tmp_path / 'autotransfer.db'}"
+    )
+    with_outcome = [trial for trial in study.trials if "outcome" in trial.user_attrs]
+    assert len(children) == len(with_outcome) == len(selection.outcomes)
+    assert parents[0].data.tags["verdict"] == selection.verdict.decision
+
+
+def test_the_same_trials_and_seed_give_the_same_selection(
+    target: Path, catalogue: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first = _fit(target, catalogue, name="first")
+    monkeypatch.setenv("AUTOTRANSFER_CACHE", str(tmp_path / "another-cache"))
+    second = _fit(target, catalogue, name="second")
+    assert [(o.source, o.strategy, dict(o.params), o.value) for o in first.outcomes] == [
+        (o.source, o.strategy, dict(o.params), o.value) for o in second.outcomes
+    ]
+    assert first.verdict == second.verdict or first.verdict.gap == second.verdict.gap
+    assert first.best.params == second.best.params
+
+
+def test_a_second_fit_on_frozen_features_does_no_forward_pass(
+    target: Path, catalogue: Path, forward_passes: Callable[[], int]
+) -> None:
+    options = {"strategies": ["feature-extraction"], "budget": autotransfer.Budget(trials=3)}
+    _fit(target, catalogue, name="one", **options)
+    before = forward_passes()
+    assert before > 0
+    _fit(target, catalogue, name="two", **options)
+    assert forward_passes() == before
+
+
+def test_a_resumed_study_keeps_its_trials_and_goes_on(target: Path, catalogue: Path) -> None:
+    short = _fit(target, catalogue, name="resumed", budget=autotransfer.Budget(trials=3))
+    longer = _fit(
+        target, catalogue, name="resumed", resume=True, budget=autotransfer.Budget(trials=6)
+    )
+    assert longer.outcomes[: len(short.outcomes)] == short.outcomes
+    counted = [o for o in longer.outcomes if o.state in (State.COMPLETE, State.PRUNED)]
+    assert len(counted) == 6
+    points = [json.dumps([o.source, o.strategy, dict(o.params)]) for o in longer.outcomes]
+    assert len(points) == len(set(points))
+
+
+def test_resuming_with_other_pictures_is_refused(
+    target: Path, catalogue: Path, folder_target: Path
+) -> None:
+    _fit(target, catalogue, name="mine", budget=autotransfer.Budget(trials=1))
+    with pytest.raises(InvalidOptionError, match="other pictures"):
+        _fit(folder_target, catalogue, name="mine", resume=True)
+
+
+def test_an_existing_study_is_not_overwritten(target: Path, catalogue: Path) -> None:
+    _fit(target, catalogue, name="taken", budget=autotransfer.Budget(trials=1))
+    with pytest.raises(StudyExistsError, match="--resume"):
+        _fit(target, catalogue, name="taken")
+
+
+def test_without_a_test_split_a_quarter_is_sealed_by_content(
+    folder_target: Path, catalogue: Path
+) -> None:
+    first = _fit(folder_target, catalogue, name="a", budget=autotransfer.Budget(trials=1))
+    second = _fit(folder_target, catalogue, name="b", seed=7, budget=autotransfer.Budget(trials=1))
+    assert first.verdict.gap.n == second.verdict.gap.n
+    assert 0 < first.verdict.gap.n < 42
+
+
+def test_no_refit_returns_the_checkpoint_of_the_search(target: Path, catalogue: Path) -> None:
+    selection = _fit(target, catalogue, refit=False, budget=autotransfer.Budget(trials=2))
+    assert selection.predict_proba(target).shape == (66, 3)
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "f1_macro", "log_loss"])
+def test_other_metrics_go_the_same_way(target: Path, catalogue: Path, metric: str) -> None:
+    selection = _fit(target, catalogue, metric=metric, budget=autotransfer.Budget(trials=2))
+    assert selection.record.metric == metric
+    best = max(baseline.test for baseline in selection.verdict.baselines)
+    assert selection.verdict.gap.value == pytest.approx(selection.verdict.test.value - best)
