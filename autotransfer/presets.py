@@ -47,9 +47,15 @@ class Preset:
         Raises:
             InvalidSpaceError: Naming the file and the key.
         """
-        for name in (*(self.strategies or ()), *self.tables):
+        keys = {
+            **dict.fromkeys(self.strategies or (), "strategies"),
+            **{k: k for k in self.tables},
+        }
+        for name, key in keys.items():
             if name not in spaces:
-                raise self._error(name, f"no such strategy; installed: {', '.join(spaces)}")
+                raise self._error(
+                    key, f"no such strategy: {name!r}; installed: {', '.join(spaces)}"
+                )
         if self.strategies is not None and not self.strategies:
             raise self._error("strategies", "is empty; name at least one strategy")
         for name in self.shared:

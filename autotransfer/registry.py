@@ -245,7 +245,7 @@ def _is_installed(path: Path) -> bool:
     if "." in path.stem:
         return False
     spec = importlib.util.find_spec(path.stem)
-    return spec is not None and spec.origin != str(path.resolve())
+    return spec is not None and Path(spec.origin or "").resolve() != path.resolve()
 
 
 def _files_of_environment() -> list[Path]:

@@ -273,13 +273,25 @@ class _Clock:
 
 
 def _options(given: dict[str, Any]) -> Options:
+    """Return the checked options.
+
+    Raises:
+        InvalidOptionError: If there is no such option, or a number is out of range.
+    """
     known = set(Options.__dataclass_fields__)
     unknown = sorted(set(given) - known)
     if unknown:
         raise InvalidOptionError(
             f"no option {unknown[0]!r}; available: {', '.join(sorted(known))}"
         )
-    return Options(**given)
+    chosen = Options(**given)
+    if chosen.max_sources is not None and chosen.max_sources < 1:
+        raise InvalidOptionError(f"max_sources must be at least 1, got {chosen.max_sources}")
+    if chosen.margin is not None and not 0 <= chosen.margin < float("inf"):
+        raise InvalidOptionError(
+            f"margin must be a number from 0 on, in units of the score, got {chosen.margin}"
+        )
+    return chosen
 
 
 @contextmanager

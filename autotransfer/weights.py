@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import uuid
+import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -67,7 +68,9 @@ def _read_tensors(path: Path, name: str) -> dict[str, Tensor]:
             ) from error
         return tensors
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of pickle protocols; what is refused raises
+            warnings.simplefilter("ignore", UserWarning)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise InvalidSourceError(
             f"source {name!r}: {path} cannot be read without executing what it holds, so it is "

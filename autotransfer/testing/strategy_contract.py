@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from autotransfer.errors import DeadlineError
+from autotransfer.errors import AutotransferError, DeadlineError
+from autotransfer.space import SHARED_KNOBS, depth, learning_rate_multiplier, regularisation
 from autotransfer.strategy import Predictor, Strategy, Task, Trial
 from autotransfer.testing.tiny import shapes, tiny_task
 
 _TOLERANCE = 1e-6
+_SHARED = dict(zip(SHARED_KNOBS, (learning_rate_multiplier, regularisation, depth), strict=True))
 
 
 def _ignore(_progress: float, _predictor: Predictor, /) -> None:
@@ -46,6 +49,11 @@ class StrategyContract:
         space = strategy.space(task.info)
         assert space.contains(space.defaults())
 
+    def test_shared_knobs_keep_their_range(self, strategy: Strategy, task: Task) -> None:
+        for name, parameter in strategy.space(task.info).parameters.items():
+            if name in _SHARED:
+                assert parameter.distribution == _SHARED[name]().distribution, name
+
     def test_probabilities_have_a_row_a_picture_that_sums_to_one(
         self, strategy: Strategy, task: Task
     ) -> None:
@@ -63,8 +71,19 @@ class StrategyContract:
 
     def test_the_global_generators_are_left_alone(self, strategy: Strategy, task: Task) -> None:
         before = torch.get_rng_state()
+        others = random.getstate(), repr(np.random.get_state())  # noqa: NPY002 - the global one
         self._fit(strategy, task)
         assert torch.equal(before, torch.get_rng_state())
+        assert others == (random.getstate(), repr(np.random.get_state()))  # noqa: NPY002
+
+    def test_the_training_pictures_stay_as_they_are(self, strategy: Strategy, task: Task) -> None:
+        def content() -> list[bytes]:
+            return [task.train[i].tobytes() for i in range(len(task.train))]
+
+        before, labels = content(), task.train.labels.copy()
+        self._fit(strategy, task)
+        assert content() == before
+        np.testing.assert_array_equal(task.train.labels, labels)
 
     def test_two_classes_with_two_pictures_each_work(
         self, strategy: Strategy, tmp_path: Path
@@ -72,6 +91,22 @@ class StrategyContract:
         task = tiny_task(tmp_path / "two", num_classes=2, per_class=2)
         found = self._fit(strategy, task).predict(task.train, task.features)
         assert found.shape == (4, 2)
+
+    def test_one_picture_a_class_works_or_is_refused_in_words(
+        self, strategy: Strategy, tmp_path: Path
+    ) -> None:
+        task = tiny_task(tmp_path / "one", num_classes=2, per_class=1)
+        try:
+            found = self._fit(strategy, task).predict(task.train, task.features)
+        except AutotransferError as reason:
+            assert str(reason)
+        else:
+            assert found.shape == (2, 2)
+            assert np.isfinite(found).all()
+
+    def test_what_is_saved_lies_on_the_cpu(self, strategy: Strategy, task: Task) -> None:
+        tensors, _ = self._fit(strategy, task).state()
+        assert {tensor.device.type for tensor in tensors.values()} <= {"cpu"}
 
     def test_a_saved_predictor_predicts_the_same(
         self, strategy: Strategy, task: Task, tmp_path: Path

@@ -1,0 +1,176 @@
+"""The main job on real pictures and real networks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import autotransfer
+from autotransfer.backbone import load_backbone
+from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.splitting import make_folds, seal
+from autotransfer.data.target import open_target
+from autotransfer.evaluation.metrics import metric_named
+from autotransfer.feature_store import FeatureStore
+from autotransfer.features import FeatureReaders
+from autotransfer.guard.baseline_cache import BaselineCache
+from autotransfer.guard.baselines import train_baselines
+from autotransfer.problem import Source
+from autotransfer.registry import discover
+from autotransfer.search.trial import Arena
+
+pytestmark = [pytest.mark.kit, pytest.mark.timeout(900)]
+
+USELESS = {
+    "mobilenetv1-025-person",
+    "mobilenetv1-050-face3d",
+    "mobilenetv1-025-facedetect",
+    "resnet20-cifar10",
+    "resnet56-cifar10",
+}
+
+
+def _sources(kit: Path) -> list[str]:
+    weights = kit / "weights"
+    return [
+        *("--sources", str(weights / "catalogue.toml")),
+        *("--plugin", str(weights / "timm_extra.py")),
+    ]
+
+
+def _run(*arguments: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "autotransfer", *arguments, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "num_test", "least"), [("hymenoptera", 153, 0.88), ("flowers5", 250, 0.62)]
+)
+def test_four_minutes_find_a_source_that_helps(
+    kit: Path, name: str, num_test: int, least: float
+) -> None:
+    found = _run("fit", str(kit / "data" / f"{name}.zip"), *_sources(kit), "--seconds", "240")
+    assert found["verdict"] == "positive"
+    assert found["returned"] == "transfer"
+    assert found["test"]["n"] == num_test
+    assert found["test"]["value"] >= least
+    assert not USELESS & set(found["shortlist"])
+    assert len(found["ranking"]) == 15
+    assert sorted(row["rank"] for row in found["ranking"]) == list(range(1, 16))
+    rows = _run(
+        "predict",
+        found["model"],
+        str(kit / "data" / f"{name}.zip"),
+        "--plugin",
+        str(kit / "weights" / "timm_extra.py"),
+    )["predictions"]
+    again = _run(
+        "predict",
+        found["model"],
+        str(kit / "data" / f"{name}.zip"),
+        "--plugin",
+        str(kit / "weights" / "timm_extra.py"),
+    )["predictions"]
+    assert [row["image"] for row in rows] == [row["image"] for row in again]
+    for row, other in zip(rows, again, strict=True):
+        for label, share in row["probabilities"].items():
+            assert share == pytest.approx(other["probabilities"][label], abs=1e-6)
+    tested = [row for row in rows if row["image"].startswith(("val/", "test/"))]
+    hits = [row["image"].split("/")[1] == row["class"] for row in tested]
+    assert np.mean(hits) == pytest.approx(found["test"]["value"])
+
+
+@pytest.mark.slow
+def test_python_and_the_command_line_find_the_same(kit: Path, tmp_path: Path) -> None:
+    target = str(kit / "data" / "hymenoptera.zip")
+    options = ["--source", "mobilenetv1-025-imagenet", "--source", "mobilenetv1-025-person"]
+    found = _run("fit", target, *_sources(kit), *options, "--trials", "6", "--name", "cli")
+    selection = autotransfer.fit(
+        target,
+        sources=str(kit / "weights" / "catalogue.toml"),
+        only_sources=["mobilenetv1-025-imagenet", "mobilenetv1-025-person"],
+        plugins=[kit / "weights" / "timm_extra.py"],
+        budget=autotransfer.Budget(trials=6),
+        name="python",
+    )
+    assert selection.best.source == found["source"]
+    assert dict(selection.best.params) == found["params"]
+    assert selection.verdict.decision == found["verdict"]
+    assert selection.verdict.test.value == pytest.approx(found["test"]["value"])
+
+
+@pytest.mark.slow
+def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_baselines(
+    kit: Path, tmp_path: Path
+) -> None:
+    place = f"zip://train::{kit / 'data' / 'flowers5.zip'}"
+    test = open_target(str(kit / "data" / "flowers5.zip")).sealed
+    assert test is not None
+    registry = discover(files=[kit / "weights" / "timm_extra.py"])
+    losses = []
+    for seed in range(3):
+        selection = autotransfer.fit(
+            place,
+            sources=str(kit / "weights" / "catalogue.toml"),
+            only_sources=["mobilenetv1-025-person"],
+            plugins=[kit / "weights" / "timm_extra.py"],
+            budget=autotransfer.Budget(trials=6),
+            seed=seed,
+            name=f"person-{seed}",
+        )
+        returned = np.mean(selection.predict_proba(test).argmax(axis=1) == test.labels)
+        pictures = open_target(place).train
+        free, _ = seal(pictures)
+        readers = FeatureReaders(
+            FeatureStore(), PixelStore(1 << 28), load_backbone, torch.device("cpu")
+        )
+        arena = Arena(
+            pictures.subset(free),
+            make_folds(pictures.subset(free), seed=seed),
+            None,
+            readers,
+            metric_named("accuracy"),
+        )
+        source = _source_of(kit, "mobilenetv1-025-person")
+        baselines = train_baselines(
+            arena, test, source, BaselineCache(registry), seed=seed, deadline=None
+        )
+        best = max(
+            float(np.mean(b.probabilities.argmax(axis=1) == test.labels)) for b in baselines
+        )
+        losses.append(best - float(returned))
+    assert np.mean(losses) <= 0.02, losses
+
+
+def _source_of(kit: Path, name: str) -> Source:
+    from autotransfer.catalogue import resolve_sources
+
+    found = resolve_sources(str(kit / "weights" / "catalogue.toml"), only=[name])
+    return found.sources[0]
+
+
+def test_the_ranking_alone_leaves_useless_sources_out(kit: Path) -> None:
+    found = _run("rank", str(kit / "data" / "hymenoptera.zip"), *_sources(kit))
+    assert not USELESS & set(found["shortlist"])
+    keys = {
+        *("source", "rank", "rank_low", "rank_high", "score"),
+        *("stage", "estimators", "seconds", "megabytes"),
+    }
+    assert set(found["ranking"][0]) == keys
+    for row in found["ranking"]:
+        assert row["rank_low"] <= row["rank"] <= row["rank_high"]
