@@ -445,7 +445,7 @@ def _ranking(
 
 def _strategies(chosen: Options, registry: Registry, preset: Preset) -> list[Any]:
     names: Iterable[str] = chosen.strategies or preset.strategies or registry.strategies
-    return [registry.strategy(name) for name in names]
+    return [registry.strategy(name) for name in dict.fromkeys(names)]
 
 
 def _left_out(ranking: Ranking) -> list[Skipped]:

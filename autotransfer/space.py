@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -35,6 +37,10 @@ class Parameter:
     default: ParamValue
 
     def __post_init__(self) -> None:
+        if not isinstance(self.distribution, CategoricalDistribution):
+            low, high = self.distribution.low, self.distribution.high  # type: ignore[attr-defined]
+            if not (math.isfinite(low) and math.isfinite(high)):
+                raise InvalidSpaceError(f"bounds must be finite, got [{low:g}, {high:g}]")
         if not self.allows(self.default):
             raise InvalidSpaceError(
                 f"default {self.default!r} lies outside {describe(self.distribution)}"
@@ -106,6 +112,17 @@ class SearchSpace:
         """Return the parameters under the names that the study knows them by."""
         return {study_name(name, prefix): value for name, value in params.items()}
 
+    def __add__(self, other: SearchSpace) -> SearchSpace:
+        """Return the parameters of both spaces.
+
+        Raises:
+            InvalidSpaceError: If both have a parameter of one name.
+        """
+        twice = sorted(self.parameters.keys() & other.parameters.keys())
+        if twice:
+            raise InvalidSpaceError(f"both spaces have {', '.join(twice)}; rename one of them")
+        return SearchSpace({**self.parameters, **other.parameters})
+
     def with_parameter(self, name: str, parameter: Parameter) -> SearchSpace:
         """Return the space with one parameter replaced."""
         return replace(self, parameters={**self.parameters, name: parameter})
@@ -118,17 +135,23 @@ def study_name(name: str, strategy: str) -> str:
 
 def floating(low: float, high: float, *, default: float, log: bool = False) -> Parameter:
     """Return a real parameter in [low, high]."""
-    return Parameter(FloatDistribution(low, high, log=log), default)
+    with _space_errors():
+        distribution = FloatDistribution(low, high, log=log)
+    return Parameter(distribution, default)
 
 
 def integer(low: int, high: int, *, default: int, log: bool = False) -> Parameter:
     """Return a whole parameter in [low, high]."""
-    return Parameter(IntDistribution(low, high, log=log), default)
+    with _space_errors():
+        distribution = IntDistribution(low, high, log=log)
+    return Parameter(distribution, default)
 
 
 def choice(options: Sequence[ParamValue], *, default: ParamValue) -> Parameter:
     """Return a parameter that is one of the options."""
-    return Parameter(CategoricalDistribution(tuple(options)), default)
+    with _space_errors():
+        distribution = CategoricalDistribution(tuple(options))
+    return Parameter(distribution, default)
 
 
 def fixed(value: ParamValue) -> Parameter:
@@ -157,6 +180,15 @@ def describe(distribution: BaseDistribution) -> str:
         return "{" + ", ".join(repr(option) for option in distribution.choices) + "}"
     low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
     return f"[{low:g}, {high:g}]" + (" (log)" if distribution.log else "")  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _space_errors() -> Iterator[None]:
+    """Let Optuna's refusal of a distribution be an error of the space."""
+    try:
+        yield
+    except ValueError as error:
+        raise InvalidSpaceError(str(error)) from error
 
 
 def _suggest(

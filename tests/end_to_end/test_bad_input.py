@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from typing_extensions import override
 
 from autotransfer.cli import run
 
@@ -19,6 +20,7 @@ class _Exploit:
     def __init__(self, marker: Path) -> None:
         self.marker = marker
 
+    @override
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         return Path.touch, (self.marker,)
 
