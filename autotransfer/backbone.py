@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from autotransfer.cutting import cut_after
 from autotransfer.errors import CutError, InvalidSourceError
+from autotransfer.hub import cached_only_when_unreachable
 from autotransfer.problem import HubWeights, Source, Untrained
 from autotransfer.weights import hub_error, read_state_dict
 
@@ -181,7 +182,8 @@ def load_backbone(
     with torch.random.fork_rng(devices=[]):
         match source.weights:
             case HubWeights(tag=tag) if pretrained:
-                network = _create(source, tag, fetch=True)
+                with cached_only_when_unreachable():
+                    network = _create(source, tag, fetch=True)
             case Untrained(seed=seed):
                 torch.manual_seed(seed)
                 network = _create(source, source.architecture)

@@ -103,7 +103,7 @@ def write_state_dict(path: Path, tensors: Mapping[str, Tensor]) -> str:
 
 def hub_error(source: Source, error: Exception) -> InvalidSourceError:
     """Return the error for weights that timm could not fetch, with the ways out."""
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0][:200]
     return InvalidSourceError(
         f"source {source.name!r}: its pretrained weights could not be fetched ({reason}). Without "
         "a network, use a catalogue of local files (--sources catalogue.toml), or point HF_HOME "

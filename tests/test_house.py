@@ -19,6 +19,7 @@ LAYERS = {
     "data": 2,
     "weights": 2,
     "heads": 2,
+    "hub": 2,
     "cutting": 2,
     "backbone": 2,
     "training": 2,

@@ -127,6 +127,7 @@ def open_study(
         StudyExistsError: If the study exists and `resume` is off.
     """
     url = storage or f"sqlite:///{(workspace / STORAGE_FILE).resolve()}"
+    _forget_stillborn(name, url)
     try:
         study = optuna.create_study(
             study_name=name,
@@ -144,6 +145,15 @@ def open_study(
     found = Study(study)
     found.recover()
     return found
+
+
+def _forget_stillborn(name: str, url: str) -> None:
+    """Delete a study of that name that has no trial: its fit ended before it began."""
+    if name not in optuna.get_all_study_names(storage=url):
+        return
+    study = optuna.load_study(study_name=name, storage=url)
+    if not study.get_trials(deepcopy=False):
+        optuna.delete_study(study_name=name, storage=url)
 
 
 def study_names(*, storage: str | None, workspace: Path) -> Sequence[str]:
