@@ -1,0 +1,44 @@
+"""The documents say what is there: names, hooks and links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import autotransfer
+from autotransfer import hookspecs
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
+@pytest.mark.parametrize("name", autotransfer.__all__)
+def test_every_public_name_can_be_had_and_is_in_the_documents(name: str) -> None:
+    assert getattr(autotransfer, name) is not None
+    assert re.search(rf"\b{name}\b", TEXT)
+
+
+@pytest.mark.parametrize("hook", [n for n in dir(hookspecs) if n.startswith("autotransfer_")])
+def test_every_hook_is_in_the_plugin_guide(hook: str) -> None:
+    assert hook in (ROOT / "docs" / "plugin-guide.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in link:
+            assert (page.parent / link).exists(), link
+
+
+def test_every_room_is_in_the_architecture() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = [
+        path.stem
+        for path in (ROOT / "autotransfer").iterdir()
+        if path.stem not in ("__init__", "__main__", "__pycache__", "py")
+    ]
+    missing = [room for room in rooms if f"`{room}`" not in text and f"`{room}/`" not in text]
+    assert not missing
