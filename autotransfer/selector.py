@@ -4,113 +4,55 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import torch
 from pydantic import TypeAdapter
 
-from autotransfer.backbone import load_backbone
-from autotransfer.catalogue import Sources, resolve_sources
-from autotransfer.catalogue.timm_names import describe_default_set
-from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import PixelStore
-from autotransfer.data.splitting import make_folds, seal
-from autotransfer.data.target import Target, open_target
+from autotransfer.catalogue import Sources
+from autotransfer.data.splitting import make_folds
+from autotransfer.data.target import Target
 from autotransfer.errors import (
     BudgetExhaustedError,
     InvalidOptionError,
-    InvalidTargetError,
     NegativeTransferWarning,
-    NotYetAvailableError,
 )
 from autotransfer.evaluation.metrics import Metric, metric_named
-from autotransfer.feature_store import FeatureStore
 from autotransfer.features import FeatureReaders
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.judging import Judgement, guard
-from autotransfer.presets import Preset, read_preset
-from autotransfer.problem import Budget, ParamValue, Preprocessing, Setting, Source, Untrained
+from autotransfer.options import Options, budget_of, read_options
+from autotransfer.preparing import (
+    Division,
+    choose_preset,
+    choose_sources,
+    discover_plugins,
+    divide,
+    make_readers,
+    open_labelled,
+)
+from autotransfer.presets import Preset
+from autotransfer.problem import Budget, ParamValue, Setting, Source
 from autotransfer.ranking import DEFAULT_ESTIMATORS, rank_sources
-from autotransfer.registry import Registry, discover
+from autotransfer.registry import Registry
 from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped
 from autotransfer.saved_predictor import Kept, read_kept
 from autotransfer.search.arms import Arms, arms_of
 from autotransfer.search.driver import SearchLimits, best_of, search, trial_seed
 from autotransfer.search.study import Study, open_study
 from autotransfer.search.trial import Arena
-from autotransfer.selection import PIXEL_BYTES, Selection
-from autotransfer.strategy import Predictor, TaskInfo, Trial
+from autotransfer.selection import Selection
+from autotransfer.strategy import Predictor, Trial
 from autotransfer.tracking import Tracker
 from autotransfer.workspace import Place, claim
 
 RANK_SHARE = 0.25  # of the seconds, at most
 GUARD_SHARE = 0.3  # of the seconds, held back from the search
 CLOSING_SHARE = 0.05  # of the seconds, for saving and MLflow
-DEFAULT_BUDGET = Budget(seconds=600.0)
 
-Say = Callable[[str], None]
 _RANKINGS = TypeAdapter(Ranking)
-
-
-def _silent(_text: str) -> None:
-    """Say nothing."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """Everything about a fit but its target; the defaults are those of the command line.
-
-    Args:
-        setting: "labelled"; None tells it from the target.
-        sources: A default set, a catalogue, timm names, or records; None is a default set.
-        only_sources: Names of the sources to keep.
-        strategies: Names of the strategies to use; empty is what the space says.
-        space: Name of a preset, or a TOML file.
-        budget: Trials, seconds or both; also a text such as "10m".
-        max_sources: Largest size of the shortlist.
-        metric: What is maximised and tested.
-        margin: Gap that counts as no difference; None is the default of the metric.
-        refit: Whether the finalist is trained again on all search pictures.
-        sampler: "tpe", "gp" or "random".
-        storage: Optuna storage URL; None is SQLite in the workspace.
-        tracking_uri: MLflow; None is MLFLOW_TRACKING_URI or SQLite in the workspace.
-        experiment: Name of the MLflow experiment.
-        name: Name of the study; None makes one from the target.
-        resume: Whether a study of that name is continued.
-        out: Folder of the selection; None is a folder named after the study.
-        on_bad_image: "stop" or "skip".
-        plugins: Plugin files.
-        device: "auto", "cpu" or "cuda".
-        seed: Seeds everything that is random.
-        say: Told about progress, a line at a time.
-    """
-
-    setting: str | None = None
-    sources: Any = None
-    only_sources: Sequence[str] = ()
-    strategies: Sequence[str] = ()
-    space: str = "default"
-    budget: Budget | str | None = None
-    max_sources: int | None = None
-    metric: str = "accuracy"
-    margin: float | None = None
-    refit: bool = True
-    sampler: str = "tpe"
-    storage: str | None = None
-    tracking_uri: str | None = None
-    experiment: str = "autotransfer"
-    name: str | None = None
-    resume: bool = False
-    out: str | Path | None = None
-    on_bad_image: str = "stop"
-    plugins: Sequence[str | Path] = ()
-    device: str = "auto"
-    seed: int = 0
-    say: Say = field(default=_silent, repr=False)
 
 
 def fit(target: Any, **options: Any) -> Selection:
@@ -129,7 +71,7 @@ def fit(target: Any, **options: Any) -> Selection:
             what to do. `BudgetExhaustedError` if not one trial could finish.
     """
     began = time.monotonic()
-    chosen = _options(options)
+    chosen = read_options(options)
     with _collected_warnings() as caught:
         return _fit(target, chosen, began, caught)
 
@@ -150,16 +92,16 @@ def rank(
     Raises:
         AutotransferError: As for `fit`.
     """
-    chosen = _options(options)
-    registry = _discover(chosen)
+    chosen = read_options(options)
+    registry = discover_plugins(chosen)
     scores = [registry.estimator(name) for name in estimators]
-    opened = _labelled(target, chosen)
-    sources = _sources(chosen, registry, opened)
-    division = _divide(opened)
+    opened = open_labelled(target, chosen)
+    sources = choose_sources(chosen, registry, opened)
+    division = divide(opened)
     ranking, skipped = rank_sources(
         sources.sources,
         division.images,
-        _readers(chosen),
+        make_readers(chosen),
         scores,
         seed=chosen.seed,
         max_sources=chosen.max_sources,
@@ -168,12 +110,12 @@ def rank(
 
 
 def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selection:
-    registry = _discover(chosen)
-    budget, metric = _budget(chosen), metric_named(chosen.metric)
-    preset = _preset(chosen, registry)
-    opened = _labelled(target, chosen)
-    sources = _sources(chosen, registry, opened)
-    division = _divide(opened)
+    registry = discover_plugins(chosen)
+    budget, metric = budget_of(chosen), metric_named(chosen.metric)
+    preset = choose_preset(chosen, registry)
+    opened = open_labelled(target, chosen)
+    sources = choose_sources(chosen, registry, opened)
+    division = divide(opened)
     clock = _Clock(began, budget.seconds)
     with claim(
         opened.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
@@ -187,7 +129,7 @@ def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selec
             resume=chosen.resume,
         )
         _check_same_problem(study, division, chosen)
-        readers = _readers(chosen)
+        readers = make_readers(chosen)
         ranking, unranked = _ranking(study, sources, division, readers, registry, chosen, clock)
         clock.mark("rank")
         chosen.say(_shortlist_line(ranking))
@@ -239,15 +181,6 @@ def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selec
         return _closed(record, judgement, place, tracker, study, chosen, readers)
 
 
-@dataclass(frozen=True)
-class _Division:
-    """The open pictures of the search and the sealed ones of the guard."""
-
-    images: ImageSet
-    sealed: ImageSet
-    groups: tuple[str, ...] | None
-
-
 class _Clock:
     """The time of a fit, divided."""
 
@@ -272,28 +205,6 @@ class _Clock:
         return Seconds(total=total, features=readers.seconds, **self.parts)
 
 
-def _options(given: dict[str, Any]) -> Options:
-    """Return the checked options.
-
-    Raises:
-        InvalidOptionError: If there is no such option, or a number is out of range.
-    """
-    known = set(Options.__dataclass_fields__)
-    unknown = sorted(set(given) - known)
-    if unknown:
-        raise InvalidOptionError(
-            f"no option {unknown[0]!r}; available: {', '.join(sorted(known))}"
-        )
-    chosen = Options(**given)
-    if chosen.max_sources is not None and chosen.max_sources < 1:
-        raise InvalidOptionError(f"max_sources must be at least 1, got {chosen.max_sources}")
-    if chosen.margin is not None and not 0 <= chosen.margin < float("inf"):
-        raise InvalidOptionError(
-            f"margin must be a number from 0 on, in units of the score, got {chosen.margin}"
-        )
-    return chosen
-
-
 @contextmanager
 def _collected_warnings() -> Iterator[list[str]]:
     """Yield a list that is filled with the texts of warnings; they are raised on as well."""
@@ -313,87 +224,7 @@ def _collected_warnings() -> Iterator[list[str]]:
             warnings.showwarning = show
 
 
-def _discover(chosen: Options) -> Registry:
-    return discover(files=[Path(plugin) for plugin in chosen.plugins])
-
-
-def _budget(chosen: Options) -> Budget:
-    if chosen.budget is None:
-        return DEFAULT_BUDGET
-    return Budget.parse(chosen.budget) if isinstance(chosen.budget, str) else chosen.budget
-
-
-def _preset(chosen: Options, registry: Registry) -> Preset:
-    for name in chosen.strategies:
-        registry.strategy(name)
-    preset = read_preset(registry.preset(chosen.space))
-    anything = Source("any", "any", Untrained(), Preprocessing(input_size=32))
-    info = TaskInfo(anything, Setting.LABELLED, num_images=100, num_classes=2)
-    preset.check({name: s.space(info) for name, s in registry.strategies.items()})
-    return preset
-
-
-def _labelled(target: Any, chosen: Options) -> Target:
-    if chosen.setting not in (None, *Setting):
-        raise InvalidOptionError(
-            f"setting must be one of {', '.join(Setting)}, got {chosen.setting!r}"
-        )
-    if chosen.setting in (Setting.UNLABELLED, Setting.DESCRIBED):
-        raise NotYetAvailableError(f"--setting {chosen.setting}")
-    opened = open_target(target, on_bad_image=chosen.on_bad_image)
-    if not opened.labelled:
-        raise InvalidTargetError(
-            "the target has no labels: its pictures lie in no class folders. Sort them into one "
-            "folder a class; targets without labels are not yet available in this version"
-        )
-    for note in opened.notes:
-        chosen.say(note)
-    return opened
-
-
-def _sources(chosen: Options, registry: Registry, opened: Target) -> Sources:
-    resolved = resolve_sources(
-        chosen.sources,
-        only=chosen.only_sources,
-        from_plugins=tuple(registry.sources.values()),
-        device_type=_device(chosen.device).type,
-    )
-    if resolved.default_set:
-        chosen.say(describe_default_set(resolved.default_set, len(opened.train)))
-    return resolved
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
-        raise InvalidOptionError(f"device must be auto, cpu or cuda, got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InvalidOptionError("device cuda: this machine has none that torch can use")
-    return torch.device(name)
-
-
-def _readers(chosen: Options) -> FeatureReaders:
-    return FeatureReaders(
-        FeatureStore(), PixelStore(PIXEL_BYTES), load_backbone, _device(chosen.device)
-    )
-
-
-def _divide(opened: Target) -> _Division:
-    """Return the sealed pictures: the user's own test split, or a quarter by content."""
-    if opened.sealed is not None:
-        return _Division(opened.train, opened.sealed, opened.groups)
-    free, sealed = seal(opened.train, groups=opened.groups)
-    if not len(sealed):
-        raise InvalidTargetError(
-            f"{len(opened.train)} pictures are too few to hold any back for the test; add "
-            "pictures, or a 'test' folder beside 'train'"
-        )
-    groups = None if opened.groups is None else tuple(opened.groups[i] for i in free)
-    return _Division(opened.train.subset(free), opened.train.subset(sealed), groups)
-
-
-def _check_same_problem(study: Study, division: _Division, chosen: Options) -> None:
+def _check_same_problem(study: Study, division: Division, chosen: Options) -> None:
     """Refuse to resume a study on other pictures or with another score."""
     problem = [division.images.fingerprint, chosen.metric, chosen.seed]
     before = study.recall("problem")
@@ -409,7 +240,7 @@ def _check_same_problem(study: Study, division: _Division, chosen: Options) -> N
 def _ranking(
     study: Study,
     sources: Sources,
-    division: _Division,
+    division: Division,
     readers: FeatureReaders,
     registry: Registry,
     chosen: Options,

@@ -42,6 +42,8 @@ LAYERS = {
     "workspace": 4,
     "tracking": 4,
     "selection": 5,
+    "options": 5,
+    "preparing": 5,
     "selector": 5,
     "serving": 6,
     "demo": 6,

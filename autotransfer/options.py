@@ -1,0 +1,118 @@
+"""The options of a fit, checked once at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autotransfer.errors import InvalidOptionError
+from autotransfer.problem import Budget
+
+DEFAULT_BUDGET = Budget(seconds=600.0)
+
+Say = Callable[[str], None]
+
+
+def _silent(_text: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything about a fit but its target; the defaults are those of the command line.
+
+    Args:
+        setting: "labelled"; None tells it from the target.
+        sources: A default set, a catalogue, timm names, or records; None is a default set.
+        only_sources: Names of the sources to keep.
+        strategies: Names of the strategies to use; empty is what the space says.
+        space: Name of a preset, or a TOML file.
+        budget: Trials, seconds or both; also a text such as "10m".
+        max_sources: Largest size of the shortlist.
+        metric: What is maximised and tested.
+        margin: Gap that counts as no difference; None is the default of the metric.
+        refit: Whether the finalist is trained again on all search pictures.
+        sampler: "tpe", "gp" or "random".
+        storage: Optuna storage URL; None is SQLite in the workspace.
+        tracking_uri: MLflow; None is MLFLOW_TRACKING_URI or SQLite in the workspace.
+        experiment: Name of the MLflow experiment.
+        name: Name of the study; None makes one from the target.
+        resume: Whether a study of that name is continued.
+        out: Folder of the selection; None is a folder named after the study.
+        on_bad_image: "stop" or "skip".
+        plugins: Plugin files.
+        device: "auto", "cpu" or "cuda".
+        seed: Seeds everything that is random.
+        say: Told about progress, a line at a time.
+    """
+
+    setting: str | None = None
+    sources: Any = None
+    only_sources: Sequence[str] = ()
+    strategies: Sequence[str] = ()
+    space: str = "default"
+    budget: Budget | str | None = None
+    max_sources: int | None = None
+    metric: str = "accuracy"
+    margin: float | None = None
+    refit: bool = True
+    sampler: str = "tpe"
+    storage: str | None = None
+    tracking_uri: str | None = None
+    experiment: str = "autotransfer"
+    name: str | None = None
+    resume: bool = False
+    out: str | Path | None = None
+    on_bad_image: str = "stop"
+    plugins: Sequence[str | Path] = ()
+    device: str = "auto"
+    seed: int = 0
+    say: Say = field(default=_silent, repr=False)
+
+
+def read_options(given: dict[str, Any]) -> Options:
+    """Return the checked options.
+
+    Raises:
+        InvalidOptionError: If there is no such option, or a number is out of range.
+    """
+    known = set(Options.__dataclass_fields__)
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise InvalidOptionError(
+            f"no option {unknown[0]!r}; available: {', '.join(sorted(known))}"
+        )
+    chosen = Options(**given)
+    if chosen.max_sources is not None and chosen.max_sources < 1:
+        raise InvalidOptionError(f"max_sources must be at least 1, got {chosen.max_sources}")
+    if chosen.margin is not None and not 0 <= chosen.margin < float("inf"):
+        raise InvalidOptionError(
+            f"margin must be a number from 0 on, in units of the score, got {chosen.margin}"
+        )
+    return chosen
+
+
+def budget_of(chosen: Options) -> Budget:
+    """Return the budget, the default one where none is given."""
+    if chosen.budget is None:
+        return DEFAULT_BUDGET
+    return Budget.parse(chosen.budget) if isinstance(chosen.budget, str) else chosen.budget
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device that an option names.
+
+    Raises:
+        InvalidOptionError: If there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda"):
+        raise InvalidOptionError(f"device must be auto, cpu or cuda, got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InvalidOptionError("device cuda: this machine has none that torch can use")
+    return torch.device(name)

@@ -1,0 +1,107 @@
+"""Before a fit: plugins, preset, target, sources, and who is sealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autotransfer.backbone import load_backbone
+from autotransfer.catalogue import Sources, resolve_sources
+from autotransfer.catalogue.timm_names import describe_default_set
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.splitting import seal
+from autotransfer.data.target import Target, open_target
+from autotransfer.errors import InvalidOptionError, InvalidTargetError, NotYetAvailableError
+from autotransfer.feature_store import FeatureStore
+from autotransfer.features import FeatureReaders
+from autotransfer.options import Options, device_of
+from autotransfer.presets import Preset, read_preset
+from autotransfer.problem import Preprocessing, Setting, Source, Untrained
+from autotransfer.registry import Registry, discover
+from autotransfer.selection import PIXEL_BYTES
+from autotransfer.strategy import TaskInfo
+
+
+@dataclass(frozen=True)
+class Division:
+    """The open pictures of the search and the sealed ones of the guard."""
+
+    images: ImageSet
+    sealed: ImageSet
+    groups: tuple[str, ...] | None
+
+
+def discover_plugins(chosen: Options) -> Registry:
+    """Return what is installed, with the plugin files that the user names."""
+    return discover(files=[Path(plugin) for plugin in chosen.plugins])
+
+
+def choose_preset(chosen: Options, registry: Registry) -> Preset:
+    """Return the preset, checked against every installed strategy."""
+    for name in chosen.strategies:
+        registry.strategy(name)
+    preset = read_preset(registry.preset(chosen.space))
+    anything = Source("any", "any", Untrained(), Preprocessing(input_size=32))
+    info = TaskInfo(anything, Setting.LABELLED, num_images=100, num_classes=2)
+    preset.check({name: s.space(info) for name, s in registry.strategies.items()})
+    return preset
+
+
+def open_labelled(target: Any, chosen: Options) -> Target:
+    """Return the labelled target, every picture checked.
+
+    Raises:
+        InvalidTargetError: If it has no labels or cannot be used.
+        NotYetAvailableError: If another setting is asked for.
+    """
+    if chosen.setting not in (None, *Setting):
+        raise InvalidOptionError(
+            f"setting must be one of {', '.join(Setting)}, got {chosen.setting!r}"
+        )
+    if chosen.setting in (Setting.UNLABELLED, Setting.DESCRIBED):
+        raise NotYetAvailableError(f"--setting {chosen.setting}")
+    opened = open_target(target, on_bad_image=chosen.on_bad_image)
+    if not opened.labelled:
+        raise InvalidTargetError(
+            "the target has no labels: its pictures lie in no class folders. Sort them into one "
+            "folder a class; targets without labels are not yet available in this version"
+        )
+    for note in opened.notes:
+        chosen.say(note)
+    return opened
+
+
+def choose_sources(chosen: Options, registry: Registry, opened: Target) -> Sources:
+    """Return the candidate sources; a default set is described before it is fetched."""
+    resolved = resolve_sources(
+        chosen.sources,
+        only=chosen.only_sources,
+        from_plugins=tuple(registry.sources.values()),
+        device_type=device_of(chosen.device).type,
+    )
+    if resolved.default_set:
+        chosen.say(describe_default_set(resolved.default_set, len(opened.train)))
+    return resolved
+
+
+def make_readers(chosen: Options) -> FeatureReaders:
+    """Return the feature readers of a fit, on the user's cache."""
+    return FeatureReaders(
+        FeatureStore(), PixelStore(PIXEL_BYTES), load_backbone, device_of(chosen.device)
+    )
+
+
+def divide(opened: Target) -> Division:
+    """Return the sealed pictures: the user's own test split, or a quarter by content."""
+    if opened.sealed is not None:
+        return Division(opened.train, opened.sealed, opened.groups)
+    free, sealed = seal(opened.train, groups=opened.groups)
+    if not len(sealed):
+        raise InvalidTargetError(
+            f"{len(opened.train)} pictures are too few to hold any back for the test; add "
+            "pictures, or a 'test' folder beside 'train'"
+        )
+    groups = None if opened.groups is None else tuple(opened.groups[i] for i in free)
+    return Division(opened.train.subset(free), opened.train.subset(sealed), groups)
