@@ -40,6 +40,7 @@ class Features:
         pixels: Decoded pictures, shared by all sources of one input size.
         load: Returns the pretrained network; called only when something is missing.
         device: Where to compute.
+        others: Returns the features of another source.
     """
 
     def __init__(
@@ -49,8 +50,10 @@ class Features:
         pixels: PixelStore,
         load: Loader,
         device: torch.device,
+        others: Callable[[Source], Features],
     ) -> None:
         self.source = source
+        self.of = others
         self.device = device
         self.seconds = 0.0  # of forward passes, decoding included
         self._rows = store.table(source)
@@ -202,6 +205,10 @@ class _NoFeatures:
         """Refuse."""
         raise UndefinedScoreError("there is no source to read from")
 
+    def of(self, _source: Source) -> Features:
+        """Refuse."""
+        raise UndefinedScoreError("there is no source to read from")
+
 
 NO_FEATURES = _NoFeatures()
 
@@ -221,7 +228,7 @@ class FeatureReaders:
         key = source.fingerprint
         if key not in self._readers:
             self._readers[key] = Features(
-                source, self._store, self._pixels, self.load, self.device
+                source, self._store, self._pixels, self.load, self.device, self.__getitem__
             )
         return self._readers[key]
 

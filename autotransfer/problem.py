@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from autotransfer.errors import InvalidOptionError
 
@@ -39,6 +40,7 @@ class Need(StrEnum):
     TARGET_LABELS = "target labels"
     UNLABELLED_TARGET = "unlabelled target"
     ATTRIBUTES = "attributes"
+    COMPANIONS = "other sources"
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,19 @@ class Source:
                 weights = f"untrained:{seed}"
         text = json.dumps([self.architecture, dict(self.kwargs), weights], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+_SOURCES = TypeAdapter(Source)
+
+
+def source_to_json(source: Source) -> Json:
+    """Return the source as plain values for JSON."""
+    return _SOURCES.dump_python(source, mode="json")
+
+
+def source_from_json(values: Json) -> Source:
+    """Return the source whose `source_to_json` this is."""
+    return _SOURCES.validate_python(values)
 
 
 @dataclass(frozen=True)

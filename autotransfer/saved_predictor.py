@@ -4,6 +4,7 @@ predictor.json          which strategy or baseline restores it, and its plain va
 predictor.safetensors   its tensors
 source.json             the source that it reads, its weights beside it
 source.safetensors
+companion-1.safetensors weights of further sources that it reads, where there are some
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
 from safetensors.torch import load_file
 
 from autotransfer.backbone import load_backbone
 from autotransfer.guard.restoring import restore_baseline
-from autotransfer.problem import LocalWeights, Source, Untrained
+from autotransfer.problem import (
+    LocalWeights,
+    Source,
+    Untrained,
+    source_from_json,
+    source_to_json,
+)
 from autotransfer.registry import Registry
 from autotransfer.strategy import Predictor
 from autotransfer.weights import write_state_dict
-
-_SOURCES = TypeAdapter(Source)
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,14 @@ def write_kept(folder: Path, kept: Kept) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors, info = kept.predictor.state()
     write_state_dict(folder / "predictor.safetensors", tensors)
-    source = None if kept.source is None else _with_weights(kept.source, folder)
-    write_json(
-        folder / "source.json",
-        None if source is None else _SOURCES.dump_python(source, mode="json"),
-    )
+    source = None if kept.source is None else _with_weights(kept.source, folder, "source")
+    write_json(folder / "source.json", None if source is None else source_to_json(source))
+    if kept.predictor.companions:
+        beside = [
+            source_to_json(_with_weights(companion, folder, f"companion-{i}"))
+            for i, companion in enumerate(kept.predictor.companions, start=1)
+        ]
+        info = {**info, "companions": beside}
     write_json(
         folder / "predictor.json",
         {"strategy": kept.strategy, "baseline": kept.baseline, "info": info},
@@ -68,6 +75,9 @@ def read_kept(folder: Path, registry: Registry) -> Kept:
     source = None if source_json is None else _located(source_json, folder)
     tensors = load_file(folder / "predictor.safetensors")
     name, info = str(stored["strategy"]), stored["info"]
+    if "companions" in info:
+        found = [source_to_json(_located(companion, folder)) for companion in info["companions"]]
+        info = {**info, "companions": found}
     if stored["baseline"]:
         predictor = restore_baseline(name, tensors, info, source)
     else:
@@ -76,24 +86,24 @@ def read_kept(folder: Path, registry: Registry) -> Kept:
     return Kept(predictor, name, bool(stored["baseline"]), source)
 
 
-def _with_weights(source: Source, folder: Path) -> Source:
+def _with_weights(source: Source, folder: Path, stem: str) -> Source:
     """Copy the weights beside the record; the path in the record is relative to it."""
     match source.weights:
         case LocalWeights(path=path, sha256=sha256):
-            target = folder / f"source{path.suffix}"
+            target = folder / f"{stem}{path.suffix}"
             if not target.exists() or not target.samefile(path):
                 shutil.copyfile(path, target)
             return replace(source, weights=LocalWeights(Path(target.name), sha256))
         case Untrained():
             return source
-    target = folder / "source.safetensors"
+    target = folder / f"{stem}.safetensors"
     sha256 = write_state_dict(target, load_backbone(source).network.state_dict())
     kwargs = {**source.kwargs}
     return replace(source, weights=LocalWeights(Path(target.name), sha256), kwargs=kwargs)
 
 
 def _located(stored: Mapping[str, Any], folder: Path) -> Source:
-    source = _SOURCES.validate_python(stored)
+    source = source_from_json(stored)
     if isinstance(source.weights, LocalWeights):
         weights = replace(source.weights, path=folder / source.weights.path)
         return replace(source, weights=weights)

@@ -70,6 +70,10 @@ class FeatureReader(Protocol):
         """
         ...
 
+    def of(self, source: Source) -> FeatureReader:
+        """Return the cache of another source."""
+        ...
+
 
 @dataclass(frozen=True)
 class Layers:
@@ -101,6 +105,16 @@ class Predictor(ABC):
     def layers(self) -> Layers | None:
         """Return which stages of the source are used, or None where that has no meaning."""
         return None
+
+    @property
+    def companions(self) -> tuple[Source, ...]:
+        """Return the further sources that it reads through `FeatureReader.of`.
+
+        A predictor that has some writes them into the plain values of its state as
+        `{"companions": [source_to_json(source), ...]}` and restores them from there; their
+        weights are then saved with it.
+        """
+        return ()
 
 
 class Report(Protocol):
@@ -167,7 +181,10 @@ class Task:
         device: Where to compute.
         load_backbone: Returns a fresh pretrained copy at each call.
         unlabelled: Unlabelled target pictures, where the setting has them.
-        source_images: Labelled source pictures, where the source has them.
+        source_images: Labelled source pictures with class names of their own, where there are
+            some.
+        companions: The other sources of the shortlist, best first; `features.of(companion)`
+            reads them.
     """
 
     source: Source
@@ -179,6 +196,7 @@ class Task:
     load_backbone: Callable[[], Backbone]
     unlabelled: ImageSet | None = None
     source_images: ImageSet | None = None
+    companions: tuple[Source, ...] = ()
 
     def backbone(self) -> Backbone:
         """Return a fresh pretrained copy of the source's network, in eval mode."""

@@ -21,6 +21,30 @@ BatchSource = Callable[[NDArray[np.int64], np.random.Generator], Tensor]
 
 
 @dataclass(frozen=True)
+class Step:
+    """What an objective sees of one step.
+
+    Args:
+        network: The network, in training mode.
+        inputs: (b, ...) what `batch` returned.
+        targets: (b,) classes.
+        positions: (b,) which training pictures these are.
+        progress: Share of all steps that is done, in [0, 1).
+        generator: The generator of the training, for whatever else is random.
+    """
+
+    network: nn.Module
+    inputs: Tensor
+    targets: Tensor
+    positions: NDArray[np.int64]
+    progress: float
+    generator: np.random.Generator
+
+
+Objective = Callable[[Step], Tensor]
+
+
+@dataclass(frozen=True)
 class Schedule:
     """How long and how fast to train: AdamW, linear warm-up, then cosine to zero.
 
@@ -110,8 +134,10 @@ def train(
     limits: Limits | None = None,
     head: Sequence[nn.Parameter] = (),
     on_rung: Callable[[float], None] | None = None,
+    objective: Objective | None = None,
+    after_step: Callable[[float], None] | None = None,
 ) -> int:
-    """Train in place with cross-entropy; the network ends in eval mode.
+    """Train in place; the network ends in eval mode.
 
     Args:
         network: Maps a batch to (b, K) logits; parameters without gradient stay as they are.
@@ -123,6 +149,10 @@ def train(
         limits: The deadline.
         head: Parameters that learn at the rate of the head.
         on_rung: Called at each of `RUNGS` with the share of the budget that is spent.
+        objective: Returns the scalar that is minimised; None is cross-entropy with the label
+            smoothing of the schedule.
+        after_step: Called after every update with the learning rate of the tuned layers, for
+            what acts on the weights themselves (decay towards the source, for one).
 
     Returns:
         Number of steps that were taken.
@@ -135,9 +165,26 @@ def train(
     devices = [p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"][:1]
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        steps = _run(network, batch, labels, schedule, seed, limits, head, on_rung)
+        hooks = _Hooks(on_rung, objective or _cross_entropy(schedule), after_step)
+        steps = _run(network, batch, labels, schedule, seed, limits, head, hooks)
     network.eval()
     return steps
+
+
+@dataclass(frozen=True)
+class _Hooks:
+    on_rung: Callable[[float], None] | None
+    objective: Objective
+    after_step: Callable[[float], None] | None
+
+
+def _cross_entropy(schedule: Schedule) -> Objective:
+    def loss(step: Step) -> Tensor:
+        return nn.functional.cross_entropy(
+            step.network(step.inputs), step.targets, label_smoothing=schedule.label_smoothing
+        )
+
+    return loss
 
 
 def _run(
@@ -148,13 +195,13 @@ def _run(
     seed: int,
     limits: Limits,
     head: Sequence[nn.Parameter],
-    on_rung: Callable[[float], None] | None,
+    hooks: _Hooks,
 ) -> int:
     generator = np.random.default_rng(seed)
     optimiser = _optimiser(network, schedule, head)
     peaks = [group["lr"] for group in optimiser.param_groups]
     planned = schedule.epochs * math.ceil(len(labels) / schedule.batch_size)
-    rungs = list(RUNGS) if on_rung is not None else []
+    rungs = list(RUNGS) if hooks.on_rung is not None else []
     order = _endless_order(len(labels), schedule.batch_size, generator)
     began, step = 0.0, 0
     _train_mode(network, schedule)
@@ -164,14 +211,18 @@ def _run(
         if step == 1 + _MEASURED_STEPS:
             seconds = (limits.clock() - began) / _MEASURED_STEPS
             planned = limits.planned_steps(planned, done=step, seconds_per_step=seconds)
+        rate = schedule.rate((step + 1) / planned)
         for group, peak in zip(optimiser.param_groups, peaks, strict=True):
-            group["lr"] = peak * schedule.rate((step + 1) / planned)
-        _step(network, batch, labels, next(order), optimiser, schedule, generator)
+            group["lr"] = peak * rate
+        shown = _shown(network, batch, labels, next(order), step / planned, generator)
+        _step(shown, hooks.objective, optimiser, schedule)
+        if hooks.after_step is not None:
+            hooks.after_step(schedule.learning_rate * rate)
         step += 1
         while rungs and step / planned >= rungs[0] and step < planned:
             network.eval()
-            assert on_rung is not None
-            on_rung(rungs.pop(0))
+            assert hooks.on_rung is not None
+            hooks.on_rung(rungs.pop(0))
             _train_mode(network, schedule)
     return step
 
@@ -184,24 +235,29 @@ def _train_mode(network: nn.Module, schedule: Schedule) -> None:
                 module.eval()
 
 
-def _step(
+def _shown(
     network: nn.Module,
     batch: BatchSource,
     labels: NDArray[np.int64],
     positions: NDArray[np.int64],
-    optimiser: torch.optim.Optimizer,
-    schedule: Schedule,
+    progress: float,
     generator: np.random.Generator,
-) -> None:
+) -> Step:
     device = next(network.parameters()).device
     targets = torch.from_numpy(labels[positions]).to(device)
-    logits = network(batch(positions, generator).to(device))
-    loss = nn.functional.cross_entropy(logits, targets, label_smoothing=schedule.label_smoothing)
+    inputs = batch(positions, generator).to(device)
+    return Step(network, inputs, targets, positions, progress, generator)
+
+
+def _step(
+    shown: Step, objective: Objective, optimiser: torch.optim.Optimizer, schedule: Schedule
+) -> None:
+    loss = objective(shown)
     if not torch.isfinite(loss):
         raise FloatingPointError(f"the training loss became {loss.item()}; try a lower rate")
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
+    nn.utils.clip_grad_norm_(shown.network.parameters(), schedule.clip)
     optimiser.step()
 
 
