@@ -138,9 +138,11 @@ class FeatureTable:
     def read(self, digests: Sequence[str], start: int, stop: int) -> NDArray[np.float32]:
         """Return the columns [start, stop) of the rows of these pictures, in order."""
         out = np.empty((len(digests), stop - start), dtype=np.float32)
-        for i, digest in enumerate(digests):
-            shard, position = self._places[digest]
-            out[i] = self._shards[shard]["row"][position, start:stop]
+        places = np.array([self._places[digest] for digest in digests]).reshape(-1, 2)
+        for shard in np.unique(places[:, 0]):
+            wanted = np.flatnonzero(places[:, 0] == shard)
+            rows = self._shards[shard]["row"]
+            out[wanted] = rows[places[wanted, 1], start:stop]
         return out
 
     def _record(self) -> np.dtype[np.void]:

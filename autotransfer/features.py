@@ -56,6 +56,7 @@ class Features:
         self.of = others
         self.device = device
         self.seconds = 0.0  # of forward passes, decoding included
+        self.passed = 0  # pictures that went through the network
         self._rows = store.table(source)
         self._pixels = pixels
         self._load = load
@@ -91,6 +92,11 @@ class Features:
     def num_stages(self) -> int:
         """Return the number S of stages."""
         return len(self.layout.widths)
+
+    @property
+    def pace(self) -> float | None:
+        """Return the seconds a picture of the passes so far; None before the first."""
+        return self.seconds / self.passed if self.passed else None
 
     def __call__(self, images: ImageSet, stage: int | None = None) -> NDArray[np.float32]:
         """Return the (n, d) pooled features of `stage`; None is the last stage."""
@@ -135,6 +141,7 @@ class Features:
             piece = images.subset(positions[begin : begin + FLUSH_ROWS])
             self._rows.append(piece.digests, self._pass(piece))
         self.seconds += time.perf_counter() - began
+        self.passed += len(positions)
 
     def _pass(self, images: ImageSet) -> NDArray[np.float32]:
         rows = np.empty((len(images), self.layout.width), dtype=np.float32)

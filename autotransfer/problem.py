@@ -102,6 +102,8 @@ class Source:
         license: Licence of the weights, as their origin states it.
         origin: Where the weights were published.
         num_pretraining_images: Size of the pretraining set; None when unknown.
+        pretraining_accuracy: Top-1 accuracy of the head on the validation part of its own
+            pretraining set, a fraction; None when unknown.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Source:
     license: str = "unknown"
     origin: str = "unknown"
     num_pretraining_images: int | None = None
+    pretraining_accuracy: float | None = None
 
     @property
     def fingerprint(self) -> str:

@@ -81,12 +81,16 @@ class RankedSource:
         rank: Place in the consensus, 1 is best.
         rank_low: Best place within the resampling interval.
         rank_high: Worst place within the resampling interval.
-        score: Mean rank over the estimators, lower is better.
-        stage: The stage whose features were scored.
+        score: Mean rank over the families of scores, lower is better. A source that left the
+            race early has at least the score of those that stayed.
+        stage: The stage that a probe should read; the scores are those of the last one.
         estimators: Score of each estimator, higher is better; undefined ones are left out.
         seconds: Seconds of the forward passes and scores.
         megabytes: Size of the network in memory, 1e6 bytes.
         num_images: Number of pictures that the scores rest on.
+        stage_accuracies: Leave-one-out accuracy of a probe at each stage; None where undefined.
+        within_a_point: Probability that a probe on it is within one point of the best one.
+        prior: What was known of it beforehand, higher is better; None for nothing.
     """
 
     source: str
@@ -99,14 +103,24 @@ class RankedSource:
     seconds: float
     megabytes: float
     num_images: int
+    stage_accuracies: tuple[float | None, ...] = ()
+    within_a_point: float = 1.0
+    prior: float | None = None
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """All sources, best first, and the names of those that the search may use."""
+    """All sources, best first, and the names of those that the search may use.
+
+    Args:
+        rows: The sources.
+        shortlist: Those that the search may use.
+        constant_choice: What one would choose without looking at the target: the source to beat.
+    """
 
     rows: tuple[RankedSource, ...]
     shortlist: tuple[str, ...]
+    constant_choice: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -35,13 +36,14 @@ from autotransfer.preparing import (
 )
 from autotransfer.presets import Preset
 from autotransfer.problem import Budget, ParamValue, Setting, Source
-from autotransfer.ranking import DEFAULT_ESTIMATORS, rank_sources
+from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
+from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.registry import Registry
 from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped
 from autotransfer.saved_predictor import Kept, read_kept
 from autotransfer.search.arms import Arms, arms_of
 from autotransfer.search.driver import SearchLimits, best_of, search, trial_seed
-from autotransfer.search.study import Study, open_study
+from autotransfer.search.study import STORAGE_FILE, Study, open_study
 from autotransfer.search.trial import Arena
 from autotransfer.selection import Selection
 from autotransfer.strategy import Predictor, Trial
@@ -79,14 +81,17 @@ def fit(target: Any, **options: Any) -> Selection:
 def rank(
     target: Any,
     *,
-    estimators: Sequence[str] = DEFAULT_ESTIMATORS,
+    estimators: Sequence[str] = (),
+    racing: bool = True,
     **options: Any,
 ) -> tuple[Ranking, list[Skipped]]:
     """Return the ranking of the sources for a labelled target, without any training.
 
     Args:
         target: As for `fit`.
-        estimators: Names of the scores of the consensus.
+        estimators: Names of the scores of the consensus; empty for the default ones with what
+            is known of the sources beforehand.
+        racing: Whether sources without a chance see no more than the first pictures.
         **options: The fields of `Options` that concern target, sources and device.
 
     Raises:
@@ -94,7 +99,8 @@ def rank(
     """
     chosen = read_options(options)
     registry = discover_plugins(chosen)
-    scores = [registry.estimator(name) for name in estimators]
+    for name in estimators:
+        registry.estimator(name)
     opened = open_labelled(target, chosen)
     sources = choose_sources(chosen, registry, opened)
     division = divide(opened)
@@ -102,9 +108,10 @@ def rank(
         sources.sources,
         division.images,
         make_readers(chosen),
-        scores,
+        _consensus(registry, division, Path.cwd(), estimators),
         seed=chosen.seed,
         max_sources=chosen.max_sources,
+        racing=racing,
     )
     return ranking, [*sources.skipped, *skipped]
 
@@ -130,7 +137,9 @@ def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selec
         )
         _check_same_problem(study, division, chosen)
         readers = make_readers(chosen)
-        ranking, unranked = _ranking(study, sources, division, readers, registry, chosen, clock)
+        ranking, unranked = _ranking(
+            study, sources, division, readers, registry, chosen, clock, place
+        )
         clock.mark("rank")
         chosen.say(_shortlist_line(ranking))
         shortlist = [_named(sources.sources, name) for name in ranking.shortlist]
@@ -147,6 +156,9 @@ def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selec
         tracker = _start_tracking(study, place, opened, arms, chosen, budget)
         outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen)
         clock.mark("search")
+        record_places(
+            place.workspace / STORAGE_FILE, division.images.fingerprint, arms.sources, outcomes
+        )
         finalist = best_of(outcomes)
         if finalist is None:
             tracker.fail("no trial finished")
@@ -245,6 +257,7 @@ def _ranking(
     registry: Registry,
     chosen: Options,
     clock: _Clock,
+    place: Place,
 ) -> tuple[Ranking, list[Skipped]]:
     stored = study.recall("ranking")
     if stored is not None:
@@ -259,7 +272,7 @@ def _ranking(
         sources.sources,
         division.images,
         readers,
-        [registry.estimator(name) for name in DEFAULT_ESTIMATORS],
+        _consensus(registry, division, place.workspace),
         seed=chosen.seed,
         max_sources=chosen.max_sources,
         seconds=seconds,
@@ -272,6 +285,15 @@ def _ranking(
         },
     )
     return ranking, skipped
+
+
+def _consensus(
+    registry: Registry, division: Division, workspace: Path, names: Sequence[str] = ()
+) -> Consensus:
+    """Return what the order rests on; scores that the user names stand alone."""
+    memory = mean_places(workspace / STORAGE_FILE, without=division.images.fingerprint)
+    scores = [registry.estimator(name) for name in names or DEFAULT_ESTIMATORS]
+    return Consensus(scores, memory, with_prior=not names)
 
 
 def _strategies(chosen: Options, registry: Registry, preset: Preset) -> list[Any]:

@@ -16,6 +16,7 @@ LAYERS = {
     "problem": 1,
     "space": 1,
     "presets": 1,
+    "single_thread": 1,
     "data": 2,
     "weights": 2,
     "heads": 2,

@@ -37,6 +37,7 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "origin": str,
     "class_names": (str, list),
     "num_pretraining_images": int,
+    "pretraining_accuracy": (int, float),
     "extra_architectures": bool,
 }
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
@@ -91,6 +92,7 @@ def _source(entry: Any, index: int, path: Path) -> Source:
         kwargs=entry.get("kwargs", {}),
         class_names=_class_names(entry.get("class_names"), path, where),
         num_pretraining_images=entry.get("num_pretraining_images"),
+        pretraining_accuracy=_fraction(entry, "pretraining_accuracy", where),
         **text,
     )
 
@@ -104,6 +106,13 @@ def _check_type(key: str, value: Any, where: str) -> None:
         raise InvalidSourceError(
             f"{where}: {key} must be {' or '.join(k.__name__ for k in allowed)}, got {value!r}"
         )
+
+
+def _fraction(entry: Mapping[str, Any], key: str, where: str) -> float | None:
+    value = entry.get(key)
+    if value is not None and not 0 <= value <= 1:
+        raise InvalidSourceError(f"{where}: {key} must be a fraction in [0, 1], got {value}")
+    return value
 
 
 def _weights(entry: Mapping[str, Any], path: Path, where: str) -> Weights:

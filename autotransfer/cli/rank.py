@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from autotransfer.cli.options import common, print_json, refuse_later, say
+from autotransfer.cli.options import common, print_json, say
 
 
 @click.command()
@@ -20,22 +20,21 @@ from autotransfer.cli.options import common, print_json, refuse_later, say
 )
 def rank(target: str, **options: Any) -> None:
     """Rank the sources for TARGET by transferability scores, without any training."""
-    refuse_later(no_racing=options.pop("no_racing"))
     as_json = options.pop("as_json")
     estimators = options.pop("estimators")
 
-    from autotransfer.cli.texts import rank_json, rank_text
-    from autotransfer.ranking import DEFAULT_ESTIMATORS
+    from autotransfer.cli.ranking_texts import rank_json, rank_text
     from autotransfer.selector import rank as run
 
     ranking, skipped = run(
         target,
-        estimators=estimators or DEFAULT_ESTIMATORS,
+        estimators=estimators,
+        racing=not options.pop("no_racing"),
         sources=options.pop("sources") or None,
         say=say,
         **options,
     )
     if as_json:
-        print_json(rank_json(ranking))
+        print_json(rank_json(ranking, skipped))
     else:
         click.echo(rank_text(ranking, skipped))

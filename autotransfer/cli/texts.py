@@ -1,4 +1,4 @@
-"""What the commands print: the record of a fit and a ranking, as JSON and for people."""
+"""What the commands print: the record of a fit, as JSON and for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.problem import HubWeights, LocalWeights, Source
-from autotransfer.results import Interval, Outcome, Ranking, Record, Skipped, State
+from autotransfer.results import Interval, Outcome, Record, Skipped, State
 
 _RUNNERS_UP = 3
 
@@ -61,27 +61,6 @@ def fit_json(record: Record) -> dict[str, Any]:
         "model": record.model,
         "run_id": record.run_id,
         "warnings": list(record.warnings),
-    }
-
-
-def rank_json(ranking: Ranking) -> dict[str, Any]:
-    """Return the object that `rank --json` prints."""
-    return {
-        "ranking": [
-            {
-                "source": row.source,
-                "rank": row.rank,
-                "rank_low": row.rank_low,
-                "rank_high": row.rank_high,
-                "score": row.score,
-                "stage": row.stage,
-                "estimators": dict(row.estimators),
-                "seconds": row.seconds,
-                "megabytes": row.megabytes,
-            }
-            for row in ranking.rows
-        ],
-        "shortlist": list(ranking.shortlist),
     }
 
 
@@ -140,28 +119,6 @@ def fit_text(record: Record) -> str:
         "",
         f"next: autotransfer predict {record.model} PICTURES",
     ]
-    return "\n".join(lines)
-
-
-def rank_text(ranking: Ranking, skipped: Sequence[Skipped]) -> str:
-    """Return the ranking as a table."""
-    names = sorted({name for row in ranking.rows for name in row.estimators})
-    width = max(len(row.source) for row in ranking.rows)
-    head = f"{'rank':>4} {'interval':>9}  {'source':<{width}} {'score':>6}"
-    lines = [head + "".join(f" {name:>20}" for name in names) + f" {'s':>6} {'MB':>7}"]
-    for row in ranking.rows:
-        chosen = "*" if row.source in ranking.shortlist else " "
-        interval = f"{row.rank_low}-{row.rank_high}"
-        scores = "".join(
-            f" {row.estimators[name]:>20.4f}" if name in row.estimators else f" {'-':>20}"
-            for name in names
-        )
-        lines.append(
-            f"{row.rank:>3}{chosen} {interval:>9}  {row.source:<{width}} {row.score:>6.2f}"
-            f"{scores} {row.seconds:>6.1f} {row.megabytes:>7.1f}"
-        )
-    lines.append("* in the shortlist; score is the mean rank over the estimators")
-    lines += [f"{skip.source}: left out, {skip.reason}" for skip in skipped]
     return "\n".join(lines)
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DeadlineError, ReducedBudgetWarning
@@ -22,6 +21,7 @@ from autotransfer.guard.scratch import SCHEDULE, fit_scratch, fit_untrained, unt
 from autotransfer.problem import Source
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.trial import Arena
+from autotransfer.single_thread import single_thread
 from autotransfer.strategy import Predictor
 
 
@@ -113,7 +113,7 @@ def _fit(
     if name == MAJORITY:
         return fit_majority(images, num_classes), True
     if name == PIXELS:
-        with threadpool_limits(1):  # many small fits: threads cost more than they give
+        with single_thread():  # many small fits: threads cost more than they give
             predictor = fit_pixels(images, num_classes, seed=seed, deadline=deadline)
         return predictor, deadline is None or time.monotonic() < deadline
     assert source is not None

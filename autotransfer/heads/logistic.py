@@ -44,6 +44,7 @@ def fit_logistic(
     solver = LogisticRegression(C=DEFAULT_C / regularisation, max_iter=MAX_ITERATIONS)
     with warnings.catch_warnings():  # an early stop of the solver is a regulariser, not a fault
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         solver.fit(scale.apply(features), labels)
     weight, bias = solver.coef_, solver.intercept_
     if len(solver.classes_) == 2:  # scikit-learn keeps one row for two classes

@@ -10,9 +10,17 @@ from autotransfer.transferability.statistics import Statistics
 
 
 class TransferabilityEstimator(ABC):
-    """A score of a source for a target that trains no network; higher is better."""
+    """A score of a source for a target that trains no network; higher is better.
+
+    Attributes:
+        name: Unique, kebab-case.
+        family: What it measures; scores of one family count once in the consensus. Empty for
+            a score that is a family of its own.
+        needs: What it cannot do without.
+    """
 
     name: ClassVar[str]
+    family: ClassVar[str] = ""
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     @abstractmethod

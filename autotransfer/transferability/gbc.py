@@ -32,7 +32,8 @@ def gbc(statistics: Statistics) -> float:
 def log_gbc(statistics: Statistics) -> float:
     """Return the logarithm of the summed overlap of spherical classes; lower is better."""
     statistics.require_spread("gbc")
-    return float(logsumexp(np.concatenate(list(_spherical(statistics)))))
+    parts = [logsumexp(overlaps) for overlaps in _spherical(statistics)]
+    return float(logsumexp(parts))
 
 
 def _spherical(statistics: Statistics) -> Iterator[Array]:
@@ -106,6 +107,7 @@ class Gbc(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "gbc"
+    family: ClassVar[str] = "gaussian overlap"
 
     @override
     def score(self, statistics: Statistics) -> float:
@@ -120,6 +122,7 @@ class GbcDiagonal(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "gbc-diagonal"
+    family: ClassVar[str] = "gaussian overlap"
 
     @override
     def score(self, statistics: Statistics) -> float:

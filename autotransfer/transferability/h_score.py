@@ -78,6 +78,7 @@ class HScore(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "h-score"
+    family: ClassVar[str] = "linear fit"
 
     @override
     def score(self, statistics: Statistics) -> float:

@@ -109,6 +109,7 @@ class NearestNeighbour(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "knn"
+    family: ClassVar[str] = "neighbours"
 
     def __init__(self, num_neighbours: int = 1) -> None:
         self.num_neighbours = num_neighbours

@@ -48,6 +48,7 @@ class Leep(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "leep"
+    family: ClassVar[str] = "source head"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SOURCE_HEAD})
 
     @override

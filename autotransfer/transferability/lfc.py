@@ -31,6 +31,7 @@ class Lfc(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "lfc"
+    family: ClassVar[str] = "linear fit"
 
     @override
     def score(self, statistics: Statistics) -> float:

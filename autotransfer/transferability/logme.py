@@ -147,6 +147,7 @@ class LogME(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "logme"
+    family: ClassVar[str] = "linear fit"
 
     @override
     def score(self, statistics: Statistics) -> float:

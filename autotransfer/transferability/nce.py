@@ -36,6 +36,7 @@ class Nce(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "nce"
+    family: ClassVar[str] = "source head"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SOURCE_HEAD})
 
     @override

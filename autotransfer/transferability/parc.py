@@ -101,6 +101,7 @@ class Parc(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "parc"
+    family: ClassVar[str] = "neighbours"
 
     def __init__(self, num_components: int | None = None) -> None:
         self.num_components = num_components

@@ -11,6 +11,7 @@ from typing_extensions import override
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.heads.logistic import fit_logistic
 from autotransfer.transferability.estimator import TransferabilityEstimator
+from autotransfer.transferability.ridge_loo import require_affordable
 from autotransfer.transferability.statistics import Statistics
 
 FOLDS = 5
@@ -35,9 +36,10 @@ def probe_cv(statistics: Statistics, num_folds: int = FOLDS) -> float:
     """Return the accuracy of logistic regression on images that it was not fitted to.
 
     Raises:
-        UndefinedScoreError: If no class has two images.
+        UndefinedScoreError: If no class has two images, or n x K is beyond 50 million.
     """
     statistics.require_spread("probe-cv")
+    require_affordable(statistics, "probe-cv")
     folds = folds_of(statistics, num_folds)
     tested = folds != _ALWAYS_TRAIN
     if not tested.any():
@@ -61,6 +63,7 @@ class ProbeCv(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "probe-cv"
+    family: ClassVar[str] = "probe"
 
     @override
     def score(self, statistics: Statistics) -> float:

@@ -78,6 +78,7 @@ class RegularisedHScore(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "regularised-h-score"
+    family: ClassVar[str] = "linear fit"
 
     @override
     def score(self, statistics: Statistics) -> float:

@@ -13,6 +13,7 @@ from autotransfer.transferability.linear_algebra import Array
 from autotransfer.transferability.statistics import Statistics
 
 PENALTIES = np.logspace(-3, 3, 13)  # in units of the mean eigenvalue of the covariance's Gram
+MAXIMUM_SCORES = 50_000_000  # n x K of them, 400 MB
 _LEAST_SLACK = 1e-12  # of 1 - leverage: an image that the fit passes through
 
 
@@ -39,6 +40,48 @@ def leave_one_out(statistics: Statistics, penalty: float) -> Array:
     return scores
 
 
+def leave_one_out_hits(statistics: Statistics) -> Array:
+    """Return (n,) 1 or 0: whether the ridge fit without an image is right about it.
+
+    The penalty is the one of least leave-one-out squared error. NaN for an image alone in its
+    class, which the others cannot tell.
+
+    Raises:
+        UndefinedScoreError: If no class has two images, or n x K is beyond 50 million.
+    """
+    statistics.require_spread("ridge-loo")
+    require_affordable(statistics, "ridge-loo")
+    known = statistics.counts[statistics.labels] > 1
+    if not known.any():
+        raise UndefinedScoreError("ridge-loo is undefined: no class has two images")
+    labels = statistics.labels[known]
+    unit = statistics.trace / len(statistics.spectrum.values)
+    hits = np.full(statistics.num_images, np.nan)
+    best_error = np.inf
+    for penalty in PENALTIES * unit:
+        scores = leave_one_out(statistics, penalty)[known]
+        right = scores.argmax(axis=1) == labels
+        scores[np.arange(len(labels)), labels] -= 1.0
+        error = float(np.square(scores).mean())
+        if error < best_error:
+            best_error, hits[known] = error, right
+    return hits
+
+
+def require_affordable(statistics: Statistics, name: str) -> None:
+    """Refuse what needs a score for each image and class where there are too many.
+
+    Raises:
+        UndefinedScoreError: If n x K is beyond 50 million.
+    """
+    n, K = statistics.num_images, statistics.num_classes
+    if n * K > MAXIMUM_SCORES:
+        raise UndefinedScoreError(
+            f"{name} needs a score for each of {n} images and {K} classes, at most "
+            f"{MAXIMUM_SCORES} in all; use fewer images, or knn"
+        )
+
+
 def ridge_loo(statistics: Statistics) -> float:
     """Return the leave-one-out accuracy at the penalty of least leave-one-out squared error.
 
@@ -47,21 +90,7 @@ def ridge_loo(statistics: Statistics) -> float:
     Raises:
         UndefinedScoreError: If no class has two images.
     """
-    statistics.require_spread("ridge-loo")
-    known = statistics.counts[statistics.labels] > 1
-    if not known.any():
-        raise UndefinedScoreError("ridge-loo is undefined: no class has two images")
-    labels = statistics.labels[known]
-    unit = statistics.trace / len(statistics.spectrum.values)
-    best_error, accuracy = np.inf, 0.0
-    for penalty in PENALTIES * unit:
-        scores = leave_one_out(statistics, penalty)[known]
-        hits = scores.argmax(axis=1) == labels
-        scores[np.arange(len(labels)), labels] -= 1.0
-        error = float(np.square(scores).mean())
-        if error < best_error:
-            best_error, accuracy = error, float(hits.mean())
-    return accuracy
+    return float(np.nanmean(leave_one_out_hits(statistics)))
 
 
 class RidgeLoo(TransferabilityEstimator):
@@ -73,6 +102,7 @@ class RidgeLoo(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "ridge-loo"
+    family: ClassVar[str] = "probe"
 
     @override
     def score(self, statistics: Statistics) -> float:

@@ -117,7 +117,12 @@ def _discriminant(
     mean_variance = float(np.trace(within)) / statistics.num_features
     shrunk = (1 - amount) * within
     shrunk.flat[:: len(shrunk) + 1] += amount * mean_variance
-    factor = linalg.cho_factor(shrunk, lower=True, overwrite_a=True, check_finite=False)
+    try:
+        factor = linalg.cho_factor(shrunk, lower=True, overwrite_a=True, check_finite=False)
+    except linalg.LinAlgError as error:
+        raise UndefinedScoreError(
+            "sfda is undefined: the images of each class have the same features"
+        ) from error
     weight = linalg.cho_solve(factor, means.T, check_finite=False).T
     prior = np.log(statistics.counts / statistics.num_images)
     return _Discriminant(weight, prior - np.einsum("ij,ij->i", means, weight) / 2)
@@ -174,6 +179,7 @@ class Sfda(TransferabilityEstimator):
     """
 
     name: ClassVar[str] = "sfda"
+    family: ClassVar[str] = "linear fit"
 
     @override
     def score(self, statistics: Statistics) -> float:

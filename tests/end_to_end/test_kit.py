@@ -174,3 +174,15 @@ def test_the_ranking_alone_leaves_useless_sources_out(kit: Path) -> None:
     assert set(found["ranking"][0]) == keys
     for row in found["ranking"]:
         assert row["rank_low"] <= row["rank"] <= row["rank_high"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["hymenoptera", "flowers5", "eurosat"])
+def test_no_useless_source_is_in_the_shortlist(kit: Path, name: str) -> None:
+    found = _run("rank", str(kit / "data" / f"{name}.zip"), *_sources(kit))
+    assert 3 <= len(found["shortlist"]) <= 5
+    assert not USELESS & set(found["shortlist"])
+    assert [row["rank"] for row in found["ranking"]] == list(range(1, 16))
+    assert found["constant_choice"].endswith("-imagenet")
+    useless = [row["rank"] for row in found["ranking"] if row["source"] in USELESS]
+    assert min(useless) > 10

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from autotransfer.errors import DataWarning, UndefinedScoreError, UnknownNameError
@@ -71,3 +72,21 @@ def test_scores_need_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False)
     assert done.returncode == 0
+
+
+def test_ten_thousand_classes_are_scored_or_refused_in_words() -> None:
+    labels = np.arange(20_000) % 10_000
+    features = np.random.default_rng(0).normal(size=(20_000, 8)).astype(np.float32)
+    found = score_features(features, labels)
+    assert {"logme", "knn", "gbc", "transrate"} <= set(found)
+    assert all(np.isfinite(list(found.values())))
+    for name in ("ridge-loo", "probe-cv", "gbc-diagonal"):
+        with pytest.raises(UndefinedScoreError, match="10000"):
+            score_features(features, labels, [name])
+
+
+def test_ten_thousand_classes_of_one_image_each_leave_no_nan() -> None:
+    features = np.random.default_rng(0).normal(size=(10_000, 8)).astype(np.float32)
+    found = score_features(features, np.arange(10_000))
+    assert "knn" not in found
+    assert all(np.isfinite(list(found.values())))

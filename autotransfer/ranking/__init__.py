@@ -1,0 +1,5 @@
+"""The ranking: transferability scores of every source on the search pictures, and a shortlist."""
+
+from autotransfer.ranking.race import DEFAULT_ESTIMATORS, Consensus, rank_sources
+
+__all__ = ["DEFAULT_ESTIMATORS", "Consensus", "rank_sources"]

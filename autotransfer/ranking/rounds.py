@@ -1,0 +1,152 @@
+"""The race: every source sees a first hundred pictures, and only those in doubt see more."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import DataWarning, InvalidSourceError, ReducedBudgetWarning
+from autotransfer.features import FeatureReaders, Features
+from autotransfer.problem import Source
+from autotransfer.results import Skipped
+
+ROUNDS = (100, 300, 1000)  # pictures seen after each round, as far as there are so many
+# probability of being within a point of the best below which a source leaves after each round:
+# a hundred pictures say little, and later ones cost most
+HOPELESS = (0.05, 0.1)
+STAY = 3  # so many best places stay in any case
+_UNKNOWN_PACE = 0.02  # seconds a picture of a small network on two cores
+_WORTHWHILE = 1.3  # a round that is cut short for time has to bring at least so many times more
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time of a ranking.
+
+    Args:
+        deadline: `time.monotonic()` by which the forward passes have to be over.
+    """
+
+    deadline: float = math.inf
+
+    @classmethod
+    def of(cls, seconds: float | None) -> Clock:
+        """Return the clock of a ranking that may take so many seconds."""
+        return cls(math.inf if seconds is None else time.monotonic() + seconds)
+
+    def left(self) -> float:
+        """Return the seconds left, infinite without a deadline."""
+        return self.deadline - time.monotonic()
+
+
+def stratified_order(labels: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Return all positions so that every beginning holds the classes in even shares."""
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    turn = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = shuffled[labels[shuffled] == label]
+        turn[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.argsort(turn, kind="stable").astype(np.int64)
+
+
+def enter(
+    sources: Sequence[Source],
+    images: ImageSet,
+    readers: FeatureReaders,
+    clock: Clock,
+    skipped: list[Skipped],
+) -> list[Source]:
+    """Return the sources whose features on the first pictures are there.
+
+    A source whose weights cannot be loaded goes to `skipped` with its reason; so does one that
+    there is no time for, once at least one is in.
+    """
+    entered: list[Source] = []
+    for source in sources:
+        if clock.left() < 0 and entered:
+            skipped.append(Skipped(source.name, "*", "no time was left to rank it"))
+            continue
+        try:
+            readers[source](images)
+        except InvalidSourceError as error:
+            leave_out(source, error, skipped)
+            continue
+        finally:
+            readers.release()
+        entered.append(source)
+    return entered
+
+
+def leave_out(source: Source, error: InvalidSourceError, skipped: list[Skipped]) -> None:
+    """Note why a source cannot be ranked."""
+    skipped.append(Skipped(source.name, "*", str(error)))
+    warnings.warn(f"left out: {error}", DataWarning, stacklevel=3)
+
+
+def next_round(
+    seen: int,
+    images: ImageSet,
+    racing: Sequence[Source],
+    readers: FeatureReaders,
+    clock: Clock,
+    *,
+    wanted: int,
+) -> int:
+    """Return how many pictures the next round shows, `seen` where there is no time for more.
+
+    Args:
+        seen: Number of pictures so far.
+        images: All pictures, in the order in which they are shown.
+        racing: The sources that are still in the race.
+        readers: The feature cache; what it holds costs nothing.
+        clock: The time left.
+        wanted: Number of pictures that the round should reach.
+    """
+    wanted = min(wanted, len(images))
+    extra = images.subset(np.arange(seen, wanted))
+    cost = _seconds([readers[source] for source in racing], extra)
+    left = clock.left()
+    if cost <= left:
+        return wanted
+    possible = seen + int((wanted - seen) * max(left, 0.0) / cost)
+    reached = possible if possible >= _WORTHWHILE * seen else seen
+    warnings.warn(
+        f"the ranking rests on {reached} pictures; {wanted} would have taken "
+        f"{cost - max(left, 0.0):.0f} s more",
+        ReducedBudgetWarning,
+        stacklevel=3,
+    )
+    return reached
+
+
+def _seconds(readers: Sequence[Features], images: ImageSet) -> float:
+    """Return the seconds that the pictures will take, by the pace so far.
+
+    A source whose rows were all cached has no pace yet; it is taken for an average one.
+    """
+    known = [reader.pace for reader in readers if reader.pace is not None]
+    usual = sum(known) / len(known) if known else _UNKNOWN_PACE
+    return sum(
+        reader.missing(images) * (usual if reader.pace is None else reader.pace)
+        for reader in readers
+    )
+
+
+def survivors(
+    places: NDArray[np.int64], within: NDArray[np.float64], *, hopeless: float
+) -> NDArray[np.int64]:
+    """Return the positions of the sources that stay in the race.
+
+    Args:
+        places: (S,) place of each source in the consensus.
+        within: (S,) probability of being within a point of the best.
+        hopeless: Probability below which a source leaves, unless it is among the best three.
+    """
+    return np.flatnonzero((places <= STAY) | (within >= hopeless))
