@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autotransfer.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from autotransfer.domains import Distance, distance
     from autotransfer.problem import Budget
     from autotransfer.selection import Selection, load
     from autotransfer.selector import fit, rank
@@ -23,6 +24,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "fit": "autotransfer.selector",
     "rank": "autotransfer.selector",
+    "distance": "autotransfer.domains",
+    "Distance": "autotransfer.domains",
     "load": "autotransfer.selection",
     "Selection": "autotransfer.selection",
     "Budget": "autotransfer.problem",
@@ -33,9 +36,11 @@ _HOMES = {
 __all__ = [
     "fit",
     "rank",
+    "distance",
     "load",
     "Selection",
     "Budget",
+    "Distance",
     "score_features",
     "domain_distance",
     "hookimpl",

@@ -75,6 +75,11 @@ def open_labelled(target: Any, chosen: Options) -> Target:
 
 def choose_sources(chosen: Options, registry: Registry, opened: Target) -> Sources:
     """Return the candidate sources; a default set is described before it is fetched."""
+    return choose_from(chosen, registry, len(opened.train))
+
+
+def choose_from(chosen: Options, registry: Registry, num_images: int) -> Sources:
+    """Return the candidate sources for so many pictures."""
     resolved = resolve_sources(
         chosen.sources,
         only=chosen.only_sources,
@@ -82,7 +87,7 @@ def choose_sources(chosen: Options, registry: Registry, opened: Target) -> Sourc
         device_type=device_of(chosen.device).type,
     )
     if resolved.default_set:
-        chosen.say(describe_default_set(resolved.default_set, len(opened.train)))
+        chosen.say(describe_default_set(resolved.default_set, num_images))
     return resolved
 
 

@@ -45,6 +45,7 @@ LAYERS = {
     "selection": 5,
     "options": 5,
     "preparing": 5,
+    "domains": 5,
     "selector": 5,
     "serving": 6,
     "demo": 6,

@@ -10,12 +10,14 @@ from typing import Any
 import click
 
 from autotransfer.cli.demo import demo
+from autotransfer.cli.distance import distance
 from autotransfer.cli.fit import fit
 from autotransfer.cli.later import LATER
-from autotransfer.cli.listing import plugins, sources, spaces
+from autotransfer.cli.listing import plugins, spaces
 from autotransfer.cli.predict import predict
 from autotransfer.cli.rank import rank
 from autotransfer.cli.show import show
+from autotransfer.cli.sources import sources
 from autotransfer.errors import AutotransferError, AutotransferWarning, BudgetExhaustedError
 
 BAD_INPUT = 2
@@ -29,7 +31,7 @@ def cli() -> None:
     """Answer what to transfer to your pictures, how, and when not to."""
 
 
-for command in (fit, rank, predict, sources, plugins, spaces, show, demo, *LATER):
+for command in (fit, rank, distance, predict, sources, plugins, spaces, show, demo, *LATER):
     cli.add_command(command)
 
 

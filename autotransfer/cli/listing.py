@@ -1,13 +1,12 @@
-"""`autotransfer plugins`, `spaces` and `sources`: what is there."""
+"""`autotransfer plugins` and `spaces`: what is there."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
-from autotransfer.cli.options import common, json_option, plugin_option, print_json, refuse_later
+from autotransfer.cli.options import json_option, plugin_option, print_json, refuse_later
 
 
 @click.command()
@@ -66,38 +65,3 @@ def spaces(plugins: tuple[str, ...], *, as_json: bool) -> None:
     for name, preset in found.items():
         click.echo(f"{name}: {preset.description}")
         click.echo(f"  strategies: {', '.join(preset.strategies or sorted(registry.strategies))}")
-
-
-@click.command()
-@common
-@click.option("--check", is_flag=True, help="Look for silent faults of a catalogue.")
-@click.option("--on", metavar="IMAGES", help="Pictures to check with.")
-def sources(**options: Any) -> None:
-    """List the sources: the default set, a catalogue, or named ones."""
-    refuse_later(check=options["check"], on=options["on"])
-
-    from autotransfer.catalogue import resolve_sources
-    from autotransfer.cli.texts import source_json
-    from autotransfer.registry import discover
-
-    registry = discover(files=[Path(plugin) for plugin in options["plugins"]])
-    resolved = resolve_sources(
-        options["sources"] or None,
-        only=options["only_sources"],
-        from_plugins=tuple(registry.sources.values()),
-    )
-    if options["as_json"]:
-        print_json(
-            {
-                "sources": [source_json(source) for source in resolved.sources],
-                "skipped": [vars(skip) for skip in resolved.skipped],
-            }
-        )
-        return
-    for source in resolved.sources:
-        click.echo(
-            f"{source.name}: {source.architecture}, {source.preprocessing.input_size} px, "
-            f"trained on {source.pretrained_on}; licence {source.license}"
-        )
-    for skip in resolved.skipped:
-        click.echo(f"{skip.source}: skipped, {skip.reason}")

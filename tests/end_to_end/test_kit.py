@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -186,3 +187,50 @@ def test_no_useless_source_is_in_the_shortlist(kit: Path, name: str) -> None:
     assert found["constant_choice"].endswith("-imagenet")
     useless = [row["rank"] for row in found["ranking"] if row["source"] in USELESS]
     assert min(useless) > 10
+
+
+@pytest.mark.slow
+def test_photographs_and_sketches_are_far_apart_and_two_halves_near(kit: Path) -> None:
+    pacs = kit / "data" / "pacs.zip"
+    one = ("--source", "mobilenetv1-100-imagenet")
+    far = _run("distance", f"zip://photo::{pacs}", f"zip://sketch::{pacs}", *_sources(kit), *one)
+    assert far["sentence"].startswith("The two sets are far apart")
+    near = _run("distance", f"zip://photo::{pacs}", f"zip://photo::{pacs}", *_sources(kit), *one)
+    assert near["sentence"].startswith("The two sets are near")
+    assert near["warnings"] == ["280 picture(s) are in both sets"]
+
+
+@pytest.mark.slow
+def test_the_catalogue_is_right_and_a_planted_fault_is_found(kit: Path, tmp_path: Path) -> None:
+    pictures = f"zip://all::{kit / 'data' / 'imagenet_sample.zip'}"
+    weights = kit / "weights"
+    text = (weights / "catalogue.toml").read_text()
+    entry = next(
+        part for part in text.split("[[source]]") if 'name = "mobilenetv1-050-imagenet"' in part
+    )
+    entry = re.sub(r'(weights|class_names) = "([^"]+)"', rf'\1 = "{weights}/\2"', entry)
+    wrong = re.sub(r"(mean|std) = \[.*\]", r"\1 = [0.0, 0.0, 0.0]", entry)
+    wrong = wrong.replace("std = [0.0, 0.0, 0.0]", "std = [1.0, 1.0, 1.0]")
+    (tmp_path / "right.toml").write_text("[[source]]" + entry)
+    (tmp_path / "wrong.toml").write_text("[[source]]" + wrong)
+    plugin = ("--plugin", str(weights / "timm_extra.py"))
+    right = _checked("--sources", str(tmp_path / "right.toml"), *plugin, on=pictures, code=0)
+    assert right["ok"] is True
+    found = _checked("--sources", str(tmp_path / "wrong.toml"), *plugin, on=pictures, code=2)
+    assert found["ok"] is False
+    assert "mean and std 0.5 fits" in found["findings"][0]
+
+
+def _checked(*sources: str, on: str, code: int) -> dict[str, Any]:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "autotransfer", "sources", *sources),
+            *("--check", "--on", on, "--json"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)["checks"][0]
+    return found

@@ -162,13 +162,13 @@ def test_the_sentence_names_the_measures_that_disagree() -> None:
     values = {
         "mmd": 0.2,
         "mmd-p-value": 0.005,
-        "js-divergence": 0.05,
+        "js-divergence": 0.04,
         "proxy-a-distance": 2.0,
         "proxy-a-null": 0.1,
     }
     assert describe(values) == (
         "The two sets are far apart (mmd 0.2 [p = 0.005], proxy-a-distance 2 "
-        "[random split 0.1]), but js-divergence 0.05 says near."
+        "[random split 0.1]), but js-divergence 0.04 says near."
     )
 
 

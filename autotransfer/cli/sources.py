@@ -1,0 +1,105 @@
+"""`autotransfer sources`: what can be transferred from, and whether a catalogue is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from autotransfer.cli.options import common, print_json, say
+
+if TYPE_CHECKING:
+    from autotransfer.catalogue import Sources
+    from autotransfer.catalogue.checking import Check
+
+FAULTS_FOUND = 2
+
+
+@click.command()
+@common
+@click.option("--check", is_flag=True, help="Look for silent faults of a catalogue.")
+@click.option("--on", metavar="PICTURES", help="Pictures of classes that the sources know.")
+def sources(**options: Any) -> int:
+    """List the sources: the default set, a catalogue, or named ones."""
+    from autotransfer.catalogue import resolve_sources
+    from autotransfer.errors import InvalidOptionError
+    from autotransfer.registry import discover
+
+    if options["on"] and not options["check"]:
+        raise InvalidOptionError("--on PICTURES goes with --check")
+    registry = discover(files=[Path(plugin) for plugin in options["plugins"]])
+    resolved = resolve_sources(
+        options["sources"] or None,
+        only=options["only_sources"],
+        from_plugins=tuple(registry.sources.values()),
+    )
+    if options["check"]:
+        return _check(resolved, options["on"], as_json=options["as_json"])
+    _list(resolved, as_json=options["as_json"])
+    return 0
+
+
+def _list(resolved: Sources, *, as_json: bool) -> None:
+    from autotransfer.cli.texts import source_json
+
+    if as_json:
+        print_json(
+            {
+                "sources": [source_json(source) for source in resolved.sources],
+                "skipped": [vars(skip) for skip in resolved.skipped],
+            }
+        )
+        return
+    for source in resolved.sources:
+        click.echo(
+            f"{source.name}: {source.architecture}, {source.preprocessing.input_size} px, "
+            f"trained on {source.pretrained_on}; licence {source.license}"
+        )
+    for skip in resolved.skipped:
+        click.echo(f"{skip.source}: skipped, {skip.reason}")
+
+
+def _check(resolved: Sources, on: str | None, *, as_json: bool) -> int:
+    """Print what was found about every source; return the exit code."""
+    from dataclasses import asdict
+
+    from autotransfer.backbone import load_backbone
+    from autotransfer.catalogue.checking import check_source
+    from autotransfer.data.preprocessing import PixelStore
+    from autotransfer.data.target import open_target
+    from autotransfer.errors import InvalidTargetError
+    from autotransfer.selection import PIXEL_BYTES
+
+    images = None
+    if on is not None:
+        images = open_target(on, minimum_per_class=1).train
+        if not images.labelled:
+            raise InvalidTargetError(f"{on}: the pictures need labels, one folder for each class")
+    pixels, checks = PixelStore(PIXEL_BYTES), []
+    for source in resolved.sources:
+        checks.append(check_source(source, images, pixels, load_backbone))
+        say(_line(checks[-1]))
+    if as_json:
+        print_json(
+            {
+                "checks": [asdict(check) for check in checks],
+                "skipped": [vars(skip) for skip in resolved.skipped],
+            }
+        )
+    else:
+        faulty = [check.source for check in checks if check.ok is False]
+        fine = sum(check.ok is True for check in checks)
+        click.echo(
+            f"{fine} fine, {len(faulty)} faulty, {len(checks) - fine - len(faulty)} not to be "
+            "told" + (f": mend {', '.join(faulty)} in the catalogue" if faulty else "")
+        )
+    return FAULTS_FOUND if any(check.ok is False for check in checks) else 0
+
+
+def _line(check: Check) -> str:
+    word = {True: "fine", False: "FAULT", None: "cannot be told"}[check.ok]
+    figures = ""
+    if check.accuracy is not None and check.chance is not None:
+        figures = f" (head accuracy {check.accuracy:.1%}, chance {check.chance:.1%})"
+    return f"{check.source}: {word}{figures}" + "".join(f"; {text}" for text in check.findings)

@@ -1,0 +1,116 @@
+"""How far two sets of pictures are apart, as one backbone sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.target import open_images
+from autotransfer.errors import InvalidTargetError
+from autotransfer.features import FeatureReaders
+from autotransfer.options import read_options
+from autotransfer.preparing import choose_from, discover_plugins, make_readers
+from autotransfer.problem import Source
+from autotransfer.similarity import describe, domain_distance, levels
+
+MOST_IMAGES = 2000  # of each set; beyond it the numbers hardly move
+FEWEST_IMAGES = 10  # of each set; with fewer the classifier between the sets has nothing to learn
+
+
+@dataclass(frozen=True)
+class Distance:
+    """What was measured between two sets of pictures.
+
+    Args:
+        source: The backbone whose features were compared.
+        stage: The stage, the last one.
+        num_images: Pictures of each set that were compared.
+        distances: Value of each measure; lower is closer.
+        levels: near, moderate or far, for the measures that have a scale of their own.
+        sentence: The words for people; empty when no measure with a scale was asked for.
+        notes: What to know about the sets.
+    """
+
+    source: str
+    stage: int
+    num_images: tuple[int, int]
+    distances: Mapping[str, float]
+    levels: Mapping[str, str]
+    sentence: str
+    notes: tuple[str, ...]
+
+
+def distance(
+    images_a: Any, images_b: Any, *, measures: Sequence[str] | None = None, **options: Any
+) -> Distance:
+    """Return how far two sets of pictures are apart, in numbers and in words.
+
+    Args:
+        images_a: Pictures in any form that `fit` takes; labels are not needed and not used.
+        images_b: The other set.
+        measures: Names of the measures; None for all.
+        **options: The fields of `Options` that concern sources and device. The first of the
+            sources is the backbone that looks at both sets.
+
+    Raises:
+        AutotransferError: If a set, a source or an option cannot be used.
+    """
+    chosen = read_options(options)
+    registry = discover_plugins(chosen)
+    first, second = open_images(images_a), open_images(images_b)
+    for name, images in (("first", first), ("second", second)):
+        if len(images) < FEWEST_IMAGES:
+            raise InvalidTargetError(
+                f"the {name} set has {len(images)} picture(s); at least {FEWEST_IMAGES} of each "
+                "are needed to compare them"
+            )
+    source = choose_from(chosen, registry, max(len(first), len(second))).sources[0]
+    chosen.say(f"comparing {len(first)} and {len(second)} pictures as {source.name} sees them")
+    return _measured(first, second, source, make_readers(chosen), measures, chosen.seed)
+
+
+def _measured(
+    first: ImageSet,
+    second: ImageSet,
+    source: Source,
+    readers: FeatureReaders,
+    measures: Sequence[str] | None,
+    seed: int,
+) -> Distance:
+    notes = _notes(first, second)
+    first, second = _sampled(first, seed), _sampled(second, seed)
+    reader = readers[source]
+    found = domain_distance(reader(first), reader(second), measures)
+    words = levels(found)
+    return Distance(
+        source=source.name,
+        stage=reader.num_stages,
+        num_images=(len(first), len(second)),
+        distances=found,
+        levels=words,
+        sentence=describe(found) if words else "",
+        notes=notes,
+    )
+
+
+def _notes(first: ImageSet, second: ImageSet) -> tuple[str, ...]:
+    notes = [
+        f"{MOST_IMAGES} of the {len(images)} pictures of the {name} set were compared"
+        for name, images in (("first", first), ("second", second))
+        if len(images) > MOST_IMAGES
+    ]
+    shared = len(set(first.digests) & set(second.digests))
+    if shared:
+        notes.append(f"{shared} picture(s) are in both sets")
+    return tuple(notes)
+
+
+def _sampled(images: ImageSet, seed: int) -> ImageSet:
+    if len(images) <= MOST_IMAGES:
+        return images
+    chosen = np.random.default_rng(seed).permutation(len(images))[:MOST_IMAGES]
+    return images.subset(np.sort(chosen))
