@@ -5,6 +5,7 @@ Stage 0 is the input; the last stage gives the pooled features that a classifier
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.cutting import cut_after
-from autotransfer.errors import CutError, InvalidSourceError
+from autotransfer.errors import CutError, InvalidSourceError, UndefinedScoreError
 from autotransfer.hub import cached_only_when_unreachable
 from autotransfer.problem import HubWeights, Source, Untrained
 from autotransfer.weights import hub_error, read_state_dict
@@ -147,6 +148,25 @@ class Backbone(nn.Module):
         if not same:
             raise CutError(self.source.name, stage, "the two halves differ from the whole")
         return suffix
+
+    def classifier(self) -> nn.Linear:
+        """Return a copy of the source's own classifier, (b, d) features to (b, Z) logits.
+
+        Raises:
+            UndefinedScoreError: If there is none, or it is not one linear layer.
+        """
+        layer = self.network.get_classifier() if self.has_head else None  # type: ignore[operator]
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
+            linear = nn.Linear(layer.in_channels, layer.out_channels, layer.bias is not None)
+            state = layer.state_dict()
+            linear.load_state_dict({**state, "weight": state["weight"].flatten(1)})
+            return linear.requires_grad_(requires_grad=False)
+        if not isinstance(layer, nn.Linear) or layer.in_features != self.num_features:
+            raise UndefinedScoreError(
+                f"{self.source.name} has no linear classifier of its own; choose a conservation "
+                "that needs none (l2-sp, delta, rkd)"
+            )
+        return copy.deepcopy(layer).requires_grad_(requires_grad=False)
 
     def sample(self, size: int = 2) -> Tensor:
         """Return a standard-normal batch of the input's shape, always the same."""

@@ -20,6 +20,7 @@ from torch import Tensor
 from autotransfer.backbone import Backbone
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import Geometry, PixelStore, standardise
+from autotransfer.data.views import PLAIN, View
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.feature_store import FeatureStore, RowLayout
 from autotransfer.problem import Source
@@ -110,19 +111,18 @@ class Features:
         start, stop = self.layout.head_columns
         return self._gather(images, start, stop)
 
-    def inputs(self, images: ImageSet, stage: int, *, mirrored: bool = False) -> CachedInputs:
+    def inputs(self, images: ImageSet, stage: int, *, view: View = PLAIN) -> CachedInputs:
         """Return what the layers after `stage` read; see `FeatureReader.inputs`."""
-        return CachedInputs(self, images, stage, mirrored=mirrored)
+        return CachedInputs(self, images, stage, view)
 
     def missing(self, images: ImageSet) -> int:
         """Return how many of the pictures need a forward pass."""
         return len({digest for digest in images.digests if digest not in self._rows})
 
-    def standardised(self, images: ImageSet, *, mirrored: bool = False) -> Tensor:
+    def standardised(self, images: ImageSet, view: View = PLAIN) -> Tensor:
         """Return the (n, 3, h, w) float32 input of the network."""
         pixels = self._pixels.get(images, Geometry.of(self.source.preprocessing))
-        if mirrored:
-            pixels = pixels.flip(-1)
+        pixels = view.apply(pixels, images.digests)
         ready = standardise(pixels, self.source.preprocessing).to(self.device)
         return ready.contiguous(memory_format=torch.channels_last)
 
@@ -154,15 +154,15 @@ class Features:
             rows[positions] = torch.cat([part.float() for part in parts], dim=1).cpu().numpy()
         return rows
 
-    def activations(self, images: ImageSet, stage: int, *, mirrored: bool) -> Tensor:
+    def activations(self, images: ImageSet, stage: int, view: View) -> Tensor:
         """Return the raw (n, ...) output of `stage`, kept in memory as far as it fits."""
-        keys = [(stage, mirrored, digest) for digest in images.digests]
+        keys = [(stage, view, digest) for digest in images.digests]
         missing = [i for i, key in enumerate(keys) if key not in self._activations]
         fresh: dict[int, Tensor] = {}
         for begin in range(0, len(missing), BATCH_SIZE):
             positions = missing[begin : begin + BATCH_SIZE]
             with torch.inference_mode():
-                x = self.standardised(images.subset(positions), mirrored=mirrored)
+                x = self.standardised(images.subset(positions), view)
                 z = self.backbone.activations(x, stage).cpu()
             for i, row in zip(positions, z, strict=True):
                 fresh[i] = row.clone()
@@ -176,13 +176,11 @@ class Features:
 class CachedInputs:
     """The inputs of the layers after a stage; see `StageInputs`."""
 
-    def __init__(
-        self, features: Features, images: ImageSet, stage: int, *, mirrored: bool
-    ) -> None:
+    def __init__(self, features: Features, images: ImageSet, stage: int, view: View) -> None:
         self._features = features
         self._images = images
         self._stage = stage
-        self._mirrored = mirrored
+        self._view = view
 
     def __len__(self) -> int:
         return len(self._images)
@@ -191,8 +189,8 @@ class CachedInputs:
         """Return the float32 (b, ...) inputs of the pictures at `positions`."""
         images = self._images.subset(positions)
         if self._stage == 0:
-            return self._features.standardised(images, mirrored=self._mirrored)
-        return self._features.activations(images, self._stage, mirrored=self._mirrored)
+            return self._features.standardised(images, self._view)
+        return self._features.activations(images, self._stage, self._view)
 
 
 class _NoFeatures:
@@ -253,21 +251,21 @@ class FeatureReaders:
 
 
 class _ActivationMemory:
-    """Raw stage outputs by (stage, mirrored, digest), the least recently used ones go first."""
+    """Raw stage outputs by (stage, view, digest), the least recently used ones go first."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._rows: OrderedDict[tuple[int, bool, str], Tensor] = OrderedDict()
+        self._rows: OrderedDict[tuple[int, View, str], Tensor] = OrderedDict()
 
-    def __contains__(self, key: tuple[int, bool, str]) -> bool:
+    def __contains__(self, key: tuple[int, View, str]) -> bool:
         return key in self._rows
 
-    def get(self, key: tuple[int, bool, str]) -> Tensor:
+    def get(self, key: tuple[int, View, str]) -> Tensor:
         self._rows.move_to_end(key)
         return self._rows[key]
 
-    def put(self, key: tuple[int, bool, str], row: Tensor) -> None:
+    def put(self, key: tuple[int, View, str], row: Tensor) -> None:
         """Keep the row; when memory is short, the rows that were used longest ago go."""
         size = row.nbytes
         if size > self._max_bytes:

@@ -79,8 +79,13 @@ class HeadedSuffix(nn.Module):
     @override
     def forward(self, z: Tensor) -> Tensor:
         """Return the (b, K) logits of a batch of stage outputs."""
-        logits: Tensor = self.head(self.suffix(z))
+        logits: Tensor = self.head(self.features(z))
         return logits
+
+    def features(self, z: Tensor) -> Tensor:
+        """Return the (b, d) features that the classifier reads."""
+        features: Tensor = self.suffix(z)
+        return features
 
     def set_head(self, head: LinearHead) -> None:
         """Start from a head that was fitted on the same pooled features."""

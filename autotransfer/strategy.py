@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.views import PLAIN, View
 from autotransfer.problem import Json, Need, ParamValue, Setting, Source
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class FeatureReader(Protocol):
         """
         ...
 
-    def inputs(self, images: ImageSet, stage: int, *, mirrored: bool = False) -> StageInputs:
+    def inputs(self, images: ImageSet, stage: int, *, view: View = PLAIN) -> StageInputs:
         """Return what the layers after `stage` read, picture by picture.
 
         Args:
@@ -66,7 +67,7 @@ class FeatureReader(Protocol):
             stage: 0 for the standardised pictures themselves, (n, 3, h, w); k for the raw output
                 of stage k, the input of `Backbone.suffix(k)`. A frozen prefix runs once for each
                 picture as far as memory allows.
-            mirrored: Whether the pictures are flipped left to right first.
+            view: What is done to the pixels first.
         """
         ...
 

@@ -46,16 +46,18 @@ Objective = Callable[[Step], Tensor]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train: AdamW, linear warm-up, then cosine to zero.
+    """How long and how fast to train: linear warm-up, then cosine to zero.
 
     Args:
         epochs: Passes over the training pictures.
         batch_size: Pictures in a step.
         learning_rate: Peak rate of the layers that are tuned.
         head_multiplier: Rate of the head, in units of `learning_rate`.
-        weight_decay: Decoupled weight decay of AdamW.
+        weight_decay: Decoupled weight decay of AdamW; L2 penalty of SGD.
+        optimiser: "adamw", or "sgd" with Nesterov momentum 0.9.
         warmup: Share of all steps spent warming up, in [0, 1).
         label_smoothing: In [0, 1).
+        mixup: Parameter of the Beta distribution of mixup (Zhang et al., ICLR 2018); 0 is off.
         clip: Largest norm of the gradient.
         keep_batch_statistics: Whether batch norm uses, and keeps, the statistics it has; with
             few pictures those of a batch are noise.
@@ -66,8 +68,10 @@ class Schedule:
     learning_rate: float = 1e-3
     head_multiplier: float = 1.0
     weight_decay: float = 1e-2
+    optimiser: str = "adamw"
     warmup: float = 0.05
     label_smoothing: float = 0.0
+    mixup: float = 0.0
     clip: float = 1.0
     keep_batch_statistics: bool = False
 
@@ -136,8 +140,12 @@ def train(
     on_rung: Callable[[float], None] | None = None,
     objective: Objective | None = None,
     after_step: Callable[[float], None] | None = None,
+    rate_of: Callable[[str], float] | None = None,
 ) -> int:
     """Train in place; the network ends in eval mode.
+
+    Modules whose own parameters are all frozen stay in eval mode. On a GPU that has it, the
+    forward pass runs in bfloat16.
 
     Args:
         network: Maps a batch to (b, K) logits; parameters without gradient stay as they are.
@@ -153,6 +161,8 @@ def train(
             smoothing of the schedule.
         after_step: Called after every update with the learning rate of the tuned layers, for
             what acts on the weights themselves (decay towards the source, for one).
+        rate_of: Learning rate of a parameter by its name, in units of the tuned layers' rate;
+            None is 1 for all. The head multiplier comes on top.
 
     Returns:
         Number of steps that were taken.
@@ -165,8 +175,9 @@ def train(
     devices = [p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"][:1]
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        hooks = _Hooks(on_rung, objective or _cross_entropy(schedule), after_step)
-        steps = _run(network, batch, labels, schedule, seed, limits, head, hooks)
+        hooks = _Hooks(on_rung, objective or cross_entropy(schedule), after_step)
+        optimiser = _optimiser(network, schedule, head, rate_of or _one)
+        steps = _run(network, batch, labels, schedule, seed, limits, optimiser, hooks)
     network.eval()
     return steps
 
@@ -178,13 +189,38 @@ class _Hooks:
     after_step: Callable[[float], None] | None
 
 
-def _cross_entropy(schedule: Schedule) -> Objective:
+def cross_entropy(schedule: Schedule) -> Objective:
+    """Return the default objective: cross-entropy, smoothed and mixed as the schedule says."""
+
     def loss(step: Step) -> Tensor:
-        return nn.functional.cross_entropy(
-            step.network(step.inputs), step.targets, label_smoothing=schedule.label_smoothing
+        inputs, targets, others, share = mixed(step, schedule.mixup)
+        logits = step.network(inputs)
+        own = _smoothed(logits, targets, schedule)
+        return (
+            own
+            if share == 1.0
+            else share * own + (1 - share) * _smoothed(logits, others, schedule)
         )
 
     return loss
+
+
+def mixed(step: Step, alpha: float) -> tuple[Tensor, Tensor, Tensor, float]:
+    """Return inputs mixed with others of the batch, both their classes, and the first's share."""
+    if not alpha:
+        return step.inputs, step.targets, step.targets, 1.0
+    share = float(step.generator.beta(alpha, alpha))
+    order = torch.from_numpy(step.generator.permutation(len(step.inputs)))
+    inputs = share * step.inputs + (1 - share) * step.inputs[order]
+    return inputs, step.targets, step.targets[order.to(step.targets.device)], share
+
+
+def _smoothed(logits: Tensor, targets: Tensor, schedule: Schedule) -> Tensor:
+    return nn.functional.cross_entropy(logits, targets, label_smoothing=schedule.label_smoothing)
+
+
+def _one(_name: str) -> float:
+    return 1.0
 
 
 def _run(
@@ -194,11 +230,10 @@ def _run(
     schedule: Schedule,
     seed: int,
     limits: Limits,
-    head: Sequence[nn.Parameter],
+    optimiser: torch.optim.Optimizer,
     hooks: _Hooks,
 ) -> int:
     generator = np.random.default_rng(seed)
-    optimiser = _optimiser(network, schedule, head)
     peaks = [group["lr"] for group in optimiser.param_groups]
     planned = schedule.epochs * math.ceil(len(labels) / schedule.batch_size)
     rungs = list(RUNGS) if hooks.on_rung is not None else []
@@ -229,10 +264,12 @@ def _run(
 
 def _train_mode(network: nn.Module, schedule: Schedule) -> None:
     network.train()
-    if schedule.keep_batch_statistics:
-        for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001
-                module.eval()
+    for module in network.modules():
+        own = list(module.parameters(recurse=False))
+        normalises = isinstance(module, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001
+        frozen = bool(own) and not any(parameter.requires_grad for parameter in own)
+        if frozen or (normalises and schedule.keep_batch_statistics):
+            module.eval()
 
 
 def _shown(
@@ -252,7 +289,8 @@ def _shown(
 def _step(
     shown: Step, objective: Objective, optimiser: torch.optim.Optimizer, schedule: Schedule
 ) -> None:
-    loss = objective(shown)
+    with torch.autocast("cuda", torch.bfloat16, enabled=_halves(shown.inputs.device)):
+        loss = objective(shown)
     if not torch.isfinite(loss):
         raise FloatingPointError(f"the training loss became {loss.item()}; try a lower rate")
     optimiser.zero_grad(set_to_none=True)
@@ -261,26 +299,36 @@ def _step(
     optimiser.step()
 
 
+def _halves(device: torch.device) -> bool:
+    """Return whether the forward pass runs in bfloat16."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
 def _optimiser(
-    network: nn.Module, schedule: Schedule, head: Sequence[nn.Parameter]
-) -> torch.optim.AdamW:
-    """Return AdamW; vectors (biases, norms) are not decayed."""
+    network: nn.Module,
+    schedule: Schedule,
+    head: Sequence[nn.Parameter],
+    rate_of: Callable[[str], float],
+) -> torch.optim.Optimizer:
+    """Return the optimiser; vectors (biases, norms) are not decayed."""
     of_head = {id(parameter) for parameter in head}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for parameter in network.parameters():
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            key = (id(parameter) in of_head, parameter.ndim > 1)
+            multiplier = schedule.head_multiplier if id(parameter) in of_head else 1.0
+            key = (multiplier * rate_of(name), parameter.ndim > 1)
             groups.setdefault(key, []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "lr": schedule.learning_rate * (schedule.head_multiplier if headed else 1.0),
-                "weight_decay": schedule.weight_decay if decayed else 0.0,
-            }
-            for (headed, decayed), parameters in groups.items()
-        ]
-    )
+    described = [
+        {
+            "params": parameters,
+            "lr": schedule.learning_rate * multiplier,
+            "weight_decay": schedule.weight_decay if decayed else 0.0,
+        }
+        for (multiplier, decayed), parameters in groups.items()
+    ]
+    if schedule.optimiser == "sgd":
+        return torch.optim.SGD(described, lr=schedule.learning_rate, momentum=0.9, nesterov=True)
+    return torch.optim.AdamW(described)
 
 
 def _endless_order(

@@ -26,6 +26,7 @@ LAYERS = {
     "training": 2,
     "strategy": 2,
     "predictors": 2,
+    "conservation": 2,
     "results": 2,
     "transferability": 2,
     "similarity": 2,

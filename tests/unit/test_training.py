@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from autotransfer.errors import DeadlineError
-from autotransfer.training import Limits, Schedule, train
+from autotransfer.training import Limits, Schedule, Step, mixed, train
 
 LABELS = np.arange(20) % 2
 INPUTS = torch.from_numpy(
@@ -113,3 +113,79 @@ def test_a_loss_that_is_not_finite_raises() -> None:
 
     with pytest.raises(FloatingPointError, match="rate"):
         train(_network(), broken, LABELS, Schedule(epochs=1), seed=0)
+
+
+def test_mixup_mixes_inputs_and_both_classes() -> None:
+    inputs, targets = torch.arange(8.0).reshape(4, 2), torch.tensor([0, 1, 2, 3])
+    step = Step(nn.Identity(), inputs, targets, np.arange(4), 0.0, np.random.default_rng(1))
+    found, first, second, share = mixed(step, 0.4)
+    assert 0 <= share <= 1
+    torch.testing.assert_close(found, share * inputs + (1 - share) * inputs[second])
+    assert torch.equal(first, targets)
+    assert mixed(step, 0.0)[3] == 1.0
+
+
+def test_frozen_modules_stay_in_eval_mode_and_keep_their_statistics() -> None:
+    frozen, tuned = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    network = nn.Sequential(frozen, nn.Linear(2, 2), tuned, nn.Linear(2, 2))
+    for parameter in frozen.parameters():
+        parameter.requires_grad_(False)  # noqa: FBT003
+    x = torch.randn(8, 2, generator=torch.Generator().manual_seed(0)) + 5
+    train(
+        network,
+        lambda positions, _: x[positions],
+        np.arange(8) % 2,
+        Schedule(epochs=2, batch_size=4),
+        seed=0,
+    )
+    assert frozen.running_mean is not None
+    assert tuned.running_mean is not None
+    assert frozen.running_mean.tolist() == [0.0, 0.0]
+    assert tuned.running_mean.tolist() != [0.0, 0.0]
+
+
+def test_rates_by_name_and_sgd_are_taken_literally() -> None:
+    """One step of plain SGD without momentum history: the shift is the rate times the gradient."""
+    layers = [nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)]
+    network = nn.Sequential(*layers)
+    start = [torch.eye(2), torch.eye(2)]
+    x, labels = torch.tensor([[1.0, 0.0]]), np.array([1])
+    schedule = Schedule(
+        epochs=1, learning_rate=0.1, weight_decay=0.0, optimiser="sgd", warmup=0.0, clip=1e9
+    )
+    shifts = []
+    for multiplier in (1.0, 0.5):
+        for layer, weight in zip(layers, start, strict=True):
+            layer.weight.data.copy_(weight)
+        train(
+            network,
+            lambda positions, _: x[positions],
+            labels,
+            schedule,
+            seed=0,
+            rate_of=lambda name, m=multiplier: m if name.startswith("0.") else 1.0,  # type: ignore[misc]
+        )
+        shifts.append([layer.weight.detach() - w for layer, w in zip(layers, start, strict=True)])
+    torch.testing.assert_close(shifts[1][0], 0.5 * shifts[0][0])
+    torch.testing.assert_close(shifts[1][1], shifts[0][1])
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [(torch.OutOfMemoryError("no memory left"), "no memory left"), (None, "became nan")],
+)
+def test_a_failing_objective_is_raised_in_words(failure: Exception | None, words: str) -> None:
+    def objective(step: Step) -> torch.Tensor:
+        if failure is not None:
+            raise failure
+        return step.network(step.inputs).sum() * float("nan")  # type: ignore[no-any-return]
+
+    with pytest.raises((torch.OutOfMemoryError, FloatingPointError), match=words):
+        train(
+            nn.Linear(2, 2),
+            lambda positions, _: torch.ones(len(positions), 2),
+            np.array([0, 1]),
+            Schedule(epochs=1),
+            seed=0,
+            objective=objective,
+        )

@@ -1,0 +1,18 @@
+"""Ways to keep what a source knows while it is tuned; each works on any network."""
+
+from autotransfer.conservation.co_tuning import class_relationship, co_tuning_loss
+from autotransfer.conservation.distillation import distillation_loss
+from autotransfer.conservation.feature_maps import FeatureMaps
+from autotransfer.conservation.l2_sp import StartingPoint
+from autotransfer.conservation.relations import relational_loss
+from autotransfer.conservation.wise_ft import interpolate
+
+__all__ = [
+    "FeatureMaps",
+    "StartingPoint",
+    "class_relationship",
+    "co_tuning_loss",
+    "distillation_loss",
+    "interpolate",
+    "relational_loss",
+]

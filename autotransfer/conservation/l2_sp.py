@@ -1,0 +1,46 @@
+"""L2-SP: weights decay towards where they started, not towards zero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+class StartingPoint:
+    """The weights before training, and the way back to them.
+
+    Decoupled from the optimiser, as AdamW's weight decay is: inside the loss, Adam would rescale
+    the pull of every weight and lose its strength. Vectors (biases, norms) are left alone.
+
+    Args:
+        parameters: The weights that are tuned, as they are now.
+
+    References:
+        Li, Grandvalet and Davoine, Explicit Inductive Bias for Transfer Learning with
+        Convolutional Networks, ICML 2018, arXiv:1802.01483.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
+        self._parameters = [parameter for parameter in parameters if parameter.ndim > 1]
+        self._start = [parameter.detach().clone() for parameter in self._parameters]
+
+    def pull(self, amount: float) -> None:
+        """Move every weight w by amount * (w0 - w); amounts above 1 are cut to 1.
+
+        Args:
+            amount: Learning rate of the step times the strength.
+        """
+        share = min(amount, 1.0)
+        with torch.no_grad():
+            for parameter, start in zip(self._parameters, self._start, strict=True):
+                parameter.lerp_(start, share)
+
+    def distance(self) -> float:
+        """Return the Euclidean distance from the start."""
+        squares = [
+            (parameter.detach() - start).square().sum()
+            for parameter, start in zip(self._parameters, self._start, strict=True)
+        ]
+        return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
