@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -23,19 +23,30 @@ PREDICTION_BATCH = 32
 
 @dataclass(frozen=True)
 class HeadPredictor(Predictor):
-    """A linear head on the pooled features of one stage of the frozen source.
+    """A linear head on the pooled features of one or more stages of the frozen source.
 
     Args:
-        head: Reads the (n, d) features of the stage.
-        stage: Stage in 1..S.
+        head: Reads the (n, d) features, those of several stages side by side.
+        stage: The highest stage, in 1..S.
+        below: Further stages, ascending, whose features come before.
+        centres: Mean feature of each stage, ascending; where given, each stage is centred and
+            brought to length one (CL2N: Wang et al., SimpleShot, arXiv:1911.04623).
     """
 
     head: LinearHead
     stage: int
+    below: tuple[int, ...] = ()
+    centres: tuple[NDArray[np.float64], ...] = ()
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Return the stages that are read, ascending."""
+        return (*self.below, self.stage)
 
     @override
     def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
-        return self.head.probabilities(features(images, self.stage))
+        blocks = [features(images, stage) for stage in self.stages]
+        return self.head.probabilities(side_by_side(blocks, self.centres))
 
     @override
     def state(self) -> PredictorState:
@@ -43,7 +54,9 @@ class HeadPredictor(Predictor):
             "weight": torch.from_numpy(self.head.weight),
             "bias": torch.from_numpy(self.head.bias),
         }
-        return tensors, {"stage": self.stage}
+        for number, centre in enumerate(self.centres):
+            tensors[f"centre.{number}"] = torch.from_numpy(centre)
+        return tensors, {"stage": self.stage, "below": list(self.below)}
 
     @property
     @override
@@ -51,10 +64,26 @@ class HeadPredictor(Predictor):
         return Layers(stage=self.stage, copied=self.stage, tuned=0)
 
 
+def side_by_side(
+    blocks: Sequence[NDArray[np.floating]], centres: Sequence[NDArray[np.float64]] = ()
+) -> NDArray[np.floating]:
+    """Return (n, d) features of several stages; with centres, each centred and of length one."""
+    if centres:
+        blocks = [_unit_rows(x - c) for x, c in zip(blocks, centres, strict=True)]
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+
+
+def _unit_rows(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    unit: NDArray[np.float64] = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
 def restore_head(tensors: Mapping[str, Tensor], info: Mapping[str, Json]) -> HeadPredictor:
     """Return the predictor whose `state()` was (tensors, info)."""
     head = LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy())
-    return HeadPredictor(head, int(info["stage"]))
+    centres = [tensors[f"centre.{i}"].numpy() for i in range(len(tensors) - 2)]
+    below = tuple(int(stage) for stage in info.get("below", ()))
+    return HeadPredictor(head, int(info["stage"]), below, tuple(centres))
 
 
 class HeadedSuffix(nn.Module):

@@ -1,4 +1,4 @@
-"""Feature extraction: a linear head on one stage of the frozen source.
+"""Feature extraction: a linear head on one or more stages of the frozen source.
 
 The features come from the cache, so a trial costs milliseconds. Which stage is read is the
 shared knob `depth`: the fraction of the source's stages that are used frozen.
@@ -6,23 +6,41 @@ shared knob `depth`: the fraction of the source's stages that are used frozen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
 from autotransfer import hookimpl
-from autotransfer.heads import fit_logistic, fit_ridge
-from autotransfer.predictors import HeadPredictor, restore_head
+from autotransfer.heads import (
+    LinearHead,
+    fit_discriminant,
+    fit_logistic,
+    fit_nearest_mean,
+    fit_ridge,
+)
+from autotransfer.predictors import HeadPredictor, restore_head, side_by_side
 from autotransfer.problem import Json, Need, Source
 from autotransfer.space import SearchSpace, choice, depth, regularisation
 from autotransfer.strategy import Predictor, Strategy, Task, TaskInfo, Trial
 
-_HEADS = {"ridge": fit_ridge, "logistic": fit_logistic}
+HEADS = {
+    "ridge": fit_ridge,
+    "logistic": fit_logistic,
+    "lda": fit_discriminant,
+    "nearest-mean": fit_nearest_mean,
+}
+NUM_STAGES = {"one": 1, "last two": 2, "all": None}  # None: every stage up to the depth
 
 
 class FeatureExtraction(Strategy):
-    """A ridge or logistic head on the pooled features of one stage."""
+    """A head on pooled features: ridge, logistic, shrinkage LDA or the nearest class mean.
+
+    `regularisation` multiplies ridge's penalty, divides C, multiplies the odds of LDA's shrinkage,
+    and flattens the probabilities of the nearest mean.
+    """
 
     name = "feature-extraction"
     needs = frozenset({Need.TARGET_LABELS})
@@ -33,28 +51,51 @@ class FeatureExtraction(Strategy):
         return SearchSpace.of(
             depth=depth(default=1.0),
             regularisation=regularisation(),
-            head=choice(("ridge", "logistic"), default="ridge"),
-            normalisation=choice(("none", "standardise"), default="standardise"),
+            head=choice(tuple(HEADS), default="ridge"),
+            normalisation=choice(("none", "standardise", "cl2n"), default="standardise"),
+            stages=choice(tuple(NUM_STAGES), default="one"),
         )
 
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
-        stage = max(1, round(float(params["depth"]) * task.features.num_stages))
-        head = _HEADS[str(params["head"])](
-            task.features(task.train, stage),
+        top = max(1, round(float(params["depth"]) * task.features.num_stages))
+        count = NUM_STAGES[str(params["stages"])] or top
+        stages = list(range(max(top - count, 0) + 1, top + 1))
+        blocks = [task.features(task.train, stage) for stage in stages]
+        kind = str(params["normalisation"])
+        centres = tuple(block.mean(axis=0, dtype=np.float64) for block in blocks)
+        centres = centres if kind == "cl2n" else ()
+        scales = _scales(blocks) if kind == "none" else None
+        x = side_by_side(blocks, centres)
+        head = HEADS[str(params["head"])](
+            x if scales is None else x * scales,
             task.train.labels,
             len(task.class_names),
             regularisation=float(params["regularisation"]),
-            standardise=params["normalisation"] == "standardise",
+            standardise=kind == "standardise",
         )
-        return HeadPredictor(head, stage)
+        if scales is not None:
+            head = LinearHead(head.weight * scales, head.bias)
+        return HeadPredictor(head, top, tuple(stages[:-1]), centres)
 
     @override
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
         return restore_head(tensors, info)
+
+
+def _scales(blocks: Sequence[NDArray[np.floating]]) -> NDArray[np.float64] | None:
+    """Return (d,) factors that give every stage the same mean square; None for one stage."""
+    if len(blocks) == 1:
+        return None
+    roots = [np.sqrt(np.square(block, dtype=np.float64).mean()) for block in blocks]
+    parts = [
+        np.full(block.shape[1], 1 / max(root, 1e-12))
+        for block, root in zip(blocks, roots, strict=True)
+    ]
+    return np.concatenate(parts)
 
 
 @hookimpl

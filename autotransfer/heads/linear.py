@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
 
+ABSENT = -30.0  # logit of a class without a training picture: probability about 1e-13
+_SCALE_RANGE = (-6.0, 6.0)  # log of the inverse temperature
 _SMALLEST_STD = 1e-6  # a constant feature carries nothing; dividing by its std would be noise
 
 
@@ -62,3 +65,18 @@ class Standardisation:
         """Return the head that reads raw features, given one that reads standardised ones."""
         weight = head.weight / self.std
         return LinearHead(weight, head.bias - weight @ self.mean)
+
+
+def inverse_temperature(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Return the factor on (n, K) held-out scores that minimises their log loss.
+
+    References:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599.
+    """
+
+    def loss(log_scale: float) -> float:
+        log_probabilities = log_softmax(np.exp(log_scale) * scores, axis=1)
+        return -float(log_probabilities[np.arange(len(labels)), labels].mean())
+
+    found = minimize_scalar(loss, bounds=_SCALE_RANGE, method="bounded")
+    return float(np.exp(found.x))

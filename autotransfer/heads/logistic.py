@@ -6,14 +6,14 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from autotransfer.heads.linear import LinearHead, Standardisation
+from autotransfer.heads.linear import ABSENT, LinearHead, Standardisation
 
 DEFAULT_C = 0.1  # with standardised features; the searched range is four decades around it
 MAX_ITERATIONS = 300
-_ABSENT = -30.0  # logit of a class without a training picture: probability about 1e-13
 
 
 def fit_logistic(
@@ -41,15 +41,31 @@ def fit_logistic(
         if standardise
         else Standardisation.identity(features.shape[1])
     )
+    x = scale.apply(features)
+    axes = _row_space(x)
+    if axes is not None:  # the penalty does not see a rotation, and no weight leaves this space
+        x = x @ axes
     solver = LogisticRegression(C=DEFAULT_C / regularisation, max_iter=MAX_ITERATIONS)
     with warnings.catch_warnings():  # an early stop of the solver is a regulariser, not a fault
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        solver.fit(scale.apply(features), labels)
+        solver.fit(x, labels)
     weight, bias = solver.coef_, solver.intercept_
+    weight = weight if axes is None else weight @ axes.T
     if len(solver.classes_) == 2:  # scikit-learn keeps one row for two classes
         weight, bias = np.vstack([-weight, weight]) / 2, np.hstack([-bias, bias]) / 2
-    full = LinearHead(np.zeros((num_classes, features.shape[1])), np.full(num_classes, _ABSENT))
+    full = LinearHead(np.zeros((num_classes, features.shape[1])), np.full(num_classes, ABSENT))
     full.weight[solver.classes_] = weight
     full.bias[solver.classes_] = bias
     return scale.fold_into(full)
+
+
+def _row_space(x: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return (d, r) orthonormal axes that span the rows, where there are fewer rows than d."""
+    n, d = x.shape
+    if n >= d:
+        return None
+    values, left = linalg.eigh(x @ x.T)
+    good = values > n * np.finfo(float).eps * max(float(values[-1]), 1e-300)
+    axes: NDArray[np.float64] = x.T @ (left[:, good] / np.sqrt(values[good]))
+    return axes if axes.shape[1] else None

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
-from autotransfer.heads.linear import LinearHead, Standardisation
+from autotransfer.heads.linear import LinearHead, Standardisation, inverse_temperature
 
 PENALTIES = np.logspace(-3, 3, 13)  # in units of the mean eigenvalue of the centred Gram
 _FALLBACK_PENALTY = 1.0  # where no class has two pictures and leave-one-out says nothing
 _FALLBACK_SCALE = 5.0
-_SCALE_RANGE = (-2.0, 6.0)  # log of the inverse temperature
 
 
 @dataclass(frozen=True)
@@ -104,17 +101,6 @@ def leave_one_out(
     return RidgePath(penalties, np.stack([_loo_scores(parts, targets, p) for p in penalties]))
 
 
-def _inverse_temperature(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Return the factor on (n, K) held-out scores that minimises the log loss."""
-
-    def loss(log_scale: float) -> float:
-        log_probabilities = log_softmax(np.exp(log_scale) * scores, axis=1)
-        return -float(log_probabilities[np.arange(len(labels)), labels].mean())
-
-    found = minimize_scalar(loss, bounds=_SCALE_RANGE, method="bounded")
-    return float(np.exp(found.x))
-
-
 def fit_ridge(
     features: NDArray[np.floating],
     labels: NDArray[np.int64],
@@ -152,14 +138,12 @@ def fit_ridge(
         best = int(np.argmin(errors))
         penalty = grid[best] * regularisation
         held_out = _loo_scores(parts, targets, penalty)[testable]
-        inverse_temperature = _inverse_temperature(held_out, labels[testable])
+        steepness = inverse_temperature(held_out, labels[testable])
     else:
         penalty = _FALLBACK_PENALTY * parts.mean_eigenvalue * regularisation
-        inverse_temperature = _FALLBACK_SCALE
+        steepness = _FALLBACK_SCALE
     mean = targets.mean(axis=0)
     filtered = parts.singular / (parts.singular**2 + penalty)
     weight = ((parts.left * filtered).T @ (targets - mean)).T @ parts.right  # (K, d)
     head = LinearHead(weight, mean - weight @ parts.mean)
-    return scale.fold_into(
-        LinearHead(head.weight * inverse_temperature, head.bias * inverse_temperature)
-    )
+    return scale.fold_into(LinearHead(head.weight * steepness, head.bias * steepness))
