@@ -73,6 +73,23 @@ def open_labelled(target: Any, chosen: Options) -> Target:
     return opened
 
 
+def open_source_images(chosen: Options) -> ImageSet | None:
+    """Return the labelled source pictures that were given, or None.
+
+    Raises:
+        InvalidTargetError: If they have no labels or cannot be used.
+    """
+    if chosen.source_data is None:
+        return None
+    opened = open_target(chosen.source_data, on_bad_image=chosen.on_bad_image)
+    if not opened.labelled:
+        raise InvalidTargetError(
+            f"{opened.name}: source pictures need labels; sort them into one folder a class"
+        )
+    chosen.say(f"source pictures: {len(opened.train)} of {len(opened.class_names)} classes")
+    return opened.train
+
+
 def choose_sources(chosen: Options, registry: Registry, opened: Target) -> Sources:
     """Return the candidate sources; a default set is described before it is fetched."""
     return choose_from(chosen, registry, len(opened.train))

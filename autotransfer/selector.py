@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from autotransfer.catalogue import Sources
+from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import make_folds
 from autotransfer.data.target import Target
 from autotransfer.errors import (
@@ -33,6 +35,7 @@ from autotransfer.preparing import (
     divide,
     make_readers,
     open_labelled,
+    open_source_images,
 )
 from autotransfer.presets import Preset
 from autotransfer.problem import Budget, ParamValue, Setting, Source
@@ -41,7 +44,7 @@ from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.registry import Registry
 from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped
 from autotransfer.saved_predictor import Kept, read_kept
-from autotransfer.search.arms import Arms, arms_of
+from autotransfer.search.arms import Arms, Terms, arms_of
 from autotransfer.search.driver import SearchLimits, best_of, search, trial_seed
 from autotransfer.search.study import STORAGE_FILE, Study, open_study
 from autotransfer.search.trial import Arena
@@ -121,6 +124,7 @@ def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selec
     budget, metric = budget_of(chosen), metric_named(chosen.metric)
     preset = choose_preset(chosen, registry)
     opened = open_labelled(target, chosen)
+    source_images = open_source_images(chosen)
     sources = choose_sources(chosen, registry, opened)
     division = divide(opened)
     clock = _Clock(began, budget.seconds)
@@ -147,12 +151,19 @@ def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selec
             shortlist,
             _strategies(chosen, registry, preset),
             preset,
-            num_images=len(division.images),
-            num_classes=len(opened.class_names),
+            _terms(division, source_images, readers, chosen),
         )
         skipped = [*sources.skipped, *unranked, *_left_out(ranking), *unfit]
         folds = make_folds(division.images, seed=chosen.seed, groups=division.groups)
-        arena = Arena(division.images, folds, opened.validation, readers, metric)
+        arena = Arena(
+            division.images,
+            folds,
+            opened.validation,
+            readers,
+            metric,
+            source_images,
+            tuple(shortlist),
+        )
         tracker = _start_tracking(study, place, opened, arms, chosen, budget)
         outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen)
         clock.mark("search")
@@ -299,6 +310,20 @@ def _consensus(
 def _strategies(chosen: Options, registry: Registry, preset: Preset) -> list[Any]:
     names: Iterable[str] = chosen.strategies or preset.strategies or registry.strategies
     return [registry.strategy(name) for name in dict.fromkeys(names)]
+
+
+def _terms(
+    division: Division, source_images: ImageSet | None, readers: FeatureReaders, chosen: Options
+) -> Terms:
+    counts = np.bincount(division.images.labels, minlength=len(division.images.class_names))
+    return Terms(
+        num_images=len(division.images),
+        num_classes=len(counts),
+        per_class=float(np.median(counts)),
+        source_images=source_images is not None,
+        has_head=lambda source: readers[source].layout.num_source_classes > 0,
+        named=tuple(chosen.strategies),
+    )
 
 
 def _left_out(ranking: Ranking) -> list[Skipped]:

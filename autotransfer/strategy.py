@@ -218,12 +218,15 @@ class Strategy(ABC):
         settings: The settings it works in.
         trains: Whether a trial trains layers of the network; what only reads cached features
             costs milliseconds and is tried on every source first.
+        least_per_class: Pictures a class from which it is worth a trial; with fewer it is left
+            out, unless the user names it.
     """
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[Need]] = frozenset()
     settings: ClassVar[frozenset[Setting]] = frozenset({Setting.LABELLED})
     trains: ClassVar[bool] = True
+    least_per_class: ClassVar[int] = 1
 
     @abstractmethod
     def space(self, task: TaskInfo) -> SearchSpace:

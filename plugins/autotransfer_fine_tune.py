@@ -61,6 +61,7 @@ class FineTune(Strategy):
 
     name = "fine-tune"
     needs = frozenset({Need.TARGET_LABELS})
+    least_per_class = 5  # below, a probe and the choice of its stage are all that labels can pay
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:

@@ -10,7 +10,6 @@ from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_la
 from autotransfer.errors import NotYetAvailableError
 
 _LATER = (
-    "source_data",
     "unlabelled",
     "through",
     "attributes",

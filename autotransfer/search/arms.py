@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autotransfer.errors import NoCandidateError
 from autotransfer.presets import Preset
-from autotransfer.problem import Setting, Source
+from autotransfer.problem import Need, Setting, Source
 from autotransfer.results import Skipped
 from autotransfer.space import SearchSpace
 from autotransfer.strategy import Strategy, TaskInfo
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a fit has to offer, and how many pictures there are to learn from.
+
+    Args:
+        num_images: Search pictures.
+        num_classes: K.
+        per_class: Median number of search pictures of a class.
+        source_images: Whether labelled source pictures were given.
+        has_head: Whether a source has a classifier of its own.
+        named: Strategies that the user asked for by name; no gate keeps them out.
+    """
+
+    num_images: int
+    num_classes: int
+    per_class: float
+    source_images: bool
+    has_head: Callable[[Source], bool]
+    named: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -21,11 +42,13 @@ class Arms:
         sources: The shortlist, best first; a trial knows its source by its place.
         strategies: The strategies, those that do not train first.
         spaces: The space of each strategy.
+        closed: (source, strategy) pairs that do not go together.
     """
 
     sources: tuple[Source, ...]
     strategies: tuple[Strategy, ...]
     spaces: Mapping[str, SearchSpace]
+    closed: frozenset[tuple[str, str]] = frozenset()
 
     def defaults(self) -> list[tuple[int, str]]:
         """Return every (source rank, strategy), in the order in which defaults are tried.
@@ -36,32 +59,57 @@ class Arms:
         return [
             (rank, strategy.name)
             for strategy in self.strategies
-            for rank in range(1, len(self.sources) + 1)
+            for rank, source in enumerate(self.sources, start=1)
+            if self.open(source, strategy)
         ]
+
+    def open(self, source: Source, strategy: Strategy) -> bool:
+        """Return whether the pair may be tried."""
+        return (source.name, strategy.name) not in self.closed
 
 
 def arms_of(
-    shortlist: Sequence[Source],
-    strategies: Sequence[Strategy],
-    preset: Preset,
-    *,
-    num_images: int,
-    num_classes: int,
+    shortlist: Sequence[Source], strategies: Sequence[Strategy], preset: Preset, terms: Terms
 ) -> tuple[Arms, list[Skipped]]:
     """Return the arms for a labelled target, and what was left out.
 
     Raises:
         NoCandidateError: If no arm is left.
     """
-    skipped = [
-        Skipped("*", strategy.name, f"does not work in the setting {Setting.LABELLED}")
-        for strategy in strategies
-        if Setting.LABELLED not in strategy.settings
-    ]
-    usable = [s for s in strategies if Setting.LABELLED in s.settings]
+    reasons = {s.name: _reason_against(s, len(shortlist), terms) for s in strategies}
+    skipped = [Skipped("*", name, reason) for name, reason in reasons.items() if reason]
+    usable = [strategy for strategy in strategies if not reasons[strategy.name]]
     usable.sort(key=lambda strategy: (strategy.trains, strategy.name))
-    if not usable or not shortlist:
-        raise NoCandidateError([skip.reason for skip in skipped] or ["no strategy is installed"])
-    info = TaskInfo(shortlist[0], Setting.LABELLED, num_images, num_classes)
+    headless = [
+        Skipped(source.name, strategy.name, "the source has no classifier of its own")
+        for strategy in usable
+        if Need.SOURCE_HEAD in strategy.needs
+        for source in shortlist
+        if not terms.has_head(source)
+    ]
+    closed = frozenset((skip.source, skip.strategy) for skip in headless)
+    if len(closed) == len(usable) * len(shortlist):
+        reasons_given = [f"{skip.strategy}: {skip.reason}" for skip in [*skipped, *headless]]
+        raise NoCandidateError(reasons_given or ["no strategy is installed"])
+    info = TaskInfo(shortlist[0], Setting.LABELLED, terms.num_images, terms.num_classes)
     spaces = {s.name: preset.apply(s.name, s.space(info)) for s in usable}
-    return Arms(tuple(shortlist), tuple(usable), spaces), skipped
+    return Arms(tuple(shortlist), tuple(usable), spaces, closed), [*skipped, *headless]
+
+
+def _reason_against(strategy: Strategy, num_sources: int, terms: Terms) -> str:
+    """Return why a strategy cannot be tried on any source; empty where it can."""
+    if Setting.LABELLED not in strategy.settings:
+        return f"does not work in the setting {Setting.LABELLED}"
+    if Need.SOURCE_IMAGES in strategy.needs and not terms.source_images:
+        return "needs labelled source pictures; give them with --source-data PATH"
+    if Need.COMPANIONS in strategy.needs and num_sources < 2:
+        return "needs more than one source in the shortlist"
+    missing = {Need.UNLABELLED_TARGET, Need.ATTRIBUTES} & strategy.needs
+    if missing:
+        return f"needs {' and '.join(sorted(missing))}, which a labelled target does not have"
+    if terms.per_class < strategy.least_per_class and strategy.name not in terms.named:
+        return (
+            f"is tried from {strategy.least_per_class} pictures a class on; here the median is "
+            f"{terms.per_class:g} (--strategy {strategy.name} tries it anyway)"
+        )
+    return ""

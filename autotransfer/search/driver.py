@@ -83,7 +83,7 @@ def search(
     while idle < MAX_IDLE and not _spent(outcomes, limits):
         trial = study.optuna.ask()
         point = _point(trial, arms)
-        reason = _reason_to_dismiss(point, outcomes, limits)
+        reason = _reason_to_dismiss(point, arms, outcomes, limits)
         if reason is not None:
             study.dismiss(trial, reason)
             idle += 1
@@ -121,9 +121,11 @@ def _point(trial: optuna.Trial, arms: Arms) -> _Point:
 
 
 def _reason_to_dismiss(
-    point: _Point, outcomes: Sequence[Outcome], limits: SearchLimits
+    point: _Point, arms: Arms, outcomes: Sequence[Outcome], limits: SearchLimits
 ) -> str | None:
-    """Return why a proposal is not run: it was run before, or it cannot end in time."""
+    """Return why a proposal is not run: a closed pair, run before, or too long for the time."""
+    if not arms.open(point.source, point.strategy):
+        return "the source has no classifier of its own"
     same = [
         outcome
         for outcome in outcomes

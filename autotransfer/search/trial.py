@@ -58,6 +58,8 @@ class Arena:
     validation: ImageSet | None
     readers: FeatureReaders
     metric: Metric
+    source_images: ImageSet | None = None
+    shortlist: tuple[Source, ...] = ()
 
     @property
     def num_steps(self) -> int:
@@ -87,6 +89,8 @@ class Arena:
             features=self.readers[source],
             device=self.readers.device,
             load_backbone=lambda: self.readers.load(source).to(self.readers.device),
+            source_images=self.source_images,
+            companions=tuple(other for other in self.shortlist if other.name != source.name),
         )
 
 
