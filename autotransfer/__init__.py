@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from autotransfer.domains import Distance, distance
     from autotransfer.problem import Budget
     from autotransfer.selection import Selection, load
-    from autotransfer.selector import fit, rank
+    from autotransfer.selector import fit, fit_features, rank
     from autotransfer.similarity import domain_distance
     from autotransfer.transferability import score_features
 
@@ -23,6 +23,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "fit": "autotransfer.selector",
+    "fit_features": "autotransfer.selector",
     "rank": "autotransfer.selector",
     "distance": "autotransfer.domains",
     "Distance": "autotransfer.domains",
@@ -35,6 +36,7 @@ _HOMES = {
 
 __all__ = [
     "fit",
+    "fit_features",
     "rank",
     "distance",
     "load",

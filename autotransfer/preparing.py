@@ -16,6 +16,8 @@ from autotransfer.data.target import Target, open_target
 from autotransfer.errors import InvalidOptionError, InvalidTargetError, NotYetAvailableError
 from autotransfer.feature_store import FeatureStore
 from autotransfer.features import FeatureReaders
+from autotransfer.guard.restoring import GIVEN, MAJORITY, OF_PICTURES
+from autotransfer.matrices import Matrices, MatrixReaders
 from autotransfer.options import Options, device_of
 from autotransfer.presets import Preset, read_preset
 from autotransfer.problem import Preprocessing, Setting, Source, Untrained
@@ -31,6 +33,83 @@ class Division:
     images: ImageSet
     sealed: ImageSet
     groups: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that a fit starts from.
+
+    Args:
+        target: The labelled items.
+        sources: The candidates.
+        readers: Their features.
+        source_images: Labelled source pictures, where they were given.
+        pictures: Whether the items are pictures; features alone have no layers to train.
+        baselines: Names of the baselines.
+        baseline_source: The features that use no source, for the baseline of that kind.
+    """
+
+    target: Target
+    sources: Sources
+    readers: FeatureReaders
+    source_images: ImageSet | None = None
+    pictures: bool = True
+    baselines: tuple[str, ...] = OF_PICTURES
+    baseline_source: Source | None = None
+
+
+def problem_of_pictures(target: Any, chosen: Options, registry: Registry) -> Problem:
+    """Return the problem of a target of pictures."""
+    opened = open_labelled(target, chosen)
+    source_images = open_source_images(chosen)
+    sources = choose_sources(chosen, registry, opened)
+    return Problem(opened, sources, make_readers(chosen), source_images)
+
+
+def problem_of_matrices(
+    train: Matrices, sealed: Matrices | None, baseline: str | None, chosen: Options
+) -> Problem:
+    """Return the problem of features that were given.
+
+    Raises:
+        InvalidOptionError: If the baseline is none of the matrices, or nothing else is there.
+        InvalidTargetError: If there is one class.
+    """
+    if len(train.class_names) < 2:
+        raise InvalidTargetError(
+            f"there is one class ({', '.join(train.class_names)}); at least two are needed"
+        )
+    names = [source.name for source in train.sources]
+    if baseline is not None and (baseline not in names or len(names) < 2):
+        raise InvalidOptionError(
+            f"baseline {baseline!r} must be one of the matrices, beside at least one source: "
+            f"{', '.join(names)}"
+        )
+    candidates = tuple(
+        source
+        for source in train.sources
+        if source.name != baseline
+        and (not chosen.only_sources or source.name in chosen.only_sources)
+    )
+    if not candidates:
+        raise InvalidOptionError(
+            f"none of the sources {', '.join(chosen.only_sources)} is among the matrices: "
+            f"{', '.join(names)}"
+        )
+    given = next((source for source in train.sources if source.name == baseline), None)
+    items = train.items
+    target = Target(
+        "features", items, None, None if sealed is None else sealed.items, train.class_names
+    )
+    parts = [train] if sealed is None else [train, sealed]
+    return Problem(
+        target,
+        Sources(candidates, ()),
+        MatrixReaders(*parts),
+        pictures=False,
+        baselines=(MAJORITY,) if given is None else (MAJORITY, GIVEN),
+        baseline_source=given,
+    )
 
 
 def discover_plugins(chosen: Options) -> Registry:

@@ -6,7 +6,7 @@ record of the fit, beside it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from autotransfer.data.target import open_images
 from autotransfer.errors import InvalidOptionError
 from autotransfer.feature_store import FeatureStore
 from autotransfer.features import NO_FEATURES, FeatureReaders
+from autotransfer.matrices import Matrices, MatrixReaders
 from autotransfer.registry import Registry, discover
 from autotransfer.results import Outcome, Ranking, Record, Skipped, Verdict
 from autotransfer.saved_predictor import Kept, read_kept, write_json, write_kept
@@ -79,11 +80,21 @@ class Selection:
         return self.record.class_names
 
     def predict_proba(self, images: Any) -> NDArray[np.float64]:
-        """Return the (n, K) class probabilities of pictures, in any form that `fit` takes."""
+        """Return the (n, K) class probabilities of pictures, in any form that `fit` takes.
+
+        A selection from `fit_features` takes `{"source name": (n, d) features, ...}`.
+        """
+        if isinstance(images, Mapping):
+            return self._from_matrices(Matrices.of(images))
         opened = images if isinstance(images, ImageSet) else open_images(images)
         source = self.kept.source
         reader = NO_FEATURES if source is None else self._readers[source]
         return self.kept.predictor.predict(opened, reader)
+
+    def _from_matrices(self, matrices: Matrices) -> NDArray[np.float64]:
+        source, readers = self.kept.source, MatrixReaders(matrices)
+        reader = NO_FEATURES if source is None else readers[source]
+        return self.kept.predictor.predict(matrices.items, reader)
 
     def predict(self, images: Any) -> NDArray[np.str_]:
         """Return the (n,) names of the most probable classes."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import TypeAdapter
 
 from autotransfer.catalogue import Sources
-from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import make_folds
 from autotransfer.data.target import Target
 from autotransfer.errors import (
@@ -26,16 +26,19 @@ from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.features import FeatureReaders
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.judging import Judgement, guard
+from autotransfer.matrices import Matrices
 from autotransfer.options import Options, budget_of, read_options
 from autotransfer.preparing import (
     Division,
+    Problem,
     choose_preset,
     choose_sources,
     discover_plugins,
     divide,
     make_readers,
     open_labelled,
-    open_source_images,
+    problem_of_matrices,
+    problem_of_pictures,
 )
 from autotransfer.presets import Preset
 from autotransfer.problem import Budget, ParamValue, Setting, Source
@@ -78,7 +81,44 @@ def fit(target: Any, **options: Any) -> Selection:
     began = time.monotonic()
     chosen = read_options(options)
     with _collected_warnings() as caught:
-        return _fit(target, chosen, began, caught)
+        registry = discover_plugins(chosen)
+        return _fit(problem_of_pictures(target, chosen, registry), chosen, registry, began, caught)
+
+
+def fit_features(
+    features: Mapping[str, ArrayLike],
+    y: ArrayLike,
+    *,
+    test: tuple[Mapping[str, ArrayLike], ArrayLike] | None = None,
+    baseline: str | None = None,
+    **options: Any,
+) -> Selection:
+    """Return which source's features to use, with which head, and whether they helped.
+
+    For text, sound, tables: whatever has features by several sources. Nothing needs pictures.
+
+    Args:
+        features: (n, d) features of the same n items by the name of their source.
+        y: (n,) labels.
+        test: Features and labels of further items, sealed until the guard; None seals a quarter.
+        baseline: Name of one of the matrices that uses no source (raw columns, word counts): a
+            baseline to beat, not a candidate. Without it, class shares are the only baseline.
+        **options: The fields of `Options`.
+
+    Returns:
+        The selection; `predict` takes matrices under the same names.
+
+    Raises:
+        AutotransferError: As for `fit`.
+    """
+    began = time.monotonic()
+    chosen = read_options(options)
+    with _collected_warnings() as caught:
+        registry = discover_plugins(chosen)
+        train = Matrices.of(features, y)
+        sealed = None if test is None else Matrices.of(*test, train.class_names)
+        problem = problem_of_matrices(train, sealed, baseline, chosen)
+        return _fit(problem, chosen, registry, began, caught)
 
 
 def rank(
@@ -119,13 +159,12 @@ def rank(
     return ranking, [*sources.skipped, *skipped]
 
 
-def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selection:
-    registry = discover_plugins(chosen)
+def _fit(
+    problem: Problem, chosen: Options, registry: Registry, began: float, caught: list[str]
+) -> Selection:
     budget, metric = budget_of(chosen), metric_named(chosen.metric)
     preset = choose_preset(chosen, registry)
-    opened = open_labelled(target, chosen)
-    source_images = open_source_images(chosen)
-    sources = choose_sources(chosen, registry, opened)
+    opened, sources, readers = problem.target, problem.sources, problem.readers
     division = divide(opened)
     clock = _Clock(began, budget.seconds)
     with claim(
@@ -140,7 +179,6 @@ def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selec
             resume=chosen.resume,
         )
         _check_same_problem(study, division, chosen)
-        readers = make_readers(chosen)
         ranking, unranked = _ranking(
             study, sources, division, readers, registry, chosen, clock, place
         )
@@ -151,7 +189,7 @@ def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selec
             shortlist,
             _strategies(chosen, registry, preset),
             preset,
-            _terms(division, source_images, readers, chosen),
+            _terms(division, problem, chosen),
         )
         skipped = [*sources.skipped, *unranked, *_left_out(ranking), *unfit]
         folds = make_folds(division.images, seed=chosen.seed, groups=division.groups)
@@ -161,8 +199,10 @@ def _fit(target: Any, chosen: Options, began: float, caught: list[str]) -> Selec
             opened.validation,
             readers,
             metric,
-            source_images,
+            problem.source_images,
             tuple(shortlist),
+            problem.baselines,
+            problem.baseline_source,
         )
         tracker = _start_tracking(study, place, opened, arms, chosen, budget)
         outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen)
@@ -312,17 +352,16 @@ def _strategies(chosen: Options, registry: Registry, preset: Preset) -> list[Any
     return [registry.strategy(name) for name in dict.fromkeys(names)]
 
 
-def _terms(
-    division: Division, source_images: ImageSet | None, readers: FeatureReaders, chosen: Options
-) -> Terms:
+def _terms(division: Division, problem: Problem, chosen: Options) -> Terms:
     counts = np.bincount(division.images.labels, minlength=len(division.images.class_names))
     return Terms(
         num_images=len(division.images),
         num_classes=len(counts),
         per_class=float(np.median(counts)),
-        source_images=source_images is not None,
-        has_head=lambda source: readers[source].layout.num_source_classes > 0,
+        source_images=problem.source_images is not None,
+        has_head=lambda source: problem.readers[source].layout.num_source_classes > 0,
         named=tuple(chosen.strategies),
+        pictures=problem.pictures,
     )
 
 

@@ -42,6 +42,7 @@ LAYERS = {
     "guard": 4,
     "saved_predictor": 4,
     "workspace": 4,
+    "matrices": 4,
     "tracking": 4,
     "selection": 5,
     "options": 5,

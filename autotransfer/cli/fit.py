@@ -72,7 +72,8 @@ def fit(target: str, **options: Any) -> None:
     """Find what to transfer to TARGET, train it, and test whether it helped.
 
     TARGET is a folder of class folders, an archive of one, a CSV or Parquet manifest, an .npz
-    file, or an fsspec URL of these.
+    file, or an fsspec URL of these. An .npz file with labels y and an (n, d) matrix under the
+    name of each source is fitted without pictures; the matrix "baseline" uses no source.
     """
     refuse_later(**{name: options.pop(name) for name in _LATER})
     executor = options.pop("executor")
@@ -80,21 +81,23 @@ def fit(target: str, **options: Any) -> None:
         raise NotYetAvailableError(f"--executor {executor}")
     as_json = options.pop("as_json")
 
+    from autotransfer.cli.matrices import run_features
     from autotransfer.cli.texts import fit_json, fit_text
+    from autotransfer.matrices import read_matrices
     from autotransfer.problem import Budget
     from autotransfer.selector import fit as run
 
     quiet_optuna()
     trials, seconds = options.pop("trials"), options.pop("seconds")
     budget = None if trials is None and seconds is None else Budget(trials, seconds)
-    selection = run(
-        target,
-        budget=budget,
-        refit=not options.pop("no_refit"),
-        sources=options.pop("sources") or None,
-        say=say,
-        **options,
-    )
+    options |= {
+        "budget": budget,
+        "refit": not options.pop("no_refit"),
+        "sources": options.pop("sources") or None,
+        "say": say,
+    }
+    matrices = read_matrices(target)
+    selection = run(target, **options) if matrices is None else run_features(matrices, options)
     if as_json:
         print_json(fit_json(selection.record))
     else:

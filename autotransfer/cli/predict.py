@@ -33,11 +33,17 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
     refuse_later(**{name: options[name] for name in ("generalised", "explain", "abstain")})
 
     from autotransfer.data.target import open_images
+    from autotransfer.matrices import read_matrices
     from autotransfer.selection import load
 
     selection = load(model_dir, plugins=options["plugins"], device=options["device"])
-    opened = open_images(images)
-    probabilities = selection.predict_proba(opened)
+    matrices = read_matrices(images)
+    if matrices is not None:
+        opened = matrices[0].items
+        probabilities = selection.predict_proba(matrices[0].by_source)
+    else:
+        opened = open_images(images)
+        probabilities = selection.predict_proba(opened)
     if options["as_json"]:
         print_json({"predictions": _rows(opened.names, selection.class_names, probabilities)})
         return

@@ -38,8 +38,8 @@ def read_pictures(pictures: Any, labels: Any | None = None) -> Listing:
     name = "arrays" if isinstance(reader, ArrayReader) else "pictures"
     if labels is None:
         return Listing(reader, splits, name=name)
-    values = _flat(labels, n)
-    return Listing(reader, splits, _named(values), _class_names(values), name=name)
+    values = flat_labels(labels, n)
+    return Listing(reader, splits, _named(values), class_names_of(values), name=name)
 
 
 def read_npz(place: Place) -> Listing:
@@ -76,7 +76,7 @@ def _npz_listing(arrays: Mapping[str, NDArray[Any]], splits: Sequence[str]) -> L
     if missing:
         raise InvalidTargetError(f"there is no array {missing[0]!r}, though others have labels")
     values = np.concatenate(
-        [_flat(arrays[f"y_{s}"], size) for s, size in zip(splits, sizes, strict=True)]
+        [flat_labels(arrays[f"y_{s}"], size) for s, size in zip(splits, sizes, strict=True)]
     )
     classes, names = _npz_classes(values, arrays)
     return Listing(reader, of_picture, classes, names)
@@ -116,7 +116,7 @@ def _load(place: Place) -> dict[str, NDArray[Any]]:
     return {{"x": "x_train", "y": "y_train"}.get(key, key): arrays[key] for key in arrays}
 
 
-def _flat(labels: Any, n: int) -> NDArray[Any]:
+def flat_labels(labels: Any, n: int) -> NDArray[Any]:
     """Return (n,) labels: whole numbers as integers, names as they are."""
     values = np.asarray(labels)
     if values.shape == (n, 1):
@@ -139,7 +139,7 @@ def _named(values: NDArray[Any]) -> list[str]:
     return [str(value) for value in values.tolist()]
 
 
-def _class_names(values: NDArray[Any]) -> tuple[str, ...]:
+def class_names_of(values: NDArray[Any]) -> tuple[str, ...]:
     """Return the classes: numbers in their order, names bytewise."""
     if values.dtype.kind in "iub":
         return tuple(_named(np.unique(values)))
@@ -151,7 +151,7 @@ def _npz_classes(
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the class name of each picture, and the classes in order."""
     if "class_names" not in arrays or values.dtype.kind not in "iu":
-        return _named(values), _class_names(values)
+        return _named(values), class_names_of(values)
     names = tuple(_named(arrays["class_names"]))
     if values.size and not (values.min() >= 0 and values.max() < len(names)):
         raise InvalidTargetError(

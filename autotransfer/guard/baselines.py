@@ -16,7 +16,7 @@ from autotransfer.evaluation.labelled import predicted
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.majority import fit_majority
 from autotransfer.guard.pixels import fit_pixels
-from autotransfer.guard.restoring import MAJORITY, PIXELS, SCRATCH, TITLES, UNTRAINED
+from autotransfer.guard.restoring import GIVEN, MAJORITY, PIXELS, SCRATCH, TITLES, UNTRAINED
 from autotransfer.guard.scratch import SCHEDULE, fit_scratch, fit_untrained, untrained_twin
 from autotransfer.problem import Source
 from autotransfer.saved_predictor import Kept
@@ -65,12 +65,9 @@ def train_baselines(
         deadline: `time.monotonic()` at which the last one has to be done.
     """
     twin = untrained_twin(finalist, seed)
-    for name, source in (
-        (MAJORITY, None),
-        (PIXELS, None),
-        (UNTRAINED, twin),
-        (SCRATCH, twin),
-    ):
+    uses = {UNTRAINED: twin, SCRATCH: twin, GIVEN: arena.baseline_source}
+    for name in arena.baselines:
+        source = uses.get(name)
         began = time.perf_counter()
         key = "|".join(
             [
@@ -118,7 +115,7 @@ def _fit(
         return predictor, deadline is None or time.monotonic() < deadline
     assert source is not None
     task = arena.task(source, images)
-    if name == UNTRAINED:
+    if name in (UNTRAINED, GIVEN):
         return fit_untrained(task), True
     return fit_scratch(task, seed=seed, deadline=deadline)
 

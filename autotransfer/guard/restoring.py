@@ -17,12 +17,15 @@ MAJORITY = "majority"
 PIXELS = "classical-pixels"
 UNTRAINED = "untrained-features"
 SCRATCH = "from-scratch"
+GIVEN = "given-baseline"
+OF_PICTURES = (MAJORITY, PIXELS, UNTRAINED, SCRATCH)
 
 TITLES = {
     MAJORITY: "class shares alone",
     PIXELS: "classical pixels",
     UNTRAINED: "untrained features",
     SCRATCH: "the same network from scratch",
+    GIVEN: "a probe on the baseline's features",
 }
 
 
@@ -35,7 +38,7 @@ def restore_baseline(
             return restore_majority(tensors, info)
         case "classical-pixels":
             return restore_pixels(tensors, info)
-        case "untrained-features":
+        case "untrained-features" | "given-baseline":
             return restore_head(tensors, info)
         case "from-scratch" if source is not None:
             return restore_network(tensors, info, source)

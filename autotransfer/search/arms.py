@@ -24,6 +24,7 @@ class Terms:
         source_images: Whether labelled source pictures were given.
         has_head: Whether a source has a classifier of its own.
         named: Strategies that the user asked for by name; no gate keeps them out.
+        pictures: Whether there are pictures; with features alone no network can be trained.
     """
 
     num_images: int
@@ -32,6 +33,7 @@ class Terms:
     source_images: bool
     has_head: Callable[[Source], bool]
     named: Sequence[str] = ()
+    pictures: bool = True
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def _reason_against(strategy: Strategy, num_sources: int, terms: Terms) -> str:
     """Return why a strategy cannot be tried on any source; empty where it can."""
     if Setting.LABELLED not in strategy.settings:
         return f"does not work in the setting {Setting.LABELLED}"
+    if strategy.trains and not terms.pictures:
+        return "trains layers of the network; features were given instead of pictures"
     if Need.SOURCE_IMAGES in strategy.needs and not terms.source_images:
         return "needs labelled source pictures; give them with --source-data PATH"
     if Need.COMPANIONS in strategy.needs and num_sources < 2:

@@ -16,6 +16,7 @@ from autotransfer.errors import DeadlineError
 from autotransfer.evaluation.labelled import Score, evaluate
 from autotransfer.evaluation.metrics import Metric
 from autotransfer.features import NO_FEATURES, FeatureReaders
+from autotransfer.guard.restoring import OF_PICTURES
 from autotransfer.problem import Fold, ParamValue, Setting, Source
 from autotransfer.results import Outcome, State
 from autotransfer.search.pruning import RUNGS_PER_FOLD, step_of
@@ -60,6 +61,8 @@ class Arena:
     metric: Metric
     source_images: ImageSet | None = None
     shortlist: tuple[Source, ...] = ()
+    baselines: tuple[str, ...] = OF_PICTURES
+    baseline_source: Source | None = None
 
     @property
     def num_steps(self) -> int:
