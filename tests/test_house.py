@@ -48,6 +48,7 @@ LAYERS = {
     "options": 5,
     "preparing": 5,
     "domains": 5,
+    "layer_curve": 5,
     "selector": 5,
     "serving": 6,
     "demo": 6,

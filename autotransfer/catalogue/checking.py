@@ -7,8 +7,7 @@ one at a time; where that makes the head clearly better, the catalogue is wrong.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from autotransfer.backbone import Backbone
+from autotransfer.catalogue.matching import known_pictures
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import Geometry, PixelStore, standardise
 from autotransfer.errors import InvalidSourceError
@@ -34,7 +34,6 @@ STATISTICS = {
 }
 
 Hits = NDArray[np.bool_]
-_PREFIX = re.compile(r"^(\d+_)?(n\d{8}_?)?")  # a number or a WordNet id before the name proper
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def check_source(
     if not backbone.num_source_classes or source.class_names is None:
         missing = "class names" if backbone.num_source_classes else "classifier"
         return Check(source.name, ok=None, findings=(f"it has no {missing} to check with",))
-    known, columns = _known(images, source.class_names)
+    known, columns = known_pictures(images, source.class_names, most=MOST_IMAGES)
     if len(np.unique(known.labels)) < 2:
         return Check(
             source.name, ok=None, findings=("fewer than two classes of the pictures are its own",)
@@ -99,6 +98,10 @@ def _faults(source: Source, backbone: Backbone) -> list[str]:
         faults.append(
             f"mean {source.preprocessing.mean} must be for pixels in [0, 1]; divide by 255"
         )
+    if not all(value <= 1 for value in source.preprocessing.std):
+        faults.append(
+            f"std {source.preprocessing.std} must be for pixels in [0, 1]; divide by 255"
+        )
     width, names = backbone.num_source_classes, source.class_names
     if names is not None and width and len(names) != width:
         faults.append(f"there are {len(names)} class names, but the head has {width} classes")
@@ -106,32 +109,6 @@ def _faults(source: Source, backbone: Backbone) -> list[str]:
         if not torch.isfinite(backbone(backbone.sample(2))).all():
             faults.append("its features are not finite on a sample of noise; the weights are bad")
     return faults
-
-
-def _known(images: ImageSet, class_names: Sequence[str]) -> tuple[ImageSet, NDArray[np.int64]]:
-    """Return the pictures whose class the head knows, and the head's column of each class."""
-    column = {
-        synonym: i
-        for i, name in reversed(list(enumerate(class_names)))
-        for synonym in _synonyms(name)
-    }
-    found = [
-        next((column[word] for word in _synonyms(name) if word in column), -1)
-        for name in images.class_names
-    ]
-    columns = np.array(found, dtype=np.int64)
-    positions = np.flatnonzero(columns[images.labels] >= 0)
-    if len(positions) > MOST_IMAGES:
-        positions = np.sort(np.random.default_rng(0).permutation(positions)[:MOST_IMAGES])
-    return images.subset(positions), columns
-
-
-def _synonyms(name: str) -> list[str]:
-    """Return the comparable spellings of a class name, the whole name first."""
-    words = [name, *name.split(",")]
-    plain = [re.sub(r"[\W_]+", " ", _PREFIX.sub("", w.strip())).strip() for w in words]
-    lower = [word.lower() for word in plain if word]
-    return [*lower, *(word.removesuffix("s") for word in lower)]
 
 
 def _by_accuracy(
@@ -170,18 +147,28 @@ def _by_accuracy(
                 f"{len(images)} pictures instead of {right.mean():.1%}",
             ),
         )
-    known = binomtest(int(right.sum()), len(right), check.chance or 0.0, "greater").pvalue
-    if known >= SIGNIFICANCE:
-        return replace(
-            check,
-            ok=False,
-            findings=(
-                f"the head is right about {right.mean():.1%} of {len(images)} pictures, no better "
-                f"than chance ({check.chance:.1%}): weights, class names or preprocessing do not "
-                "belong together",
-            ),
-        )
-    return check
+    return _against_chance(check, int(right.sum()), float(shares.max()))
+
+
+def _against_chance(check: Check, num_right: int, chance: float) -> Check:
+    """Return the check with what is said of a head that may only be guessing.
+
+    Chance and a good head look alike on a few pictures, so it is a fault only where the head is
+    surely less than half way from chance to perfect.
+    """
+    n = check.num_images
+    if binomtest(num_right, n, chance, "greater").pvalue < SIGNIFICANCE:
+        return check
+    most = binomtest(num_right, n, alternative="less").proportion_ci(1 - SIGNIFICANCE).high
+    right = f"the head is right about {num_right / n:.1%} of {n} pictures"
+    if most >= (1 + chance) / 2:
+        few = f"{right}: too few to tell it from chance ({chance:.1%}); give more pictures"
+        return replace(check, ok=None, findings=(few,))
+    guessing = (
+        f"{right}, no better than chance ({chance:.1%}): weights, class names or preprocessing "
+        "do not belong together"
+    )
+    return replace(check, ok=False, findings=(guessing,))
 
 
 def _other_inputs(
@@ -201,7 +188,10 @@ def _other_inputs(
             continue
         other = replace(stated, mean=mean, std=std)
         logits = _logits(backbone, decoded, other)
-        found[f"mean or std is wrong; {name} fits"] = _hits(logits, images.labels, columns)
+        advice = f"write mean = {_rounded(mean)}, std = {_rounded(std)}"
+        found[f"mean or std is wrong; {name} fits, {advice}"] = _hits(
+            logits, images.labels, columns
+        )
     return found
 
 
@@ -213,10 +203,10 @@ def _other_classes(
     width = logits.shape[1]
     by_name = np.argsort(np.argsort(np.array(source.class_names), kind="stable"))
     orders = {
-        "the class names come one line too early": (columns + 1) % width,
-        "the class names come one line too late": (columns - 1) % width,
-        "the class names are in reverse order": width - 1 - columns,
-        "the head has its classes in alphabetical order": by_name[columns],
+        "the class names come one line too early, move each one line down": (columns + 1) % width,
+        "the class names come one line too late, move each one line up": (columns - 1) % width,
+        "the class names are in reverse order, turn the list round": width - 1 - columns,
+        "the head has its classes in alphabetical order, sort the list": by_name[columns],
     }
     return {
         fault: _hits(logits, images.labels, np.where(columns >= 0, other, -1))
@@ -246,6 +236,10 @@ def _hits(
     found = classes[logits[:, columns[classes]].argmax(axis=1)]
     right: Hits = found == labels
     return right
+
+
+def _rounded(values: tuple[float, ...]) -> list[float]:
+    return [round(value, 6) for value in values]
 
 
 def _p_value(other: Hits, stated: Hits) -> float:

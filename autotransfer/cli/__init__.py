@@ -13,6 +13,7 @@ from autotransfer.cli.demo import demo
 from autotransfer.cli.distance import distance
 from autotransfer.cli.fit import fit
 from autotransfer.cli.later import LATER
+from autotransfer.cli.layers import layers
 from autotransfer.cli.listing import plugins, spaces
 from autotransfer.cli.predict import predict
 from autotransfer.cli.rank import rank
@@ -31,7 +32,19 @@ def cli() -> None:
     """Answer what to transfer to your pictures, how, and when not to."""
 
 
-for command in (fit, rank, distance, predict, sources, plugins, spaces, show, demo, *LATER):
+for command in (
+    fit,
+    rank,
+    distance,
+    layers,
+    predict,
+    sources,
+    plugins,
+    spaces,
+    show,
+    demo,
+    *LATER,
+):
     cli.add_command(command)
 
 

@@ -16,6 +16,7 @@ _MEANING = {
     "mmd-p-value": "share of random splits as far apart",
     "mk-mmd": "three bandwidths",
     "js-divergence": "bits, in [0, 1]",
+    "js-null": "the same for a random split",
     "proxy-a-distance": "in [0, 2]; 2 when a classifier always tells them apart",
     "proxy-a-null": "the same for a random split",
     "coral": "shift of the covariance, feature units ^ 4",

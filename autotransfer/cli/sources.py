@@ -66,16 +66,11 @@ def _check(resolved: Sources, on: str | None, *, as_json: bool) -> int:
 
     from autotransfer.backbone import load_backbone
     from autotransfer.catalogue.checking import check_source
+    from autotransfer.catalogue.matching import open_classes
     from autotransfer.data.preprocessing import PixelStore
-    from autotransfer.data.target import open_target
-    from autotransfer.errors import InvalidTargetError
     from autotransfer.selection import PIXEL_BYTES
 
-    images = None
-    if on is not None:
-        images = open_target(on, minimum_per_class=1).train
-        if not images.labelled:
-            raise InvalidTargetError(f"{on}: the pictures need labels, one folder for each class")
+    images = None if on is None else open_classes(on)
     pixels, checks = PixelStore(PIXEL_BYTES), []
     for source in resolved.sources:
         checks.append(check_source(source, images, pixels, load_backbone))

@@ -13,7 +13,10 @@ SIGNIFICANCE = 0.05  # permutation p-value from which the MMD is taken for chanc
 # of the features can be judged so. Ours: set so that two halves of one set are near and
 # photographs against sketches far; they are words, not tests
 MMD_LEVELS = (0.02, 0.1)
-JS_LEVELS = (0.05, 0.2)  # bits; a mean over features, of which many differ little
+# bits above a random split, a mean over features of which many differ little. Few images alone
+# give 0.02 (500 a side) to 0.5 bits (10 a side), so that without the split the bounds are higher
+JS_LEVELS = (0.02, 0.1)
+JS_RAW_LEVELS = (0.05, 0.2)
 PROXY_A_LEVELS = (0.5, 1.5)  # above the value of a random split
 
 
@@ -24,7 +27,9 @@ def levels(distances: Mapping[str, float]) -> dict[str, str]:
         chance = distances.get("mmd-p-value", 0.0) >= SIGNIFICANCE
         found["mmd"] = LEVELS[0] if chance else _level(distances["mmd"], MMD_LEVELS)
     if "js-divergence" in distances:
-        found["js-divergence"] = _level(distances["js-divergence"], JS_LEVELS)
+        known = "js-null" in distances
+        excess = distances["js-divergence"] - distances.get("js-null", 0.0)
+        found["js-divergence"] = _level(excess, JS_LEVELS if known else JS_RAW_LEVELS)
     if "proxy-a-distance" in distances:
         excess = distances["proxy-a-distance"] - distances.get("proxy-a-null", 0.0)
         found["proxy-a-distance"] = _level(excess, PROXY_A_LEVELS)
@@ -38,7 +43,8 @@ def describe(distances: Mapping[str, float]) -> str:
     other measures are in units of the features and have no word.
 
     Args:
-        distances: What `domain_distance` returned.
+        distances: What `domain_distance` returned, and `js-null` where it is known: the
+            Jensen-Shannon divergence of a random split of both sets together.
 
     Raises:
         UndefinedScoreError: If none of the three is there.
@@ -71,7 +77,11 @@ def _phrase(level: str) -> str:
 
 def _said(name: str, distances: Mapping[str, float]) -> str:
     """Return a measure with its value and what to read it beside."""
-    beside = {"mmd": ("mmd-p-value", "p ="), "proxy-a-distance": ("proxy-a-null", "random split")}
+    beside = {
+        "mmd": ("mmd-p-value", "p ="),
+        "js-divergence": ("js-null", "random split"),
+        "proxy-a-distance": ("proxy-a-null", "random split"),
+    }
     text = f"{name} {distances[name]:.3g}"
     if name in beside and beside[name][0] in distances:
         key, label = beside[name]

@@ -26,7 +26,8 @@ def test_two_halves_of_one_set_are_near_and_other_pictures_far() -> None:
     near = autotransfer.distance(first, second, sources=[tiny_source()])
     assert near.sentence.startswith("The two sets are near")
     assert near.num_images == (60, 60)
-    assert set(near.distances) == {measure.name for measure in MEASURES}
+    assert set(near.distances) == {measure.name for measure in MEASURES} | {"js-null"}
+    assert set(near.levels.values()) == {"near"}
     noise = np.random.default_rng(1).integers(0, 255, (60, 32, 32, 3), dtype=np.uint8)
     far = autotransfer.distance(first, noise, sources=[tiny_source()])
     assert far.sentence.startswith("The two sets are far apart")
@@ -94,3 +95,52 @@ def test_a_wrong_name_is_one_line_and_exit_code_two(
     errors = capsys.readouterr().err
     assert words in errors
     assert "Traceback" not in errors
+
+
+def test_places_without_enough_pictures_are_one_line_and_exit_code_two(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 99, (12, 32, 32, 3), dtype=np.uint8)
+    good, one = _folder(tmp_path / "good", pixels), _folder(tmp_path / "one", pixels[:1])
+    (tmp_path / "empty").mkdir()
+    for bad, words in [
+        (str(tmp_path / "empty"), "no pictures"),
+        (one, "1 picture"),
+        (str(tmp_path / "nowhere"), "nowhere"),
+        (str(Path(one) / "000.png"), "1 picture"),
+    ]:
+        for pair in ([good, bad], [bad, good]):
+            assert run(["distance", *pair, "--sources", "test_resnet"]) == 2
+            printed = capsys.readouterr()
+            assert printed.out == ""
+            assert words in printed.err
+            assert "Traceback" not in printed.err
+            assert sum(line.startswith("autotransfer: ") for line in printed.err.split("\n")) == 1
+
+
+def test_of_large_sets_a_fixed_sample_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autotransfer.domains.MOST_IMAGES", 20)
+    images = shapes(3, 12)
+    found = [
+        autotransfer.distance(images, images.subset(range(15)), sources=[tiny_source()])
+        for _ in range(2)
+    ]
+    assert found[0] == found[1]
+    assert found[0].num_images == (20, 15)
+    assert found[0].notes[0] == "20 of the 36 pictures of the first set were compared"
+
+
+def test_labels_and_splits_do_not_matter(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (24, 32, 32, 3), dtype=np.uint8)
+    labelled = tmp_path / "labelled.npz"
+    np.savez(
+        labelled,
+        x_train=pixels[:14],
+        y_train=np.arange(14) % 2,
+        x_test=pixels[14:],
+        y_test=np.arange(10) % 2,
+    )
+    found = autotransfer.distance(labelled, pixels, sources=[tiny_source()])
+    assert found.num_images == (24, 24)
+    assert found.notes == ("24 picture(s) are in both sets",)
+    assert found.sentence.startswith("The two sets are near")
