@@ -35,8 +35,8 @@ class HeadPredictor(Predictor):
 
     head: LinearHead
     stage: int
-    below: tuple[int, ...] = ()
-    centres: tuple[NDArray[np.float64], ...] = ()
+    below: tuple[int, ...] = field(default=(), kw_only=True)
+    centres: tuple[NDArray[np.float64], ...] = field(default=(), kw_only=True)
 
     @property
     def stages(self) -> tuple[int, ...]:
@@ -51,7 +51,7 @@ class HeadPredictor(Predictor):
     @override
     def state(self) -> PredictorState:
         tensors = {
-            "weight": torch.from_numpy(self.head.weight),
+            "weight": torch.from_numpy(np.ascontiguousarray(self.head.weight)),
             "bias": torch.from_numpy(self.head.bias),
         }
         for number, centre in enumerate(self.centres):
@@ -83,7 +83,7 @@ def restore_head(tensors: Mapping[str, Tensor], info: Mapping[str, Json]) -> Hea
     head = LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy())
     centres = [tensors[f"centre.{i}"].numpy() for i in range(len(tensors) - 2)]
     below = tuple(int(stage) for stage in info.get("below", ()))
-    return HeadPredictor(head, int(info["stage"]), below, tuple(centres))
+    return HeadPredictor(head, int(info["stage"]), below=below, centres=tuple(centres))
 
 
 class HeadedSuffix(nn.Module):

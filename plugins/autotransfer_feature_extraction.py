@@ -38,8 +38,13 @@ NUM_STAGES = {"one": 1, "last two": 2, "all": None}  # None: every stage up to t
 class FeatureExtraction(Strategy):
     """A head on pooled features: ridge, logistic, shrinkage LDA or the nearest class mean.
 
-    `regularisation` multiplies ridge's penalty, divides C, multiplies the odds of LDA's shrinkage,
-    and flattens the probabilities of the nearest mean.
+    `regularisation` multiplies the penalty that leave-one-out chose (ridge), the default penalty
+    (logistic), the odds of the shrinkage (LDA) or the temperature (nearest mean; no picture
+    changes its class by it).
+
+    Several stages are brought to the same scale first: every feature to mean 0 and std 1
+    (`standardise`), every stage to the same mean square (`none`), or every row of every stage to
+    length 1 about its mean (`cl2n`).
     """
 
     name = "feature-extraction"
@@ -77,7 +82,7 @@ class FeatureExtraction(Strategy):
         )
         if scales is not None:
             head = LinearHead(head.weight * scales, head.bias)
-        return HeadPredictor(head, top, tuple(stages[:-1]), centres)
+        return HeadPredictor(head, top, below=tuple(stages[:-1]), centres=centres)
 
     @override
     def restore(
@@ -87,7 +92,7 @@ class FeatureExtraction(Strategy):
 
 
 def _scales(blocks: Sequence[NDArray[np.floating]]) -> NDArray[np.float64] | None:
-    """Return (d,) factors that give every stage the same mean square; None for one stage."""
+    """Return (d,) factors that bring each stage's mean square to 1; None for one stage."""
     if len(blocks) == 1:
         return None
     roots = [np.sqrt(np.square(block, dtype=np.float64).mean()) for block in blocks]

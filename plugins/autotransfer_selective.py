@@ -313,7 +313,7 @@ def _predictor(head: LinearHead, gates: Gates, columns: Columns) -> SelectivePre
     read = np.flatnonzero(kept)
     weight = np.ascontiguousarray(head.weight[:, np.isin(columns.stage_of, read)])
     *below, stage = (int(place) + 1 for place in read)
-    probe = HeadPredictor(LinearHead(weight, head.bias), stage, tuple(below))
+    probe = HeadPredictor(LinearHead(weight, head.bias), stage, below=tuple(below))
     return SelectivePredictor(probe, tuple(kept.tolist()), tuple(gates.mixture.tolist()))
 
 

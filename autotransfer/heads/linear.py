@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-ABSENT = -30.0  # logit of a class without a training picture: probability about 1e-13
+_ABSENT = -30.0  # of a class without a training picture, to the mean of the others: about 1e-13
 _SCALE_RANGE = (-6.0, 6.0)  # log of the inverse temperature
 _SMALLEST_STD = 1e-6  # a constant feature carries nothing; dividing by its std would be noise
 
@@ -47,9 +47,9 @@ class Standardisation:
     @classmethod
     def of(cls, features: NDArray[np.floating]) -> Standardisation:
         """Return the statistics of (n, d) features; constant ones get the std 1."""
-        values = features.astype(np.float64)
-        std = values.std(axis=0)
-        return cls(values.mean(axis=0), np.where(std > _SMALLEST_STD, std, 1.0))
+        mean = features.mean(axis=0, dtype=np.float64)
+        std = features.std(axis=0, dtype=np.float64)
+        return cls(mean, np.where(std > _SMALLEST_STD, std, 1.0))
 
     @classmethod
     def identity(cls, num_features: int) -> Standardisation:
@@ -57,14 +57,50 @@ class Standardisation:
         return cls(np.zeros(num_features), np.ones(num_features))
 
     def apply(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the (n, d) features with mean 0 and std 1."""
-        standardised: NDArray[np.float64] = (features - self.mean) / self.std
+        """Return the (n, d) features with mean 0 and std 1, in an array of their own."""
+        standardised: NDArray[np.float64] = np.subtract(features, self.mean, dtype=np.float64)
+        standardised /= self.std
         return standardised
 
     def fold_into(self, head: LinearHead) -> LinearHead:
         """Return the head that reads raw features, given one that reads standardised ones."""
         weight = head.weight / self.std
         return LinearHead(weight, head.bias - weight @ self.mean)
+
+
+def scale_of(features: NDArray[np.floating], *, standardise: bool) -> Standardisation:
+    """Return the statistics of (n, d) features, or those that change nothing."""
+    if standardise:
+        return Standardisation.of(features)
+    return Standardisation.identity(features.shape[1])
+
+
+def with_absent(head: LinearHead, present: NDArray[np.int64], num_classes: int) -> LinearHead:
+    """Return a head of all K classes, given one of those that occur.
+
+    The others score 30 below the mean of those that occur, wherever the features lie, and so get
+    a probability below 1e-13. A constant score would win where all others are far away.
+
+    Args:
+        head: Scores of the classes that occur, in the order of `present`.
+        present: The classes that occur, ascending.
+        num_classes: K.
+    """
+    if len(present) == num_classes:
+        return head
+    weight = np.tile(head.weight.mean(axis=0), (num_classes, 1))
+    bias = np.full(num_classes, head.bias.mean() + _ABSENT)
+    weight[present], bias[present] = head.weight, head.bias
+    return LinearHead(weight, bias)
+
+
+def class_means(
+    features: NDArray[np.float64], labels: NDArray[np.int64], num_classes: int
+) -> NDArray[np.float64]:
+    """Return the (K, d) mean of each class; every class has to occur."""
+    members = np.equal.outer(np.arange(num_classes), labels).astype(np.float64)  # (K, n)
+    means: NDArray[np.float64] = members @ features / members.sum(axis=1, keepdims=True)
+    return means
 
 
 def inverse_temperature(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

@@ -10,7 +10,7 @@ from scipy import linalg
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from autotransfer.heads.linear import ABSENT, LinearHead, Standardisation
+from autotransfer.heads.linear import LinearHead, scale_of, with_absent
 
 DEFAULT_C = 0.1  # with standardised features; the searched range is four decades around it
 MAX_ITERATIONS = 300
@@ -36,11 +36,7 @@ def fit_logistic(
     Raises:
         ValueError: If fewer than two classes occur.
     """
-    scale = (
-        Standardisation.of(features)
-        if standardise
-        else Standardisation.identity(features.shape[1])
-    )
+    scale = scale_of(features, standardise=standardise)
     x = scale.apply(features)
     axes = _row_space(x)
     if axes is not None:  # the penalty does not see a rotation, and no weight leaves this space
@@ -54,10 +50,8 @@ def fit_logistic(
     weight = weight if axes is None else weight @ axes.T
     if len(solver.classes_) == 2:  # scikit-learn keeps one row for two classes
         weight, bias = np.vstack([-weight, weight]) / 2, np.hstack([-bias, bias]) / 2
-    full = LinearHead(np.zeros((num_classes, features.shape[1])), np.full(num_classes, ABSENT))
-    full.weight[solver.classes_] = weight
-    full.bias[solver.classes_] = bias
-    return scale.fold_into(full)
+    head = with_absent(LinearHead(weight, bias), solver.classes_, num_classes)
+    return scale.fold_into(head)
 
 
 def _row_space(x: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -65,7 +59,7 @@ def _row_space(x: NDArray[np.float64]) -> NDArray[np.float64] | None:
     n, d = x.shape
     if n >= d:
         return None
-    values, left = linalg.eigh(x @ x.T)
+    values, left = linalg.eigh(x @ x.T, driver="evd")
     good = values > n * np.finfo(float).eps * max(float(values[-1]), 1e-300)
     axes: NDArray[np.float64] = x.T @ (left[:, good] / np.sqrt(values[good]))
     return axes if axes.shape[1] else None

@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.heads.linear import LinearHead, Standardisation, inverse_temperature
+from autotransfer.heads.linear import (
+    LinearHead,
+    class_means,
+    inverse_temperature,
+    scale_of,
+    with_absent,
+)
 
-_NEVER = -1e4  # logit of a class without a picture; far scores are strongly negative here
-_FALLBACK_TEMPERATURE = 1.0  # in units of the mean squared distance to the own mean
+_SMALLEST_DISTANCE = 1e-12  # squared; where all pictures of a class are one
 
 
 def fit_nearest_mean(
@@ -21,50 +26,42 @@ def fit_nearest_mean(
 ) -> LinearHead:
     """Return softmax(-t |x - mean_c|^2), which is linear in x.
 
-    The temperature is the one that fits the scores of each picture against its own class's mean
-    without that picture; where no class has two pictures it is the spread of all.
+    The steepness t is the one that fits the distances of each picture best, its own class's mean
+    taken without it; where no class has two pictures, 1/t is the mean squared distance.
 
     Args:
         features: (n, d) frozen features.
         labels: (n,) classes in [0, K).
         num_classes: K; classes without a picture get a probability near zero.
-        regularisation: Divides 1/t, the temperature: above 1 the probabilities are flatter.
+        regularisation: Multiplies the temperature 1/t: above 1 the probabilities are flatter.
+            No picture changes its class by it.
         standardise: Whether features are brought to mean 0 and std 1 first.
 
     References:
         Mensink et al., Distance-based image classification, IEEE TPAMI 2013.
     """
-    width = features.shape[1]
-    scale = Standardisation.of(features) if standardise else Standardisation.identity(width)
+    scale = scale_of(features, standardise=standardise)
     x = scale.apply(features)
-    counts = np.bincount(labels, minlength=num_classes)
-    sums = np.zeros((num_classes, width))
-    np.add.at(sums, labels, x)
-    means = sums / np.maximum(counts, 1)[:, None]
-    steepness = _steepness(x, labels, means, counts) / regularisation
-    bias = -steepness * np.square(means).sum(axis=1)
-    head = LinearHead(2 * steepness * means, np.where(counts > 0, bias, _NEVER))
-    return scale.fold_into(head)
+    present, places = np.unique(labels, return_inverse=True)
+    means = class_means(x, places, len(present))
+    t = _steepness(x, places, means) / regularisation
+    head = LinearHead(2 * t * means, -t * np.square(means).sum(axis=1))
+    return scale.fold_into(with_absent(head, present, num_classes))
 
 
 def _steepness(
-    x: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    means: NDArray[np.float64],
-    counts: NDArray[np.int64],
+    x: NDArray[np.float64], labels: NDArray[np.int64], means: NDArray[np.float64]
 ) -> float:
     """Return t, from the squared distances with each picture left out of its own mean."""
-    norms = np.square(x).sum(axis=1)[:, None]
-    distances = norms - 2 * x @ means.T + np.square(means).sum(axis=1)
-    distances[:, counts == 0] = np.inf
+    counts = np.bincount(labels)
+    distances = (
+        np.einsum("ij,ij->i", x, x)[:, None] - 2 * x @ means.T + np.square(means).sum(axis=1)
+    )  # (n, K)
     rows = np.flatnonzero(counts[labels] > 1)
     if not len(rows):
-        finite = distances[np.isfinite(distances)]
-        return _FALLBACK_TEMPERATURE / max(float(finite.mean()), 1e-12)
-    own = counts[labels[rows]] / (counts[labels[rows]] - 1.0)  # x - mean grows by n / (n - 1)
-    distances[rows, labels[rows]] *= np.square(own)
-    unit = max(float(distances[rows, labels[rows]].mean()), 1e-12)
-    present = counts > 0
-    scores = -distances[np.ix_(rows, np.flatnonzero(present))] / unit
-    compressed = (np.cumsum(present) - 1)[labels[rows]]
-    return inverse_temperature(scores, compressed) / unit
+        return 1 / max(float(distances.mean()), _SMALLEST_DISTANCE)
+    own = labels[rows]
+    # x - mean without x is n / (n - 1) times x - mean
+    distances[rows, own] *= np.square(counts[own] / (counts[own] - 1.0))
+    unit = max(float(distances[rows, own].mean()), _SMALLEST_DISTANCE)
+    return inverse_temperature(-distances[rows] / unit, own) / unit

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from autotransfer.heads.linear import LinearHead, Standardisation, inverse_temperature
+from autotransfer.heads.linear import LinearHead, inverse_temperature, scale_of, with_absent
 
 PENALTIES = np.logspace(-3, 3, 13)  # in units of the mean eigenvalue of the centred Gram
 _FALLBACK_PENALTY = 1.0  # where no class has two pictures and leave-one-out says nothing
 _FALLBACK_SCALE = 5.0
+_LEAST_SLACK = 1e-12  # of 1 - leverage: a picture that the fit passes through
 
 
 @dataclass(frozen=True)
@@ -30,34 +32,51 @@ class RidgePath:
 
 @dataclass(frozen=True)
 class _Decomposition:
-    """Centred features Xc = U diag(s) V' with the (n, r) left and (r, d) right vectors."""
+    """Centred features Xc = U diag(s) V'; V is never needed.
 
+    Args:
+        centred: Xc, (n, d).
+        left: U, (n, r) with orthonormal columns.
+        eigenvalues: (r,) squares of the singular values s.
+        mean: (d,) what was taken off.
+    """
+
+    centred: NDArray[np.float64]
     left: NDArray[np.float64]
-    singular: NDArray[np.float64]
-    right: NDArray[np.float64]
+    eigenvalues: NDArray[np.float64]
     mean: NDArray[np.float64]
 
     @classmethod
-    def of(cls, features: NDArray[np.float64]) -> _Decomposition:
-        """Return the decomposition through the smaller of the two Gram matrices."""
-        mean = features.mean(axis=0)
-        centred = features - mean
-        n, d = centred.shape
-        gram = centred @ centred.T if n <= d else centred.T @ centred
-        eigenvalues, vectors = linalg.eigh(gram)
-        keep = eigenvalues > max(n, d) * np.finfo(float).eps * max(eigenvalues[-1], 0.0)
-        singular = np.sqrt(eigenvalues[keep])
-        vectors = vectors[:, keep]
-        if n <= d:
-            return cls(vectors, singular, (vectors / singular).T @ centred, mean)
-        return cls(centred @ vectors / singular, singular, vectors.T, mean)
+    def of(cls, x: NDArray[np.float64]) -> _Decomposition:
+        """Return the decomposition of (n, d) features, which are centred in place.
+
+        It goes through the smaller of the two Gram matrices.
+        """
+        mean = x.mean(axis=0)
+        x -= mean
+        n, d = x.shape
+        gram = x @ x.T if n <= d else x.T @ x
+        values, vectors = linalg.eigh(gram, driver="evd", overwrite_a=True)
+        keep = values > max(n, d) * np.finfo(float).eps * max(values[-1], 0.0)
+        left = vectors[:, keep]
+        if n > d:
+            left = x @ left
+            left /= np.sqrt(values[keep])
+        return cls(x, left, values[keep], mean)
 
     @property
     def mean_eigenvalue(self) -> float:
         """Return the mean eigenvalue of the (n, n) Gram, the unit of the penalties."""
-        return (
-            float(np.square(self.singular).sum() / len(self.left)) if self.singular.size else 1.0
-        )
+        return float(self.eigenvalues.sum() / len(self.left)) if self.eigenvalues.size else 1.0
+
+    def solve(self, targets: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
+        """Return the (d, K) weight of the fit of centred (n, K) targets.
+
+        Xc' (Xc Xc' + penalty)^-1 y, of which nothing outside the columns of U survives.
+        """
+        inner = (self.left.T @ targets) / (self.eigenvalues + penalty)[:, None]  # (r, K)
+        weight: NDArray[np.float64] = self.centred.T @ (self.left @ inner)
+        return weight
 
 
 def _targets(labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
@@ -65,21 +84,21 @@ def _targets(labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]
 
 
 def _loo_scores(
-    parts: _Decomposition, targets: NDArray[np.float64], penalty: float
-) -> NDArray[np.float64]:
-    """Return the (n, K) leave-one-out scores: y - (y - fitted) / (1 - leverage).
+    parts: _Decomposition, targets: NDArray[np.float64], penalties: NDArray[np.float64]
+) -> Iterator[NDArray[np.float64]]:
+    """Yield the (n, K) leave-one-out scores of each penalty: y - (y - fitted) / (1 - leverage).
 
     The leverage holds the 1/n of the unpenalised intercept; without it the penalty that
     leave-one-out picks is far too small (leave-one-out of a linear
     smoother: Hastie et al., ESL 2009, section 7.10).
     """
-    shrink = parts.singular**2 / (parts.singular**2 + penalty)
+    shrink = parts.eigenvalues / (parts.eigenvalues + penalties[:, None])  # (p, r)
     mean = targets.mean(axis=0)
-    fitted = mean + (parts.left * shrink) @ (parts.left.T @ (targets - mean))
-    leverage = 1 / len(targets) + np.square(parts.left) @ shrink
-    residual = (targets - fitted) / np.maximum(1 - leverage, 1e-12)[:, None]
-    scores: NDArray[np.float64] = targets - residual
-    return scores
+    projected = parts.left.T @ (targets - mean)  # (r, K)
+    leverages = 1 / len(targets) + np.square(parts.left) @ shrink.T  # (n, p)
+    for factors, leverage in zip(shrink, leverages.T, strict=True):
+        fitted = mean + parts.left @ (factors[:, None] * projected)
+        yield targets - (targets - fitted) / np.maximum(1 - leverage, _LEAST_SLACK)[:, None]
 
 
 def leave_one_out(
@@ -98,7 +117,7 @@ def leave_one_out(
     parts = _Decomposition.of(features.astype(np.float64))
     targets = _targets(labels, num_classes)
     penalties = PENALTIES * parts.mean_eigenvalue
-    return RidgePath(penalties, np.stack([_loo_scores(parts, targets, p) for p in penalties]))
+    return RidgePath(penalties, np.stack(list(_loo_scores(parts, targets, penalties))))
 
 
 def fit_ridge(
@@ -123,27 +142,32 @@ def fit_ridge(
         the leave-one-out scores best. Pictures of a class with a single picture are left out
         of that choice, since their class is unknown to the fit without them.
     """
-    scale = (
-        Standardisation.of(features)
-        if standardise
-        else Standardisation.identity(features.shape[1])
-    )
+    scale = scale_of(features, standardise=standardise)
     parts = _Decomposition.of(scale.apply(features))
-    targets = _targets(labels, num_classes)
-    testable = np.bincount(labels, minlength=num_classes)[labels] > 1
-    if testable.any():
-        grid = PENALTIES * parts.mean_eigenvalue
-        paths = [_loo_scores(parts, targets, p)[testable] for p in grid]
-        errors = [np.square(path - targets[testable]).mean() for path in paths]
-        best = int(np.argmin(errors))
-        penalty = grid[best] * regularisation
-        held_out = _loo_scores(parts, targets, penalty)[testable]
-        steepness = inverse_temperature(held_out, labels[testable])
-    else:
-        penalty = _FALLBACK_PENALTY * parts.mean_eigenvalue * regularisation
-        steepness = _FALLBACK_SCALE
+    present, places = np.unique(labels, return_inverse=True)
+    targets = _targets(places, len(present))
+    penalty, steepness = _chosen(parts, targets, places, regularisation)
     mean = targets.mean(axis=0)
-    filtered = parts.singular / (parts.singular**2 + penalty)
-    weight = ((parts.left * filtered).T @ (targets - mean)).T @ parts.right  # (K, d)
-    head = LinearHead(weight, mean - weight @ parts.mean)
-    return scale.fold_into(LinearHead(head.weight * steepness, head.bias * steepness))
+    weight = steepness * parts.solve(targets - mean, penalty).T  # (K, d)
+    head = LinearHead(weight, steepness * mean - weight @ parts.mean)
+    return scale.fold_into(with_absent(head, present, num_classes))
+
+
+def _chosen(
+    parts: _Decomposition,
+    targets: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    regularisation: float,
+) -> tuple[float, float]:
+    """Return the penalty of least leave-one-out squared error, multiplied, and the steepness."""
+    testable = np.bincount(labels)[labels] > 1
+    if not testable.any():
+        return _FALLBACK_PENALTY * parts.mean_eigenvalue * regularisation, _FALLBACK_SCALE
+    grid = PENALTIES * parts.mean_eigenvalue
+    errors = [
+        np.square(scores - targets)[testable].mean()
+        for scores in _loo_scores(parts, targets, grid)
+    ]
+    penalty = float(grid[int(np.argmin(errors))]) * regularisation
+    (held_out,) = _loo_scores(parts, targets, np.array([penalty]))
+    return penalty, inverse_temperature(held_out[testable], labels[testable])

@@ -47,6 +47,7 @@ def test_every_choice_predicts_and_is_restored(
     ).mean() > 0.5
     np.testing.assert_allclose(expected.sum(axis=1), 1.0)
     tensors, info = found.state()
+    assert all(tensor.is_contiguous() for tensor in tensors.values())  # safetensors insists
     copied = {name: torch.tensor(value.numpy()) for name, value in tensors.items()}
     restored = restore_head(copied, json.loads(json.dumps(info)))
     np.testing.assert_allclose(restored.predict(unseen, task.features), expected)
