@@ -15,10 +15,12 @@ from numpy.typing import ArrayLike
 from pydantic import TypeAdapter
 
 from autotransfer.catalogue import Sources
+from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import make_folds
 from autotransfer.data.target import Target
 from autotransfer.errors import (
     BudgetExhaustedError,
+    DataWarning,
     InvalidOptionError,
     NegativeTransferWarning,
 )
@@ -199,7 +201,7 @@ def _fit(
             opened.validation,
             readers,
             metric,
-            problem.source_images,
+            _unseen(problem.source_images, division, opened),
             tuple(shortlist),
             problem.baselines,
             problem.baseline_source,
@@ -363,6 +365,23 @@ def _terms(division: Division, problem: Problem, chosen: Options) -> Terms:
         named=tuple(chosen.strategies),
         pictures=problem.pictures,
     )
+
+
+def _unseen(source_images: ImageSet | None, division: Division, opened: Target) -> ImageSet | None:
+    """Return the source pictures that are none of those the target is tested on."""
+    if source_images is None:
+        return None
+    tested = set(division.sealed.digests)
+    tested |= set() if opened.validation is None else set(opened.validation.digests)
+    kept = [i for i, digest in enumerate(source_images.digests) if digest not in tested]
+    if len(kept) < len(source_images):
+        warnings.warn(
+            f"{len(source_images) - len(kept)} source picture(s) are also among those that test "
+            "the target, and were left out",
+            DataWarning,
+            stacklevel=4,
+        )
+    return source_images.subset(kept)
 
 
 def _left_out(ranking: Ranking) -> list[Skipped]:

@@ -12,9 +12,10 @@ import pytest
 from mlflow import MlflowClient
 
 import autotransfer
-from autotransfer.errors import InvalidOptionError, StudyExistsError
+from autotransfer.errors import DataWarning, InvalidOptionError, StudyExistsError
 from autotransfer.results import Decision, State
 from autotransfer.selection import Selection
+from autotransfer.testing import shapes, tiny_source
 
 # Optuna tells its study from a sampler that is still marked experimental in places.
 pytestmark = [
@@ -153,3 +154,40 @@ def test_other_metrics_go_the_same_way(target: Path, catalogue: Path, metric: st
     assert selection.record.metric == metric
     best = max(baseline.test for baseline in selection.verdict.baselines)
     assert selection.verdict.gap.value == pytest.approx(selection.verdict.test.value - best)
+
+
+def test_source_pictures_reach_the_strategies_that_need_them_and_never_the_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AUTOTRANSFER_CACHE", str(tmp_path / "cache"))
+    target = shapes(2, 20, seed=1)
+    with pytest.warns(DataWarning, match="also among those that test"):
+        selection = autotransfer.fit(
+            target,
+            source_data=shapes(2, 20, seed=1),
+            sources=[tiny_source()],
+            strategies=["instance-weighting", "multi-task"],
+            budget="2 trials",
+        )
+    assert {outcome.strategy for outcome in selection.outcomes} == {
+        "instance-weighting",
+        "multi-task",
+    }
+    assert all(outcome.value is not None for outcome in selection.outcomes), selection.outcomes
+
+
+def test_what_cannot_be_tried_is_listed_with_the_reason_and_naming_opens_the_gate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AUTOTRANSFER_CACHE", str(tmp_path / "cache"))
+    few = shapes(2, 5, seed=1)
+    first = autotransfer.fit(few, sources=[tiny_source()], budget="1 trials", name="first")
+    reasons = {skip.strategy: skip.reason for skip in first.skipped}
+    assert "--strategy fine-tune tries it anyway" in reasons["fine-tune"]
+    assert "--source-data PATH" in reasons["multi-task"]
+    second = autotransfer.fit(
+        few, sources=[tiny_source()], strategies=["fine-tune"], budget="1 trials", name="second"
+    )
+    assert second.outcomes[0].strategy == "fine-tune"

@@ -1,0 +1,74 @@
+"""The rows that are weighted: source pictures with the target's classes, and few coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import InvalidOptionError
+
+_ROWS_FOR_AXES = 1000  # more would only make the decomposition slower
+_NAMED = 12
+
+
+def matched_labels(pictures: ImageSet, class_names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the (n,) classes of source pictures as positions in the target's names.
+
+    Raises:
+        InvalidOptionError: If the two do not have the same classes.
+    """
+    ours, theirs = set(class_names), set(pictures.class_names)
+    if ours != theirs:
+        raise InvalidOptionError(
+            "instance weighting needs source pictures of the same classes; the target has "
+            f"{_listed(class_names)}, the source pictures have {_listed(pictures.class_names)} "
+            f"(only in the target: {_listed(sorted(ours - theirs))}; only in the source: "
+            f"{_listed(sorted(theirs - ours))}). Rename or leave out classes of the source "
+            "pictures, or use --strategy multi-task, which takes any classes"
+        )
+    place = {name: number for number, name in enumerate(class_names)}
+    table = np.array([place[name] for name in pictures.class_names], dtype=np.int64)
+    matched: NDArray[np.int64] = table[pictures.labels]
+    return matched
+
+
+def some_of_each(labels: NDArray[np.int64], most: int, *, seed: int) -> NDArray[np.int64]:
+    """Return ascending positions of at most so many rows; classes keep their shares."""
+    if len(labels) <= most:
+        return np.arange(len(labels), dtype=np.int64)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    taken = np.linspace(0, len(labels) - 1, most).astype(np.int64)
+    return np.sort(by_class[taken])
+
+
+def principal_axes(x: NDArray[np.floating], width: int, *, seed: int) -> NDArray[np.float64]:
+    """Return (d, r) leading axes of (n, d) centred rows, r <= width; no row is lost in them.
+
+    Where there are many rows the axes are those of a thousand of them.
+    """
+    if len(x) > _ROWS_FOR_AXES:
+        drawn = np.random.default_rng(seed).choice(len(x), _ROWS_FOR_AXES, replace=False)
+        x = x[np.sort(drawn)]
+    n, d = x.shape
+    kept = min(width, n, d)
+    gram = x @ x.T if n < d else x.T @ x
+    values, vectors = linalg.eigh(gram, subset_by_index=(len(gram) - kept, len(gram) - 1))
+    good = values > max(n, d) * np.finfo(float).eps * max(float(values[-1]), 1e-300)
+    if not good.any():  # all rows are the same
+        return np.eye(d, 1)
+    if n >= d:
+        return np.asarray(vectors[:, good])
+    axes: NDArray[np.float64] = x.T @ (vectors[:, good] / np.sqrt(values[good]))
+    return axes
+
+
+def _listed(names: Sequence[str]) -> str:
+    if not names:
+        return "none"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -1,0 +1,114 @@
+"""Batch-norm statistics for each of two domains in one network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+PRIOR_PICTURES = 32  # what the pretrained statistics count as, when a domain has few pictures
+BATCH_SIZE = 32
+MOST_PICTURES = 256  # statistics of a channel settle long before
+
+NORMALISING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+BatchNorm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+
+
+class DomainStatistics:
+    """A second set of running statistics beside the network's own.
+
+    The buffers of the network belong to the target; inside `other()` those of the source stand in
+    their place, so that each domain is normalised by, and moves, its own. Weights and biases are
+    shared. What is saved of the network is the target's.
+
+    References:
+        Chang et al., Domain-Specific Batch Normalization, CVPR 2019, arXiv:1906.03950 (which
+        separates the affine parameters as well; few pictures cannot pay for them).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.layers = batch_norms(network)
+        self._away = [_copies(layer) for layer in self.layers]
+
+    @contextmanager
+    def other(self) -> Iterator[None]:
+        """Put the second set in place, until the end of the block."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        here = [_of(layer) for layer in self.layers]
+        for layer, (mean, var) in zip(self.layers, self._away, strict=True):
+            layer.running_mean, layer.running_var = mean, var
+        self._away = here
+
+
+def batch_norms(network: nn.Module) -> list[BatchNorm]:
+    """Return the batch-norm layers that keep running statistics."""
+    return [
+        module
+        for module in network.modules()
+        if isinstance(module, NORMALISING) and module.running_mean is not None
+    ]
+
+
+def adapt_statistics(
+    network: nn.Module, batches: Callable[[], Iterator[Tensor]], num_pictures: int
+) -> None:
+    """Move the running statistics towards those of some pictures, in place.
+
+    One pass measures them; they count by the number of pictures against `PRIOR_PICTURES` for
+    the statistics that are there, so that a handful of pictures changes little.
+
+    Args:
+        network: Left in eval mode; weights stay as they are.
+        batches: Yields the inputs of the network, each time anew.
+        num_pictures: How many pictures that are in all.
+
+    References:
+        Schneider et al., Improving robustness against common corruptions by covariate shift
+        adaptation, NeurIPS 2020, arXiv:2006.16971.
+    """
+    layers = batch_norms(network)
+    before = [_copies(layer) for layer in layers]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # a plain mean over batches
+    _measure(network, layers, batches)
+    share = num_pictures / (num_pictures + PRIOR_PICTURES)
+    for layer, old, momentum in zip(layers, before, momenta, strict=True):
+        for value, prior in zip(_of(layer), old, strict=True):
+            value.copy_(share * value + (1 - share) * prior)
+        layer.momentum = momentum
+
+
+def _measure(
+    network: nn.Module, layers: Sequence[BatchNorm], batches: Callable[[], Iterator[Tensor]]
+) -> None:
+    """Run the pictures through with batch statistics; everything else is in eval mode."""
+    network.eval()
+    for layer in layers:
+        layer.train()
+    with torch.no_grad():
+        for inputs in batches():
+            network(inputs)
+    network.eval()
+
+
+def _copies(layer: BatchNorm) -> tuple[Tensor, Tensor]:
+    mean, var = _of(layer)
+    return mean.clone(), var.clone()
+
+
+def _of(layer: BatchNorm) -> tuple[Tensor, Tensor]:
+    mean, var = layer.running_mean, layer.running_var
+    assert mean is not None
+    assert var is not None
+    return mean, var
