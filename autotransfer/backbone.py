@@ -172,7 +172,7 @@ class Backbone(nn.Module):
         """Return a standard-normal batch of the input's shape, always the same."""
         side = self.source.preprocessing.input_size
         generator = torch.Generator().manual_seed(0)
-        x = torch.randn(size, 3, side, side, generator=generator)
+        x = torch.randn(size, self.source.num_channels, side, side, generator=generator)
         return x.to(next(self.parameters()).device)
 
     def _module_of(self, stage: int) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from autotransfer.backbone import Backbone
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import Geometry, PixelStore, standardise
+from autotransfer.data.preprocessing import Geometry, PixelStore, standardise, to_channels
 from autotransfer.data.views import PLAIN, View
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.feature_store import FeatureStore, RowLayout
@@ -124,6 +124,7 @@ class Features:
         pixels = self._pixels.get(images, Geometry.of(self.source.preprocessing))
         pixels = view.apply(pixels, images.digests)
         ready = standardise(pixels, self.source.preprocessing).to(self.device)
+        ready = to_channels(ready, self.source.num_channels)
         return ready.contiguous(memory_format=torch.channels_last)
 
     def _gather(self, images: ImageSet, start: int, stop: int) -> NDArray[np.float32]:
@@ -170,7 +171,7 @@ class Features:
         rows = [
             fresh[i] if i in fresh else self._activations.get(key) for i, key in enumerate(keys)
         ]
-        return torch.stack(rows).to(self.device)
+        return _stacked(rows).to(self.device)
 
 
 class CachedInputs:
@@ -279,6 +280,13 @@ class _ActivationMemory:
     def clear(self) -> None:
         self._rows.clear()
         self._bytes = 0
+
+
+def _stacked(rows: Sequence[Tensor]) -> Tensor:
+    """Return the (n, ...) stack of raw outputs; maps that lie channels last stay so."""
+    if rows and rows[0].ndim == 3 and not rows[0].is_contiguous():
+        return torch.stack([row.permute(1, 2, 0) for row in rows]).permute(0, 3, 1, 2)
+    return torch.stack(list(rows))
 
 
 def _batches(n: int, size: int) -> list[NDArray[np.int64]]:

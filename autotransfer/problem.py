@@ -119,6 +119,23 @@ class Source:
     pretraining_accuracy: float | None = None
 
     @property
+    def num_channels(self) -> int:
+        """Return the number of input channels of the network."""
+        return int(self.kwargs.get("in_chans", 3))
+
+    @property
+    def adaptation(self) -> str:
+        """Return how RGB pictures are brought to the network; empty where they are as they are."""
+        if self.num_channels == 3:
+            return ""
+        if self.num_channels == 1:
+            return "one input channel: it reads the mean of red, green and blue"
+        return (
+            f"{self.num_channels} input channels: it reads red, green and blue in turn, scaled so "
+            "that the sum is that of three"
+        )
+
+    @property
     def fingerprint(self) -> str:
         """Return the sha256 of everything that decides the features: network and weights."""
         match self.weights:

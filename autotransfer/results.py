@@ -46,6 +46,8 @@ class Outcome:
         layers: What the predictor used of the source; None unless complete.
         reason: Why it failed or was pruned, one line; empty when complete.
         error: The traceback of a failure; empty otherwise.
+        adaptation: How pictures were brought to a network with other inputs; empty where they
+            were used as they are.
     """
 
     number: int
@@ -61,6 +63,7 @@ class Outcome:
     layers: Layers | None = None
     reason: str = ""
     error: str = ""
+    adaptation: str = ""
 
 
 @dataclass(frozen=True)

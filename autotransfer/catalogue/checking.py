@@ -18,7 +18,7 @@ from scipy.stats import binomtest
 from autotransfer.backbone import Backbone
 from autotransfer.catalogue.matching import known_pictures
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import Geometry, PixelStore, standardise
+from autotransfer.data.preprocessing import Geometry, PixelStore, standardise, to_channels
 from autotransfer.errors import InvalidSourceError
 from autotransfer.features import BATCH_SIZE
 from autotransfer.problem import Preprocessing, Source
@@ -221,7 +221,8 @@ def _logits(
     parts = []
     with torch.inference_mode():
         for batch in torch.split(decoded, BATCH_SIZE):
-            x = standardise(batch, preprocessing).contiguous(memory_format=torch.channels_last)
+            x = to_channels(standardise(batch, preprocessing), backbone.source.num_channels)
+            x = x.contiguous(memory_format=torch.channels_last)
             probabilities = backbone.features(x).probabilities
             assert probabilities is not None
             parts.append(probabilities.float().numpy())

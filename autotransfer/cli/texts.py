@@ -102,6 +102,8 @@ def fit_text(record: Record) -> str:
         f"  baseline  {metric.display(baseline.test):.3f} {baseline.name}"
         for baseline in sorted(verdict.baselines, key=lambda b: -b.test)
     ]
+    if finalist.adaptation:
+        lines.append(f"  inputs    {finalist.adaptation}")
     if verdict.gap_reference is not None:
         gap = verdict.gap_reference
         lines.append(

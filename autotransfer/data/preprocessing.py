@@ -88,6 +88,19 @@ def standardise(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
     return pixels.to(torch.float32).div_(255).sub_(mean).div_(std)
 
 
+def to_channels(x: Tensor, num_channels: int) -> Tensor:
+    """Return standardised (b, 3, h, w) pictures for a network with another number of channels.
+
+    One channel reads the mean of the three; more read them in turn, scaled by 3 / c, which keeps
+    the sum that the first layer sees.
+    """
+    if num_channels == 3:
+        return x
+    if num_channels == 1:
+        return x.mean(dim=1, keepdim=True)
+    return x[:, [i % 3 for i in range(num_channels)]] * (3 / num_channels)
+
+
 class PixelStore:
     """Decoded pictures in memory, by content and geometry; the least recently used ones go.
 

@@ -119,7 +119,12 @@ def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
     began = time.perf_counter()
     progress = _Progress()
     blank = Outcome(
-        spec.number, spec.source.name, spec.strategy.name, dict(spec.params), State.COMPLETE
+        spec.number,
+        spec.source.name,
+        spec.strategy.name,
+        dict(spec.params),
+        State.COMPLETE,
+        adaptation=spec.source.adaptation,
     )
     try:
         _run_folds(spec, arena, progress)

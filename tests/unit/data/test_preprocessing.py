@@ -12,7 +12,7 @@ from torchvision.transforms import functional as reference
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import Geometry, PixelStore, decode, standardise
+from autotransfer.data.preprocessing import Geometry, PixelStore, decode, standardise, to_channels
 from autotransfer.data.reading import ArrayReader, PictureReader
 from autotransfer.data.target import open_images
 from autotransfer.errors import CorruptImagesError, InvalidOptionError
@@ -197,3 +197,10 @@ def test_threads_may_share_a_store() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(get, range(100)))
+
+
+def test_other_numbers_of_channels_read_the_mean_or_the_three_in_turn() -> None:
+    x = torch.tensor([3.0, 6.0, 9.0]).view(1, 3, 1, 1)
+    assert to_channels(x, 3) is x
+    assert to_channels(x, 1).flatten().tolist() == [6.0]
+    assert to_channels(x, 4).flatten().tolist() == [2.25, 4.5, 6.75, 2.25]
