@@ -1,0 +1,152 @@
+"""The score of every way to transfer, by data set and by labels a class.
+
+    python tests/benchmarks/strategies.py CATALOGUE PICTURES... [--plugin FILE] [--source NAME]
+        [--labels 5 20 0] [--seeds 3] [--method NAME]...
+
+Each target needs a test split (or a validation split), which is what the scores are of; 0 labels
+stands for all. The labelled pictures of a seed are the same for every method. Prints a Markdown
+table: accuracy in per cent, standard deviation over the seeds, mean seconds of a fit once the
+features are cached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.features import FeatureReaders
+from autotransfer.options import read_options
+from autotransfer.preparing import (
+    choose_sources,
+    discover_plugins,
+    divide,
+    make_readers,
+    open_labelled,
+)
+from autotransfer.problem import ParamValue, Setting, Source
+from autotransfer.registry import Registry
+from autotransfer.strategy import Predictor, Task, Trial
+
+METHODS: Mapping[str, tuple[str, Mapping[str, ParamValue]]] = {
+    "probe": ("feature-extraction", {}),
+    "probe, all stages": ("feature-extraction", {"stages": "all"}),
+    "probe, all stages, LDA": ("feature-extraction", {"stages": "all", "head": "lda"}),
+    "nearest mean, CL2N": (
+        "feature-extraction",
+        {"head": "nearest-mean", "normalisation": "cl2n"},
+    ),
+    "selective": ("selective-transfer", {}),
+    "stacking": ("source-stacking", {}),
+    "fine-tune from the probe": ("fine-tune", {}),
+    "fine-tune, plain": ("fine-tune", {"warm_start": "none", "head_multiplier": 10.0}),
+    "fine-tune, deep": ("fine-tune", {"depth": 0.3, "augmentation": "flip", "epochs": 15}),
+    "L2-SP, deep": (
+        "fine-tune",
+        {"depth": 0.3, "augmentation": "flip", "epochs": 15, "conservation": "l2-sp"},
+    ),
+    "progressive": ("progressive", {}),
+}
+
+
+def _ignore(_progress: float, _predictor: Predictor, /) -> None:
+    """Take a report and do nothing."""
+
+
+def labelled(images: ImageSet, per_class: int, seed: int) -> ImageSet:
+    """Return so many pictures of each class, 0 for all of them."""
+    if not per_class:
+        return images
+    rng = np.random.default_rng(seed)
+    chosen = [
+        rng.permutation(np.flatnonzero(images.labels == c))[:per_class]
+        for c in range(len(images.class_names))
+    ]
+    return images.subset(np.concatenate(chosen))
+
+
+def score(
+    method: str,
+    registry: Registry,
+    sources: tuple[Source, ...],
+    readers: FeatureReaders,
+    train: ImageSet,
+    test: ImageSet,
+    seed: int,
+) -> tuple[float, float]:
+    """Return the accuracy on the test pictures and the seconds of the fit."""
+    name, params = METHODS[method]
+    strategy, source = registry.strategy(name), sources[0]
+    task = Task(
+        source=source,
+        setting=Setting.LABELLED,
+        class_names=train.class_names,
+        train=train,
+        features=readers[source],
+        device=readers.device,
+        load_backbone=lambda: readers.load(source).to(readers.device),
+        companions=sources[1:],
+    )
+    point = {**strategy.space(task.info).defaults(), **params}
+    began = time.perf_counter()
+    predictor = strategy.fit(task, Trial(point, _ignore, None, seed))
+    seconds = time.perf_counter() - began
+    found = predictor.predict(test, readers[source])
+    return float((found.argmax(axis=1) == test.labels).mean()), seconds
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("catalogue")
+    parser.add_argument("pictures", nargs="+")
+    parser.add_argument("--plugin", action="append", default=[])
+    parser.add_argument("--source", action="append", default=[], help="the first one is probed")
+    parser.add_argument("--labels", type=int, nargs="+", default=[5, 20, 0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--method", action="append", choices=list(METHODS))
+    given = parser.parse_args()
+    methods = given.method or list(METHODS)
+    head = [f"{Path(p).stem}, {n or 'all'}" for p in given.pictures for n in given.labels]
+    sys.stdout.write("| method | " + " | ".join(head) + " |\n")
+    sys.stdout.write("|---" * (len(head) + 1) + "|\n")
+    rows = {method: _row(method, given) for method in methods}
+    for method, cells in rows.items():
+        sys.stdout.write(f"| {method} | " + " | ".join(cells) + " |\n")
+    return 0
+
+
+def _row(method: str, given: Any) -> list[str]:
+    """Return one cell for each data set and number of labels."""
+    cells = []
+    for pictures in given.pictures:
+        chosen = read_options({"sources": given.catalogue, "plugins": tuple(given.plugin)})
+        registry = discover_plugins(chosen)
+        opened = open_labelled(pictures, chosen)
+        division = divide(opened)
+        found = {s.name: s for s in choose_sources(chosen, registry, opened).sources}
+        sources = tuple(found[name] for name in given.source or list(found)[:3])
+        for per_class in given.labels:
+            readers = make_readers(chosen)
+            results = []
+            for seed in range(given.seeds):
+                train = labelled(division.images, per_class, seed)
+                results.append(
+                    score(method, registry, sources, readers, train, division.sealed, seed)
+                )
+            accuracy, seconds = np.array(results).T
+            mean, spread = 100 * accuracy.mean(), 100 * accuracy.std()
+            cells.append(f"{mean:.1f} ± {spread:.1f}, {seconds.mean():.0f} s")
+            where = f"{Path(pictures).stem}, {per_class or 'all'}"
+            sys.stderr.write(f"{method}, {where}: {cells[-1]}\n")
+    return cells
+
+
+if __name__ == "__main__":
+    sys.exit(main())
