@@ -19,7 +19,10 @@ Forward = Callable[[nn.Module, Tensor], Tensor]
 
 
 class Suffix(nn.Module):
-    """The layers after a cut; parameters keep the names they have in the whole network."""
+    """The layers after a cut, without the network's own classifier.
+
+    Parameters keep the names they have in the whole network.
+    """
 
     def __init__(self, network: nn.Module, forward: Forward) -> None:
         super().__init__()
@@ -42,12 +45,22 @@ def cut_after(network: nn.Module, name: str | None, sample: Tensor, forward: For
         forward: Runs the network on a batch and returns its (b, d) pooled features.
     """
     suffix = copy.deepcopy(network)
+    _drop_classifier(suffix)
     if name is not None:
         for finished in _finished_by(network, name, sample, forward):
             _replace(suffix, finished, nn.Identity())
         if hasattr(suffix, "_pos_embed"):  # vision transformers add it outside any module
             suffix._pos_embed = _identity  # type: ignore[assignment]  # noqa: SLF001
     return Suffix(suffix, forward)
+
+
+def _drop_classifier(network: nn.Module) -> None:
+    """Replace the network's own classifier, which nothing reads, so that nobody keeps it."""
+    found = network.get_classifier() if hasattr(network, "get_classifier") else ()  # type: ignore[operator]
+    parts = found if isinstance(found, tuple) else (found,)
+    for name, module in list(network.named_modules()):
+        if name and any(module is part for part in parts):
+            _replace(network, name, nn.Identity())
 
 
 def _identity(x: Tensor) -> Tensor:

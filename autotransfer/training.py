@@ -141,6 +141,7 @@ def train(
     objective: Objective | None = None,
     after_step: Callable[[float], None] | None = None,
     rate_of: Callable[[str], float] | None = None,
+    decay_of: Callable[[str], float] | None = None,
 ) -> int:
     """Train in place; the network ends in eval mode.
 
@@ -163,6 +164,8 @@ def train(
             what acts on the weights themselves (decay towards the source, for one).
         rate_of: Learning rate of a parameter by its name, in units of the tuned layers' rate;
             None is 1 for all. The head multiplier comes on top.
+        decay_of: Weight decay of a parameter by its name, in units of the schedule's; None is 1
+            for all. Vectors (biases, norms) never decay.
 
     Returns:
         Number of steps that were taken.
@@ -176,7 +179,7 @@ def train(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         hooks = _Hooks(on_rung, objective or cross_entropy(schedule), after_step)
-        optimiser = _optimiser(network, schedule, head, rate_of or _one)
+        optimiser = _optimiser(network, schedule, head, rate_of or _one, decay_of or _one)
         steps = _run(network, batch, labels, schedule, seed, limits, optimiser, hooks)
     network.eval()
     return steps
@@ -309,26 +312,35 @@ def _optimiser(
     schedule: Schedule,
     head: Sequence[nn.Parameter],
     rate_of: Callable[[str], float],
+    decay_of: Callable[[str], float],
 ) -> torch.optim.Optimizer:
-    """Return the optimiser; vectors (biases, norms) are not decayed."""
+    """Return the optimiser; vectors (biases, norms) are not decayed.
+
+    All weights are updated in one kernel where the device has one: parameter by parameter, a
+    step of AdamW on a small network costs three times as much.
+    """
     of_head = {id(parameter) for parameter in head}
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             multiplier = schedule.head_multiplier if id(parameter) in of_head else 1.0
-            key = (multiplier * rate_of(name), parameter.ndim > 1)
+            decay = decay_of(name) if parameter.ndim > 1 else 0.0
+            key = (multiplier * rate_of(name), decay)
             groups.setdefault(key, []).append(parameter)
     described = [
         {
             "params": parameters,
             "lr": schedule.learning_rate * multiplier,
-            "weight_decay": schedule.weight_decay if decayed else 0.0,
+            "weight_decay": schedule.weight_decay * decay,
         }
-        for (multiplier, decayed), parameters in groups.items()
+        for (multiplier, decay), parameters in groups.items()
     ]
+    fused = all(parameter.device.type in ("cpu", "cuda") for parameter in network.parameters())
     if schedule.optimiser == "sgd":
-        return torch.optim.SGD(described, lr=schedule.learning_rate, momentum=0.9, nesterov=True)
-    return torch.optim.AdamW(described)
+        return torch.optim.SGD(
+            described, lr=schedule.learning_rate, momentum=0.9, nesterov=True, fused=fused
+        )
+    return torch.optim.AdamW(described, fused=fused)
 
 
 def _endless_order(

@@ -1,6 +1,10 @@
 """Ways to keep what a source knows while it is tuned; each works on any network."""
 
-from autotransfer.conservation.co_tuning import class_relationship, co_tuning_loss
+from autotransfer.conservation.co_tuning import (
+    calibrated,
+    class_relationship,
+    co_tuning_loss,
+)
 from autotransfer.conservation.distillation import distillation_loss
 from autotransfer.conservation.feature_maps import FeatureMaps
 from autotransfer.conservation.l2_sp import StartingPoint
@@ -10,6 +14,7 @@ from autotransfer.conservation.wise_ft import interpolate
 __all__ = [
     "FeatureMaps",
     "StartingPoint",
+    "calibrated",
     "class_relationship",
     "co_tuning_loss",
     "distillation_loss",

@@ -7,6 +7,47 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+_TEMPERATURES = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)
+_PRIOR = 0.1  # pictures of each target class that every source class is thought to have seen
+
+
+def calibrated(
+    probabilities: NDArray[np.floating], labels: NDArray[np.int64], num_classes: int
+) -> NDArray[np.float64]:
+    """Return (n, Z) probabilities at the temperature that tells the target classes best.
+
+    The paper calibrates the source's head on pictures of the source, which are rarely at hand.
+    Here the temperature is the one at which the target class of each picture is most likely,
+    given its source classes and how these go with the target classes of all other pictures.
+
+    Args:
+        probabilities: (n, Z) of the source's head on the training pictures.
+        labels: (n,) target classes in [0, K).
+        num_classes: K.
+
+    References:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599.
+    """
+    logs = np.log(np.clip(probabilities.astype(np.float64), 1e-12, None))
+    found = [_sharpened(logs / temperature) for temperature in _TEMPERATURES]
+    losses = [_left_out_loss(p, labels, num_classes) for p in found]
+    return found[int(np.argmin(losses))]
+
+
+def _sharpened(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    scaled = np.exp(logs - logs.max(axis=1, keepdims=True))
+    probabilities: NDArray[np.float64] = scaled / scaled.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def _left_out_loss(p: NDArray[np.float64], labels: NDArray[np.int64], num_classes: int) -> float:
+    """Return the mean of -log p(label | source classes), the picture itself left out."""
+    joint = np.eye(num_classes)[labels].T @ p  # (K, Z)
+    ours = joint[labels] - p + _PRIOR / num_classes  # (n, Z)
+    all_classes = joint.sum(axis=0) - p + _PRIOR
+    likelihood = (p * ours / all_classes).sum(axis=1)
+    return float(-np.log(likelihood).mean())
+
 
 def class_relationship(
     probabilities: NDArray[np.floating], labels: NDArray[np.int64], num_classes: int
@@ -14,7 +55,7 @@ def class_relationship(
     """Return (K, Z) p(source class | target class), by the direct approach of the paper.
 
     Args:
-        probabilities: (n, Z) of the source's head on the training pictures.
+        probabilities: (n, Z) of the source's head on the training pictures, calibrated.
         labels: (n,) target classes in [0, K).
         num_classes: K; a class without a picture gets the mean of all.
     """

@@ -22,7 +22,7 @@ class FeatureMaps:
 
     Args:
         network: The network before training; it is copied.
-        names: Modules whose outputs are compared.
+        names: Modules whose outputs are compared; "" is the network itself.
 
     References:
         Li et al., DELTA: Deep Learning Transfer using Feature Map with Attention, ICLR 2019,

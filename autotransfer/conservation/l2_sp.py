@@ -16,26 +16,31 @@ class StartingPoint:
 
     Args:
         parameters: The weights that are tuned, as they are now.
+        rates: Learning rate of each, in units of what `pull` is told; empty is 1 for all.
 
     References:
         Li, Grandvalet and Davoine, Explicit Inductive Bias for Transfer Learning with
         Convolutional Networks, ICML 2018, arXiv:1802.01483.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
-        self._parameters = [parameter for parameter in parameters if parameter.ndim > 1]
+    def __init__(self, parameters: Sequence[nn.Parameter], rates: Sequence[float] = ()) -> None:
+        given = zip(parameters, rates or [1.0] * len(parameters), strict=True)
+        pairs = [(parameter, rate) for parameter, rate in given if parameter.ndim > 1]
+        self._parameters = [parameter for parameter, _ in pairs]
+        self._rates = [rate for _, rate in pairs]
         self._start = [parameter.detach().clone() for parameter in self._parameters]
 
     def pull(self, amount: float) -> None:
-        """Move every weight w by amount * (w0 - w); amounts above 1 are cut to 1.
+        """Move every weight w by amount * rate * (w0 - w); more than all the way is cut.
 
         Args:
             amount: Learning rate of the step times the strength.
         """
-        share = min(amount, 1.0)
         with torch.no_grad():
-            for parameter, start in zip(self._parameters, self._start, strict=True):
-                parameter.lerp_(start, share)
+            for parameter, start, rate in zip(
+                self._parameters, self._start, self._rates, strict=True
+            ):
+                parameter.lerp_(start, min(amount * rate, 1.0))
 
     def distance(self) -> float:
         """Return the Euclidean distance from the start."""

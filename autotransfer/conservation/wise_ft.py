@@ -13,7 +13,7 @@ def interpolate(network: nn.Module, start: Mapping[str, Tensor], share: float) -
 
     Args:
         network: The tuned network.
-        start: Its `state_dict` before training, cloned.
+        start: Its `state_dict` before training, cloned; what is missing stays as it is.
         share: 0 keeps the tuned network, 1 is the start.
 
     References:
@@ -23,5 +23,5 @@ def interpolate(network: nn.Module, start: Mapping[str, Tensor], share: float) -
         raise ValueError(f"share must be in [0, 1], got {share}")
     with torch.no_grad():
         for name, value in network.state_dict().items():
-            if value.is_floating_point():
+            if name in start and value.is_floating_point():
                 value.lerp_(start[name].to(value.device), share)

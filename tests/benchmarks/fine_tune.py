@@ -4,9 +4,10 @@
 
 Measures in one process, interleaved, medians: (a) one epoch of a bare loop (forward,
 cross-entropy, backward, clipping, AdamW) on standardised pictures that lie ready in memory; (b)
-one epoch of the library's loop on decoded pictures, as fine-tuning feeds it; (c) one epoch after
-the first with the frozen prefix that holds half of the forward cost, its outputs cached. Exits
-with 1 when a goal is missed.
+one epoch of the library's loop on decoded pictures, with the batches and the objective of the
+strategy; (c) one epoch after the first behind the frozen prefix that holds nearest to half of the
+operations of a forward pass, its outputs cached; (d) the same with flips, two views of each
+picture. Exits with 1 when a goal is missed.
 """
 
 from __future__ import annotations
@@ -16,25 +17,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from autotransfer.backbone import Backbone, load_backbone
-from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import PixelStore
 from autotransfer.data.target import open_target
 from autotransfer.feature_store import FeatureStore
-from autotransfer.features import CachedInputs, FeatureReaders, Features
+from autotransfer.features import FeatureReaders
 from autotransfer.predictors import HeadedSuffix
-from autotransfer.problem import Preprocessing, Source, Untrained
+from autotransfer.problem import Preprocessing, Setting, Source, Untrained
+from autotransfer.strategy import Task
 from autotransfer.training import Schedule, train
+from autotransfer_fine_tune.batches import Batches
+from autotransfer_fine_tune.keeping import objective
 
-GOALS = {"whole network": 1.05, "half frozen and cached": 0.65}
+GOALS = {
+    "whole network": 1.05,
+    "half frozen and cached": 0.65,
+    "half frozen and cached, flips": 0.65,
+}
+PLAIN = {"mixup": False, "label_smoothing": 0.0}
 BATCH = 16
 
 
@@ -52,25 +60,20 @@ def bare_epoch(network: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> Non
 
 
 def half_way(backbone: Backbone, x: torch.Tensor) -> tuple[int, float]:
-    """Return the first stage after which at most half of the cost is left, and the share."""
-    with torch.inference_mode():
-        whole = _median_seconds(lambda: backbone(x))
-        for stage in range(1, backbone.num_stages):
-            suffix = backbone.suffix(stage)
-            z = backbone.activations(x, stage)
-            left = _median_seconds(partial(suffix, z)) / whole
-            if left <= 0.5:
-                return stage, left
-    raise SystemExit("no stage lies half-way")
+    """Return the stage after which nearest to half of the operations are left, and the share."""
 
+    def operations(network: nn.Module, inputs: torch.Tensor) -> int:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network(inputs)
+        return int(counter.get_total_flops())
 
-def _median_seconds(run: Callable[[], object]) -> float:
-    found = []
-    for _ in range(7):
-        began = time.perf_counter()
-        run()
-        found.append(time.perf_counter() - began)
-    return median(found)
+    whole = operations(backbone, x)
+    left = {
+        stage: operations(backbone.suffix(stage), backbone.activations(x, stage)) / whole
+        for stage in range(1, backbone.num_stages)
+    }
+    stage = min(left, key=lambda number: abs(left[number] - 0.5))
+    return stage, left[stage]
 
 
 def main() -> int:
@@ -90,28 +93,40 @@ def main() -> int:
         readers = FeatureReaders(
             FeatureStore(Path(folder)), PixelStore(1 << 30), load_backbone, torch.device("cpu")
         )
-        return _report(source, readers[source], images, given.repeats)
+        task = Task(
+            source=source,
+            setting=Setting.LABELLED,
+            class_names=images.class_names,
+            train=images,
+            features=readers[source],
+            device=readers.device,
+            load_backbone=lambda: load_backbone(source),
+        )
+        return _report(task, readers[source].standardised(images), given.repeats)
 
 
-def _report(source: Source, reader: Features, images: ImageSet, repeats: int) -> int:
-    labels = images.labels
-    backbone = load_backbone(source)
-    x = reader.standardised(images)
+def _report(task: Task, x: torch.Tensor, repeats: int) -> int:
+    source, labels, backbone = task.source, task.train.labels, task.backbone()
     classes = torch.from_numpy(labels.copy())
     stage, left = half_way(backbone, x[:BATCH])
-    whole = HeadedSuffix(backbone.suffix(0), backbone.num_features, 4)
     bare = HeadedSuffix(backbone.suffix(0), backbone.num_features, 4)
-    tail = HeadedSuffix(backbone.suffix(stage), backbone.num_features, 4)
-    everything, cached = reader.inputs(images, 0), reader.inputs(images, stage)
-    schedule = Schedule(epochs=1, batch_size=BATCH, learning_rate=1e-4)
 
-    def epoch(network: nn.Module, inputs: CachedInputs) -> None:
-        train(network, lambda p, _: inputs.batch(p), labels, schedule, seed=0)
+    def ours(frozen: int, augmentation: str) -> Callable[[], None]:
+        network = HeadedSuffix(backbone.suffix(frozen), backbone.num_features, 4)
+        batches = Batches(task, frozen, augmentation)
+        schedule = Schedule(epochs=1, batch_size=BATCH, learning_rate=1e-4)
+        goal = objective(network, PLAIN, None)
+
+        def epoch() -> None:
+            train(network, batches, labels, schedule, seed=0, objective=goal)
+
+        return epoch
 
     runs: dict[str, Callable[[], None]] = {
         "bare": lambda: bare_epoch(bare, x, classes),
-        "whole network": lambda: epoch(whole, everything),
-        "half frozen and cached": lambda: epoch(tail, cached),
+        "whole network": ours(0, "none"),
+        "half frozen and cached": ours(stage, "none"),
+        "half frozen and cached, flips": ours(stage, "flip"),
     }
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats + 1):
@@ -122,7 +137,8 @@ def _report(source: Source, reader: Features, images: ImageSet, repeats: int) ->
     unit = median(seconds["bare"][1:])
     lines = [
         f"{source.architecture} at {source.preprocessing.input_size} px, {len(x)} pictures, "
-        f"{torch.get_num_threads()} threads; after stage {stage}, {left:.0%} of a pass is left",
+        f"{torch.get_num_threads()} threads",
+        f"after stage {stage}, {left:.0%} of the operations of a pass are left",
         f"bare loop: {unit:.2f} s",
     ]
     missed = False

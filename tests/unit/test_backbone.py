@@ -117,3 +117,12 @@ def test_the_channel_axis_is_found_by_its_length() -> None:
     torch.testing.assert_close(pool(maps, 4), maps.mean(dim=(1, 2)))
     tokens = torch.arange(12.0).reshape(1, 3, 4)
     torch.testing.assert_close(pool(tokens, 4), tokens.mean(dim=1))
+
+
+def test_the_layers_after_a_cut_do_not_carry_the_classifier() -> None:
+    backbone = load_backbone(_source("test_resnet", num_classes=7))
+    for stage in (0, 2):
+        assert not any(
+            name.startswith("network.fc") for name in backbone.suffix(stage).state_dict()
+        )
+    assert "fc.weight" in backbone.network.state_dict()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from autotransfer.backbone import Backbone
 from autotransfer.data.views import MIRROR
@@ -55,6 +56,16 @@ def test_only_missing_pictures_pass(tmp_path: Path, passes: list[int]) -> None:
     assert reader.missing(images) == 7
     reader(images)
     assert sum(passes) == 10
+
+
+def test_cached_maps_lie_channels_last_as_the_network_left_them(tmp_path: Path) -> None:
+    images = shapes(2, 3)
+    reader = tiny_readers(tmp_path)[tiny_source()]
+    found = reader.inputs(images, 2).batch(np.array([4, 1, 1]))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        expected = reader.backbone.activations(reader.standardised(images), 2)[[4, 1, 1]]
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_frozen_prefix_runs_once_for_a_picture(tmp_path: Path, passes: list[int]) -> None:

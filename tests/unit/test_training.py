@@ -189,3 +189,25 @@ def test_a_failing_objective_is_raised_in_words(failure: Exception | None, words
             seed=0,
             objective=objective,
         )
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_decay_by_name_falls_on_the_weights_that_are_named(optimiser: str) -> None:
+    """With a loss that has no gradient, a step is the decay alone: w (1 - rate * decay)."""
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    start = {name: value.clone() for name, value in network.state_dict().items()}
+    train(
+        network,
+        lambda positions, _: torch.ones(len(positions), 2),
+        np.array([0, 1]),
+        Schedule(epochs=2, learning_rate=0.1, weight_decay=0.5, optimiser=optimiser, warmup=0.0),
+        seed=0,
+        objective=lambda step: step.network(step.inputs).sum() * 0.0,
+        decay_of=lambda name: 2.0 if name.startswith("0.") else 0.0,
+    )
+    rate = 0.1 * 0.5  # the cosine half-way; at the second and last step it is zero
+    for name, value in network.state_dict().items():
+        share = {"0.weight": 2 * 0.5}.get(name, 0.0) * rate
+        # Nesterov momentum adds 0.9 of the gradient, here that of the penalty, a second time
+        factor = 1.9 if optimiser == "sgd" else 1.0
+        torch.testing.assert_close(value, start[name] * (1 - factor * share))

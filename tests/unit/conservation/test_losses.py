@@ -10,6 +10,7 @@ from torch import nn
 from autotransfer.conservation import (
     FeatureMaps,
     StartingPoint,
+    calibrated,
     class_relationship,
     co_tuning_loss,
     distillation_loss,
@@ -32,6 +33,16 @@ def test_the_pull_goes_part_of_the_way_back_and_leaves_vectors_alone() -> None:
     torch.testing.assert_close(weight.data, torch.tensor([[1.75, 2.75]]))
     start.pull(99.0)
     torch.testing.assert_close(weight.data, torch.tensor([[1.0, 2.0]]))
+
+
+def test_each_weight_is_pulled_at_its_own_rate() -> None:
+    weights = [nn.Parameter(torch.zeros(1, 1)) for _ in range(3)]
+    start = StartingPoint(weights, [1.0, 0.5, 4.0])
+    with torch.no_grad():
+        for weight in weights:
+            weight.fill_(8.0)
+    start.pull(0.5)
+    assert [weight.item() for weight in weights] == [4.0, 6.0, 0.0]
 
 
 def test_distillation_is_zero_at_the_source_and_by_hand_elsewhere() -> None:
@@ -75,6 +86,36 @@ def test_the_relationship_is_the_mean_of_what_the_source_says_of_each_class() ->
     np.testing.assert_allclose(found, [[0.4, 0.6], [0.0, 1.0], [0.8 / 3, 2.2 / 3]], rtol=1e-6)
 
 
+def test_the_temperature_is_that_at_which_the_other_pictures_tell_the_label_best() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(24) % 3
+    logits = 2.0 * np.eye(3)[labels] + rng.normal(size=(24, 3))
+
+    def softmax(x: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+        return found
+
+    def loss(p: np.ndarray) -> float:
+        total = 0.0
+        for i in range(24):
+            others = [j for j in range(24) if j != i]
+            joint = np.stack(
+                [p[[j for j in others if labels[j] == c]].sum(axis=0) for c in range(3)]
+            )
+            given = (joint[labels[i]] + 0.1 / 3) / (joint.sum(axis=0) + 0.1)
+            total -= math.log(float(p[i] @ given))
+        return total
+
+    candidates = [softmax(logits / t) for t in (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)]
+    best = min(candidates, key=loss)
+    np.testing.assert_allclose(calibrated(softmax(logits), labels, 3), best, rtol=1e-6)
+
+
+def test_a_source_class_of_probability_zero_can_be_calibrated() -> None:
+    found = calibrated(np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32), np.array([0, 1]), 2)
+    assert np.isfinite(found).all()
+
+
 def test_co_tuning_is_the_cross_entropy_to_the_related_classes() -> None:
     related = torch.tensor([[0.5, 0.5], [0.0, 1.0]])
     logits = torch.log(torch.tensor([[0.25, 0.75], [0.1, 0.9]]))
@@ -114,6 +155,9 @@ def test_interpolation_has_the_two_ends() -> None:
     interpolate(network, start, 0.5)
     assert network.weight.tolist() == [2.0, 2.0]
     assert network.running_mean.tolist() == [1.0, 1.0]
+    interpolate(network, {"bias": torch.ones(2)}, 0.5)  # what is missing stays as it is
+    assert network.bias.tolist() == [0.5, 0.5]
+    assert network.weight.tolist() == [2.0, 2.0]
     interpolate(network, start, 1.0)
     assert network.weight.tolist() == [1.0, 1.0]
     with pytest.raises(ValueError, match=r"in \[0, 1\], got 2"):

@@ -1,0 +1,130 @@
+"""Fine-tune depth: which stages are copied, which stay frozen, which learn, and what is kept.
+
+The output of the frozen stages is computed once for each picture and view of it, so a step costs
+only the part that learns. By default the head starts from the ridge probe on the same features:
+linear probing, then fine-tuning, keeps the first steps from distorting the features (Kumar et
+al., ICLR 2022). Ways to conserve the source are choices, `none` among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from typing_extensions import override
+
+from autotransfer import hookimpl
+from autotransfer.predictors import NetworkPredictor, restore_network
+from autotransfer.problem import Json, Need, ParamValue, Source
+from autotransfer.space import (
+    SearchSpace,
+    choice,
+    depth,
+    floating,
+    integer,
+    learning_rate_multiplier,
+    regularisation,
+)
+from autotransfer.strategy import Predictor, Strategy, Task, TaskInfo, Trial
+from autotransfer.training import Limits, Schedule, train
+from autotransfer_fine_tune.batches import AUGMENTATIONS, Batches
+from autotransfer_fine_tune.keeping import CONSERVATION, WayBack, conserved, objective
+from autotransfer_fine_tune.plan import prepared
+
+LEARNING_RATES = {"adamw": 3e-4, "sgd": 1e-2}  # of the tuned layers
+WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 1e-3}
+SMALL_BATCHES = 200  # with fewer pictures batch statistics are noise: keep the source's
+
+
+class FineTune(Strategy):
+    """Copy stages, freeze the first, tune the others with AdamW or SGD.
+
+    The schedule runs to its end, or to where the core prunes the trial at a rung. There is no
+    other early stopping: it would need pictures that were not learnt from, and those are the
+    core's. How long to train is the parameter `epochs`.
+    """
+
+    name = "fine-tune"
+    needs = frozenset({Need.TARGET_LABELS})
+    least_per_class = 5  # below, a probe and the choice of its stage are all that labels can pay
+
+    @override
+    def space(self, task: TaskInfo) -> SearchSpace:
+        return SearchSpace.of(
+            depth=depth(default=0.7),
+            learning_rate_multiplier=learning_rate_multiplier(),
+            regularisation=regularisation(),
+            epochs=integer(3, 30, default=8, log=True),
+            augmentation=choice(AUGMENTATIONS, default="none"),
+            warm_start=choice(("probe", "none"), default="probe"),
+            head_multiplier=choice((1.0, 3.0, 10.0), default=1.0),
+            window=choice(("to the end", "one stage"), default="to the end"),
+            copied=floating(0.0, 1.0, default=1.0),
+            tuned=choice(("all", "biases and norms"), default="all"),
+            layer_decay=floating(0.5, 1.0, default=1.0),
+            optimiser=choice(("adamw", "sgd"), default="adamw"),
+            label_smoothing=choice((0.0, 0.1), default=0.0),
+            mixup=choice((False, True), default=False),
+            conservation=choice(CONSERVATION, default="none"),
+            conservation_strength=floating(0.01, 100.0, default=1.0, log=True),
+            back_to_source=floating(0.0, 1.0, default=0.0),
+        )
+
+    @override
+    def fit(self, task: Task, trial: Trial) -> Predictor:
+        params, backbone = trial.params, task.backbone()
+        plan, network = prepared(task, backbone, params, trial.seed)
+        rate = LEARNING_RATES[str(params["optimiser"])]
+        kept = conserved(task, backbone, network, plan, params, rate)
+        back = WayBack(task, network, plan, float(params["back_to_source"]))
+
+        def snapshot() -> Predictor:
+            return NetworkPredictor.of(
+                network, task.source, frozen=plan.frozen, layers=plan.layers
+            )
+
+        def show(progress: float) -> None:
+            with back.gone():
+                trial.report(progress, snapshot())
+
+        with kept.watched:
+            train(
+                network,
+                Batches(task, plan.frozen, str(params["augmentation"])),
+                task.train.labels,
+                _schedule(params, len(task.train)),
+                seed=trial.seed,
+                limits=Limits(trial.deadline),
+                head=list(network.head.parameters()),
+                on_rung=show,
+                objective=objective(network, params, kept.penalty),
+                after_step=kept.after_step,
+                rate_of=plan.rate_of(float(params["layer_decay"])),
+                decay_of=kept.decay_of,
+            )
+        back.go()
+        return snapshot()
+
+    @override
+    def restore(
+        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+    ) -> Predictor:
+        return restore_network(tensors, info, source)
+
+
+def _schedule(params: Mapping[str, ParamValue], num_images: int) -> Schedule:
+    optimiser = str(params["optimiser"])
+    return Schedule(
+        epochs=int(params["epochs"]),
+        learning_rate=LEARNING_RATES[optimiser] * float(params["learning_rate_multiplier"]),
+        head_multiplier=float(params["head_multiplier"]),
+        weight_decay=WEIGHT_DECAY[optimiser] * float(params["regularisation"]),
+        optimiser=optimiser,
+        keep_batch_statistics=num_images < SMALL_BATCHES,
+    )
+
+
+@hookimpl
+def autotransfer_strategies() -> list[Strategy]:
+    """Offer the strategy."""
+    return [FineTune()]

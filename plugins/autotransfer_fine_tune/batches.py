@@ -1,0 +1,55 @@
+"""The inputs of the first tuned layer, each picture in one of its views."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from autotransfer.data.views import MIRROR, PLAIN, View
+from autotransfer.strategy import Task
+
+AUGMENTATIONS = ("none", "flip", "crop", "colour")
+CACHED_VIEWS = 4  # of each picture, where a frozen prefix makes a view worth keeping
+
+
+class Batches:
+    """What `autotransfer.training.train` asks for inputs.
+
+    Behind a frozen prefix each picture has a few fixed views, whose activations are computed
+    once. Without one there is nothing to keep, and random views are drawn afresh at each step.
+
+    Args:
+        task: Gives the pictures and the cache.
+        frozen: Number of frozen stages.
+        augmentation: One of `AUGMENTATIONS`; each contains those before it.
+    """
+
+    def __init__(self, task: Task, frozen: int, augmentation: str) -> None:
+        self._task, self._kind = task, augmentation
+        self._afresh = frozen == 0 and augmentation in ("crop", "colour")
+        views = [PLAIN]
+        if augmentation == "flip":
+            views = [PLAIN, MIRROR]
+        elif augmentation != "none" and not self._afresh:
+            views = [PLAIN, *(View(augmentation, number) for number in range(CACHED_VIEWS))]
+        self._views = [task.features.inputs(task.train, frozen, view=view) for view in views]
+
+    def __call__(self, positions: NDArray[np.int64], generator: np.random.Generator) -> Tensor:
+        """Return the (b, ...) inputs of the pictures at `positions`, in their order."""
+        if self._afresh:
+            view = View(self._kind, int(generator.integers(1 << 31)))
+            return self._task.features.inputs(self._task.train, 0, view=view).batch(positions)
+        if len(self._views) == 1:
+            return self._views[0].batch(positions)
+        drawn = generator.integers(len(self._views), size=len(positions))
+        batch: Tensor | None = None
+        for number in np.unique(drawn):
+            where = np.flatnonzero(drawn == number)
+            part = self._views[number].batch(positions[where])
+            if batch is None:  # of the layout of its parts, channels last where they are
+                batch = torch.empty_like(part[:1].expand(len(positions), *part.shape[1:]))
+            batch[torch.from_numpy(where)] = part
+        assert batch is not None
+        return batch

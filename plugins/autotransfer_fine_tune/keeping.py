@@ -1,0 +1,206 @@
+"""What is added to the loss, and done after each step, to keep what the source knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from autotransfer.backbone import POOLED, Backbone
+from autotransfer.conservation import (
+    FeatureMaps,
+    StartingPoint,
+    calibrated,
+    class_relationship,
+    co_tuning_loss,
+    distillation_loss,
+    interpolate,
+    relational_loss,
+)
+from autotransfer.predictors import HeadedSuffix
+from autotransfer.problem import ParamValue
+from autotransfer.strategy import Task
+from autotransfer.training import Objective, Step, mixed
+from autotransfer_fine_tune.plan import HEAD, Plan, probe
+
+CONSERVATION = ("none", "l2-sp", "distillation", "delta", "rkd", "co-tuning")
+MIXUP = 0.2
+# of L2-SP at strength 1: share of the way back to the source that one step at the peak rate goes
+PULL = 3e-3
+# strength 1 of the others, in units of the cross-entropy
+_UNITS = {"distillation": 0.5, "delta": 1.0, "rkd": 1.0, "co-tuning": 1.0}
+
+Penalty = Callable[[Step, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One way to conserve the source, ready for the training loop.
+
+    Args:
+        penalty: From the step and the (b, d) features to a scalar; None adds nothing.
+        after_step: Called with the learning rate of the step.
+        decay_of: Weight decay of a parameter by its name, in units of the schedule's.
+        watched: Entered while the network trains.
+    """
+
+    penalty: Penalty | None = None
+    after_step: Callable[[float], None] | None = None
+    decay_of: Callable[[str], float] | None = None
+    watched: AbstractContextManager[object] = field(default_factory=nullcontext)
+
+
+def conserved(
+    task: Task,
+    backbone: Backbone,
+    network: HeadedSuffix,
+    plan: Plan,
+    params: Mapping[str, ParamValue],
+    learning_rate: float,
+) -> Kept:
+    """Return the conservation that was chosen; strength 0 is none.
+
+    Args:
+        task: Gives what the source says of the training pictures.
+        backbone: The source.
+        network: Before its first step.
+        plan: Only what is copied is held.
+        params: Of the trial.
+        learning_rate: Peak rate at multiplier 1, the unit of L2-SP.
+
+    Raises:
+        UndefinedScoreError: If it needs the source's classifier and there is none.
+    """
+    kind, strength = str(params["conservation"]), float(params["conservation_strength"])
+    if kind == "none" or strength == 0.0:
+        return Kept()
+    if kind == "l2-sp":
+        alpha = strength * PULL / learning_rate
+        return _pulled(network, plan, alpha, plan.rate_of(float(params["layer_decay"])))
+    strength *= _UNITS[kind]
+    if kind == "delta":
+        return _maps(backbone, network, plan, strength)
+    penalty = _relations(task) if kind == "rkd" else _by_head(kind, task, backbone)
+    return Kept(lambda step, features: strength * penalty(step, features))
+
+
+def _pulled(
+    network: HeadedSuffix, plan: Plan, alpha: float, rate_of: Callable[[str], float]
+) -> Kept:
+    """Return L2-SP: copied weights go back to the source, all others decay as they would."""
+    held = {
+        name: parameter
+        for name, parameter in network.named_parameters()
+        if parameter.requires_grad
+        and parameter.ndim > 1
+        and not (name.startswith(HEAD) or plan.is_fresh(name))
+    }
+    start = StartingPoint(list(held.values()), [rate_of(name) for name in held])
+    return Kept(
+        after_step=lambda rate: start.pull(rate * alpha),
+        decay_of=lambda name: 0.0 if name in held else 1.0,
+    )
+
+
+def _maps(backbone: Backbone, network: HeadedSuffix, plan: Plan, strength: float) -> Kept:
+    """Return DELTA over the copied stages after the frozen ones."""
+    names = [
+        "" if stage.module == POOLED else f"network.{stage.module}"
+        for stage in backbone.stages[plan.frozen : plan.copied]
+    ]
+    if not names:
+        return Kept()
+    maps = FeatureMaps(network.suffix, names)
+    return Kept(
+        lambda step, _features: strength * maps.distance(step.inputs), watched=maps.watched()
+    )
+
+
+def _relations(task: Task) -> Penalty:
+    source = torch.from_numpy(task.features(task.train)).to(task.device)
+    return lambda step, features: relational_loss(features, source[step.positions])
+
+
+def _by_head(kind: str, task: Task, backbone: Backbone) -> Penalty:
+    """Return what compares the source's own classes with what its head, frozen, says now."""
+    classifier = backbone.classifier().to(task.device)
+    probabilities = task.features.probabilities(task.train)
+    if kind == "distillation":
+        wanted = torch.from_numpy(probabilities).to(task.device)
+        return lambda step, features: distillation_loss(
+            classifier(features), wanted[step.positions]
+        )
+    labels, K = task.train.labels, len(task.class_names)
+    known = calibrated(probabilities, labels, K)
+    related = torch.from_numpy(class_relationship(known, labels, K)).to(task.device)
+    return lambda step, features: co_tuning_loss(classifier(features), related, step.targets)
+
+
+def objective(
+    network: HeadedSuffix, params: Mapping[str, ParamValue], penalty: Penalty | None
+) -> Objective:
+    """Return cross-entropy, mixed where nothing is compared picture by picture, and the rest."""
+    alpha = MIXUP if params["mixup"] and penalty is None else 0.0
+    smoothing = float(params["label_smoothing"])
+
+    def loss(step: Step) -> Tensor:
+        inputs, targets, others, share = mixed(step, alpha)
+        features = network.features(inputs)
+        logits = network.head(features)
+        found = nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)
+        if share < 1.0:
+            other = nn.functional.cross_entropy(logits, others, label_smoothing=smoothing)
+            found = share * found + (1 - share) * other
+        return found if penalty is None else found + penalty(step, features)
+
+    return loss
+
+
+class WayBack:
+    """WiSE-FT: the tuned network, part of the way back to the source.
+
+    The end at the source has the probe for a head, whatever the training started from. What
+    started from random weights has no such end and stays as it was tuned.
+
+    Args:
+        task: Gives the probe.
+        network: Before its first step.
+        plan: Which tensors are copied.
+        share: 0 is the tuned network, 1 the source with the probe.
+    """
+
+    def __init__(self, task: Task, network: HeadedSuffix, plan: Plan, share: float) -> None:
+        self._network, self._share, self._end = network, share, {}
+        if not share:
+            return
+        self._end = {
+            name: value.clone()
+            for name, value in network.state_dict().items()
+            if not (name.startswith(HEAD) or plan.is_fresh(name))
+        }
+        if plan.copied == plan.num_stages:
+            head = probe(task)
+            for part in ("weight", "bias"):
+                like = network.head.weight
+                self._end[HEAD + part] = torch.from_numpy(getattr(head, part)).to(like)
+
+    def go(self) -> None:
+        """Set the network part of the way back, in place."""
+        if self._share:
+            interpolate(self._network, self._end, self._share)
+
+    @contextmanager
+    def gone(self) -> Iterator[None]:
+        """Show the network part of the way back, then let the training go on where it was."""
+        now = {}
+        if self._share:
+            now = {name: value.clone() for name, value in self._network.state_dict().items()}
+        self.go()
+        try:
+            yield
+        finally:
+            if now:
+                self._network.load_state_dict(now)
