@@ -38,6 +38,7 @@ class Options:
         metric: What is maximised and tested.
         margin: Gap that counts as no difference; None is the default of the metric.
         refit: Whether the finalist is trained again on all search pictures.
+        ensemble: Whether finished trials may be combined where that gains a standard error.
         sampler: "tpe", "gp" or "random".
         storage: Optuna storage URL; None is SQLite in the workspace.
         tracking_uri: MLflow; None is MLFLOW_TRACKING_URI or SQLite in the workspace.
@@ -63,6 +64,7 @@ class Options:
     metric: str = "accuracy"
     margin: float | None = None
     refit: bool = True
+    ensemble: bool = True
     sampler: str = "tpe"
     storage: str | None = None
     tracking_uri: str | None = None

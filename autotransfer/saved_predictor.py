@@ -19,6 +19,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 from autotransfer.backbone import load_backbone
+from autotransfer.ensemble import ENSEMBLE, restore_ensemble
 from autotransfer.guard.restoring import restore_baseline
 from autotransfer.problem import (
     LocalWeights,
@@ -80,6 +81,9 @@ def read_kept(folder: Path, registry: Registry) -> Kept:
         info = {**info, "companions": found}
     if stored["baseline"]:
         predictor = restore_baseline(name, tensors, info, source)
+    elif name == ENSEMBLE:
+        assert source is not None
+        predictor = restore_ensemble(tensors, info, source, registry)
     else:
         assert source is not None
         predictor = registry.strategy(name).restore(tensors, info, source)

@@ -26,6 +26,7 @@ from autotransfer.errors import (
 )
 from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.features import FeatureReaders
+from autotransfer.finishing import Finishing
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.judging import Judgement, guard
 from autotransfer.matrices import Matrices
@@ -48,13 +49,12 @@ from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.registry import Registry
 from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped
-from autotransfer.saved_predictor import Kept, read_kept
+from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms, Terms, arms_of
-from autotransfer.search.driver import SearchLimits, best_of, search, trial_seed
+from autotransfer.search.driver import SearchLimits, search
 from autotransfer.search.study import STORAGE_FILE, Study, open_study
-from autotransfer.search.trial import Arena
+from autotransfer.search.trial import Arena, TrialResult
 from autotransfer.selection import Selection
-from autotransfer.strategy import Predictor, Trial
 from autotransfer.tracking import Tracker
 from autotransfer.workspace import Place, claim
 
@@ -212,11 +212,14 @@ def _fit(
         record_places(
             place.workspace / STORAGE_FILE, division.images.fingerprint, arms.sources, outcomes
         )
-        finalist = best_of(outcomes)
-        if finalist is None:
+        ending = Finishing(
+            arms, arena, place, registry, chosen, clock.deadline(1 - GUARD_SHARE / 2)
+        )
+        found = ending.finalist(outcomes)
+        if found is None:
             tracker.fail("no trial finished")
             raise BudgetExhaustedError(_nothing_finished(outcomes))
-        kept = _finalist(finalist, arms, arena, place, registry, chosen)
+        finalist, kept = found
         judgement = guard(
             kept,
             arena,
@@ -433,10 +436,12 @@ def _search(
     for outcome in study.outcomes:  # written again where an earlier driver was killed before
         tracker.write(outcome)
 
-    def on_result(outcome: Outcome, predictor: Predictor | None) -> None:
+    def on_result(result: TrialResult) -> None:
+        outcome, predictor = result.outcome, result.predictor
         if predictor is not None and outcome.value is not None:
             source = next(s for s in arms.sources if s.name == outcome.source)
-            place.keep(outcome, Kept(predictor, outcome.strategy, baseline=False, source=source))
+            kept = Kept(predictor, outcome.strategy, baseline=False, source=source)
+            place.keep(outcome, kept, result.validation)
         tracker.write(outcome)
         chosen.say(_outcome_line(outcome, arena.metric))
 
@@ -447,7 +452,7 @@ def _search(
         arena,
         limits,
         seed=chosen.seed,
-        on_result=lambda result: on_result(result.outcome, result.predictor),
+        on_result=on_result,
     )
 
 
@@ -458,22 +463,6 @@ def _outcome_line(outcome: Outcome, metric: Metric) -> str:
         f"trial {outcome.number}: {outcome.source} | {outcome.strategy}: {outcome.state}{value} "
         f"in {outcome.seconds:.1f} s{reason}"
     )
-
-
-def _finalist(
-    finalist: Outcome, arms: Arms, arena: Arena, place: Place, registry: Registry, chosen: Options
-) -> Kept:
-    """Return the finalist trained on all search pictures, or the checkpoint of its first fold."""
-    if not chosen.refit:
-        return read_kept(place.trial_folder(finalist), registry)
-    source = next(s for s in arms.sources if s.name == finalist.source)
-    chosen.say(f"training the finalist on all search pictures: {finalist.source}")
-    strategy = registry.strategy(finalist.strategy)
-    task = arena.task(source, arena.images)
-    trial = Trial(
-        finalist.params, lambda _p, _q: None, None, trial_seed(chosen.seed, finalist.number)
-    )
-    return Kept(strategy.fit(task, trial), finalist.strategy, baseline=False, source=source)
 
 
 def _record(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from autotransfer.errors import InvalidOptionError, StudyExistsError
 from autotransfer.results import Outcome
@@ -14,7 +17,8 @@ from autotransfer.saved_predictor import Kept, write_kept
 from autotransfer.search.study import study_names
 
 _TRIALS = "trials"
-_KEPT = 3  # the predictors of the best trials stay; the others are deleted as better ones come
+_VALIDATION = "validation.npy"
+_KEPT = 8  # the predictors of the best trials stay; the others are deleted as better ones come
 
 
 @dataclass(frozen=True)
@@ -29,19 +33,38 @@ class Place:
         """Return where the predictor of a trial is kept."""
         return self.folder / _TRIALS / f"{outcome.number:05d}"
 
-    def keep(self, outcome: Outcome, kept: Kept) -> None:
-        """Write the predictor of a complete trial; only those of the best trials stay."""
+    def keep(
+        self, outcome: Outcome, kept: Kept, validation: NDArray[np.float64] | None = None
+    ) -> None:
+        """Write the predictor of a complete trial; only those of the best trials stay.
+
+        Args:
+            outcome: The trial.
+            kept: Its predictor.
+            validation: (n, K) what it said of the validation pictures.
+        """
         folder = self.trial_folder(outcome)
         temporary = folder.with_name(folder.name + ".tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
         write_kept(temporary, kept)
+        if validation is not None:
+            np.save(temporary / _VALIDATION, validation)
         (temporary / "value").write_text(repr(outcome.value), encoding="utf-8")
         temporary.rename(folder)
         folders = [path for path in folder.parent.iterdir() if (path / "value").is_file()]
         folders.sort(key=lambda path: (-float((path / "value").read_text()), path.name))
         for path in folders[_KEPT:]:
             shutil.rmtree(path, ignore_errors=True)
+
+    def validations(self, outcomes: Sequence[Outcome]) -> dict[int, NDArray[np.float64]]:
+        """Return what the trials that were kept said of the validation pictures, by number."""
+        found = {}
+        for outcome in outcomes:
+            path = self.trial_folder(outcome) / _VALIDATION
+            if path.is_file():
+                found[outcome.number] = np.load(path, allow_pickle=False)
+        return found
 
 
 @contextmanager

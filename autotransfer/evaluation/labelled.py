@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,17 @@ _ROW_SUM_TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class Score:
-    """The metric, higher is better, and the log loss that breaks ties, lower is better."""
+    """The metric, higher is better, and the log loss that breaks ties, lower is better.
+
+    Args:
+        value: The metric.
+        log_loss: In nats.
+        probabilities: (n, K) what they were computed from.
+    """
 
     value: float
     log_loss: float
+    probabilities: NDArray[np.float64] = field(repr=False, compare=False)
 
 
 def predicted(
@@ -56,4 +63,5 @@ def evaluate(
     return Score(
         metric.score(images.labels, probabilities),
         -metric_named("log_loss").score(images.labels, probabilities),
+        probabilities,
     )

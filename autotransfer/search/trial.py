@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import optuna
 import torch
+from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DeadlineError
@@ -78,6 +79,11 @@ class Arena:
             for fold in self.folds
         ]
 
+    @property
+    def validation_labels(self) -> NDArray[np.int64]:
+        """Return the labels of the validation pictures of all folds, in order."""
+        return np.concatenate([held_out.labels for _, held_out in self.divisions()])
+
     def reader_of(self, source: Source | None) -> FeatureReader:
         """Return the features of a source; of none, a reader that refuses to read."""
         return NO_FEATURES if source is None else self.readers[source]
@@ -99,10 +105,18 @@ class Arena:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """The outcome, and the predictor of the first fold unless it failed."""
+    """The outcome, and what is left of a trial unless it failed.
+
+    Args:
+        outcome: How it ended.
+        predictor: The predictor of the first fold.
+        validation: (n, K) probabilities for the validation pictures of all folds in order; None
+            unless complete.
+    """
 
     outcome: Outcome
     predictor: Predictor | None
+    validation: NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -155,7 +169,10 @@ def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
         rungs=tuple(progress.rungs),
         seconds=time.perf_counter() - began,
     )
-    return TrialResult(outcome, progress.first)
+    validation = None
+    if outcome.state is State.COMPLETE:
+        validation = np.concatenate([score.probabilities for score in progress.scores])
+    return TrialResult(outcome, progress.first, validation)
 
 
 def _run_folds(spec: TrialSpec, arena: Arena, progress: _Progress) -> None:

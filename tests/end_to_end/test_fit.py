@@ -191,3 +191,36 @@ def test_what_cannot_be_tried_is_listed_with_the_reason_and_naming_opens_the_gat
         few, sources=[tiny_source()], strategies=["fine-tune"], budget="1 trials", name="second"
     )
     assert second.outcomes[0].strategy == "fine-tune"
+
+
+def test_an_ensemble_that_gains_enough_is_the_finalist(
+    target: Path,
+    catalogue: Path,
+    tmp_path: Path,
+    folder_target: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # on so few pictures nothing gains a standard error: the two best are taken all the same
+    from autotransfer import finishing
+    from autotransfer.ensemble import Choice
+
+    def both(predictions: dict[int, object], *_: object, **__: object) -> Choice:
+        first, second = list(predictions)[:2]
+        return Choice({first: 2, second: 1}, value=1.0, log_loss=0.1, gain=0.2, error=0.1)
+
+    monkeypatch.setattr(finishing, "choose", both)
+    only = {"strategies": ("feature-extraction",)}
+    selection = _fit(target, catalogue, out=tmp_path / "model", **only)
+    finalist = selection.record.finalist
+    assert finalist.strategy == "ensemble"
+    assert finalist.number not in {outcome.number for outcome in selection.outcomes}
+    again = autotransfer.load(tmp_path / "model")
+    np.testing.assert_allclose(
+        again.predict_proba(str(folder_target)),
+        selection.predict_proba(str(folder_target)),
+        atol=1e-6,
+    )
+    plain = _fit(
+        target, catalogue, ensemble=False, name="plain", strategies=("feature-extraction",)
+    )
+    assert plain.record.finalist.strategy == "feature-extraction"

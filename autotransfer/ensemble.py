@@ -1,0 +1,198 @@
+"""An ensemble of finished trials: greedy selection on what they said of validation pictures.
+
+It is one more candidate, and has to earn it: where the gain over the best single trial is below
+one standard error, the single trial stays the finalist.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from typing_extensions import override
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.evaluation.metrics import Metric, metric_named
+from autotransfer.problem import Json, Source, source_from_json, source_to_json
+from autotransfer.registry import Registry
+from autotransfer.strategy import FeatureReader, Predictor, PredictorState
+
+ENSEMBLE = "ensemble"
+MOST_MEMBERS = 10  # counted with repetitions
+_DRAWS = 400
+_LEAST_GAIN = 1e-9
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which trials go together.
+
+    Args:
+        weights: How often each trial was chosen, by its number.
+        value: Validation score of their mean prediction.
+        log_loss: Its log loss.
+        gain: `value` less that of the best single trial.
+        error: Standard error of the gain over validation pictures.
+    """
+
+    weights: Mapping[int, int]
+    value: float
+    log_loss: float
+    gain: float
+    error: float
+
+    @property
+    def worthwhile(self) -> bool:
+        """Return whether the gain is at least one standard error and more than one trial's."""
+        return len(self.weights) > 1 and self.gain >= max(self.error, _LEAST_GAIN)
+
+
+def choose(
+    predictions: Mapping[int, NDArray[np.float64]],
+    labels: NDArray[np.int64],
+    metric: Metric,
+    *,
+    seed: int,
+) -> Choice:
+    """Return the greedy forward selection with replacement.
+
+    Starts from the best trial and adds the one that raises the score of the mean prediction most
+    (of equals the one with the lower log loss), until none does.
+
+    Args:
+        predictions: (n, K) validation probabilities of each trial, by its number.
+        labels: (n,) classes.
+        metric: What is maximised.
+        seed: Seeds the bootstrap of the standard error.
+
+    References:
+        Caruana et al., Ensemble selection from libraries of models, ICML 2004.
+    """
+    loss = metric_named("log_loss")
+
+    def standing(probabilities: NDArray[np.float64]) -> tuple[float, float]:
+        return metric.score(labels, probabilities), loss.score(labels, probabilities)
+
+    first = max(predictions, key=lambda n: (*standing(predictions[n]), -n))
+    chosen, total, best = [first], predictions[first].copy(), standing(predictions[first])
+    while len(chosen) < MOST_MEMBERS:
+        count = len(chosen) + 1
+        candidates = {n: standing((total + p) / count) for n, p in predictions.items()}
+        number = max(candidates, key=lambda n: (*candidates[n], -n))
+        if candidates[number] <= best:
+            break
+        best = candidates[number]
+        chosen.append(number)
+        total += predictions[number]
+    together = total / len(chosen)
+    gain = best[0] - metric.score(labels, predictions[first])
+    error = _standard_error(together, predictions[first], labels, metric, seed)
+    return Choice(dict(Counter(chosen)), best[0], -best[1], gain, error)
+
+
+def _standard_error(
+    together: NDArray[np.float64],
+    single: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    metric: Metric,
+    seed: int,
+) -> float:
+    """Return the paired bootstrap standard error of the gain."""
+    rng = np.random.default_rng(seed)
+    gains = []
+    for _ in range(_DRAWS):
+        drawn = rng.integers(len(labels), size=len(labels))
+        if len(np.unique(labels[drawn])) < 2:
+            continue
+        gains.append(
+            metric.score(labels[drawn], together[drawn])
+            - metric.score(labels[drawn], single[drawn])
+        )
+    return float(np.std(gains)) if gains else float("inf")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trial of an ensemble.
+
+    Args:
+        strategy: Name of its strategy, which restores it.
+        source: The source that it reads.
+        weight: How often it was chosen.
+        predictor: Its answer.
+    """
+
+    strategy: str
+    source: Source
+    weight: int
+    predictor: Predictor
+
+
+@dataclass(frozen=True)
+class EnsemblePredictor(Predictor):
+    """The weighted mean of the members' probabilities."""
+
+    members: tuple[Member, ...]
+
+    @override
+    def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
+        total = sum(member.weight for member in self.members)
+        parts = [
+            member.weight / total * member.predictor.predict(images, features.of(member.source))
+            for member in self.members
+        ]
+        mean: NDArray[np.float64] = np.sum(parts, axis=0)
+        return mean
+
+    @override
+    def state(self) -> PredictorState:
+        tensors: dict[str, Tensor] = {}
+        members = []
+        for number, member in enumerate(self.members):
+            own, info = member.predictor.state()
+            tensors |= {f"{number}.{name}": tensor for name, tensor in own.items()}
+            stored = {"strategy": member.strategy, "weight": member.weight, "info": info}
+            reads = (member.source, *member.predictor.companions)
+            members.append({**stored, "sources": [self._place(source) for source in reads]})
+        companions = [source_to_json(source) for source in self.companions]
+        return tensors, {"members": members, "companions": companions}
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Return the different sources that members read, that of the first member first."""
+        read = [(m.source, *m.predictor.companions) for m in self.members]
+        return tuple({s.fingerprint: s for sources in read for s in sources}.values())
+
+    @property
+    @override
+    def companions(self) -> tuple[Source, ...]:
+        return self.sources[1:]
+
+    def _place(self, source: Source) -> int:
+        return [s.fingerprint for s in self.sources].index(source.fingerprint)
+
+
+def restore_ensemble(
+    tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source, registry: Registry
+) -> EnsemblePredictor:
+    """Return the ensemble whose `state()` was (tensors, info)."""
+    sources = [source, *map(source_from_json, info["companions"])]
+    members = []
+    for number, stored in enumerate(info["members"]):
+        prefix = f"{number}."
+        own = {
+            name.removeprefix(prefix): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(prefix)
+        }
+        read, *beside = (sources[place] for place in stored["sources"])
+        inner = {**stored["info"]}
+        if beside:
+            inner["companions"] = [source_to_json(companion) for companion in beside]
+        predictor = registry.strategy(stored["strategy"]).restore(own, inner, read)
+        members.append(Member(stored["strategy"], read, int(stored["weight"]), predictor))
+    return EnsemblePredictor(tuple(members))
