@@ -1,12 +1,17 @@
-"""From finished trials to the one candidate that the guard tests."""
+"""From finished trials to the one candidate that the guard tests, and to what is returned."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from autotransfer.ensemble import ENSEMBLE, Choice, EnsemblePredictor, Member, choose
+from autotransfer.evaluation.labelled import predicted
+from autotransfer.guard.calibration import fit_temperature
 from autotransfer.options import Options
 from autotransfer.registry import Registry
 from autotransfer.results import Outcome, State
@@ -17,10 +22,27 @@ from autotransfer.search.trial import Arena
 from autotransfer.strategy import Trial
 from autotransfer.workspace import Place
 
+Predictions = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """What the search chose.
+
+    Args:
+        outcome: The best trial, or the ensemble as one more outcome.
+        weights: How often each trial counts, by its number.
+        temperature: What its probabilities are softened by.
+    """
+
+    outcome: Outcome
+    weights: Mapping[int, int]
+    temperature: float = 1.0
+
 
 @dataclass(frozen=True)
 class Finishing:
-    """Trains the finalist once more, on all search pictures.
+    """Chooses the finalist, and trains it once more on all search pictures.
 
     Args:
         arms: Sources and strategies of the search.
@@ -38,19 +60,40 @@ class Finishing:
     chosen: Options
     deadline: float | None
 
-    def finalist(self, outcomes: Sequence[Outcome]) -> tuple[Outcome, Kept] | None:
+    def choose(self, outcomes: Sequence[Outcome]) -> Finalist | None:
         """Return the best trial, or the ensemble that beats it; None if none is complete."""
         best = best_of(outcomes)
         if best is None:
             return None
-        together = self._ensemble(outcomes)
-        kept = self._trained(best)
-        if together is None:
-            return best, kept
-        return self._combined(together, outcomes, best, kept)
+        predictions = self.place.validations(outcomes)
+        together = self._ensemble(outcomes, predictions)
+        if together is not None:
+            return self._combined(together, outcomes, predictions)
+        temperature = 1.0
+        if best.number in predictions:
+            said = predictions[best.number]
+            temperature = fit_temperature(said, self.arena.validation_labels)
+        return Finalist(best, {best.number: 1}, temperature)
+
+    def train(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Kept:
+        """Return the finalist trained on all search pictures."""
+        by_number = {outcome.number: outcome for outcome in outcomes}
+        trained = [self._trained(by_number[number]) for number in finalist.weights]
+        kept = trained[0]
+        if len(trained) > 1:
+            kept = self._together(finalist, trained)
+        seen = set(self.arena.images.digests)
+        if self.arena.validation is not None:
+            seen |= set(self.arena.validation.digests)
+        return replace(kept, temperature=finalist.temperature, seen=tuple(sorted(seen)))
 
     def _trained(self, outcome: Outcome) -> Kept:
-        """Return a trial trained on all search pictures, or the checkpoint of its first fold."""
+        """Return a trial trained on all search pictures, or the checkpoint of its first fold.
+
+        The checkpoint also stays where the training went astray: where the new predictor, which
+        learnt from them, knows the pictures of the first fold clearly worse than the checkpoint
+        that never saw them.
+        """
         if not self.chosen.refit:
             return read_kept(self.place.trial_folder(outcome), self.registry)
         source = next(s for s in self.arms.sources if s.name == outcome.source)
@@ -61,11 +104,35 @@ class Finishing:
         task = self.arena.task(source, self.arena.images)
         seed = trial_seed(self.chosen.seed, outcome.number)
         trial = Trial(outcome.params, lambda _progress, _predictor: None, None, seed)
-        return Kept(strategy.fit(task, trial), outcome.strategy, baseline=False, source=source)
+        kept = Kept(strategy.fit(task, trial), outcome.strategy, baseline=False, source=source)
+        if self._astray(kept, outcome) and self.place.trial_folder(outcome).is_dir():
+            self.chosen.say("that training went astray; the checkpoint that was tested is kept")
+            return read_kept(self.place.trial_folder(outcome), self.registry)
+        return kept
 
-    def _ensemble(self, outcomes: Sequence[Outcome]) -> Choice | None:
+    def _astray(self, kept: Kept, outcome: Outcome) -> bool:
+        if not outcome.fold_values or self.arena.validation is not None:
+            return False
+        _, held_out = self.arena.divisions()[0]
+        found = predicted(
+            kept.predictor,
+            held_out,
+            self.arena.reader_of(kept.source),
+            len(self.arena.images.class_names),
+        )
+        expected = outcome.fold_values[0]
+        error = (max(expected * (1 - expected), 0.01) / len(held_out)) ** 0.5
+        return bool(self.arena.metric.score(held_out.labels, found) < expected - error)
+
+    def _ensemble(
+        self, outcomes: Sequence[Outcome], predictions: Mapping[int, Predictions]
+    ) -> Choice | None:
         """Return which trials to combine, or None where that gains nothing or there is no time."""
-        predictions = self.place.validations(outcomes) if self.chosen.ensemble else {}
+        if not self.chosen.ensemble:
+            return None
+        if not self.chosen.refit:  # only the checkpoints of the best trials are still there
+            kept = {o.number for o in outcomes if self.place.trial_folder(o).is_dir()}
+            predictions = {n: p for n, p in predictions.items() if n in kept}
         if len(predictions) < 2:
             return None
         arena = self.arena
@@ -79,29 +146,38 @@ class Finishing:
         return choice
 
     def _combined(
-        self, choice: Choice, outcomes: Sequence[Outcome], best: Outcome, trained: Kept
-    ) -> tuple[Outcome, Kept]:
+        self,
+        choice: Choice,
+        outcomes: Sequence[Outcome],
+        predictions: Mapping[int, Predictions],
+    ) -> Finalist:
         """Return the ensemble as one more outcome."""
-        members = []
-        chosen = [outcome for outcome in outcomes if outcome.number in choice.weights]
-        for outcome in sorted(chosen, key=lambda outcome: -choice.weights[outcome.number]):
-            kept = trained if outcome.number == best.number else self._trained(outcome)
-            assert kept.source is not None
-            weight = choice.weights[outcome.number]
-            members.append(Member(outcome.strategy, kept.source, weight, kept.predictor))
+        members = [outcome for outcome in outcomes if outcome.number in choice.weights]
+        first = max(members, key=lambda outcome: choice.weights[outcome.number])
         named = ", ".join(f"{weight} x trial {n}" for n, weight in choice.weights.items())
         value = self.arena.metric.display(choice.value)
         self.chosen.say(f"ensemble of {named}: {self.arena.metric.name} {value:.3f}")
-        source = members[0].source
         outcome = Outcome(
             number=max(outcome.number for outcome in outcomes) + 1,
-            source=source.name,
+            source=first.source,
             strategy=ENSEMBLE,
             params={"members": named, "gain": choice.gain, "standard_error": choice.error},
             state=State.COMPLETE,
             value=choice.value,
             log_loss=choice.log_loss,
-            seconds=sum(outcome.seconds for outcome in chosen),
+            seconds=sum(outcome.seconds for outcome in members),
         )
+        total = sum(choice.weights.values())
+        mean = np.sum([w / total * predictions[n] for n, w in choice.weights.items()], axis=0)
+        temperature = fit_temperature(mean, self.arena.validation_labels)
+        return Finalist(outcome, choice.weights, temperature)
+
+    def _together(self, finalist: Finalist, trained: Sequence[Kept]) -> Kept:
+        """Return the members as one predictor; the source of the outcome comes first."""
+        members = []
+        for kept, weight in zip(trained, finalist.weights.values(), strict=True):
+            assert kept.source is not None
+            members.append(Member(kept.strategy, kept.source, weight, kept.predictor))
+        members.sort(key=lambda member: member.source.name != finalist.outcome.source)
         predictor = EnsemblePredictor(tuple(members))
-        return outcome, Kept(predictor, ENSEMBLE, baseline=False, source=source)
+        return Kept(predictor, ENSEMBLE, baseline=False, source=members[0].source)

@@ -20,6 +20,7 @@ from torch import nn
 
 from autotransfer.backbone import Backbone, fresh_backbone
 from autotransfer.data.image_set import ImageSet
+from autotransfer.dividing import divide
 from autotransfer.errors import CutError, InvalidOptionError
 from autotransfer.features import Features
 from autotransfer.heads import fit_ridge
@@ -28,7 +29,6 @@ from autotransfer.predictors import HeadedSuffix, predict_batches
 from autotransfer.preparing import (
     choose_sources,
     discover_plugins,
-    divide,
     make_readers,
     open_labelled,
 )

@@ -11,7 +11,6 @@ from autotransfer.catalogue import Sources, resolve_sources
 from autotransfer.catalogue.timm_names import describe_default_set
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import PixelStore
-from autotransfer.data.splitting import seal
 from autotransfer.data.target import Target, open_target
 from autotransfer.errors import InvalidOptionError, InvalidTargetError, NotYetAvailableError
 from autotransfer.feature_store import FeatureStore
@@ -24,15 +23,6 @@ from autotransfer.problem import Preprocessing, Setting, Source, Untrained
 from autotransfer.registry import Registry, discover
 from autotransfer.selection import PIXEL_BYTES
 from autotransfer.strategy import TaskInfo
-
-
-@dataclass(frozen=True)
-class Division:
-    """The open pictures of the search and the sealed ones of the guard."""
-
-    images: ImageSet
-    sealed: ImageSet
-    groups: tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -192,17 +182,3 @@ def make_readers(chosen: Options) -> FeatureReaders:
     return FeatureReaders(
         FeatureStore(), PixelStore(PIXEL_BYTES), load_backbone, device_of(chosen.device)
     )
-
-
-def divide(opened: Target) -> Division:
-    """Return the sealed pictures: the user's own test split, or a quarter by content."""
-    if opened.sealed is not None:
-        return Division(opened.train, opened.sealed, opened.groups)
-    free, sealed = seal(opened.train, groups=opened.groups)
-    if not len(sealed):
-        raise InvalidTargetError(
-            f"{len(opened.train)} pictures are too few to hold any back for the test; add "
-            "pictures, or a 'test' folder beside 'train'"
-        )
-    groups = None if opened.groups is None else tuple(opened.groups[i] for i in free)
-    return Division(opened.train.subset(free), opened.train.subset(sealed), groups)

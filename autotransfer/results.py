@@ -138,11 +138,19 @@ class Interval:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A predictor that uses no source, scored on the same pictures as the finalist."""
+    """A predictor that uses no source, scored on the same pictures as the finalist.
+
+    Args:
+        name: Which one.
+        test: Its score.
+        seconds: Wall time of training and predicting.
+        whole: False where it was stopped after the first fold, having lost; the score is of it.
+    """
 
     name: str
     test: float
     seconds: float
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -151,7 +159,7 @@ class Verdict:
 
     Args:
         decision: The verdict.
-        basis: What it rests on ("sealed pictures").
+        basis: What it rests on ("sealed pictures", "out-of-fold").
         sentence: The verdict in one sentence for people.
         returned: "transfer" or "baseline".
         test: Score of the finalist.
@@ -161,6 +169,15 @@ class Verdict:
         minimum_detectable: Smallest true gap that would be found four times out of five.
         gap_reference: Finalist minus the reference arm; None where there is none.
         returned_test: Score of what is returned.
+        competed: Number of trials that the finalist was chosen from.
+        optimism: Its validation score minus its test score.
+        looks: Which look at the tested pictures this is; from the second on, limits are wider.
+        cause: Of a negative verdict: "data", "method" or "unknown".
+        remarks: What else bears on it, in sentences.
+        mcnemar: Two-sided mid-p of McNemar's test against the best baseline.
+        calibration_error: Expected calibration error of the finalist in [0, 1].
+        competition_bound: Lower limit of the gap if the finalist had been chosen for its luck
+            alone; None where it was tested on pictures that did not choose it.
     """
 
     decision: Decision
@@ -174,6 +191,14 @@ class Verdict:
     minimum_detectable: float
     gap_reference: Interval | None
     returned_test: float
+    competed: int = 0
+    optimism: float | None = None
+    looks: int = 1
+    cause: str = ""
+    remarks: tuple[str, ...] = ()
+    mcnemar: float | None = None
+    calibration_error: float | None = None
+    competition_bound: float | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ predictor.safetensors   its tensors
 source.json             the source that it reads, its weights beside it
 source.safetensors
 companion-1.safetensors weights of further sources that it reads, where there are some
+seen.txt                content hashes of the pictures that it was chosen with or learnt from
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from autotransfer.backbone import load_backbone
+from autotransfer.data.image_set import ImageSet
 from autotransfer.ensemble import ENSEMBLE, restore_ensemble
+from autotransfer.guard.calibration import tempered
 from autotransfer.guard.restoring import restore_baseline
 from autotransfer.problem import (
     LocalWeights,
@@ -29,8 +34,10 @@ from autotransfer.problem import (
     source_to_json,
 )
 from autotransfer.registry import Registry
-from autotransfer.strategy import Predictor
+from autotransfer.strategy import FeatureReader, Predictor
 from autotransfer.weights import write_state_dict
+
+_SEEN = "seen.txt"
 
 
 @dataclass(frozen=True)
@@ -42,12 +49,20 @@ class Kept:
         strategy: Name of the strategy, or of the baseline.
         baseline: Whether it is a baseline.
         source: The source that it reads; None where it reads pixels alone.
+        temperature: What its probabilities are softened by; see `guard.calibration`.
+        seen: Content hashes of the pictures that it was chosen with or learnt from.
     """
 
     predictor: Predictor
     strategy: str
     baseline: bool
     source: Source | None
+    temperature: float = 1.0
+    seen: tuple[str, ...] = ()
+
+    def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
+        """Return the (n, K) calibrated class probabilities."""
+        return tempered(self.predictor.predict(images, features), self.temperature)
 
 
 def write_kept(folder: Path, kept: Kept) -> None:
@@ -65,8 +80,14 @@ def write_kept(folder: Path, kept: Kept) -> None:
         info = {**info, "companions": beside}
     write_json(
         folder / "predictor.json",
-        {"strategy": kept.strategy, "baseline": kept.baseline, "info": info},
+        {
+            "strategy": kept.strategy,
+            "baseline": kept.baseline,
+            "temperature": kept.temperature,
+            "info": info,
+        },
     )
+    (folder / _SEEN).write_text("".join(f"{digest}\n" for digest in kept.seen), encoding="ascii")
 
 
 def read_kept(folder: Path, registry: Registry) -> Kept:
@@ -87,7 +108,15 @@ def read_kept(folder: Path, registry: Registry) -> Kept:
     else:
         assert source is not None
         predictor = registry.strategy(name).restore(tensors, info, source)
-    return Kept(predictor, name, bool(stored["baseline"]), source)
+    seen = folder / _SEEN
+    return Kept(
+        predictor,
+        name,
+        bool(stored["baseline"]),
+        source,
+        float(stored.get("temperature", 1.0)),
+        tuple(seen.read_text(encoding="ascii").split()) if seen.is_file() else (),
+    )
 
 
 def _with_weights(source: Source, folder: Path, stem: str) -> Source:

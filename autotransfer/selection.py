@@ -89,12 +89,12 @@ class Selection:
         opened = images if isinstance(images, ImageSet) else open_images(images)
         source = self.kept.source
         reader = NO_FEATURES if source is None else self._readers[source]
-        return self.kept.predictor.predict(opened, reader)
+        return self.kept.predict(opened, reader)
 
     def _from_matrices(self, matrices: Matrices) -> NDArray[np.float64]:
         source, readers = self.kept.source, MatrixReaders(matrices)
         reader = NO_FEATURES if source is None else readers[source]
-        return self.kept.predictor.predict(matrices.items, reader)
+        return self.kept.predict(matrices.items, reader)
 
     def predict(self, images: Any) -> NDArray[np.str_]:
         """Return the (n,) names of the most probable classes."""

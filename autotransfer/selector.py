@@ -16,8 +16,8 @@ from pydantic import TypeAdapter
 
 from autotransfer.catalogue import Sources
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.splitting import make_folds
 from autotransfer.data.target import Target
+from autotransfer.dividing import Division, divide
 from autotransfer.errors import (
     BudgetExhaustedError,
     DataWarning,
@@ -27,17 +27,14 @@ from autotransfer.errors import (
 from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.features import FeatureReaders
 from autotransfer.finishing import Finishing
-from autotransfer.guard.baseline_cache import BaselineCache
-from autotransfer.guard.judging import Judgement, guard
+from autotransfer.guarding import Guarding
 from autotransfer.matrices import Matrices
 from autotransfer.options import Options, budget_of, read_options
 from autotransfer.preparing import (
-    Division,
     Problem,
     choose_preset,
     choose_sources,
     discover_plugins,
-    divide,
     make_readers,
     open_labelled,
     problem_of_matrices,
@@ -48,7 +45,7 @@ from autotransfer.problem import Budget, ParamValue, Setting, Source
 from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.registry import Registry
-from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped
+from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped, Verdict
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms, Terms, arms_of
 from autotransfer.search.driver import SearchLimits, search
@@ -167,7 +164,7 @@ def _fit(
     budget, metric = budget_of(chosen), metric_named(chosen.metric)
     preset = choose_preset(chosen, registry)
     opened, sources, readers = problem.target, problem.sources, problem.readers
-    division = divide(opened)
+    division = divide(opened, pictures=problem.pictures)
     clock = _Clock(began, budget.seconds)
     with claim(
         opened.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
@@ -194,10 +191,9 @@ def _fit(
             _terms(division, problem, chosen),
         )
         skipped = [*sources.skipped, *unranked, *_left_out(ranking), *unfit]
-        folds = make_folds(division.images, seed=chosen.seed, groups=division.groups)
         arena = Arena(
             division.images,
-            folds,
+            division.folds(chosen.seed),
             opened.validation,
             readers,
             metric,
@@ -212,41 +208,36 @@ def _fit(
         record_places(
             place.workspace / STORAGE_FILE, division.images.fingerprint, arms.sources, outcomes
         )
-        ending = Finishing(
-            arms, arena, place, registry, chosen, clock.deadline(1 - GUARD_SHARE / 2)
-        )
-        found = ending.finalist(outcomes)
-        if found is None:
+        latest = clock.deadline(1 - GUARD_SHARE / 2)
+        finishing = Finishing(arms, arena, place, registry, chosen, latest)
+        finalist = finishing.choose(outcomes)
+        if finalist is None:
             tracker.fail("no trial finished")
             raise BudgetExhaustedError(_nothing_finished(outcomes))
-        finalist, kept = found
-        judgement = guard(
-            kept,
-            arena,
-            division.sealed,
+        verdict, kept = Guarding(
+            finishing,
+            division,
             sources.sources[0],
-            BaselineCache(registry),
-            margin=chosen.margin,
-            seed=chosen.seed,
-            deadline=clock.deadline(1 - CLOSING_SHARE),
-            say=chosen.say,
-        )
+            ranking,
+            opened.name,
+            clock.deadline(1 - CLOSING_SHARE),
+        ).judged(finalist, outcomes)
         clock.mark("guard")
         record = _record(
             place,
             chosen,
             opened,
-            judgement,
-            finalist,
+            verdict,
+            finalist.outcome,
             ranking,
             outcomes,
             skipped,
             clock,
             readers,
-            caught,
+            [*division.notes, *caught],
             sources,
         )
-        return _closed(record, judgement, place, tracker, study, chosen, readers)
+        return _closed(record, kept, place, tracker, study, chosen, readers)
 
 
 class _Clock:
@@ -374,7 +365,7 @@ def _unseen(source_images: ImageSet | None, division: Division, opened: Target) 
     """Return the source pictures that are none of those the target is tested on."""
     if source_images is None:
         return None
-    tested = set(division.sealed.digests)
+    tested = set() if division.sealed is None else set(division.sealed.digests)
     tested |= set() if opened.validation is None else set(opened.validation.digests)
     kept = [i for i, digest in enumerate(source_images.digests) if digest not in tested]
     if len(kept) < len(source_images):
@@ -469,7 +460,7 @@ def _record(
     place: Place,
     chosen: Options,
     opened: Target,
-    judgement: Judgement,
+    verdict: Verdict,
     finalist: Outcome,
     ranking: Ranking,
     outcomes: Sequence[Outcome],
@@ -480,15 +471,15 @@ def _record(
     sources: Sources,
 ) -> Record:
     source = _named(sources.sources, finalist.source)
-    if judgement.verdict.decision is Decision.NEGATIVE:
-        warnings.warn(judgement.verdict.sentence, NegativeTransferWarning, stacklevel=4)
+    if verdict.decision is Decision.NEGATIVE:
+        warnings.warn(verdict.sentence, NegativeTransferWarning, stacklevel=4)
     return Record(
         name=place.name,
         setting=str(Setting.LABELLED),
         metric=chosen.metric,
         class_names=opened.class_names,
         seed=chosen.seed,
-        verdict=judgement.verdict,
+        verdict=verdict,
         finalist=finalist,
         ranking=ranking,
         outcomes=tuple(outcomes),
@@ -508,7 +499,7 @@ def _record(
 
 def _closed(
     record: Record,
-    judgement: Judgement,
+    kept: Kept,
     place: Place,
     tracker: Tracker,
     study: Study,
@@ -517,7 +508,7 @@ def _closed(
 ) -> Selection:
     """Save the selection, then mirror it to MLflow."""
     record = replace(record, run_id=tracker.run_id)
-    selection = Selection(record, judgement.kept, readers.device)
+    selection = Selection(record, kept, readers.device)
     selection.save(place.folder)
     tracker.finish(record, place.folder)
     study.remember("run_id", tracker.run_id)  # it exists only now where MLflow was away before

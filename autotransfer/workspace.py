@@ -17,8 +17,8 @@ from autotransfer.saved_predictor import Kept, write_kept
 from autotransfer.search.study import study_names
 
 _TRIALS = "trials"
-_VALIDATION = "validation.npy"
-_KEPT = 8  # the predictors of the best trials stay; the others are deleted as better ones come
+_VALIDATION = "validation"
+_KEPT = 3  # the predictors of the best trials stay; the others are deleted as better ones come
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,21 @@ class Place:
     ) -> None:
         """Write the predictor of a complete trial; only those of the best trials stay.
 
+        What all complete trials said of the validation pictures stays: the guard chooses again
+        from it.
+
         Args:
             outcome: The trial.
             kept: Its predictor.
             validation: (n, K) what it said of the validation pictures.
         """
+        if validation is not None:
+            self._write_validation(outcome, validation)
         folder = self.trial_folder(outcome)
         temporary = folder.with_name(folder.name + ".tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
         write_kept(temporary, kept)
-        if validation is not None:
-            np.save(temporary / _VALIDATION, validation)
         (temporary / "value").write_text(repr(outcome.value), encoding="utf-8")
         temporary.rename(folder)
         folders = [path for path in folder.parent.iterdir() if (path / "value").is_file()]
@@ -58,13 +61,24 @@ class Place:
             shutil.rmtree(path, ignore_errors=True)
 
     def validations(self, outcomes: Sequence[Outcome]) -> dict[int, NDArray[np.float64]]:
-        """Return what the trials that were kept said of the validation pictures, by number."""
+        """Return what complete trials said of the validation pictures, by number."""
         found = {}
         for outcome in outcomes:
-            path = self.trial_folder(outcome) / _VALIDATION
-            if path.is_file():
-                found[outcome.number] = np.load(path, allow_pickle=False)
+            path = self._validation_file(outcome)
+            if outcome.value is not None and path.is_file():
+                found[outcome.number] = np.load(path, allow_pickle=False).astype(np.float64)
         return found
+
+    def _write_validation(self, outcome: Outcome, validation: NDArray[np.float64]) -> None:
+        path = self._validation_file(outcome)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        with temporary.open("wb") as stream:
+            np.save(stream, validation.astype(np.float32))
+        temporary.replace(path)
+
+    def _validation_file(self, outcome: Outcome) -> Path:
+        return self.folder / _VALIDATION / f"{outcome.number:05d}.npy"
 
 
 @contextmanager

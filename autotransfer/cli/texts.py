@@ -45,6 +45,16 @@ def fit_json(record: Record) -> dict[str, Any]:
             None if verdict.gap_reference is None else _bounds(verdict.gap_reference)
         ),
         "returned_test": metric.display(verdict.returned_test),
+        "evidence": {
+            "competed": verdict.competed,
+            "optimism": verdict.optimism,
+            "looks": verdict.looks,
+            "cause": verdict.cause,
+            "remarks": list(verdict.remarks),
+            "mcnemar": verdict.mcnemar,
+            "calibration_error": verdict.calibration_error,
+            "competition_bound": verdict.competition_bound,
+        },
         "ranking": [
             {
                 "source": row.source,
@@ -93,6 +103,7 @@ def fit_text(record: Record) -> str:
         "",
         f"verdict: {verdict.decision}",
         f"  {verdict.sentence}",
+        *(f"  {remark}" for remark in verdict.remarks),
         "",
         f"  source    {finalist.source}",
         f"  strategy  {finalist.strategy}{_layers_text(finalist)}",
@@ -100,6 +111,7 @@ def fit_text(record: Record) -> str:
     ]
     lines += [
         f"  baseline  {metric.display(baseline.test):.3f} {baseline.name}"
+        + ("" if baseline.whole else " (stopped after a fold: it could not win any more)")
         for baseline in sorted(verdict.baselines, key=lambda b: -b.test)
     ]
     if finalist.adaptation:

@@ -1,6 +1,7 @@
 """Dividing pictures: what is sealed, and the folds of the search.
 
-Pictures with the same content, or of the same group, are one *unit* and stay on one side.
+Pictures with the same content, or of the same group, or that are said to show the same, are one
+*unit* and stay on one side.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidTargetError
 from autotransfer.problem import Fold
 
+SEALED_FROM = 1000  # pictures; below, none is given up and the selection is cross-fitted
 SEALED_FRACTION = 0.25
 KEPT_OPEN = 2  # different pictures of a class that are never sealed
 FEW_PICTURES = 500  # up to here every picture validates once; above, one division is enough
 NUM_FOLDS = 3
 VALIDATION_FRACTION = 0.25
+NO_PAIRS: NDArray[np.int64] = np.empty((0, 2), dtype=np.int64)
 _SALT = b"autotransfer sealed pictures 1"
 
 
@@ -29,6 +32,7 @@ def seal(
     images: ImageSet,
     fraction: float = SEALED_FRACTION,
     groups: Sequence[str] | None = None,
+    same: NDArray[np.int64] = NO_PAIRS,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the positions of the open and of the sealed pictures.
 
@@ -40,13 +44,14 @@ def seal(
         images: (n,) pictures, labelled or not.
         fraction: Expected share of sealed pictures, in [0, 1).
         groups: (n,) group of each picture.
+        same: (p, 2) positions of pictures that show the same.
 
     Raises:
         ValueError: If the fraction is outside [0, 1).
     """
     if not 0 <= fraction < 1:
         raise ValueError(f"the sealed fraction must be in [0, 1), got {fraction}")
-    units, shares = _units(images, groups)
+    units, shares = _units(images, groups, same)
     sealed = shares < fraction  # by unit
     labels = images.labels if images.labelled else np.zeros(0, dtype=np.int64)
     for label in np.unique(labels):
@@ -56,7 +61,12 @@ def seal(
 
 
 def make_folds(
-    images: ImageSet, *, seed: int, groups: Sequence[str] | None = None
+    images: ImageSet,
+    *,
+    seed: int,
+    groups: Sequence[str] | None = None,
+    same: NDArray[np.int64] = NO_PAIRS,
+    every_picture: bool = False,
 ) -> tuple[Fold, ...]:
     """Return the folds of the search, stratified by class.
 
@@ -68,12 +78,14 @@ def make_folds(
         images: (n,) the labelled search pictures.
         seed: Same seed and pictures, same folds.
         groups: (n,) group of each picture.
+        same: (p, 2) positions of pictures that show the same.
+        every_picture: Whether every picture validates once, however many there are.
 
     Raises:
         InvalidTargetError: If no class has two different pictures (or groups).
     """
-    units, _ = _units(images, groups)
-    few = len(images) <= FEW_PICTURES
+    units, _ = _units(images, groups, same)
+    few = every_picture or len(images) <= FEW_PICTURES
     num_parts = NUM_FOLDS if few else round(1 / VALIDATION_FRACTION)
     sizes = np.zeros((units.max(initial=-1) + 1, images.labels.max(initial=0) + 1), dtype=np.int64)
     np.add.at(sizes, (units, images.labels), 1)  # (units, K) pictures
@@ -88,26 +100,39 @@ def make_folds(
     return folds
 
 
+def units_of(
+    images: ImageSet,
+    groups: Sequence[str] | None = None,
+    same: NDArray[np.int64] = NO_PAIRS,
+) -> NDArray[np.int64]:
+    """Return the (n,) number of the unit that each picture belongs to.
+
+    Args:
+        images: (n,) pictures.
+        groups: (n,) group of each picture.
+        same: (p, 2) positions of pictures that show the same.
+    """
+    return _units(images, groups, same)[0]
+
+
 def _units(
-    images: ImageSet, groups: Sequence[str] | None
+    images: ImageSet, groups: Sequence[str] | None, same: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the (n,) unit of each picture, and a number in [0, 1) for each unit.
 
-    Without groups a unit is one content; groups that share a content are one unit. The number
-    depends on the content (or on the name of the group) alone; of several, the least counts.
+    The number depends on the contents (or on the names of the groups) alone; of several, the
+    least counts.
     """
     keys, key_of = np.unique(images.digests if groups is None else groups, return_inverse=True)
-    shares = np.array([_share(key) for key in keys.tolist()])
-    if groups is None:
-        return key_of.astype(np.int64), shares
     contents, content_of = np.unique(images.digests, return_inverse=True)
+    first = np.concatenate([key_of, content_of[same[:, 0]] + len(keys)])
+    second = np.concatenate([content_of, content_of[same[:, 1]]]) + len(keys)
     links = coo_array(
-        (np.ones(len(key_of)), (key_of, len(keys) + content_of)),
-        shape=(len(keys) + len(contents),) * 2,
+        (np.ones(len(first)), (first, second)), shape=(len(keys) + len(contents),) * 2
     )
     num_units, unit_of = connected_components(links, directed=False)
     least = np.ones(num_units)
-    np.minimum.at(least, unit_of[: len(keys)], shares)
+    np.minimum.at(least, unit_of[: len(keys)], [_share(key) for key in keys.tolist()])
     return unit_of[key_of].astype(np.int64), least
 
 

@@ -21,6 +21,11 @@ loss would count as proof. So each limit is moved outwards, where needed, to two
   lost, g_b - (u(l, n) - l / n) bounds the gap, where u is the upper Clopper-Pearson limit
   (3.7 / n for l = 0). Only for metrics that read decisions; exact for accuracy.
 
+What is drawn are *units*: near-duplicates, or the user's groups; a picture is its own unit
+otherwise. Out-of-fold predictions of several models share training pictures, so their errors
+hang together more than those of one model do: all limits are then moved outwards by the root of
+`inflation` (Nadeau and Bengio 2003, Machine Learning 52, correct the variance likewise).
+
 Predictors with identical answers have the gap 0 and the interval [0, 0].
 """
 
@@ -31,7 +36,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import beta, binomtest
+from scipy.stats import beta, binom
 
 from autotransfer.evaluation.metrics import Metric
 from autotransfer.results import Interval
@@ -49,7 +54,7 @@ class Comparison:
 
     Args:
         metric: The score that was compared.
-        n: Number of pictures.
+        n: Number of units: of pictures, unless some belong together.
         test: Score of the finalist.
         scores: Score of every baseline.
         best_baseline: The baseline with the highest score.
@@ -58,7 +63,7 @@ class Comparison:
             together.
         standard_error: Standard error of the gap against the best baseline.
         minimum_detectable: Smallest true gap that is found four times out of five.
-        mcnemar: Two-sided p of the exact McNemar test on hits against the best baseline.
+        mcnemar: Two-sided mid-p of the exact McNemar test against the best baseline.
         draws: (B, M) resampled gaps, in the order of `gaps`.
     """
 
@@ -81,13 +86,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Pair:
-    """The finalist and one baseline: what each picture adds to the gap, and the hits.
+    """The finalist and one baseline: what each unit adds to the gap, and who wins it.
 
     Args:
         gap: Score of the finalist minus score of the baseline.
-        parts: (n,) what each picture adds to the gap.
-        wins: Pictures that only the finalist gets right.
-        losses: Pictures that only the baseline gets right.
+        parts: (u,) what each unit adds to the gap.
+        wins: Units of which the finalist gets more right.
+        losses: Units of which the baseline gets more right.
         identical: Whether all that the metric reads is the same.
         counts_decisions: Whether the metric reads decisions.
     """
@@ -106,45 +111,59 @@ class _Pair:
         labels: NDArray[np.int64],
         finalist: NDArray[np.float64],
         other: NDArray[np.float64],
+        units: NDArray[np.int64],
     ) -> _Pair:
         """Return the pair of two (n, K) predictions."""
         parts = metric.credits(labels, finalist) - metric.credits(labels, other)
         answers, other_answers = finalist.argmax(axis=1), other.argmax(axis=1)
         same = answers == other_answers if metric.reads_decisions else np.abs(parts) <= TOLERANCE
-        hits, other_hits = answers == labels, other_answers == labels
+        hits = (answers == labels).astype(np.int64) - (other_answers == labels)
+        won = np.bincount(units, hits)
+        added = np.bincount(units, np.where(np.abs(parts) <= TOLERANCE, 0.0, parts)).astype(float)
         return cls(
             gap=metric.score(labels, finalist) - metric.score(labels, other),
-            parts=np.where(np.abs(parts) <= TOLERANCE, 0.0, parts),
-            wins=int((hits & ~other_hits).sum()),
-            losses=int((other_hits & ~hits).sum()),
+            parts=added,
+            wins=int((won > 0).sum()),
+            losses=int((won < 0).sum()),
             identical=bool(same.all()),
             counts_decisions=metric.reads_decisions,
         )
 
-    def limits(self, sampled: tuple[float, float], num_baselines: int) -> tuple[float, float]:
+    def limits(
+        self, sampled: tuple[float, float], num_baselines: int, level: float, inflation: float
+    ) -> tuple[float, float]:
         """Return the resampled limits, moved outwards to the exact ones where needed.
 
         Args:
             sampled: Low and high limit by resampling.
             num_baselines: M; the high limits hold together, by Bonferroni.
+            level: Error on each side.
+            inflation: Of the variance.
         """
         if self.identical:
             return 0.0, 0.0
         low, high = sampled
-        together = LEVEL / num_baselines
-        low = min(low, self.gap, _sign_limit(self.parts, LEVEL))
+        together = level / num_baselines
+        low = min(low, self.gap, _sign_limit(self.parts, level))
         high = max(high, self.gap, -_sign_limit(-self.parts, together))
         if self.counts_decisions:
             n = len(self.parts)
-            low = min(low, self.gap - _unseen(self.losses, n, LEVEL))
+            low = min(low, self.gap - _unseen(self.losses, n, level))
             high = max(high, self.gap + _unseen(self.wins, n, together))
-        return low, high
+        wider = inflation**0.5
+        return self.gap + wider * (low - self.gap), self.gap + wider * (high - self.gap)
 
     @property
     def mcnemar(self) -> float:
-        """Return the two-sided p of the exact McNemar test; 1 where no hit differs."""
+        """Return the two-sided mid-p of the exact McNemar test; 1 where no hit differs.
+
+        References:
+            Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13, 2013.
+        """
         decided = self.wins + self.losses
-        return float(binomtest(self.wins, decided).pvalue) if decided > 0 else 1.0
+        fewer = min(self.wins, self.losses)
+        tail = binom.cdf(fewer, decided, 0.5) - binom.pmf(fewer, decided, 0.5) / 2
+        return float(min(1.0, 2 * tail)) if decided > 0 else 1.0
 
 
 def compare(
@@ -153,6 +172,9 @@ def compare(
     finalist: ArrayLike,
     others: Mapping[str, ArrayLike],
     *,
+    units: ArrayLike | None = None,
+    level: float = LEVEL,
+    inflation: float = 1.0,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Comparison:
@@ -166,6 +188,9 @@ def compare(
         labels: (n,) classes in [0, K).
         finalist: (n, K) class probabilities.
         others: (n, K) class probabilities of each baseline; at least one.
+        units: (n,) what belongs together; None takes every picture by itself.
+        level: Error on each side of the intervals.
+        inflation: What the variance is multiplied by.
         draws: Number B of resamples.
         seed: Seeds the resamples.
 
@@ -174,21 +199,25 @@ def compare(
     """
     truth = np.asarray(labels, dtype=np.int64)
     predictions = _stacked(finalist, others)  # (1 + M, n, K)
+    belongs = np.arange(len(truth)) if units is None else np.asarray(units)
     order = _own_order(truth, predictions)
     truth, predictions = truth[order], predictions[:, order]
-    pairs = [_Pair.of(metric, truth, predictions[0], other) for other in predictions[1:]]
+    unit_of = _numbered(belongs[order])
+    pairs = [_Pair.of(metric, truth, predictions[0], p, unit_of) for p in predictions[1:]]
     scores = {
         name: metric.score(truth, p) for name, p in zip(others, predictions[1:], strict=True)
     }
-    sampled = _sampled_scores(metric, truth, predictions, draws=draws, seed=seed)  # (B, 1 + M)
-    sampled_gaps = sampled[:, :1] - sampled[:, 1:]
-    gaps = _gaps(dict(zip(others, pairs, strict=True)), sampled_gaps)
+    sampled = _sampled_scores(metric, truth, predictions, unit_of, draws=draws, seed=seed)
+    own, sampled_gaps = sampled[:, 0], sampled[:, :1] - sampled[:, 1:]  # (B,), (B, M)
+    gaps = _gaps(dict(zip(others, pairs, strict=True)), sampled_gaps, level, inflation)
+    values = np.array([pair.gap for pair in pairs])
+    sampled_gaps = values + inflation**0.5 * (sampled_gaps - values)
     best = min(range(len(pairs)), key=lambda b: (pairs[b].gap, not pairs[b].identical))
     error = _standard_error(pairs[best], sampled_gaps[:, best], list(gaps.values())[best])
     return Comparison(
         metric=metric,
-        n=len(truth),
-        test=_own_score(metric, truth, predictions[0], sampled[:, 0]),
+        n=len(pairs[best].parts),
+        test=_own_score(metric, truth, predictions[0], own, len(pairs[best].parts)),
         scores=scores,
         best_baseline=list(gaps)[best],
         gap=_against_best(pairs[best], gaps),
@@ -198,6 +227,14 @@ def compare(
         mcnemar=pairs[best].mcnemar,
         draws=sampled_gaps,
     )
+
+
+def _numbered(units: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the units numbered by their first occurrence: 0, 1, ..."""
+    _, first, number = np.unique(units, return_index=True, return_inverse=True)
+    place = np.argsort(np.argsort(first))
+    renumbered: NDArray[np.int64] = place[number].astype(np.int64)
+    return renumbered
 
 
 def _stacked(finalist: ArrayLike, others: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
@@ -232,26 +269,31 @@ def _sampled_scores(
     metric: Metric,
     labels: NDArray[np.int64],
     predictions: NDArray[np.float64],
+    units: NDArray[np.int64],
     *,
     draws: int,
     seed: int,
 ) -> NDArray[np.float64]:
-    """Return the (B, 1 + M) scores on pictures drawn with replacement, the same for all."""
+    """Return the (B, 1 + M) scores on units drawn with replacement, the same for all."""
     rng = np.random.default_rng(seed)
-    n = len(labels)
+    num_units = int(units.max()) + 1
     scores = np.empty((draws, len(predictions)))
-    rows = max(1, _CHUNK_ELEMENTS // n)
+    rows = max(1, _CHUNK_ELEMENTS // len(labels))
     for start in range(0, draws, rows):
         size = min(rows, draws - start)
-        drawn = rng.integers(n, size=(size, n)) + np.arange(size)[:, None] * n
-        weights = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        drawn = rng.integers(num_units, size=(size, num_units))
+        drawn += np.arange(size)[:, None] * num_units
+        times = np.bincount(drawn.ravel(), minlength=size * num_units).reshape(size, num_units)
+        weights = times[:, units]
         for column, probabilities in enumerate(predictions):
             part = metric.resampled(labels, probabilities, weights)
             scores[start : start + size, column] = part
     return scores
 
 
-def _gaps(pairs: Mapping[str, _Pair], sampled: NDArray[np.float64]) -> dict[str, Interval]:
+def _gaps(
+    pairs: Mapping[str, _Pair], sampled: NDArray[np.float64], level: float, inflation: float
+) -> dict[str, Interval]:
     """Return every gap with its limits, from the (B, M) resampled gaps."""
     values = np.array([pair.gap for pair in pairs.values()])
     errors = sampled.std(axis=0)
@@ -259,11 +301,11 @@ def _gaps(pairs: Mapping[str, _Pair], sampled: NDArray[np.float64]) -> dict[str,
     critical = 0.0
     if moves.any():
         studentised = (sampled[:, moves] - values[moves]) / errors[moves]
-        critical = float(np.quantile(studentised.max(axis=1), 1 - LEVEL))
-    lows, highs = np.quantile(sampled, LEVEL, axis=0), values + critical * errors
+        critical = float(np.quantile(studentised.max(axis=1), 1 - level))
+    lows, highs = np.quantile(sampled, level, axis=0), values + critical * errors
     gaps = {}
     for (name, pair), low, high in zip(pairs.items(), lows, highs, strict=True):
-        limits = pair.limits((float(low), float(high)), len(pairs))
+        limits = pair.limits((float(low), float(high)), len(pairs), level, inflation)
         gaps[name] = Interval(pair.gap, *limits, len(pair.parts))
     return gaps
 
@@ -290,12 +332,13 @@ def _own_score(
     labels: NDArray[np.int64],
     probabilities: NDArray[np.float64],
     sampled: NDArray[np.float64],
+    n: int,
 ) -> Interval:
-    """Return the finalist's score with its 95 % interval, widened as the gaps are."""
-    score, n = metric.score(labels, probabilities), len(labels)
+    """Return the finalist's score with its 95 % interval, widened as the gaps of n units are."""
+    score = metric.score(labels, probabilities)
     low, high = (float(limit) for limit in np.quantile(sampled, [LEVEL, 1 - LEVEL]))
     if metric.reads_decisions:
-        hits = int((probabilities.argmax(axis=1) == labels).sum())
+        hits = round(n * float((probabilities.argmax(axis=1) == labels).mean()))
         low = max(0.0, min(low, score - _unseen(n - hits, n, LEVEL)))
         high = min(1.0, max(high, score + _unseen(hits, n, LEVEL)))
     return Interval(score, low, high, n)

@@ -1,8 +1,8 @@
-"""The guard: opens the sealed pictures once, for the finalist, the reference and the baselines."""
+"""The guard: opens the tested pictures once, for the finalist, the reference and the baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,125 +10,189 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.evaluation.labelled import predicted
-from autotransfer.guard.baseline_cache import BaselineCache
-from autotransfer.guard.baselines import TrainedBaseline, train_baselines
-from autotransfer.guard.bootstrap import Comparison, compare
+from autotransfer.evaluation.metrics import Metric
+from autotransfer.guard.baselines import Baselines, TrainedBaseline
+from autotransfer.guard.bootstrap import LEVEL, Comparison, compare
+from autotransfer.guard.calibration import calibration_error
+from autotransfer.guard.competition import competition_bound
 from autotransfer.guard.restoring import TITLES
+from autotransfer.guard.stand import OUT_OF_FOLD, Stand
 from autotransfer.guard.verdict import decide, default_margin, judge, sentence
 from autotransfer.heads import fit_ridge
 from autotransfer.predictors import HeadPredictor
 from autotransfer.problem import Source
 from autotransfer.results import Baseline, Interval, Verdict
-from autotransfer.saved_predictor import Kept
 from autotransfer.search.trial import Arena
-from autotransfer.strategy import Predictor
 
-BASIS = "sealed pictures"
+Predictions = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The one candidate that the search chose.
+
+    Args:
+        probabilities: (m, K) what it says of the tested pictures.
+        trials: (m, K) validation predictions of all that competed, where the same pictures
+            validated and test; empty otherwise.
+        competed: How many trials competed.
+        validation: Its validation score.
+    """
+
+    probabilities: Predictions
+    trials: Mapping[int, Predictions]
+    competed: int
+    validation: float
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict, and the predictor that is returned because of it."""
+    """The verdict, and the best baseline."""
 
     verdict: Verdict
-    kept: Kept
+    baseline: TrainedBaseline
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a verdict is given by.
+
+    Args:
+        margin: The gap that counts as no difference; None is the default of the metric.
+        level: Error on each side of the intervals.
+        looks: Which look at the tested pictures this is.
+        seed: Seeds the bootstrap.
+    """
+
+    margin: float | None = None
+    level: float = LEVEL
+    looks: int = 1
+    seed: int = 0
 
 
 def guard(
-    finalist: Kept,
+    candidate: Candidate,
+    stand: Stand,
     arena: Arena,
-    sealed: ImageSet,
     reference: Source,
-    cache: BaselineCache,
-    *,
-    margin: float | None,
-    seed: int,
-    deadline: float | None,
+    baselines: Baselines,
+    terms: Terms,
     say: Callable[[str], None],
 ) -> Judgement:
     """Return the tested verdict.
 
     Args:
-        finalist: The one candidate that the search chose, trained on all search pictures.
-        arena: The search pictures, the score and the features.
-        sealed: Labelled pictures that nothing has touched so far.
+        candidate: What the search chose.
+        stand: What is compared on.
+        arena: The score and the features.
         reference: The default source; a probe on it says what the search bought.
-        cache: Where earlier baselines are.
-        margin: The gap that counts as no difference; None is the default of the metric.
-        seed: Seeds baselines and bootstrap.
-        deadline: `time.monotonic()` of the end.
+        baselines: What uses no source.
+        terms: Margin, level and seed.
         say: Told about progress.
     """
-    assert finalist.source is not None
-    num_classes = len(arena.images.class_names)
-    finalist_probabilities = predicted(
-        finalist.predictor, sealed, arena.readers[finalist.source], num_classes
-    )
-    reference_probabilities = predicted(
-        _probe(reference, arena), sealed, arena.readers[reference], num_classes
-    )
+    probed = np.concatenate([_probed(reference, arena, *pair) for pair in stand.divisions])
     arena.readers.release()
-    baselines: list[TrainedBaseline] = []
-    for baseline in train_baselines(
-        arena, sealed, finalist.source, cache, seed=seed, deadline=deadline
-    ):
-        say(f"baseline {TITLES[baseline.name]}: {baseline.seconds:.1f} s")
-        baselines.append(baseline)
-    comparison = compare(
-        arena.metric,
-        sealed.labels,
-        finalist_probabilities,
-        {baseline.name: baseline.probabilities for baseline in baselines},
-        seed=seed,
+    found: list[TrainedBaseline] = []
+    for baseline in baselines.on(stand):
+        stopped = "" if baseline.whole else ", stopped: it cannot win any more"
+        say(f"baseline {TITLES[baseline.name]}: {baseline.seconds:.1f} s{stopped}")
+        found.append(baseline)
+    whole = {b.name: b.probabilities for b in found if b.whole}
+    whole = {b.name: b.probabilities for b in found if b.whole}
+    comparison = _compared(candidate.probabilities, whole, stand, arena, terms)
+    probe = _compared(candidate.probabilities, {"reference": probed}, stand, arena, terms)
+    best = next(b for b in found if b.name == comparison.best_baseline)
+    shown = tuple(_shown(b, stand, arena.metric) for b in found)
+    bound = _bound(candidate, stand, arena.metric, best, terms)
+    return Judgement(
+        _verdict(candidate, comparison, shown, probe.gap, bound, stand, arena.metric, terms), best
     )
-    margin = default_margin(arena.metric, len(sealed)) if margin is None else margin
-    gap_reference = _gap_reference(
-        arena, sealed, finalist_probabilities, reference_probabilities, seed
-    )
-    return _judgement(comparison, finalist, baselines, margin, gap_reference)
 
 
-def _probe(source: Source, arena: Arena) -> Predictor:
-    """Return the reference arm: ridge on the last stage of the default source."""
-    reader = arena.readers[source]
-    images = arena.images
-    head = fit_ridge(reader(images), images.labels, len(images.class_names))
-    return HeadPredictor(head, reader.num_stages)
+def _probed(source: Source, arena: Arena, train: ImageSet, tested: ImageSet) -> Predictions:
+    """Return what the reference arm says: ridge on the last stage of the default source."""
+    reader, num_classes = arena.readers[source], len(train.class_names)
+    head = fit_ridge(reader(train), train.labels, num_classes)
+    return predicted(HeadPredictor(head, reader.num_stages), tested, reader, num_classes)
 
 
-def _gap_reference(
+def _compared(
+    finalist: Predictions,
+    others: Mapping[str, Predictions],
+    stand: Stand,
     arena: Arena,
-    sealed: ImageSet,
-    finalist: NDArray[np.float64],
-    reference: NDArray[np.float64],
-    seed: int,
-) -> Interval:
-    return compare(arena.metric, sealed.labels, finalist, {"reference": reference}, seed=seed).gap
+    terms: Terms,
+) -> Comparison:
+    return compare(
+        arena.metric,
+        stand.labels,
+        finalist,
+        others,
+        units=stand.units,
+        level=terms.level,
+        inflation=stand.inflation,
+        seed=terms.seed,
+    )
 
 
-def _judgement(
+def _shown(baseline: TrainedBaseline, stand: Stand, metric: Metric) -> Baseline:
+    rows = len(baseline.probabilities)  # fewer than all where it was stopped
+    score = metric.score(stand.labels[:rows], baseline.probabilities)
+    return Baseline(baseline.name, score, baseline.seconds, whole=baseline.whole)
+
+
+def _bound(
+    candidate: Candidate, stand: Stand, metric: Metric, best: TrainedBaseline, terms: Terms
+) -> float | None:
+    if stand.basis != OUT_OF_FOLD or not candidate.trials:
+        return None
+    return competition_bound(
+        metric,
+        stand.labels,
+        candidate.trials,
+        best.probabilities,
+        stand.units,
+        seed=terms.seed,
+        level=terms.level,
+    )
+
+
+def _verdict(
+    candidate: Candidate,
     comparison: Comparison,
-    finalist: Kept,
-    baselines: list[TrainedBaseline],
-    margin: float,
+    baselines: tuple[Baseline, ...],
     gap_reference: Interval,
-) -> Judgement:
+    bound: float | None,
+    stand: Stand,
+    metric: Metric,
+    terms: Terms,
+) -> Verdict:
+    margin = terms.margin
+    if margin is None:
+        margin = default_margin(metric, comparison.n)
     decision = judge(comparison, margin=margin)
     returned = decide(comparison, decision, margin)
-    best = next(b for b in baselines if b.name == comparison.best_baseline)
-    shown = tuple(Baseline(b.name, comparison.scores[b.name], b.seconds) for b in baselines)
+    name = comparison.best_baseline
+    told = sentence(
+        comparison, decision, margin=margin, baseline=TITLES[name], pictures=stand.pictures
+    )
     test = comparison.test
-    verdict = Verdict(
+    return Verdict(
         decision=decision,
-        basis=BASIS,
-        sentence=sentence(comparison, decision, margin=margin, baseline=TITLES[best.name]),
+        basis=stand.basis,
+        sentence=told,
         returned=returned,
         test=test,
-        baselines=shown,
-        best_baseline=best.name,
+        baselines=baselines,
+        best_baseline=name,
         gap=comparison.gap,
         minimum_detectable=comparison.minimum_detectable,
         gap_reference=gap_reference,
-        returned_test=test.value if returned == "transfer" else comparison.scores[best.name],
+        returned_test=test.value if returned == "transfer" else comparison.scores[name],
+        competed=candidate.competed,
+        optimism=candidate.validation - test.value,
+        looks=terms.looks,
+        mcnemar=comparison.mcnemar,
+        calibration_error=calibration_error(candidate.probabilities, stand.labels),
+        competition_bound=bound,
     )
-    return Judgement(verdict, finalist if returned == "transfer" else best.kept)

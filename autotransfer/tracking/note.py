@@ -21,6 +21,7 @@ def note(record: Record) -> str:
         f"{name} **{_interval(verdict.test, record.metric)}**",
         f"**{verdict.decision}**: {escaped(verdict.sentence.rstrip('.'))}. "
         f"Returned: {escaped(verdict.returned)}.",
+        "\n".join(f"- {escaped(remark)}" for remark in verdict.remarks),
         _table(
             ("predictor", name),
             [

@@ -115,6 +115,13 @@ def record_figures(record: Record) -> tuple[Figure, ...]:
     ]
     if verdict.gap_reference is not None:
         figures += _interval("gap/reference", verdict.gap_reference)
+    evidence = {
+        "test/optimism": verdict.optimism,
+        "test/calibration_error": verdict.calibration_error,
+        "gap/mcnemar": verdict.mcnemar,
+        "gap/competition_bound": verdict.competition_bound,
+    }
+    figures += [Figure(name, value) for name, value in evidence.items() if value is not None]
     figures += [
         Figure(f"baseline/{key(b.name)}", shown(b.test, metric)) for b in verdict.baselines
     ]

@@ -25,10 +25,11 @@ import torch
 from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import Geometry, PixelStore, decode, standardise
+from autotransfer.dividing import divide
 from autotransfer.feature_store import CACHE_VARIABLE, FeatureStore
 from autotransfer.features import BATCH_SIZE, FeatureReaders
 from autotransfer.options import read_options
-from autotransfer.preparing import choose_sources, discover_plugins, divide, open_labelled
+from autotransfer.preparing import choose_sources, discover_plugins, open_labelled
 from autotransfer.problem import Source
 from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 from autotransfer.results import Ranking

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.dividing import divide
 from autotransfer.features import FeatureReaders
 from autotransfer.options import read_options
 from autotransfer.preparing import (
     choose_sources,
     discover_plugins,
-    divide,
     make_readers,
     open_labelled,
 )
@@ -116,9 +116,9 @@ def main() -> int:
     head = [f"{Path(p).stem}, {n or 'all'}" for p in given.pictures for n in given.labels]
     sys.stdout.write("| method | " + " | ".join(head) + " |\n")
     sys.stdout.write("|---" * (len(head) + 1) + "|\n")
-    rows = {method: _row(method, given) for method in methods}
-    for method, cells in rows.items():
-        sys.stdout.write(f"| {method} | " + " | ".join(cells) + " |\n")
+    for method in methods:
+        sys.stdout.write(f"| {method} | " + " | ".join(_row(method, given)) + " |\n")
+        sys.stdout.flush()
     return 0
 
 
@@ -130,6 +130,7 @@ def _row(method: str, given: Any) -> list[str]:
         registry = discover_plugins(chosen)
         opened = open_labelled(pictures, chosen)
         division = divide(opened)
+        assert division.sealed is not None, f"{pictures} needs a test split"
         found = {s.name: s for s in choose_sources(chosen, registry, opened).sources}
         sources = tuple(found[name] for name in given.source or list(found)[:3])
         for per_class in given.labels:

@@ -12,7 +12,9 @@ import pytest
 from mlflow import MlflowClient
 
 import autotransfer
+from autotransfer.data.target import open_target
 from autotransfer.errors import DataWarning, InvalidOptionError, StudyExistsError
+from autotransfer.guard.ledger import look
 from autotransfer.results import Decision, State
 from autotransfer.selection import Selection
 from autotransfer.testing import shapes, tiny_source
@@ -134,13 +136,34 @@ def test_an_existing_study_is_not_overwritten(target: Path, catalogue: Path) -> 
         _fit(target, catalogue, name="taken")
 
 
-def test_without_a_test_split_a_quarter_is_sealed_by_content(
+def test_with_few_pictures_and_no_test_split_none_is_given_up(
     folder_target: Path, catalogue: Path
 ) -> None:
-    first = _fit(folder_target, catalogue, name="a", budget=autotransfer.Budget(trials=1))
-    second = _fit(folder_target, catalogue, name="b", seed=7, budget=autotransfer.Budget(trials=1))
-    assert first.verdict.gap.n == second.verdict.gap.n
-    assert 0 < first.verdict.gap.n < 42
+    selection = _fit(folder_target, catalogue, budget=autotransfer.Budget(trials=2))
+    verdict = selection.verdict
+    assert verdict.basis == "out-of-fold"
+    assert verdict.gap.n == 42  # every picture is tested
+    assert verdict.competed == 2
+    assert len(selection.kept.seen) == 42  # and what is returned has learnt from every one
+    assert verdict.competition_bound is not None
+    assert verdict.competition_bound <= verdict.gap.value + 1
+    folder = Path(selection.record.model)
+    assert autotransfer.load(folder).kept.seen == selection.kept.seen
+
+
+def test_pictures_that_have_tested_another_model_are_a_second_look(
+    target: Path, catalogue: Path, tmp_path: Path
+) -> None:
+    only = {"budget": autotransfer.Budget(trials=1)}
+    first = _fit(target, catalogue, name="a", **only)
+    again = _fit(target, catalogue, name="b", **only)
+    assert first.verdict.looks == again.verdict.looks == 1  # the same answers are no new look
+    sealed = open_target(target).sealed
+    assert sealed is not None
+    look(tmp_path / "autotransfer.db", sealed.digests, np.full(30, 2), "another model")
+    later = _fit(target, catalogue, name="c", **only)
+    assert later.verdict.looks == 2
+    assert any("have tested 1 other model" in remark for remark in later.verdict.remarks)
 
 
 def test_no_refit_returns_the_checkpoint_of_the_search(target: Path, catalogue: Path) -> None:

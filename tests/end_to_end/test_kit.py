@@ -16,13 +16,13 @@ import torch
 import autotransfer
 from autotransfer.backbone import load_backbone
 from autotransfer.data.preprocessing import PixelStore
-from autotransfer.data.splitting import make_folds, seal
 from autotransfer.data.target import open_target
 from autotransfer.evaluation.metrics import metric_named
 from autotransfer.feature_store import FeatureStore
 from autotransfer.features import FeatureReaders
 from autotransfer.guard.baseline_cache import BaselineCache
-from autotransfer.guard.baselines import train_baselines
+from autotransfer.guard.baselines import Baselines
+from autotransfer.guard.stand import sealed_stand
 from autotransfer.problem import Source
 from autotransfer.registry import discover
 from autotransfer.search.trial import Arena
@@ -137,23 +137,16 @@ def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_basel
         )
         returned = np.mean(selection.predict_proba(test).argmax(axis=1) == test.labels)
         pictures = open_target(place).train
-        free, _ = seal(pictures)
         readers = FeatureReaders(
             FeatureStore(), PixelStore(1 << 28), load_backbone, torch.device("cpu")
         )
-        arena = Arena(
-            pictures.subset(free),
-            make_folds(pictures.subset(free), seed=seed),
-            None,
-            readers,
-            metric_named("accuracy"),
-        )
+        arena = Arena(pictures, (), None, readers, metric_named("accuracy"))
         source = _source_of(kit, "mobilenetv1-025-person")
-        baselines = train_baselines(
-            arena, test, source, BaselineCache(registry), seed=seed, deadline=None
-        )
+        baselines = Baselines(arena, source, BaselineCache(registry), seed, None)
+        stand = sealed_stand(pictures, test, np.arange(len(test)))
         best = max(
-            float(np.mean(b.probabilities.argmax(axis=1) == test.labels)) for b in baselines
+            float(np.mean(b.probabilities.argmax(axis=1) == test.labels))
+            for b in baselines.on(stand)
         )
         losses.append(best - float(returned))
     assert np.mean(losses) <= 0.02, losses

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -85,7 +87,9 @@ def test_few_pictures_prove_only_what_mcnemar_accepts(
     wins: int, losses: int, n: int, p: float
 ) -> None:
     comparison = counted(wins, losses, n)
-    assert comparison.mcnemar == pytest.approx(p)
+    # the limits are exact; the mid-p counts what was seen by half
+    half = comb(wins + losses, losses) / 2 ** (wins + losses)
+    assert comparison.mcnemar == pytest.approx(p - half)
     assert (comparison.gap.low > 0) == (p <= 0.05)
 
 
@@ -95,7 +99,7 @@ def test_ten_wins_of_ten_keep_a_wide_interval() -> None:
     assert comparison.gap.low == pytest.approx(2 * share - 1)
     assert comparison.gap.high == 1.0
     assert comparison.standard_error > 0.1
-    assert comparison.mcnemar == pytest.approx(2 / 2**10)
+    assert comparison.mcnemar == pytest.approx(1 / 2**10)
 
 
 def test_equal_hits_with_different_answers_obey_the_rule_of_three() -> None:
@@ -241,3 +245,46 @@ def test_predictions_of_other_pictures_are_refused() -> None:
     labels, finalist, other = random_case(0)
     with pytest.raises(ValueError, match="baseline 'b' have the shape"):
         compare(ACCURACY, labels, finalist, {"b": other[1:]})
+
+
+def test_copies_of_a_picture_count_once() -> None:
+    labels, finalist, other = answers_with(wins=8, losses=3, n=60)
+    once = compare(ACCURACY, labels, finalist, {"other": other})
+    twice = compare(
+        ACCURACY,
+        np.repeat(labels, 3),
+        np.repeat(finalist, 3, axis=0),
+        {"other": np.repeat(other, 3, axis=0)},
+        units=np.repeat(np.arange(60), 3),
+    )
+    assert twice.n == once.n == 60
+    assert twice.mcnemar == once.mcnemar
+    assert twice.standard_error == pytest.approx(once.standard_error, rel=0.05)
+    assert twice.gap.low == pytest.approx(once.gap.low, abs=0.01)
+    assert twice.gap.high == pytest.approx(once.gap.high, abs=0.01)
+
+
+def test_a_unit_that_both_get_half_right_decides_nothing() -> None:
+    labels, finalist, other = answers_with(wins=1, losses=1, n=2)
+    comparison = compare(ACCURACY, labels, finalist, {"other": other}, units=["a", "a"])
+    assert comparison.n == 1
+    assert comparison.mcnemar == 1.0
+
+
+def test_inflation_moves_every_limit_outwards_by_its_root() -> None:
+    labels, finalist, other = answers_with(wins=30, losses=12, n=200)
+    plain = compare(ACCURACY, labels, finalist, {"other": other})
+    wide = compare(ACCURACY, labels, finalist, {"other": other}, inflation=2.25)
+    for name in ("low", "high"):
+        moved = getattr(wide.gap, name) - wide.gap.value
+        assert moved == pytest.approx(1.5 * (getattr(plain.gap, name) - plain.gap.value))
+    assert wide.standard_error == pytest.approx(1.5 * plain.standard_error)
+    assert wide.gap.value == plain.gap.value
+
+
+def test_a_smaller_level_widens_the_interval() -> None:
+    labels, finalist, other = answers_with(wins=30, losses=12, n=200)
+    plain = compare(ACCURACY, labels, finalist, {"other": other})
+    careful = compare(ACCURACY, labels, finalist, {"other": other}, level=0.025 / 4)
+    assert careful.gap.low < plain.gap.low
+    assert careful.gap.high > plain.gap.high

@@ -1,0 +1,81 @@
+"""Why transfer hurt: the source's data, or the method that used it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autotransfer.evaluation.metrics import Metric
+from autotransfer.results import Outcome, RankedSource
+
+DATA, METHOD, UNKNOWN = "data", "method", "unknown"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Where a negative verdict seems to come from.
+
+    Args:
+        kind: "data", "method" or "unknown".
+        sentence: The figures behind it.
+    """
+
+    kind: str
+    sentence: str
+
+
+def cause_of(
+    finalist: Outcome,
+    outcomes: Sequence[Outcome],
+    row: RankedSource | None,
+    untrained: float | None,
+    best: float,
+    metric: Metric,
+) -> Cause:
+    """Return why the finalist loses.
+
+    It is the method where another method or stage of the same source did at least as well in
+    validation as the best baseline in the test: what can be transferred is there, and was not
+    found. It is the data where even a probe on the best stage of the source loses to features
+    that were never trained.
+
+    Args:
+        finalist: What lost.
+        outcomes: Everything that was tried.
+        row: The source in the ranking; its accuracies by stage are leave-one-out.
+        untrained: Accuracy of the baseline on untrained features; None where there is none.
+        best: Score of the best baseline.
+        metric: The score.
+    """
+    rivals = [
+        outcome
+        for outcome in outcomes
+        if outcome.source == finalist.source
+        and outcome.number != finalist.number
+        and outcome.value is not None
+        and outcome.value >= best
+    ]
+    if rivals:
+        rival = max(rivals, key=lambda outcome: outcome.value or 0.0)
+        assert rival.value is not None
+        return Cause(
+            METHOD,
+            f"the method: trial {rival.number} ({rival.strategy}) of the same source reached "
+            f"{metric.display(rival.value):.3f} in validation, the best baseline "
+            f"{metric.display(best):.3f}",
+        )
+    known = [a for a in row.stage_accuracies if a is not None] if row is not None else []
+    if not known or untrained is None:
+        return Cause(UNKNOWN, "no cause could be told")
+    probe = max(known)
+    if probe < untrained:
+        return Cause(
+            DATA,
+            f"the source: even a probe on its best stage reaches {probe:.3f}, less than untrained "
+            f"features ({untrained:.3f}), so what it learnt does not fit these pictures",
+        )
+    return Cause(
+        UNKNOWN,
+        f"neither is clear: a probe on the best stage of the source reaches {probe:.3f}, "
+        f"untrained features {untrained:.3f}, and no other trial of it did better",
+    )

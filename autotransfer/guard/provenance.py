@@ -1,0 +1,43 @@
+"""Whether a source may have seen the very pictures that test it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from autotransfer.catalogue.matching import matched_columns
+from autotransfer.problem import Source
+
+_NAMED = 5
+
+
+def overlap_remark(source: Source, class_names: Sequence[str], target: str) -> str:
+    """Return one sentence where a source may know the target's pictures; else nothing.
+
+    It may where the target is named among what it was pretrained on, or where its head has
+    classes of the same names.
+
+    Args:
+        source: The finalist's source.
+        class_names: The target's classes.
+        target: Name of the target.
+    """
+    caution = "it may have seen these very pictures, and do less well on new ones"
+    place, trained = _plain(target), _plain(source.pretrained_on)
+    if len(place) > 3 and place in trained:
+        return f"{source.name} was pretrained on {source.pretrained_on}: {caution}"
+    if source.class_names is None:
+        return ""
+    columns = matched_columns(class_names, source.class_names)
+    known = [name for name, column in zip(class_names, columns, strict=True) if column >= 0]
+    if not known:
+        return ""
+    named = ", ".join(known[:_NAMED]) + (" ..." if len(known) > _NAMED else "")
+    return (
+        f"{len(known)} of {len(class_names)} classes ({named}) are among those that {source.name} "
+        f"was pretrained on ({source.pretrained_on}): {caution}"
+    )
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", text.lower())

@@ -1,0 +1,346 @@
+"""How often the guard errs: replays of transfers whose true gap is known.
+
+    python tests/benchmarks/guard_calibration.py RECORDS [PICTURES...] [--replays 500]
+        [--labels 400] [--sides]
+
+For each data set (scikit-learn's digits, and every target that is named) many draws of so many
+labelled pictures are made; all other pictures are the truth. In each draw 13 small networks start
+from independent random weights and learn from the pictures: ten play the trials of a search (an
+untrained source, so transfer is neutral), three the baselines. The ten compete as trials do: a
+clearly weaker one is pruned at a rung, the best one wins, or an ensemble of several, and its
+temperature is fitted. The guard then tests the winner against the best of the three.
+
+Predictions are recorded once, in the folder RECORDS, and the guard is replayed over them: its
+verdict against the true gap on the pictures that are left, cross-fitted and with 30 % sealed.
+A planted gap breaks so many of the baselines' answers. Prints Markdown tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import beta
+from sklearn.datasets import load_digits
+from torch.nn.functional import cross_entropy
+
+from autotransfer.data.target import open_target
+from autotransfer.evaluation.metrics import metric_named
+from autotransfer.guard.bootstrap import compare
+from autotransfer.guard.out_of_fold import select, select_out_of_fold
+from autotransfer.guard.pixels import describe
+from autotransfer.guard.verdict import default_margin, judge
+from autotransfer.results import Decision
+from autotransfer.search.pruning import RUNGS_PER_FOLD
+
+ACCURACY = metric_named("accuracy")
+TRIALS, BASELINES, FOLDS, SEALED = 10, 3, 3, 0.3
+FEATURES, HIDDEN, STEPS = 64, 64, 60
+RUNG_STEPS = (7, 20, 60)
+MOST_TRUTH = 4000
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Predictions of the networks of one draw, as shares of 255.
+
+    Args:
+        labels: (n,) of the drawn pictures.
+        truth: (p,) labels of the pictures that are left.
+        folds: (n,) fold of each picture; -1 for a sealed one.
+        rungs: (rungs, models, n, K) by the network that did not learn from the picture.
+        left: (folds, models, p, K) by the network of each fold.
+        whole: (models, p, K) by the network that learnt from all that is not sealed.
+        sealed: (models, m, K) by the same, of the sealed pictures.
+    """
+
+    labels: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    folds: NDArray[np.int64]
+    rungs: NDArray[np.uint8]
+    left: NDArray[np.uint8]
+    whole: NDArray[np.uint8]
+    sealed: NDArray[np.uint8]
+
+
+def data_sets(places: Sequence[str]) -> Iterator[tuple[str, Floats, NDArray[np.int64]]]:
+    """Yield name, (n, 64) components of the pixels, and labels."""
+    digits = load_digits()
+    yield "digits", _standardised(digits.data.astype(np.float32)), digits.target.astype(np.int64)
+    for place in places:
+        opened = open_target(place)
+        parts = [opened.train, *(s for s in (opened.validation, opened.sealed) if s is not None)]
+        rows = np.concatenate([describe(part, ("raw",))["raw"] for part in parts])
+        labels = np.concatenate([part.labels for part in parts])
+        yield Path(place).stem, _components(rows), labels
+
+
+def _components(rows: Floats) -> Floats:
+    centred = rows - rows.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred[:3000], full_matrices=False)
+    return _standardised(centred @ axes[:FEATURES].T)
+
+
+def _standardised(rows: Floats) -> Floats:
+    scaled: Floats = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-3)
+    return scaled
+
+
+def record(
+    x: Floats, y: NDArray[np.int64], labels: int, *, seal: bool, seed: int
+) -> dict[str, Any]:
+    """Return the fields of a `Draw`: networks trained on each fold and on all that is open."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(x))
+    ours, left = order[:labels], order[labels : labels + MOST_TRUTH]
+    folds = np.full(labels, -1)
+    is_open = np.arange(round(labels * SEALED) if seal else 0, labels)
+    folds[is_open] = rng.permutation(len(is_open)) % FOLDS
+    models, classes = TRIALS + BASELINES, int(y.max()) + 1
+    masks = [(folds >= 0) & (folds != fold) for fold in range(FOLDS)] + [folds >= 0]
+    weights = np.repeat(np.stack(masks), models, axis=0)  # (4 models, n)
+    inputs = np.concatenate([x[ours], x[left]])
+    shown = _train(inputs, y[ours], weights, classes, seed)  # (rungs, 4, models, n + p, K)
+    by_fold = np.stack([shown[:, fold, :, :labels] for fold in range(FOLDS)])
+    rungs = by_fold[np.maximum(folds, 0), :, :, np.arange(labels)]  # (n, rungs, models, K)
+    return {
+        "labels": y[ours],
+        "truth": y[left],
+        "folds": folds,
+        "rungs": rungs.transpose(1, 2, 0, 3),
+        "left": shown[-1, :FOLDS, :, labels:],
+        "whole": shown[-1, FOLDS, :, labels:],
+        "sealed": shown[-1, FOLDS][:, np.flatnonzero(folds < 0)],
+    }
+
+
+def _train(
+    inputs: Floats,
+    labels: NDArray[np.int64],
+    weights: NDArray[np.bool_],
+    classes: int,
+    seed: int,
+) -> NDArray[np.uint8]:
+    """Return (rungs, 4, models, n + p, K) predictions; the networks are trained side by side."""
+    generator = torch.Generator().manual_seed(seed)
+    copies = len(weights)
+    sizes = [(FEATURES, HIDDEN), (HIDDEN, classes)]
+    layers = [
+        torch.randn(copies, i, o, generator=generator).mul_((2 / i) ** 0.5) for i, o in sizes
+    ]
+    biases = [torch.zeros(copies, 1, o) for _, o in sizes]
+    parameters = [p.requires_grad_() for p in (*layers, *biases)]
+    optimiser = torch.optim.AdamW(parameters, lr=1e-2, weight_decay=1e-2)
+    x, y = torch.from_numpy(inputs), torch.from_numpy(labels)
+    share = torch.from_numpy(weights / weights.sum(axis=1, keepdims=True)).float()
+
+    def logits(rows: torch.Tensor) -> torch.Tensor:
+        hidden = torch.relu(rows @ layers[0] + biases[0])
+        return hidden @ layers[1] + biases[1]
+
+    shown = []
+    for step in range(1, STEPS + 1):
+        found = logits(x[: len(y)])  # (copies, n, K)
+        losses = cross_entropy(found.flatten(0, 1), y.repeat(copies), reduction="none")
+        optimiser.zero_grad()
+        torch.autograd.backward((losses.view(copies, -1) * share).sum())
+        optimiser.step()
+        if step in RUNG_STEPS:
+            with torch.no_grad():
+                shown.append((logits(x).softmax(dim=-1) * 255).round().byte().numpy())
+    stacked = np.stack(shown)
+    return stacked.reshape(len(RUNG_STEPS), FOLDS + 1, -1, *stacked.shape[2:])
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What the guard said, and what is true."""
+
+    decision: Decision
+    gap: float
+    low: float
+    high: float
+    truth: float
+    refitted: float
+
+
+def replay(draw: Draw, planted: float, inflation: float, seed: int) -> Replay:
+    """Return the verdict of one draw; sealed where it has sealed pictures, else cross-fitted."""
+    rng = np.random.default_rng(seed)
+    trials = _survivors(draw)
+    baselines = range(TRIALS, TRIALS + BASELINES)
+    inside = draw.folds >= 0
+    labels, folds = draw.labels[inside], draw.folds[inside]
+    said = {m: _shares(draw.rungs[-1, m, inside]) for m in trials}
+    left = {m: _shares(draw.left[:, m]) for m in (*trials, *baselines)}
+    whole = {m: _shares(draw.whole[m]) for m in (*trials, *baselines)}
+    chosen = select(said, folds, labels, ACCURACY, combine=True, seed=0)
+    refitted = _accuracy(_mixed(whole, chosen), draw.truth)
+    if inside.all():
+        found = select_out_of_fold(said, folds, labels, ACCURACY, combine=True, seed=0)
+        finalist, tested = found.probabilities, labels
+        rivals = {str(b): _shares(draw.rungs[-1, b]) for b in baselines}
+        parts = [
+            _accuracy(_mixed({m: p[f] for m, p in left.items()}, weights), draw.truth)
+            for f, weights in enumerate(found.chosen)
+        ]
+        true = sum(parts) / FOLDS
+        rivals_true = [
+            sum(_accuracy(left[b][f], draw.truth) for f in range(FOLDS)) / FOLDS for b in baselines
+        ]
+    else:
+        tested = draw.labels[~inside]
+        finalist = _mixed({m: _shares(draw.sealed[m]) for m in trials}, chosen)
+        rivals = {str(b): _shares(draw.sealed[b]) for b in baselines}
+        true = refitted
+        rivals_true = [_accuracy(whole[b], draw.truth) for b in baselines]
+    broken = {name: _broken(p, tested, planted, rng) for name, p in rivals.items()}
+    comparison = compare(ACCURACY, tested, finalist, broken, inflation=inflation, draws=1000)
+    decision = judge(comparison, margin=default_margin(ACCURACY, len(tested)))
+    best = max(rivals_true) * (1 - planted)
+    gap = comparison.gap
+    return Replay(decision, gap.value, gap.low, gap.high, float(true - best), refitted)
+
+
+def _survivors(draw: Draw) -> list[int]:
+    """Return the trials that no rung of the first fold pruned."""
+    first = draw.folds == 0
+    alive = list(range(TRIALS))
+    for rung in range(RUNGS_PER_FOLD - 1):
+        scores = {
+            m: _accuracy(_shares(draw.rungs[rung, m, first]), draw.labels[first]) for m in alive
+        }
+        middle = float(np.median(list(scores.values())))
+        error = (max(middle * (1 - middle), 0.01) / first.sum()) ** 0.5
+        alive = [m for m in alive if scores[m] >= middle - error]
+    return alive
+
+
+def _shares(stored: NDArray[np.uint8]) -> NDArray[np.float64]:
+    shares = stored.astype(np.float64) + 1e-3
+    normalised: NDArray[np.float64] = shares / shares.sum(axis=-1, keepdims=True)
+    return normalised
+
+
+def _mixed(
+    predictions: Mapping[int, NDArray[np.float64]], weights: Mapping[int, int]
+) -> NDArray[np.float64]:
+    total = sum(weights.values())
+    mean: NDArray[np.float64] = np.sum(
+        [w / total * predictions[m] for m, w in weights.items()], axis=0
+    )
+    return mean
+
+
+def _accuracy(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def _broken(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    share: float,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return the predictions with that share of the right answers made wrong."""
+    spoilt = probabilities.copy()
+    chosen = np.flatnonzero(rng.random(len(labels)) < share)
+    chosen = chosen[probabilities[chosen].argmax(axis=1) == labels[chosen]]
+    spoilt[chosen] = np.roll(spoilt[chosen], 1, axis=1)
+    return spoilt
+
+
+def draws(
+    folder: Path,
+    name: str,
+    x: Floats,
+    y: NDArray[np.int64],
+    given: argparse.Namespace,
+    regime: str,
+) -> Iterator[Draw]:
+    """Yield the draws of a data set; those that are not on disk are recorded."""
+    code = hashlib.sha256(Path(__file__).read_bytes().split(b"class Replay")[0]).hexdigest()[:8]
+    place = folder / f"{name}-{given.labels}-{regime}-{code}"
+    place.mkdir(parents=True, exist_ok=True)
+    for seed in range(given.replays):
+        file = place / f"{seed:05d}.npz"
+        if not file.is_file():
+            with file.with_suffix(".tmp").open("wb") as stream:
+                found = record(x, y, given.labels, seal=regime == "sealed", seed=seed)
+                np.savez(stream, **found)
+            file.with_suffix(".tmp").rename(file)
+        with np.load(file) as stored:
+            yield Draw(**{key: stored[key] for key in stored.files})
+
+
+def main() -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("records", type=Path)
+    parser.add_argument("pictures", nargs="*")
+    parser.add_argument("--replays", type=int, default=500, help="of each data set")
+    parser.add_argument("--labels", type=int, default=400)
+    parser.add_argument("--planted", type=float, nargs="+", default=[0.0, 0.05, 0.1])
+    parser.add_argument("--inflation", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--regimes", nargs="+", default=["open", "sealed"])
+    given = parser.parse_args()
+    results: dict[tuple[str, float, float], list[Replay]] = {}
+    for name, x, y in data_sets(given.pictures):
+        for regime in given.regimes:
+            for seed, draw in enumerate(draws(given.records, name, x, y, given, regime)):
+                for planted in given.planted:
+                    for inflation in given.inflation if regime == "open" else [1.0]:
+                        key = (regime, planted, inflation)
+                        found = replay(draw, planted, inflation, seed)
+                        results.setdefault(key, []).append(found)
+        sys.stderr.write(f"{name}\n")
+    sys.stdout.write(
+        "| tested on | planted | inflation | replays | mean true gap | positive | negative "
+        "| positive, though the true gap is not | negative, though it is not | covered "
+        "| refitted |\n" + "|---" * 11 + "|\n"
+    )
+    for (regime, planted, inflation), replays in results.items():
+        sys.stdout.write(_row(regime, planted, inflation, replays))
+    return 0
+
+
+def _row(regime: str, planted: float, inflation: float, replays: list[Replay]) -> str:
+    n = len(replays)
+    decisions = np.array([r.decision for r in replays])
+    truth = np.array([r.truth for r in replays])
+    positive, negative = decisions == Decision.POSITIVE, decisions == Decision.NEGATIVE
+    covered = np.array([r.low <= r.truth <= r.high for r in replays])
+    cells = [
+        {"open": "out of fold", "sealed": "30 % sealed"}[regime],
+        f"{100 * planted:.0f} %",
+        f"{inflation:g}",
+        str(n),
+        f"{100 * truth.mean():+.2f}",
+        _share(positive),
+        _share(negative),
+        _share(positive & (truth <= 0)),
+        _share(negative & (truth >= 0)),
+        f"{100 * covered.mean():.1f} %",
+        f"{100 * np.mean([r.refitted for r in replays]):.2f}",
+    ]
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def _share(events: NDArray[np.bool_]) -> str:
+    """Return the share with its upper 95 % limit."""
+    count, n = int(events.sum()), len(events)
+    limit = 1.0 if count == n else float(beta.ppf(0.95, count + 1, n - count))
+    return f"{100 * count / n:.1f} % (≤ {100 * limit:.1f})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

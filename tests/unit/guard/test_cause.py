@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autotransfer.evaluation.metrics import metric_named
+from autotransfer.guard.cause import DATA, METHOD, UNKNOWN, cause_of
+from autotransfer.guard.provenance import overlap_remark
+from autotransfer.results import Outcome, RankedSource, State
+from autotransfer.testing import tiny_source
+
+ACCURACY = metric_named("accuracy")
+LOSER = Outcome(0, "faces", "fine-tune", {}, State.COMPLETE, value=0.6)
+ROW = RankedSource("faces", 1, 1, 1, 1.0, 2, {}, 1.0, 1.0, 100, (0.4, 0.55, None))
+
+
+def test_it_is_the_method_where_another_one_of_the_same_source_does_well() -> None:
+    rival = replace(LOSER, number=1, strategy="feature-extraction", value=0.8)
+    found = cause_of(LOSER, [LOSER, rival], ROW, 0.5, 0.7, ACCURACY)
+    assert found.kind == METHOD
+    assert "trial 1 (feature-extraction)" in found.sentence
+    assert "0.800" in found.sentence
+
+
+def test_it_is_the_data_where_even_the_best_stage_loses_to_untrained_features() -> None:
+    other = replace(LOSER, number=1, source="birds", value=0.9)  # another source proves nothing
+    found = cause_of(LOSER, [LOSER, other], ROW, 0.62, 0.7, ACCURACY)
+    assert found.kind == DATA
+    assert "0.550" in found.sentence
+    assert "0.620" in found.sentence
+
+
+def test_it_is_unknown_where_the_figures_do_not_say() -> None:
+    assert cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, ACCURACY).kind == UNKNOWN
+    assert cause_of(LOSER, [LOSER], None, 0.5, 0.7, ACCURACY).kind == UNKNOWN
+
+
+def test_a_source_that_knows_the_classes_is_named() -> None:
+    source = replace(
+        tiny_source("net"),
+        class_names=("tench", "ant, emmet, pismire", "bee"),
+        pretrained_on="ImageNet-1k",
+    )
+    remark = overlap_remark(source, ("ants", "bees", "wasps"), "insects")
+    assert remark.startswith("2 of 3 classes (ants, bees)")
+    assert "ImageNet-1k" in remark
+
+
+def test_a_source_that_learnt_from_the_target_is_named() -> None:
+    source = replace(tiny_source("net"), pretrained_on="CIFAR-10")
+    assert "CIFAR-10" in overlap_remark(source, ("cat", "dog"), "cifar10")
+    assert overlap_remark(source, ("cat", "dog"), "photos") == ""

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from autotransfer.evaluation.metrics import metric_named
+from autotransfer.guard.calibration import calibration_error, fit_temperature, tempered
+from autotransfer.guard.competition import competition_bound
+from autotransfer.guard.out_of_fold import select, select_out_of_fold
+
+ACCURACY = metric_named("accuracy")
+LABELS = np.array([0, 1] * 6)
+FOLDS = np.repeat([0, 1, 2], 4)
+
+
+def _right(*hits: int) -> NDArray[np.float64]:
+    """Return two-class predictions that are right where a hit is 1."""
+    sure = np.where(np.array(hits) == 1, 0.8, 0.2)
+    ours = np.stack([sure, 1 - sure], axis=1)
+    return np.where((LABELS == 0)[:, None], ours, ours[:, ::-1])
+
+
+def test_each_fold_is_predicted_by_the_winner_of_the_others() -> None:
+    # trial 0 has all of fold 0 and a quarter of the others; trial 1 none of it, all and three
+    # quarters: fold 0 is left to trial 1, which wins the others, and the others to trial 0
+    trials = {
+        0: _right(1, 1, 1, 1, 0, 0, 1, 0, 0, 0, 1, 0),
+        1: _right(0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 1),
+    }
+    found = select_out_of_fold(trials, FOLDS, LABELS, ACCURACY, combine=False, seed=0)
+    assert found.chosen == ({1: 1}, {0: 1}, {0: 1})
+    hits = found.probabilities.argmax(axis=1) == LABELS
+    assert hits.tolist() == [False] * 4 + [False, False, True, False] * 2
+
+
+@given(st.integers(0, 2**16), st.integers(2, 6))
+def test_the_labels_of_a_fold_do_not_change_what_is_chosen_for_it(seed: int, num: int) -> None:
+    rng = np.random.default_rng(seed)
+    trials = {t: rng.dirichlet([1, 1], size=len(LABELS)) for t in range(num)}
+    other = LABELS.copy()
+    other[FOLDS == 1] = 1 - other[FOLDS == 1]
+    chosen = [
+        select_out_of_fold(trials, FOLDS, labels, ACCURACY, combine=True, seed=0)
+        for labels in (LABELS, other)
+    ]
+    assert chosen[0].chosen[1] == chosen[1].chosen[1]
+    np.testing.assert_array_equal(
+        chosen[0].probabilities[FOLDS == 1], chosen[1].probabilities[FOLDS == 1]
+    )
+
+
+def test_luck_is_not_counted_as_skill() -> None:
+    # forty trials that guess: the luckiest looks good in validation, the procedure does not
+    rng = np.random.default_rng(0)
+    labels, folds = rng.integers(2, size=300), np.arange(300) % 3
+    trials = {t: rng.dirichlet([1, 1], size=300) for t in range(40)}
+    best = max(ACCURACY.score(labels, p) for p in trials.values())
+    found = select_out_of_fold(trials, folds, labels, ACCURACY, combine=True, seed=0)
+    assert best > 0.55
+    assert ACCURACY.score(labels, found.probabilities) == pytest.approx(0.5, abs=0.06)
+
+
+def test_of_equal_scores_the_lower_log_loss_wins() -> None:
+    sure, unsure = _right(*[1] * 12), _right(*[1] * 12) * 0.5 + 0.25
+    chosen = select({0: unsure, 1: sure}, FOLDS, LABELS, ACCURACY, combine=False, seed=0)
+    assert chosen == {1: 1}
+
+
+def test_temperature_two_halves_the_log_odds() -> None:
+    softer = tempered(np.array([[0.9, 0.1]]), 2.0)
+    assert softer[0, 0] / softer[0, 1] == pytest.approx(3.0)
+
+
+def test_the_temperature_of_overconfident_predictions_is_found() -> None:
+    rng = np.random.default_rng(0)
+    true = rng.dirichlet([1, 1, 1], size=4000)
+    labels = np.array([rng.choice(3, p=p) for p in true])
+    sharp = tempered(true, 1 / 3)
+    assert fit_temperature(sharp, labels) == pytest.approx(3.0, rel=0.1)
+    assert fit_temperature(true, labels) == pytest.approx(1.0, rel=0.1)
+
+
+def test_the_calibration_error_of_ten_answers_of_ninety_per_cent_with_half_right() -> None:
+    said = np.tile([[0.9, 0.1]], (10, 1))
+    labels = np.array([0] * 5 + [1] * 5)
+    # each of ten bins holds one answer: five are off by 0.1, five by 0.9
+    assert calibration_error(said, labels) == pytest.approx(0.5)
+
+
+def test_of_many_guessing_trials_none_beats_the_baseline_for_sure() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(2, size=200)
+    baseline = rng.dirichlet([1, 1], size=200)
+    trials = {t: rng.dirichlet([1, 1], size=200) for t in range(30)}
+    units = np.arange(200)
+    naive = max(
+        competition_bound(ACCURACY, labels, {0: p}, baseline, units, seed=0)
+        for p in trials.values()
+    )
+    together = competition_bound(ACCURACY, labels, trials, baseline, units, seed=0)
+    assert together < 0
+    assert together < naive

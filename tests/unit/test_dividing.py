@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.target import open_target
+from autotransfer.dividing import divide
+
+
+def _noise(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    pictures = rng.integers(0, 255, (n, 8, 8, 3), dtype=np.uint8)
+    return pictures, np.arange(n) % 4
+
+
+def test_below_a_thousand_pictures_nobody_is_sealed_and_everybody_validates() -> None:
+    division = divide(open_target(_noise(999)))
+    assert division.sealed is None
+    held_out = np.concatenate([fold.validation for fold in division.folds(0)])
+    assert sorted(held_out.tolist()) == list(range(999))
+
+
+def test_from_a_thousand_on_a_quarter_is_sealed_whatever_the_seed() -> None:
+    target = open_target(_noise(1200))
+    division = divide(target)
+    assert division.sealed is not None
+    assert len(division.sealed) == pytest.approx(300, abs=45)
+    assert len(division.images) + len(division.sealed) == 1200
+    assert not set(division.images.digests) & set(division.sealed.digests)
+    assert len(division.folds(0)) == 1
+
+
+def test_sealing_is_stable_when_pictures_are_added() -> None:
+    pictures, labels = _noise(1500)
+    fewer = divide(open_target((pictures[:1200], labels[:1200])))
+    more = divide(open_target((pictures, labels)))
+    assert fewer.sealed is not None
+    assert more.sealed is not None
+    assert set(fewer.sealed.digests) <= set(more.sealed.digests)
+
+
+def test_copies_stay_on_one_side_of_every_fold(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        coarse = Image.fromarray(rng.integers(0, 255, (4, 4, 3), dtype=np.uint8))
+        large = coarse.resize((80, 80), Image.Resampling.BICUBIC)
+        folder = tmp_path / "photos" / f"class {i % 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        large.save(folder / f"{i:02d}.png")
+        if i < 6:
+            large.resize((50, 50), Image.Resampling.BICUBIC).save(folder / f"{i:02d} small.jpg")
+    division = divide(open_target(tmp_path / "photos"))
+    assert any("6 pair(s)" in note for note in division.notes)
+    units = division.units
+    assert len(np.unique(units)) == 24
+    for fold in division.folds(3):
+        assert not set(units[fold.train]) & set(units[fold.validation])
+
+
+def test_a_test_picture_that_shows_a_training_picture_is_reported(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    for i in range(8):
+        coarse = Image.fromarray(rng.integers(0, 255, (4, 4, 3), dtype=np.uint8))
+        large = coarse.resize((80, 80), Image.Resampling.BICUBIC)
+        for split in ("train", "test") if i < 4 else ("train",):
+            folder = tmp_path / "photos" / split / f"class {i % 2}"
+            folder.mkdir(parents=True, exist_ok=True)
+            side = 80 if split == "train" else 60
+            large.resize((side, side), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
+    division = divide(open_target(tmp_path / "photos"))
+    assert any(note.startswith("4 picture(s) of the test") for note in division.notes)
+
+
+def test_features_are_divided_without_being_looked_at() -> None:
+    class Unreadable:
+        names = digests = tuple(str(i) for i in range(8))
+
+        def read(self, index: int, min_side: int | None = None) -> Image.Image:
+            raise AssertionError("a feature is no picture")
+
+    target = open_target(_noise(8))
+    items = ImageSet(Unreadable(), range(8), [0, 1] * 4, ("a", "b"))
+    division = divide(type(target)("features", items, None, None, ("a", "b")), pictures=False)
+    assert division.sealed is None
+    assert len(division.folds(0)) == 3
