@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autotransfer.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from autotransfer.comparing import ModelComparison, compare_models
     from autotransfer.domains import Distance, distance
     from autotransfer.problem import Budget
     from autotransfer.selection import Selection, load
@@ -25,6 +26,8 @@ _HOMES = {
     "fit": "autotransfer.selector",
     "fit_features": "autotransfer.selector",
     "rank": "autotransfer.selector",
+    "compare_models": "autotransfer.comparing",
+    "ModelComparison": "autotransfer.comparing",
     "distance": "autotransfer.domains",
     "Distance": "autotransfer.domains",
     "load": "autotransfer.selection",
@@ -38,11 +41,13 @@ __all__ = [
     "fit",
     "fit_features",
     "rank",
+    "compare_models",
     "distance",
     "load",
     "Selection",
     "Budget",
     "Distance",
+    "ModelComparison",
     "score_features",
     "domain_distance",
     "hookimpl",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.ensemble import ENSEMBLE, Choice, EnsemblePredictor, Member, choose
-from autotransfer.evaluation.labelled import predicted
+from autotransfer.evaluation.labelled import predicted, weighted
 from autotransfer.guard.calibration import fit_temperature
 from autotransfer.options import Options
 from autotransfer.registry import Registry
@@ -85,7 +85,18 @@ class Finishing:
         seen = set(self.arena.images.digests)
         if self.arena.validation is not None:
             seen |= set(self.arena.validation.digests)
-        return replace(kept, temperature=finalist.temperature, seen=tuple(sorted(seen)))
+        return replace(
+            kept,
+            temperature=finalist.temperature,
+            seen=tuple(sorted(seen)),
+            class_weights=self.class_weights,
+        )
+
+    @property
+    def class_weights(self) -> tuple[float, ...] | None:
+        """Return how much each class counts; None for as much as it occurs."""
+        weights = self.arena.class_weights
+        return None if weights is None else tuple(map(float, weights))
 
     def _trained(self, outcome: Outcome) -> Kept:
         """Return a trial trained on all search pictures, or the checkpoint of its first fold.
@@ -114,12 +125,13 @@ class Finishing:
         if not outcome.fold_values or self.arena.validation is not None:
             return False
         _, held_out = self.arena.divisions()[0]
-        found = predicted(
+        raw = predicted(
             kept.predictor,
             held_out,
             self.arena.reader_of(kept.source),
             len(self.arena.images.class_names),
         )
+        found = weighted(raw, self.arena.class_weights)
         expected = outcome.fold_values[0]
         error = (max(expected * (1 - expected), 0.01) / len(held_out)) ** 0.5
         return bool(self.arena.metric.score(held_out.labels, found) < expected - error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autotransfer.dividing import Division
-from autotransfer.evaluation.labelled import predicted
+from autotransfer.evaluation.labelled import predicted, weighted
 from autotransfer.finishing import Finalist, Finishing
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
@@ -88,7 +88,7 @@ class Guarding:
         if kept is not None:
             (_, tested), num_classes = stand.divisions[0], len(arena.images.class_names)
             raw = predicted(kept.predictor, tested, arena.reader_of(kept.source), num_classes)
-            said = tempered(raw, kept.temperature)
+            said = tempered(weighted(raw, arena.class_weights), kept.temperature)
             return Candidate(said, {}, competed, finalist.outcome.value)
         trials = self.finishing.place.validations(outcomes)
         found = select_out_of_fold(
@@ -104,7 +104,11 @@ class Guarding:
     def _baseline(self, best: TrainedBaseline, baselines: Baselines) -> Kept:
         """Return the best baseline, trained on all that is not sealed."""
         kept = best.kept if self.division.sealed is not None else baselines.trained(best.name)
-        return replace(kept, seen=tuple(sorted(set(self.division.images.digests))))
+        return replace(
+            kept,
+            seen=tuple(sorted(set(self.division.images.digests))),
+            class_weights=self.finishing.class_weights,
+        )
 
     def _explained(
         self,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidOptionError
 from autotransfer.problem import Budget
 
@@ -36,6 +39,8 @@ class Options:
         budget: Trials, seconds or both; also a text such as "10m".
         max_sources: Largest size of the shortlist.
         metric: What is maximised and tested.
+        class_weights: "balanced", or how much a class counts by its name ("ants=2,bees=1");
+            None is as much as it occurs.
         margin: Gap that counts as no difference; None is the default of the metric.
         refit: Whether the finalist is trained again on all search pictures.
         ensemble: Whether finished trials may be combined where that gains a standard error.
@@ -62,6 +67,7 @@ class Options:
     budget: Budget | str | None = None
     max_sources: int | None = None
     metric: str = "accuracy"
+    class_weights: str | Mapping[str, float] | None = None
     margin: float | None = None
     refit: bool = True
     ensemble: bool = True
@@ -99,6 +105,45 @@ def read_options(given: dict[str, Any]) -> Options:
             f"margin must be a number from 0 on, in units of the score, got {chosen.margin}"
         )
     return chosen
+
+
+def class_weights_of(chosen: Options, images: ImageSet) -> NDArray[np.float64] | None:
+    """Return (K,) how much each class counts; None for as much as it occurs.
+
+    Raises:
+        InvalidOptionError: If a class is unknown, or a weight is not a positive number.
+    """
+    given = chosen.class_weights
+    if given is None:
+        return None
+    names = images.class_names
+    if given == "balanced":
+        counts = np.bincount(images.labels, minlength=len(names))
+        weights: NDArray[np.float64] = counts.sum() / np.maximum(counts, 1) / len(names)
+        return weights
+    pairs = _weights(given) if isinstance(given, str) else dict(given)
+    unknown = [name for name in pairs if name not in names]
+    if unknown:
+        raise InvalidOptionError(
+            f"class_weights: there is no class {unknown[0]!r}; there are {', '.join(names)}"
+        )
+    found = np.array([float(pairs.get(name, 1.0)) for name in names])
+    if not (np.isfinite(found).all() and (found > 0).all()):
+        raise InvalidOptionError(f"class_weights must be positive numbers, got {pairs}")
+    return found
+
+
+def _weights(text: str) -> dict[str, float]:
+    pairs = {}
+    for part in text.split(","):
+        name, _, weight = part.rpartition("=")
+        try:
+            pairs[name.strip()] = float(weight)
+        except ValueError:
+            raise InvalidOptionError(
+                f"class_weights must be 'balanced', or 'CLASS=WEIGHT,...', got {text!r}"
+            ) from None
+    return pairs
 
 
 def budget_of(chosen: Options) -> Budget:

@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
 from autotransfer.ensemble import ENSEMBLE, restore_ensemble
+from autotransfer.evaluation.labelled import weighted
 from autotransfer.guard.calibration import tempered
 from autotransfer.guard.restoring import restore_baseline
 from autotransfer.problem import (
@@ -51,6 +52,7 @@ class Kept:
         source: The source that it reads; None where it reads pixels alone.
         temperature: What its probabilities are softened by; see `guard.calibration`.
         seen: Content hashes of the pictures that it was chosen with or learnt from.
+        class_weights: (K,) how much each class counts; None for as much as it occurs.
     """
 
     predictor: Predictor
@@ -59,10 +61,13 @@ class Kept:
     source: Source | None
     temperature: float = 1.0
     seen: tuple[str, ...] = ()
+    class_weights: tuple[float, ...] | None = None
 
     def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
         """Return the (n, K) calibrated class probabilities."""
-        return tempered(self.predictor.predict(images, features), self.temperature)
+        weights = None if self.class_weights is None else np.array(self.class_weights)
+        raw = self.predictor.predict(images, features)
+        return tempered(weighted(raw, weights), self.temperature)
 
 
 def write_kept(folder: Path, kept: Kept) -> None:
@@ -84,6 +89,7 @@ def write_kept(folder: Path, kept: Kept) -> None:
             "strategy": kept.strategy,
             "baseline": kept.baseline,
             "temperature": kept.temperature,
+            "class_weights": kept.class_weights,
             "info": info,
         },
     )
@@ -108,7 +114,7 @@ def read_kept(folder: Path, registry: Registry) -> Kept:
     else:
         assert source is not None
         predictor = registry.strategy(name).restore(tensors, info, source)
-    seen = folder / _SEEN
+    seen, weights = folder / _SEEN, stored.get("class_weights")
     return Kept(
         predictor,
         name,
@@ -116,6 +122,7 @@ def read_kept(folder: Path, registry: Registry) -> Kept:
         source,
         float(stored.get("temperature", 1.0)),
         tuple(seen.read_text(encoding="ascii").split()) if seen.is_file() else (),
+        None if weights is None else tuple(map(float, weights)),
     )
 
 

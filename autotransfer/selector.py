@@ -29,7 +29,7 @@ from autotransfer.features import FeatureReaders
 from autotransfer.finishing import Finishing
 from autotransfer.guarding import Guarding
 from autotransfer.matrices import Matrices
-from autotransfer.options import Options, budget_of, read_options
+from autotransfer.options import Options, budget_of, class_weights_of, read_options
 from autotransfer.preparing import (
     Problem,
     choose_preset,
@@ -201,6 +201,7 @@ def _fit(
             tuple(shortlist),
             problem.baselines,
             problem.baseline_source,
+            class_weights_of(chosen, division.images),
         )
         tracker = _start_tracking(study, place, opened, arms, chosen, budget)
         outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen)

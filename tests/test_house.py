@@ -49,6 +49,7 @@ LAYERS = {
     "options": 5,
     "preparing": 5,
     "domains": 5,
+    "comparing": 5,
     "dividing": 5,
     "finishing": 5,
     "guarding": 5,

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from autotransfer.cli.compare import compare
 from autotransfer.cli.demo import demo
 from autotransfer.cli.distance import distance
 from autotransfer.cli.fit import fit
@@ -38,6 +39,7 @@ for command in (
     distance,
     layers,
     predict,
+    compare,
     sources,
     plugins,
     spaces,

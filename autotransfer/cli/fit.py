@@ -16,7 +16,6 @@ _LATER = (
     "group_column",
     "max_mb",
     "max_ms",
-    "class_weights",
     "workers",
     "ray_address",
     "register",
@@ -93,6 +92,7 @@ def fit(target: str, **options: Any) -> None:
     options |= {
         "budget": budget,
         "refit": not options.pop("no_refit"),
+        "class_weights": "balanced" if options.pop("class_weights") else None,
         "sources": options.pop("sources") or None,
         "say": say,
     }

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.evaluation.metrics import Metric, metric_named
+from autotransfer.evaluation.metrics import SMALLEST_PROBABILITY, Metric, metric_named
 from autotransfer.strategy import FeatureReader, Predictor
 
 _ROW_SUM_TOLERANCE = 1e-4
@@ -27,6 +27,27 @@ class Score:
     value: float
     log_loss: float
     probabilities: NDArray[np.float64] = field(repr=False, compare=False)
+
+
+def weighted(
+    probabilities: NDArray[np.float64], weights: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Return the probabilities for classes that count w_k times as much as they occur.
+
+    With w_k = 1 / frequency the most probable class is the one that balanced accuracy wants.
+
+    Args:
+        probabilities: (n, K).
+        weights: (K,) positive; None changes nothing.
+
+    References:
+        Menon et al., Long-tail Learning via Logit Adjustment, ICLR 2021, arXiv:2007.07314.
+    """
+    if weights is None:
+        return probabilities
+    raised = np.maximum(probabilities, SMALLEST_PROBABILITY) * weights
+    shares: NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
+    return shares
 
 
 def predicted(
@@ -57,9 +78,11 @@ def evaluate(
     *,
     metric: Metric,
     num_classes: int,
+    class_weights: NDArray[np.float64] | None = None,
 ) -> Score:
     """Return the score of a predictor on labelled pictures."""
-    probabilities = predicted(predictor, images, features, num_classes)
+    raw = predicted(predictor, images, features, num_classes)
+    probabilities = weighted(raw, class_weights)
     return Score(
         metric.score(images.labels, probabilities),
         -metric_named("log_loss").score(images.labels, probabilities),

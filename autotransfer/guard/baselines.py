@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DeadlineError, ReducedBudgetWarning
-from autotransfer.evaluation.labelled import predicted
+from autotransfer.evaluation.labelled import predicted, weighted
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.bootstrap import compare
 from autotransfer.guard.majority import fit_majority
@@ -80,7 +80,7 @@ class Baselines:
             try:
                 for train, tested in stand.divisions:
                     kept, probabilities = self._one(name, train, tested)
-                    parts.append(probabilities)
+                    parts.append(weighted(probabilities, self.arena.class_weights))
                     if name == SCRATCH and len(parts) == 1 and self._lost(parts[0], so_far, stand):
                         break
             except DeadlineError:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.evaluation.labelled import predicted
+from autotransfer.evaluation.labelled import predicted, weighted
 from autotransfer.evaluation.metrics import Metric
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.bootstrap import LEVEL, Comparison, compare
@@ -113,7 +113,8 @@ def _probed(source: Source, arena: Arena, train: ImageSet, tested: ImageSet) -> 
     """Return what the reference arm says: ridge on the last stage of the default source."""
     reader, num_classes = arena.readers[source], len(train.class_names)
     head = fit_ridge(reader(train), train.labels, num_classes)
-    return predicted(HeadPredictor(head, reader.num_stages), tested, reader, num_classes)
+    probe = HeadPredictor(head, reader.num_stages)
+    return weighted(predicted(probe, tested, reader, num_classes), arena.class_weights)
 
 
 def _compared(

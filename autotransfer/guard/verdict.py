@@ -95,6 +95,8 @@ def sentence(
     margin: float,
     baseline: str | None = None,
     pictures: str = "sealed pictures",
+    subject: str = "this model",
+    rival: str | None = None,
 ) -> str:
     """Return the verdict in one sentence for people.
 
@@ -104,35 +106,38 @@ def sentence(
         margin: The gap that counts as no difference, in units of the score.
         baseline: Name of the best baseline for people; its own name where None.
         pictures: What the verdict rests on, in the plural.
+        subject: What is compared, for people.
+        rival: What it is compared with; None is the best baseline.
 
     Raises:
         ValueError: If there is no sentence for the decision: `unverified` compares nothing.
     """
     metric, gap = comparison.metric, comparison.gap
-    rival = f"the best baseline ({baseline or comparison.best_baseline})"
+    hurts = "transfer hurts: " if rival is None else ""
+    rival = rival or f"the best baseline ({baseline or comparison.best_baseline})"
     ground = f"on your {gap.n} {pictures}"
     unit = metric.unit if metric.name == "accuracy" else f"{metric.unit} of {metric.title}"
     interval = f"95 % interval {_amount(metric, gap.low)} to {_amount(metric, gap.high)}"
     match decision:
         case Decision.POSITIVE:
             return (
-                f"this model beats {rival} {ground} by {_amount(metric, gap.value)} {unit} "
+                f"{subject} beats {rival} {ground} by {_amount(metric, gap.value)} {unit} "
                 f"({interval})"
             )
         case Decision.NEGATIVE:
             lost = f"{_amount(metric, -gap.high)} to {_amount(metric, -gap.low)}"
             return (
-                f"transfer hurts: this model loses to {rival} {ground} by "
+                f"{hurts}{subject} loses to {rival} {ground} by "
                 f"{_amount(metric, -gap.value)} {unit} (95 % interval {lost})"
             )
         case Decision.NEUTRAL:
             return (
-                f"this model and {rival} are equal within {_amount(metric, margin)} {unit} "
+                f"{subject} and {rival} are equal within {_amount(metric, margin)} {unit} "
                 f"{ground} (gap {_amount(metric, gap.value)}, {interval})"
             )
         case Decision.INCONCLUSIVE:
             return (
-                f"{ground} it stays open whether this model beats {rival}: the gap is "
+                f"{ground} it stays open whether {subject} beats {rival}: the gap is "
                 f"{_amount(metric, gap.value)} {unit} ({interval}), {gap.n} pictures show a gap "
                 f"of {_amount(metric, comparison.minimum_detectable)} {unit} four times out of "
                 f"five, and about {labels_to_settle(comparison, margin)} would settle this one"

@@ -64,6 +64,7 @@ class Arena:
     shortlist: tuple[Source, ...] = ()
     baselines: tuple[str, ...] = OF_PICTURES
     baseline_source: Source | None = None
+    class_weights: NDArray[np.float64] | None = None
 
     @property
     def num_steps(self) -> int:
@@ -212,6 +213,7 @@ class _Reporter:
             self.arena.readers[self.spec.source],
             metric=self.arena.metric,
             num_classes=len(self.arena.images.class_names),
+            class_weights=self.arena.class_weights,
         )
         step = step_of(self.fold, rung)
         self.progress.rungs.append((step, score.value))

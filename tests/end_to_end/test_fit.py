@@ -247,3 +247,24 @@ def test_an_ensemble_that_gains_enough_is_the_finalist(
         target, catalogue, ensemble=False, name="plain", strategies=("feature-extraction",)
     )
     assert plain.record.finalist.strategy == "feature-extraction"
+
+
+def test_balanced_class_weights_reach_the_search_the_test_and_what_is_returned(
+    folder_target: Path, catalogue: Path
+) -> None:
+    for path in sorted((folder_target / "direction 2").iterdir())[4:]:
+        path.unlink()
+    selection = _fit(
+        folder_target,
+        catalogue,
+        metric="balanced_accuracy",
+        class_weights="balanced",
+        budget=autotransfer.Budget(trials=2),
+    )
+    assert selection.kept.class_weights == pytest.approx((32 / 42, 32 / 42, 32 / 12))
+    again = autotransfer.load(Path(selection.record.model))
+    np.testing.assert_allclose(
+        again.predict_proba(str(folder_target)),
+        selection.predict_proba(str(folder_target)),
+        atol=1e-6,
+    )

@@ -116,7 +116,7 @@ def test_python_and_the_command_line_find_the_same(kit: Path, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::autotransfer.NegativeTransferWarning")
+@pytest.mark.filterwarnings("ignore::autotransfer.errors.NegativeTransferWarning")
 def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_baselines(
     kit: Path, tmp_path: Path
 ) -> None:

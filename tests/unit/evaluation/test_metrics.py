@@ -9,6 +9,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss
 
 from autotransfer.errors import UnknownNameError
 from autotransfer.evaluation import metrics
+from autotransfer.evaluation.labelled import weighted
 from autotransfer.evaluation.metrics import METRICS, metric_named
 
 # Four pictures, three classes; the third answer is wrong.
@@ -142,3 +143,10 @@ def test_what_does_not_fit_is_refused(
 def test_weights_of_a_wrong_shape_are_refused() -> None:
     with pytest.raises(ValueError, match=r"shape \(B, 4\), got \(1, 3\)"):
         METRICS["accuracy"].resampled(LABELS, PROBABILITIES, np.ones((1, 3)))
+
+
+def test_weights_by_rarity_move_decisions_to_the_rare_class() -> None:
+    said = np.array([[0.6, 0.4], [0.9, 0.1]])
+    np.testing.assert_allclose(weighted(said, np.array([1.0, 2.0]))[0], [0.6 / 1.4, 0.8 / 1.4])
+    assert weighted(said, np.array([1.0, 2.0])).argmax(axis=1).tolist() == [1, 0]
+    assert weighted(said, None) is said
