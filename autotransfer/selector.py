@@ -22,6 +22,7 @@ from autotransfer.errors import (
     BudgetExhaustedError,
     DataWarning,
     InvalidOptionError,
+    InvalidTargetError,
     NegativeTransferWarning,
 )
 from autotransfer.evaluation.metrics import Metric, metric_named
@@ -366,9 +367,14 @@ def _unseen(source_images: ImageSet | None, division: Division, opened: Target) 
     """Return the source pictures that are none of those the target is tested on."""
     if source_images is None:
         return None
-    tested = set() if division.sealed is None else set(division.sealed.digests)
-    tested |= set() if opened.validation is None else set(opened.validation.digests)
-    kept = [i for i, digest in enumerate(source_images.digests) if digest not in tested]
+    parts = (division.images, division.sealed, opened.validation)
+    ours = {digest for part in parts if part is not None for digest in part.digests}
+    kept = [i for i, digest in enumerate(source_images.digests) if digest not in ours]
+    if not kept:
+        raise InvalidTargetError(
+            f"all {len(source_images)} source pictures are pictures of the target as well; give "
+            "--source-data other pictures"
+        )
     if len(kept) < len(source_images):
         warnings.warn(
             f"{len(source_images) - len(kept)} source picture(s) are also among those that test "

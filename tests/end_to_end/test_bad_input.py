@@ -132,7 +132,6 @@ def test_an_option_value_that_is_not_allowed(
         ["--group-column", "g"],
         ["--max-mb", "3"],
         ["--max-ms", "3"],
-        ["--class-weights"],
         ["--workers", "2"],
         ["--ray-address", "auto"],
         ["--register", "n"],
@@ -149,7 +148,7 @@ def test_an_option_of_a_later_version_says_so(
     _refused([*fit, *extra], capsys, "not yet available in this version", extra[0])
 
 
-@pytest.mark.parametrize("command", ["compare", "ui", "sync", "doctor"])
+@pytest.mark.parametrize("command", ["ui", "sync", "doctor"])
 def test_a_command_of_a_later_version_says_so(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

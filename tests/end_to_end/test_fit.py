@@ -184,11 +184,11 @@ def test_source_pictures_reach_the_strategies_that_need_them_and_never_the_test(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AUTOTRANSFER_CACHE", str(tmp_path / "cache"))
-    target = shapes(2, 20, seed=1)
-    with pytest.warns(DataWarning, match="also among those that test"):
+    pictures = shapes(2, 24, seed=1)
+    with pytest.warns(DataWarning, match=r"^8 source picture"):
         selection = autotransfer.fit(
-            target,
-            source_data=shapes(2, 20, seed=1),
+            pictures.subset(range(28)),
+            source_data=pictures.subset(range(20, 48)),
             sources=[tiny_source()],
             strategies=["instance-weighting", "multi-task"],
             budget="2 trials",
@@ -205,7 +205,7 @@ def test_what_cannot_be_tried_is_listed_with_the_reason_and_naming_opens_the_gat
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AUTOTRANSFER_CACHE", str(tmp_path / "cache"))
-    few = shapes(2, 5, seed=1)
+    few = shapes(2, 4, seed=1)
     first = autotransfer.fit(few, sources=[tiny_source()], budget="1 trials", name="first")
     reasons = {skip.strategy: skip.reason for skip in first.skipped}
     assert "--strategy fine-tune tries it anyway" in reasons["fine-tune"]
