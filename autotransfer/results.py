@@ -119,11 +119,13 @@ class Ranking:
         rows: The sources.
         shortlist: Those that the search may use.
         constant_choice: What one would choose without looking at the target: the source to beat.
+        forecast: Whether transfer is worth trying, in a sentence; empty where not asked for.
     """
 
     rows: tuple[RankedSource, ...]
     shortlist: tuple[str, ...]
     constant_choice: str = ""
+    forecast: str = ""
 
 
 @dataclass(frozen=True)

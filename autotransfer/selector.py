@@ -44,6 +44,7 @@ from autotransfer.preparing import (
 from autotransfer.presets import Preset
 from autotransfer.problem import Budget, ParamValue, Setting, Source
 from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
+from autotransfer.ranking.forecast import forecast
 from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.registry import Registry
 from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped, Verdict
@@ -156,7 +157,8 @@ def rank(
         max_sources=chosen.max_sources,
         racing=racing,
     )
-    return ranking, [*sources.skipped, *skipped]
+    told = forecast(ranking, sources.sources, division.images)
+    return replace(ranking, forecast=told), [*sources.skipped, *skipped]
 
 
 def _fit(

@@ -40,6 +40,7 @@ def rank_json(ranking: Ranking, skipped: Sequence[Skipped]) -> dict[str, Any]:
             for row in ranking.rows
         ],
         "constant_choice": ranking.constant_choice,
+        "forecast": ranking.forecast,
         "skipped": [asdict(skip) for skip in skipped],
     }
 
@@ -66,6 +67,7 @@ def rank_text(ranking: Ranking, skipped: Sequence[Skipped]) -> str:
         "ranks over half samples",
         "probe: leave-one-out accuracy of a ridge probe at the best stage",
         _constant_choice(ranking),
+        *filter(None, [ranking.forecast]),
     ]
     lines += [f"{skip.source}: left out, {skip.reason}" for skip in skipped]
     return "\n".join(lines)

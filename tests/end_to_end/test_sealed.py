@@ -1,0 +1,83 @@
+"""Nothing learns from, looks at or scores a sealed picture before the guard begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from typing_extensions import override
+
+import autotransfer
+from autotransfer import selector
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.target import Target, open_target
+from autotransfer.dividing import Division, divide
+from autotransfer.guarding import Guarding
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
+]
+
+
+class _Seal:
+    """Whether the guard has begun."""
+
+    broken = False
+
+
+class _Sealed(ImageSet):
+    """Pictures whose pixels and labels cannot be had while the seal holds."""
+
+    seal: _Seal
+
+    @override
+    def read(self, index: int, min_side: int | None = None) -> Image.Image:
+        assert self.seal.broken, "a sealed picture was looked at before the guard"
+        return super().read(index, min_side)
+
+    @property
+    @override
+    def labels(self) -> NDArray[np.int64]:
+        assert self.seal.broken, "a sealed label was read before the guard"
+        return super().labels
+
+
+def test_sealed_pixels_and_labels_are_never_touched_before_the_guard(
+    target: Path, catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal = _Seal()
+
+    def sealing(opened: Target, **options: bool) -> Division:
+        division = divide(opened, **options)
+        assert division.sealed is not None
+        sealed = _Sealed(
+            division.sealed,
+            range(len(division.sealed)),
+            division.sealed.labels,
+            division.sealed.class_names,
+        )
+        sealed.seal = seal
+        return replace(division, sealed=sealed)
+
+    judged = Guarding.judged
+
+    def begun(self: Guarding, *arguments: object) -> object:
+        seal.broken = True
+        return judged(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(selector, "divide", sealing)
+    monkeypatch.setattr(Guarding, "judged", begun)
+    selection = autotransfer.fit(target, sources=catalogue, budget=autotransfer.Budget(trials=4))
+    assert seal.broken
+    assert selection.verdict.gap.n == 30
+    assert not set(selection.kept.seen) & set(_digests(target))
+
+
+def _digests(target: Path) -> tuple[str, ...]:
+    sealed = open_target(target).sealed
+    assert sealed is not None
+    return sealed.digests
