@@ -23,14 +23,16 @@ from autotransfer.errors import (
     DataWarning,
     InvalidOptionError,
     NegativeTransferWarning,
+    NoCandidateError,
 )
-from autotransfer.evaluation.metrics import Metric, metric_named
+from autotransfer.evaluation.metrics import metric_named
+from autotransfer.executors import open_executor
 from autotransfer.features import FeatureReaders
 from autotransfer.finishing import Finishing
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.judging import Judgement, guard
 from autotransfer.matrices import Matrices
-from autotransfer.options import Options, budget_of, read_options
+from autotransfer.options import Options, budget_of, memory_of, read_options
 from autotransfer.preparing import (
     Division,
     Problem,
@@ -49,11 +51,13 @@ from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.registry import Registry
 from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped
-from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms, Terms, arms_of
-from autotransfer.search.driver import SearchLimits, search
-from autotransfer.search.study import STORAGE_FILE, Study, open_study
-from autotransfer.search.trial import Arena, TrialResult
+from autotransfer.search.budget import SearchLimits
+from autotransfer.search.result_limits import ResultLimits
+from autotransfer.search.storage import STORAGE_FILE
+from autotransfer.search.study import Study, open_study
+from autotransfer.search.trial import Arena
+from autotransfer.searching import Searching, refit_reserve
 from autotransfer.selection import Selection
 from autotransfer.tracking import Tracker
 from autotransfer.workspace import Place, claim
@@ -166,7 +170,8 @@ def _fit(
 ) -> Selection:
     budget, metric = budget_of(chosen), metric_named(chosen.metric)
     preset = choose_preset(chosen, registry)
-    opened, sources, readers = problem.target, problem.sources, problem.readers
+    opened, readers = problem.target, problem.readers
+    sources = _within(problem.sources, problem, chosen)
     division = divide(opened)
     clock = _Clock(began, budget.seconds)
     with claim(
@@ -212,8 +217,10 @@ def _fit(
         record_places(
             place.workspace / STORAGE_FILE, division.images.fingerprint, arms.sources, outcomes
         )
+        limited = chosen.max_mb is not None or chosen.max_ms is not None
+        combining = replace(chosen, ensemble=chosen.ensemble and not limited)
         ending = Finishing(
-            arms, arena, place, registry, chosen, clock.deadline(1 - GUARD_SHARE / 2)
+            arms, arena, place, registry, combining, clock.deadline(1 - GUARD_SHARE / 2)
         )
         found = ending.finalist(outcomes)
         if found is None:
@@ -233,6 +240,7 @@ def _fit(
         )
         clock.mark("guard")
         record = _record(
+            study,
             place,
             chosen,
             opened,
@@ -433,39 +441,53 @@ def _search(
     clock: _Clock,
     chosen: Options,
 ) -> list[Outcome]:
-    for outcome in study.outcomes:  # written again where an earlier driver was killed before
-        tracker.write(outcome)
-
-    def on_result(result: TrialResult) -> None:
-        outcome, predictor = result.outcome, result.predictor
-        if predictor is not None and outcome.value is not None:
-            source = next(s for s in arms.sources if s.name == outcome.source)
-            kept = Kept(predictor, outcome.strategy, baseline=False, source=source)
-            place.keep(outcome, kept, result.validation)
-        tracker.write(outcome)
-        chosen.say(_outcome_line(outcome, arena.metric))
-
-    limits = SearchLimits(budget.trials, clock.deadline(1 - GUARD_SHARE))
-    return search(
+    held_back = GUARD_SHARE * (clock.seconds or 0.0)
+    limits = SearchLimits(
+        budget.trials,
+        clock.deadline(1 - GUARD_SHARE),
+        began=clock.began,
+        reserve=refit_reserve(arena, held_back),
+    )
+    return Searching(
         study,
         arms,
         arena,
+        place,
+        tracker,
         limits,
-        seed=chosen.seed,
-        on_result=on_result,
-    )
+        ResultLimits(chosen.max_mb, chosen.max_ms, arena.readers, arena.images),
+        open_executor(
+            arena,
+            name=chosen.executor,
+            workers=chosen.workers,
+            ray_address=chosen.ray_address,
+            plugins=chosen.plugins,
+            memory_bytes=memory_of(chosen),
+        ),
+        chosen,
+    ).run()
 
 
-def _outcome_line(outcome: Outcome, metric: Metric) -> str:
-    value = "" if outcome.value is None else f" {metric.name} {metric.display(outcome.value):.3f}"
-    reason = f" ({outcome.reason})" if outcome.reason else ""
-    return (
-        f"trial {outcome.number}: {outcome.source} | {outcome.strategy}: {outcome.state}{value} "
-        f"in {outcome.seconds:.1f} s{reason}"
-    )
+def _within(sources: Sources, problem: Problem, chosen: Options) -> Sources:
+    """Return the sources on which anything can keep the limits on the result.
+
+    Raises:
+        NoCandidateError: If there is none.
+    """
+    limits = ResultLimits(chosen.max_mb, chosen.max_ms, problem.readers, problem.target.train)
+    if limits.none:
+        return sources
+    reasons = {source.name: limits.against([source]) for source in sources.sources}
+    problem.readers.release()
+    skipped = [Skipped(name, "*", reason) for name, reason in reasons.items() if reason]
+    kept = tuple(source for source in sources.sources if not reasons[source.name])
+    if not kept:
+        raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
+    return Sources(kept, (*sources.skipped, *skipped), sources.default_set)
 
 
 def _record(
+    study: Study,
     place: Place,
     chosen: Options,
     opened: Target,
@@ -496,6 +518,7 @@ def _record(
         seconds=clock.seconds_of(readers),
         model=str(place.folder),
         warnings=(*opened.notes, *dict.fromkeys(caught)),
+        forced=study.forced,
         provenance={
             "target": opened.train.fingerprint,
             "source": source.fingerprint,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.errors import InvalidOptionError, StudyExistsError
+from autotransfer.errors import DataWarning, InvalidOptionError, StudyExistsError
 from autotransfer.results import Outcome
 from autotransfer.saved_predictor import Kept, write_kept
 from autotransfer.search.study import study_names
 
 _TRIALS = "trials"
 _VALIDATION = "validation.npy"
+_VALUE = "value"  # written last: a folder without it is not whole
 _KEPT = 8  # the predictors of the best trials stay; the others are deleted as better ones come
 
 
@@ -38,6 +40,9 @@ class Place:
     ) -> None:
         """Write the predictor of a complete trial; only those of the best trials stay.
 
+        A trial that is none of the best is not written at all. Where the disk is full the search
+        goes on: the finalist is trained once more in any case.
+
         Args:
             outcome: The trial.
             kept: Its predictor.
@@ -45,17 +50,38 @@ class Place:
         """
         folder = self.trial_folder(outcome)
         temporary = folder.with_name(folder.name + ".tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        write_kept(temporary, kept)
-        if validation is not None:
-            np.save(temporary / _VALIDATION, validation)
-        (temporary / "value").write_text(repr(outcome.value), encoding="utf-8")
-        temporary.rename(folder)
-        folders = [path for path in folder.parent.iterdir() if (path / "value").is_file()]
-        folders.sort(key=lambda path: (-float((path / "value").read_text()), path.name))
-        for path in folders[_KEPT:]:
+        try:
+            better = [path for value, path in self._kept() if value >= (outcome.value or 0.0)]
+            if len(better) >= _KEPT and folder not in better:
+                return
+            shutil.rmtree(temporary, ignore_errors=True)
+            write_kept(temporary, kept)
+            if validation is not None:
+                np.save(temporary / _VALIDATION, validation)
+            (temporary / _VALUE).write_text(repr(outcome.value), encoding="utf-8")
+            shutil.rmtree(folder, ignore_errors=True)
+            temporary.rename(folder)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            warnings.warn(
+                f"{outcome.title} could not be kept in {folder.parent} ({error}); its outcome is "
+                "recorded, its checkpoint is lost",
+                DataWarning,
+                stacklevel=2,
+            )
+            return
+        for _, path in self._kept()[_KEPT:]:
             shutil.rmtree(path, ignore_errors=True)
+
+    def _kept(self) -> list[tuple[float, Path]]:
+        """Return score and folder of what is kept, the best first, then the earliest."""
+        values = (self.folder / _TRIALS).glob(f"*/{_VALUE}")
+        found = [
+            (float(path.read_text(encoding="utf-8")), path.parent)
+            for path in values
+            if path.parent.suffix != ".tmp"
+        ]
+        return sorted(found, key=lambda pair: (-pair[0], pair[1].stat().st_mtime_ns))
 
     def validations(self, outcomes: Sequence[Outcome]) -> dict[int, NDArray[np.float64]]:
         """Return what the trials that were kept said of the validation pictures, by number."""

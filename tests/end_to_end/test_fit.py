@@ -43,7 +43,9 @@ def test_a_fit_ends_with_a_tested_verdict_and_a_predictor(target: Path, catalogu
     best = max(baseline.test for baseline in verdict.baselines)
     assert verdict.gap.value == pytest.approx(verdict.test.value - best)
     assert {row.source for row in selection.ranking.rows} == {"tiny-0", "tiny-1", "tiny-2"}
-    finished = [o for o in selection.outcomes if o.state in (State.COMPLETE, State.PRUNED)]
+    finished = [
+        o for o in selection.outcomes if o.state in (State.COMPLETE, State.PRUNED) and not o.probe
+    ]
     assert len(finished) == 5
 
 
