@@ -146,17 +146,6 @@ def best_so_far(record: Record) -> tuple[Figure, ...]:
     return _finite(figures)
 
 
-def shown_probes(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Return the best probe of each source: the others are in the table of probes."""
-    best: dict[str, Outcome] = {}
-    for outcome in outcomes:
-        if outcome.probe and outcome.value is not None:
-            known = best.get(outcome.source)
-            if known is None or outcome.value > (known.value or -math.inf):
-                best[outcome.source] = outcome
-    return list(best.values())
-
-
 def probes_csv(outcomes: Sequence[Outcome], metric: str) -> str:
     """Return every probe as a table, one row each."""
     text = io.StringIO()

@@ -139,7 +139,7 @@ class Tracker:
     def write(self, outcome: Outcome) -> None:
         """Write one trial as a child run; writing it again changes nothing.
 
-        Probes cost milliseconds each, less than a run of their own: they are written at the end.
+        Probes are no trials, and cost less than a run of their own: they are a table at the end.
         What could not be written before comes along.
         """
         if outcome.probe:
@@ -283,9 +283,9 @@ class Tracker:
     def _write_record(self, record: Record) -> bool:
         if not self._connected() or self._parent is None:
             return False
-        trials = [outcome for outcome in record.outcomes if not outcome.probe]
-        for outcome in [*projection.shown_probes(record.outcomes), *trials]:
-            self._write(outcome)
+        for outcome in record.outcomes:
+            if not outcome.probe:
+                self._write(outcome)
         client, parent = self._store.client, self._parent
         curve = projection.best_so_far(record)
         self._store.log(parent.run_id, figures=curve, start_ms=parent.start_ms)

@@ -82,7 +82,8 @@ def test_every_trial_is_a_child_run_of_the_fit(
         study_name="counted", storage=f"sqlite:///{tmp_path / 'autotransfer.db'}"
     )
     with_outcome = [trial for trial in study.trials if "outcome" in trial.user_attrs]
-    assert len(children) == len(with_outcome) == len(selection.outcomes)
+    trials = [outcome for outcome in selection.outcomes if not outcome.probe]
+    assert len(children) == len(with_outcome) == len(trials)
     assert parents[0].data.tags["verdict"] == selection.verdict.decision
 
 

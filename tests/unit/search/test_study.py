@@ -9,7 +9,6 @@ from autotransfer.errors import StudyExistsError
 from autotransfer.results import Outcome, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.driver import best_of, trial_seed
-from autotransfer.search.pruning import step_of
 from autotransfer.search.study import Study, open_study
 from autotransfer.space import SearchSpace, choice, floating
 from autotransfer.testing import tiny_source
@@ -46,10 +45,6 @@ class _Named:
 def _arms() -> Arms:
     sources = (tiny_source("one"), tiny_source("two", seed=1))
     return Arms(sources, (_Named(),), {"probe": SPACE})  # type: ignore[arg-type]
-
-
-def test_a_step_is_a_rung_within_a_fold() -> None:
-    assert [step_of(fold, rung) for fold in (0, 1) for rung in (0, 1, 2)] == [0, 1, 2, 3, 4, 5]
 
 
 def test_the_best_outcome_has_the_highest_score_and_then_the_lowest_log_loss() -> None:
