@@ -53,12 +53,14 @@ from autotransfer.registry import Registry
 from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped
 from autotransfer.search.arms import Arms, Terms, arms_of
 from autotransfer.search.budget import SearchLimits
+from autotransfer.search.earlier import SEEN, Earlier, earlier_fits, packed_digests
 from autotransfer.search.result_limits import ResultLimits
 from autotransfer.search.storage import STORAGE_FILE
-from autotransfer.search.study import Study, open_study
+from autotransfer.search.study import Study, load_studies, open_study
 from autotransfer.search.trial import Arena
 from autotransfer.searching import Searching, refit_reserve
 from autotransfer.selection import Selection
+from autotransfer.syncing import TrackingPlan
 from autotransfer.tracking import Tracker
 from autotransfer.workspace import Place, claim
 
@@ -212,7 +214,8 @@ def _fit(
             problem.baseline_source,
         )
         tracker = _start_tracking(study, place, opened, arms, chosen, budget)
-        outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen)
+        earlier = _earlier(study, division, place, chosen)
+        outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen, earlier)
         clock.mark("search")
         record_places(
             place.workspace / STORAGE_FILE, division.images.fingerprint, arms.sources, outcomes
@@ -427,6 +430,10 @@ def _start_tracking(
         "shortlist": ", ".join(source.name for source in arms.sources),
     }
     tags = {"target.fingerprint": opened.train.fingerprint}
+    plan = TrackingPlan(
+        chosen.tracking_uri, chosen.experiment, str(place.folder.resolve()), params, tags
+    )
+    plan.keep(study)
     study.remember("run_id", tracker.start(place.name, params=params, tags=tags))
     return tracker
 
@@ -440,6 +447,7 @@ def _search(
     budget: Budget,
     clock: _Clock,
     chosen: Options,
+    earlier: Earlier,
 ) -> list[Outcome]:
     held_back = GUARD_SHARE * (clock.seconds or 0.0)
     limits = SearchLimits(
@@ -465,7 +473,20 @@ def _search(
             memory_bytes=memory_of(chosen),
         ),
         chosen,
+        earlier.points,
     ).run()
+
+
+def _earlier(study: Study, division: Division, place: Place, chosen: Options) -> Earlier:
+    """Note what this fit learns from; return the first points of earlier ones, if wanted."""
+    study.remember(SEEN, packed_digests(division.images.digests))
+    if not chosen.warm_start:
+        return Earlier((), ())
+    studies = load_studies(storage=chosen.storage, workspace=place.workspace)
+    sealed = division.sealed.digests
+    found = earlier_fits(studies, sealed, metric=chosen.metric, without=place.name)
+    chosen.say(found.sentence())
+    return found
 
 
 def _within(sources: Sources, problem: Problem, chosen: Options) -> Sources:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,12 +15,12 @@ from numpy.typing import NDArray
 
 from autotransfer.errors import DataWarning, InvalidOptionError, StudyExistsError
 from autotransfer.results import Outcome
-from autotransfer.saved_predictor import Kept, write_kept
+from autotransfer.saved_predictor import Kept, write_json, write_kept
 from autotransfer.search.study import study_names
 
 _TRIALS = "trials"
 _VALIDATION = "validation.npy"
-_VALUE = "value"  # written last: a folder without it is not whole
+_VALUE = "standing.json"  # written last: a folder without it is not whole
 _KEPT = 8  # the predictors of the best trials stay; the others are deleted as better ones come
 
 
@@ -51,14 +52,14 @@ class Place:
         folder = self.trial_folder(outcome)
         temporary = folder.with_name(folder.name + ".tmp")
         try:
-            better = [path for value, path in self._kept() if value >= (outcome.value or 0.0)]
+            better = [path for place, path in self._kept() if place <= _standing(outcome)]
             if len(better) >= _KEPT and folder not in better:
                 return
             shutil.rmtree(temporary, ignore_errors=True)
             write_kept(temporary, kept)
             if validation is not None:
                 np.save(temporary / _VALIDATION, validation)
-            (temporary / _VALUE).write_text(repr(outcome.value), encoding="utf-8")
+            write_json(temporary / _VALUE, _standing(outcome))
             shutil.rmtree(folder, ignore_errors=True)
             temporary.rename(folder)
         except OSError as error:
@@ -73,15 +74,15 @@ class Place:
         for _, path in self._kept()[_KEPT:]:
             shutil.rmtree(path, ignore_errors=True)
 
-    def _kept(self) -> list[tuple[float, Path]]:
-        """Return score and folder of what is kept, the best first, then the earliest."""
+    def _kept(self) -> list[tuple[list[float], Path]]:
+        """Return standing and folder of what is kept, the best first, then the earliest."""
         values = (self.folder / _TRIALS).glob(f"*/{_VALUE}")
         found = [
-            (float(path.read_text(encoding="utf-8")), path.parent)
+            (json.loads(path.read_text(encoding="utf-8")), path.parent)
             for path in values
             if path.parent.suffix != ".tmp"
         ]
-        return sorted(found, key=lambda pair: (-pair[0], pair[1].stat().st_mtime_ns))
+        return sorted(found, key=lambda pair: (pair[0], pair[1].stat().st_mtime_ns))
 
     def validations(self, outcomes: Sequence[Outcome]) -> dict[int, NDArray[np.float64]]:
         """Return what the trials that were kept said of the validation pictures, by number."""
@@ -91,6 +92,11 @@ class Place:
             if path.is_file():
                 found[outcome.number] = np.load(path, allow_pickle=False)
         return found
+
+
+def _standing(outcome: Outcome) -> list[float]:
+    """Return what outcomes are ordered by, the best first: score, log loss, number."""
+    return [-(outcome.value or 0.0), outcome.log_loss or 0.0, abs(outcome.number)]
 
 
 @contextmanager

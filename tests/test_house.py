@@ -54,6 +54,7 @@ LAYERS = {
     "searching": 5,
     "layer_curve": 5,
     "selector": 5,
+    "syncing": 5,
     "serving": 6,
     "demo": 6,
     "cli": 6,

@@ -19,6 +19,7 @@ from autotransfer.cli.predict import predict
 from autotransfer.cli.rank import rank
 from autotransfer.cli.show import show
 from autotransfer.cli.sources import sources
+from autotransfer.cli.sync import sync
 from autotransfer.errors import AutotransferError, AutotransferWarning, BudgetExhaustedError
 
 BAD_INPUT = 2
@@ -42,6 +43,7 @@ for command in (
     plugins,
     spaces,
     show,
+    sync,
     demo,
     *LATER,
 ):

@@ -9,7 +9,6 @@ from autotransfer.errors import NotYetAvailableError
 _NAMES = {
     "compare": "Test one saved model against another.",
     "ui": "Open the MLflow page of the workspace.",
-    "sync": "Write to MLflow what could not be written before.",
     "doctor": "Check the environment.",
 }
 

@@ -212,5 +212,16 @@ def study_names(*, storage: str | None, workspace: Path) -> Sequence[str]:
     return optuna.get_all_study_names(storage=open_storage(storage_url(storage, workspace)))
 
 
+def load_studies(*, storage: str | None, workspace: Path) -> dict[str, Study]:
+    """Return the studies of a storage by name, in the order in which they were begun."""
+    if storage is None and not (workspace / STORAGE_FILE).exists():
+        return {}
+    opened = open_storage(storage_url(storage, workspace))
+    return {
+        name: Study(optuna.load_study(study_name=name, storage=opened))
+        for name in optuna.get_all_study_names(storage=opened)
+    }
+
+
 def _key(point: Mapping[str, ParamValue]) -> str:
     return json.dumps(dict(point), sort_keys=True)

@@ -89,6 +89,11 @@ class Tracker:
         return self._store.display_uri
 
     @property
+    def reached(self) -> bool:
+        """Return whether the parent run was found or made, and no trial waits."""
+        return self._parent is not None and not self._waiting
+
+    @property
     def page(self) -> str | None:
         """Return the part of MLflow's address, after host and port, that lists the trials.
 
@@ -286,6 +291,7 @@ class Tracker:
         for outcome in record.outcomes:
             if not outcome.probe:
                 self._write(outcome)
+                self._waiting.pop(outcome.number, None)
         client, parent = self._store.client, self._parent
         curve = projection.best_so_far(record)
         self._store.log(parent.run_id, figures=curve, start_ms=parent.start_ms)

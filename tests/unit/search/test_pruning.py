@@ -31,7 +31,7 @@ def test_the_temperature_is_the_one_that_a_general_optimiser_finds() -> None:
 
     def losses(temperature: float) -> np.ndarray:
         z = logits / temperature
-        return np.log(np.exp(z).sum(axis=1)) - z[np.arange(60), labels]
+        return np.asarray(np.log(np.exp(z).sum(axis=1)) - z[np.arange(60), labels])
 
     best = minimize_scalar(lambda t: losses(t).mean(), bounds=(0.1, 20), method="bounded").x
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
