@@ -21,6 +21,10 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 _FULL = ("disk is full", "No space left", "disk I/O error", "readonly database")
 _AWAY = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.DBAPIError)
 _METHODS = (
+    "_create_new_trial",  # what Optuna's own cache calls
+    "_get_best_trial_id",
+    "_get_trials",
+    "_set_trial_param",
     "create_new_study",
     "create_new_trial",
     "delete_study",
@@ -63,6 +67,8 @@ def open_storage(url: str) -> RDBStorage:
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError, *_AWAY) as error:
         raise StudyStorageError(_shown(url), _cause(error)) from error
     for name in _METHODS:
+        if not hasattr(storage, name):  # of another version of Optuna
+            continue
         setattr(storage, name, _patient(getattr(storage, name), url))
     return storage
 
