@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # Ray's own sockets and processes
 ]
 
-PLUGIN = '''
+PLUGIN = """
 import os, signal, time
 from pathlib import Path
 from autotransfer import hookimpl
@@ -60,7 +60,7 @@ class Slow(Strategy):
 @hookimpl
 def autotransfer_strategies():
     return [Slow()]
-'''
+"""
 
 
 @pytest.fixture(scope="module")
