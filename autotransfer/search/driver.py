@@ -39,6 +39,7 @@ _ORDER = "order"  # the sources by their probes; kept, as a trial knows its sour
 
 OnResult = Callable[[TrialResult], Outcome]
 OnRecorded = Callable[[Outcome], None]
+RunProbe = Callable[[TrialSpec, Arena], TrialResult]
 Say = Callable[[str], None]
 
 
@@ -54,6 +55,7 @@ def search(
     on_recorded: OnRecorded,
     say: Say,
     earlier: Callable[[Arms], Sequence[Mapping[str, ParamValue]]] = lambda _arms: (),
+    run_probe: RunProbe = run_trial,
 ) -> list[Outcome]:
     """Run probes and trials until the budget or the space is used up.
 
@@ -71,12 +73,22 @@ def search(
         on_recorded: Called with each outcome once the study has it.
         say: Told about progress.
         earlier: Returns points of earlier fits to begin with, for arms in their final order.
+        run_probe: Runs a probe; a replay of recorded fits has its own.
 
     Returns:
         Every outcome of the study, those of earlier invocations included.
     """
     climb = _Climb(
-        study, arms, arena, limits, executor, seed, on_result, on_recorded, study.outcomes
+        study,
+        arms,
+        arena,
+        limits,
+        executor,
+        seed,
+        on_result,
+        on_recorded,
+        run_probe,
+        study.outcomes,
     )
     climb.began = max((o.elapsed for o in climb.outcomes), default=0.0)
     try:
@@ -124,6 +136,7 @@ class _Climb:
     seed: int
     on_result: OnResult
     on_recorded: OnRecorded
+    run_probe: RunProbe
     outcomes: list[Outcome]
     began: float = 0.0  # seconds of earlier invocations
     running: dict[int, optuna.Trial] = field(default_factory=dict)
@@ -170,7 +183,7 @@ class _Climb:
                 trial_seed(self.seed, number),
                 self.limits.end(self.outcomes),
             )
-            self._keep(run_trial(spec, self.arena), self.study.keep_probe)
+            self._keep(self.run_probe(spec, self.arena), self.study.keep_probe)
 
     # the rungs above
 

@@ -34,7 +34,7 @@ def sampler_named(name: str, seed: int) -> optuna.samplers.BaseSampler:
         case "tpe":
             return optuna.samplers.TPESampler(seed=seed)
         case "gp":
-            return optuna.samplers.GPSampler(seed=seed)
+            return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
         case "random":
             return optuna.samplers.RandomSampler(seed=seed)
     raise InvalidOptionError(f"no sampler named {name!r}; available: {', '.join(SAMPLERS)}")
