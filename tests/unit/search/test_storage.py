@@ -20,7 +20,7 @@ POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 def test_a_storage_that_is_away_for_a_while_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(storage.time, "sleep", waits.append)
+    monkeypatch.setattr("time.sleep", waits.append)
     calls = 0
 
     def flaky() -> str:
@@ -36,7 +36,7 @@ def test_a_storage_that_is_away_for_a_while_is_waited_for(monkeypatch: pytest.Mo
 
 def test_patience_ends_and_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(storage.time, "sleep", waits.append)
+    monkeypatch.setattr("time.sleep", waits.append)
 
     def gone() -> None:
         raise optuna.exceptions.StorageInternalError("connection refused")
@@ -47,7 +47,7 @@ def test_patience_ends_and_the_error_says_what_to_do(monkeypatch: pytest.MonkeyP
 
 
 def test_a_full_disk_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage.time, "sleep", lambda _: pytest.fail("waited"))
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("waited"))
 
     def full() -> None:
         raise optuna.exceptions.StorageInternalError("database or disk is full")
@@ -59,7 +59,7 @@ def test_a_full_disk_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_answer_that_was_lost_after_its_commit_is_not_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(storage.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     calls = 0
 
     def told() -> bool:
