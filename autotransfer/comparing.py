@@ -21,7 +21,7 @@ from autotransfer.guard.ledger import level_of, look
 from autotransfer.guard.verdict import default_margin, judge, sentence
 from autotransfer.registry import discover
 from autotransfer.results import Decision, Interval
-from autotransfer.search.study import STORAGE_FILE
+from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.selection import Selection, load
 
 Probabilities = NDArray[np.float64]

@@ -118,6 +118,17 @@ class StudyExistsError(AutotransferError, FileExistsError):
     """An output folder or a study of that name is already there."""
 
 
+class StudyStorageError(AutotransferError, OSError):
+    """The database of the study cannot be opened, read or written."""
+
+    def __init__(self, storage: str, reason: str) -> None:
+        super().__init__(
+            f"the study in {storage} cannot be read or written ({reason}); what was finished "
+            "before is safe: mend the storage, then run the same command with --resume and the "
+            "--name of the study"
+        )
+
+
 class AutotransferWarning(UserWarning):
     """The base of every warning of the package."""
 

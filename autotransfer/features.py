@@ -27,7 +27,7 @@ from autotransfer.problem import Source
 
 BATCH_SIZE = 16  # with channels_last the fastest on two cores; larger ones miss the caches
 FLUSH_ROWS = 256
-ACTIVATION_BYTES = 1 << 30  # in memory, for each source in use
+ACTIVATION_BYTES = 1 << 30  # in memory, of all sources together
 
 Loader = Callable[[Source], Backbone]
 
@@ -42,6 +42,7 @@ class Features:
         load: Returns the pretrained network; called only when something is missing.
         device: Where to compute.
         others: Returns the features of another source.
+        activations: Where raw stage outputs are kept, shared by all sources.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Features:
         load: Loader,
         device: torch.device,
         others: Callable[[Source], Features],
+        activations: _ActivationMemory,
     ) -> None:
         self.source = source
         self.of = others
@@ -62,7 +64,7 @@ class Features:
         self._pixels = pixels
         self._load = load
         self._backbone: Backbone | None = None
-        self._activations = _ActivationMemory(ACTIVATION_BYTES)
+        self._activations = activations
 
     @property
     def backbone(self) -> Backbone:
@@ -73,8 +75,12 @@ class Features:
 
     def release(self) -> None:
         """Forget the network and its activations; rows of features stay on disk."""
+        self.unload()
+        self._activations.forget(self.source.fingerprint)
+
+    def unload(self) -> None:
+        """Forget the network; it is loaded again when something is missing."""
         self._backbone = None
-        self._activations.clear()
 
     @property
     def layout(self) -> RowLayout:
@@ -157,7 +163,8 @@ class Features:
 
     def activations(self, images: ImageSet, stage: int, view: View) -> Tensor:
         """Return the raw (n, ...) output of `stage`, kept in memory as far as it fits."""
-        keys = [(stage, view, digest) for digest in images.digests]
+        own = self.source.fingerprint
+        keys = [(own, stage, view, digest) for digest in images.digests]
         missing = [i for i, key in enumerate(keys) if key not in self._activations]
         fresh: dict[int, Tensor] = {}
         for begin in range(0, len(missing), BATCH_SIZE):
@@ -220,21 +227,41 @@ NO_FEATURES = _NoFeatures()
 
 
 class FeatureReaders:
-    """One `Features` for each source of a fit, sharing decoded pixels and the disk."""
+    """One `Features` for each source of a fit, sharing decoded pixels, memory and the disk.
+
+    Args:
+        store: Where rows of features are kept.
+        pixels: Decoded pictures.
+        load: Returns the pretrained network of a source.
+        device: Where to compute.
+        activation_bytes: Memory for raw stage outputs, of all sources together.
+    """
 
     def __init__(
-        self, store: FeatureStore, pixels: PixelStore, load: Loader, device: torch.device
+        self,
+        store: FeatureStore,
+        pixels: PixelStore,
+        load: Loader,
+        device: torch.device,
+        activation_bytes: int = ACTIVATION_BYTES,
     ) -> None:
         self.device = device
         self.load = load
         self._store, self._pixels = store, pixels
+        self._activations = _ActivationMemory(activation_bytes)
         self._readers: dict[str, Features] = {}
 
     def __getitem__(self, source: Source) -> Features:
         key = source.fingerprint
         if key not in self._readers:
             self._readers[key] = Features(
-                source, self._store, self._pixels, self.load, self.device, self.__getitem__
+                source,
+                self._store,
+                self._pixels,
+                self.load,
+                self.device,
+                self.__getitem__,
+                self._activations,
             )
         return self._readers[key]
 
@@ -245,6 +272,12 @@ class FeatureReaders:
             if key not in kept:
                 reader.release()
 
+    def focus(self, source: Source) -> None:
+        """Forget the networks of all other sources, so that several do not add up."""
+        for key, reader in self._readers.items():
+            if key != source.fingerprint:
+                reader.unload()
+
     @property
     def seconds(self) -> float:
         """Return the wall time spent in forward passes of frozen sources."""
@@ -252,21 +285,21 @@ class FeatureReaders:
 
 
 class _ActivationMemory:
-    """Raw stage outputs by (stage, view, digest), the least recently used ones go first."""
+    """Raw stage outputs by (source, stage, view, digest); those not used for longest go first."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._rows: OrderedDict[tuple[int, View, str], Tensor] = OrderedDict()
+        self._rows: OrderedDict[tuple[str, int, View, str], Tensor] = OrderedDict()
 
-    def __contains__(self, key: tuple[int, View, str]) -> bool:
+    def __contains__(self, key: tuple[str, int, View, str]) -> bool:
         return key in self._rows
 
-    def get(self, key: tuple[int, View, str]) -> Tensor:
+    def get(self, key: tuple[str, int, View, str]) -> Tensor:
         self._rows.move_to_end(key)
         return self._rows[key]
 
-    def put(self, key: tuple[int, View, str], row: Tensor) -> None:
+    def put(self, key: tuple[str, int, View, str], row: Tensor) -> None:
         """Keep the row; when memory is short, the rows that were used longest ago go."""
         size = row.nbytes
         if size > self._max_bytes:
@@ -277,9 +310,9 @@ class _ActivationMemory:
             _, oldest = self._rows.popitem(last=False)
             self._bytes -= oldest.nbytes
 
-    def clear(self) -> None:
-        self._rows.clear()
-        self._bytes = 0
+    def forget(self, source: str) -> None:
+        for key in [key for key in self._rows if key[0] == source]:
+            self._bytes -= self._rows.pop(key).nbytes
 
 
 def _stacked(rows: Sequence[Tensor]) -> Tensor:

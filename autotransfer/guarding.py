@@ -23,7 +23,7 @@ from autotransfer.guard.stand import SEALED, Stand, out_of_fold_stand, sealed_st
 from autotransfer.problem import Source
 from autotransfer.results import Decision, Outcome, Ranking, State, Verdict
 from autotransfer.saved_predictor import Kept
-from autotransfer.search.study import STORAGE_FILE
+from autotransfer.search.storage import STORAGE_FILE
 
 INFLATION = 1.0  # of the variance of out-of-fold gaps; `docs/negative-transfer.md` has the figures
 

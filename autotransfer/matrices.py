@@ -190,6 +190,9 @@ class MatrixFeatures:
             raise ValueError(f"a feature matrix has one stage, got {stage}")
         return np.stack([self._rows[digest] for digest in images.digests])
 
+    def unload(self) -> None:
+        """Keep everything: rows are all there is."""
+
     def missing(self, _images: ImageSet) -> int:
         """Return 0: nothing has to be computed."""
         return 0

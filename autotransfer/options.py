@@ -16,6 +16,7 @@ from autotransfer.errors import InvalidOptionError
 from autotransfer.problem import Budget
 
 DEFAULT_BUDGET = Budget(seconds=600.0)
+DEFAULT_MEMORY = 2 << 30
 
 Say = Callable[[str], None]
 
@@ -38,6 +39,8 @@ class Options:
         space: Name of a preset, or a TOML file.
         budget: Trials, seconds or both; also a text such as "10m".
         max_sources: Largest size of the shortlist.
+        max_mb: Largest size of the result, 1e6 bytes; None is no limit.
+        max_ms: Longest time of the result for a picture, milliseconds; None is no limit.
         metric: What is maximised and tested.
         class_weights: "balanced", or how much a class counts by its name ("ants=2,bees=1");
             None is as much as it occurs.
@@ -45,6 +48,11 @@ class Options:
         refit: Whether the finalist is trained again on all search pictures.
         ensemble: Whether finished trials may be combined where that gains a standard error.
         sampler: "tpe", "gp" or "random".
+        executor: "inline", "processes" or "ray"; None is processes where `workers` is given.
+        workers: Number of trials at a time; None is 1 inline, and what there is elsewhere.
+        ray_address: Address of a Ray cluster, or "auto"; None starts one on this machine.
+        memory: Memory that trials may plan for, GB; None is 2.
+        warm_start: Whether earlier fits in the same storage give first points.
         storage: Optuna storage URL; None is SQLite in the workspace.
         tracking_uri: MLflow; None is MLFLOW_TRACKING_URI or SQLite in the workspace.
         experiment: Name of the MLflow experiment.
@@ -66,12 +74,19 @@ class Options:
     space: str = "default"
     budget: Budget | str | None = None
     max_sources: int | None = None
+    max_mb: float | None = None
+    max_ms: float | None = None
     metric: str = "accuracy"
     class_weights: str | Mapping[str, float] | None = None
     margin: float | None = None
     refit: bool = True
     ensemble: bool = True
     sampler: str = "tpe"
+    executor: str | None = None
+    workers: int | None = None
+    ray_address: str | None = None
+    memory: float | None = None
+    warm_start: bool = False
     storage: str | None = None
     tracking_uri: str | None = None
     experiment: str = "autotransfer"
@@ -100,6 +115,12 @@ def read_options(given: dict[str, Any]) -> Options:
     chosen = Options(**given)
     if chosen.max_sources is not None and chosen.max_sources < 1:
         raise InvalidOptionError(f"max_sources must be at least 1, got {chosen.max_sources}")
+    for name in ("max_mb", "max_ms", "memory"):
+        value = getattr(chosen, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise InvalidOptionError(f"{name} must be a number above 0, got {value}")
+    if chosen.workers is not None and chosen.workers < 1:
+        raise InvalidOptionError(f"workers must be at least 1, got {chosen.workers}")
     if chosen.margin is not None and not 0 <= chosen.margin < float("inf"):
         raise InvalidOptionError(
             f"margin must be a number from 0 on, in units of the score, got {chosen.margin}"
@@ -151,6 +172,11 @@ def budget_of(chosen: Options) -> Budget:
     if chosen.budget is None:
         return DEFAULT_BUDGET
     return Budget.parse(chosen.budget) if isinstance(chosen.budget, str) else chosen.budget
+
+
+def memory_of(chosen: Options) -> int:
+    """Return the bytes that decoded pictures and raw outputs may take together."""
+    return DEFAULT_MEMORY if chosen.memory is None else int(chosen.memory * 1e9)
 
 
 def device_of(name: str) -> torch.device:

@@ -17,11 +17,10 @@ from autotransfer.feature_store import FeatureStore
 from autotransfer.features import FeatureReaders
 from autotransfer.guard.restoring import GIVEN, MAJORITY, OF_PICTURES
 from autotransfer.matrices import Matrices, MatrixReaders
-from autotransfer.options import Options, device_of
+from autotransfer.options import Options, device_of, memory_of
 from autotransfer.presets import Preset, read_preset
 from autotransfer.problem import Preprocessing, Setting, Source, Untrained
 from autotransfer.registry import Registry, discover
-from autotransfer.selection import PIXEL_BYTES
 from autotransfer.strategy import TaskInfo
 
 
@@ -179,6 +178,7 @@ def choose_from(chosen: Options, registry: Registry, num_images: int) -> Sources
 
 def make_readers(chosen: Options) -> FeatureReaders:
     """Return the feature readers of a fit, on the user's cache."""
+    half = memory_of(chosen) // 2
     return FeatureReaders(
-        FeatureStore(), PixelStore(PIXEL_BYTES), load_backbone, device_of(chosen.device)
+        FeatureStore(), PixelStore(half), load_backbone, device_of(chosen.device), half
     )

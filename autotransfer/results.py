@@ -33,7 +33,8 @@ class Outcome:
     """One evaluated point of an arm; kept whatever happened.
 
     Args:
-        number: Number of the trial in its study.
+        number: Number of the trial in its study; probes of the ladder, which are no trials of the
+            study, count down from -1.
         source: Name of the source.
         strategy: Name of the strategy.
         params: The parameters that ran.
@@ -48,6 +49,8 @@ class Outcome:
         error: The traceback of a failure; empty otherwise.
         adaptation: How pictures were brought to a network with other inputs; empty where they
             were used as they are.
+        elapsed: Seconds of the fit until its end, those of earlier invocations included.
+        unfit: Which limit on the result it breaks; empty where it keeps them all.
     """
 
     number: int
@@ -64,6 +67,18 @@ class Outcome:
     reason: str = ""
     error: str = ""
     adaptation: str = ""
+    elapsed: float = 0.0
+    unfit: str = ""
+
+    @property
+    def probe(self) -> bool:
+        """Return whether it is a probe of the ladder's first rung."""
+        return self.number < 0
+
+    @property
+    def title(self) -> str:
+        """Return "probe 3" or "trial 7"."""
+        return f"probe {-self.number}" if self.probe else f"trial {self.number}"
 
 
 @dataclass(frozen=True)
@@ -216,7 +231,10 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Record:
-    """All that a fit found: what `fit --json` prints and the selection folder keeps."""
+    """All that a fit found: what `fit --json` prints and the selection folder keeps.
+
+    `forced` names every decision that the time left, not the data, has made.
+    """
 
     name: str
     setting: str
@@ -232,4 +250,5 @@ class Record:
     model: str
     run_id: str | None = None
     warnings: tuple[str, ...] = ()
+    forced: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)

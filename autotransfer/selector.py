@@ -24,13 +24,21 @@ from autotransfer.errors import (
     InvalidOptionError,
     InvalidTargetError,
     NegativeTransferWarning,
+    NoCandidateError,
 )
-from autotransfer.evaluation.metrics import Metric, metric_named
+from autotransfer.evaluation.metrics import metric_named
+from autotransfer.executors import open_executor
 from autotransfer.features import FeatureReaders
 from autotransfer.finishing import Finishing
 from autotransfer.guarding import Guarding
 from autotransfer.matrices import Matrices
-from autotransfer.options import Options, budget_of, class_weights_of, read_options
+from autotransfer.options import (
+    Options,
+    budget_of,
+    class_weights_of,
+    memory_of,
+    read_options,
+)
 from autotransfer.preparing import (
     Problem,
     choose_preset,
@@ -50,10 +58,15 @@ from autotransfer.registry import Registry
 from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped, Verdict
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms, Terms, arms_of
-from autotransfer.search.driver import SearchLimits, search
-from autotransfer.search.study import STORAGE_FILE, Study, open_study
-from autotransfer.search.trial import Arena, TrialResult
+from autotransfer.search.budget import SearchLimits
+from autotransfer.search.earlier import SEEN, Earlier, earlier_fits, packed_digests
+from autotransfer.search.result_limits import ResultLimits
+from autotransfer.search.storage import STORAGE_FILE
+from autotransfer.search.study import Study, load_studies, open_study
+from autotransfer.search.trial import Arena
+from autotransfer.searching import Searching, refit_reserve
 from autotransfer.selection import Selection
+from autotransfer.syncing import TrackingPlan
 from autotransfer.tracking import Tracker
 from autotransfer.workspace import Place, claim
 
@@ -166,7 +179,8 @@ def _fit(
 ) -> Selection:
     budget, metric = budget_of(chosen), metric_named(chosen.metric)
     preset = choose_preset(chosen, registry)
-    opened, sources, readers = problem.target, problem.sources, problem.readers
+    opened, readers = problem.target, problem.readers
+    sources = _within(problem.sources, problem, chosen)
     division = divide(opened, pictures=problem.pictures)
     clock = _Clock(began, budget.seconds)
     with claim(
@@ -207,13 +221,16 @@ def _fit(
             class_weights_of(chosen, division.images),
         )
         tracker = _start_tracking(study, place, opened, arms, chosen, budget)
-        outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen)
+        earlier = _earlier(study, division, place, chosen)
+        outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen, earlier)
         clock.mark("search")
         record_places(
             place.workspace / STORAGE_FILE, division.images.fingerprint, arms.sources, outcomes
         )
+        limited = chosen.max_mb is not None or chosen.max_ms is not None
+        combining = replace(chosen, ensemble=chosen.ensemble and not limited)
         latest = clock.deadline(1 - GUARD_SHARE / 2)
-        finishing = Finishing(arms, arena, place, registry, chosen, latest)
+        finishing = Finishing(arms, arena, place, registry, combining, latest)
         finalist = finishing.choose(outcomes)
         if finalist is None:
             tracker.fail("no trial finished")
@@ -228,6 +245,7 @@ def _fit(
         ).judged(finalist, outcomes)
         clock.mark("guard")
         record = _record(
+            study,
             place,
             chosen,
             opened,
@@ -419,6 +437,10 @@ def _start_tracking(
         "shortlist": ", ".join(source.name for source in arms.sources),
     }
     tags = {"target.fingerprint": opened.train.fingerprint}
+    plan = TrackingPlan(
+        chosen.tracking_uri, chosen.experiment, str(place.folder.resolve()), params, tags
+    )
+    plan.keep(study)
     study.remember("run_id", tracker.start(place.name, params=params, tags=tags))
     return tracker
 
@@ -432,40 +454,68 @@ def _search(
     budget: Budget,
     clock: _Clock,
     chosen: Options,
+    earlier: Earlier,
 ) -> list[Outcome]:
-    for outcome in study.outcomes:  # written again where an earlier driver was killed before
-        tracker.write(outcome)
-
-    def on_result(result: TrialResult) -> None:
-        outcome, predictor = result.outcome, result.predictor
-        if predictor is not None and outcome.value is not None:
-            source = next(s for s in arms.sources if s.name == outcome.source)
-            kept = Kept(predictor, outcome.strategy, baseline=False, source=source)
-            place.keep(outcome, kept, result.validation)
-        tracker.write(outcome)
-        chosen.say(_outcome_line(outcome, arena.metric))
-
-    limits = SearchLimits(budget.trials, clock.deadline(1 - GUARD_SHARE))
-    return search(
+    held_back = GUARD_SHARE * (clock.seconds or 0.0)
+    limits = SearchLimits(
+        budget.trials,
+        clock.deadline(1 - GUARD_SHARE),
+        began=clock.began,
+        reserve=refit_reserve(arena, held_back),
+    )
+    return Searching(
         study,
         arms,
         arena,
+        place,
+        tracker,
         limits,
-        seed=chosen.seed,
-        on_result=on_result,
-    )
+        ResultLimits(chosen.max_mb, chosen.max_ms, arena.readers, arena.images),
+        open_executor(
+            arena,
+            name=chosen.executor,
+            workers=chosen.workers,
+            ray_address=chosen.ray_address,
+            plugins=chosen.plugins,
+            memory_bytes=memory_of(chosen),
+        ),
+        chosen,
+        earlier.points,
+    ).run()
 
 
-def _outcome_line(outcome: Outcome, metric: Metric) -> str:
-    value = "" if outcome.value is None else f" {metric.name} {metric.display(outcome.value):.3f}"
-    reason = f" ({outcome.reason})" if outcome.reason else ""
-    return (
-        f"trial {outcome.number}: {outcome.source} | {outcome.strategy}: {outcome.state}{value} "
-        f"in {outcome.seconds:.1f} s{reason}"
-    )
+def _earlier(study: Study, division: Division, place: Place, chosen: Options) -> Earlier:
+    """Note what this fit learns from; return the first points of earlier ones, if wanted."""
+    study.remember(SEEN, packed_digests(division.images.digests))
+    if not chosen.warm_start:
+        return Earlier((), ())
+    studies = load_studies(storage=chosen.storage, workspace=place.workspace)
+    tested = division.images if division.sealed is None else division.sealed
+    found = earlier_fits(studies, tested.digests, metric=chosen.metric, without=place.name)
+    chosen.say(found.sentence())
+    return found
+
+
+def _within(sources: Sources, problem: Problem, chosen: Options) -> Sources:
+    """Return the sources on which anything can keep the limits on the result.
+
+    Raises:
+        NoCandidateError: If there is none.
+    """
+    limits = ResultLimits(chosen.max_mb, chosen.max_ms, problem.readers, problem.target.train)
+    if limits.none:
+        return sources
+    reasons = {source.name: limits.against([source]) for source in sources.sources}
+    problem.readers.release()
+    skipped = [Skipped(name, "*", reason) for name, reason in reasons.items() if reason]
+    kept = tuple(source for source in sources.sources if not reasons[source.name])
+    if not kept:
+        raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
+    return Sources(kept, (*sources.skipped, *skipped), sources.default_set)
 
 
 def _record(
+    study: Study,
     place: Place,
     chosen: Options,
     opened: Target,
@@ -496,6 +546,7 @@ def _record(
         seconds=clock.seconds_of(readers),
         model=str(place.folder),
         warnings=(*opened.notes, *dict.fromkeys(caught)),
+        forced=study.forced,
         provenance={
             "target": opened.train.fingerprint,
             "source": source.fingerprint,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.errors import InvalidOptionError, StudyExistsError
+from autotransfer.errors import DataWarning, InvalidOptionError, StudyExistsError
 from autotransfer.results import Outcome
-from autotransfer.saved_predictor import Kept, write_kept
+from autotransfer.saved_predictor import Kept, write_json, write_kept
 from autotransfer.search.study import study_names
 
 _TRIALS = "trials"
 _VALIDATION = "validation"
+_VALUE = "standing.json"  # written last: a folder without it is not whole
 _KEPT = 3  # the predictors of the best trials stay; the others are deleted as better ones come
 
 
@@ -38,6 +41,9 @@ class Place:
     ) -> None:
         """Write the predictor of a complete trial; only those of the best trials stay.
 
+        A trial that is none of the best is not written at all. Where the disk is full the search
+        goes on: the finalist is trained once more in any case.
+
         What all complete trials said of the validation pictures stays: the guard chooses again
         from it.
 
@@ -46,19 +52,40 @@ class Place:
             kept: Its predictor.
             validation: (n, K) what it said of the validation pictures.
         """
-        if validation is not None:
-            self._write_validation(outcome, validation)
         folder = self.trial_folder(outcome)
         temporary = folder.with_name(folder.name + ".tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        write_kept(temporary, kept)
-        (temporary / "value").write_text(repr(outcome.value), encoding="utf-8")
-        temporary.rename(folder)
-        folders = [path for path in folder.parent.iterdir() if (path / "value").is_file()]
-        folders.sort(key=lambda path: (-float((path / "value").read_text()), path.name))
-        for path in folders[_KEPT:]:
+        try:
+            if validation is not None:
+                self._write_validation(outcome, validation)
+            better = [path for place, path in self._kept() if place <= _standing(outcome)]
+            if len(better) >= _KEPT and folder not in better:
+                return
+            shutil.rmtree(temporary, ignore_errors=True)
+            write_kept(temporary, kept)
+            write_json(temporary / _VALUE, _standing(outcome))
+            shutil.rmtree(folder, ignore_errors=True)
+            temporary.rename(folder)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            warnings.warn(
+                f"{outcome.title} could not be kept in {folder.parent} ({error}); its outcome is "
+                "recorded, its checkpoint is lost",
+                DataWarning,
+                stacklevel=2,
+            )
+            return
+        for _, path in self._kept()[_KEPT:]:
             shutil.rmtree(path, ignore_errors=True)
+
+    def _kept(self) -> list[tuple[list[float], Path]]:
+        """Return standing and folder of what is kept, the best first, then the earliest."""
+        values = (self.folder / _TRIALS).glob(f"*/{_VALUE}")
+        found = [
+            (json.loads(path.read_text(encoding="utf-8")), path.parent)
+            for path in values
+            if path.parent.suffix != ".tmp"
+        ]
+        return sorted(found, key=lambda pair: (pair[0], pair[1].stat().st_mtime_ns))
 
     def validations(self, outcomes: Sequence[Outcome]) -> dict[int, NDArray[np.float64]]:
         """Return what complete trials said of the validation pictures, by number."""
@@ -79,6 +106,11 @@ class Place:
 
     def _validation_file(self, outcome: Outcome) -> Path:
         return self.folder / _VALIDATION / f"{outcome.number:05d}.npy"
+
+
+def _standing(outcome: Outcome) -> list[float]:
+    """Return what outcomes are ordered by, the best first: score, log loss, number."""
+    return [-(outcome.value or 0.0), outcome.log_loss or 0.0, abs(outcome.number)]
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from autotransfer.cli.predict import predict
 from autotransfer.cli.rank import rank
 from autotransfer.cli.show import show
 from autotransfer.cli.sources import sources
+from autotransfer.cli.sync import sync
 from autotransfer.errors import AutotransferError, AutotransferWarning, BudgetExhaustedError
 
 BAD_INPUT = 2
@@ -44,6 +45,7 @@ for command in (
     plugins,
     spaces,
     show,
+    sync,
     demo,
     *LATER,
 ):

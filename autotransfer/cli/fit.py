@@ -7,20 +7,14 @@ from typing import Any
 import click
 
 from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_later, say
-from autotransfer.errors import NotYetAvailableError
 
 _LATER = (
     "unlabelled",
     "through",
     "attributes",
     "group_column",
-    "max_mb",
-    "max_ms",
-    "workers",
-    "ray_address",
     "register",
     "audit_labels",
-    "memory",
 )
 
 
@@ -52,8 +46,9 @@ _LATER = (
 @click.option("--margin", type=float, metavar="X", help="Gap that counts as no difference.")
 @click.option("--no-refit", is_flag=True, help="Return the checkpoint of the search.")
 @click.option("--sampler", default="tpe", show_default=True, help="tpe, gp or random.")
-@click.option("--executor", default="inline", show_default=True, help="inline.")
-@click.option("--workers", type=int, metavar="N", help="Number of processes.")
+@click.option("--executor", help="inline, processes or ray; processes where --workers is given.")
+@click.option("--workers", type=int, metavar="N", help="Number of trials at a time.")
+@click.option("--warm-start", is_flag=True, help="Begin with what did well in earlier fits.")
 @click.option("--ray-address", metavar="A", help="Address of a Ray cluster.")
 @click.option("--storage", metavar="OPTUNA_URL", help="Storage of the study.")
 @click.option("--tracking-uri", metavar="URI", help="MLflow tracking server.")
@@ -75,9 +70,6 @@ def fit(target: str, **options: Any) -> None:
     name of each source is fitted without pictures; the matrix "baseline" uses no source.
     """
     refuse_later(**{name: options.pop(name) for name in _LATER})
-    executor = options.pop("executor")
-    if executor != "inline":
-        raise NotYetAvailableError(f"--executor {executor}")
     as_json = options.pop("as_json")
 
     from autotransfer.cli.matrices import run_features

@@ -8,7 +8,6 @@ from autotransfer.errors import NotYetAvailableError
 
 _NAMES = {
     "ui": "Open the MLflow page of the workspace.",
-    "sync": "Write to MLflow what could not be written before.",
     "doctor": "Check the environment.",
 }
 

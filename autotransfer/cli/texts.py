@@ -20,7 +20,7 @@ def fit_json(record: Record) -> dict[str, Any]:
     verdict, finalist = record.verdict, record.finalist
     metric = metric_named(record.metric)
     layers = finalist.layers
-    states = Counter(outcome.state for outcome in record.outcomes)
+    states = Counter(outcome.state for outcome in record.outcomes if not outcome.probe)
     return {
         "verdict": str(verdict.decision),
         "basis": verdict.basis,
@@ -67,10 +67,12 @@ def fit_json(record: Record) -> dict[str, Any]:
         "shortlist": list(record.ranking.shortlist),
         "skipped": [asdict(skip) for skip in record.skipped],
         "trials": {str(state): states[state] for state in State},
+        "probes": sum(outcome.probe for outcome in record.outcomes),
         "seconds": asdict(record.seconds),
         "model": record.model,
         "run_id": record.run_id,
         "warnings": list(record.warnings),
+        "forced": list(record.forced),
     }
 
 
@@ -175,9 +177,10 @@ def _tried(record: Record, metric: Metric) -> list[str]:
         f"  {metric.display(o.value or 0.0):.3f}  {o.source} | {o.strategy}{_layers_text(o)}"
         for o in complete[: _RUNNERS_UP + 1]
     ]
-    states = Counter(outcome.state for outcome in record.outcomes)
+    states = Counter(outcome.state for outcome in record.outcomes if not outcome.probe)
     counts = ", ".join(f"{states[state]} {state}" for state in State)
-    return [*lines, f"  {counts} (validation scores)"]
+    probes = sum(outcome.probe for outcome in record.outcomes)
+    return [*lines, f"  {probes} probes; trials: {counts} (validation scores)"]
 
 
 def _skipped_text(skipped: Sequence[Skipped]) -> list[str]:

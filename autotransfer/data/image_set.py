@@ -74,6 +74,16 @@ class ImageSet:
         return self._reader.read(int(self._indices[index]), min_side)
 
     @property
+    def reader(self) -> ImageReader:
+        """Return where the pictures come from."""
+        return self._reader
+
+    @property
+    def positions(self) -> NDArray[np.int64]:
+        """Return the (n,) places of the pictures in the reader."""
+        return self._indices
+
+    @property
     def labelled(self) -> bool:
         """Return whether the labels can be read."""
         return self._labels is not None

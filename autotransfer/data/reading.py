@@ -73,6 +73,19 @@ class FileReader:
         except ValueError as error:
             raise CorruptImagesError([(self.names[index], str(error))]) from None
 
+    @property
+    def local(self) -> bool:
+        """Return whether these are plain files of this machine."""
+        return self._local
+
+    def content(self, index: int) -> bytes:
+        """Return the encoded picture.
+
+        Raises:
+            CorruptImagesError: If the file cannot be read.
+        """
+        return self._content(index)
+
     def _content(self, index: int) -> bytes:
         try:
             content = self._bytes(self._paths[index])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from autotransfer.errors import NoCandidateError
 from autotransfer.presets import Preset
@@ -55,19 +58,46 @@ class Arms:
     def defaults(self) -> list[tuple[int, str]]:
         """Return every (source rank, strategy), in the order in which defaults are tried.
 
-        What costs milliseconds is tried on every source before anything trains; within that,
-        the ranking decides.
+        The best source is tried with every strategy before the next one is.
         """
         return [
             (rank, strategy.name)
-            for strategy in self.strategies
             for rank, source in enumerate(self.sources, start=1)
+            for strategy in self.strategies
             if self.open(source, strategy)
         ]
+
+    @property
+    def trained(self) -> Arms:
+        """Return the arms that are left to the sampler: those that train, or all if none does.
+
+        What only reads cached features has been tried on every source and stage by then.
+        """
+        training = tuple(strategy for strategy in self.strategies if strategy.trains)
+        usable = any(self.open(source, s) for source in self.sources for s in training)
+        return replace(self, strategies=training) if usable else self
+
+    @property
+    def num_points(self) -> float:
+        """Return the number of different points, infinity where a parameter is continuous."""
+        return sum(
+            math.prod(_num_values(p.distribution) for p in self.spaces[name].parameters.values())
+            for _, name in self.defaults()
+        )
 
     def open(self, source: Source, strategy: Strategy) -> bool:
         """Return whether the pair may be tried."""
         return (source.name, strategy.name) not in self.closed
+
+
+def _num_values(distribution: BaseDistribution) -> float:
+    if distribution.single():
+        return 1
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return (distribution.high - distribution.low) // distribution.step + 1
+    return math.inf
 
 
 def arms_of(

@@ -1,12 +1,13 @@
-"""The search: Optuna proposes, a trial runs, the core scores, everything is recorded."""
+"""The search: the ladder is climbed, everything is recorded, and it can end at any moment.
+
+First the probes, on every source and stage; they put the sources in order. Then Optuna proposes
+points of the arms that train, an executor runs them, the core scores them.
+"""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import mean
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import optuna
@@ -14,45 +15,32 @@ import optuna
 from autotransfer.problem import ParamValue, Source
 from autotransfer.results import Outcome, State
 from autotransfer.search.arms import Arms
-from autotransfer.search.pruning import thresholds
+from autotransfer.search.budget import SearchLimits
+from autotransfer.search.cost import CostModel
+from autotransfer.search.denial import reason_to_deny
+from autotransfer.search.executor import Executor
+from autotransfer.search.probes import (
+    ProbePoint,
+    by_probes,
+    first_points,
+    further_points,
+    ordered,
+)
+from autotransfer.search.pruning import Losses, rivals
 from autotransfer.search.study import Study
 from autotransfer.search.trial import Arena, TrialResult, TrialSpec, run_trial
 from autotransfer.strategy import Strategy
 
-_log = logging.getLogger(__name__)
+__all__ = ["SearchLimits", "best_of", "search", "trial_seed"]
 
 MAX_IDLE = 25  # proposals in a row that bring nothing new: the space is used up
-MAX_FAILURES = 20  # beyond the number of trials that count
+PROBE_SHARE = 0.25  # of the seconds of the search, for choices of probes beyond every stage
+_ORDER = "order"  # the sources by their probes; kept, as a trial knows its source by the place
 
-OnResult = Callable[[TrialResult], None]
-
-
-@dataclass(frozen=True)
-class SearchLimits:
-    """When the search ends.
-
-    Args:
-        trials: Number of complete and pruned trials in the study; None is no limit.
-        deadline: `clock()` at which no trial may still run; None is no limit.
-        clock: Seconds that only grow.
-    """
-
-    trials: int | None
-    deadline: float | None
-    clock: Callable[[], float] = time.monotonic
-
-    def seconds_left(self) -> float:
-        """Return the seconds until the deadline, infinity without one."""
-        return float("inf") if self.deadline is None else self.deadline - self.clock()
-
-
-@dataclass(frozen=True)
-class _Point:
-    """One proposal, in the words of the arms."""
-
-    source: Source
-    strategy: Strategy
-    params: Mapping[str, ParamValue]
+OnResult = Callable[[TrialResult], Outcome]
+OnRecorded = Callable[[Outcome], None]
+RunProbe = Callable[[TrialSpec, Arena], TrialResult]
+Say = Callable[[str], None]
 
 
 def search(
@@ -60,105 +48,260 @@ def search(
     arms: Arms,
     arena: Arena,
     limits: SearchLimits,
+    executor: Executor,
     *,
     seed: int,
     on_result: OnResult,
+    on_recorded: OnRecorded,
+    say: Say,
+    earlier: Callable[[Arms], Sequence[Mapping[str, ParamValue]]] = lambda _arms: (),
+    run_probe: RunProbe = run_trial,
 ) -> list[Outcome]:
-    """Run trials until the budget or the space is used up.
+    """Run probes and trials until the budget or the space is used up.
+
+    An interrupt ends the search as the deadline does, once there is an answer.
 
     Args:
         study: Where proposals come from and outcomes go.
         arms: What may be tried.
         arena: Pictures, folds and score, the same for every arm.
         limits: When to end.
+        executor: Runs the trials; the probes, which read the cache, run here.
         seed: With the number of a trial, the seed of the trial.
-        on_result: Called with each result before the study is told, to save the predictor.
+        on_result: Called with each result before the study is told, to save the predictor;
+            returns the outcome as it is to be recorded.
+        on_recorded: Called with each outcome once the study has it.
+        say: Told about progress.
+        earlier: Returns points of earlier fits to begin with, for arms in their final order.
+        run_probe: Runs a probe; a replay of recorded fits has its own.
 
     Returns:
         Every outcome of the study, those of earlier invocations included.
     """
-    study.enqueue_defaults(arms)
-    outcomes = study.outcomes
-    idle = 0
-    while idle < MAX_IDLE and not _spent(outcomes, limits):
-        trial = study.optuna.ask()
-        point = _point(trial, arms)
-        reason = _reason_to_dismiss(point, arms, outcomes, limits)
-        if reason is not None:
-            study.dismiss(trial, reason)
-            idle += 1
-            continue
-        idle = 0
-        result = run_trial(_spec(trial, point, outcomes, arena, limits, seed), arena)
-        on_result(result)
-        study.record(trial, result.outcome)
-        outcomes.append(result.outcome)
-    return outcomes
+    climb = _Climb(
+        study,
+        arms,
+        arena,
+        limits,
+        executor,
+        seed,
+        on_result,
+        on_recorded,
+        run_probe,
+        study.outcomes,
+    )
+    climb.began = max((o.elapsed for o in climb.outcomes), default=0.0)
+    try:
+        climb.probe()
+        climb.train(earlier)
+    except KeyboardInterrupt:
+        if best_of(climb.outcomes) is None:
+            raise
+        study.note_forced("the search was interrupted by the user")
+        say(
+            "interrupted: going on to the test with the best so far; interrupt again to stop at "
+            "once"
+        )
+    finally:
+        executor.close()
+    return climb.outcomes
 
 
 def best_of(outcomes: Sequence[Outcome]) -> Outcome | None:
-    """Return the complete outcome with the best score; ties go to the lower log loss."""
-    complete = [outcome for outcome in outcomes if outcome.state is State.COMPLETE]
+    """Return the complete outcome with the best score; ties go to the lower log loss.
+
+    What breaks a limit on the result is left out.
+    """
+    complete = [o for o in outcomes if o.state is State.COMPLETE and not o.unfit]
     if not complete:
         return None
-    return max(complete, key=lambda o: (o.value or 0.0, -(o.log_loss or 0.0), -o.number))
-
-
-def _spent(outcomes: Sequence[Outcome], limits: SearchLimits) -> bool:
-    failed = sum(outcome.state is State.FAILED for outcome in outcomes)
-    counted = len(outcomes) - failed
-    if limits.trials is not None and counted >= limits.trials:
-        return True
-    return failed > counted + MAX_FAILURES or limits.seconds_left() <= 0
-
-
-def _point(trial: optuna.Trial, arms: Arms) -> _Point:
-    rank = trial.suggest_int("source_rank", 1, len(arms.sources), log=True)
-    names = [strategy.name for strategy in arms.strategies]
-    name = trial.suggest_categorical("strategy", names)
-    params = arms.spaces[name].suggest(trial, name)
-    return _Point(arms.sources[rank - 1], arms.strategies[names.index(name)], params)
-
-
-def _reason_to_dismiss(
-    point: _Point, arms: Arms, outcomes: Sequence[Outcome], limits: SearchLimits
-) -> str | None:
-    """Return why a proposal is not run: a closed pair, run before, or too long for the time."""
-    if not arms.open(point.source, point.strategy):
-        return "the source has no classifier of its own"
-    same = [
-        outcome
-        for outcome in outcomes
-        if (outcome.source, outcome.strategy) == (point.source.name, point.strategy.name)
-    ]
-    if any(dict(outcome.params) == dict(point.params) for outcome in same):
-        return "the same point was run before"
-    finished = [outcome.seconds for outcome in same if outcome.state is State.COMPLETE]
-    if finished and mean(finished) > limits.seconds_left():
-        return "would not end in time"
-    return None
-
-
-def _spec(
-    trial: optuna.Trial,
-    point: _Point,
-    outcomes: Sequence[Outcome],
-    arena: Arena,
-    limits: SearchLimits,
-    seed: int,
-) -> TrialSpec:
-    _, validation = arena.divisions()[0]
-    return TrialSpec(
-        number=trial.number,
-        source=point.source,
-        strategy=point.strategy,
-        params=point.params,
-        seed=trial_seed(seed, trial.number),
-        deadline=limits.deadline,
-        thresholds=thresholds(outcomes, arena.num_steps, len(validation)),
-    )
+    return max(complete, key=lambda o: (o.value or 0.0, -(o.log_loss or 0.0), -abs(o.number)))
 
 
 def trial_seed(seed: int, number: int) -> int:
-    """Return the seed of a trial: the same whenever the trial is run."""
-    return int(np.random.SeedSequence((seed, number)).generate_state(1)[0] >> 1)
+    """Return the seed of a trial, or of a probe (below zero): the same whenever it is run."""
+    key = (seed, number) if number >= 0 else (seed, -number, 1)
+    return int(np.random.SeedSequence(key).generate_state(1)[0] >> 1)
+
+
+@dataclass
+class _Climb:
+    """The state of one search; the only place that changes."""
+
+    study: Study
+    arms: Arms
+    arena: Arena
+    limits: SearchLimits
+    executor: Executor
+    seed: int
+    on_result: OnResult
+    on_recorded: OnRecorded
+    run_probe: RunProbe
+    outcomes: list[Outcome]
+    began: float = 0.0  # seconds of earlier invocations
+    running: dict[int, optuna.Trial] = field(default_factory=dict)
+    losses: dict[int, tuple[str, Losses]] = field(default_factory=dict)
+    forced: set[str] = field(default_factory=set)
+
+    # the first rung
+
+    def probe(self) -> None:
+        """Run every probe that has not run yet, then put the sources in the order they give."""
+        if self.study.recall(_ORDER) is None:
+            self._probe_all(self._unrun(first_points(self.arms, self._stages_of)), 1.0)
+            self._probe_all(self._unrun(further_points(self.arms, self.outcomes)), PROBE_SHARE)
+            found = by_probes(self.arms.sources, self.outcomes)
+            self.study.remember(_ORDER, [source.name for source in found])
+        self.arms = ordered(self.arms, self.study.recall(_ORDER)).trained
+
+    def _stages_of(self, source: Source) -> int:
+        return self.arena.readers[source].num_stages
+
+    def _unrun(self, points: Iterable[ProbePoint]) -> Iterator[ProbePoint]:
+        done = {_place(o.source, o.strategy, o.params) for o in self.outcomes}
+        for point in points:
+            place = _place(point.source.name, point.strategy.name, point.params)
+            if place not in done:
+                done.add(place)
+                yield point
+
+    def _probe_all(self, points: Iterator[ProbePoint], share: float) -> None:
+        """Run probes for a share of the time that is left."""
+        until = self.limits.clock() + share * self.limits.seconds_left(self.outcomes)
+        for point in points:
+            left = min(self.limits.seconds_left(self.outcomes), until - self.limits.clock())
+            if not self._fits(point.source, point.strategy, point.params, left):
+                self._note_forced("some probes were left out: no time was left for them")
+                return
+            number = min((o.number for o in self.outcomes), default=0)
+            number = min(number, 0) - 1
+            spec = TrialSpec(
+                number,
+                point.source,
+                point.strategy,
+                point.params,
+                trial_seed(self.seed, number),
+                self.limits.end(self.outcomes),
+            )
+            self._keep(self.run_probe(spec, self.arena), self.study.keep_probe)
+
+    # the rungs above
+
+    def train(self, earlier: Callable[[Arms], Sequence[Mapping[str, ParamValue]]]) -> None:
+        """Run trials until the budget or the space is used up."""
+        self.study.enqueue(self.arms, earlier(self.arms))
+        strategies = {outcome.number: outcome.strategy for outcome in self.outcomes}
+        self.losses = {
+            number: (strategies[number], losses)
+            for number, losses in self.study.losses().items()
+            if number in strategies
+        }
+        while True:
+            while len(self.running) < self.executor.slots and self._start():
+                pass
+            if not self.running:
+                return
+            for result in self.executor.wait():
+                self._finish(result)
+
+    def _start(self) -> bool:
+        """Start the next trial; False where there is none, or none may start now."""
+        for _ in range(MAX_IDLE):
+            if self.limits.spent(self.outcomes, len(self.running)) or self._used_up():
+                return False
+            trial = self.study.optuna.ask()
+            source, strategy, params = self._proposed(trial)
+            reason = self._reason_to_dismiss(source, strategy, params)
+            if reason is None:
+                self.executor.submit(self._spec(trial, source, strategy, params))
+                self.running[trial.number] = trial
+                return True
+            self.study.dismiss(trial, reason)
+        return False
+
+    def _finish(self, result: TrialResult) -> None:
+        number = result.outcome.number
+        trial = self.running.pop(number)
+        self._keep(result, lambda outcome: self.study.record(trial, outcome, result.losses))
+        self.losses[number] = (result.outcome.strategy, result.losses)
+
+    def _keep(self, result: TrialResult, record: Callable[[Outcome], None]) -> None:
+        """Save the predictor, then the outcome."""
+        elapsed = self.began + self.limits.clock() - self.limits.began
+        outcome = self.on_result(replace(result, outcome=replace(result.outcome, elapsed=elapsed)))
+        record(outcome)
+        self.outcomes.append(outcome)
+        self.on_recorded(outcome)
+
+    def _used_up(self) -> bool:
+        """Return whether every point of a space without continuous parameters was tried."""
+        names = {strategy.name for strategy in self.arms.strategies}
+        tried = {
+            _place(o.source, o.strategy, o.params) for o in self.outcomes if o.strategy in names
+        }
+        return len(tried) + len(self.running) >= self.arms.num_points
+
+    def _proposed(self, trial: optuna.Trial) -> tuple[Source, Strategy, dict[str, ParamValue]]:
+        rank = trial.suggest_int("source_rank", 1, len(self.arms.sources), log=True)
+        names = [strategy.name for strategy in self.arms.strategies]
+        name = trial.suggest_categorical("strategy", names)
+        params = self.arms.spaces[name].suggest(trial, name)
+        return self.arms.sources[rank - 1], self.arms.strategies[names.index(name)], params
+
+    def _reason_to_dismiss(
+        self, source: Source, strategy: Strategy, params: Mapping[str, ParamValue]
+    ) -> str | None:
+        if not self.arms.open(source, strategy):
+            return "the source has no classifier of its own"
+        same = [o for o in self.outcomes if (o.source, o.strategy) == (source.name, strategy.name)]
+        reason = reason_to_deny(params, same)
+        if reason is not None:
+            return reason
+        left = self.limits.seconds_left(self.outcomes)
+        if not self._fits(source, strategy, params, left):
+            self._note_forced(f"{strategy.name} on {source.name} was not started: too little time")
+            return "would not end in time"
+        return None
+
+    def _fits(
+        self,
+        source: Source,
+        strategy: Strategy,
+        params: Mapping[str, ParamValue],
+        seconds_left: float,
+    ) -> bool:
+        """Return whether a trial is likely to end in so many seconds."""
+        if seconds_left == float("inf"):
+            return True
+        model = CostModel.of(self.outcomes, len(self.arena.divisions()))
+        predicted = model.seconds(source.name, strategy.name, params)
+        return (predicted or 0.0) < seconds_left
+
+    def _spec(
+        self,
+        trial: optuna.Trial,
+        source: Source,
+        strategy: Strategy,
+        params: Mapping[str, ParamValue],
+    ) -> TrialSpec:
+        known = [losses for name, losses in self.losses.values() if name == strategy.name]
+        return TrialSpec(
+            number=trial.number,
+            source=source,
+            strategy=strategy,
+            params=params,
+            seed=trial_seed(self.seed, trial.number),
+            deadline=self.limits.end(self.outcomes),
+            rivals=rivals(known, self.arena.num_steps),
+        )
+
+    def _note_forced(self, decision: str) -> None:
+        if decision not in self.forced:
+            self.forced.add(decision)
+            self.study.note_forced(decision)
+
+
+def _place(
+    source: str, strategy: str, params: Mapping[str, ParamValue]
+) -> tuple[str, str, frozenset[tuple[str, ParamValue]]]:
+    return source, strategy, frozenset(params.items())

@@ -1,20 +1,27 @@
-"""When a trial is not worth finishing: it is clearly below the median at a rung.
+"""When a trial is not worth finishing: clearly worse than its equals, picture by picture.
 
 A step is a rung of the strategy's own budget within a fold, so it means the same for every
-strategy. "Clearly" is one standard error of an accuracy on the pictures of the fold; with
-eighty pictures a difference of a picture or two says nothing.
+trial of a strategy. What is compared is the calibrated log loss on the same validation pictures,
+in pairs: with eighty pictures the accuracies of two trials differ by chance by five points, their
+paired losses by far less.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from statistics import median
+from collections.abc import Iterable, Mapping, Sequence
 
-from autotransfer.results import Outcome
+import numpy as np
+from numpy.typing import NDArray
 
 RUNGS_PER_FOLD = 3  # 1/9, 1/3 and 1 of a trial's own budget
-_STARTUP = 4  # outcomes at a step before its median means anything
+KEPT_SHARE = 3  # one in three goes on: the reduction factor of successive halving
+_TEMPERATURES = (-3.0, 3.0)  # natural logarithms of the temperatures that are considered
+_HALVINGS = 40  # of that interval, by the golden section
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_TINY = 1e-12
+
+Losses = Mapping[int, NDArray[np.float32]]  # step -> (n,) calibrated losses
 
 
 def step_of(fold: int, rung: int) -> int:
@@ -22,24 +29,75 @@ def step_of(fold: int, rung: int) -> int:
     return fold * RUNGS_PER_FOLD + rung
 
 
-def thresholds(outcomes: Sequence[Outcome], steps: int, num_validation: int) -> tuple[float, ...]:
-    """Return for each step the score below which a trial is stopped.
+def calibrated_losses(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return the (n,) log losses after temperature scaling, in nats.
+
+    The one temperature is fitted on the same pictures. An early rung is compared for what it
+    tells apart, not for how sure of itself it already is.
 
     Args:
-        outcomes: Everything that has finished so far.
+        labels: (n,) classes in [0, K).
+        probabilities: (n, K), rows that sum to one.
+
+    References:
+        Guo et al., On calibration of modern neural networks, ICML 2017, section 4.2.
+    """
+    logs = np.log(np.maximum(probabilities, _TINY))  # (n, K)
+
+    def losses(log_temperature: float) -> NDArray[np.float64]:
+        scaled = logs / math.exp(log_temperature)
+        scaled = scaled - scaled.max(axis=1, keepdims=True)
+        norms = np.log(np.exp(scaled).sum(axis=1))
+        found: NDArray[np.float64] = norms - scaled[np.arange(len(labels)), labels]
+        return found
+
+    low, high = _TEMPERATURES  # the mean loss has one minimum over the inverse temperature
+    for _ in range(_HALVINGS):
+        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        if losses(left).mean() < losses(right).mean():
+            high = right
+        else:
+            low = left
+    return losses((low + high) / 2).astype(np.float32)
+
+
+def rivals(known: Iterable[Losses], steps: int) -> tuple[NDArray[np.float32] | None, ...]:
+    """Return whom a trial has to keep up with at each step.
+
+    It is the worst of the best third of those that were seen at the step (successive halving,
+    asynchronous: Li et al., A system for massively parallel hyperparameter tuning, MLSys 2020).
+
+    Args:
+        known: The losses of earlier trials of the same strategy.
         steps: Number of steps of a trial.
-        num_validation: Number of validation pictures of a fold.
 
     Returns:
-        One threshold a step, minus infinity where too little is known.
+        (n,) losses at each step; None where fewer than three are known.
     """
-    found: list[float] = []
+    earlier = list(known)
+    found: list[NDArray[np.float32] | None] = []
     for step in range(steps):
-        scores = [score for o in outcomes for at, score in o.rungs if at == step]
-        if len(scores) < _STARTUP:
-            found.append(-math.inf)
-            continue
-        middle = median(scores)
-        share = min(max(middle, 0.0), 1.0)
-        found.append(middle - math.sqrt(max(share * (1 - share), 0.01) / num_validation))
+        seen = sorted((one[step] for one in earlier if step in one), key=lambda x: float(x.mean()))
+        found.append(seen[len(seen) // KEPT_SHARE - 1] if len(seen) >= KEPT_SHARE else None)
     return tuple(found)
+
+
+def clearly_worse(losses: NDArray[np.float32], rival: NDArray[np.float32]) -> bool:
+    """Return whether the losses exceed the rival's by more than one standard error, in pairs."""
+    if len(losses) != len(rival) or len(losses) < 2:
+        return False
+    differences = losses.astype(np.float64) - rival
+    error = differences.std(ddof=1) / math.sqrt(len(differences))
+    return bool(differences.mean() > error)
+
+
+def stored(losses: Losses) -> dict[str, list[float]]:
+    """Return losses as plain values for JSON, to a ten-thousandth of a nat."""
+    return {str(step): [round(float(x), 4) for x in values] for step, values in losses.items()}
+
+
+def restored(values: Mapping[str, Sequence[float]]) -> Losses:
+    """Return the losses whose `stored` this is."""
+    return {int(step): np.array(x, dtype=np.float32) for step, x in values.items()}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.storages import RDBStorage
 from optuna.trial import Trial, TrialState
 from pydantic import TypeAdapter
 
@@ -16,10 +17,13 @@ from autotransfer.errors import InvalidOptionError, StudyExistsError
 from autotransfer.problem import ParamValue
 from autotransfer.results import Outcome, State
 from autotransfer.search.arms import Arms
+from autotransfer.search.denial import not_finite, out_of_memory
+from autotransfer.search.portfolio import portfolio
+from autotransfer.search.pruning import Losses, restored, stored
+from autotransfer.search.storage import STORAGE_FILE, open_storage, storage_url
 
-STORAGE_FILE = "autotransfer.db"
 SAMPLERS = ("tpe", "gp", "random")
-_OUTCOME = "outcome"
+_OUTCOME, _LOSSES, _PROBE, _FORCED = "outcome", "losses", "probe ", "forced"
 _STATES = {State.COMPLETE: TrialState.COMPLETE, State.PRUNED: TrialState.PRUNED}
 _OUTCOMES = TypeAdapter(Outcome)
 
@@ -30,7 +34,7 @@ def sampler_named(name: str, seed: int) -> optuna.samplers.BaseSampler:
         case "tpe":
             return optuna.samplers.TPESampler(seed=seed)
         case "gp":
-            return optuna.samplers.GPSampler(seed=seed)
+            return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
         case "random":
             return optuna.samplers.RandomSampler(seed=seed)
     raise InvalidOptionError(f"no sampler named {name!r}; available: {', '.join(SAMPLERS)}")
@@ -44,12 +48,41 @@ class Study:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """Return every outcome so far, by trial number."""
-        return [
+        """Return every outcome so far: the probes, then the trials by number."""
+        attributes = self.optuna.user_attrs
+        probes = [
+            _OUTCOMES.validate_python(value)
+            for key, value in attributes.items()
+            if key.startswith(_PROBE)
+        ]
+        probes.sort(key=lambda outcome: -outcome.number)
+        trials = [
             _OUTCOMES.validate_python(trial.user_attrs[_OUTCOME])
             for trial in self.optuna.get_trials(deepcopy=False)
             if _OUTCOME in trial.user_attrs
         ]
+        return [*probes, *trials]
+
+    def losses(self) -> dict[int, Losses]:
+        """Return the losses at the rungs of every trial that was scored, by its number."""
+        return {
+            trial.number: restored(trial.user_attrs[_LOSSES])
+            for trial in self.optuna.get_trials(deepcopy=False)
+            if _LOSSES in trial.user_attrs
+        }
+
+    def keep_probe(self, outcome: Outcome) -> None:
+        """Write the outcome of a probe, in one transaction."""
+        self.remember(f"{_PROBE}{-outcome.number}", _OUTCOMES.dump_python(outcome, mode="json"))
+
+    def note_forced(self, decision: str) -> None:
+        """Keep a decision that the time left has made, so that a fit can be understood."""
+        self.remember(_FORCED, [*self.forced, decision])
+
+    @property
+    def forced(self) -> tuple[str, ...]:
+        """Return the decisions that the time left has made."""
+        return tuple(self.recall(_FORCED) or ())
 
     def remember(self, key: str, value: Any) -> None:
         """Keep a JSON value with the study."""
@@ -59,18 +92,24 @@ class Study:
         """Return what was kept under the key, or None."""
         return self.optuna.user_attrs.get(key)
 
-    def enqueue_defaults(self, arms: Arms) -> None:
-        """Queue the default point of every arm, unless the study has had it."""
+    def enqueue(self, arms: Arms, earlier: Sequence[Mapping[str, ParamValue]] = ()) -> None:
+        """Queue what is tried before the sampler proposes, unless the study has had it.
+
+        Args:
+            arms: What may be tried; the portfolio of its strategies is queued.
+            earlier: Points of the study that did well elsewhere; they come first.
+        """
         known = self._known_points()
-        for rank, strategy in arms.defaults():
-            space = arms.spaces[strategy]
-            point = {
-                "source_rank": rank,
-                "strategy": strategy,
-                **space.encode(space.defaults(), strategy),
-            }
+        points = [
+            {"source_rank": rank, "strategy": name, **arms.spaces[name].encode(params, name)}
+            for rank, name, params in portfolio(arms)
+        ]
+        queued = [(point, "earlier fit") for point in earlier]
+        queued += [(point, "portfolio") for point in points]
+        for point, why in queued:
             if _key(point) not in known:
-                self.optuna.enqueue_trial(point, user_attrs={"why": "default"})
+                known.add(_key(point))
+                self.optuna.enqueue_trial(dict(point), user_attrs={"why": why})
 
     def _known_points(self) -> set[str]:
         """Return every point that was tried, is running or waits."""
@@ -92,8 +131,10 @@ class Study:
             if point:
                 self.optuna.enqueue_trial(point, user_attrs={"why": f"retry of {trial.number}"})
 
-    def record(self, trial: Trial, outcome: Outcome) -> None:
+    def record(self, trial: Trial, outcome: Outcome, losses: Losses | None = None) -> None:
         """Write the outcome, then tell the sampler."""
+        if losses:
+            trial.set_user_attr(_LOSSES, stored(losses))
         trial.set_user_attr(_OUTCOME, _OUTCOMES.dump_python(outcome, mode="json"))
         for step, value in outcome.rungs:
             trial.report(value, step)
@@ -105,7 +146,13 @@ class Study:
         self.optuna.tell(trial.number, state=TrialState.FAIL)
 
     def _tell(self, number: int, outcome: Outcome) -> None:
+        """Tell the sampler; what failed for want of memory or numbers is told as the worst.
+
+        Samplers take no notice of failures, and would propose the like again.
+        """
         state = _STATES.get(outcome.state, TrialState.FAIL)
+        if outcome.unfit or out_of_memory(outcome) or not_finite(outcome):
+            state = TrialState.PRUNED
         values = outcome.value if state is TrialState.COMPLETE else None
         self.optuna.tell(number, values, state=state)
 
@@ -125,13 +172,15 @@ def open_study(
 
     Raises:
         StudyExistsError: If the study exists and `resume` is off.
+        StudyStorageError: If the storage cannot be opened.
     """
-    url = storage or f"sqlite:///{(workspace / STORAGE_FILE).resolve()}"
-    _forget_stillborn(name, url)
+    url = storage_url(storage, workspace)
+    opened = open_storage(url)
+    _forget_stillborn(name, opened)
     try:
         study = optuna.create_study(
             study_name=name,
-            storage=url,
+            storage=opened,
             direction="maximize",
             sampler=sampler_named(sampler, seed),
             pruner=optuna.pruners.NopPruner(),
@@ -147,21 +196,31 @@ def open_study(
     return found
 
 
-def _forget_stillborn(name: str, url: str) -> None:
+def _forget_stillborn(name: str, storage: RDBStorage) -> None:
     """Delete a study of that name that has no trial: its fit ended before it began."""
-    if name not in optuna.get_all_study_names(storage=url):
+    if name not in optuna.get_all_study_names(storage=storage):
         return
-    study = optuna.load_study(study_name=name, storage=url)
-    if not study.get_trials(deepcopy=False):
-        optuna.delete_study(study_name=name, storage=url)
+    study = optuna.load_study(study_name=name, storage=storage)
+    if not study.get_trials(deepcopy=False) and not Study(study).outcomes:
+        optuna.delete_study(study_name=name, storage=storage)
 
 
 def study_names(*, storage: str | None, workspace: Path) -> Sequence[str]:
     """Return the names of the studies in a storage; none where there is no file yet."""
-    path = workspace / STORAGE_FILE
-    if storage is None and not path.exists():
+    if storage is None and not (workspace / STORAGE_FILE).exists():
         return []
-    return optuna.get_all_study_names(storage=storage or f"sqlite:///{path.resolve()}")
+    return optuna.get_all_study_names(storage=open_storage(storage_url(storage, workspace)))
+
+
+def load_studies(*, storage: str | None, workspace: Path) -> dict[str, Study]:
+    """Return the studies of a storage by name, in the order in which they were begun."""
+    if storage is None and not (workspace / STORAGE_FILE).exists():
+        return {}
+    opened = open_storage(storage_url(storage, workspace))
+    return {
+        name: Study(optuna.load_study(study_name=name, storage=opened))
+        for name in optuna.get_all_study_names(storage=opened)
+    }
 
 
 def _key(point: Mapping[str, ParamValue]) -> str:

@@ -20,12 +20,20 @@ from autotransfer.features import NO_FEATURES, FeatureReaders
 from autotransfer.guard.restoring import OF_PICTURES
 from autotransfer.problem import Fold, ParamValue, Setting, Source
 from autotransfer.results import Outcome, State
-from autotransfer.search.pruning import RUNGS_PER_FOLD, step_of
+from autotransfer.search.pruning import (
+    RUNGS_PER_FOLD,
+    Losses,
+    calibrated_losses,
+    clearly_worse,
+    step_of,
+)
+from autotransfer.search.watch import ended_at
 from autotransfer.strategy import FeatureReader, Predictor, Strategy, Task, Trial
 from autotransfer.training import RUNGS
 
 _LAST_RUNG = RUNGS_PER_FOLD - 1
 _TOLERANCE = 1e-9
+OUT_OF_TIME = "out of time: "
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class TrialSpec:
         params: The parameters.
         seed: Seeds everything random in the trial.
         deadline: `time.monotonic()` of its end; None is no limit.
-        thresholds: The score at each step below which it stops.
+        rivals: (n,) losses at each step that it has to keep up with; None where there are none.
     """
 
     number: int
@@ -48,7 +56,7 @@ class TrialSpec:
     params: Mapping[str, ParamValue]
     seed: int
     deadline: float | None
-    thresholds: Sequence[float]
+    rivals: Sequence[NDArray[np.float32] | None] = ()
 
 
 @dataclass(frozen=True)
@@ -113,11 +121,13 @@ class TrialResult:
         predictor: The predictor of the first fold.
         validation: (n, K) probabilities for the validation pictures of all folds in order; None
             unless complete.
+        losses: Calibrated losses at every step that was scored.
     """
 
     outcome: Outcome
     predictor: Predictor | None
     validation: NDArray[np.float64] | None = None
+    losses: Losses = field(default_factory=dict)
 
 
 @dataclass
@@ -126,12 +136,14 @@ class _Progress:
 
     rungs: list[tuple[int, float]] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
+    losses: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     first: Predictor | None = None
 
 
 def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
     """Fit the arm once on every fold; a failure is an outcome, not an exception."""
     began = time.perf_counter()
+    arena.readers.focus(spec.source)
     progress = _Progress()
     blank = Outcome(
         spec.number,
@@ -142,16 +154,19 @@ def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
         adaptation=spec.source.adaptation,
     )
     try:
-        _run_folds(spec, arena, progress)
-    except (optuna.TrialPruned, DeadlineError) as stop:
-        outcome = replace(blank, state=State.PRUNED, reason=str(stop).split("\n")[0])
+        with ended_at(spec.deadline):
+            _run_folds(spec, arena, progress)
+    except optuna.TrialPruned as stop:
+        outcome = replace(blank, state=State.PRUNED, reason=_first_line(stop))
+    except DeadlineError as stop:
+        outcome = replace(blank, state=State.PRUNED, reason=OUT_OF_TIME + _first_line(stop))
     except KeyboardInterrupt:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a strategy does, the search goes on
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a strategy does, we go on
         outcome = replace(
             blank,
             state=State.FAILED,
-            reason=f"{type(error).__name__}: {str(error).split(chr(10))[0]}",
+            reason=f"{type(error).__name__}: {_first_line(error)}",
             error=traceback.format_exc(),
         )
     else:
@@ -173,7 +188,11 @@ def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
     validation = None
     if outcome.state is State.COMPLETE:
         validation = np.concatenate([score.probabilities for score in progress.scores])
-    return TrialResult(outcome, progress.first, validation)
+    return TrialResult(outcome, progress.first, validation, progress.losses)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).split("\n", maxsplit=1)[0]
 
 
 def _run_folds(spec: TrialSpec, arena: Arena, progress: _Progress) -> None:
@@ -206,7 +225,7 @@ class _Reporter:
         self.score(predictor, reached - 1)
 
     def score(self, predictor: Predictor, rung: int) -> Score:
-        """Return the score and note it; raises `TrialPruned` below the threshold."""
+        """Return the score and note it; raises `TrialPruned` where it is clearly behind."""
         score = evaluate(
             predictor,
             self.validation,
@@ -217,10 +236,13 @@ class _Reporter:
         )
         step = step_of(self.fold, rung)
         self.progress.rungs.append((step, score.value))
-        threshold = self.spec.thresholds[step]
+        losses = calibrated_losses(self.validation.labels, score.probabilities)
+        self.progress.losses[step] = losses
+        rival = self.spec.rivals[step] if step < len(self.spec.rivals) else None
         last = step == self.arena.num_steps - 1
-        if score.value < threshold and not last:
+        if rival is not None and not last and clearly_worse(losses, rival):
             raise optuna.TrialPruned(
-                f"{score.value:.4g} at step {step} is clearly below the median of the others"
+                f"a calibrated log loss of {losses.mean():.3g} at step {step}; the best third of "
+                f"this strategy had {rival.mean():.3g} or less on the same pictures"
             )
         return score

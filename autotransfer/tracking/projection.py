@@ -55,7 +55,8 @@ def run_name(outcome: Outcome) -> str:
     """Return "07 fe·vit_small": number, strategy in short, source, in 20 characters."""
     words = re.findall(r"\w+", outcome.strategy)
     short = "".join(word[0] for word in words) if len(words) > 1 else outcome.strategy[:4]
-    start = f"{outcome.number:02d} {one_line(short, 6)}·"
+    number = f"p{-outcome.number}" if outcome.probe else f"{outcome.number:02d}"
+    start = f"{number} {one_line(short, 6)}·"
     source, room = one_line(outcome.source), NAME_LENGTH - len(start)
     if len(source) > room:  # the names of one family often differ at their ends
         tail = (room - 1) // 2
@@ -127,7 +128,8 @@ def record_figures(record: Record) -> tuple[Figure, ...]:
     ]
     if record.finalist.value is not None:
         figures.append(Figure(f"val/{metric}", shown(record.finalist.value, metric)))
-    counts = Counter(outcome.state for outcome in record.outcomes)
+    counts = Counter(outcome.state for outcome in record.outcomes if not outcome.probe)
+    figures.append(Figure("probes", sum(outcome.probe for outcome in record.outcomes)))
     figures += [Figure(f"trials/{state}", counts[state]) for state in State]
     figures += [Figure(f"seconds/{part}", s) for part, s in vars(record.seconds).items()]
     return _finite(figures)
@@ -140,13 +142,31 @@ def best_so_far(record: Record) -> tuple[Figure, ...]:
     """
     figures: list[Figure] = []
     best, spent = -math.inf, 0.0
+    probes = sum(outcome.probe for outcome in record.outcomes)
     for outcome in record.outcomes:
-        spent += outcome.seconds
-        figures.append(Figure("spent/seconds", spent, outcome.number, spent))
+        step = -outcome.number - 1 if outcome.probe else outcome.number + probes
+        spent = max(spent, outcome.elapsed) if outcome.elapsed else spent + outcome.seconds
+        figures.append(Figure("spent/seconds", spent, step, spent))
         best = max(best, -math.inf if outcome.value is None else outcome.value)
         score = shown(best, record.metric)
-        figures.append(Figure(f"best/val_{record.metric}", score, outcome.number, spent))
+        figures.append(Figure(f"best/val_{record.metric}", score, step, spent))
     return _finite(figures)
+
+
+def probes_csv(outcomes: Sequence[Outcome], metric: str) -> str:
+    """Return every probe as a table, one row each."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["probe", "source", "strategy", "state", metric, "log_loss", "seconds",
+                    "params"])  # fmt: skip
+    for outcome in outcomes:
+        if outcome.probe:
+            score = "" if outcome.value is None else shown(outcome.value, metric)
+            loss = "" if outcome.log_loss is None else outcome.log_loss
+            params = json.dumps(dict(outcome.params))
+            table.writerow([-outcome.number, one_line(outcome.source), outcome.strategy,
+                            outcome.state, score, loss, outcome.seconds, params])  # fmt: skip
+    return text.getvalue()
 
 
 def record_tags(record: Record) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 The study and the selection folder are the truth; MLflow is a projection of them. Nothing is read
 back during a fit, and a store that cannot be written never stops one: the tracker warns once,
-waits a while before it tries again, and at the end writes everything that is missing.
+waits a while before it tries again, and at the end writes everything that is missing. One that is
+slow gets a twentieth of the time.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from autotransfer.tracking.store import VIEW, Store, patience
 
 RETRY_SECONDS = 60.0  # without another try after a failure: a dead server must not cost a search
 MAX_CHILDREN = 50_000
+SLOW_SECONDS = 5.0  # from here on, writing is held to a share of the time
+LARGEST_SHARE = 0.05  # of the time, for a store that is slow; what waits comes along later
 
 _RECORDS = TypeAdapter(Record)
 T = TypeVar("T")
@@ -75,13 +78,20 @@ class Tracker:
         self._metric = "score"
         self._parent: _Written | None = None
         self._children: dict[int, _Written] = {}
+        self._waiting: dict[int, Outcome] = {}
         self._retry_at = 0.0
+        self._pause = RETRY_SECONDS
         self._warned = False
 
     @property
     def uri(self) -> str:
         """Return where the records go, without user and password."""
         return self._store.display_uri
+
+    @property
+    def reached(self) -> bool:
+        """Return whether the parent run was found or made, and no trial waits."""
+        return self._parent is not None and not self._waiting
 
     @property
     def page(self) -> str | None:
@@ -132,8 +142,15 @@ class Tracker:
         return found
 
     def write(self, outcome: Outcome) -> None:
-        """Write one trial as a child run; writing it again changes nothing."""
-        self._attempt(lambda: self._write(outcome))
+        """Write one trial as a child run; writing it again changes nothing.
+
+        Probes are no trials, and cost less than a run of their own: they are a table at the end.
+        What could not be written before comes along.
+        """
+        if outcome.probe:
+            return
+        self._waiting.setdefault(outcome.number, outcome)
+        self._attempt(self._write_waiting)
 
     def finish(self, record: Record, selection: Path | None) -> None:
         """Write all that the fit found, and every trial that is missing; end the run.
@@ -159,13 +176,19 @@ class Tracker:
             return None
         if not insist and time.monotonic() < self._retry_at:
             return None
+        began = time.monotonic()
         try:
             with patience():
-                return action()
+                found = action()
         except Exception as error:  # noqa: BLE001 - whatever a store raises, the fit goes on
-            self._retry_at = time.monotonic() + RETRY_SECONDS
+            self._retry_at = time.monotonic() + self._pause
+            self._pause *= 2
             self._warn(error)
             return None
+        took = time.monotonic() - began
+        if took > SLOW_SECONDS and not insist:
+            self._retry_at = time.monotonic() + took / LARGEST_SHARE
+        return found
 
     def _warn(self, error: Exception) -> None:
         if self._warned:
@@ -226,6 +249,11 @@ class Tracker:
         self._parent = _written(run)
         return True
 
+    def _write_waiting(self) -> None:
+        for number in list(self._waiting):
+            self._write(self._waiting[number])
+            del self._waiting[number]
+
     def _write(self, outcome: Outcome) -> None:
         if not self._connected():
             return
@@ -261,13 +289,17 @@ class Tracker:
         if not self._connected() or self._parent is None:
             return False
         for outcome in record.outcomes:
-            self._write(outcome)
+            if not outcome.probe:
+                self._write(outcome)
+                self._waiting.pop(outcome.number, None)
         client, parent = self._store.client, self._parent
         curve = projection.best_so_far(record)
         self._store.log(parent.run_id, figures=curve, start_ms=parent.start_ms)
         tags = {**projection.record_tags(record), "mlflow.note.content": note(record)}
         self._store.log(parent.run_id, figures=projection.record_figures(record), tags=tags)
         client.log_text(parent.run_id, projection.ranking_csv(record.ranking), "ranking.csv")
+        table = projection.probes_csv(record.outcomes, record.metric)
+        client.log_text(parent.run_id, table, "probes.csv")
         text = _RECORDS.dump_json(record, indent=2).decode()
         client.log_text(parent.run_id, text, "selection.json")
         return True

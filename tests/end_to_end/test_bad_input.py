@@ -148,7 +148,7 @@ def test_an_option_of_a_later_version_says_so(
     _refused([*fit, *extra], capsys, "not yet available in this version", extra[0])
 
 
-@pytest.mark.parametrize("command", ["ui", "sync", "doctor"])
+@pytest.mark.parametrize("command", ["ui", "doctor"])
 def test_a_command_of_a_later_version_says_so(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ def _outcome(cache: Path, source: Source | None = None, **params: Any) -> Outcom
     strategy = FineTune()
     space = strategy.space(arena.task(source, images).info)
     point = {**space.defaults(), "epochs": 3, **params}
-    spec = TrialSpec(0, source, strategy, point, 0, None, (-math.inf,) * arena.num_steps)
+    spec = TrialSpec(0, source, strategy, point, 0, None)
     return run_trial(spec, arena).outcome
 
 

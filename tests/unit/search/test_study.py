@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import optuna
@@ -10,7 +9,6 @@ from autotransfer.errors import StudyExistsError
 from autotransfer.results import Outcome, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.driver import best_of, trial_seed
-from autotransfer.search.pruning import step_of, thresholds
 from autotransfer.search.study import Study, open_study
 from autotransfer.space import SearchSpace, choice, floating
 from autotransfer.testing import tiny_source
@@ -49,21 +47,6 @@ def _arms() -> Arms:
     return Arms(sources, (_Named(),), {"probe": SPACE})  # type: ignore[arg-type]
 
 
-def test_a_step_is_a_rung_within_a_fold() -> None:
-    assert [step_of(fold, rung) for fold in (0, 1) for rung in (0, 1, 2)] == [0, 1, 2, 3, 4, 5]
-
-
-def test_nothing_is_pruned_before_four_outcomes_are_known() -> None:
-    known = [_outcome(i, 0.9) for i in range(3)]
-    assert thresholds(known, 3, 100) == (-math.inf,) * 3
-
-
-def test_the_threshold_is_the_median_less_one_standard_error() -> None:
-    known = [_outcome(i, value) for i, value in enumerate((0.4, 0.5, 0.5, 0.9))]
-    expected = 0.5 - math.sqrt(0.5 * 0.5 / 100)
-    assert thresholds(known, 3, 100)[2] == pytest.approx(expected)
-
-
 def test_the_best_outcome_has_the_highest_score_and_then_the_lowest_log_loss() -> None:
     outcomes = [
         _outcome(0, 0.8),
@@ -85,7 +68,7 @@ def test_the_seed_of_a_trial_depends_on_both_numbers() -> None:
 
 def test_defaults_are_tried_first_in_the_order_of_the_ranking(tmp_path: Path) -> None:
     study = _study(tmp_path)
-    study.enqueue_defaults(_arms())
+    study.enqueue(_arms())
     first, second = _ask(study), _ask(study)
     assert [trial.params["source_rank"] for trial in (first, second)] == [1, 2]
     assert first.params["probe.size"] == 0.5
@@ -93,14 +76,14 @@ def test_defaults_are_tried_first_in_the_order_of_the_ranking(tmp_path: Path) ->
 
 def test_defaults_are_queued_once_over_resumes(tmp_path: Path) -> None:
     study = _study(tmp_path)
-    study.enqueue_defaults(_arms())
-    study.enqueue_defaults(_arms())
+    study.enqueue(_arms())
+    study.enqueue(_arms())
     assert len(study.optuna.trials) == 2
 
 
 def test_what_a_killed_driver_left_running_is_queued_again(tmp_path: Path) -> None:
     study = _study(tmp_path)
-    study.enqueue_defaults(_arms())
+    study.enqueue(_arms())
     left = _ask(study)
     resumed = _study(tmp_path, resume=True)
     states = [trial.state for trial in resumed.optuna.trials]
@@ -125,7 +108,7 @@ def test_an_outcome_that_was_written_before_the_kill_is_told_and_not_run_again(
 
 
 def test_a_study_with_trials_is_not_begun_again(tmp_path: Path) -> None:
-    _study(tmp_path).enqueue_defaults(_arms())
+    _study(tmp_path).enqueue(_arms())
     with pytest.raises(StudyExistsError, match="--resume"):
         _study(tmp_path)
 

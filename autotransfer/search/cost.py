@@ -1,0 +1,92 @@
+"""What a trial will cost: measured seconds a unit of work, by source and strategy."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autotransfer.problem import ParamValue
+from autotransfer.results import Outcome, State
+from autotransfer.search.pruning import RUNGS_PER_FOLD
+from autotransfer.training import RUNGS
+
+MARGIN = 1.2  # a trial is predicted this much longer: a late one would be lost
+_SHRINKAGE = 0.1  # towards no effect of a source, in units of one observation
+_SHARES = (*RUNGS, 1.0)
+
+
+def work_of(params: Mapping[str, ParamValue]) -> float:
+    """Return the work of a point in passes over the pictures; 1 where it has no `epochs`."""
+    epochs = params.get("epochs", 1)
+    return float(epochs) if isinstance(epochs, int | float) else 1.0
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Logarithm of the seconds a unit of work = strategy + source; pairs that ran speak first.
+
+    Args:
+        pairs: Mean seconds a unit of work of each (source, strategy) that ran.
+        strategies: Log seconds a unit of work of each strategy, on a middling source.
+        sources: What each source adds to that.
+    """
+
+    pairs: Mapping[tuple[str, str], float]
+    strategies: Mapping[str, float]
+    sources: Mapping[str, float]
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome], num_folds: int) -> CostModel:
+        """Return the model of what was measured so far; a pruned trial counts for its share."""
+        rates: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for outcome in outcomes:
+            done = _done(outcome, num_folds)
+            if done > 0 and outcome.seconds > 0:
+                rate = outcome.seconds / (done * work_of(outcome.params))
+                rates[outcome.source, outcome.strategy].append(rate)
+        pairs = {pair: float(np.mean(found)) for pair, found in rates.items()}
+        return cls(pairs, *_effects(pairs))
+
+    def seconds(
+        self, source: str, strategy: str, params: Mapping[str, ParamValue]
+    ) -> float | None:
+        """Return the predicted seconds of a trial; None for a strategy that never ran."""
+        rate = self.pairs.get((source, strategy))
+        if rate is None:
+            if strategy not in self.strategies:
+                return None
+            rate = math.exp(self.strategies[strategy] + self.sources.get(source, 0.0))
+        return MARGIN * rate * work_of(params)
+
+
+def _done(outcome: Outcome, num_folds: int) -> float:
+    """Return the share of a trial that ran."""
+    if outcome.state is State.COMPLETE:
+        return 1.0
+    if outcome.state is State.FAILED or not outcome.rungs:
+        return 0.0
+    fold, rung = divmod(outcome.rungs[-1][0], RUNGS_PER_FOLD)
+    return (fold + _SHARES[rung]) / max(num_folds, 1)
+
+
+def _effects(pairs: Mapping[tuple[str, str], float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the effects of strategies and sources by shrunk least squares."""
+    strategies = sorted({strategy for _, strategy in pairs})
+    sources = sorted({source for source, _ in pairs})
+    columns = {("strategy", name): i for i, name in enumerate(strategies)}
+    columns |= {("source", name): len(strategies) + i for i, name in enumerate(sources)}
+    design = np.zeros((len(pairs), len(columns)))
+    for row, (source, strategy) in enumerate(pairs):
+        design[row, columns["source", source]] = 1
+        design[row, columns["strategy", strategy]] = 1
+    penalty = np.diag([1e-9] * len(strategies) + [_SHRINKAGE] * len(sources))
+    logs = np.log(np.array(list(pairs.values())))
+    found = np.linalg.solve(design.T @ design + penalty, design.T @ logs) if pairs else np.empty(0)
+    return (
+        {name: float(found[columns["strategy", name]]) for name in strategies},
+        {name: float(found[columns["source", name]]) for name in sources},
+    )

@@ -1,0 +1,111 @@
+"""The Optuna storage of a study: SQLite in the workspace, or a database by URL."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import optuna
+import sqlalchemy.exc
+from optuna.storages import RDBStorage
+
+from autotransfer.errors import StudyStorageError
+
+STORAGE_FILE = "autotransfer.db"
+PATIENCE_SECONDS = 60.0  # for a database that is away: a restart takes a few seconds
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
+_FULL = ("disk is full", "No space left", "disk I/O error", "readonly database")
+_AWAY = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.DBAPIError)
+_METHODS = (
+    "_create_new_trial",  # what Optuna's own cache calls
+    "_get_best_trial_id",
+    "_get_trials",
+    "_set_trial_param",
+    "create_new_study",
+    "create_new_trial",
+    "delete_study",
+    "get_all_studies",
+    "get_all_trials",
+    "get_study_directions",
+    "get_study_id_from_name",
+    "get_study_name_from_id",
+    "get_study_system_attrs",
+    "get_study_user_attrs",
+    "get_trial",
+    "get_trial_id_from_study_id_trial_number",
+    "set_study_system_attr",
+    "set_study_user_attr",
+    "set_trial_intermediate_value",
+    "set_trial_param",
+    "set_trial_state_values",
+    "set_trial_system_attr",
+    "set_trial_user_attr",
+)  # all that reads or writes the database
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def storage_url(storage: str | None, workspace: Path) -> str:
+    """Return the URL of the storage; None is SQLite in the workspace."""
+    return storage or f"sqlite:///{(workspace / STORAGE_FILE).resolve()}"
+
+
+def open_storage(url: str) -> RDBStorage:
+    """Return a storage that waits for a database that is away, for a minute at most.
+
+    Raises:
+        StudyStorageError: If it cannot be opened.
+    """
+    settings = {} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    try:
+        storage = RDBStorage(url, engine_kwargs=settings)
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError, *_AWAY) as error:
+        raise StudyStorageError(_shown(url), _cause(error)) from error
+    for name in _METHODS:
+        if not hasattr(storage, name):  # of another version of Optuna
+            continue
+        setattr(storage, name, _patient(getattr(storage, name), url))
+    return storage
+
+
+def _patient(action: Callable[..., T], url: str) -> Callable[..., T]:
+    """Return the action, tried again while the database is away."""
+
+    @wraps(action)
+    def tried(*args: Any, **more: Any) -> Any:
+        wait, spent, again = _FIRST_WAIT, 0.0, False
+        while True:
+            try:
+                return action(*args, **more)
+            except optuna.exceptions.UpdateFinishedTrialError:
+                if again:  # the attempt before had come through, only its answer was lost
+                    return True
+                raise
+            except _AWAY as error:
+                cause = _cause(error)
+                if spent >= PATIENCE_SECONDS or any(text in cause for text in _FULL):
+                    raise StudyStorageError(_shown(url), cause) from error
+                _log.warning("the study's storage is away (%s); trying again", cause)
+            time.sleep(wait)
+            spent, again = spent + wait, True
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+    return tried
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost reason on one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def _shown(url: str) -> str:
+    """Return the URL without user and password."""
+    head, slashes, rest = url.partition("//")
+    return head + slashes + rest.rpartition("@")[2]

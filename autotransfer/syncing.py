@@ -1,0 +1,111 @@
+"""`autotransfer sync`: write to MLflow what could not be written when it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from autotransfer.errors import InvalidOptionError
+from autotransfer.results import Record
+from autotransfer.search.study import Study, load_studies
+from autotransfer.selection import RECORD_FILE
+from autotransfer.tracking import Tracker
+
+_TRACKING = "tracking"
+_RUN = "run_id"
+_RECORDS = TypeAdapter(Record)
+
+
+@dataclass(frozen=True)
+class TrackingPlan:
+    """Where the records of a fit go, and how its run is opened; kept with the study.
+
+    Args:
+        uri: Tracking URI; None is that of the environment or of the workspace.
+        experiment: Name of the experiment.
+        folder: Folder of the selection.
+        params: Parameters of the run.
+        tags: Tags of the run.
+    """
+
+    uri: str | None
+    experiment: str
+    folder: str
+    params: dict[str, Any]
+    tags: dict[str, str]
+
+    def keep(self, study: Study) -> None:
+        """Keep the plan with the study."""
+        study.remember(_TRACKING, asdict(self))
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What became of one study.
+
+    Args:
+        name: Of the study.
+        trials: Number of trials that it has.
+        run_id: The run; None where the store could not be written.
+        finished: Whether the fit had ended, and its result was written as well.
+    """
+
+    name: str
+    trials: int
+    run_id: str | None
+    finished: bool
+
+
+def sync(
+    names: Sequence[str] = (), *, storage: str | None = None, tracking_uri: str | None = None
+) -> list[Synced]:
+    """Write every study's trials and results to MLflow; what is there already stays as it is.
+
+    Args:
+        names: Of the studies; empty is all of them.
+        storage: Optuna storage URL; None is SQLite in the working folder.
+        tracking_uri: Where to write; None is where the fit wrote, or wanted to.
+
+    Raises:
+        InvalidOptionError: If there is no study of that name, or none at all.
+    """
+    studies = load_studies(storage=storage, workspace=Path.cwd())
+    unknown = [name for name in names if name not in studies]
+    if unknown or not studies:
+        known = ", ".join(studies) or "none"
+        raise InvalidOptionError(f"no study named {', '.join(unknown) or 'anything'}: {known}")
+    return [
+        _synced(name, study, tracking_uri)
+        for name, study in studies.items()
+        if (not names or name in names) and study.recall(_TRACKING) is not None
+    ]
+
+
+def _synced(name: str, study: Study, uri: str | None) -> Synced:
+    plan = TrackingPlan(**study.recall(_TRACKING))
+    tracker = Tracker(uri or plan.uri, plan.experiment, Path.cwd())
+    known = study.recall(_RUN)
+    if known is None or not tracker.resume(known):
+        tracker.start(name, params=plan.params, tags=plan.tags)
+    record = _record(Path(plan.folder))
+    trials = [outcome for outcome in study.outcomes if not outcome.probe]
+    for outcome in trials:
+        tracker.write(outcome)
+    if record is not None:
+        tracker.finish(record, Path(plan.folder))
+    if tracker.run_id is not None:
+        study.remember(_RUN, tracker.run_id)
+    written = tracker.run_id if tracker.reached else None
+    return Synced(name, len(trials), written, record is not None)
+
+
+def _record(folder: Path) -> Record | None:
+    """Return the result of a fit, or None where it has not ended."""
+    try:
+        return _RECORDS.validate_json((folder / RECORD_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None

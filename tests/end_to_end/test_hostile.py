@@ -1,0 +1,81 @@
+"""Names, files and plugins that mean harm: handled or refused, named, and never run."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import autotransfer
+from autotransfer.errors import PluginWarning
+from autotransfer.registry import discover
+from autotransfer.testing import shapes
+
+pytestmark = pytest.mark.timeout(600)
+
+CLASSES = ("<img src=x onerror=alert(1)>", "a,\"b\";'c'", "line\nbreak\ttab")
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """Class folders with markup, quotes and line breaks; one file name is not UTF-8."""
+    images = shapes(3, 14, seed=3)
+    root = tmp_path / "hostile"
+    for i in range(len(images)):
+        folder = root / CLASSES[images.labels[i]]
+        folder.mkdir(parents=True, exist_ok=True)
+        images[i].save(folder / f"{i:03d}.png")
+    first = next((root / CLASSES[0]).iterdir())
+    os.rename(os.fsencode(first), os.fsencode(first.parent) + b"/\xff\xfe bad.png")  # noqa: PTH104
+    (root / "loop").symlink_to(root)
+    return root
+
+
+@pytest.mark.slow
+def test_hostile_names_come_through_a_fit_unchanged_and_unrun(
+    hostile: Path, catalogue: Path, tmp_path: Path
+) -> None:
+    selection = autotransfer.fit(
+        hostile, sources=str(catalogue), budget="1 trials", name="hostile-fit"
+    )
+    assert set(selection.class_names) == set(CLASSES)
+    stored = json.loads((tmp_path / "hostile-fit" / "selection.json").read_text(encoding="utf-8"))
+    assert set(stored["class_names"]) == set(CLASSES)
+    again = autotransfer.load(tmp_path / "hostile-fit")
+    assert set(again.predict(shapes(3, 2, seed=5))) <= set(CLASSES)
+    written = {"hostile-fit", "autotransfer.db", "mlflow.db", "mlartifacts"}
+    inside = {path.name for path in tmp_path.iterdir()}
+    assert inside <= {"hostile", "sources", "cache"} | written
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")  # most classes have two items
+def test_five_thousand_classes_end_with_an_answer() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(5000), 3)
+    centres = rng.normal(size=(5000, 24))
+    features = {
+        name: centres[labels] + scale * rng.normal(size=(len(labels), 24))
+        for name, scale in (("one", 0.3), ("two", 0.6))
+    }
+    selection = autotransfer.fit_features(
+        features, labels, budget=autotransfer.Budget(trials=1, seconds=240), name="many"
+    )
+    assert len(selection.class_names) == 5000
+    assert selection.verdict.test.value > 0.1
+
+
+@pytest.mark.parametrize("line", ["import sys; sys.exit(3)", "raise SystemExit", "1 / 0"])
+def test_a_plugin_that_ends_the_interpreter_is_named_and_left_out(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"leaving_{abs(hash(line))}.py"
+    path.write_text(line, encoding="utf-8")
+    monkeypatch.setenv("AUTOTRANSFER_PLUGINS", str(path))
+    with pytest.warns(PluginWarning, match=path.stem):
+        registry = discover()
+    assert path.stem in {Path(broken.name).stem for broken in registry.broken}
+    assert "feature-extraction" in registry.strategies

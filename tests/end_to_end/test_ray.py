@@ -1,0 +1,132 @@
+"""Trials on a Ray cluster of two nodes on this machine; one of them is killed."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotransfer.evaluation.metrics import metric_named
+from autotransfer.executors.workshop import Workshop
+from autotransfer.problem import Fold
+from autotransfer.registry import discover
+from autotransfer.results import State
+from autotransfer.search.trial import Arena, TrialSpec
+from autotransfer.strategy import Strategy
+from autotransfer.testing import shapes, tiny_source
+from autotransfer.testing.tiny import tiny_readers
+
+ray = pytest.importorskip("ray", reason="Ray is not installed (autotransfer[ray])")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore"),  # Ray's own sockets and processes
+]
+
+PLUGIN = """
+import os, signal, time
+from pathlib import Path
+from autotransfer import hookimpl
+from autotransfer.heads import fit_ridge
+from autotransfer.predictors import HeadPredictor, restore_head
+from autotransfer.space import SearchSpace, choice
+from autotransfer.strategy import Strategy
+
+class Slow(Strategy):
+    name = "slow"
+    def space(self, task):
+        return SearchSpace.of(mood=choice(("good", "waits", "dies once"), default="good"))
+    def fit(self, task, trial):
+        mark = Path(__file__).with_suffix(".mark")
+        if trial.params["mood"] == "dies once" and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if trial.params["mood"] == "waits":
+            (mark.parent / f"pid-{os.getpid()}").touch()
+            time.sleep(8)
+        x = task.features(task.train)
+        head = fit_ridge(x, task.train.labels, len(task.class_names))
+        return HeadPredictor(head, task.features.num_stages)
+    def restore(self, tensors, info, source):
+        return restore_head(tensors, info)
+
+@hookimpl
+def autotransfer_strategies():
+    return [Slow()]
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two nodes with one core each; the driver is on a head without any."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False}
+        )
+        found.nodes = [found.add_node(num_cpus=1) for _ in range(2)]
+        ray.init(address=found.address, log_to_driver=False, logging_level="ERROR")
+        yield found
+        ray.shutdown()
+        found.shutdown()
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    path = tmp_path / f"slow_{tmp_path.name}.py"
+    path.write_text(PLUGIN, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def arena(tmp_path: Path) -> Arena:
+    fold = Fold(np.arange(0, 12, 2), np.arange(1, 12, 2))
+    readers = tiny_readers(tmp_path / "cache")
+    shortlist = (tiny_source(),)
+    return Arena(
+        shapes(2, 6), (fold,), None, readers, metric_named("accuracy"), shortlist=shortlist
+    )
+
+
+def _spec(number: int, arena: Arena, strategy: Strategy, mood: str) -> TrialSpec:
+    return TrialSpec(number, arena.shortlist[0], strategy, {"mood": mood}, 0, None)
+
+
+def test_a_killed_worker_and_a_killed_node_cost_no_trial(
+    cluster: Any, arena: Arena, plugin: Path
+) -> None:
+    from autotransfer.executors.ray_cluster import RayExecutor
+
+    strategy = discover(files=[plugin]).strategy("slow")
+    executor = RayExecutor(
+        Workshop.of(arena, [plugin], 1 << 26), arena, workers=None, address=None
+    )
+    try:
+        assert executor.slots == 2
+        executor.submit(_spec(0, arena, strategy, "dies once"))
+        (result,) = executor.wait()
+        assert result.outcome.state is State.COMPLETE
+        assert result.predictor is not None
+
+        for number in (1, 2):
+            executor.submit(_spec(number, arena, strategy, "waits"))
+        while len(list(plugin.parent.glob("pid-*"))) < 2:
+            time.sleep(0.2)
+        threading.Thread(target=cluster.remove_node, args=(cluster.nodes[1],)).start()
+        found = [*executor.wait()]
+        while len(found) < 2:
+            found += executor.wait()
+        assert {r.outcome.number for r in found} == {1, 2}
+        assert {r.outcome.state for r in found} == {State.COMPLETE}
+    finally:
+        executor.close()

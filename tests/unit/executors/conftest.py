@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autotransfer.evaluation.metrics import metric_named
+from autotransfer.problem import Fold
+from autotransfer.search.trial import Arena
+from autotransfer.testing import shapes, tiny_source
+from autotransfer.testing.tiny import tiny_readers
+
+PLUGIN = '''
+"""A strategy that does what its parameter says: dies, hangs, raises, or answers class shares."""
+import os, signal, sys, time
+from pathlib import Path
+import numpy as np
+import torch
+from autotransfer import hookimpl
+from autotransfer.predictors import HeadPredictor, restore_head
+from autotransfer.heads import fit_ridge
+from autotransfer.space import SearchSpace, choice
+from autotransfer.strategy import Strategy
+
+
+class Moody(Strategy):
+    name = "moody"
+    trains = False
+
+    def space(self, task):
+        return SearchSpace.of(mood=choice(("good", "dies", "dies once", "hangs", "exits", "nan",
+                                           "rows", "greedy"), default="good"))
+
+    def fit(self, task, trial):
+        mood = trial.params["mood"]
+        mark = Path(os.environ.get("MOODY_MARK", "mark"))
+        if mood == "dies" or (mood == "dies once" and not mark.exists()):
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if mood == "hangs":
+            time.sleep(3600)
+        if mood == "exits":
+            sys.exit(5)
+        if mood == "greedy":
+            np.empty(1 << 60)
+        x = task.features(task.train)
+        head = fit_ridge(x, task.train.labels, len(task.class_names))
+        predictor = HeadPredictor(head, task.features.num_stages)
+        if mood in ("nan", "rows"):
+            wrong = float("nan") if mood == "nan" else 2.0
+            class Wrong(HeadPredictor):
+                def predict(self, images, features):
+                    return wrong * HeadPredictor.predict(self, images, features)
+            predictor = Wrong(head, task.features.num_stages)
+        return predictor
+
+    def restore(self, tensors, info, source):
+        return restore_head(tensors, info)
+
+
+@hookimpl
+def autotransfer_strategies():
+    return [Moody()]
+'''
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    """A plugin file with the strategy `moody`."""
+    path = tmp_path / f"moody_{tmp_path.name}.py"  # a module of its own for every test
+    path.write_text(PLUGIN, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def arena(tmp_path: Path) -> Arena:
+    """Twelve pictures in one fold."""
+    fold = Fold(np.arange(0, 12, 2), np.arange(1, 12, 2))
+    readers = tiny_readers(tmp_path / "cache")
+    source = tiny_source()
+    return Arena(
+        shapes(2, 6), (fold,), None, readers, metric_named("accuracy"), shortlist=(source,)
+    )

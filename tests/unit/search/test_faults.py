@@ -1,0 +1,200 @@
+"""A fault at each write, rename and commit in turn: what was finished stays, nothing is torn."""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+import sqlalchemy
+
+from autotransfer.feature_store import FeatureStore, RowLayout
+from autotransfer.guard.majority import MajorityPredictor
+from autotransfer.results import Outcome, State
+from autotransfer.saved_predictor import Kept
+from autotransfer.search.study import Study, open_study
+from autotransfer.testing import tiny_source
+from autotransfer.workspace import Place
+
+KEPT = Kept(MajorityPredictor(np.array([0.25, 0.75])), "majority", baseline=True, source=None)
+
+
+class Killed(BaseException):
+    """The process is gone; nothing after it runs."""
+
+
+class _Events:
+    """Counts openings for writing, renames and commits; from a number on, each one fails."""
+
+    def __init__(self, at: int | None, fault: Callable[[], BaseException]) -> None:
+        self.seen: list[str] = []
+        self._at, self._fault = at, fault
+
+    def note(self, what: str) -> None:
+        self.seen.append(what)
+        if self._at is not None and len(self.seen) > self._at:
+            raise self._fault()
+
+    def counted(self, kind: str, action: Callable[..., Any]) -> Callable[..., Any]:
+        def acted(first: Any, *rest: Any, **more: Any) -> Any:
+            mode = str(more.get("mode", rest[0] if rest else "r"))
+            if kind != "open" or any(letter in mode for letter in "wax+"):
+                self.note(f"{kind} {first}")
+            return action(first, *rest, **more)
+
+        return acted
+
+
+@contextmanager
+def _fault(at: int | None, fault: Callable[[], BaseException]) -> Iterator[list[str]]:
+    """Fail at the numbered event and at all that follow; yield the events."""
+    events = _Events(at, fault)
+
+    def commit(_connection: Any) -> None:
+        events.note("commit")
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "commit", commit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builtins, "open", events.counted("open", builtins.open))
+        for name, kind in (("open", "open"), ("rename", "rename"), ("replace", "replace")):
+            action = events.counted(kind, getattr(Path, name))
+            patch.setattr(Path, name, _method(action))
+        try:
+            yield events.seen
+        finally:
+            sqlalchemy.event.remove(sqlalchemy.Engine, "commit", commit)
+
+
+def _method(action: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that binds as a method."""
+
+    def method(self: Path, *rest: Any, **more: Any) -> Any:
+        return action(self, *rest, **more)
+
+    return method
+
+
+def _killed_at(at: int, run: Callable[[], object]) -> int:
+    """Run something in a process that ends at the numbered event, at once; its exit status."""
+    process = os.fork()
+    if not process:
+        try:
+            with _fault(at, lambda: os._exit(9)):
+                run()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(process, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _study(tmp_path: Path, *, resume: bool) -> Study:
+    return open_study(
+        "mine", storage=None, workspace=tmp_path, sampler="random", seed=0, resume=resume
+    )
+
+
+def _one_trial(study: Study, place: Place, value: float) -> Outcome:
+    """What the driver does with a trial, from asking to telling."""
+    trial = study.optuna.ask()
+    size = trial.suggest_float("tune.size", 0.0, 1.0)
+    outcome = Outcome(
+        trial.number, "one", "tune", {"size": size}, State.COMPLETE, value=value, log_loss=1.0,
+        rungs=((0, 0.5),),
+    )  # fmt: skip
+    place.keep(outcome, KEPT, np.array([[0.25, 0.75]]))
+    study.record(trial, outcome, {0: np.array([0.5], dtype=np.float32)})
+    return outcome
+
+
+def test_a_kill_at_any_write_rename_or_commit_of_a_trial_loses_that_trial_at_most(
+    tmp_path: Path,
+) -> None:
+    start = tmp_path / "start"
+    start.mkdir()
+    study = _study(start, resume=False)
+    first = _one_trial(study, Place("mine", start, start / "out"), 0.5)
+    del study
+    with _fault(None, Killed) as events:
+        shutil.copytree(start, tmp_path / "counted")
+        events.clear()
+        folder = tmp_path / "counted"
+        _one_trial(_study(folder, resume=True), Place("mine", folder, folder / "out"), 0.75)
+    total = len(events)
+    assert {event.split()[0] for event in events} == {"open", "rename", "replace", "commit"}
+    assert total >= 8, events
+    for at in range(total):
+        folder = tmp_path / f"at-{at}"
+        shutil.copytree(start, folder)
+        place = Place("mine", folder, folder / "out")
+
+        def run(folder: Path = folder, place: Place = place) -> None:
+            _one_trial(_study(folder, resume=True), place, 0.75)
+
+        assert _killed_at(at, run) == 9, events[at]
+        resumed = _study(folder, resume=True)
+        known = resumed.outcomes
+        assert known[0] == first
+        assert len(known) <= 2
+        running = optuna.trial.TrialState.RUNNING
+        assert not [t for t in resumed.optuna.trials if t.state is running], events[at]
+        told = {t.number for t in resumed.optuna.trials if t.value is not None}
+        assert told == {outcome.number for outcome in known}, events[at]
+        for outcome in known:  # the predictor was whole before the study was told
+            assert (place.trial_folder(outcome) / "predictor.json").is_file(), events[at]
+            assert len(place.validations([outcome])) == 1
+        _one_trial(resumed, place, 0.9)
+        assert resumed.outcomes[-1].value == 0.9
+
+
+def _full() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_is_full_at_any_write_of_a_checkpoint_is_a_warning(tmp_path: Path) -> None:
+    outcome = Outcome(0, "one", "tune", {}, State.COMPLETE, value=0.5, log_loss=1.0)
+    with _fault(None, _full) as events:
+        Place("mine", tmp_path, tmp_path / "whole").keep(outcome, KEPT, np.zeros((1, 2)))
+    assert len(events) >= 4
+    for at in range(len(events)):
+        place = Place("mine", tmp_path, tmp_path / f"out-{at}")
+        with _fault(at, _full), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            place.keep(outcome, KEPT, np.zeros((1, 2)))
+        assert "its outcome is recorded, its checkpoint is lost" in str(caught[0].message)
+        assert not place.trial_folder(outcome).exists()
+        assert not list((place.folder / "trials").glob("*"))
+
+
+def test_a_kill_at_any_write_of_the_cache_leaves_whole_rows_or_none(tmp_path: Path) -> None:
+    digests = [f"{i:064x}" for i in range(4)]
+    rows = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+    def fill(folder: Path) -> None:
+        table = FeatureStore(folder).table(tiny_source())
+        table.set_layout(RowLayout((3,), 0, 1.0))
+        table.append(digests[:2], rows[:2])
+        table.append(digests[2:], rows[2:])
+
+    with _fault(None, Killed) as events:
+        fill(tmp_path / "whole")
+    assert len(events) >= 6
+    for at in range(len(events)):
+        folder = tmp_path / f"cache-{at}"
+        with _fault(at, Killed), pytest.raises(Killed):
+            fill(folder)
+        table = FeatureStore(folder).table(tiny_source())
+        for i, digest in enumerate(digests):
+            if digest in table:
+                np.testing.assert_array_equal(table.read([digest], 0, 3), rows[i : i + 1])
+        fill(folder)
+        again = FeatureStore(folder).table(tiny_source())
+        np.testing.assert_array_equal(again.read(digests, 0, 3), rows)
