@@ -15,7 +15,8 @@ from autotransfer.tracking.columns import answer_columns
 
 SERVING = Path(__file__).parents[1] / "serving.py"  # run by MLflow, above us in the layers
 _PINNED = ("autotransfer", "torch", "timm")  # what decides whether the same file loads the same
-_NOT_SERVED = ("trials", "validation", "*.tmp", ".*")  # predictors of single trials: megabytes nobody asked for
+# what single trials left behind: megabytes nobody asked for
+_NOT_SERVED = ("trials", "validation", "*.tmp", ".*")
 
 
 def write_serving_folder(selection: Path, folder: Path, class_names: Sequence[str]) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import autotransfer
-from autotransfer.errors import PluginWarning
+from autotransfer.errors import PluginError
 from autotransfer.registry import discover
 from autotransfer.testing import shapes
 
@@ -69,13 +69,13 @@ def test_five_thousand_classes_end_with_an_answer() -> None:
 
 
 @pytest.mark.parametrize("line", ["import sys; sys.exit(3)", "raise SystemExit", "1 / 0"])
-def test_a_plugin_that_ends_the_interpreter_is_named_and_left_out(
+def test_a_plugin_that_ends_the_interpreter_is_refused_by_name(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / f"leaving_{abs(hash(line))}.py"
     path.write_text(line, encoding="utf-8")
     monkeypatch.setenv("AUTOTRANSFER_PLUGINS", str(path))
-    with pytest.warns(PluginWarning, match=path.stem):
-        registry = discover()
-    assert path.stem in {Path(broken.name).stem for broken in registry.broken}
-    assert "feature-extraction" in registry.strategies
+    with pytest.raises(
+        PluginError, match=path.stem
+    ):  # the user has named it: refused, not left out
+        discover()

@@ -10,11 +10,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from mlflow import MlflowClient
 
+from autotransfer.results import Outcome
 from autotransfer.search.study import Study
+
+KILLS = 20
 
 
 def _command(target: Path, catalogue: Path) -> list[str]:
@@ -29,15 +33,19 @@ def _study(tmp_path: Path) -> optuna.Study:
     return optuna.load_study(study_name="killed", storage=storage)
 
 
-def _outcomes(tmp_path: Path) -> dict[int, str]:
-    """Return every recorded outcome, by trial number."""
+def _recorded(tmp_path: Path) -> list[Outcome]:
+    """Return every recorded outcome."""
     if not (tmp_path / "autotransfer.db").exists():
-        return {}
+        return []
     try:
-        found = Study(_study(tmp_path)).outcomes
+        return Study(_study(tmp_path)).outcomes
     except Exception:  # noqa: BLE001 - the driver may be making the tables right now
-        return {}
-    return {outcome.number: repr(outcome) for outcome in found}
+        return []
+
+
+def _outcomes(tmp_path: Path) -> dict[int, str]:
+    """Return every recorded outcome, by its number."""
+    return {outcome.number: repr(outcome) for outcome in _recorded(tmp_path)}
 
 
 def test_a_killed_fit_keeps_every_finished_trial_and_repeats_none(
@@ -47,7 +55,7 @@ def test_a_killed_fit_keeps_every_finished_trial_and_repeats_none(
         _command(target, catalogue), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
-    while len(_outcomes(tmp_path)) < 5:
+    while sum(number >= 0 for number in _outcomes(tmp_path)) < 2:
         assert process.poll() is None, "the fit ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -71,7 +79,48 @@ def test_a_killed_fit_keeps_every_finished_trial_and_repeats_none(
     experiment = client.get_experiment_by_name("autotransfer")
     runs = client.search_runs([experiment.experiment_id])
     children = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == found["run_id"]]
-    assert len(children) == len(after)
+    assert len(children) == sum(number >= 0 for number in after)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_fit_that_is_killed_again_and_again_loses_and_repeats_nothing(
+    target: Path, catalogue: Path, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    known: dict[int, str] = {}
+    for _ in range(KILLS):
+        process = subprocess.Popen(
+            _command(target, catalogue), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wanted, deadline = len(known) + int(rng.integers(0, 3)), time.monotonic() + 120
+        while len(_outcomes(tmp_path)) < wanted and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(float(rng.exponential(0.5)))
+        process.kill()
+        process.wait()
+        found = _outcomes(tmp_path)
+        assert {number: found[number] for number in known} == known
+        known = found
+
+    done = subprocess.run(_command(target, catalogue), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    after = _outcomes(tmp_path)
+    assert {number: after[number] for number in known} == known
+    told = json.loads(done.stdout)
+    assert told["trials"]["complete"] + told["trials"]["pruned"] == 14
+    points = [json.dumps([o.source, o.strategy, dict(o.params)]) for o in _recorded(tmp_path)]
+    assert len(points) == len(set(points))
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    run = client.get_run(told["run_id"])
+    children = client.search_runs(
+        [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{told['run_id']}'"
+    )
+    numbers = sorted(int(child.data.tags["autotransfer.number"]) for child in children)
+    assert numbers == sorted(number for number in after if number >= 0)
+    for shard in (tmp_path / "cache").rglob("*.npy"):
+        assert np.load(shard, allow_pickle=False).size
 
 
 def test_an_existing_name_without_resume_is_refused_after_a_kill(
