@@ -15,9 +15,20 @@ from numpy.typing import ArrayLike
 from pydantic import TypeAdapter
 
 from autotransfer.catalogue import Sources
+from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import make_folds
 from autotransfer.data.target import Target
+from autotransfer.described.arena import DescribedArena
+from autotransfer.describing import (
+    described_arena,
+    described_options,
+    divide_described,
+    is_described,
+    judge_described,
+    problem_of_descriptions,
+    table_fingerprint,
+)
 from autotransfer.errors import (
     BudgetExhaustedError,
     DataWarning,
@@ -48,7 +59,7 @@ from autotransfer.problem import Budget, ParamValue, Setting, Source
 from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.registry import Registry
-from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped
+from autotransfer.results import Decision, Described, Outcome, Ranking, Record, Seconds, Skipped
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms, Terms, arms_of
 from autotransfer.search.driver import SearchLimits, search
@@ -84,7 +95,12 @@ def fit(target: Any, **options: Any) -> Selection:
     chosen = read_options(options)
     with _collected_warnings() as caught:
         registry = discover_plugins(chosen)
-        return _fit(problem_of_pictures(target, chosen, registry), chosen, registry, began, caught)
+        if is_described(chosen):
+            chosen = described_options(chosen)
+            problem = problem_of_descriptions(target, chosen, registry)
+        else:
+            problem = problem_of_pictures(target, chosen, registry)
+        return _fit(problem, chosen, registry, began, caught)
 
 
 def fit_features(
@@ -167,7 +183,8 @@ def _fit(
     budget, metric = budget_of(chosen), metric_named(chosen.metric)
     preset = choose_preset(chosen, registry)
     opened, sources, readers = problem.target, problem.sources, problem.readers
-    division = divide(opened)
+    table = problem.attributes
+    division = divide(opened) if table is None else divide_described(opened)
     clock = _Clock(began, budget.seconds)
     with claim(
         opened.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
@@ -180,7 +197,7 @@ def _fit(
             seed=chosen.seed,
             resume=chosen.resume,
         )
-        _check_same_problem(study, division, chosen)
+        _check_same_problem(study, division, chosen, table)
         ranking, unranked = _ranking(
             study, sources, division, readers, registry, chosen, clock, place
         )
@@ -189,23 +206,12 @@ def _fit(
         shortlist = [_named(sources.sources, name) for name in ranking.shortlist]
         arms, unfit = arms_of(
             shortlist,
-            _strategies(chosen, registry, preset),
+            _strategies(chosen, registry, preset, problem.setting),
             preset,
             _terms(division, problem, chosen),
         )
         skipped = [*sources.skipped, *unranked, *_left_out(ranking), *unfit]
-        folds = make_folds(division.images, seed=chosen.seed, groups=division.groups)
-        arena = Arena(
-            division.images,
-            folds,
-            opened.validation,
-            readers,
-            metric,
-            _unseen(problem.source_images, division, opened),
-            tuple(shortlist),
-            problem.baselines,
-            problem.baseline_source,
-        )
+        arena = _arena(problem, division, shortlist, metric, chosen)
         tracker = _start_tracking(study, place, opened, arms, chosen, budget)
         outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen)
         clock.mark("search")
@@ -220,16 +226,8 @@ def _fit(
             tracker.fail("no trial finished")
             raise BudgetExhaustedError(_nothing_finished(outcomes))
         finalist, kept = found
-        judgement = guard(
-            kept,
-            arena,
-            division.sealed,
-            sources.sources[0],
-            BaselineCache(registry),
-            margin=chosen.margin,
-            seed=chosen.seed,
-            deadline=clock.deadline(1 - CLOSING_SHARE),
-            say=chosen.say,
+        judgement, described = _judged(
+            finalist, kept, outcomes, arms, arena, division, sources, registry, chosen, clock
         )
         clock.mark("guard")
         record = _record(
@@ -246,7 +244,70 @@ def _fit(
             caught,
             sources,
         )
+        if described is not None:
+            setting = str(Setting.DESCRIBED)
+            record = replace(
+                record, setting=setting, class_names=described.unseen, described=described
+            )
         return _closed(record, judgement, place, tracker, study, chosen, readers)
+
+
+def _arena(
+    problem: Problem,
+    division: Division,
+    shortlist: Sequence[Source],
+    metric: Metric,
+    chosen: Options,
+) -> Arena:
+    """Return what all trials share."""
+    opened, table = problem.target, problem.attributes
+    folds = ()
+    if table is None:
+        folds = make_folds(division.images, seed=chosen.seed, groups=division.groups)
+    arena = Arena(
+        division.images,
+        folds,
+        opened.validation,
+        problem.readers,
+        metric,
+        _unseen(problem.source_images, division, opened),
+        tuple(shortlist),
+        problem.baselines,
+        problem.baseline_source,
+    )
+    return arena if table is None else described_arena(arena, table, chosen.seed)
+
+
+def _judged(
+    finalist: Outcome,
+    kept: Kept,
+    outcomes: Sequence[Outcome],
+    arms: Arms,
+    arena: Arena,
+    division: Division,
+    sources: Sources,
+    registry: Registry,
+    chosen: Options,
+    clock: _Clock,
+) -> tuple[Judgement, Described | None]:
+    """Return the verdict; in the described setting with the figures of held-out classes."""
+    deadline = clock.deadline(1 - CLOSING_SHARE)
+    if isinstance(arena, DescribedArena):
+        sealed = division.sealed
+        found = judge_described(finalist, kept, outcomes, arms, arena, sealed, chosen, deadline)
+        return found.judgement, found.described
+    judgement = guard(
+        kept,
+        arena,
+        division.sealed,
+        sources.sources[0],
+        BaselineCache(registry),
+        margin=chosen.margin,
+        seed=chosen.seed,
+        deadline=deadline,
+        say=chosen.say,
+    )
+    return judgement, None
 
 
 class _Clock:
@@ -292,9 +353,11 @@ def _collected_warnings() -> Iterator[list[str]]:
             warnings.showwarning = show
 
 
-def _check_same_problem(study: Study, division: Division, chosen: Options) -> None:
+def _check_same_problem(
+    study: Study, division: Division, chosen: Options, table: Attributes | None
+) -> None:
     """Refuse to resume a study on other pictures or with another score."""
-    problem = [division.images.fingerprint, chosen.metric, chosen.seed]
+    problem = [division.images.fingerprint, chosen.metric, chosen.seed, *table_fingerprint(table)]
     before = study.recall("problem")
     if before is None:
         study.remember("problem", problem)
@@ -352,8 +415,12 @@ def _consensus(
     return Consensus(scores, memory, with_prior=not names)
 
 
-def _strategies(chosen: Options, registry: Registry, preset: Preset) -> list[Any]:
+def _strategies(
+    chosen: Options, registry: Registry, preset: Preset, setting: Setting
+) -> list[Any]:
     names: Iterable[str] = chosen.strategies or preset.strategies or registry.strategies
+    if setting is not Setting.LABELLED and not chosen.strategies:
+        names = registry.strategies  # presets name strategies of the labelled setting
     return [registry.strategy(name) for name in dict.fromkeys(names)]
 
 
@@ -367,6 +434,7 @@ def _terms(division: Division, problem: Problem, chosen: Options) -> Terms:
         has_head=lambda source: problem.readers[source].layout.num_source_classes > 0,
         named=tuple(chosen.strategies),
         pictures=problem.pictures,
+        setting=problem.setting,
     )
 
 

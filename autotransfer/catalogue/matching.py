@@ -59,20 +59,24 @@ def known_pictures(
     Returns:
         The pictures, and (K,) columns; -1 for a class that the head does not know.
     """
+    columns = columns_of(images.class_names, class_names)
+    positions = np.flatnonzero(columns[images.labels] >= 0)
+    if len(positions) > most:
+        positions = np.sort(np.random.default_rng(0).permutation(positions)[:most])
+    return images.subset(positions), columns
+
+
+def columns_of(names: Sequence[str], class_names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the (K,) columns of a head with these class names; -1 for what it does not know."""
     column = {
         synonym: i
         for i, name in reversed(list(enumerate(class_names)))
         for synonym in _synonyms(name)
     }
     found = [
-        next((column[word] for word in _synonyms(name) if word in column), -1)
-        for name in images.class_names
+        next((column[word] for word in _synonyms(name) if word in column), -1) for name in names
     ]
-    columns = np.array(found, dtype=np.int64)
-    positions = np.flatnonzero(columns[images.labels] >= 0)
-    if len(positions) > most:
-        positions = np.sort(np.random.default_rng(0).permutation(positions)[:most])
-    return images.subset(positions), columns
+    return np.array(found, dtype=np.int64)
 
 
 def _by_folder(images: ImageSet) -> ImageSet:

@@ -12,7 +12,6 @@ from autotransfer.errors import NotYetAvailableError
 _LATER = (
     "unlabelled",
     "through",
-    "attributes",
     "group_column",
     "max_mb",
     "max_ms",
