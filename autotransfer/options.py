@@ -29,8 +29,8 @@ class Options:
         setting: "labelled"; None tells it from the target.
         source_data: Labelled source pictures, in any form that a target has; for strategies
             that learn from them as well.
-        attributes: A CSV table of classes and their attributes, or a mapping from class to numbers;
-            classes without pictures are told apart by it.
+        attributes: A CSV table of classes and their attributes, or a mapping from class to
+            numbers; classes without pictures are told apart by it.
         sources: A default set, a catalogue, timm names, or records; None is a default set.
         only_sources: Names of the sources to keep.
         strategies: Names of the strategies to use; empty is what the space says.

@@ -55,7 +55,7 @@ from autotransfer.preparing import (
     problem_of_pictures,
 )
 from autotransfer.presets import Preset
-from autotransfer.problem import Budget, ParamValue, Setting, Source
+from autotransfer.problem import Budget, Fold, ParamValue, Setting, Source
 from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.registry import Registry
@@ -261,7 +261,7 @@ def _arena(
 ) -> Arena:
     """Return what all trials share."""
     opened, table = problem.target, problem.attributes
-    folds = ()
+    folds: tuple[Fold, ...] = ()
     if table is None:
         folds = make_folds(division.images, seed=chosen.seed, groups=division.groups)
     arena = Arena(

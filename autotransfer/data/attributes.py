@@ -208,8 +208,10 @@ def _distinct(title: str, table: Attributes) -> Attributes:
             "with pictures, too"
         )
     notes = list(table.notes)
-    for group in _same_rows(table.values, table.class_names):
-        notes.append(f"the table has the same row for {' and '.join(group)}")
+    notes += [
+        f"the table has the same row for {' and '.join(group)}"
+        for group in _same_rows(table.values, table.class_names)
+    ]
     if table.num_seen < 10:
         notes.append(
             f"{table.num_seen} classes with pictures are few to learn attributes from; 10 or more "

@@ -36,7 +36,8 @@ def probabilities(
     num_seen = len(described.seen)
     if not isinstance(predictor, AttributePredictor):  # the baseline: chance
         shares = predictor.predict(images, features)[:, 0 if generalised else num_seen :]
-        return shares / shares.sum(axis=1, keepdims=True)
+        chance: Array = shares / shares.sum(axis=1, keepdims=True)
+        return chance
     rows = np.array(described.values)
     if generalised:
         scores = predictor.scores(images, features, rows)

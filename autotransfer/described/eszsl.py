@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 
 from autotransfer.single_thread import single_thread
@@ -77,10 +79,17 @@ class Eszsl:
     rows: Decomposition
 
     @classmethod
-    def of(cls, z: NDArray[np.floating], labels: NDArray[np.int64], rows: Array) -> Eszsl:
+    def of(
+        cls, z: NDArray[np.floating] | Decomposition, labels: NDArray[np.int64], rows: Array
+    ) -> Eszsl:
         """Return the problem of (n, d) features, (n,) labels in [0, K) and (K, a) rows."""
-        targets = class_targets(labels, len(rows))
-        return cls(Decomposition.of(z), targets, Decomposition.of(rows))
+        features = z if isinstance(z, Decomposition) else Decomposition.of(z)
+        return cls(features, class_targets(labels, len(rows)), Decomposition.of(rows))
+
+    @cached_property
+    def moments(self) -> Array:
+        """Return the (r, K) products of features and targets."""
+        return self.features.coordinates.T @ self.targets
 
     def compatibility(self, gamma: float, lam: float) -> Array:
         """Return V, (d, a), for penalties on features and on attributes: score = z V a."""
@@ -89,7 +98,7 @@ class Eszsl:
 
     def grid(self, gammas: Sequence[float], lams: Sequence[float]) -> list[list[Array]]:
         """Return V for every pair of penalties: one list a gamma, in it one V a lambda."""
-        evidence = self.features.coordinates.T @ (self.targets @ self.rows.coordinates)  # (r, q)
+        evidence = self.moments @ self.rows.coordinates  # (r, q)
         found = []
         for gamma in gammas:
             left = self.features.basis @ (evidence / (self.features.values + gamma)[:, None])
@@ -108,12 +117,10 @@ class Eszsl:
         """
         shrink = 1 / (self.features.values + gamma)
         block = self.features.coordinates[positions]  # (b, r)
-        moments = self.features.coordinates.T @ self.targets  # (r, K)
         hat = (block * shrink) @ block.T  # (b, b)
-        fitted = (block * shrink) @ moments
+        fitted = (block * shrink) @ self.moments
         slack = np.eye(len(positions)) - hat
-        found: Array = np.linalg.solve(slack, fitted - hat @ self.targets[positions])
-        return found
+        return solved(slack, fitted - hat @ self.targets[positions])
 
 
 def row_kernel(rows: Array, others: Array, lam: float) -> Array:
@@ -125,5 +132,10 @@ def row_kernel(rows: Array, others: Array, lam: float) -> Array:
         lam: Penalty on the attributes.
     """
     gram = rows @ rows.T
-    found: Array = np.linalg.solve(gram + lam * np.eye(len(rows)), rows @ others.T)
+    return solved(gram + lam * np.eye(len(rows)), rows @ others.T)
+
+
+def solved(matrix: Array, right: Array) -> Array:
+    """Return the solution of a symmetric positive definite system."""
+    found: Array = scipy.linalg.solve(matrix, right, assume_a="pos", check_finite=False)
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.described.eszsl import PENALTIES, Array, Eszsl, row_kernel
+from autotransfer.described.eszsl import PENALTIES, Array, Decomposition, Eszsl, row_kernel
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class LeftOut:
     @classmethod
     def of(
         cls,
-        z: Array,
+        z: Decomposition,
         labels: NDArray[np.int64],
         rows: Array,
         penalties: Sequence[float] = PENALTIES,
     ) -> LeftOut:
-        """Return the problem of (n, d) scaled features and (K, a) scaled rows."""
+        """Return the problem of decomposed features (n, d) and (K, a) scaled rows."""
         problem = Eszsl.of(z, labels, rows)
         return cls(
             problem,
@@ -68,14 +68,16 @@ class LeftOut:
 
     def accuracies(self, groups: Sequence[Sequence[int]]) -> Array:
         """Return (G,) mean per-class top-1 among the classes of each group, over the groups."""
-        return np.mean([self._accuracy(group) for group in groups], axis=0)
+        found: Array = np.mean([self._accuracy(group) for group in groups], axis=0)
+        return found
 
     def _accuracy(self, group: Sequence[int]) -> Array:
         chosen = np.sort(np.asarray(group))
         guesses = chosen[self.scores(chosen.tolist(), self.rows[chosen]).argmax(axis=2)]  # (G, b)
         truth = self.labels[np.isin(self.labels, chosen)]
         hits = guesses == truth
-        return np.mean([hits[:, truth == k].mean(axis=1) for k in chosen], axis=0)
+        found: Array = np.mean([hits[:, truth == k].mean(axis=1) for k in chosen], axis=0)
+        return found
 
     def penalties_at(self, place: int) -> tuple[float, float]:
         """Return the (gamma, lambda) of one of the G tables."""

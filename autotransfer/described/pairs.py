@@ -111,17 +111,36 @@ def compare_pairs(
 def _told_apart(
     sides: Sequence[Array], rows: NDArray[np.int64], others: NDArray[np.int64]
 ) -> Array:
-    """Return (G, N) per-class top-1 between two rows, one N-th draw of rows after the other."""
-    found = []
-    for table in zip(*sides, strict=True):
-        first, second = (side[:, rows] - side[:, others] for side in table)  # (b, N)
-        found.append((_share(first) + _share(-second)) / 2)
-    return np.stack(found)
+    """Return (G, N) per-class top-1 between two rows, for N draws of the two.
+
+    Args:
+        sides: (G, b, K) scores of the pictures of either class.
+        rows: (N,) row of the first class in each draw.
+        others: (N,) row of the second class.
+    """
+    num_rows = sides[0].shape[2]
+    above, below = np.triu_indices(num_rows, 1)
+    if len(above) > len(rows):
+        return np.stack([_shares(table, rows, others) for table in zip(*sides, strict=True)])
+    place = np.zeros((num_rows, num_rows), dtype=np.int64)  # of a pair of rows, either way round
+    place[above, below] = place[below, above] = np.arange(len(above))
+    found = np.stack([_shares(table, above, below) for table in zip(*sides, strict=True)])
+    drawn = found[:, place[rows, others]]
+    turned: Array = np.where(rows < others, drawn, 1 - drawn)
+    return turned
+
+
+def _shares(sides: Sequence[Array], rows: NDArray[np.int64], others: NDArray[np.int64]) -> Array:
+    """Return the (N,) per-class top-1 of one candidate."""
+    first, second = (_share(side[:, rows] - side[:, others]) for side in sides)
+    found: Array = (first + 1 - second) / 2
+    return found
 
 
 def _share(margins: Array) -> Array:
     """Return the share of positive margins, ties counting half."""
-    share: Array = ((margins > 0) + 0.5 * (margins == 0)).mean(axis=0)
+    above, below = (margins > 0).mean(axis=0), (margins < 0).mean(axis=0)
+    share: Array = (1 + above - below) / 2
     return share
 
 

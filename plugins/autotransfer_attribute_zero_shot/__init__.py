@@ -101,7 +101,9 @@ class AttributeZeroShot(Strategy):
     def fit(self, task: Task, trial: Trial) -> Predictor:
         prepared = Prepared.of(task, trial)
         towers = HEADS[str(trial.params["head"])](prepared.head_task)
-        explained = _ridge(prepared.head_task.z, prepared.table.values[task.train.labels])
+        explained = _ridge(
+            prepared.head_task.decomposition, prepared.table.values[task.train.labels]
+        )
         return TowersPredictor(
             towers,
             prepared.features,
@@ -125,9 +127,8 @@ class AttributeZeroShot(Strategy):
         return restore_towers(tensors, info)
 
 
-def _ridge(z: Array, values: Array) -> Array:
+def _ridge(found: Decomposition, values: Array) -> Array:
     """Return the (d + 1, a) map from features, and a one, to attributes; for explanations."""
-    found = Decomposition.of(z)
     mean = values.mean(axis=0)
     moments = found.coordinates.T @ (values - mean)
     weight = found.basis @ (moments / (found.values + found.unit)[:, None])

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.described.eszsl import Decomposition
 from autotransfer.described.holding_out import LeftOut, partitions
 from autotransfer.described.pairs import LeftOutScores
 from autotransfer_attribute_zero_shot.predictor import Towers
 from autotransfer_attribute_zero_shot.scaling import Array
 
-PARTITIONS = 3  # of the classes, to choose penalties with
+PARTITIONS = 2  # of the classes, to choose penalties with
 GROUP = 3  # classes of a group: enough to be wrong in more than one way
 
 
@@ -37,6 +39,11 @@ class HeadTask:
     seed: int
     deadline: float | None
 
+    @cached_property
+    def decomposition(self) -> Decomposition:
+        """Return the decomposition of the features, which several steps share."""
+        return Decomposition.of(self.z)
+
 
 Head = Callable[[HeadTask], Towers]
 
@@ -49,7 +56,7 @@ def class_groups(num_classes: int, seed: int) -> list[list[int]]:
 
 def fit_eszsl(task: HeadTask) -> Towers:
     """Return ESZSL with the penalties that tell held-out classes apart best."""
-    left_out = LeftOut.of(task.z, task.labels, task.rows)
+    left_out = LeftOut.of(task.decomposition, task.labels, task.rows)
     gamma, lam = chosen_penalties(left_out, task.seed)
     compatibility = left_out.problem.compatibility(gamma * task.strength, lam)
     return bilinear(compatibility, task)
@@ -62,7 +69,7 @@ def eszsl_left_out(task: HeadTask, others: Array) -> tuple[LeftOutScores, int]:
         task: What the head learns from.
         others: (c, a) scaled rows to score.
     """
-    left_out = LeftOut.of(task.z, task.labels, task.rows)
+    left_out = LeftOut.of(task.decomposition, task.labels, task.rows)
     gamma, lam = chosen_penalties(left_out, task.seed)
     place = left_out.gammas.index(gamma) * len(left_out.lams) + left_out.lams.index(lam)
     stronger = replace(left_out, gammas=tuple(g * task.strength for g in left_out.gammas))

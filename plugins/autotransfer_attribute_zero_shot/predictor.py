@@ -100,7 +100,8 @@ class TowersPredictor(AttributePredictor):
     def attributes(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
         z = self._scaled(images, features)
         found = z @ self.seen_attributes[:-1] + self.seen_attributes[-1]
-        return np.clip(found, self.table.min(axis=0), self.table.max(axis=0))
+        clipped: Array = np.clip(found, self.table.min(axis=0), self.table.max(axis=0))
+        return clipped
 
     def _scaled(self, images: ImageSet, features: FeatureReader) -> Array:
         return self.feature_scaling.apply(features(images, self.stage))
