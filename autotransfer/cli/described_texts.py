@@ -44,8 +44,8 @@ def _figures_json(figures: ZeroShot) -> dict[str, Any]:
 def described_text(found: Described) -> list[str]:
     """Return the lines of `fit` about classes without pictures."""
     lines = [
-        f"  rows      nearest seen class {found.nearest_seen_class:.3f}; with exchanged rows 97.5 % "
-        f"below {found.null_high:.3f} (p = {found.p_value:.3f})"
+        f"  rows      nearest seen class {found.nearest_seen_class:.3f}; with exchanged rows "
+        f"97.5 % below {found.null_high:.3f} (p = {found.p_value:.3f})"
     ]
     if found.known_to_source:
         rest = (

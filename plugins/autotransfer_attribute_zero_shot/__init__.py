@@ -21,8 +21,9 @@ from autotransfer.errors import InvalidTargetError
 from autotransfer.problem import Json, Need, Setting, Source
 from autotransfer.space import SearchSpace, choice, depth, regularisation
 from autotransfer.strategy import Predictor, Strategy, Task, TaskInfo, Trial
-from autotransfer_attribute_zero_shot.heads import Head, HeadTask, eszsl_left_out, fit_eszsl
+from autotransfer_attribute_zero_shot.heads import HEADS, HeadTask, eszsl_left_out
 from autotransfer_attribute_zero_shot.predictor import TowersPredictor, restore_towers
+from autotransfer_attribute_zero_shot.sae import DIRECTIONS, TO_FEATURES
 from autotransfer_attribute_zero_shot.scaling import (
     FEATURE_SCALINGS,
     ROW_SCALINGS,
@@ -32,8 +33,6 @@ from autotransfer_attribute_zero_shot.scaling import (
     row_scaling,
     share_scaling,
 )
-
-HEADS: Mapping[str, Head] = {"eszsl": fit_eszsl}
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,7 @@ class Prepared:
             float(params["regularisation"]),
             trial.seed,
             trial.deadline,
+            str(params["direction"]),
         )
         return cls(table, stage, features, rows, head_task)
 
@@ -94,6 +94,7 @@ class AttributeZeroShot(Strategy):
             regularisation=regularisation(),
             head=choice(tuple(HEADS), default="eszsl"),
             normalisation=choice(FEATURE_SCALINGS, default="standardise"),
+            direction=choice(DIRECTIONS, default=TO_FEATURES),
             rows=choice(ROW_SCALINGS, default="standardised"),
         )
 

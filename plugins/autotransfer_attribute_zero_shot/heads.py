@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from autotransfer.described.eszsl import Decomposition
 from autotransfer.described.holding_out import LeftOut, partitions
 from autotransfer.described.pairs import LeftOutScores
+from autotransfer_attribute_zero_shot.dap import fit_dap
+from autotransfer_attribute_zero_shot.embedding import fit_embedding
 from autotransfer_attribute_zero_shot.predictor import Towers
+from autotransfer_attribute_zero_shot.sae import TO_FEATURES, fit_sae
 from autotransfer_attribute_zero_shot.scaling import Array
 
 PARTITIONS = 2  # of the classes, to choose penalties with
@@ -30,6 +33,7 @@ class HeadTask:
         strength: Multiplies the penalty.
         seed: Seeds everything random.
         deadline: `time.monotonic()` of the end; None is no limit.
+        direction: Which way the semantic autoencoder is used.
     """
 
     z: Array
@@ -38,6 +42,7 @@ class HeadTask:
     strength: float
     seed: int
     deadline: float | None
+    direction: str = TO_FEATURES
 
     @cached_property
     def decomposition(self) -> Decomposition:
@@ -59,7 +64,44 @@ def fit_eszsl(task: HeadTask) -> Towers:
     left_out = LeftOut.of(task.decomposition, task.labels, task.rows)
     gamma, lam = chosen_penalties(left_out, task.seed)
     compatibility = left_out.problem.compatibility(gamma * task.strength, lam)
-    return bilinear(compatibility, task)
+    a = task.rows.shape[1]
+    return sharpened(Towers(compatibility, np.zeros(a), np.eye(a)), task)
+
+
+def sae(task: HeadTask) -> Towers:
+    """Return a semantic autoencoder."""
+    towers = fit_sae(
+        task.decomposition,
+        task.labels,
+        task.rows,
+        strength=task.strength,
+        direction=task.direction,
+    )
+    return sharpened(towers, task)
+
+
+def dap(task: HeadTask) -> Towers:
+    """Return direct attribute prediction; `rows` are shares here."""
+    size = min(GROUP, len(task.rows) // 2)
+    groups = list(partitions(len(task.rows), size, 1, seed=task.seed)) if size >= 2 else []
+    towers = fit_dap(task.decomposition, task.labels, task.rows, groups, strength=task.strength)
+    return sharpened(towers, task)
+
+
+def embedding(task: HeadTask) -> Towers:
+    """Return a common embedding of features and rows."""
+    towers = fit_embedding(
+        task.decomposition,
+        task.labels,
+        task.rows,
+        strength=task.strength,
+        seed=task.seed,
+        deadline=task.deadline,
+    )
+    return sharpened(towers, task)
+
+
+HEADS: Mapping[str, Head] = {"eszsl": fit_eszsl, "sae": sae, "dap": dap, "embedding": embedding}
 
 
 def eszsl_left_out(task: HeadTask, others: Array) -> tuple[LeftOutScores, int]:
@@ -87,8 +129,7 @@ def chosen_penalties(left_out: LeftOut, seed: int) -> tuple[float, float]:
     return left_out.penalties_at(int(best[np.argmin(np.abs(best - middle))]))
 
 
-def bilinear(compatibility: Array, task: HeadTask) -> Towers:
-    """Return towers with the scores z V a, scaled so that their spread over classes is one."""
-    spread = (task.z @ (compatibility @ task.rows.T)).std()
-    a = task.rows.shape[1]
-    return Towers(compatibility, np.zeros(a), np.eye(a), sharpness=1 / max(float(spread), 1e-12))
+def sharpened(towers: Towers, task: HeadTask) -> Towers:
+    """Return the towers with scores whose spread over pictures and seen classes is one."""
+    spread = float(towers.scores(task.z, task.rows).std())
+    return replace(towers, sharpness=towers.sharpness / max(spread, 1e-12))
