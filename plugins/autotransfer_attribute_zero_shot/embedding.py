@@ -61,7 +61,7 @@ def fit_embedding(
     generator = torch.Generator().manual_seed(seed)
 
     def start(height: int, width: int) -> torch.Tensor:
-        values = torch.randn(height, width, generator=generator) / np.sqrt(height)
+        values: torch.Tensor = torch.randn(height, width, generator=generator) / height**0.5
         return values.requires_grad_()
 
     queries, keys = start(x.shape[1], WIDTH), start(y.shape[1], WIDTH)
