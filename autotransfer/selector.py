@@ -20,6 +20,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import make_folds
 from autotransfer.data.target import Target
 from autotransfer.described.arena import DescribedArena
+from autotransfer.described.estimator import HeldOutClasses
 from autotransfer.describing import (
     described_arena,
     described_options,
@@ -146,7 +147,7 @@ def rank(
     racing: bool = True,
     **options: Any,
 ) -> tuple[Ranking, list[Skipped]]:
-    """Return the ranking of the sources for a labelled target, without any training.
+    """Return the ranking of the sources for a target, without any training.
 
     Args:
         target: As for `fit`.
@@ -162,14 +163,19 @@ def rank(
     registry = discover_plugins(chosen)
     for name in estimators:
         registry.estimator(name)
-    opened = open_labelled(target, chosen)
-    sources = choose_sources(chosen, registry, opened)
-    division = divide(opened)
+    if is_described(chosen):
+        problem = problem_of_descriptions(target, chosen, registry)
+        opened, sources, table = problem.target, problem.sources, problem.attributes
+        division = divide_described(opened)
+    else:
+        opened, table = open_labelled(target, chosen), None
+        sources = choose_sources(chosen, registry, opened)
+        division = divide(opened)
     ranking, skipped = rank_sources(
         sources.sources,
         division.images,
         make_readers(chosen),
-        _consensus(registry, division, Path.cwd(), estimators),
+        _consensus(registry, division, Path.cwd(), estimators, table),
         seed=chosen.seed,
         max_sources=chosen.max_sources,
         racing=racing,
@@ -199,7 +205,7 @@ def _fit(
         )
         _check_same_problem(study, division, chosen, table)
         ranking, unranked = _ranking(
-            study, sources, division, readers, registry, chosen, clock, place
+            study, sources, division, readers, registry, chosen, clock, place, table
         )
         clock.mark("rank")
         chosen.say(_shortlist_line(ranking))
@@ -377,6 +383,7 @@ def _ranking(
     chosen: Options,
     clock: _Clock,
     place: Place,
+    table: Attributes | None,
 ) -> tuple[Ranking, list[Skipped]]:
     stored = study.recall("ranking")
     if stored is not None:
@@ -391,7 +398,7 @@ def _ranking(
         sources.sources,
         division.images,
         readers,
-        _consensus(registry, division, place.workspace),
+        _consensus(registry, division, place.workspace, table=table),
         seed=chosen.seed,
         max_sources=chosen.max_sources,
         seconds=seconds,
@@ -407,11 +414,17 @@ def _ranking(
 
 
 def _consensus(
-    registry: Registry, division: Division, workspace: Path, names: Sequence[str] = ()
+    registry: Registry,
+    division: Division,
+    workspace: Path,
+    names: Sequence[str] = (),
+    table: Attributes | None = None,
 ) -> Consensus:
     """Return what the order rests on; scores that the user names stand alone."""
     memory = mean_places(workspace / STORAGE_FILE, without=division.images.fingerprint)
     scores = [registry.estimator(name) for name in names or DEFAULT_ESTIMATORS]
+    if table is not None and not names:
+        scores.append(HeldOutClasses(table))
     return Consensus(scores, memory, with_prior=not names)
 
 

@@ -53,9 +53,9 @@ def test_inside_the_null_nothing_is_claimed(
 
 
 def test_too_few_classes_cannot_be_tested_and_the_sentence_says_so() -> None:
-    verdict = verdict_of(replace(GOOD, num_classes=5))
+    verdict = verdict_of(replace(GOOD, num_classes=7))
     assert verdict.decision is Decision.INCONCLUSIVE
-    assert "5 classes with pictures are too few to test" in verdict.sentence
+    assert "7 classes with pictures are too few to test" in verdict.sentence
     few = replace(GOOD, basis=SEALED, num_classes=2, assignments=30)
     assert decide(few) is Decision.INCONCLUSIVE
     assert "30 ways only" in verdict_of(few).sentence
