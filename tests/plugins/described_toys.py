@@ -66,7 +66,8 @@ def random_features(pictures: Array, seed: int) -> Array:
     rng = np.random.default_rng(seed)
     flat = pictures.reshape(len(pictures), -1)
     flat = (flat - flat.mean(axis=0)) / flat.std()
-    return np.maximum(flat @ rng.normal(size=(flat.shape[1], NUM_FEATURES)) / SIDE, 0.0)
+    found: Array = np.maximum(flat @ rng.normal(size=(flat.shape[1], NUM_FEATURES)) / SIDE, 0.0)
+    return found
 
 
 def shapes_toy(seed: int) -> Toy:

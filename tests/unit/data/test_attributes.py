@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,13 @@ from autotransfer.data.attributes import read_attributes
 from autotransfer.errors import InvalidTargetError
 
 SEEN = ["a", "b", "c", "d"]
-ROWS = {"a": [1, 0, 2], "b": [0, 1, 2], "c": [1, 1, 0], "d": [0, 0, 1], "x": [2, 1, 1]}
+ROWS: dict[str, list[Any]] = {
+    "a": [1, 0, 2],
+    "b": [0, 1, 2],
+    "c": [1, 1, 0],
+    "d": [0, 0, 1],
+    "x": [2, 1, 1],
+}
 
 
 def _write(tmp_path: Path, text: str) -> Path:
@@ -18,7 +25,7 @@ def _write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def _csv(rows: dict[str, list[object]], header: str = "class,stripes,wings,size") -> str:
+def _csv(rows: dict[str, list[Any]], header: str = "class,stripes,wings,size") -> str:
     return "\n".join([header, *(f"{k},{','.join(map(str, v))}" for k, v in rows.items())])
 
 
