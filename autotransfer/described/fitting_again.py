@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.described.arena import DescribedArena
-from autotransfer.described.pairs import LeftOutScores
+from autotransfer.described.pairs import ClosedForm
 from autotransfer.described.predictor import AttributePredictor, LeavesClassesOut
 from autotransfer.described.stacking import Division
 from autotransfer.errors import PluginError
@@ -65,17 +65,14 @@ class Point:
         predictor = self.strategy.fit(self.arena.task(self.source, train), self.trial)
         return as_attribute_predictor(predictor, self.strategy.name)
 
-    def closed_form(self) -> tuple[LeftOutScores, int] | None:
+    def closed_form(self) -> ClosedForm | None:
         """Return scores of held-out classes without any fit, where the strategy has them."""
         if not isinstance(self.strategy, LeavesClassesOut):
             return None
         return self.strategy.left_out(self.arena.task(self.source, self.arena.images), self.trial)
 
-    def left_out(self) -> tuple[LeftOutScores, int]:
-        """Return scores of held-out classes, and which of the candidates `fit` returns."""
-        return self.closed_form() or (self._fitted_again, 0)
-
-    def _fitted_again(self, classes: Sequence[int]) -> Array:
+    def fitted_again(self, classes: Sequence[int]) -> Array:
+        """Return (1, b, K) scores of the pictures of some classes, by a fit without them."""
         predictor = self.fit(self.arena.without(classes))
         images = self.arena.pictures_of(classes)
         return predictor.scores(images, self.reader, self.arena.table.values)[None]

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from autotransfer.described.eszsl import PENALTIES, Array, Decomposition, Eszsl, row_kernel
 
+_CHUNK = 20_000_000  # numbers of inverses that are held at once
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -66,6 +68,49 @@ class LeftOut:
             tables += [evidence @ kernel for kernel in kernels]
         return np.stack(tables)
 
+    def exchanged(
+        self, pairs: Sequence[tuple[int, int]], drawn: NDArray[np.int64], table: Array
+    ) -> Array:
+        """Return (N, G) mean per-class top-1 over held-out pairs, fitted with exchanged rows.
+
+        For each draw everything is fitted again with row `drawn[n, k]` in the place of row k. The
+        inverse of the seen classes' Gram gives every fit without a pair:
+        K_rr^-1 K_rp = -J_rp J_pp^-1 with J the inverse, r the rest and p the pair.
+
+        Args:
+            pairs: Pairs of seen classes.
+            drawn: (N, K) row of each class.
+            table: (K, a) scaled rows of all classes, the seen ones first.
+        """
+        chunk = max(_CHUNK // (len(self.lams) * len(self.rows) ** 2), 1)
+        parts = [
+            self._exchanged(pairs, drawn[start : start + chunk, : len(self.rows)], table)
+            for start in range(0, len(drawn), chunk)
+        ]
+        return np.concatenate(parts)
+
+    def _exchanged(
+        self, pairs: Sequence[tuple[int, int]], drawn: NDArray[np.int64], table: Array
+    ) -> Array:
+        gram = (table @ table.T)[drawn[:, :, None], drawn[:, None, :]]  # (N, K, K)
+        ridge = np.multiply.outer(np.array(self.lams), np.eye(len(self.rows)))  # (L, K, K)
+        inverse = np.linalg.inv(gram[:, None] + ridge)  # (N, L, K, K)
+        total = np.zeros((len(self.gammas), len(drawn) * len(self.lams)))
+        for pair in pairs:
+            kept = np.setdiff1d(np.arange(len(self.rows)), pair)
+            chosen = list(pair)
+            corner = np.linalg.inv(inverse[:, :, chosen][:, :, :, chosen])
+            kernel = -inverse[:, :, kept][:, :, :, chosen] @ corner  # (N, L, K - 2, 2)
+            toward = (kernel[..., 0] - kernel[..., 1]).reshape(-1, len(kept)).T
+            positions = np.flatnonzero(np.isin(self.labels, pair))
+            first = self.labels[positions] == pair[0]
+            for place, gamma in enumerate(self.gammas):
+                evidence = self.problem.left_out_evidence(positions, gamma)[:, kept]
+                total[place] += _told_apart(evidence[first] @ toward, evidence[~first] @ toward)
+        means = total.reshape(len(self.gammas), len(drawn), len(self.lams)) / len(pairs)
+        found: Array = means.transpose(1, 0, 2).reshape(len(drawn), -1)
+        return found
+
     def accuracies(self, groups: Sequence[Sequence[int]]) -> Array:
         """Return (G,) mean per-class top-1 among the classes of each group, over the groups."""
         found: Array = np.mean([self._accuracy(group) for group in groups], axis=0)
@@ -82,6 +127,13 @@ class LeftOut:
     def penalties_at(self, place: int) -> tuple[float, float]:
         """Return the (gamma, lambda) of one of the G tables."""
         return self.gammas[place // len(self.lams)], self.lams[place % len(self.lams)]
+
+
+def _told_apart(first: Array, second: Array) -> Array:
+    """Return the (m,) per-class top-1 of margins (b, m) towards the first class; ties half."""
+    leads = [((x > 0).sum(axis=0) - (x < 0).sum(axis=0)) / len(x) for x in (first, second)]
+    found: Array = (2 + leads[0] - leads[1]) / 4
+    return found
 
 
 def partitions(num_classes: int, size: int, repeats: int, *, seed: int) -> Iterator[list[int]]:

@@ -13,6 +13,8 @@ from autotransfer.described.fitting_again import Point
 from autotransfer.described.own_head import head_in_pairs, known_classes
 from autotransfer.described.pairs import (
     ALL_PAIRS_UP_TO,
+    PERMUTATIONS,
+    REFITTED,
     Array,
     PairResults,
     compare_pairs,
@@ -40,21 +42,28 @@ def judge_pairs(
     """
     began = time.monotonic()
     table, labels = point.arena.table, point.arena.images.labels
-    drawn = rows_for_classes(len(table.class_names), seed=seed)
-    likeness = row_likeness(table.values)
-    scores, chosen = point.left_out()
-    pairs = _pairs(table.num_seen, deadline)
-    found = compare_pairs(pairs, scores, labels, drawn, likeness, chosen=chosen)
-    null, entered = found.exchanged.max(axis=1), 0
+    closed = point.closed_form()
+    chosen = 0 if closed is None else closed.chosen
+    draws = PERMUTATIONS if closed is None else REFITTED
+    drawn = rows_for_classes(len(table.class_names), seed=seed, draws=draws)
+    found = compare_pairs(
+        _pairs(table.num_seen, deadline),
+        point.fitted_again if closed is None else closed.scores,
+        labels,
+        drawn if closed is None else drawn[:0],
+        row_likeness(table.values),
+        chosen=chosen,
+    )
     done = [(int(i), int(j)) for i, j in found.pairs]
+    exchanged = found.exchanged if closed is None else closed.exchanged(done, drawn)
+    null, entered = exchanged.max(axis=1), 0
     for other in competitors:
         if deadline is not None and time.monotonic() > deadline:
             break
-        closed_form = other.closed_form()
-        if closed_form is None:
-            continue
-        theirs = compare_pairs(done, closed_form[0], labels, drawn, likeness)
-        null, entered = np.maximum(null, theirs.exchanged.max(axis=1)), entered + 1
+        theirs = other.closed_form()
+        if theirs is not None:
+            null = np.maximum(null, theirs.exchanged(done, drawn).max(axis=1))
+            entered += 1
     low, high = found.interval(chosen, table.num_seen, seed=seed)
     columns = known_classes(point.source, table.seen)
     return Evidence(
@@ -65,7 +74,7 @@ def judge_pairs(
         num_classes=table.num_seen,
         chance=CHANCE,
         null=null,
-        null_mean=float(found.exchanged[:, chosen].mean()),
+        null_mean=float(exchanged[:, chosen].mean()),
         assignments=float(math.perm(len(table.class_names), table.num_seen)),
         nearest=float(found.nearest.mean()),
         known=tuple(table.seen[k] for k in np.flatnonzero(columns >= 0)),
@@ -73,6 +82,7 @@ def judge_pairs(
         own_head=head_in_pairs(point.arena.images, columns, point.reader),
         pairs=len(done),
         competitors=entered,
+        refitted=closed is not None,
         seconds=time.monotonic() - began,
     )
 

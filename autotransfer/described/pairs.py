@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 LeftOutScores = Callable[[Sequence[int]], Array]
 
 PERMUTATIONS = 1000
+REFITTED = 400  # permutations before everything is fitted again, in closed form
 ALL_PAIRS_UP_TO = 30  # classes; of more, every class meets about as many others
 _DRAWS = 2000
 
@@ -36,10 +37,26 @@ def rounds(num_classes: int) -> list[list[tuple[int, int]]]:
     return found
 
 
-def rows_for_classes(num_rows: int, *, seed: int) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class ClosedForm:
+    """Fits without some classes that cost no training.
+
+    Args:
+        scores: Of held-out pictures, for G candidates.
+        chosen: Which of the candidates a fit returns.
+        exchanged: From (P, 2) pairs and (N, K) rows of the classes to the (N, G) mean scores of
+            fits in which the rows were exchanged before anything was learned.
+    """
+
+    scores: LeftOutScores
+    chosen: int
+    exchanged: Callable[[Sequence[tuple[int, int]], NDArray[np.int64]], Array]
+
+
+def rows_for_classes(num_rows: int, *, seed: int, draws: int = PERMUTATIONS) -> NDArray[np.int64]:
     """Return (N, K) row of each class in each draw: permutations of the whole table."""
     rng = np.random.default_rng(seed)
-    return np.stack([rng.permutation(num_rows) for _ in range(PERMUTATIONS)])
+    return np.stack([rng.permutation(num_rows) for _ in range(draws)])
 
 
 @dataclass(frozen=True)
@@ -89,23 +106,25 @@ def compare_pairs(
         pairs: The pairs; each is held out together.
         scores: Scores of held-out pictures, in the order of `labels`.
         labels: (n,) seen class of each picture.
-        drawn: (N, K) rows of the classes in the null.
+        drawn: (N, K) rows of the classes in a null without refits; (0, K) for none.
         likeness: (K, K) likeness of rows, for the nearest seen class.
         chosen: Which of the G candidates the nearest seen class is of.
     """
     done, observed, nearest = [], [], []
-    total: Array | None = None
+    total: Array | float = 0.0
     for pair in pairs:
         found = scores(pair)  # (G, b, K)
         truth = labels[np.isin(labels, pair)]
         sides = [found[:, truth == k] for k in pair]
         observed.append(_told_apart(sides, *(np.array([k]) for k in pair))[:, 0])
-        exchanged = _told_apart(sides, *(drawn[:, k] for k in pair))
-        total = exchanged if total is None else total + exchanged
+        if len(drawn):
+            total = total + _told_apart(sides, *(drawn[:, k] for k in pair))
         nearest.append(_nearest(sides, pair, likeness, int(labels.max()) + 1, chosen))
         done.append(pair)
-    assert total is not None
-    return PairResults(np.array(done), np.stack(observed), total.T / len(done), np.array(nearest))
+    exchanged = np.zeros((0, len(observed[0]))) if isinstance(total, float) else total.T
+    return PairResults(
+        np.array(done), np.stack(observed), exchanged / len(done), np.array(nearest)
+    )
 
 
 def _told_apart(
@@ -121,27 +140,35 @@ def _told_apart(
     num_rows = sides[0].shape[2]
     above, below = np.triu_indices(num_rows, 1)
     if len(above) > len(rows):
-        return np.stack([_shares(table, rows, others) for table in zip(*sides, strict=True)])
+        return _shares(sides, rows, others)
     place = np.zeros((num_rows, num_rows), dtype=np.int64)  # of a pair of rows, either way round
     place[above, below] = place[below, above] = np.arange(len(above))
-    found = np.stack([_shares(table, above, below) for table in zip(*sides, strict=True)])
-    drawn = found[:, place[rows, others]]
+    drawn = _shares(sides, above, below)[:, place[rows, others]]
     turned: Array = np.where(rows < others, drawn, 1 - drawn)
     return turned
 
 
 def _shares(sides: Sequence[Array], rows: NDArray[np.int64], others: NDArray[np.int64]) -> Array:
-    """Return the (N,) per-class top-1 of one candidate."""
-    first, second = (_share(side[:, rows] - side[:, others]) for side in sides)
-    found: Array = (first + 1 - second) / 2
+    """Return the (G, N) per-class top-1 of fixed pairs of rows, ties counting half."""
+    first, second = (_lead(side, rows, others) for side in sides)
+    found: Array = (2 + first - second) / 4
     return found
 
 
-def _share(margins: Array) -> Array:
+def _lead(side: Array, rows: NDArray[np.int64], others: NDArray[np.int64]) -> Array:
+    """Return (G, N) share of pictures where the first row is ahead, less that of the second."""
+    lead = np.zeros((len(side), len(rows)), dtype=np.int32)
+    for picture in np.ascontiguousarray(side.transpose(1, 0, 2)):  # (G, K)
+        one, other = picture[:, rows], picture[:, others]
+        lead += one > other
+        lead -= one < other
+    found: Array = lead / side.shape[1]
+    return found
+
+
+def _share(margins: Array) -> float:
     """Return the share of positive margins, ties counting half."""
-    above, below = (margins > 0).mean(axis=0), (margins < 0).mean(axis=0)
-    share: Array = (1 + above - below) / 2
-    return share
+    return float((np.sign(margins).mean() + 1) / 2)
 
 
 def _nearest(
@@ -153,7 +180,7 @@ def _nearest(
     for own, other, side in ((0, 1, sides[0]), (1, 0, sides[1])):
         named = rest[side[chosen][:, rest].argmax(axis=1)]  # (b,)
         margin = likeness[named, pair[own]] - likeness[named, pair[other]]
-        shares.append(float(_share(margin)))
+        shares.append(_share(margin))
     return float(np.mean(shares))
 
 

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.described.pairs import LeftOutScores
+from autotransfer.described.pairs import ClosedForm
 from autotransfer.strategy import FeatureReader, Predictor, Task, Trial
 
 
@@ -57,8 +57,8 @@ class AttributePredictor(Predictor):
 class LeavesClassesOut(Protocol):
     """A strategy with a closed form for fits without some classes; others are fitted again."""
 
-    def left_out(self, task: Task, trial: Trial) -> tuple[LeftOutScores, int] | None:
-        """Return scores of left-out pictures for G candidates, and which one `fit` returns.
+    def left_out(self, task: Task, trial: Trial) -> ClosedForm | None:
+        """Return scores of left-out pictures for G candidates, and the null of refits.
 
         The candidates are the points among which `fit` chooses on its own; the guard's null
         takes the best of them in every draw, as `fit` does. None where these parameters have

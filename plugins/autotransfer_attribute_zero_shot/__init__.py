@@ -16,7 +16,7 @@ from typing_extensions import override
 from autotransfer import hookimpl
 from autotransfer.data.attributes import Attributes
 from autotransfer.described.eszsl import Decomposition
-from autotransfer.described.pairs import LeftOutScores
+from autotransfer.described.pairs import ClosedForm
 from autotransfer.errors import InvalidTargetError
 from autotransfer.problem import Json, Need, Setting, Source
 from autotransfer.space import SearchSpace, choice, depth, regularisation
@@ -114,8 +114,8 @@ class AttributeZeroShot(Strategy):
             prepared.stage,
         )
 
-    def left_out(self, task: Task, trial: Trial) -> tuple[LeftOutScores, int] | None:
-        """Return scores of left-out classes from the closed form of ESZSL; None for others."""
+    def left_out(self, task: Task, trial: Trial) -> ClosedForm | None:
+        """Return fits without some classes from the closed form of ESZSL; None for others."""
         if trial.params["head"] != "eszsl":
             return None
         prepared = Prepared.of(task, trial)

@@ -56,7 +56,7 @@ def fit_embedding(
     spread = np.sqrt(max(float(z.values[order].mean()) / len(labels), 1e-300))
     x = torch.from_numpy((z.coordinates[:, order] / spread).astype(np.float32))
     y = torch.from_numpy(rows.astype(np.float32))
-    truth = torch.from_numpy(labels)
+    truth = torch.from_numpy(labels.copy())  # labels are read-only
     counts = torch.bincount(truth, minlength=len(rows)).float()
     generator = torch.Generator().manual_seed(seed)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from autotransfer.described.eszsl import Decomposition
 from autotransfer.described.holding_out import LeftOut, partitions
-from autotransfer.described.pairs import LeftOutScores
+from autotransfer.described.pairs import ClosedForm
 from autotransfer_attribute_zero_shot.dap import fit_dap
 from autotransfer_attribute_zero_shot.embedding import fit_embedding
 from autotransfer_attribute_zero_shot.predictor import Towers
@@ -104,18 +104,22 @@ def embedding(task: HeadTask) -> Towers:
 HEADS: Mapping[str, Head] = {"eszsl": fit_eszsl, "sae": sae, "dap": dap, "embedding": embedding}
 
 
-def eszsl_left_out(task: HeadTask, others: Array) -> tuple[LeftOutScores, int]:
-    """Return scores of left-out pictures for every pair of penalties, and which `fit` returns.
+def eszsl_left_out(task: HeadTask, others: Array) -> ClosedForm:
+    """Return the fits without some classes for every pair of penalties.
 
     Args:
         task: What the head learns from.
-        others: (c, a) scaled rows to score.
+        others: (K, a) scaled rows of all classes, the seen ones first.
     """
     left_out = LeftOut.of(task.decomposition, task.labels, task.rows)
     gamma, lam = chosen_penalties(left_out, task.seed)
     place = left_out.gammas.index(gamma) * len(left_out.lams) + left_out.lams.index(lam)
     stronger = replace(left_out, gammas=tuple(g * task.strength for g in left_out.gammas))
-    return lambda group: stronger.scores(group, others), place
+    return ClosedForm(
+        lambda group: stronger.scores(group, others),
+        place,
+        lambda pairs, drawn: stronger.exchanged(pairs, drawn, others),
+    )
 
 
 def chosen_penalties(left_out: LeftOut, seed: int) -> tuple[float, float]:

@@ -78,7 +78,8 @@ def test_what_attributes_add_sums_to_the_score() -> None:
 
 def test_the_penalties_that_are_returned_are_those_of_the_chosen_candidate() -> None:
     task, z, _, rows = _task(strength=3.0)
-    scores, chosen = eszsl_left_out(task, rows)
+    closed = eszsl_left_out(task, rows)
+    scores, chosen = closed.scores, closed.chosen
     towers = fit_eszsl(task)
     kept = ~np.isin(task.labels, (2, 7))
     rest = np.setdiff1d(np.arange(10), (2, 7))

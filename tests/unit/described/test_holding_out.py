@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from autotransfer.described.eszsl import Decomposition, Eszsl
@@ -44,3 +46,14 @@ def test_every_class_is_in_one_group_of_a_partition() -> None:
     for half in (groups[:3], groups[3:]):
         assert sorted(k for group in half for k in group) == list(range(11))
         assert min(map(len, half)) >= 3
+
+
+def test_exchanged_rows_equal_fitting_everything_again_with_them() -> None:
+    left_out, _ = _left_out()
+    table = np.vstack([left_out.rows, np.random.default_rng(8).normal(size=(3, 5))])
+    drawn = np.stack([np.random.default_rng(s).permutation(9) for s in range(3)])
+    pairs = [(0, 1), (2, 5), (3, 4)]
+    found = left_out.exchanged(pairs, drawn, table)  # (3, 4)
+    for n, order in enumerate(drawn):
+        dealt = replace(left_out, rows=table[order[:6]])
+        np.testing.assert_allclose(found[n], dealt.accuracies(pairs), atol=1e-12)
