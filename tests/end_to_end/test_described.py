@@ -70,7 +70,7 @@ def test_a_table_is_enough_for_classes_without_pictures(
 ) -> None:
     pictures, table = target
     options = ["--attributes", table, "--sources", catalogue, "--source", "tiny-0"]
-    found = _json(capsys, "fit", pictures / "train", *options, "--trials", 3, "--out", "model")
+    found = _json(capsys, "fit", pictures / "train", *options, "--trials", 1, "--out", "model")
     assert found["basis"] == "held-out classes"
     assert found["strategy"] == "attribute-zero-shot"
     assert found["metric"] == "balanced_accuracy"
@@ -113,7 +113,7 @@ def test_pictures_of_unseen_classes_in_a_test_split_are_sealed_and_tested(
         attributes=table,
         sources=str(catalogue),
         only_sources=["tiny-0"],
-        budget=autotransfer.Budget(trials=2),
+        budget=autotransfer.Budget(trials=1),
     )
     assert selection.verdict.basis == "sealed pictures"
     described = selection.record.described
