@@ -26,7 +26,7 @@ class Options:
     """Everything about a fit but its target; the defaults are those of the command line.
 
     Args:
-        setting: "labelled"; None tells it from the target.
+        setting: "labelled" or "described"; None tells it from the target and the attributes.
         source_data: Labelled source pictures, in any form that a target has; for strategies
             that learn from them as well.
         attributes: A CSV table of classes and their attributes, or a mapping from class to

@@ -196,4 +196,6 @@ def _skipped_text(skipped: Sequence[Skipped]) -> list[str]:
 def _returned_text(record: Record) -> str:
     if record.verdict.returned == "transfer":
         return f"transferred model ({record.finalist.strategy} on {record.finalist.source})"
+    if record.described is not None:
+        return "baseline (chance), which looks at no picture"
     return f"baseline ({record.verdict.best_baseline}), which uses no source"
