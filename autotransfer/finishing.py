@@ -70,7 +70,7 @@ class Finishing:
         if together is not None:
             return self._combined(together, outcomes, predictions)
         temperature = 1.0
-        if best.number in predictions:
+        if best.number in predictions and self.arena.same_classes:
             said = predictions[best.number]
             temperature = fit_temperature(said, self.arena.validation_labels)
         return Finalist(best, {best.number: 1}, temperature)
@@ -122,7 +122,8 @@ class Finishing:
         return kept
 
     def _astray(self, kept: Kept, outcome: Outcome) -> bool:
-        if not outcome.fold_values or self.arena.validation is not None:
+        arena = self.arena
+        if not outcome.fold_values or arena.validation is not None or not arena.same_classes:
             return False
         _, held_out = self.arena.divisions()[0]
         raw = predicted(

@@ -30,9 +30,11 @@ class Options:
     """Everything about a fit but its target; the defaults are those of the command line.
 
     Args:
-        setting: "labelled"; None tells it from the target.
+        setting: "labelled" or "described"; None tells it from the target and the attributes.
         source_data: Labelled source pictures, in any form that a target has; for strategies
             that learn from them as well.
+        attributes: A CSV table of classes and their attributes, or a mapping from class to
+            numbers; classes without pictures are told apart by it.
         sources: A default set, a catalogue, timm names, or records; None is a default set.
         only_sources: Names of the sources to keep.
         strategies: Names of the strategies to use; empty is what the space says.
@@ -68,6 +70,7 @@ class Options:
 
     setting: str | None = None
     source_data: Any = None
+    attributes: Any = None
     sources: Any = None
     only_sources: Sequence[str] = ()
     strategies: Sequence[str] = ()

@@ -9,6 +9,7 @@ from typing import Any
 from autotransfer.backbone import load_backbone
 from autotransfer.catalogue import Sources, resolve_sources
 from autotransfer.catalogue.timm_names import describe_default_set
+from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import PixelStore
 from autotransfer.data.target import Target, open_target
@@ -36,6 +37,7 @@ class Problem:
         pictures: Whether the items are pictures; features alone have no layers to train.
         baselines: Names of the baselines.
         baseline_source: The features that use no source, for the baseline of that kind.
+        attributes: Rows of the classes with and without pictures; in the described setting.
     """
 
     target: Target
@@ -45,6 +47,12 @@ class Problem:
     pictures: bool = True
     baselines: tuple[str, ...] = OF_PICTURES
     baseline_source: Source | None = None
+    attributes: Attributes | None = None
+
+    @property
+    def setting(self) -> Setting:
+        """Return what is known about the target."""
+        return Setting.LABELLED if self.attributes is None else Setting.DESCRIBED
 
 
 def problem_of_pictures(target: Any, chosen: Options, registry: Registry) -> Problem:
@@ -128,7 +136,7 @@ def open_labelled(target: Any, chosen: Options) -> Target:
         raise InvalidOptionError(
             f"setting must be one of {', '.join(Setting)}, got {chosen.setting!r}"
         )
-    if chosen.setting in (Setting.UNLABELLED, Setting.DESCRIBED):
+    if chosen.setting == Setting.UNLABELLED:
         raise NotYetAvailableError(f"--setting {chosen.setting}")
     opened = open_target(target, on_bad_image=chosen.on_bad_image)
     if not opened.labelled:

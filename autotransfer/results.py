@@ -219,6 +219,71 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class ZeroShot:
+    """Figures of zero-shot predictions; per-class top-1, in [0, 1].
+
+    Args:
+        basis: What they rest on ("held-out classes", "sealed pictures").
+        unseen: U, of the unseen classes' pictures where all classes compete, calibrated.
+        seen: S, of the seen classes' pictures; None, as what follows, where there are none.
+        harmonic: H, their harmonic mean.
+        area: AUSUC, the area under the seen-unseen curve.
+        alone: Of the unseen classes' pictures where only unseen classes compete.
+        curve: (U, S) points of the seen-unseen curve, thinned out; empty where several curves
+            were averaged.
+    """
+
+    basis: str
+    unseen: float
+    seen: float | None
+    harmonic: float | None
+    area: float | None
+    alone: float
+    curve: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a fit of the described setting found beside its verdict.
+
+    Args:
+        seen: Classes with pictures.
+        unseen: Classes without.
+        attributes: Names of the attributes that are used.
+        values: Rows of all classes, the seen ones first, in the units of the table.
+        handicap: What is subtracted from the scores of seen classes when all compete.
+        sharpness: Factor of the scores before the softmax.
+        figures: Held-out classes first, then sealed pictures where there are some.
+        p_value: Share of exchanged tables that do as well, best penalties in each.
+        null_high: Score that 97.5 % of the exchanged tables stay below.
+        pairs: Number of held-out pairs; 0 where sealed pictures were tested.
+        nearest_seen_class: Score of naming a seen class and taking the class whose row is most
+            like its row, on the same pictures.
+        known_to_source: Classes that the source was trained on, by name, of those tested.
+        without_known: Score without those classes; None where fewer than two are left.
+        own_head: Score of the source's own head among those classes; None where it knows fewer
+            than two.
+        competitors: Number of further trials that the null takes the best of.
+    """
+
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    attributes: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+    handicap: float
+    sharpness: float
+    figures: tuple[ZeroShot, ...]
+    p_value: float
+    null_high: float
+    pairs: int
+    nearest_seen_class: float
+    known_to_source: tuple[str, ...]
+    without_known: float | None
+    own_head: float | None
+    competitors: int = 0
+
+
+@dataclass(frozen=True)
 class Seconds:
     """Wall time of the parts of a fit."""
 
@@ -252,3 +317,4 @@ class Record:
     warnings: tuple[str, ...] = ()
     forced: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
+    described: Described | None = None

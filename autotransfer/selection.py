@@ -22,13 +22,15 @@ from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import PixelStore
 from autotransfer.data.target import open_images
+from autotransfer.described.answering import Explanation, competing, explain, probabilities
 from autotransfer.errors import InvalidOptionError
 from autotransfer.feature_store import FeatureStore
 from autotransfer.features import NO_FEATURES, FeatureReaders
 from autotransfer.matrices import Matrices, MatrixReaders
 from autotransfer.registry import Registry, discover
-from autotransfer.results import Outcome, Ranking, Record, Skipped, Verdict
+from autotransfer.results import Described, Outcome, Ranking, Record, Skipped, Verdict
 from autotransfer.saved_predictor import Kept, read_kept, write_json, write_kept
+from autotransfer.strategy import FeatureReader
 
 RECORD_FILE = "selection.json"
 PIXEL_BYTES = 1 << 30
@@ -79,17 +81,65 @@ class Selection:
         """Return the names of the K columns of the probabilities."""
         return self.record.class_names
 
-    def predict_proba(self, images: Any) -> NDArray[np.float64]:
+    def predict_proba(self, images: Any, *, generalised: bool = False) -> NDArray[np.float64]:
         """Return the (n, K) class probabilities of pictures, in any form that `fit` takes.
 
         A selection from `fit_features` takes `{"source name": (n, d) features, ...}`.
+
+        Args:
+            images: The pictures.
+            generalised: In the described setting, whether classes with pictures compete as well;
+                the columns are then those of `competing_classes(generalised=True)`.
         """
+        described = self._described_for(generalised)
         if isinstance(images, Mapping):
             return self._from_matrices(Matrices.of(images))
         opened = images if isinstance(images, ImageSet) else open_images(images)
+        if described is not None:
+            return probabilities(
+                self.kept.predictor, opened, self._reader, described, generalised=generalised
+            )
+        return self.kept.predict(opened, self._reader)
+
+    def competing_classes(self, *, generalised: bool = False) -> tuple[str, ...]:
+        """Return the names of the columns of `predict_proba`."""
+        described = self._described_for(generalised)
+        if described is None:
+            return self.class_names
+        return competing(described, generalised=generalised)
+
+    def explain(self, images: Any, *, generalised: bool = False) -> list[Explanation]:
+        """Return, in the described setting, the attributes that spoke for each answer.
+
+        Raises:
+            InvalidOptionError: In other settings.
+        """
+        described = self.record.described
+        if described is None:
+            raise InvalidOptionError("explanations need a selection that was fitted on attributes")
+        opened = images if isinstance(images, ImageSet) else open_images(images)
+        winners = self.predict_proba(opened, generalised=generalised).argmax(axis=1)
+        return explain(
+            self.kept.predictor,
+            opened,
+            self._reader,
+            described,
+            winners,
+            generalised=generalised,
+        )
+
+    def _described_for(self, generalised: bool) -> Described | None:  # noqa: FBT001 - handed on
+        if generalised and self.record.described is None:
+            raise InvalidOptionError(
+                "generalised prediction needs a selection that was fitted on attributes; all "
+                "classes of this one compete anyway"
+            )
+        return self.record.described
+
+    @property
+    def _reader(self) -> FeatureReader:
         source = self.kept.source
-        reader = NO_FEATURES if source is None else self._readers[source]
-        return self.kept.predict(opened, reader)
+        return NO_FEATURES if source is None else self._readers[source]
 
     def _from_matrices(self, matrices: Matrices) -> NDArray[np.float64]:
         source, readers = self.kept.source, MatrixReaders(matrices)

@@ -15,8 +15,20 @@ from numpy.typing import ArrayLike
 from pydantic import TypeAdapter
 
 from autotransfer.catalogue import Sources
+from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import Target
+from autotransfer.described.arena import DescribedArena
+from autotransfer.described.estimator import HeldOutClasses
+from autotransfer.describing import (
+    described_arena,
+    described_options,
+    divide_described,
+    is_described,
+    judge_described,
+    problem_of_descriptions,
+    table_fingerprint,
+)
 from autotransfer.dividing import Division, divide
 from autotransfer.errors import (
     BudgetExhaustedError,
@@ -26,10 +38,10 @@ from autotransfer.errors import (
     NegativeTransferWarning,
     NoCandidateError,
 )
-from autotransfer.evaluation.metrics import metric_named
+from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.executors import open_executor
 from autotransfer.features import FeatureReaders
-from autotransfer.finishing import Finishing
+from autotransfer.finishing import Finalist, Finishing
 from autotransfer.guarding import Guarding
 from autotransfer.matrices import Matrices
 from autotransfer.options import (
@@ -55,7 +67,16 @@ from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 from autotransfer.ranking.forecast import forecast
 from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.registry import Registry
-from autotransfer.results import Decision, Outcome, Ranking, Record, Seconds, Skipped, Verdict
+from autotransfer.results import (
+    Decision,
+    Described,
+    Outcome,
+    Ranking,
+    Record,
+    Seconds,
+    Skipped,
+    Verdict,
+)
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms, Terms, arms_of
 from autotransfer.search.budget import SearchLimits
@@ -96,7 +117,12 @@ def fit(target: Any, **options: Any) -> Selection:
     chosen = read_options(options)
     with _collected_warnings() as caught:
         registry = discover_plugins(chosen)
-        return _fit(problem_of_pictures(target, chosen, registry), chosen, registry, began, caught)
+        if is_described(chosen):
+            chosen = described_options(chosen)
+            problem = problem_of_descriptions(target, chosen, registry)
+        else:
+            problem = problem_of_pictures(target, chosen, registry)
+        return _fit(problem, chosen, registry, began, caught)
 
 
 def fit_features(
@@ -142,7 +168,7 @@ def rank(
     racing: bool = True,
     **options: Any,
 ) -> tuple[Ranking, list[Skipped]]:
-    """Return the ranking of the sources for a labelled target, without any training.
+    """Return the ranking of the sources for a target, without any training.
 
     Args:
         target: As for `fit`.
@@ -158,19 +184,24 @@ def rank(
     registry = discover_plugins(chosen)
     for name in estimators:
         registry.estimator(name)
-    opened = open_labelled(target, chosen)
-    sources = choose_sources(chosen, registry, opened)
-    division = divide(opened)
+    if is_described(chosen):
+        problem = problem_of_descriptions(target, chosen, registry)
+        opened, sources, table = problem.target, problem.sources, problem.attributes
+        division = divide_described(opened)
+    else:
+        opened, table = open_labelled(target, chosen), None
+        sources = choose_sources(chosen, registry, opened)
+        division = divide(opened)
     ranking, skipped = rank_sources(
         sources.sources,
         division.images,
         make_readers(chosen),
-        _consensus(registry, division, Path.cwd(), estimators),
+        _consensus(registry, division, Path.cwd(), estimators, table),
         seed=chosen.seed,
         max_sources=chosen.max_sources,
         racing=racing,
     )
-    told = forecast(ranking, sources.sources, division.images)
+    told = forecast(ranking, sources.sources, division.images) if table is None else ""
     return replace(ranking, forecast=told), [*sources.skipped, *skipped]
 
 
@@ -179,9 +210,12 @@ def _fit(
 ) -> Selection:
     budget, metric = budget_of(chosen), metric_named(chosen.metric)
     preset = choose_preset(chosen, registry)
-    opened, readers = problem.target, problem.readers
+    opened, readers, table = problem.target, problem.readers, problem.attributes
     sources = _within(problem.sources, problem, chosen)
-    division = divide(opened, pictures=problem.pictures)
+    if table is None:
+        division = divide(opened, pictures=problem.pictures)
+    else:
+        division = divide_described(opened)
     clock = _Clock(began, budget.seconds)
     with claim(
         opened.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
@@ -194,32 +228,21 @@ def _fit(
             seed=chosen.seed,
             resume=chosen.resume,
         )
-        _check_same_problem(study, division, chosen)
+        _check_same_problem(study, division, chosen, table)
         ranking, unranked = _ranking(
-            study, sources, division, readers, registry, chosen, clock, place
+            study, sources, division, readers, registry, chosen, clock, place, table
         )
         clock.mark("rank")
         chosen.say(_shortlist_line(ranking))
         shortlist = [_named(sources.sources, name) for name in ranking.shortlist]
         arms, unfit = arms_of(
             shortlist,
-            _strategies(chosen, registry, preset),
+            _strategies(chosen, registry, preset, problem.setting),
             preset,
             _terms(division, problem, chosen),
         )
         skipped = [*sources.skipped, *unranked, *_left_out(ranking), *unfit]
-        arena = Arena(
-            division.images,
-            division.folds(chosen.seed),
-            opened.validation,
-            readers,
-            metric,
-            _unseen(problem.source_images, division, opened),
-            tuple(shortlist),
-            problem.baselines,
-            problem.baseline_source,
-            class_weights_of(chosen, division.images),
-        )
+        arena = _arena(problem, division, shortlist, metric, chosen)
         tracker = _start_tracking(study, place, opened, arms, chosen, budget)
         earlier = _earlier(study, division, place, chosen)
         outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen, earlier)
@@ -235,14 +258,15 @@ def _fit(
         if finalist is None:
             tracker.fail("no trial finished")
             raise BudgetExhaustedError(_nothing_finished(outcomes))
-        verdict, kept = Guarding(
+        guarding = Guarding(
             finishing,
             division,
             sources.sources[0],
             ranking,
             opened.name,
             clock.deadline(1 - CLOSING_SHARE),
-        ).judged(finalist, outcomes)
+        )
+        verdict, kept, described = _judged(guarding, finalist, outcomes)
         clock.mark("guard")
         record = _record(
             study,
@@ -259,7 +283,58 @@ def _fit(
             [*division.notes, *caught],
             sources,
         )
+        if described is not None:
+            setting = str(Setting.DESCRIBED)
+            record = replace(
+                record, setting=setting, class_names=described.unseen, described=described
+            )
         return _closed(record, kept, place, tracker, study, chosen, readers)
+
+
+def _arena(
+    problem: Problem,
+    division: Division,
+    shortlist: Sequence[Source],
+    metric: Metric,
+    chosen: Options,
+) -> Arena:
+    """Return what all trials share."""
+    opened, table = problem.target, problem.attributes
+    arena = Arena(
+        division.images,
+        division.folds(chosen.seed) if table is None else (),
+        opened.validation,
+        problem.readers,
+        metric,
+        _unseen(problem.source_images, division, opened),
+        tuple(shortlist),
+        problem.baselines,
+        problem.baseline_source,
+        class_weights_of(chosen, division.images),
+    )
+    return arena if table is None else described_arena(arena, table, chosen.seed)
+
+
+def _judged(
+    guarding: Guarding, finalist: Finalist, outcomes: Sequence[Outcome]
+) -> tuple[Verdict, Kept, Described | None]:
+    """Return verdict and predictor; in the described setting the figures of held-out classes."""
+    finishing = guarding.finishing
+    if not isinstance(finishing.arena, DescribedArena):
+        return *guarding.judged(finalist, outcomes), None
+    sealed = guarding.division.sealed
+    assert sealed is not None
+    found = judge_described(
+        finalist.outcome,
+        finishing.train(finalist, outcomes),
+        outcomes,
+        finishing.arms,
+        finishing.arena,
+        sealed,
+        finishing.chosen,
+        guarding.deadline,
+    )
+    return found.verdict, found.kept, found.described
 
 
 class _Clock:
@@ -305,9 +380,11 @@ def _collected_warnings() -> Iterator[list[str]]:
             warnings.showwarning = show
 
 
-def _check_same_problem(study: Study, division: Division, chosen: Options) -> None:
+def _check_same_problem(
+    study: Study, division: Division, chosen: Options, table: Attributes | None
+) -> None:
     """Refuse to resume a study on other pictures or with another score."""
-    problem = [division.images.fingerprint, chosen.metric, chosen.seed]
+    problem = [division.images.fingerprint, chosen.metric, chosen.seed, *table_fingerprint(table)]
     before = study.recall("problem")
     if before is None:
         study.remember("problem", problem)
@@ -327,6 +404,7 @@ def _ranking(
     chosen: Options,
     clock: _Clock,
     place: Place,
+    table: Attributes | None,
 ) -> tuple[Ranking, list[Skipped]]:
     stored = study.recall("ranking")
     if stored is not None:
@@ -341,7 +419,7 @@ def _ranking(
         sources.sources,
         division.images,
         readers,
-        _consensus(registry, division, place.workspace),
+        _consensus(registry, division, place.workspace, table=table),
         seed=chosen.seed,
         max_sources=chosen.max_sources,
         seconds=seconds,
@@ -357,16 +435,26 @@ def _ranking(
 
 
 def _consensus(
-    registry: Registry, division: Division, workspace: Path, names: Sequence[str] = ()
+    registry: Registry,
+    division: Division,
+    workspace: Path,
+    names: Sequence[str] = (),
+    table: Attributes | None = None,
 ) -> Consensus:
     """Return what the order rests on; scores that the user names stand alone."""
     memory = mean_places(workspace / STORAGE_FILE, without=division.images.fingerprint)
     scores = [registry.estimator(name) for name in names or DEFAULT_ESTIMATORS]
+    if table is not None and not names:
+        scores.append(HeldOutClasses(table))
     return Consensus(scores, memory, with_prior=not names)
 
 
-def _strategies(chosen: Options, registry: Registry, preset: Preset) -> list[Any]:
+def _strategies(
+    chosen: Options, registry: Registry, preset: Preset, setting: Setting
+) -> list[Any]:
     names: Iterable[str] = chosen.strategies or preset.strategies or registry.strategies
+    if setting is not Setting.LABELLED and not chosen.strategies:
+        names = registry.strategies  # presets name strategies of the labelled setting
     return [registry.strategy(name) for name in dict.fromkeys(names)]
 
 
@@ -380,6 +468,7 @@ def _terms(division: Division, problem: Problem, chosen: Options) -> Terms:
         has_head=lambda source: problem.readers[source].layout.num_source_classes > 0,
         named=tuple(chosen.strategies),
         pictures=problem.pictures,
+        setting=problem.setting,
     )
 
 

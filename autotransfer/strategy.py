@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.views import PLAIN, View
 from autotransfer.problem import Json, Need, ParamValue, Setting, Source
@@ -186,6 +187,7 @@ class Task:
             some.
         companions: The other sources of the shortlist, best first; `features.of(companion)`
             reads them.
+        attributes: Rows of the K classes, those with pictures first; in the described setting.
     """
 
     source: Source
@@ -198,6 +200,7 @@ class Task:
     unlabelled: ImageSet | None = None
     source_images: ImageSet | None = None
     companions: tuple[Source, ...] = ()
+    attributes: Attributes | None = None
 
     def backbone(self) -> Backbone:
         """Return a fresh pretrained copy of the source's network, in eval mode."""

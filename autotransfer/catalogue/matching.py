@@ -59,20 +59,15 @@ def known_pictures(
     Returns:
         The pictures, and (K,) columns; -1 for a class that the head does not know.
     """
-    columns = matched_columns(images.class_names, class_names)
+    columns = columns_of(images.class_names, class_names)
     positions = np.flatnonzero(columns[images.labels] >= 0)
     if len(positions) > most:
         positions = np.sort(np.random.default_rng(0).permutation(positions)[:most])
     return images.subset(positions), columns
 
 
-def matched_columns(names: Sequence[str], class_names: Sequence[str]) -> NDArray[np.int64]:
-    """Return the (K,) column of a head that knows each of K classes; -1 where none does.
-
-    Args:
-        names: Of the K classes.
-        class_names: Names of the head's classes, in its order.
-    """
+def columns_of(names: Sequence[str], class_names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the (K,) columns of a head with these class names; -1 for what it does not know."""
     column = {
         synonym: i
         for i, name in reversed(list(enumerate(class_names)))

@@ -11,7 +11,6 @@ from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_la
 _LATER = (
     "unlabelled",
     "through",
-    "attributes",
     "group_column",
     "register",
     "audit_labels",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from autotransfer.cli.described_texts import reasons_text, with_reasons
 from autotransfer.cli.options import json_option, plugin_option, print_json, refuse_later
 from autotransfer.errors import InvalidOptionError
 
@@ -30,24 +31,30 @@ if TYPE_CHECKING:
 @json_option
 def predict(model_dir: str, images: str, **options: Any) -> None:
     """Predict all pictures below IMAGES with the selection in MODEL_DIR."""
-    refuse_later(**{name: options[name] for name in ("generalised", "explain", "abstain")})
+    refuse_later(abstain=options["abstain"])
 
     from autotransfer.data.target import open_images
     from autotransfer.matrices import read_matrices
     from autotransfer.selection import load
 
     selection = load(model_dir, plugins=options["plugins"], device=options["device"])
+    generalised = options["generalised"]
+    classes = selection.competing_classes(generalised=generalised)
     matrices = read_matrices(images)
     if matrices is not None:
         opened = matrices[0].items
         probabilities = selection.predict_proba(matrices[0].by_source)
     else:
         opened = open_images(images)
-        probabilities = selection.predict_proba(opened)
+        probabilities = selection.predict_proba(opened, generalised=generalised)
+    rows = _rows(opened.names, classes, probabilities)
+    if options["explain"]:
+        found = selection.explain(opened, generalised=generalised)
+        rows = with_reasons(rows, found, selection.record.described)
     if options["as_json"]:
-        print_json({"predictions": _rows(opened.names, selection.class_names, probabilities)})
+        print_json({"predictions": rows})
         return
-    table = _table(opened.names, selection.class_names, probabilities)
+    table = _table(rows, classes)
     if options["out"] is None:
         click.echo(table, nl=False)
         return
@@ -71,13 +78,14 @@ def _rows(
     ]
 
 
-def _table(
-    names: Sequence[str], classes: Sequence[str], probabilities: NDArray[np.float64]
-) -> str:
+def _table(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(["image", "class", "probability", *classes])
-    for item in _rows(names, classes, probabilities):
+    explained = bool(rows) and "because" in rows[0]
+    writer.writerow(["image", "class", "probability", *classes, *(["because"] * explained)])
+    for item in rows:
         shares = [f"{share:.6f}" for share in item["probabilities"].values()]
-        writer.writerow([item["image"], item["class"], f"{item['probability']:.6f}", *shares])
+        because = [reasons_text(item["because"])] if explained else []
+        probability = f"{item['probability']:.6f}"
+        writer.writerow([item["image"], item["class"], probability, *shares, *because])
     return buffer.getvalue()

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from statistics import pstdev
 from typing import Any
 
+from autotransfer.cli.described_texts import described_json, described_text
 from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.problem import HubWeights, LocalWeights, Source
 from autotransfer.results import Interval, Outcome, Record, Skipped, State
@@ -73,6 +74,7 @@ def fit_json(record: Record) -> dict[str, Any]:
         "run_id": record.run_id,
         "warnings": list(record.warnings),
         "forced": list(record.forced),
+        **({} if record.described is None else {"zero_shot": described_json(record.described)}),
     }
 
 
@@ -109,13 +111,15 @@ def fit_text(record: Record) -> str:
         "",
         f"  source    {finalist.source}",
         f"  strategy  {finalist.strategy}{_layers_text(finalist)}",
-        f"  test      {_interval_text(verdict.test, metric)} ({metric.title})",
+        f"  test      {_interval_text(verdict.test, metric, _unit(record))} ({metric.title})",
     ]
     lines += [
         f"  baseline  {metric.display(baseline.test):.3f} {baseline.name}"
         + ("" if baseline.whole else " (stopped after a fold: it could not win any more)")
         for baseline in sorted(verdict.baselines, key=lambda b: -b.test)
     ]
+    if record.described is not None:
+        lines += described_text(record.described)
     if finalist.adaptation:
         lines.append(f"  inputs    {finalist.adaptation}")
     if verdict.gap_reference is not None:
@@ -155,11 +159,16 @@ def _shown(interval: Interval, metric: Metric) -> dict[str, float | int]:
     return {"value": metric.display(interval.value), "low": low, "high": high, "n": interval.n}
 
 
-def _interval_text(interval: Interval, metric: Metric) -> str:
+def _unit(record: Record) -> str:
+    """Return what the test counts."""
+    return "pictures" if record.described is None else "classes"
+
+
+def _interval_text(interval: Interval, metric: Metric, unit: str) -> str:
     shown = _shown(interval, metric)
     return (
         f"{shown['value']:.3f}, 95 % interval {shown['low']:.3f} to {shown['high']:.3f}, "
-        f"{interval.n} pictures"
+        f"{interval.n} {unit}"
     )
 
 
@@ -189,7 +198,9 @@ def _skipped_text(skipped: Sequence[Skipped]) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for skip in skipped:
         reason = "not in the shortlist" if "not in the shortlist" in skip.reason else skip.reason
-        by_reason.setdefault(reason, []).append(skip.source)
+        by_reason.setdefault(reason, []).append(
+            skip.strategy if skip.source == "*" else skip.source
+        )
     return [
         "not tried",
         *(f"  {', '.join(names)}: {reason}" for reason, names in by_reason.items()),
@@ -200,4 +211,6 @@ def _skipped_text(skipped: Sequence[Skipped]) -> list[str]:
 def _returned_text(record: Record) -> str:
     if record.verdict.returned == "transfer":
         return f"transferred model ({record.finalist.strategy} on {record.finalist.source})"
+    if record.described is not None:
+        return "baseline (chance), which looks at no picture"
     return f"baseline ({record.verdict.best_baseline}), which uses no source"

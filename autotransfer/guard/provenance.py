@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from autotransfer.catalogue.matching import matched_columns
+from autotransfer.catalogue.matching import columns_of
 from autotransfer.problem import Source
 
 _NAMED = 5
@@ -28,7 +28,7 @@ def overlap_remark(source: Source, class_names: Sequence[str], target: str) -> s
         return f"{source.name} was pretrained on {source.pretrained_on}: {caution}"
     if source.class_names is None:
         return ""
-    columns = matched_columns(class_names, source.class_names)
+    columns = columns_of(class_names, source.class_names)
     known = [name for name, column in zip(class_names, columns, strict=True) if column >= 0]
     if not known:
         return ""

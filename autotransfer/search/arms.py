@@ -28,6 +28,7 @@ class Terms:
         has_head: Whether a source has a classifier of its own.
         named: Strategies that the user asked for by name; no gate keeps them out.
         pictures: Whether there are pictures; with features alone no network can be trained.
+        setting: What is known about the target.
     """
 
     num_images: int
@@ -37,6 +38,7 @@ class Terms:
     has_head: Callable[[Source], bool]
     named: Sequence[str] = ()
     pictures: bool = True
+    setting: Setting = Setting.LABELLED
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def _num_values(distribution: BaseDistribution) -> float:
 def arms_of(
     shortlist: Sequence[Source], strategies: Sequence[Strategy], preset: Preset, terms: Terms
 ) -> tuple[Arms, list[Skipped]]:
-    """Return the arms for a labelled target, and what was left out.
+    """Return the arms for a target, and what was left out.
 
     Raises:
         NoCandidateError: If no arm is left.
@@ -123,24 +125,29 @@ def arms_of(
     if len(closed) == len(usable) * len(shortlist):
         reasons_given = [f"{skip.strategy}: {skip.reason}" for skip in [*skipped, *headless]]
         raise NoCandidateError(reasons_given or ["no strategy is installed"])
-    info = TaskInfo(shortlist[0], Setting.LABELLED, terms.num_images, terms.num_classes)
+    info = TaskInfo(shortlist[0], terms.setting, terms.num_images, terms.num_classes)
     spaces = {s.name: preset.apply(s.name, s.space(info)) for s in usable}
     return Arms(tuple(shortlist), tuple(usable), spaces, closed), [*skipped, *headless]
 
 
 def _reason_against(strategy: Strategy, num_sources: int, terms: Terms) -> str:
     """Return why a strategy cannot be tried on any source; empty where it can."""
-    if Setting.LABELLED not in strategy.settings:
-        return f"does not work in the setting {Setting.LABELLED}"
+    if terms.setting not in strategy.settings:
+        return f"does not work in the setting {terms.setting}"
     if strategy.trains and not terms.pictures:
         return "trains layers of the network; features were given instead of pictures"
     if Need.SOURCE_IMAGES in strategy.needs and not terms.source_images:
         return "needs labelled source pictures; give them with --source-data PATH"
     if Need.COMPANIONS in strategy.needs and num_sources < 2:
         return "needs more than one source in the shortlist"
-    missing = {Need.UNLABELLED_TARGET, Need.ATTRIBUTES} & strategy.needs
+    absent = {Need.UNLABELLED_TARGET}
+    if terms.setting is not Setting.DESCRIBED:
+        absent.add(Need.ATTRIBUTES)
+    missing = absent & strategy.needs
     if missing:
-        return f"needs {' and '.join(sorted(missing))}, which a labelled target does not have"
+        return (
+            f"needs {' and '.join(sorted(missing))}, which a {terms.setting} target does not have"
+        )
     if terms.per_class < strategy.least_per_class and strategy.name not in terms.named:
         return (
             f"is tried from {strategy.least_per_class} pictures a class on; here the median is "

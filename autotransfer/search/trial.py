@@ -97,6 +97,22 @@ class Arena:
         """Return the features of a source; of none, a reader that refuses to read."""
         return NO_FEATURES if source is None else self.readers[source]
 
+    def score(self, predictor: Predictor, validation: ImageSet, source: Source) -> Score:
+        """Return the score of a predictor on the validation pictures of a fold."""
+        return evaluate(
+            predictor,
+            validation,
+            self.readers[source],
+            metric=self.metric,
+            num_classes=len(self.images.class_names),
+            class_weights=self.class_weights,
+        )
+
+    @property
+    def same_classes(self) -> bool:
+        """Return whether every fold learns the classes that it is tested on."""
+        return True
+
     def task(self, source: Source, train: ImageSet) -> Task:
         """Return what a strategy may see."""
         return Task(
@@ -226,14 +242,7 @@ class _Reporter:
 
     def score(self, predictor: Predictor, rung: int) -> Score:
         """Return the score and note it; raises `TrialPruned` where it is clearly behind."""
-        score = evaluate(
-            predictor,
-            self.validation,
-            self.arena.readers[self.spec.source],
-            metric=self.arena.metric,
-            num_classes=len(self.arena.images.class_names),
-            class_weights=self.arena.class_weights,
-        )
+        score = self.arena.score(predictor, self.validation, self.spec.source)
         step = step_of(self.fold, rung)
         self.progress.rungs.append((step, score.value))
         losses = calibrated_losses(self.validation.labels, score.probabilities)

@@ -12,7 +12,7 @@ from autotransfer.testing import StrategyContract
 STRATEGIES = {
     name: strategy
     for name, strategy in discover().strategies.items()
-    if not {Need.SOURCE_IMAGES, Need.COMPANIONS} & strategy.needs
+    if not {Need.SOURCE_IMAGES, Need.COMPANIONS, Need.ATTRIBUTES} & strategy.needs
 }
 
 

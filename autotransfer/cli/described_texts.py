@@ -1,0 +1,99 @@
+"""What the commands print of the described setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autotransfer.described.answering import Explanation
+    from autotransfer.results import Described, ZeroShot
+
+
+def described_json(found: Described) -> dict[str, Any]:
+    """Return the object under `zero_shot` of `fit --json`."""
+    return {
+        "seen": list(found.seen),
+        "unseen": list(found.unseen),
+        "attributes": len(found.attributes),
+        "handicap": found.handicap,
+        "figures": [_figures_json(figures) for figures in found.figures],
+        "p_value": found.p_value,
+        "null_high": found.null_high,
+        "pairs": found.pairs,
+        "nearest_seen_class": found.nearest_seen_class,
+        "known_to_source": list(found.known_to_source),
+        "without_known": found.without_known,
+        "own_head": found.own_head,
+        "competitors": found.competitors,
+    }
+
+
+def _figures_json(figures: ZeroShot) -> dict[str, Any]:
+    return {
+        "basis": figures.basis,
+        "U": figures.unseen,
+        "S": figures.seen,
+        "H": figures.harmonic,
+        "AUSUC": figures.area,
+        "unseen_alone": figures.alone,
+        "curve": [list(point) for point in figures.curve],
+    }
+
+
+def described_text(found: Described) -> list[str]:
+    """Return the lines of `fit` about classes without pictures."""
+    lines = [
+        f"  rows      nearest seen class {found.nearest_seen_class:.3f}; with exchanged rows "
+        f"97.5 % below {found.null_high:.3f} (p = {found.p_value:.3f})"
+    ]
+    if found.known_to_source:
+        rest = (
+            "fewer than two others"
+            if found.without_known is None
+            else f"{found.without_known:.3f} without them"
+        )
+        head = "" if found.own_head is None else f", {found.own_head:.3f} by its own head"
+        lines.append(
+            f"  known     the source was trained on {', '.join(found.known_to_source)}: {rest}"
+            f"{head}"
+        )
+    lines += [_figures_text(figures) for figures in found.figures]
+    return lines
+
+
+def _figures_text(figures: ZeroShot) -> str:
+    parts = [f"unseen alone {figures.alone:.3f}", f"among all U {figures.unseen:.3f}"]
+    for name, value in (("S", figures.seen), ("H", figures.harmonic), ("AUSUC", figures.area)):
+        if value is not None:
+            parts.append(f"{name} {value:.3f}")
+    return f"  {figures.basis}: {', '.join(parts)}"
+
+
+def with_reasons(
+    rows: Sequence[dict[str, Any]],
+    explanations: Sequence[Explanation],
+    described: Described | None,
+) -> list[dict[str, Any]]:
+    """Return the rows of `predict` with the attributes of each picture and what spoke for it."""
+    if described is None or not explanations:
+        return [{**row, "attributes": {}, "because": []} for row in rows]
+    return [
+        {
+            **row,
+            "attributes": dict(
+                zip(described.attributes, map(float, found.attributes), strict=True)
+            ),
+            "because": [vars(reason) for reason in found.reasons],
+        }
+        for row, found in zip(rows, explanations, strict=True)
+    ]
+
+
+def reasons_text(reasons: Sequence[Mapping[str, Any]]) -> str:
+    """Return "water (picture 41, class 88, others 12)", the strongest reason first."""
+    return "; ".join(
+        f"{reason['attribute']} (picture {reason['picture']:.3g}, class "
+        f"{reason['described']:.3g}, others {reason['others']:.3g})"
+        for reason in reasons
+    )

@@ -1,0 +1,1 @@
+"""The described setting: classes without pictures, known by their attributes alone."""

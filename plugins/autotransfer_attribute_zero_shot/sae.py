@@ -1,0 +1,64 @@
+"""Semantic autoencoder: features to attributes and back by the same matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.described.eszsl import Decomposition
+from autotransfer_attribute_zero_shot.predictor import Towers
+from autotransfer_attribute_zero_shot.scaling import Array
+
+TO_FEATURES, TO_ATTRIBUTES = "to features", "to attributes"
+DIRECTIONS = (TO_FEATURES, TO_ATTRIBUTES)
+
+
+def semantic_autoencoder(z: Decomposition, semantics: Array, penalty: float) -> Array:
+    """Return W, (a, d), the solution of S S' W + penalty W Z Z' = (1 + penalty) S Z'.
+
+    In the eigenvectors of S S' and Z Z' the Sylvester equation falls apart into numbers. Written
+    for columns as pictures, as in the paper: Z is (d, n) and S (a, n).
+
+    Args:
+        z: Decomposition of the (n, d) features.
+        semantics: (n, a) attribute row of each picture.
+        penalty: Weight of the way from features to attributes.
+
+    References:
+        Kodirov et al., Semantic autoencoder for zero-shot learning, CVPR 2017, equation 9.
+    """
+    values, vectors = np.linalg.eigh(semantics.T @ semantics)  # (a,), (a, a)
+    right = (1 + penalty) * vectors.T @ (semantics.T @ z.coordinates)  # (a, r)
+    sums = np.maximum(values, 0.0)[:, None] + penalty * z.values
+    found: Array = vectors @ (right / sums) @ z.basis.T
+    return found
+
+
+def fit_sae(
+    z: Decomposition,
+    labels: NDArray[np.int64],
+    rows: Array,
+    *,
+    strength: float,
+    direction: str,
+) -> Towers:
+    """Return the towers of a semantic autoencoder.
+
+    Args:
+        z: Decomposition of the (n, d) scaled features.
+        labels: (n,) classes in [0, K).
+        rows: (K, a) scaled rows of the seen classes.
+        strength: The penalty, in units in which both terms of the equation weigh the same.
+        direction: "to features" decodes a row and compares it with the features; "to attributes"
+            encodes the features and compares them with the row. Both by the cosine.
+    """
+    semantics = rows[labels]
+    unit = float(np.square(semantics).sum() / max(z.values.sum(), 1e-300))
+    weight = semantic_autoencoder(z, semantics, strength * unit)
+    a = len(weight)
+    if direction == TO_FEATURES:
+        d = weight.shape[1]
+        towers = Towers(np.eye(d), np.zeros(d), weight, unit_keys=True, unit_queries=True)
+    else:
+        towers = Towers(weight.T, np.zeros(a), np.eye(a), unit_queries=True)
+    return towers

@@ -1,0 +1,146 @@
+"""Zero-shot figures of every head on several sources.
+
+    python tests/benchmarks/zero_shot.py CATALOGUE TABLE SEEN SEEN_TEST UNSEEN_TEST
+        [--plugin FILE] [--source NAME]...
+
+Every head is at its defaults: learned on SEEN, calibrated on held-out classes of SEEN, scored once
+on SEEN_TEST and UNSEEN_TEST. Prints a Markdown table, per-class top-1 in per cent, and what the
+whole grid of ESZSL costs. All features are computed first, so the seconds are those of a fit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.target import open_target
+from autotransfer.described.arena import DescribedArena
+from autotransfer.described.eszsl import PENALTIES, Eszsl
+from autotransfer.described.fitting_again import Point
+from autotransfer.described.measures import harmonic_mean, per_class_top1, seen_unseen_curve
+from autotransfer.described.stacking import calibrate
+from autotransfer.describing import described_arena, problem_of_descriptions
+from autotransfer.evaluation.metrics import metric_named
+from autotransfer.options import read_options
+from autotransfer.preparing import discover_plugins
+from autotransfer.problem import ParamValue, Source
+from autotransfer.search.trial import Arena
+from autotransfer.strategy import Strategy
+
+HEADS: dict[str, dict[str, ParamValue]] = {
+    "ESZSL": {"head": "eszsl"},
+    "SAE, to features": {"head": "sae", "direction": "to features"},
+    "SAE, to attributes": {"head": "sae", "direction": "to attributes"},
+    "DAP": {"head": "dap"},
+    "embedding": {"head": "embedding"},
+}
+COLUMNS = ("held out", "unseen", "U", "S", "H", "AUSUC", "seconds")
+
+
+def row(
+    arena: DescribedArena,
+    source: Source,
+    strategy: Strategy,
+    params: dict[str, ParamValue],
+    tests: tuple[ImageSet, ImageSet],
+) -> list[float]:
+    """Return the figures of one head on one source, in the order of `COLUMNS`."""
+    table = arena.table
+    defaults = strategy.space(arena.task(source, arena.images).info).defaults()
+    point = Point(arena, source, strategy, {**defaults, **params}, 0)
+    held_out = []
+    for fold in arena.folds:
+        fitted = point.fit(arena.images.subset(fold.train))
+        validation = arena.images.subset(fold.validation)
+        held_out.append(arena.score(fitted, validation, source).value)
+    calibration = calibrate(point.divisions(lambda _text: None))
+    began = time.perf_counter()
+    predictor = point.fit(arena.images)
+    seconds = time.perf_counter() - began
+    places = {name: i for i, name in enumerate(table.class_names)}
+    scores = np.concatenate([predictor.scores(t, point.reader, table.values) for t in tests])
+    names = [t.class_names[label] for t in tests for label in t.labels]
+    labels = np.array([places[name] for name in names])
+    new = labels >= table.num_seen
+    alone = scores[new][:, table.num_seen :].argmax(axis=1) + table.num_seen
+    curve = seen_unseen_curve(scores, labels, table.num_seen)
+    unseen, seen = curve.at(calibration.handicap)
+    top1 = per_class_top1(labels[new], alone)
+    figures = [float(np.mean(held_out)), top1, unseen, seen, harmonic_mean(unseen, seen)]
+    return [*(100 * figure for figure in figures), 100 * curve.area, seconds]
+
+
+def grid_cost(z: Any, labels: Any, rows: Any) -> tuple[float, float, float]:
+    """Return the seconds of one point, of all 49, and of one direct dense solution."""
+
+    def least(action: Any) -> float:
+        found = []
+        for _ in range(3):
+            began = time.perf_counter()
+            action()
+            found.append(time.perf_counter() - began)
+        return min(found)
+
+    def direct() -> None:
+        y = np.where(np.equal.outer(labels, np.arange(len(rows))), 1.0, -1.0)
+        left = np.linalg.solve(z.T @ z + np.eye(z.shape[1]), z.T @ y @ rows)
+        np.linalg.solve(rows.T @ rows + np.eye(rows.shape[1]), left.T)
+
+    one = least(lambda: Eszsl.of(z, labels, rows).grid([1.0], [1.0]))
+    grid = least(lambda: Eszsl.of(z, labels, rows).grid(PENALTIES, PENALTIES))
+    return one, grid, least(direct)
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    for name in ("catalogue", "table", "seen", "seen_test", "unseen_test"):
+        parser.add_argument(name)
+    parser.add_argument("--plugin", action="append", default=[])
+    parser.add_argument("--source", action="append", default=[])
+    given = parser.parse_args()
+    chosen = read_options(
+        {
+            "sources": given.catalogue,
+            "plugins": tuple(given.plugin),
+            "only_sources": tuple(given.source),
+            "attributes": given.table,
+            "device": "cpu",
+        }
+    )
+    registry = discover_plugins(chosen)
+    problem = problem_of_descriptions(given.seen, chosen, registry)
+    assert problem.attributes is not None
+    plain = Arena(
+        problem.target.train, (), None, problem.readers, metric_named("balanced_accuracy")
+    )
+    arena = described_arena(plain, problem.attributes, 0)
+    tests = (open_target(given.seen_test).train, open_target(given.unseen_test).train)
+    sys.stdout.write("| source | head | " + " | ".join(COLUMNS) + " |\n")
+    sys.stdout.write("|---" * (len(COLUMNS) + 2) + "|\n")
+    strategy = registry.strategy("attribute-zero-shot")
+    for source in problem.sources.sources:
+        for images in (arena.images, *tests):
+            arena.readers[source](images)
+        for name, params in HEADS.items():
+            figures = row(arena, source, strategy, params, tests)
+            cells = " | ".join(f"{figure:.1f}" for figure in figures)
+            sys.stdout.write(f"| {source.name} | {name} | {cells} |\n")
+            sys.stdout.flush()
+        x = arena.readers[source](arena.images).astype(np.float64)
+        seen_rows = problem.attributes.values[: problem.attributes.num_seen]
+        one, grid, direct = grid_cost(x, arena.images.labels, seen_rows)
+        sys.stderr.write(
+            f"{source.name}, {x.shape[1]} features: one point {one:.3f} s, 49 points {grid:.3f} s,"
+            f" one direct dense solution {direct:.3f} s\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
