@@ -26,9 +26,10 @@ class Options:
     """Everything about a fit but its target; the defaults are those of the command line.
 
     Args:
-        setting: "labelled"; None tells it from the target.
+        setting: "labelled" or "unlabelled"; None tells it from the target.
         source_data: Labelled source pictures, in any form that a target has; for strategies
-            that learn from them as well.
+            that learn from them as well, and all that there is to learn from without target
+            labels.
         sources: A default set, a catalogue, timm names, or records; None is a default set.
         only_sources: Names of the sources to keep.
         strategies: Names of the strategies to use; empty is what the space says.

@@ -139,13 +139,14 @@ def open_labelled(target: Any, chosen: Options) -> Target:
         raise InvalidOptionError(
             f"setting must be one of {', '.join(Setting)}, got {chosen.setting!r}"
         )
-    if chosen.setting in (Setting.UNLABELLED, Setting.DESCRIBED):
+    if chosen.setting == Setting.DESCRIBED:
         raise NotYetAvailableError(f"--setting {chosen.setting}")
     opened = open_target(target, on_bad_image=chosen.on_bad_image)
     if not opened.labelled:
         raise InvalidTargetError(
             "the target has no labels: its pictures lie in no class folders. Sort them into one "
-            "folder a class; targets without labels are not yet available in this version"
+            "folder a class, or name labelled source pictures of the same classes with "
+            "--source-data PATH"
         )
     for note in opened.notes:
         chosen.say(note)

@@ -48,6 +48,7 @@ class Outcome:
         error: The traceback of a failure; empty otherwise.
         adaptation: How pictures were brought to a network with other inputs; empty where they
             were used as they are.
+        validators: Label-free scores by name, in the unlabelled setting.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Outcome:
     reason: str = ""
     error: str = ""
     adaptation: str = ""
+    validators: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -138,10 +140,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A predictor that uses no source, scored on the same pictures as the finalist."""
+    """A predictor that uses no source, scored on the same pictures as the finalist.
+
+    In the unlabelled setting it is source-only, and its score is None as long as no target label
+    was seen.
+    """
 
     name: str
-    test: float
+    test: float | None
     seconds: float
 
 
@@ -151,7 +157,7 @@ class Verdict:
 
     Args:
         decision: The verdict.
-        basis: What it rests on ("sealed pictures").
+        basis: What it rests on ("sealed pictures", "validators", "audit labels").
         sentence: The verdict in one sentence for people.
         returned: "transfer" or "baseline".
         test: Score of the finalist.
@@ -161,19 +167,21 @@ class Verdict:
         minimum_detectable: Smallest true gap that would be found four times out of five.
         gap_reference: Finalist minus the reference arm; None where there is none.
         returned_test: Score of what is returned.
+
+    All scores and gaps are None where the verdict is unverified.
     """
 
     decision: Decision
     basis: str
     sentence: str
     returned: str
-    test: Interval
+    test: Interval | None
     baselines: tuple[Baseline, ...]
     best_baseline: str
-    gap: Interval
-    minimum_detectable: float
+    gap: Interval | None
+    minimum_detectable: float | None
     gap_reference: Interval | None
-    returned_test: float
+    returned_test: float | None
 
 
 @dataclass(frozen=True)

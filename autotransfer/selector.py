@@ -56,6 +56,8 @@ from autotransfer.search.study import STORAGE_FILE, Study, open_study
 from autotransfer.search.trial import Arena, TrialResult
 from autotransfer.selection import Selection
 from autotransfer.tracking import Tracker
+from autotransfer.unlabelled.fitting import fit_unlabelled
+from autotransfer.unlabelled.setting import setting_of
 from autotransfer.workspace import Place, claim
 
 RANK_SHARE = 0.25  # of the seconds, at most
@@ -84,6 +86,8 @@ def fit(target: Any, **options: Any) -> Selection:
     chosen = read_options(options)
     with _collected_warnings() as caught:
         registry = discover_plugins(chosen)
+        if setting_of(target, chosen) is Setting.UNLABELLED:
+            return fit_unlabelled(target, chosen, registry, began, caught)
         return _fit(problem_of_pictures(target, chosen, registry), chosen, registry, began, caught)
 
 
