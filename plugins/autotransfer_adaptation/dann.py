@@ -93,17 +93,23 @@ class Critic(nn.Module):
         return logits
 
 
-def domain_loss(scores: Tensor, num_source: int, weights: Tensor | None = None) -> Tensor:
+def domain_loss(
+    scores: Tensor,
+    num_source: int,
+    weights: Tensor | None = None,
+    target_weights: Tensor | None = None,
+) -> Tensor:
     """Return the binary cross-entropy of source (1) and target (0), the mean of both domains.
 
     Args:
         scores: (2 b,) logits, the source first.
         num_source: b.
         weights: (b,) weights of the source pictures; None is 1 for all.
+        target_weights: (b,) weights of the target pictures.
     """
     source, target = scores[:num_source], scores[num_source:]
     of_source = _mean(nn.functional.softplus(-source), weights)
-    return (of_source + nn.functional.softplus(target).mean()) / 2
+    return (of_source + _mean(nn.functional.softplus(target), target_weights)) / 2
 
 
 def _mean(losses: Tensor, weights: Tensor | None) -> Tensor:

@@ -79,14 +79,35 @@ class Domains:
         self._left = np.empty(0, dtype=np.int64)
 
     def draw(self, size: int) -> Tensor:
-        """Return inputs of the next target pictures; each comes once before any comes again."""
+        """Return inputs of the next target pictures."""
+        return self.batch(self.next_positions(size))
+
+    def next_positions(self, size: int) -> NDArray[np.int64]:
+        """Return which target pictures are next; each comes once before any comes again."""
         assert self.target is not None
         while len(self._left) < size:
             again = self._generator.permutation(len(self.target))
             self._left = np.concatenate([self._left, again])
         positions, self._left = self._left[:size], self._left[size:]
-        device = next(self.headed.parameters()).device
-        return self.target.batch(positions).to(device)
+        return positions
+
+    def batch(self, positions: NDArray[np.int64]) -> Tensor:
+        """Return the inputs of the target pictures at (b,) positions."""
+        assert self.target is not None
+        return self.target.batch(positions).to(next(self.headed.parameters()).device)
+
+    def described(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return (n, d) features and (n, K) predictions of all target pictures, as in training."""
+        assert self.target is not None
+        size = max(2 * self.plan.batch_size, 2)
+        pieces = np.array_split(np.arange(len(self.target)), math.ceil(len(self.target) / size))
+        features, shares = [], []
+        with torch.no_grad():
+            for piece in pieces:
+                found = self.headed.features(self.batch(piece))
+                features.append(found.double().cpu().numpy())
+                shares.append(self.headed.head(found).double().softmax(dim=1).cpu().numpy())
+        return np.concatenate(features), np.concatenate(shares)
 
 
 class _Learner(nn.Module):

@@ -37,10 +37,12 @@ def test_a_fit_ends_with_a_tested_verdict_and_a_predictor(target: Path, catalogu
     verdict = selection.verdict
     assert verdict.decision in set(Decision) - {Decision.UNVERIFIED}
     assert verdict.basis == "sealed pictures"
+    assert verdict.gap is not None
+    assert verdict.test is not None
     assert verdict.gap.n == 30
     names = {baseline.name for baseline in verdict.baselines}
     assert names == {"majority", "classical-pixels", "untrained-features", "from-scratch"}
-    best = max(baseline.test for baseline in verdict.baselines)
+    best = max(baseline.test for baseline in verdict.baselines if baseline.test is not None)
     assert verdict.gap.value == pytest.approx(verdict.test.value - best)
     assert {row.source for row in selection.ranking.rows} == {"tiny-0", "tiny-1", "tiny-2"}
     finished = [o for o in selection.outcomes if o.state in (State.COMPLETE, State.PRUNED)]
@@ -139,8 +141,11 @@ def test_without_a_test_split_a_quarter_is_sealed_by_content(
 ) -> None:
     first = _fit(folder_target, catalogue, name="a", budget=autotransfer.Budget(trials=1))
     second = _fit(folder_target, catalogue, name="b", seed=7, budget=autotransfer.Budget(trials=1))
-    assert first.verdict.gap.n == second.verdict.gap.n
-    assert 0 < first.verdict.gap.n < 42
+    gap, other = first.verdict.gap, second.verdict.gap
+    assert gap is not None
+    assert other is not None
+    assert gap.n == other.n
+    assert 0 < gap.n < 42
 
 
 def test_no_refit_returns_the_checkpoint_of_the_search(target: Path, catalogue: Path) -> None:
@@ -152,8 +157,11 @@ def test_no_refit_returns_the_checkpoint_of_the_search(target: Path, catalogue: 
 def test_other_metrics_go_the_same_way(target: Path, catalogue: Path, metric: str) -> None:
     selection = _fit(target, catalogue, metric=metric, budget=autotransfer.Budget(trials=2))
     assert selection.record.metric == metric
-    best = max(baseline.test for baseline in selection.verdict.baselines)
-    assert selection.verdict.gap.value == pytest.approx(selection.verdict.test.value - best)
+    verdict = selection.verdict
+    assert verdict.gap is not None
+    assert verdict.test is not None
+    best = max(baseline.test for baseline in verdict.baselines if baseline.test is not None)
+    assert verdict.gap.value == pytest.approx(verdict.test.value - best)
 
 
 def test_source_pictures_reach_the_strategies_that_need_them_and_never_the_test(
