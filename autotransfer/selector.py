@@ -88,6 +88,8 @@ def fit(target: Any, **options: Any) -> Selection:
         registry = discover_plugins(chosen)
         if setting_of(target, chosen) is Setting.UNLABELLED:
             return fit_unlabelled(target, chosen, registry, began, caught)
+        if chosen.audit_labels is not None:
+            raise InvalidOptionError("audit_labels is for targets without labels; leave it out")
         return _fit(problem_of_pictures(target, chosen, registry), chosen, registry, began, caught)
 
 

@@ -20,7 +20,6 @@ _LATER = (
     "workers",
     "ray_address",
     "register",
-    "audit_labels",
     "memory",
 )
 
@@ -63,7 +62,7 @@ _LATER = (
 @click.option("--name", metavar="STUDY", help="Name of the study.")
 @click.option("--resume", is_flag=True, help="Continue the study of that name, or start it.")
 @click.option("--out", metavar="DIR", help="Folder of the result.")
-@click.option("--audit-labels", metavar="N_OR_CSV", help="Labels to audit with.")
+@click.option("--audit-labels", metavar="N_OR_CSV", help="Labels to ask for, or the filled table.")
 @click.option(
     "--on-bad-image", default="stop", show_default=True, help="stop, or skip bad pictures."
 )

@@ -49,10 +49,8 @@ class Cdan(TwoDomains):
         shares = logits.softmax(dim=1).detach()  # (2 b, K)
         lambda_ = strength(step.progress, float(params["lambda_max"]))
         scores = critic.joint(reverse(features, lambda_), shares)
-        weights = certainty(shares)
-        return loss + domain_loss(
-            scores, len(source), weights[: len(source)], weights[len(source) :]
-        )
+        of_source, of_target = certainty(shares).tensor_split([len(source)])
+        return loss + domain_loss(scores, len(source), of_source, of_target)
 
 
 class JointCritic(Critic):
