@@ -232,6 +232,9 @@ class Strategy(ABC):
             out, unless the user names it.
         optimises: Names of the validators that its own objective maximises; in the unlabelled
             setting they say nothing about it and do not judge it.
+        moves_source: Whether its predictor no longer sees source pictures as it learned them,
+            because their features were moved to the target's place; its accuracy on them then
+            says little.
         standing: Order in which equal methods are preferred in the unlabelled setting, lower
             first: what is known of their robustness.
     """
@@ -242,6 +245,7 @@ class Strategy(ABC):
     trains: ClassVar[bool] = True
     least_per_class: ClassVar[int] = 1
     optimises: ClassVar[frozenset[str]] = frozenset()
+    moves_source: ClassVar[bool] = False
     standing: ClassVar[int] = 100
 
     @abstractmethod

@@ -28,6 +28,8 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "certainty and diversity": ("infomax", "bnm"),
 }
 LEAST_FAMILIES = 2
+LEAST_VOTERS = 3  # strategies, for a vote
+LEAST_GAIN = 0.01  # of a validator; on a few hundred pictures less is noise
 LEAST_WHEN_CHANGED = 3  # families that must prefer a finalist that changes most answers
 MOST_CHANGED = 0.5  # share of the pictures on which a finalist may differ from source-only
 _PENALTY = 1.0  # of the search score, for what a gate refuses
@@ -47,6 +49,7 @@ class Candidate:
         scores: Value of each validator.
         answers: (n,) class of each held-out target picture.
         fault: Why a gate refuses it; empty where none does.
+        moves_source: Whether accuracy on source pictures says little about it.
     """
 
     number: int
@@ -58,6 +61,7 @@ class Candidate:
     scores: Mapping[str, float]
     answers: NDArray[np.int64] = field(repr=False)
     fault: str = ""
+    moves_source: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,12 +107,13 @@ def label_free_score(
     return float(np.mean(usable)) - (_PENALTY if fault else 0.0)
 
 
-def decide(candidates: Sequence[Candidate], num_classes: int) -> Choice:
+def decide(candidates: Sequence[Candidate], num_classes: int, *, num_source: int) -> Choice:
     """Return what to return.
 
     Args:
         candidates: Every complete trial; at least one does not adapt.
         num_classes: K.
+        num_source: Number of held-out source pictures.
 
     Raises:
         ValueError: If there is no source-only candidate.
@@ -116,7 +121,7 @@ def decide(candidates: Sequence[Candidate], num_classes: int) -> Choice:
     plain = [candidate for candidate in candidates if not candidate.adapts]
     if not plain:
         raise ValueError("a consensus needs a candidate that does not adapt")
-    gated = [_gated(candidate, plain) for candidate in candidates if candidate.adapts]
+    gated = [_gated(candidate, plain, num_source) for candidate in candidates if candidate.adapts]
     passed = [candidate for candidate in gated if not candidate.fault]
     voted = _with_agreement([*plain, *passed], num_classes)
     plain, passed = voted[: len(plain)], voted[len(plain) :]
@@ -135,14 +140,14 @@ def decide(candidates: Sequence[Candidate], num_classes: int) -> Choice:
     return Choice(chosen, baseline, finalist, preferring, opposing, changed, refused, faults)
 
 
-def _gated(candidate: Candidate, plain: Sequence[Candidate]) -> Candidate:
+def _gated(candidate: Candidate, plain: Sequence[Candidate], num_source: int) -> Candidate:
     """Return the candidate with the first fault that a gate finds."""
-    if candidate.fault:
+    if candidate.fault or candidate.moves_source:
         return candidate
     same = [other for other in plain if other.source == candidate.source] or list(plain)
     before = max(other.scores["source-accuracy"] for other in same)
     accuracy = candidate.scores["source-accuracy"]
-    if keeps_source(accuracy, before):
+    if keeps_source(accuracy, before, num_source):
         return candidate
     return replace(
         candidate, fault=f"it forgets the source: accuracy {accuracy:.3f} after {before:.3f}"
@@ -150,8 +155,13 @@ def _gated(candidate: Candidate, plain: Sequence[Candidate]) -> Candidate:
 
 
 def _with_agreement(candidates: Sequence[Candidate], num_classes: int) -> list[Candidate]:
-    """Return the candidates with their agreement with the vote; each strategy has one vote."""
+    """Return the candidates with their agreement with the vote; each strategy has one vote.
+
+    Two voters that differ make no plurality, so from three strategies on.
+    """
     strategies = [candidate.strategy for candidate in candidates]
+    if len(set(strategies)) < LEAST_VOTERS:
+        return list(candidates)
     weights = np.array([1 / strategies.count(name) for name in strategies])
     sane = np.array([not candidate.fault for candidate in candidates])
     weights = np.where(sane, weights, 0.0) if sane.any() else weights
@@ -190,7 +200,8 @@ def _best(candidates: Sequence[Candidate], validators: Sequence[str]) -> Candida
 def _families(finalist: Candidate, baseline: Candidate) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the families that prefer the finalist, and those that prefer source-only.
 
-    A family whose members disagree, or that the finalist optimises, prefers neither.
+    A family that sees less than a point of difference, whose members disagree, or that the
+    finalist optimises, prefers neither.
     """
     preferring, opposing = [], []
     for family, members in FAMILIES.items():
@@ -201,9 +212,9 @@ def _families(finalist: Candidate, baseline: Candidate) -> tuple[tuple[str, ...]
             for name in members
             if name in finalist.scores and name in baseline.scores
         ]
-        if gains and min(gains) > 0:
+        if gains and min(gains) > LEAST_GAIN:
             preferring.append(family)
-        elif gains and max(gains) < 0:
+        elif gains and max(gains) < -LEAST_GAIN:
             opposing.append(family)
     return tuple(preferring), tuple(opposing)
 
@@ -213,16 +224,16 @@ def _reason_to_stay(
 ) -> str:
     """Return why source-only is not replaced; empty where it is.
 
-    A finalist that changes more than half of the answers needs every family that has an opinion
-    and at least three of them, unless source-only itself is refused at the gates: then it is no
-    safe haven, and differing from it is no argument.
+    A finalist that changes more than half of the answers needs three families, and no more than
+    one against it, unless source-only itself is refused at the gates: then it is no safe haven,
+    and differing from it is no argument.
     """
     if len(preferring) < LEAST_FAMILIES:
         named = " and ".join(preferring) or "no validator"
         return f"only {named} prefers it" if preferring else f"{named} prefers it"
     if len(opposing) >= len(preferring):
         return f"{' and '.join(opposing)} oppose it"
-    torn = bool(opposing) or len(preferring) < LEAST_WHEN_CHANGED
+    torn = len(opposing) > 1 or len(preferring) < LEAST_WHEN_CHANGED
     if changed > MOST_CHANGED and torn and not baseline.fault:
-        return f"it changes {changed:.0%} of the answers, and not every validator prefers it"
+        return f"it changes {changed:.0%} of the answers, and too few validators agree"
     return ""

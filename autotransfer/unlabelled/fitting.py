@@ -98,7 +98,9 @@ def fit_unlabelled(
                 study, arms, arena, place, tracker, chosen, budget.trials, deadline
             )
         candidates = candidates_of(outcomes, arms, place, tracker)
-        choice = decide(candidates, len(problem.class_names))
+        choice = decide(
+            candidates, len(problem.class_names), num_source=len(problem.source.held_out)
+        )
         searched = time.monotonic()
         record = record_of(
             place, chosen, problem, choice, ranking, outcomes, skipped, caught,

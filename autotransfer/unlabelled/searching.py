@@ -148,6 +148,7 @@ def candidates_of(
             scores=outcome.validators,
             answers=np.load(place.trial_folder(outcome) / ANSWERS, allow_pickle=False),
             fault=outcome.reason,
+            moves_source=strategies[outcome.strategy].moves_source,
         )
         for outcome in outcomes
         if outcome.state is State.COMPLETE and outcome.strategy in strategies

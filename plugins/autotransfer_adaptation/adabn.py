@@ -21,6 +21,7 @@ class AdaBn(TwoDomains):
     """
 
     name = "adabn"
+    moves_source = True
     standing = 3
 
     @override

@@ -54,6 +54,7 @@ class AlignedProbe(SourceProbe):
     """The same head on source features that were moved to where the target's are."""
 
     needs = frozenset({Need.UNLABELLED_TARGET})
+    moves_source = True
 
 
 def stage_of(task: Task, trial: Trial) -> int:

@@ -30,7 +30,7 @@ from autotransfer.training import Limits, Schedule, Step, train
 
 WEIGHT_DECAY = 1e-2
 SCRATCH = (500, 64, 1e-3)  # steps, pictures of each domain in a step, learning rate
-PRETRAINED = (300, 32, 3e-4)
+PRETRAINED = (150, 16, 3e-4)
 FEW_PICTURES = (
     200  # of a domain: below, the statistics of a batch say too little to a pretrained net
 )

@@ -41,7 +41,7 @@ from autotransfer.unlabelled.division import divide_source, divide_target
 from autotransfer.unlabelled.problem import UnlabelledProblem
 
 DIGITS = "small_cnn"
-PHOTOS = "mobilenetv2_100.coral_in1k_qat"
+PHOTOS = "mobilenetv1-050-imagenet"
 LAMBDAS = (0.0, 0.1, 0.3, 1.0)
 
 
@@ -134,11 +134,13 @@ def _run_shift(shift: Shift, seed: int, chosen: argparse.Namespace) -> None:
                 "seconds": time.perf_counter() - began,
                 "adapts": reads_target(strategy),
                 "standing": strategy.standing,
+                "moves_source": strategy.moves_source,
                 "optimises": sorted(strategy.optimises),
                 "fault": result.outcome.reason,
                 "scores": dict(result.outcome.validators),
                 "answers": answers.tolist(),
                 "num_classes": len(problem.class_names),
+                "num_source": len(problem.source.held_out),
             }
             with chosen.results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
@@ -263,10 +265,11 @@ def _chosen(rows: list[dict]) -> tuple[str, float, float, float, float]:  # type
             row["scores"],
             np.array(row["answers"]),
             row["fault"],
+            row["moves_source"],
         )
         for number, row in enumerate(rows)
     ]
-    choice = decide(candidates, rows[0]["num_classes"])
+    choice = decide(candidates, rows[0]["num_classes"], num_source=rows[0]["num_source"])
     of_mcc = [row["accuracy"] for row in rows if row["method"] == "mcc"]
     baseline = rows[choice.baseline.number]["accuracy"]
     return (

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from autotransfer.unlabelled.consensus import Candidate, decide, label_free_score
+from autotransfer.unlabelled.consensus import Candidate, Choice, label_free_score
+from autotransfer.unlabelled.consensus import decide as decide_among
 from autotransfer.unlabelled.wording import sentence_of
 
 K = 4
@@ -33,6 +34,10 @@ def _candidate(number: int, strategy: str, quality: float, **changes: object) ->
         answers=_answers(round(100 * (1 - quality))),
     )
     return replace(candidate, **changes)  # type: ignore[arg-type]
+
+
+def decide(candidates: list[Candidate], num_classes: int) -> Choice:
+    return decide_among(candidates, num_classes, num_source=100_000)
 
 
 PLAIN = _candidate(0, "source-only", 0.6)
@@ -82,15 +87,25 @@ def test_a_collapsed_candidate_neither_wins_nor_votes() -> None:
     assert choice.chosen.strategy == "mcc"
 
 
-def test_a_change_of_most_answers_needs_every_family() -> None:
+def test_a_change_of_most_answers_needs_three_families_and_at_most_one_against_it() -> None:
     elsewhere = (_answers(0) + 2) % K
-    divided = _candidate(1, "mcc", 0.8, answers=elsewhere)
-    divided = replace(divided, scores={**divided.scores, "mixval": 0.1})
-    other = _candidate(2, "mcc", 0.79, answers=elsewhere)
-    choice = decide([PLAIN, divided, other], K)
-    assert choice.changed == 1.0
-    assert choice.chosen is choice.baseline
-    assert decide([replace(PLAIN, fault="collapse"), divided, other], K).chosen.number == 1
+    finalist = _candidate(1, "mcc", 0.8, answers=elsewhere)
+    against = replace(finalist, scores={**finalist.scores, "mixval": 0.1})
+    torn = replace(against, scores={**against.scores, "circular": 0.1})
+    assert decide([PLAIN, against], K).chosen.strategy == "mcc"
+    refused = decide([PLAIN, torn], K)
+    assert refused.changed == 1.0
+    assert refused.chosen is refused.baseline
+    two = {"mixval": 0.6, "infomax": 0.6}  # no opinion, and a family that is divided
+    few = replace(finalist, scores={**finalist.scores, **two})
+    assert decide([PLAIN, few], K).chosen.strategy == "source-only"
+    assert decide([replace(PLAIN, fault="collapse"), few], K).chosen.strategy == "mcc"
+
+
+def test_what_moved_the_source_away_is_not_judged_by_it() -> None:
+    aligned = _candidate(1, "feature-coral", 0.8, moves_source=True)
+    aligned = replace(aligned, scores={**aligned.scores, "source-accuracy": 0.2})
+    assert decide([PLAIN, aligned], K).chosen.strategy == "feature-coral"
 
 
 def test_equal_methods_are_told_apart_by_their_standing() -> None:

@@ -45,8 +45,10 @@ def test_source_accuracy_counts_hits_and_the_gate_allows_two_points() -> None:
     wrong = evidence.source_labels.copy()
     wrong[:6] = (wrong[:6] + 1) % K
     assert source_accuracy(replace(evidence, source_labels=wrong)) == pytest.approx(0.9)
-    assert keeps_source(0.88, 0.9)
-    assert not keeps_source(0.87, 0.9)
+    assert keeps_source(0.88, 0.9, 10**6)
+    assert not keeps_source(0.87, 0.9, 10**6)
+    assert keeps_source(0.851, 0.9, 100)  # the standard error is 0.03
+    assert not keeps_source(0.849, 0.9, 100)
 
 
 def test_entropy_rewards_collapse_where_infomax_does_not() -> None:
