@@ -30,6 +30,7 @@ class Options:
         source_data: Labelled source pictures, in any form that a target has; for strategies
             that learn from them as well, and all that there is to learn from without target
             labels.
+        unlabelled: Further target pictures without labels, beside labelled ones.
         audit_labels: Without target labels: how many to ask for, or the table that was filled in.
         sources: A default set, a catalogue, timm names, or records; None is a default set.
         only_sources: Names of the sources to keep.
@@ -57,6 +58,7 @@ class Options:
 
     setting: str | None = None
     source_data: Any = None
+    unlabelled: Any = None
     audit_labels: int | str | None = None
     sources: Any = None
     only_sources: Sequence[str] = ()

@@ -12,7 +12,7 @@ from autotransfer.catalogue.timm_names import describe_default_set
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import PixelStore
 from autotransfer.data.splitting import seal
-from autotransfer.data.target import Target, open_target
+from autotransfer.data.target import Target, open_target, open_unlabelled
 from autotransfer.errors import InvalidOptionError, InvalidTargetError, NotYetAvailableError
 from autotransfer.feature_store import FeatureStore
 from autotransfer.features import FeatureReaders
@@ -44,6 +44,7 @@ class Problem:
         sources: The candidates.
         readers: Their features.
         source_images: Labelled source pictures, where they were given.
+        unlabelled: Further target pictures without labels, where they were given.
         pictures: Whether the items are pictures; features alone have no layers to train.
         baselines: Names of the baselines.
         baseline_source: The features that use no source, for the baseline of that kind.
@@ -53,6 +54,7 @@ class Problem:
     sources: Sources
     readers: FeatureReaders
     source_images: ImageSet | None = None
+    unlabelled: ImageSet | None = None
     pictures: bool = True
     baselines: tuple[str, ...] = OF_PICTURES
     baseline_source: Source | None = None
@@ -63,7 +65,8 @@ def problem_of_pictures(target: Any, chosen: Options, registry: Registry) -> Pro
     opened = open_labelled(target, chosen)
     source_images = open_source_images(chosen)
     sources = choose_sources(chosen, registry, opened)
-    return Problem(opened, sources, make_readers(chosen), source_images)
+    unlabelled = open_more(chosen)
+    return Problem(opened, sources, make_readers(chosen), source_images, unlabelled)
 
 
 def problem_of_matrices(
@@ -168,6 +171,17 @@ def open_source_images(chosen: Options) -> ImageSet | None:
         )
     chosen.say(f"source pictures: {len(opened.train)} of {len(opened.class_names)} classes")
     return opened.train
+
+
+def open_more(chosen: Options) -> ImageSet | None:
+    """Return the further target pictures without labels that were given, or None."""
+    if chosen.unlabelled is None:
+        return None
+    images, _, _, notes = open_unlabelled(chosen.unlabelled, on_bad_image=chosen.on_bad_image)
+    for note in notes:
+        chosen.say(note)
+    chosen.say(f"pictures without labels: {len(images)}")
+    return images
 
 
 def choose_sources(chosen: Options, registry: Registry, opened: Target) -> Sources:

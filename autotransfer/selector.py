@@ -87,6 +87,11 @@ def fit(target: Any, **options: Any) -> Selection:
     with _collected_warnings() as caught:
         registry = discover_plugins(chosen)
         if setting_of(target, chosen) is Setting.UNLABELLED:
+            if chosen.unlabelled is not None:
+                raise InvalidOptionError(
+                    "the target itself has no labels; unlabelled is for pictures beside labelled "
+                    "ones: put them all into the target"
+                )
             return fit_unlabelled(target, chosen, registry, began, caught)
         if chosen.audit_labels is not None:
             raise InvalidOptionError("audit_labels is for targets without labels; leave it out")
@@ -207,10 +212,11 @@ def _fit(
             opened.validation,
             readers,
             metric,
-            _unseen(problem.source_images, division, opened),
+            _unseen(problem.source_images, division, opened, "source"),
             tuple(shortlist),
             problem.baselines,
             problem.baseline_source,
+            _unseen(problem.unlabelled, division, opened, "unlabelled"),
         )
         tracker = _start_tracking(study, place, opened, arms, chosen, budget)
         outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen)
@@ -373,24 +379,27 @@ def _terms(division: Division, problem: Problem, chosen: Options) -> Terms:
         has_head=lambda source: problem.readers[source].layout.num_source_classes > 0,
         named=tuple(chosen.strategies),
         pictures=problem.pictures,
+        unlabelled=problem.unlabelled is not None,
     )
 
 
-def _unseen(source_images: ImageSet | None, division: Division, opened: Target) -> ImageSet | None:
-    """Return the source pictures that are none of those the target is tested on."""
-    if source_images is None:
+def _unseen(
+    images: ImageSet | None, division: Division, opened: Target, kind: str
+) -> ImageSet | None:
+    """Return the further pictures that are none of those the target is tested on."""
+    if images is None:
         return None
     tested = set(division.sealed.digests)
     tested |= set() if opened.validation is None else set(opened.validation.digests)
-    kept = [i for i, digest in enumerate(source_images.digests) if digest not in tested]
-    if len(kept) < len(source_images):
+    kept = [i for i, digest in enumerate(images.digests) if digest not in tested]
+    if len(kept) < len(images):
         warnings.warn(
-            f"{len(source_images) - len(kept)} source picture(s) are also among those that test "
+            f"{len(images) - len(kept)} {kind} picture(s) are also among those that test "
             "the target, and were left out",
             DataWarning,
             stacklevel=4,
         )
-    return source_images.subset(kept)
+    return images.subset(kept)
 
 
 def _left_out(ranking: Ranking) -> list[Skipped]:

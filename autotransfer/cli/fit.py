@@ -10,7 +10,6 @@ from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_la
 from autotransfer.errors import NotYetAvailableError
 
 _LATER = (
-    "unlabelled",
     "through",
     "attributes",
     "group_column",

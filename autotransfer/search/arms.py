@@ -24,6 +24,7 @@ class Terms:
         source_images: Whether labelled source pictures were given.
         has_head: Whether a source has a classifier of its own.
         named: Strategies that the user asked for by name; no gate keeps them out.
+        unlabelled: Whether further target pictures without labels were given.
         pictures: Whether there are pictures; with features alone no network can be trained.
     """
 
@@ -34,6 +35,7 @@ class Terms:
     has_head: Callable[[Source], bool]
     named: Sequence[str] = ()
     pictures: bool = True
+    unlabelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ def _reason_against(strategy: Strategy, num_sources: int, terms: Terms) -> str:
         return "needs labelled source pictures; give them with --source-data PATH"
     if Need.COMPANIONS in strategy.needs and num_sources < 2:
         return "needs more than one source in the shortlist"
-    missing = {Need.UNLABELLED_TARGET, Need.ATTRIBUTES} & strategy.needs
+    if Need.UNLABELLED_TARGET in strategy.needs and not terms.unlabelled:
+        return "needs unlabelled target pictures; give them with --unlabelled PATH"
+    missing = {Need.ATTRIBUTES} & strategy.needs
     if missing:
         return f"needs {' and '.join(sorted(missing))}, which a labelled target does not have"
     if terms.per_class < strategy.least_per_class and strategy.name not in terms.named:

@@ -64,6 +64,7 @@ class Arena:
     shortlist: tuple[Source, ...] = ()
     baselines: tuple[str, ...] = OF_PICTURES
     baseline_source: Source | None = None
+    unlabelled: ImageSet | None = None
 
     @property
     def num_steps(self) -> int:
@@ -98,6 +99,7 @@ class Arena:
             features=self.readers[source],
             device=self.readers.device,
             load_backbone=lambda: self.readers.load(source).to(self.readers.device),
+            unlabelled=self.unlabelled,
             source_images=self.source_images,
             companions=tuple(other for other in self.shortlist if other.name != source.name),
         )
