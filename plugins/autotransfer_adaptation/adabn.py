@@ -21,7 +21,6 @@ class AdaBn(TwoDomains):
     """
 
     name = "adabn"
-    moves_source = True
     standing = 3
 
     @override

@@ -18,6 +18,7 @@ class SourceOnly(TwoDomains):
     name = "source-only"
     needs = frozenset()
     target_statistics = False
+    moves_source = False
 
     @override
     def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:

@@ -140,6 +140,7 @@ class TwoDomains(Strategy):
     settings = frozenset({Setting.UNLABELLED})
     needs = frozenset({Need.UNLABELLED_TARGET})
     target_statistics = True
+    moves_source = True  # source pictures, too, are read with the statistics of the target
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
