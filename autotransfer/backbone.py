@@ -20,6 +20,7 @@ from autotransfer.cutting import cut_after
 from autotransfer.errors import CutError, InvalidSourceError, UndefinedScoreError
 from autotransfer.hub import cached_only_when_unreachable
 from autotransfer.problem import HubWeights, Source, Untrained
+from autotransfer.small_network import SMALL_NETWORK
 from autotransfer.weights import hub_error, read_state_dict
 
 MAX_STAGES = 6  # networks that name one stage per block are grouped down to about this many
@@ -241,8 +242,8 @@ def pool(output: Tensor, num_features: int) -> Tensor:
 def _create(source: Source, name: str, *, fetch: bool = False) -> nn.Module:
     if not timm.is_model(name):
         raise InvalidSourceError(
-            f"source {source.name!r}: timm has no architecture {name!r}; if a file registers it, "
-            "name that file with --plugin"
+            f"source {source.name!r}: timm has no architecture {name!r}, nor is it our "
+            f"{SMALL_NETWORK}; if a file registers it, name that file with --plugin"
         )
     try:
         network: nn.Module = timm.create_model(name, pretrained=fetch, **dict(source.kwargs))

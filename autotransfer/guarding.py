@@ -123,7 +123,7 @@ class Guarding:
         if verdict.decision is Decision.NEGATIVE:
             row = next((r for r in self.ranking.rows if r.source == source.name), None)
             untrained = next((b.test for b in verdict.baselines if b.name == UNTRAINED), None)
-            best = max(b.test for b in verdict.baselines)
+            best = max(b.test for b in verdict.baselines if b.test is not None)
             found = cause_of(outcome, outcomes, row, untrained, best, metric)
             cause = found.kind
             remarks.append(f"cause: {found.sentence}")

@@ -30,9 +30,12 @@ class Options:
     """Everything about a fit but its target; the defaults are those of the command line.
 
     Args:
-        setting: "labelled" or "described"; None tells it from the target and the attributes.
+        setting: "labelled", "unlabelled" or "described"; None tells it from what is given.
         source_data: Labelled source pictures, in any form that a target has; for strategies
-            that learn from them as well.
+            that learn from them as well, and all that there is to learn from without target
+            labels.
+        unlabelled: Further target pictures without labels, beside labelled ones.
+        audit_labels: Without target labels: how many to ask for, or the table that was filled in.
         attributes: A CSV table of classes and their attributes, or a mapping from class to
             numbers; classes without pictures are told apart by it.
         sources: A default set, a catalogue, timm names, or records; None is a default set.
@@ -71,6 +74,8 @@ class Options:
     setting: str | None = None
     source_data: Any = None
     attributes: Any = None
+    unlabelled: Any = None
+    audit_labels: int | str | None = None
     sources: Any = None
     only_sources: Sequence[str] = ()
     strategies: Sequence[str] = ()

@@ -45,8 +45,12 @@ class HeadPredictor(Predictor):
 
     @override
     def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
+        return self.head.probabilities(self.embed(images, features))
+
+    @override
+    def embed(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
         blocks = [features(images, stage) for stage in self.stages]
-        return self.head.probabilities(side_by_side(blocks, self.centres))
+        return np.asarray(side_by_side(blocks, self.centres), dtype=np.float64)
 
     @override
     def state(self) -> PredictorState:
@@ -172,6 +176,16 @@ class NetworkPredictor(Predictor):
         return predict_batches(self.network, inputs.batch, len(images))
 
     @override
+    def embed(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
+        inputs = features.inputs(images, self.frozen)
+        return _in_batches(self.network.features, inputs.batch, len(images), self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the network computes."""
+        return next(self.network.parameters()).device
+
+    @override
     def state(self) -> PredictorState:
         layers = self.layers_used
         info = {
@@ -207,11 +221,24 @@ def predict_batches(
         batch: Returns the inputs at (b,) positions.
         n: Number of pictures.
     """
+
+    def probabilities(inputs: Tensor) -> Tensor:
+        return network(inputs).double().softmax(dim=1)  # type: ignore[no-any-return]
+
+    return _in_batches(probabilities, batch, n, next(network.parameters()).device)
+
+
+def _in_batches(
+    function: Callable[[Tensor], Tensor],
+    batch: Callable[[NDArray[np.int64]], Tensor],
+    n: int,
+    device: torch.device,
+) -> NDArray[np.float64]:
+    """Return the rows that a function yields for n pictures."""
     parts: list[NDArray[np.float64]] = []
-    device = next(network.parameters()).device
     with torch.inference_mode():
         for start in range(0, n, PREDICTION_BATCH):
             positions = np.arange(start, min(start + PREDICTION_BATCH, n), dtype=np.int64)
-            logits = network(batch(positions).to(device))
-            parts.append(logits.double().softmax(dim=1).cpu().numpy())
+            rows = function(batch(positions).to(device))
+            parts.append(rows.double().cpu().numpy())
     return np.concatenate(parts)

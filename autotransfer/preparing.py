@@ -12,7 +12,7 @@ from autotransfer.catalogue.timm_names import describe_default_set
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import PixelStore
-from autotransfer.data.target import Target, open_target
+from autotransfer.data.target import Target, open_target, open_unlabelled
 from autotransfer.errors import InvalidOptionError, InvalidTargetError, NotYetAvailableError
 from autotransfer.feature_store import FeatureStore
 from autotransfer.features import FeatureReaders
@@ -34,6 +34,7 @@ class Problem:
         sources: The candidates.
         readers: Their features.
         source_images: Labelled source pictures, where they were given.
+        unlabelled: Further target pictures without labels, where they were given.
         pictures: Whether the items are pictures; features alone have no layers to train.
         baselines: Names of the baselines.
         baseline_source: The features that use no source, for the baseline of that kind.
@@ -44,6 +45,7 @@ class Problem:
     sources: Sources
     readers: FeatureReaders
     source_images: ImageSet | None = None
+    unlabelled: ImageSet | None = None
     pictures: bool = True
     baselines: tuple[str, ...] = OF_PICTURES
     baseline_source: Source | None = None
@@ -60,7 +62,8 @@ def problem_of_pictures(target: Any, chosen: Options, registry: Registry) -> Pro
     opened = open_labelled(target, chosen)
     source_images = open_source_images(chosen)
     sources = choose_sources(chosen, registry, opened)
-    return Problem(opened, sources, make_readers(chosen), source_images)
+    unlabelled = open_more(chosen)
+    return Problem(opened, sources, make_readers(chosen), source_images, unlabelled)
 
 
 def problem_of_matrices(
@@ -136,13 +139,13 @@ def open_labelled(target: Any, chosen: Options) -> Target:
         raise InvalidOptionError(
             f"setting must be one of {', '.join(Setting)}, got {chosen.setting!r}"
         )
-    if chosen.setting == Setting.UNLABELLED:
         raise NotYetAvailableError(f"--setting {chosen.setting}")
     opened = open_target(target, on_bad_image=chosen.on_bad_image)
     if not opened.labelled:
         raise InvalidTargetError(
             "the target has no labels: its pictures lie in no class folders. Sort them into one "
-            "folder a class; targets without labels are not yet available in this version"
+            "folder a class, or name labelled source pictures of the same classes with "
+            "--source-data PATH"
         )
     for note in opened.notes:
         chosen.say(note)
@@ -164,6 +167,17 @@ def open_source_images(chosen: Options) -> ImageSet | None:
         )
     chosen.say(f"source pictures: {len(opened.train)} of {len(opened.class_names)} classes")
     return opened.train
+
+
+def open_more(chosen: Options) -> ImageSet | None:
+    """Return the further target pictures without labels that were given, or None."""
+    if chosen.unlabelled is None:
+        return None
+    images, _, _, notes = open_unlabelled(chosen.unlabelled, on_bad_image=chosen.on_bad_image)
+    for note in notes:
+        chosen.say(note)
+    chosen.say(f"pictures without labels: {len(images)}")
+    return images
 
 
 def choose_sources(chosen: Options, registry: Registry, opened: Target) -> Sources:

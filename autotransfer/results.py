@@ -51,6 +51,7 @@ class Outcome:
             were used as they are.
         elapsed: Seconds of the fit until its end, those of earlier invocations included.
         unfit: Which limit on the result it breaks; empty where it keeps them all.
+        validators: Label-free scores by name, in the unlabelled setting.
     """
 
     number: int
@@ -67,6 +68,7 @@ class Outcome:
     reason: str = ""
     error: str = ""
     adaptation: str = ""
+    validators: Mapping[str, float] = field(default_factory=dict)
     elapsed: float = 0.0
     unfit: str = ""
 
@@ -157,6 +159,9 @@ class Interval:
 class Baseline:
     """A predictor that uses no source, scored on the same pictures as the finalist.
 
+    In the unlabelled setting it is source-only, and its score is None as long as no target label
+    was seen.
+
     Args:
         name: Which one.
         test: Its score.
@@ -165,7 +170,7 @@ class Baseline:
     """
 
     name: str
-    test: float
+    test: float | None
     seconds: float
     whole: bool = True
 
@@ -176,7 +181,7 @@ class Verdict:
 
     Args:
         decision: The verdict.
-        basis: What it rests on ("sealed pictures", "out-of-fold").
+        basis: What it rests on ("sealed pictures", "out-of-fold", "validators", "audit labels").
         sentence: The verdict in one sentence for people.
         returned: "transfer" or "baseline".
         test: Score of the finalist.
@@ -195,19 +200,21 @@ class Verdict:
         calibration_error: Expected calibration error of the finalist in [0, 1].
         competition_bound: Lower limit of the gap if the finalist had been chosen for its luck
             alone; None where it was tested on pictures that did not choose it.
+
+    All scores and gaps are None where the verdict is unverified.
     """
 
     decision: Decision
     basis: str
     sentence: str
     returned: str
-    test: Interval
+    test: Interval | None
     baselines: tuple[Baseline, ...]
     best_baseline: str
-    gap: Interval
-    minimum_detectable: float
+    gap: Interval | None
+    minimum_detectable: float | None
     gap_reference: Interval | None
-    returned_test: float
+    returned_test: float | None
     competed: int = 0
     optimism: float | None = None
     looks: int = 1

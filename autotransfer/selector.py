@@ -89,6 +89,8 @@ from autotransfer.searching import Searching, refit_reserve
 from autotransfer.selection import Selection
 from autotransfer.syncing import TrackingPlan
 from autotransfer.tracking import Tracker
+from autotransfer.unlabelled.fitting import fit_unlabelled
+from autotransfer.unlabelled.setting import setting_of
 from autotransfer.workspace import Place, claim
 
 RANK_SHARE = 0.25  # of the seconds, at most
@@ -120,9 +122,17 @@ def fit(target: Any, **options: Any) -> Selection:
         if is_described(chosen):
             chosen = described_options(chosen)
             problem = problem_of_descriptions(target, chosen, registry)
-        else:
-            problem = problem_of_pictures(target, chosen, registry)
-        return _fit(problem, chosen, registry, began, caught)
+            return _fit(problem, chosen, registry, began, caught)
+        if setting_of(target, chosen) is Setting.UNLABELLED:
+            if chosen.unlabelled is not None:
+                raise InvalidOptionError(
+                    "the target itself has no labels; unlabelled is for pictures beside labelled "
+                    "ones: put them all into the target"
+                )
+            return fit_unlabelled(target, chosen, registry, began, caught)
+        if chosen.audit_labels is not None:
+            raise InvalidOptionError("audit_labels is for targets without labels; leave it out")
+        return _fit(problem_of_pictures(target, chosen, registry), chosen, registry, began, caught)
 
 
 def fit_features(
@@ -306,11 +316,12 @@ def _arena(
         opened.validation,
         problem.readers,
         metric,
-        _unseen(problem.source_images, division, opened),
+        _unseen(problem.source_images, division, opened, "source"),
         tuple(shortlist),
         problem.baselines,
         problem.baseline_source,
         class_weights_of(chosen, division.images),
+        _unseen(problem.unlabelled, division, opened, "unlabelled"),
     )
     return arena if table is None else described_arena(arena, table, chosen.seed)
 
@@ -469,29 +480,31 @@ def _terms(division: Division, problem: Problem, chosen: Options) -> Terms:
         named=tuple(chosen.strategies),
         pictures=problem.pictures,
         setting=problem.setting,
+        unlabelled=problem.unlabelled is not None,
     )
 
 
-def _unseen(source_images: ImageSet | None, division: Division, opened: Target) -> ImageSet | None:
-    """Return the source pictures that are none of those the target is tested on."""
-    if source_images is None:
+def _unseen(
+    images: ImageSet | None, division: Division, opened: Target, kind: str
+) -> ImageSet | None:
+    """Return the further pictures that are none of those the target is tested on."""
+    if images is None:
         return None
     parts = (division.images, division.sealed, opened.validation)
     ours = {digest for part in parts if part is not None for digest in part.digests}
-    kept = [i for i, digest in enumerate(source_images.digests) if digest not in ours]
+    kept = [i for i, digest in enumerate(images.digests) if digest not in ours]
     if not kept:
         raise InvalidTargetError(
-            f"all {len(source_images)} source pictures are pictures of the target as well; give "
-            "--source-data other pictures"
+            f"all {len(images)} {kind} pictures are pictures of the target as well; give others"
         )
-    if len(kept) < len(source_images):
+    if len(kept) < len(images):
         warnings.warn(
-            f"{len(source_images) - len(kept)} source picture(s) are also among those that test "
+            f"{len(images) - len(kept)} {kind} picture(s) are also among those that test "
             "the target, and were left out",
             DataWarning,
             stacklevel=4,
         )
-    return source_images.subset(kept)
+    return images.subset(kept)
 
 
 def _left_out(ranking: Ranking) -> list[Skipped]:

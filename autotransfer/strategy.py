@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from autotransfer.backbone import Backbone
     from autotransfer.space import SearchSpace
 
+_SMALLEST = 1e-12  # a probability of zero has no logarithm
+
 PredictorState: TypeAlias = tuple[dict[str, Tensor], dict[str, Json]]
 
 
@@ -103,6 +105,13 @@ class Predictor(ABC):
     def state(self) -> PredictorState:
         """Return the tensors (to safetensors) and the plain values (to JSON)."""
 
+    def embed(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
+        """Return the (n, d) features that the classifier reads.
+
+        Without features of its own a predictor shows its log probabilities, (n, K).
+        """
+        return np.log(np.maximum(self.predict(images, features), _SMALLEST))
+
     @property
     def layers(self) -> Layers | None:
         """Return which stages of the source are used, or None where that has no meaning."""
@@ -178,7 +187,8 @@ class Task:
         source: What to transfer from.
         setting: What is known about the target.
         class_names: The K columns of every prediction.
-        train: The labelled pictures to learn from.
+        train: The labelled pictures to learn from: of the target, or in the unlabelled setting
+            of the source, with the classes of the target.
         features: The cache of the frozen source.
         device: Where to compute.
         load_backbone: Returns a fresh pretrained copy at each call.
@@ -223,6 +233,13 @@ class Strategy(ABC):
             costs milliseconds and is tried on every source first.
         least_per_class: Pictures a class from which it is worth a trial; with fewer it is left
             out, unless the user names it.
+        optimises: Names of the validators that its own objective maximises; in the unlabelled
+            setting they say nothing about it and do not judge it.
+        moves_source: Whether its predictor no longer sees source pictures as it learned them,
+            because their features were moved to the target's place; its accuracy on them then
+            says little.
+        standing: Order in which equal methods are preferred in the unlabelled setting, lower
+            first: what is known of their robustness.
     """
 
     name: ClassVar[str]
@@ -230,6 +247,9 @@ class Strategy(ABC):
     settings: ClassVar[frozenset[Setting]] = frozenset({Setting.LABELLED})
     trains: ClassVar[bool] = True
     least_per_class: ClassVar[int] = 1
+    optimises: ClassVar[frozenset[str]] = frozenset()
+    moves_source: ClassVar[bool] = False
+    standing: ClassVar[int] = 100
 
     @abstractmethod
     def space(self, task: TaskInfo) -> SearchSpace:
@@ -237,7 +257,7 @@ class Strategy(ABC):
 
     @abstractmethod
     def fit(self, task: Task, trial: Trial) -> Predictor:
-        """Return a predictor trained on `task.train` alone.
+        """Return a predictor trained on `task.train`, and on `task.unlabelled` where it is given.
 
         Raises:
             optuna.TrialPruned: Passed through from `trial.report`.

@@ -19,6 +19,7 @@ from autotransfer.errors import (
 )
 from autotransfer.problem import Source
 from autotransfer.results import Skipped
+from autotransfer.small_network import SMALL_NETWORK, small_source
 
 SourceLike: TypeAlias = "str | Path | Source"
 
@@ -98,6 +99,8 @@ def _expand(item: SourceLike) -> tuple[Source, ...]:
         raise NotYetAvailableError(f"the source {text!r} from an MLflow registry")
     if text in DEFAULT_SETS:
         return default_set(text)
+    if text == SMALL_NETWORK:
+        return (small_source(),)
     if isinstance(item, Path) or text.endswith(".toml"):
         return read_catalogue(Path(text))
     return (timm_source(text),)

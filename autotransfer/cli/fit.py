@@ -9,11 +9,9 @@ import click
 from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_later, say
 
 _LATER = (
-    "unlabelled",
     "through",
     "group_column",
     "register",
-    "audit_labels",
 )
 
 
@@ -56,7 +54,7 @@ _LATER = (
 @click.option("--name", metavar="STUDY", help="Name of the study.")
 @click.option("--resume", is_flag=True, help="Continue the study of that name, or start it.")
 @click.option("--out", metavar="DIR", help="Folder of the result.")
-@click.option("--audit-labels", metavar="N_OR_CSV", help="Labels to audit with.")
+@click.option("--audit-labels", metavar="N_OR_CSV", help="Labels to ask for, or the filled table.")
 @click.option(
     "--on-bad-image", default="stop", show_default=True, help="stop, or skip bad pictures."
 )

@@ -9,7 +9,7 @@ from statistics import pstdev
 from typing import Any
 
 from autotransfer.cli.described_texts import described_json, described_text
-from autotransfer.evaluation.metrics import Metric, metric_named
+from autotransfer.evaluation.metrics import METRICS, Metric
 from autotransfer.problem import HubWeights, LocalWeights, Source
 from autotransfer.results import Interval, Outcome, Record, Skipped, State
 
@@ -19,7 +19,7 @@ _RUNNERS_UP = 3
 def fit_json(record: Record) -> dict[str, Any]:
     """Return the object that `fit --json` prints."""
     verdict, finalist = record.verdict, record.finalist
-    metric = metric_named(record.metric)
+    metric = METRICS.get(record.metric)
     layers = finalist.layers
     states = Counter(outcome.state for outcome in record.outcomes if not outcome.probe)
     return {
@@ -32,20 +32,22 @@ def fit_json(record: Record) -> dict[str, Any]:
         "layers": None if layers is None else asdict(layers),
         "params": dict(finalist.params),
         "metric": record.metric,
-        "validation": _validation(finalist, metric),
-        "test": _shown(verdict.test, metric),
+        "validation": None if metric is None else _validation(finalist, metric),
+        "validators": dict(finalist.validators),
+        "test": None if verdict.test is None else _shown(verdict.test, metric),
         "baselines": [
-            {"name": baseline.name, "test": metric.display(baseline.test)}
+            {"name": baseline.name, "test": _displayed(baseline.test, metric)}
             for baseline in verdict.baselines
         ],
-        "gap": {
-            **_bounds(verdict.gap),
-            "minimum_detectable": verdict.minimum_detectable,
-        },
+        "gap": (
+            None
+            if verdict.gap is None
+            else {**_bounds(verdict.gap), "minimum_detectable": verdict.minimum_detectable}
+        ),
         "gap_reference": (
             None if verdict.gap_reference is None else _bounds(verdict.gap_reference)
         ),
-        "returned_test": metric.display(verdict.returned_test),
+        "returned_test": _displayed(verdict.returned_test, metric),
         "evidence": {
             "competed": verdict.competed,
             "optimism": verdict.optimism,
@@ -102,7 +104,7 @@ def source_json(source: Source) -> dict[str, Any]:
 def fit_text(record: Record) -> str:
     """Return the end of a fit on one screen."""
     verdict, finalist = record.verdict, record.finalist
-    metric = metric_named(record.metric)
+    metric = METRICS.get(record.metric)
     lines = [
         "",
         f"verdict: {verdict.decision}",
@@ -111,18 +113,13 @@ def fit_text(record: Record) -> str:
         "",
         f"  source    {finalist.source}",
         f"  strategy  {finalist.strategy}{_layers_text(finalist)}",
-        f"  test      {_interval_text(verdict.test, metric, _unit(record))} ({metric.title})",
-    ]
-    lines += [
-        f"  baseline  {metric.display(baseline.test):.3f} {baseline.name}"
-        + ("" if baseline.whole else " (stopped after a fold: it could not win any more)")
-        for baseline in sorted(verdict.baselines, key=lambda b: -b.test)
+        *_test_text(record, metric),
     ]
     if record.described is not None:
         lines += described_text(record.described)
     if finalist.adaptation:
         lines.append(f"  inputs    {finalist.adaptation}")
-    if verdict.gap_reference is not None:
+    if verdict.gap_reference is not None and metric is not None:
         gap = verdict.gap_reference
         lines.append(
             f"  the search bought {gap.value * metric.scale:+.1f} {metric.unit} over a probe on "
@@ -154,9 +151,9 @@ def _bounds(interval: Interval) -> dict[str, float]:
     return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
-def _shown(interval: Interval, metric: Metric) -> dict[str, float | int]:
-    low, high = sorted((metric.display(interval.low), metric.display(interval.high)))
-    return {"value": metric.display(interval.value), "low": low, "high": high, "n": interval.n}
+def _displayed(score: float | None, metric: Metric | None) -> float | None:
+    """Return a score as people read it; label-free ones are shown as they are."""
+    return score if score is None or metric is None else metric.display(score)
 
 
 def _unit(record: Record) -> str:
@@ -164,7 +161,30 @@ def _unit(record: Record) -> str:
     return "pictures" if record.described is None else "classes"
 
 
-def _interval_text(interval: Interval, metric: Metric, unit: str) -> str:
+def _shown(interval: Interval, metric: Metric | None) -> dict[str, float | int]:
+    value, low, high = (
+        bound if metric is None else metric.display(bound)
+        for bound in (interval.value, interval.low, interval.high)
+    )
+    return {"value": value, "low": min(low, high), "high": max(low, high), "n": interval.n}
+
+
+def _test_text(record: Record, metric: Metric | None) -> list[str]:
+    """Return the score of the finalist and of the baselines; both need target labels."""
+    verdict = record.verdict
+    if verdict.test is None:
+        return ["  test      none: no target label was seen"]
+    title = "accuracy" if metric is None else metric.title
+    lines = [f"  test      {_interval_text(verdict.test, metric, _unit(record))} ({title})"]
+    tested = [(b.test, b.name, b.whole) for b in verdict.baselines if b.test is not None]
+    return lines + [
+        f"  baseline  {_displayed(score, metric):.3f} {name}"
+        + ("" if whole else " (stopped after a fold: it could not win any more)")
+        for score, name, whole in sorted(tested, reverse=True)
+    ]
+
+
+def _interval_text(interval: Interval, metric: Metric | None, unit: str) -> str:
     shown = _shown(interval, metric)
     return (
         f"{shown['value']:.3f}, 95 % interval {shown['low']:.3f} to {shown['high']:.3f}, "
@@ -179,17 +199,18 @@ def _layers_text(outcome: Outcome) -> str:
     return f" (stage {layers.stage}, {layers.copied} stages copied, {layers.tuned} tuned)"
 
 
-def _tried(record: Record, metric: Metric) -> list[str]:
+def _tried(record: Record, metric: Metric | None) -> list[str]:
     complete = [o for o in record.outcomes if o.value is not None]
     complete.sort(key=lambda outcome: -(outcome.value or 0.0))
     lines = [
-        f"  {metric.display(o.value or 0.0):.3f}  {o.source} | {o.strategy}{_layers_text(o)}"
+        f"  {_displayed(o.value or 0.0, metric):.3f}  {o.source} | {o.strategy}{_layers_text(o)}"
         for o in complete[: _RUNNERS_UP + 1]
     ]
     states = Counter(outcome.state for outcome in record.outcomes if not outcome.probe)
     counts = ", ".join(f"{states[state]} {state}" for state in State)
     probes = sum(outcome.probe for outcome in record.outcomes)
-    return [*lines, f"  {probes} probes; trials: {counts} (validation scores)"]
+    kind = "label-free" if metric is None else "validation"
+    return [*lines, f"  {probes} probes; trials: {counts} ({kind} scores)"]
 
 
 def _skipped_text(skipped: Sequence[Skipped]) -> list[str]:
@@ -213,4 +234,5 @@ def _returned_text(record: Record) -> str:
         return f"transferred model ({record.finalist.strategy} on {record.finalist.source})"
     if record.described is not None:
         return "baseline (chance), which looks at no picture"
-    return f"baseline ({record.verdict.best_baseline}), which uses no source"
+    unused = "target pictures" if record.setting == "unlabelled" else "source"
+    return f"baseline ({record.verdict.best_baseline}), which uses no {unused}"

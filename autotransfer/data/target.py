@@ -101,6 +101,36 @@ def open_images(images: TargetLike) -> ImageSet:
     return ImageSet(listing.reader, np.arange(len(listing.reader.names)))
 
 
+def open_unlabelled(
+    target: TargetLike, *, on_bad_image: str = "stop"
+) -> tuple[ImageSet, tuple[str, ...], str, tuple[str, ...]]:
+    """Return the training pictures of a target whose labels, if there are any, stay unread.
+
+    Returns:
+        The pictures without labels, the names of the classes that its folders or columns have,
+        a short name, and notes.
+
+    Raises:
+        InvalidTargetError: If there is no picture.
+        CorruptImagesError: If pictures cannot be decoded and `on_bad_image` is "stop".
+    """
+    if isinstance(target, ImageSet):
+        images = target.without_labels()
+        good, notes = _usable(images, on_bad_image)
+        return images.subset(good), target.class_names, "pictures", notes
+    if isinstance(target, tuple) and len(target) == 2:
+        target = target[0]
+    listing, good = _checked(_find(target), on_bad_image)
+    splits = np.array(listing.splits)[good]
+    notes = listing.notes
+    if listing.classes is not None:
+        notes = (*notes, "the target is used without its labels: class folders are not read")
+    if (splits == "train").any() and (splits != "train").any():
+        good = good[splits == "train"]
+        notes = (*notes, "of the target's splits only the training pictures are used")
+    return ImageSet(listing.reader, good), listing.class_names, listing.name, notes
+
+
 def _find(target: TargetLike, *, any_shape: bool = False) -> Listing:
     """Return the pictures of a target in any form."""
     if not isinstance(target, str | os.PathLike):

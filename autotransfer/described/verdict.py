@@ -110,7 +110,9 @@ def verdict_of(evidence: Evidence) -> Verdict:
         Baseline(CHANCE, evidence.chance, 0.0),
         Baseline(EXCHANGED, evidence.null_mean, evidence.seconds),
     )
-    best = max(baselines, key=lambda baseline: baseline.test)
+    best, rival = max(
+        ((CHANCE, evidence.chance), (EXCHANGED, evidence.null_mean)), key=lambda pair: pair[1]
+    )
     n, spread = evidence.num_classes, float(np.std(evidence.null))
     return Verdict(
         decision=decision,
@@ -119,11 +121,9 @@ def verdict_of(evidence: Evidence) -> Verdict:
         returned=returned,
         test=Interval(evidence.score, evidence.low, evidence.high, n),
         baselines=baselines,
-        best_baseline=best.name,
-        gap=Interval(
-            evidence.score - best.test, evidence.low - best.test, evidence.high - best.test, n
-        ),
-        minimum_detectable=max(evidence.null_high - best.test, 0.0) + _POWER * spread,
+        best_baseline=best,
+        gap=Interval(evidence.score - rival, evidence.low - rival, evidence.high - rival, n),
+        minimum_detectable=max(evidence.null_high - rival, 0.0) + _POWER * spread,
         gap_reference=None,
         returned_test=evidence.score if returned == "transfer" else evidence.chance,
     )

@@ -27,6 +27,7 @@ class Terms:
         source_images: Whether labelled source pictures were given.
         has_head: Whether a source has a classifier of its own.
         named: Strategies that the user asked for by name; no gate keeps them out.
+        unlabelled: Whether further target pictures without labels were given.
         pictures: Whether there are pictures; with features alone no network can be trained.
         setting: What is known about the target.
     """
@@ -39,6 +40,7 @@ class Terms:
     named: Sequence[str] = ()
     pictures: bool = True
     setting: Setting = Setting.LABELLED
+    unlabelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,9 @@ def _reason_against(strategy: Strategy, num_sources: int, terms: Terms) -> str:
         return "needs labelled source pictures; give them with --source-data PATH"
     if Need.COMPANIONS in strategy.needs and num_sources < 2:
         return "needs more than one source in the shortlist"
-    absent = {Need.UNLABELLED_TARGET}
-    if terms.setting is not Setting.DESCRIBED:
-        absent.add(Need.ATTRIBUTES)
+    if Need.UNLABELLED_TARGET in strategy.needs and not terms.unlabelled:
+        return "needs unlabelled target pictures; give them with --unlabelled PATH"
+    absent = set() if terms.setting is Setting.DESCRIBED else {Need.ATTRIBUTES}
     missing = absent & strategy.needs
     if missing:
         return (

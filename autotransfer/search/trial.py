@@ -73,6 +73,7 @@ class Arena:
     baselines: tuple[str, ...] = OF_PICTURES
     baseline_source: Source | None = None
     class_weights: NDArray[np.float64] | None = None
+    unlabelled: ImageSet | None = None
 
     @property
     def num_steps(self) -> int:
@@ -123,6 +124,7 @@ class Arena:
             features=self.readers[source],
             device=self.readers.device,
             load_backbone=lambda: self.readers.load(source).to(self.readers.device),
+            unlabelled=self.unlabelled,
             source_images=self.source_images,
             companions=tuple(other for other in self.shortlist if other.name != source.name),
         )

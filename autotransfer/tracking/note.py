@@ -14,19 +14,19 @@ NOTE_LENGTH = 7500  # characters; MLflow takes 8000
 
 def note(record: Record) -> str:
     """Return winner and score, then the verdict: MLflow shows three lines before "Show more"."""
-    verdict, finalist = record.verdict, record.finalist
+    verdict, finalist, test = record.verdict, record.finalist, record.verdict.test
     name = escaped(record.metric)
     parts = [
         f"**{escaped(finalist.source)}** · {escaped(finalist.strategy)} · "
-        f"{name} **{_interval(verdict.test, record.metric)}**",
+        + ("no target labels" if test is None else f"{name} **{_interval(test, record.metric)}**"),
         f"**{verdict.decision}**: {escaped(verdict.sentence.rstrip('.'))}. "
         f"Returned: {escaped(verdict.returned)}.",
         "\n".join(f"- {escaped(remark)}" for remark in verdict.remarks),
         _table(
             ("predictor", name),
             [
-                ("finalist", f"{shown(verdict.test.value, record.metric):.3f}"),
-                *((b.name, f"{shown(b.test, record.metric):.3f}") for b in verdict.baselines),
+                *([] if test is None else [("finalist", _shown(test.value, record.metric))]),
+                *((b.name, _shown(b.test, record.metric)) for b in verdict.baselines),
             ],
         ),
         _table(
@@ -47,6 +47,10 @@ def escaped(text: str) -> str:
     """Return text that Markdown and HTML take as it stands, on one line of bounded length."""
     plain = html.escape(one_line(text, 200), quote=False)
     return re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", plain)
+
+
+def _shown(score: float | None, metric: str) -> str:
+    return "unknown" if score is None else f"{shown(score, metric):.3f}"
 
 
 def _interval(interval: Interval, metric: str) -> str:

@@ -86,6 +86,7 @@ def outcome_figures(outcome: Outcome, metric: str) -> tuple[Figure, ...]:
     if outcome.log_loss is not None:  # the same figure where log loss is what is searched for
         scores["val/log_loss"] = outcome.log_loss
     figures += [Figure(name, value) for name, value in scores.items()]
+    figures += [Figure(f"validator/{key(n)}", v) for n, v in outcome.validators.items()]
     return _finite(figures)
 
 
@@ -111,11 +112,12 @@ def record_figures(record: Record) -> tuple[Figure, ...]:
     figures = [
         *_interval(f"test/{metric}", verdict.test, metric),
         *_interval("gap/baseline", verdict.gap),
-        Figure("gap/minimum_detectable", verdict.minimum_detectable),
-        Figure("test/returned", shown(verdict.returned_test, metric)),
+        *_interval("gap/reference", verdict.gap_reference),
     ]
-    if verdict.gap_reference is not None:
-        figures += _interval("gap/reference", verdict.gap_reference)
+    if verdict.minimum_detectable is not None:
+        figures.append(Figure("gap/minimum_detectable", verdict.minimum_detectable))
+    if verdict.returned_test is not None:
+        figures.append(Figure("test/returned", shown(verdict.returned_test, metric)))
     evidence = {
         "test/optimism": verdict.optimism,
         "test/calibration_error": verdict.calibration_error,
@@ -124,7 +126,9 @@ def record_figures(record: Record) -> tuple[Figure, ...]:
     }
     figures += [Figure(name, value) for name, value in evidence.items() if value is not None]
     figures += [
-        Figure(f"baseline/{key(b.name)}", shown(b.test, metric)) for b in verdict.baselines
+        Figure(f"baseline/{key(b.name)}", shown(b.test, metric))
+        for b in verdict.baselines
+        if b.test is not None
     ]
     if record.finalist.value is not None:
         figures.append(Figure(f"val/{metric}", shown(record.finalist.value, metric)))
@@ -231,7 +235,10 @@ def shown(score: float, metric: str) -> float:
     return METRICS[metric].display(score) if metric in METRICS else score
 
 
-def _interval(name: str, interval: Interval, metric: str = "") -> list[Figure]:
+def _interval(name: str, interval: Interval | None, metric: str = "") -> list[Figure]:
+    """Return value and bounds; nothing without labels."""
+    if interval is None:
+        return []
     low, high = sorted((shown(interval.low, metric), shown(interval.high, metric)))
     return [
         Figure(name, shown(interval.value, metric)),

@@ -21,6 +21,12 @@ from typing_extensions import override
 from autotransfer import hookimpl
 from autotransfer.backbone import Backbone
 from autotransfer.data.image_set import ImageSet
+from autotransfer.domain_statistics import (
+    BATCH_SIZE,
+    MOST_PICTURES,
+    DomainStatistics,
+    adapt_statistics,
+)
 from autotransfer.errors import CutError, InvalidOptionError
 from autotransfer.heads import LinearHead, fit_ridge
 from autotransfer.predictors import HeadedSuffix, NetworkPredictor, restore_network
@@ -36,12 +42,6 @@ from autotransfer.space import (
 )
 from autotransfer.strategy import Layers, Predictor, StageInputs, Strategy, Task, TaskInfo, Trial
 from autotransfer.training import Limits, Objective, Schedule, Step, train
-from autotransfer_multi_task.domain_statistics import (
-    BATCH_SIZE,
-    MOST_PICTURES,
-    DomainStatistics,
-    adapt_statistics,
-)
 from autotransfer_multi_task.gradient_projection import project, projected_loss
 from autotransfer_multi_task.two_heads import Draws, TwoHeads
 

@@ -126,7 +126,6 @@ def test_an_option_value_that_is_not_allowed(
 @pytest.mark.parametrize(
     "extra",
     [
-        ["--unlabelled", "x"],
         ["--through", "x"],
         ["--attributes", "x.csv"],
         ["--group-column", "g"],
@@ -135,11 +134,10 @@ def test_an_option_value_that_is_not_allowed(
         ["--workers", "2"],
         ["--ray-address", "auto"],
         ["--register", "n"],
-        ["--audit-labels", "5"],
         ["--memory", "2"],
         ["--executor", "ray"],
         ["--executor", "processes"],
-        ["--setting", "unlabelled"],
+        ["--setting", "described"],
     ],
 )
 def test_an_option_of_a_later_version_says_so(

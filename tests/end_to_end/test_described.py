@@ -121,6 +121,7 @@ def test_pictures_of_unseen_classes_in_a_test_split_are_sealed_and_tested(
     held_out, sealed = described.figures
     assert (held_out.basis, sealed.basis) == ("held-out classes", "sealed pictures")
     assert selection.verdict.baselines[0].test == pytest.approx(0.5)  # of two unseen classes
+    assert selection.verdict.test is not None
     assert sealed.alone == pytest.approx(selection.verdict.test.value)
     assert sealed.harmonic is not None
     assert len(sealed.curve) > 2

@@ -47,6 +47,7 @@ def test_the_source_whose_features_tell_the_classes_is_chosen_and_helps() -> Non
     assert selection.best.source == "embedding"
     assert selection.ranking.rows[0].source == "embedding"
     assert selection.verdict.decision == "positive"
+    assert selection.verdict.test is not None
     assert selection.verdict.test.n == 150
     names = {baseline.name for baseline in selection.verdict.baselines}
     assert names == {"majority", "given-baseline"}

@@ -39,10 +39,12 @@ def test_a_fit_ends_with_a_tested_verdict_and_a_predictor(target: Path, catalogu
     verdict = selection.verdict
     assert verdict.decision in set(Decision) - {Decision.UNVERIFIED}
     assert verdict.basis == "sealed pictures"
+    assert verdict.gap is not None
+    assert verdict.test is not None
     assert verdict.gap.n == 30
     names = {baseline.name for baseline in verdict.baselines}
     assert names == {"majority", "classical-pixels", "untrained-features", "from-scratch"}
-    best = max(baseline.test for baseline in verdict.baselines)
+    best = max(baseline.test for baseline in verdict.baselines if baseline.test is not None)
     assert verdict.gap.value == pytest.approx(verdict.test.value - best)
     assert {row.source for row in selection.ranking.rows} == {"tiny-0", "tiny-1", "tiny-2"}
     finished = [
@@ -147,6 +149,7 @@ def test_with_few_pictures_and_no_test_split_none_is_given_up(
     selection = _fit(folder_target, catalogue, budget=autotransfer.Budget(trials=2))
     verdict = selection.verdict
     assert verdict.basis == "out-of-fold"
+    assert verdict.gap is not None
     assert verdict.gap.n == 42  # every picture is tested
     complete = [o for o in selection.outcomes if o.state is State.COMPLETE]
     assert verdict.competed == len(complete) >= 2
@@ -181,8 +184,11 @@ def test_no_refit_returns_the_checkpoint_of_the_search(target: Path, catalogue: 
 def test_other_metrics_go_the_same_way(target: Path, catalogue: Path, metric: str) -> None:
     selection = _fit(target, catalogue, metric=metric, budget=autotransfer.Budget(trials=2))
     assert selection.record.metric == metric
-    best = max(baseline.test for baseline in selection.verdict.baselines)
-    assert selection.verdict.gap.value == pytest.approx(selection.verdict.test.value - best)
+    verdict = selection.verdict
+    assert verdict.gap is not None
+    assert verdict.test is not None
+    best = max(baseline.test for baseline in verdict.baselines if baseline.test is not None)
+    assert verdict.gap.value == pytest.approx(verdict.test.value - best)
 
 
 def test_source_pictures_reach_the_strategies_that_need_them_and_never_the_test(

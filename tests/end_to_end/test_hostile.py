@@ -65,6 +65,7 @@ def test_five_thousand_classes_end_with_an_answer() -> None:
         features, labels, budget=autotransfer.Budget(trials=1, seconds=240), name="many"
     )
     assert len(selection.class_names) == 5000
+    assert selection.verdict.test is not None
     assert selection.verdict.test.value > 0.1
 
 

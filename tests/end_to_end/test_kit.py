@@ -112,6 +112,7 @@ def test_python_and_the_command_line_find_the_same(kit: Path, tmp_path: Path) ->
     assert selection.best.source == found["source"]
     assert dict(selection.best.params) == found["params"]
     assert selection.verdict.decision == found["verdict"]
+    assert selection.verdict.test is not None
     assert selection.verdict.test.value == pytest.approx(found["test"]["value"])
 
 

@@ -73,6 +73,7 @@ def test_sealed_pixels_and_labels_are_never_touched_before_the_guard(
     monkeypatch.setattr(Guarding, "judged", begun)
     selection = autotransfer.fit(target, sources=catalogue, budget=autotransfer.Budget(trials=4))
     assert seal.broken
+    assert selection.verdict.gap is not None
     assert selection.verdict.gap.n == 30
     assert not set(selection.kept.seen) & set(_digests(target))
 

@@ -36,6 +36,7 @@ def test_compositional_shapes_are_positive_and_unseen_ones_are_found(seed: int) 
     assert verdict.basis == HELD_OUT
     assert verdict.returned == "transfer"
     assert evidence.pairs == 27 * 26 // 2
+    assert verdict.test is not None
     assert verdict.test.n == 27
     assert _unseen_top1(toy) > 0.25  # chance is 0.11
 

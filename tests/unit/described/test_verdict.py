@@ -32,6 +32,7 @@ def test_positive_is_outside_the_null_and_above_every_baseline() -> None:
     assert verdict.decision is Decision.POSITIVE
     assert verdict.basis == "held-out classes"
     assert verdict.returned == "transfer"
+    assert verdict.gap is not None
     assert verdict.gap.value == pytest.approx(0.3)
     assert verdict.gap.low == pytest.approx(0.2)
     assert decide(replace(GOOD, low=0.49)) is Decision.INCONCLUSIVE

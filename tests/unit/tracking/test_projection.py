@@ -147,6 +147,7 @@ def test_the_verdict_has_its_gaps_its_baselines_and_its_counts(make_record: Make
 
 def test_an_interval_of_log_loss_keeps_low_below_high(make_record: MakeRecord) -> None:
     record = make_record(metric="log_loss")
+    assert record.verdict.test is not None
     test = replace(record.verdict.test, value=-0.4, low=-0.5, high=-0.3)
     record = replace(record, verdict=replace(record.verdict, test=test))
     points = {f.name: f.value for f in record_figures(record)}

@@ -1,0 +1,1 @@
+"""The unlabelled setting: labelled source pictures, target pictures without labels."""

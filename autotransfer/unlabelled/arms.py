@@ -1,0 +1,65 @@
+"""Which (source, strategy) pairs are tried without target labels, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autotransfer.errors import NoCandidateError
+from autotransfer.presets import Preset
+from autotransfer.problem import Need, Setting, Source, Untrained
+from autotransfer.results import Skipped
+from autotransfer.search.arms import Arms
+from autotransfer.strategy import Strategy, TaskInfo
+
+_GIVEN = frozenset({Need.SOURCE_IMAGES, Need.UNLABELLED_TARGET})
+
+
+def reads_target(strategy: Strategy) -> bool:
+    """Return whether it learns from target pictures; those that do not are source-only."""
+    return Need.UNLABELLED_TARGET in strategy.needs
+
+
+def arms_without_labels(
+    shortlist: Sequence[Source],
+    strategies: Sequence[Strategy],
+    preset: Preset,
+    *,
+    num_images: int,
+    num_classes: int,
+) -> tuple[Arms, list[Skipped]]:
+    """Return the arms, source-only first, and what was left out.
+
+    Raises:
+        NoCandidateError: If nothing is left, or nothing that ignores the target: without a
+            baseline there is nothing to compare with.
+    """
+    reasons = {s.name: _reason_against(s) for s in strategies}
+    skipped = [Skipped("*", name, reason) for name, reason in reasons.items() if reason]
+    usable = [strategy for strategy in strategies if not reasons[strategy.name]]
+    usable.sort(key=lambda s: (reads_target(s), s.trains, s.standing, s.name))
+    nothing_to_read = [
+        Skipped(source.name, strategy.name, "an untrained network has no features to read")
+        for source in shortlist
+        for strategy in usable
+        if isinstance(source.weights, Untrained) and not strategy.trains
+    ]
+    closed = frozenset((skip.source, skip.strategy) for skip in nothing_to_read)
+    pairs = [(s, t) for s in shortlist for t in usable if (s.name, t.name) not in closed]
+    if all(reads_target(strategy) for _, strategy in pairs):
+        raise NoCandidateError(
+            [f"{skip.strategy}: {skip.reason}" for skip in [*skipped, *nothing_to_read]]
+            or ["no strategy is left that ignores the target; name source-only as well"]
+        )
+    info = TaskInfo(shortlist[0], Setting.UNLABELLED, num_images, num_classes)
+    spaces = {s.name: preset.apply(s.name, s.space(info)) for s in usable}
+    arms = Arms(tuple(shortlist), tuple(usable), spaces, closed)
+    return arms, [*skipped, *nothing_to_read]
+
+
+def _reason_against(strategy: Strategy) -> str:
+    if Setting.UNLABELLED not in strategy.settings:
+        return f"does not work in the setting {Setting.UNLABELLED}"
+    missing = strategy.needs - _GIVEN
+    if missing:
+        return f"needs {' and '.join(sorted(missing))}, which an unlabelled target does not have"
+    return ""

@@ -1,0 +1,72 @@
+"""Which pictures are learned from, and which ones only judge; decided by their content."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+
+HELD_OUT = 0.25
+MOST_HELD_OUT = 1000  # pictures of a domain; validators hardly move beyond
+FEWEST_TARGET = 80  # with fewer target pictures the validators read those that were learned from
+
+
+@dataclass(frozen=True)
+class Part:
+    """The pictures of one domain.
+
+    Args:
+        learn: Those that strategies see.
+        held_out: Those that validators read.
+        apart: Whether the two have no picture in common.
+    """
+
+    learn: ImageSet
+    held_out: ImageSet
+    apart: bool = True
+
+
+def divide_source(images: ImageSet) -> Part:
+    """Return labelled source pictures, a quarter of every class held out.
+
+    Pictures with the same content stay together; a class of one picture is only learned from.
+    """
+    labels = images.labels
+    held_out = [
+        positions[: _size(len(positions), len(labels))]
+        for positions in (
+            _shuffled(images, np.flatnonzero(labels == k)) for k in np.unique(labels)
+        )
+    ]
+    return _parted(images, np.concatenate(held_out))
+
+
+def divide_target(images: ImageSet) -> Part:
+    """Return unlabelled target pictures; too few to divide are both learned from and judged on."""
+    if len(images) < FEWEST_TARGET:
+        return Part(images, images, apart=False)
+    positions = _shuffled(images, np.arange(len(images)))
+    return _parted(images, positions[: _size(len(images), len(images))])
+
+
+def _size(n: int, n_all: int) -> int:
+    return int(min(HELD_OUT * n, MOST_HELD_OUT * n / n_all))
+
+
+def _shuffled(images: ImageSet, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the positions in an order that only the content of the pictures decides."""
+    digests = images.digests
+    keys = [hashlib.sha256(b"held out" + digests[i].encode()).digest() for i in positions]
+    order = sorted(range(len(positions)), key=keys.__getitem__)
+    return positions[order]
+
+
+def _parted(images: ImageSet, held_out: NDArray[np.int64]) -> Part:
+    digests = images.digests
+    kept_back = {digests[i] for i in held_out}
+    learn = [i for i, digest in enumerate(digests) if digest not in kept_back]
+    return Part(images.subset(learn), images.subset(np.sort(held_out)))

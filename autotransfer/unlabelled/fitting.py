@@ -1,0 +1,208 @@
+"""A fit without target labels: the sequence, read from top to bottom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from autotransfer.errors import InvalidOptionError
+from autotransfer.options import Options, budget_of
+from autotransfer.preparing import choose_preset
+from autotransfer.problem import Budget, ParamValue, Setting
+from autotransfer.registry import Registry
+from autotransfer.results import (
+    Seconds,
+    Skipped,
+    Verdict,
+)
+from autotransfer.saved_predictor import read_kept
+from autotransfer.search.arms import Arms
+from autotransfer.search.study import Study, open_study
+from autotransfer.selection import Selection
+from autotransfer.tracking import Tracker
+from autotransfer.unlabelled.arena import Arena
+from autotransfer.unlabelled.arms import arms_without_labels
+from autotransfer.unlabelled.auditing import (
+    AUDIT_FILE,
+    audited,
+    number_or_table,
+    plan_audit,
+    read_table,
+    write_table,
+)
+from autotransfer.unlabelled.consensus import Choice, decide
+from autotransfer.unlabelled.problem import UnlabelledProblem, open_problem
+from autotransfer.unlabelled.ranking import rank_without_labels
+from autotransfer.unlabelled.recording import outcome_of, record_of
+from autotransfer.unlabelled.searching import METRIC, candidates_of, search_without_labels
+from autotransfer.workspace import Place, claim
+
+SEARCH_SHARE = 0.9  # of the seconds; the rest is for saving and MLflow
+
+
+def fit_unlabelled(
+    target: Any, chosen: Options, registry: Registry, began: float, caught: list[str]
+) -> Selection:
+    """Return the predictor that the gated consensus chose, unverified.
+
+    Args:
+        target: Pictures; labels that are there stay unread.
+        chosen: The options; `source_data` is needed.
+        registry: What is installed.
+        began: `time.monotonic()` at the start.
+        caught: Texts of the warnings so far; filled as the fit goes on.
+
+    Raises:
+        AutotransferError: If the problem cannot be used. `BudgetExhaustedError` if not even
+            source-only could finish.
+    """
+    budget = budget_of(chosen)
+    problem = open_problem(target, chosen, registry)
+    preset = choose_preset(chosen, registry)
+    with claim(
+        problem.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
+    ) as place:
+        study = open_study(
+            place.name,
+            storage=chosen.storage,
+            workspace=place.workspace,
+            sampler=chosen.sampler,
+            seed=chosen.seed,
+            resume=chosen.resume,
+        )
+        _check_same_problem(study, problem, chosen)
+        chosen.say(f"ranking {len(problem.sources.sources)} sources by source pictures")
+        ranking, unranked = rank_without_labels(
+            problem, seed=chosen.seed, max_sources=chosen.max_sources
+        )
+        ranked = time.monotonic()
+        shortlist = tuple(s for s in problem.sources.sources if s.name in ranking.shortlist)
+        names = chosen.strategies or list(registry.strategies)
+        arms, unfit = arms_without_labels(
+            sorted(shortlist, key=lambda s: ranking.shortlist.index(s.name)),
+            [registry.strategy(name) for name in dict.fromkeys(names)],
+            preset,
+            num_images=len(problem.source.learn),
+            num_classes=len(problem.class_names),
+        )
+        skipped = [*problem.sources.skipped, *unranked, *_named_only(unfit, chosen)]
+        tracker = _start_tracking(study, place, problem, arms, chosen, budget)
+        plan = study.recall("audit")
+        outcomes = study.outcomes
+        if plan is None:
+            arena = Arena(problem, arms.sources, chosen.seed)
+            deadline = None if budget.seconds is None else began + SEARCH_SHARE * budget.seconds
+            outcomes = search_without_labels(
+                study, arms, arena, place, tracker, chosen, budget.trials, deadline
+            )
+        candidates = candidates_of(outcomes, arms, place, tracker)
+        choice = decide(
+            candidates, len(problem.class_names), num_source=len(problem.source.held_out)
+        )
+        searched = time.monotonic()
+        record = record_of(
+            place, chosen, problem, choice, ranking, outcomes, skipped, caught,
+            Seconds(
+                total=time.monotonic() - began,
+                features=problem.readers.seconds,
+                rank=ranked - began,
+                search=searched - ranked,
+            ),
+        )  # fmt: skip
+        record = replace(
+            record,
+            run_id=tracker.run_id,
+            verdict=_audit(record.verdict, choice, problem, study, place, chosen),
+        )
+        returned = choice.baseline if record.verdict.returned == "baseline" else choice.finalist
+        assert returned is not None
+        kept = read_kept(place.trial_folder(outcome_of(outcomes, returned.number)), registry)
+        provenance = {**record.provenance, "returned": f"trial {returned.number}"}
+        record = replace(record, provenance=provenance)
+        selection = Selection(record, kept, problem.readers.device)
+        selection.save(place.folder)
+        tracker.finish(record, place.folder)
+        study.remember("run_id", tracker.run_id)
+        chosen.say(record.verdict.sentence)
+        return selection
+
+
+def _check_same_problem(study: Study, problem: UnlabelledProblem, chosen: Options) -> None:
+    now, before = [problem.fingerprint, chosen.seed], study.recall("problem")
+    if before is None:
+        study.remember("problem", now)
+    elif before != now:
+        raise InvalidOptionError(
+            "this study was begun with other pictures or another seed; resume it with the same "
+            "ones, or choose another --name"
+        )
+
+
+def _named_only(skipped: Sequence[Skipped], chosen: Options) -> list[Skipped]:
+    """Return what was left out; strategies of other settings only where they were named."""
+    return [s for s in skipped if s.source != "*" or s.strategy in chosen.strategies]
+
+
+def _start_tracking(
+    study: Study,
+    place: Place,
+    problem: UnlabelledProblem,
+    arms: Arms,
+    chosen: Options,
+    budget: Budget,
+) -> Tracker:
+    tracker = Tracker(chosen.tracking_uri, chosen.experiment, place.workspace)
+    run_id = study.recall("run_id")
+    if run_id is not None and tracker.resume(run_id):
+        return tracker
+    params: dict[str, ParamValue] = {
+        "target": problem.name,
+        "setting": str(Setting.UNLABELLED),
+        "metric": METRIC,
+        "space": chosen.space,
+        "seed": chosen.seed,
+        "trials": budget.trials or "no limit",
+        "seconds": budget.seconds or "no limit",
+        "num_images": len(problem.target.learn),
+        "num_source_images": len(problem.source.learn),
+        "num_classes": len(problem.class_names),
+        "shortlist": ", ".join(source.name for source in arms.sources),
+    }
+    tags = {"target.fingerprint": problem.fingerprint}
+    study.remember("run_id", tracker.start(place.name, params=params, tags=tags))
+    return tracker
+
+
+def _audit(
+    verdict: Verdict,
+    choice: Choice,
+    problem: UnlabelledProblem,
+    study: Study,
+    place: Place,
+    chosen: Options,
+) -> Verdict:
+    """Return the verdict; write the table to fill in, or read it where it was filled."""
+    if chosen.audit_labels is None:
+        return verdict
+    asked, plan = number_or_table(chosen.audit_labels), study.recall("audit")
+    held_out = problem.target.held_out
+    if isinstance(asked, int):
+        if plan is None:
+            plan = plan_audit(choice, held_out, asked, seed=chosen.seed)
+            study.remember("audit", plan)
+        table = place.folder / AUDIT_FILE
+        write_table(table, plan, held_out, seed=chosen.seed)
+        chosen.say(
+            f"fill in the column label of {table}, then run the same command with --resume --name "
+            f"{place.name} --audit-labels {table}"
+        )
+        return verdict
+    if plan is None or choice.finalist is None:
+        raise InvalidOptionError(
+            "this study has asked for no labels yet; run it with --audit-labels NUMBER first"
+        )
+    labels = read_table(asked, plan, held_out, problem.class_names)
+    answers = choice.finalist.answers, choice.baseline.answers
+    return audited(verdict, plan, labels, *answers, chosen.margin)

@@ -1,0 +1,41 @@
+"""Methods for a target without labels: labelled source pictures, unlabelled target pictures.
+
+Both have the same classes. `source-only` ignores the target and is what the others must beat.
+"""
+
+from __future__ import annotations
+
+from autotransfer import hookimpl
+from autotransfer.strategy import Strategy
+from autotransfer_adaptation.adabn import AdaBn
+from autotransfer_adaptation.cdan import Cdan
+from autotransfer_adaptation.dann import Dann
+from autotransfer_adaptation.deep_coral import DeepCoral
+from autotransfer_adaptation.feature_coral import FeatureCoral
+from autotransfer_adaptation.feature_transport import FeatureTransport
+from autotransfer_adaptation.mcc import Mcc
+from autotransfer_adaptation.shot import Shot
+from autotransfer_adaptation.source_only import SourceOnly
+from autotransfer_adaptation.source_probe import SourceProbe
+
+__all__ = [
+    "AdaBn",
+    "Cdan",
+    "Dann",
+    "DeepCoral",
+    "FeatureCoral",
+    "FeatureTransport",
+    "Mcc",
+    "Shot",
+    "SourceOnly",
+    "SourceProbe",
+]
+
+
+@hookimpl
+def autotransfer_strategies() -> list[Strategy]:
+    """Offer the strategies."""
+    plain: list[Strategy] = [SourceOnly(), SourceProbe()]
+    frozen: list[Strategy] = [FeatureCoral(), FeatureTransport()]
+    trained: list[Strategy] = [AdaBn(), Cdan(), Dann(), DeepCoral(), Mcc(), Shot()]
+    return [*plain, *frozen, *trained]

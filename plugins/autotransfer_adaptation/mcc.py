@@ -1,0 +1,59 @@
+"""Minimum class confusion: target predictions that do not confuse two classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from autotransfer.problem import ParamValue
+from autotransfer.space import SearchSpace, floating
+from autotransfer.training import Step
+from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
+
+TEMPERATURE = 2.5  # Jin et al. 2020, section 4.1
+
+
+class Mcc(TwoDomains):
+    """Cross-entropy on the source plus class confusion on the target.
+
+    References:
+        Jin et al., Minimum Class Confusion for Versatile Domain Adaptation, ECCV 2020,
+        arXiv:1912.03699, equations 3 to 7.
+    """
+
+    name = "mcc"
+    optimises = frozenset({"entropy", "infomax", "bnm"})
+    standing = 1
+
+    @override
+    def own_space(self) -> SearchSpace:
+        return SearchSpace.of(
+            temperature=floating(1.0, 4.0, default=TEMPERATURE),
+            weight=floating(0.0, 2.0, default=1.0),
+        )
+
+    @override
+    def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:
+        loss, _ = source_loss(domains, step)
+        logits = domains.headed(domains.draw(len(step.inputs)))
+        confusion = class_confusion(logits, float(params["temperature"]))
+        return loss + float(params["weight"]) * confusion
+
+
+def class_confusion(logits: Tensor, temperature: float) -> Tensor:
+    """Return the mean confusion of two classes over the pictures, in [0, 1).
+
+    Args:
+        logits: (b, K) target logits.
+        temperature: Divides the logits; higher shows confusion of less probable classes.
+    """
+    shares = (logits.float() / temperature).softmax(dim=1)  # (b, K)
+    entropy = -(shares * torch.log(shares + 1e-8)).sum(dim=1)
+    weights = 1 + torch.exp(-entropy.detach())  # pictures that are certain count more
+    weights = len(logits) * weights / weights.sum()
+    confusion = (shares * weights[:, None]).T @ shares  # (K, K)
+    confusion = confusion / confusion.sum(dim=1, keepdim=True)
+    return (confusion.sum() - confusion.trace()) / logits.shape[1]

@@ -1,0 +1,25 @@
+"""Source-only: training on the labelled source pictures, the target unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+from typing_extensions import override
+
+from autotransfer.problem import ParamValue
+from autotransfer.training import Step
+from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
+
+
+class SourceOnly(TwoDomains):
+    """Cross-entropy on source pictures: what every other method must beat."""
+
+    name = "source-only"
+    needs = frozenset()
+    target_statistics = False
+    moves_source = False
+
+    @override
+    def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:
+        return source_loss(domains, step)[0]

@@ -1,0 +1,296 @@
+"""What every method that trains on two domains shares: plan, batches, statistics, snapshots."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.domain_statistics import adapt_statistics
+from autotransfer.errors import CutError, InvalidOptionError
+from autotransfer.predictors import HeadedSuffix, NetworkPredictor, restore_network
+from autotransfer.problem import Json, Need, ParamValue, Setting, Source, Untrained
+from autotransfer.space import (
+    SearchSpace,
+    depth,
+    floating,
+    learning_rate_multiplier,
+    regularisation,
+)
+from autotransfer.strategy import Layers, Predictor, StageInputs, Strategy, Task, TaskInfo, Trial
+from autotransfer.training import Limits, Schedule, Step, train
+
+WEIGHT_DECAY = 1e-2
+SCRATCH = (500, 64, 1e-3)  # steps, pictures of each domain in a step, learning rate
+PRETRAINED = (150, 16, 3e-4)
+FEW_PICTURES = (
+    200  # of a domain: below, the statistics of a batch say too little to a pretrained net
+)
+STATISTICS_PICTURES = 1024  # that statistics are taken from
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a network is trained.
+
+    Args:
+        frozen: Stages that stay as they are.
+        steps: Number of steps.
+        batch_size: Pictures of each domain in a step.
+        learning_rate: Peak rate.
+        keep: Whether batch norm keeps the statistics that it has while training.
+    """
+
+    frozen: int
+    steps: int
+    batch_size: int
+    learning_rate: float
+    keep: bool
+
+
+@dataclass
+class Domains:
+    """The network in training and the pictures of both domains.
+
+    Args:
+        headed: The layers that learn, with their classifier.
+        target: Inputs of the unlabelled target pictures; None where the method ignores them.
+        plan: How it is trained.
+        seed: Draws target pictures.
+        critic: What learns beside the network and is thrown away.
+    """
+
+    headed: HeadedSuffix
+    target: StageInputs | None
+    plan: Plan
+    seed: int
+    critic: nn.Module = field(default_factory=nn.Identity)
+
+    def __post_init__(self) -> None:
+        self._generator = np.random.default_rng(self.seed + 1)
+        self._left = np.empty(0, dtype=np.int64)
+
+    def draw(self, size: int) -> Tensor:
+        """Return inputs of the next target pictures."""
+        return self.batch(self.next_positions(size))
+
+    def next_positions(self, size: int) -> NDArray[np.int64]:
+        """Return which target pictures are next; each comes once before any comes again."""
+        assert self.target is not None
+        while len(self._left) < size:
+            again = self._generator.permutation(len(self.target))
+            self._left = np.concatenate([self._left, again])
+        positions, self._left = self._left[:size], self._left[size:]
+        return positions
+
+    def batch(self, positions: NDArray[np.int64]) -> Tensor:
+        """Return the inputs of the target pictures at (b,) positions."""
+        assert self.target is not None
+        return self.target.batch(positions).to(next(self.headed.parameters()).device)
+
+    def described(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return (n, d) features and (n, K) predictions of all target pictures, as in training."""
+        assert self.target is not None
+        size = max(2 * self.plan.batch_size, 2)
+        pieces = np.array_split(np.arange(len(self.target)), math.ceil(len(self.target) / size))
+        features, shares = [], []
+        with torch.no_grad():
+            for piece in pieces:
+                found = self.headed.features(self.batch(piece))
+                features.append(found.double().cpu().numpy())
+                shares.append(self.headed.head(found).double().softmax(dim=1).cpu().numpy())
+        return np.concatenate(features), np.concatenate(shares)
+
+
+class _Learner(nn.Module):
+    """The network and its critic, so that one optimiser has both."""
+
+    def __init__(self, headed: HeadedSuffix, critic: nn.Module) -> None:
+        super().__init__()
+        self.headed, self.critic = headed, critic
+
+    @override
+    def forward(self, z: Tensor) -> Tensor:
+        logits: Tensor = self.headed(z)
+        return logits
+
+
+class TwoDomains(Strategy):
+    """Trains on labelled source pictures and, beside them, unlabelled target pictures.
+
+    Source and target batches pass through the network one after the other, so that each is
+    normalised by its own statistics. After training the statistics of batch norm are taken from
+    target pictures.
+
+    `effort` multiplies the number of steps; `depth` is the share of the stages of a pretrained
+    source that stay frozen, an untrained one learns whole.
+
+    Attributes:
+        target_statistics: Whether the statistics of the finished network are the target's.
+    """
+
+    settings = frozenset({Setting.UNLABELLED})
+    needs = frozenset({Need.UNLABELLED_TARGET})
+    target_statistics = True
+    moves_source = True  # source pictures, too, are read with the statistics of the target
+
+    @override
+    def space(self, task: TaskInfo) -> SearchSpace:
+        common = SearchSpace.of(
+            depth=depth(default=0.6),
+            learning_rate_multiplier=learning_rate_multiplier(),
+            regularisation=regularisation(),
+            effort=floating(0.25, 4.0, default=1.0, log=True),
+        )
+        return common + self.own_space()
+
+    def own_space(self) -> SearchSpace:
+        """Return the parameters of the method itself."""
+        return SearchSpace.of()
+
+    def critic(self, num_features: int, num_classes: int) -> nn.Module:  # noqa: ARG002
+        """Return what learns beside the network; called under the seed of the trial."""
+        return nn.Identity()
+
+    @abstractmethod
+    def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:
+        """Return the scalar that is minimised."""
+
+    @override
+    def fit(self, task: Task, trial: Trial) -> Predictor:
+        params = trial.params
+        pictures = self._target(task)
+        domains = _prepared(self, task, pictures, params, trial.seed)
+        plan = domains.plan
+        stages = task.features.num_stages
+        copied = 0 if isinstance(task.source.weights, Untrained) else stages
+        layers = Layers(stages, copied, stages - plan.frozen)
+
+        def snapshot() -> Predictor:
+            if self.target_statistics:
+                _take_statistics(domains)
+            return NetworkPredictor.of(
+                domains.headed, task.source, frozen=plan.frozen, layers=layers
+            )
+
+        source = task.features.inputs(task.train, plan.frozen)
+        labels, order = _repeated(task.train.labels, plan, trial.seed)
+        schedule = Schedule(
+            epochs=1,
+            batch_size=plan.batch_size,
+            learning_rate=plan.learning_rate,
+            weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
+            keep_batch_statistics=plan.keep,
+        )
+        train(
+            _Learner(domains.headed, domains.critic),
+            lambda positions, _: source.batch(order[positions]),
+            labels,
+            schedule,
+            seed=trial.seed,
+            limits=Limits(trial.deadline),
+            on_rung=lambda progress: trial.report(progress, snapshot()),
+            objective=lambda step: self.loss(domains, step, params),
+        )
+        return snapshot()
+
+    def _target(self, task: Task) -> ImageSet | None:
+        if Need.UNLABELLED_TARGET not in self.needs:
+            return None
+        if task.unlabelled is None or not len(task.unlabelled):
+            raise InvalidOptionError(
+                f"{self.name} learns from unlabelled target pictures, and there are none"
+            )
+        return task.unlabelled
+
+    @override
+    def restore(
+        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+    ) -> Predictor:
+        return restore_network(tensors, info, source)
+
+
+def source_loss(domains: Domains, step: Step) -> tuple[Tensor, Tensor]:
+    """Return the cross-entropy of the source batch, and its (b, d) features."""
+    features = domains.headed.features(step.inputs)
+    loss = nn.functional.cross_entropy(domains.headed.head(features), step.targets)
+    return loss, features
+
+
+def _prepared(
+    strategy: TwoDomains,
+    task: Task,
+    pictures: ImageSet | None,
+    params: Mapping[str, ParamValue],
+    seed: int,
+) -> Domains:
+    backbone = task.backbone()
+    num_target = len(task.train) if pictures is None else len(pictures)
+    plan = _plan(task, params, min(len(task.train), num_target), backbone.num_stages)
+    try:
+        suffix = backbone.suffix(plan.frozen)
+    except CutError:  # nothing can be kept frozen: the whole network learns
+        plan = Plan(0, plan.steps, plan.batch_size, plan.learning_rate, plan.keep)
+        suffix = backbone.suffix(0)
+    suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
+    width, K = backbone.num_features, len(task.class_names)
+    headed = HeadedSuffix(suffix, width, K, seed=seed).to(task.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        critic = strategy.critic(width, K).to(task.device)
+    target = None if pictures is None else task.features.inputs(pictures, plan.frozen)
+    return Domains(headed, target, plan, seed, critic)
+
+
+def _plan(
+    task: Task, params: Mapping[str, ParamValue], num_pictures: int, num_stages: int
+) -> Plan:
+    untrained = isinstance(task.source.weights, Untrained)
+    steps, batch_size, rate = SCRATCH if untrained else PRETRAINED
+    frozen = min(round(float(params["depth"]) * num_stages), num_stages - 1)
+    return Plan(
+        frozen=0 if untrained else frozen,
+        steps=max(1, round(steps * float(params["effort"]))),
+        batch_size=max(2, min(batch_size, num_pictures)),
+        learning_rate=rate * float(params["learning_rate_multiplier"]),
+        keep=not untrained and num_pictures < FEW_PICTURES,
+    )
+
+
+def _repeated(
+    labels: NDArray[np.int64], plan: Plan, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the labels and the positions of all pictures that the steps show.
+
+    The loop counts in passes over the pictures, the methods here in steps: so one long pass
+    shows every picture as often as the steps allow.
+    """
+    shown = plan.steps * plan.batch_size
+    generator = np.random.default_rng(seed)
+    passes = math.ceil(shown / len(labels))
+    order = np.concatenate([generator.permutation(len(labels)) for _ in range(passes)])[:shown]
+    return labels[order], order
+
+
+def _take_statistics(domains: Domains) -> None:
+    """Give batch norm the statistics of target pictures."""
+    target, plan = domains.target, domains.plan
+    if target is None or plan.keep:
+        return
+    n = min(len(target), STATISTICS_PICTURES)
+    shown = np.linspace(0, len(target) - 1, n).astype(np.int64)
+    pieces = np.array_split(shown, math.ceil(n / max(plan.batch_size, 2)))
+    device = next(domains.headed.parameters()).device
+
+    def batches() -> Iterator[Tensor]:
+        return (target.batch(piece).to(device) for piece in pieces)
+
+    adapt_statistics(domains.headed.suffix, batches, n)

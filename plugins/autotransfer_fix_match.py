@@ -1,0 +1,210 @@
+"""FixMatch: few labelled and many unlabelled target pictures train one network.
+
+A picture whose prediction is certain enough becomes a label for a strongly changed view of
+itself. Predictions are aligned first: their mean is brought to the class shares of the labelled
+pictures, so that one class cannot swallow the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autotransfer import hookimpl
+from autotransfer.backbone import Backbone
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.views import View
+from autotransfer.errors import CutError, InvalidOptionError
+from autotransfer.heads import fit_ridge
+from autotransfer.predictors import HeadedSuffix, NetworkPredictor, restore_network
+from autotransfer.problem import Json, Need, Source
+from autotransfer.space import (
+    SearchSpace,
+    depth,
+    floating,
+    integer,
+    learning_rate_multiplier,
+    regularisation,
+)
+from autotransfer.strategy import Layers, Predictor, StageInputs, Strategy, Task, TaskInfo, Trial
+from autotransfer.training import Limits, Objective, Schedule, Step, train
+
+LEARNING_RATE = 3e-4
+WEIGHT_DECAY = 1e-2
+UNLABELLED_RATIO = 2  # unlabelled pictures for each labelled one of a step
+STRONG_VIEWS = 4  # of each picture; each is computed once behind the frozen stages
+MEMORY = 0.95  # of the running mean of predictions
+SMALL_BATCHES = 200  # with fewer labelled pictures the statistics of a batch are noise
+
+
+class FixMatch(Strategy):
+    """Cross-entropy on labels, and on certain pseudo-labels of unlabelled pictures.
+
+    `threshold` is the least certainty of a pseudo-label, `weight` that of their loss.
+
+    References:
+        Sohn et al., FixMatch: Simplifying Semi-Supervised Learning with Consistency and
+        Confidence, NeurIPS 2020, arXiv:2001.07685, equations 3 and 4; distribution alignment
+        from Berthelot et al., ReMixMatch, ICLR 2020, arXiv:1911.09785.
+    """
+
+    name = "fix-match"
+    needs = frozenset({Need.TARGET_LABELS, Need.UNLABELLED_TARGET})
+
+    @override
+    def space(self, task: TaskInfo) -> SearchSpace:
+        return SearchSpace.of(
+            depth=depth(default=0.7),
+            learning_rate_multiplier=learning_rate_multiplier(),
+            regularisation=regularisation(),
+            epochs=integer(4, 60, default=16, log=True),
+            threshold=floating(0.6, 0.99, default=0.9),
+            weight=floating(0.0, 2.0, default=1.0),
+        )
+
+    @override
+    def fit(self, task: Task, trial: Trial) -> Predictor:
+        params = trial.params
+        pictures = _unlabelled(task)
+        frozen, suffix, width = _cut(task.backbone(), float(params["depth"]))
+        suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
+        labelled = task.features.inputs(task.train, frozen)
+        K = len(task.class_names)
+        headed = HeadedSuffix(suffix, width, K, seed=trial.seed).to(task.device)
+        headed.set_head(fit_ridge(_features(suffix, labelled), task.train.labels, K))
+        plain = task.features.inputs(pictures, frozen)
+        strong = [
+            task.features.inputs(pictures, frozen, view=View("colour", number))
+            for number in range(STRONG_VIEWS)
+        ]
+        stages = task.features.num_stages
+        layers = Layers(stages, stages, stages - frozen)
+        schedule = Schedule(
+            epochs=int(params["epochs"]),
+            learning_rate=LEARNING_RATE * float(params["learning_rate_multiplier"]),
+            weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
+            keep_batch_statistics=len(task.train) < SMALL_BATCHES,
+        )
+        counts = np.bincount(task.train.labels, minlength=K)
+        aligned = Aligned(torch.from_numpy(counts / counts.sum()).float().to(task.device))
+
+        def snapshot() -> Predictor:
+            return NetworkPredictor.of(headed, task.source, frozen=frozen, layers=layers)
+
+        train(
+            headed,
+            lambda positions, _: labelled.batch(positions),
+            task.train.labels,
+            schedule,
+            seed=trial.seed,
+            limits=Limits(trial.deadline),
+            head=list(headed.head.parameters()),
+            on_rung=lambda progress: trial.report(progress, snapshot()),
+            objective=_objective(
+                headed,
+                plain,
+                strong,
+                aligned,
+                threshold=float(params["threshold"]),
+                weight=float(params["weight"]),
+            ),
+        )
+        return snapshot()
+
+    @override
+    def restore(
+        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+    ) -> Predictor:
+        return restore_network(tensors, info, source)
+
+
+class Aligned:
+    """Predictions times shares over running mean, so that their mean becomes the shares.
+
+    Args:
+        shares: (K,) class shares of the labelled pictures.
+    """
+
+    def __init__(self, shares: Tensor) -> None:
+        self._shares = shares
+        self._mean = shares.clone()
+
+    def __call__(self, probabilities: Tensor) -> Tensor:
+        """Return the (b, K) aligned predictions, and remember the mean of the given ones."""
+        self._mean = MEMORY * self._mean + (1 - MEMORY) * probabilities.mean(dim=0)
+        found = probabilities * self._shares / self._mean.clamp_min(1e-6)
+        return found / found.sum(dim=1, keepdim=True).clamp_min(1e-12)
+
+
+def pseudo_loss(logits: Tensor, probabilities: Tensor, threshold: float) -> Tensor:
+    """Return the mean cross-entropy to certain labels; uncertain pictures count zero.
+
+    Args:
+        logits: (b, K) of the strongly changed views.
+        probabilities: (b, K) of the pictures as they are.
+        threshold: Least probability of a label.
+    """
+    certainty, labels = probabilities.max(dim=1)
+    losses = nn.functional.cross_entropy(logits, labels, reduction="none")
+    return (losses * (certainty >= threshold)).mean()
+
+
+def _objective(
+    headed: HeadedSuffix,
+    plain: StageInputs,
+    strong: list[StageInputs],
+    aligned: Callable[[Tensor], Tensor],
+    *,
+    threshold: float,
+    weight: float,
+) -> Objective:
+    def objective(step: Step) -> Tensor:
+        loss = nn.functional.cross_entropy(headed(step.inputs), step.targets)
+        size = min(UNLABELLED_RATIO * len(step.inputs), len(plain))
+        if weight == 0 or size < 2:
+            return loss
+        positions = step.generator.choice(len(plain), size, replace=False)
+        view = strong[int(step.generator.integers(len(strong)))]
+        with torch.no_grad():
+            weak = headed(plain.batch(positions).to(step.inputs.device)).float().softmax(dim=1)
+        logits = headed(view.batch(positions).to(step.inputs.device))
+        return loss + weight * pseudo_loss(logits.float(), aligned(weak), threshold)
+
+    return objective
+
+
+def _unlabelled(task: Task) -> ImageSet:
+    if task.unlabelled is None or not len(task.unlabelled):
+        raise InvalidOptionError(
+            "fix-match learns from unlabelled target pictures as well, and there are none; give "
+            "them with --unlabelled PATH, or leave out this strategy"
+        )
+    return task.unlabelled
+
+
+def _cut(backbone: Backbone, depth: float) -> tuple[int, nn.Module, int]:
+    """Return the number of frozen stages, the layers after them, and their width."""
+    frozen = min(round(depth * backbone.num_stages), backbone.num_stages - 1)
+    try:
+        return frozen, backbone.suffix(frozen), backbone.num_features
+    except CutError:  # nothing can be kept: the whole network learns
+        return 0, backbone.suffix(0), backbone.num_features
+
+
+def _features(suffix: nn.Module, inputs: StageInputs) -> NDArray[np.float64]:
+    pieces = np.array_split(np.arange(len(inputs)), math.ceil(len(inputs) / 32))
+    with torch.inference_mode():
+        rows = [suffix(inputs.batch(piece)).double().cpu().numpy() for piece in pieces]
+    return np.concatenate(rows)
+
+
+@hookimpl
+def autotransfer_strategies() -> list[Strategy]:
+    """Offer the strategy."""
+    return [FixMatch()]

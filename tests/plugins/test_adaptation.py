@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from autotransfer.errors import InvalidOptionError
+from autotransfer.small_network import small_source
+from autotransfer.strategy import Task, Trial
+from autotransfer.testing import shapes, tiny_task
+from autotransfer_adaptation import Dann, Mcc, autotransfer_strategies
+from autotransfer_adaptation.class_shares import ClassShares
+from autotransfer_adaptation.dann import Critic, domain_loss
+from autotransfer_adaptation.deep_coral import covariance_distance
+from autotransfer_adaptation.feature_coral import coral
+from autotransfer_adaptation.feature_transport import sinkhorn, transported
+from autotransfer_adaptation.mcc import class_confusion
+from autotransfer_adaptation.reversal import reverse, strength
+from autotransfer_adaptation.shot import cluster_labels, information_loss
+
+
+def test_reversal_is_the_identity_forwards_and_minus_lambda_backwards() -> None:
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    y = reverse(x, 0.5)
+    assert torch.equal(y, x)
+    (gradient,) = torch.autograd.grad((y * torch.tensor([2.0, 4.0])).sum(), x)
+    assert gradient.tolist() == [-1.0, -2.0]
+
+
+def test_the_strength_grows_from_zero_along_a_sigmoid() -> None:
+    assert strength(0.0, 3.0) == 0.0
+    assert strength(0.1, 1.0) == pytest.approx((1 - math.exp(-1)) / (1 + math.exp(-1)))
+    assert strength(1.0, 3.0) == pytest.approx(3.0, rel=1e-3)
+
+
+def test_the_discriminator_learns_at_full_strength_whatever_lambda_is() -> None:
+    torch.manual_seed(0)
+    critic = Critic(4, 2)
+    features = torch.randn(6, 4)
+    gradients = []
+    for lambda_ in (0.0, 1.0):
+        x = features.clone().requires_grad_()
+        loss = domain_loss(critic(reverse(x, lambda_)), 3)
+        weight = next(critic.layers.parameters())
+        of_weight, of_features = torch.autograd.grad(loss, [weight, x])
+        gradients.append((of_weight, of_features.abs().sum().item()))
+    assert torch.equal(gradients[0][0], gradients[1][0])
+    assert gradients[0][1] == 0.0
+    assert gradients[1][1] > 0.0
+
+
+def test_the_domain_loss_of_an_undecided_discriminator_is_ln_2() -> None:
+    loss = domain_loss(torch.zeros(8), 4)
+    assert loss.item() == pytest.approx(math.log(2))
+    weighted = domain_loss(torch.tensor([0.0, 50.0, 0.0, 0.0]), 2, torch.tensor([0.0, 1.0]))
+    assert weighted.item() == pytest.approx(math.log(2) / 2)
+
+
+def test_weights_come_only_when_a_quarter_of_the_classes_seems_absent() -> None:
+    shares = ClassShares(4)
+    labels = torch.tensor([0, 1, 2, 3])
+    for _ in range(300):
+        shares.note(torch.full((8, 4), 0.25))
+    assert shares.weights(labels, 0.9) is None
+    for _ in range(1000):
+        shares.note(torch.tensor([[0.5, 0.5, 0.0, 0.0]]))
+    assert shares.weights(labels, 0.1) is None
+    weights = shares.weights(labels, 0.9)
+    assert weights is not None
+    np.testing.assert_allclose(weights.numpy(), [1, 1, 0.001, 0.001], atol=1e-2)
+
+
+def test_certain_predictions_have_no_class_confusion_and_equal_ones_the_most() -> None:
+    certain = 1000 * torch.eye(3)
+    assert class_confusion(certain, 2.5).item() == pytest.approx(0.0, abs=1e-6)
+    assert class_confusion(torch.zeros(5, 3), 2.5).item() == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_covariances_two_apart_in_one_of_two_features() -> None:
+    source = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])  # variance 2 and 0
+    target = torch.zeros(2, 2)
+    assert covariance_distance(source, target).item() == pytest.approx(4 / 16)
+    assert covariance_distance(source, source).item() == 0.0
+
+
+def test_coral_gives_the_source_the_mean_and_covariance_of_the_target() -> None:
+    rng = np.random.default_rng(0)
+    source = rng.normal(size=(400, 3)) * [1.0, 5.0, 0.5]
+    target = rng.normal(size=(300, 3)) @ rng.normal(size=(3, 3)) + 7
+    moved = coral(source, target, 1e-9)
+    np.testing.assert_allclose(moved.mean(axis=0), target.mean(axis=0), atol=1e-8)
+    np.testing.assert_allclose(np.cov(moved.T), np.cov(target.T), rtol=1e-4, atol=1e-4)
+
+
+def test_a_plan_has_uniform_marginals() -> None:
+    plan = sinkhorn(np.random.default_rng(0).random((5, 7)), 0.1)
+    np.testing.assert_allclose(plan.sum(axis=1), 1 / 5, atol=1e-6)
+    np.testing.assert_allclose(plan.sum(axis=0), 1 / 7, atol=1e-6)
+
+
+def test_transport_undoes_a_shift_that_is_small_beside_the_spread() -> None:
+    source = 10.0 * np.eye(4)
+    np.testing.assert_allclose(transported(source, source + 1.0, 0.005), source + 1.0, atol=1e-6)
+
+
+def test_cluster_labels_correct_a_doubtful_prediction() -> None:
+    features = np.array([[1.0, 0.0], [1.0, 0.1], [0.9, 0.0], [0.0, 1.0], [0.1, 1.0]])
+    shares = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.1, 0.9], [0.1, 0.9]])
+    assert cluster_labels(features, shares).tolist() == [0, 0, 0, 1, 1]
+
+
+def test_the_information_loss_is_least_for_certain_and_diverse_predictions() -> None:
+    assert information_loss(1000 * torch.eye(4)).item() == pytest.approx(-math.log(4), abs=1e-4)
+    assert information_loss(torch.zeros(4, 4)).item() == pytest.approx(0.0, abs=1e-4)
+
+
+def _task(cache: Path) -> Task:
+    task = tiny_task(cache, num_classes=3, per_class=12)
+    source = small_source()
+    reader = task.features.of(source)
+    return replace(
+        task,
+        source=source,
+        features=reader,
+        load_backbone=lambda: reader.backbone,  # type: ignore[attr-defined]
+        unlabelled=shapes(3, 12, seed=3).without_labels(),
+    )
+
+
+def test_the_small_network_learns_from_the_source_pictures_alone(tmp_path: Path) -> None:
+    task, strategy = _task(tmp_path), Mcc()
+    params = {**strategy.space(task.info).defaults(), "effort": 0.25}
+    predictor = strategy.fit(task, Trial(params, lambda _p, _q: None, None, 0))
+    unseen = shapes(3, 8, seed=5)
+    found = predictor.predict(unseen, task.features).argmax(axis=1)
+    assert (found == unseen.labels).mean() > 0.8
+    assert predictor.layers is not None
+    assert predictor.layers.copied == 0
+
+
+def test_without_target_pictures_a_method_says_what_it_lacks(tmp_path: Path) -> None:
+    task = replace(_task(tmp_path), unlabelled=None)
+    for strategy in autotransfer_strategies():
+        if strategy.needs:
+            params = strategy.space(task.info).defaults()
+            with pytest.raises(InvalidOptionError, match="unlabelled target pictures"):
+                strategy.fit(task, Trial(params, lambda _p, _q: None, None, 0))
+
+
+def test_lambda_zero_is_in_the_space_of_dann(tmp_path: Path) -> None:
+    space = Dann().space(_task(tmp_path).info)
+    assert space.parameters["lambda_max"].allows(0.0)
