@@ -36,6 +36,8 @@ class Options:
             labels.
         unlabelled: Further target pictures without labels, beside labelled ones.
         audit_labels: Without target labels: how many to ask for, or the table that was filled in.
+        group_column: Column of a manifest that names what belongs together: one patient, one
+            camera. A group stays on one side of every division and counts once in the test.
         attributes: A CSV table of classes and their attributes, or a mapping from class to
             numbers; classes without pictures are told apart by it.
         sources: A default set, a catalogue, timm names, or records; None is a default set.
@@ -74,6 +76,7 @@ class Options:
     setting: str | None = None
     source_data: Any = None
     attributes: Any = None
+    group_column: str | None = None
     unlabelled: Any = None
     audit_labels: int | str | None = None
     sources: Any = None

@@ -140,7 +140,9 @@ def open_labelled(target: Any, chosen: Options) -> Target:
             f"setting must be one of {', '.join(Setting)}, got {chosen.setting!r}"
         )
         raise NotYetAvailableError(f"--setting {chosen.setting}")
-    opened = open_target(target, on_bad_image=chosen.on_bad_image)
+    opened = open_target(
+        target, on_bad_image=chosen.on_bad_image, group_column=chosen.group_column
+    )
     if not opened.labelled:
         raise InvalidTargetError(
             "the target has no labels: its pictures lie in no class folders. Sort them into one "

@@ -10,7 +10,6 @@ from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_la
 
 _LATER = (
     "through",
-    "group_column",
     "register",
 )
 

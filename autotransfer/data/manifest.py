@@ -14,14 +14,19 @@ from autotransfer.data.reading import FileReader
 from autotransfer.data.storage import Place
 from autotransfer.errors import InvalidTargetError
 
-_COLUMNS = ("image", "label", "split", "group")
+GROUP = "group"
+_COLUMNS = ("image", "label", "split", GROUP)
 
 
-def read_manifest(place: Place) -> Listing:
+def read_manifest(place: Place, group_column: str = GROUP) -> Listing:
     """Return the pictures of a table with the column image and maybe label, split and group.
 
     Paths are relative to the manifest; the pictures come in bytewise path order. Whether they
     are there is found out when they are read.
+
+    Args:
+        place: The table.
+        group_column: The column that names the group; it has to be there unless it is "group".
 
     Raises:
         InvalidTargetError: If it cannot be read, a column or a value is missing, a split is
@@ -35,6 +40,13 @@ def read_manifest(place: Place) -> Listing:
         )
     if not len(table):
         raise InvalidTargetError(f"{place.text}: the table has no rows")
+    if group_column != GROUP:
+        if group_column not in table:
+            raise InvalidTargetError(
+                f"{place.text}: no column {group_column!r} to group by; it has "
+                f"{', '.join(map(repr, table.columns))}"
+            )
+        table = table.assign(**{GROUP: table[group_column]})
     table = table.assign(image=list(_filled(table, "image", place)))
     known = [column for column in _COLUMNS if column in table]
     rows = table[known].drop_duplicates()

@@ -15,7 +15,7 @@ from autotransfer.data.arrays import read_npz, read_pictures
 from autotransfer.data.decoding import in_threads
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.listing import Listing
-from autotransfer.data.manifest import read_manifest
+from autotransfer.data.manifest import GROUP, read_manifest
 from autotransfer.data.reading import FileReader
 from autotransfer.data.storage import open_place
 from autotransfer.data.tree import grow_tree, read_tree
@@ -56,7 +56,11 @@ class Target:
 
 
 def open_target(
-    target: TargetLike, *, on_bad_image: str = "stop", minimum_per_class: int = 2
+    target: TargetLike,
+    *,
+    on_bad_image: str = "stop",
+    minimum_per_class: int = 2,
+    group_column: str | None = None,
 ) -> Target:
     """Return the target, every picture checked.
 
@@ -65,6 +69,7 @@ def open_target(
             URL of these, `(X, y)`, an array or a list of pictures, or an `ImageSet`.
         on_bad_image: "stop" names every bad picture in an error, "skip" leaves them out.
         minimum_per_class: Fewest training pictures of a class.
+        group_column: Column of a manifest that names the group; None is "group" if it is there.
 
     Raises:
         InvalidTargetError: If the target cannot be used; the message says what to do.
@@ -80,7 +85,7 @@ def open_target(
         good, notes = _usable(target, on_bad_image)
         opened = Target("pictures", target.subset(good), None, None, target.class_names, notes)
     else:
-        opened = _divide(*_checked(_find(target), on_bad_image))
+        opened = _divide(*_checked(_find(target, group_column), on_bad_image))
     if opened.labelled:
         _refuse_classes(opened, minimum_per_class)
     return replace(opened, notes=(*opened.notes, *_repetitions(opened)))
@@ -131,16 +136,31 @@ def open_unlabelled(
     return ImageSet(listing.reader, good), listing.class_names, listing.name, notes
 
 
-def _find(target: TargetLike, *, any_shape: bool = False) -> Listing:
+def _find(
+    target: TargetLike, group_column: str | None = None, *, any_shape: bool = False
+) -> Listing:
     """Return the pictures of a target in any form."""
     if not isinstance(target, str | os.PathLike):
+        _refuse_group_column(group_column)
         pair = isinstance(target, tuple) and len(target) == 2
         return read_pictures(*target) if pair else read_pictures(target)
     place = open_place(os.fspath(target))
+    arrays = place.root.lower().endswith(".npz")
+    if place.table and not arrays and place.filesystem.isfile(place.root):
+        return read_manifest(place, group_column or GROUP)
+    _refuse_group_column(group_column)
     if place.table and place.filesystem.isfile(place.root):
-        return read_npz(place) if place.root.lower().endswith(".npz") else read_manifest(place)
+        return read_npz(place)
     tree = grow_tree(place)
     return tree.listing() if any_shape else read_tree(tree)
+
+
+def _refuse_group_column(name: str | None) -> None:
+    if name is not None:
+        raise InvalidOptionError(
+            f"the group column {name!r} is for a manifest, a CSV or Parquet table with one row a "
+            "picture; this target is none"
+        )
 
 
 def _checked(listing: Listing, on_bad_image: str) -> tuple[Listing, NDArray[np.int64]]:

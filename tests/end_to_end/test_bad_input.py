@@ -127,17 +127,7 @@ def test_an_option_value_that_is_not_allowed(
     "extra",
     [
         ["--through", "x"],
-        ["--attributes", "x.csv"],
-        ["--group-column", "g"],
-        ["--max-mb", "3"],
-        ["--max-ms", "3"],
-        ["--workers", "2"],
-        ["--ray-address", "auto"],
         ["--register", "n"],
-        ["--memory", "2"],
-        ["--executor", "ray"],
-        ["--executor", "processes"],
-        ["--setting", "described"],
     ],
 )
 def test_an_option_of_a_later_version_says_so(

@@ -40,9 +40,9 @@ def test_a_fit_hands_over_unlabelled_pictures_but_none_that_test_it() -> None:
     images = shapes(2, 30, seed=0)
     pixels = np.stack([np.asarray(images[i]) for i in range(60)])
     names = [images.class_names[label] for label in images.labels]
-    with pytest.warns(UserWarning, match="unlabelled picture"):
+    with pytest.warns(UserWarning, match=r"^40 unlabelled picture"):
         selection = autotransfer.fit(
-            (pixels, names),
+            (pixels[10:50], [*names[10:50]]),
             unlabelled=pixels,
             sources="small_cnn",
             strategies=["fix-match"],

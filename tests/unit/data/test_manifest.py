@@ -3,13 +3,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from autotransfer.data.listing import Listing
 from autotransfer.data.manifest import read_manifest
 from autotransfer.data.storage import open_place
-from autotransfer.errors import InvalidTargetError
+from autotransfer.data.target import open_target
+from autotransfer.errors import InvalidOptionError, InvalidTargetError
 
 
 @pytest.fixture
@@ -111,3 +113,18 @@ def test_a_table_that_cannot_be_used_is_refused_with_the_reason(
 def test_text_that_is_no_parquet_is_refused(write: Callable[..., Path]) -> None:
     with pytest.raises(InvalidTargetError, match="cannot be read as a table"):
         read(write("image,label\n", "list.parquet"))
+
+
+def test_any_column_can_name_the_groups(write: Callable[..., Path]) -> None:
+    rows = [f"pictures/{i:03d}.png,{'ab'[i // 2]},{i % 2}" for i in range(4)]
+    path = write("\n".join(["image,label,patient", *rows]))
+    assert open_target(path, group_column="patient").groups == ("0", "1", "0", "1")
+    assert open_target(path).groups is None
+    with pytest.raises(InvalidTargetError, match="no column 'camera' to group by"):
+        open_target(path, group_column="camera")
+
+
+def test_a_group_column_needs_a_manifest() -> None:
+    pixels = np.zeros((4, 8, 8, 3), dtype=np.uint8)
+    with pytest.raises(InvalidOptionError, match="is for a manifest"):
+        open_target((pixels, [0, 0, 1, 1]), group_column="patient")
