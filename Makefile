@@ -9,10 +9,10 @@ demo: $(STAMP)
 	$(BIN)/autotransfer demo
 
 test: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 slow: $(STAMP)
-	$(BIN)/pytest -m slow --timeout 1800
+	$(BIN)/pytest -n 2 -m slow --timeout 1800
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+# The networks of the tests are tiny: more threads cost more than they give, the more so where
+# two processes share two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 pytest.register_assert_rewrite("autotransfer.testing")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
