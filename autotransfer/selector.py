@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import ArrayLike
 from pydantic import TypeAdapter
 
 from autotransfer.catalogue import Sources
+from autotransfer.clock import CLOSING_SHARE, GUARD_SHARE, RANK_SHARE, Clock
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import Target
@@ -35,7 +35,6 @@ from autotransfer.errors import (
     DataWarning,
     InvalidOptionError,
     InvalidTargetError,
-    NegativeTransferWarning,
     NoCandidateError,
 )
 from autotransfer.evaluation.metrics import Metric, metric_named
@@ -62,18 +61,16 @@ from autotransfer.preparing import (
     problem_of_pictures,
 )
 from autotransfer.presets import Preset
-from autotransfer.problem import Budget, ParamValue, Setting, Source
+from autotransfer.problem import Budget, Setting, Source
 from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 from autotransfer.ranking.forecast import forecast
 from autotransfer.ranking.memory import mean_places, record_places
+from autotransfer.recording import closed, collected_warnings, record_of, start_tracking
 from autotransfer.registry import Registry
 from autotransfer.results import (
-    Decision,
     Described,
     Outcome,
     Ranking,
-    Record,
-    Seconds,
     Skipped,
     Verdict,
 )
@@ -87,15 +84,10 @@ from autotransfer.search.study import Study, load_studies, open_study
 from autotransfer.search.trial import Arena
 from autotransfer.searching import Searching, refit_reserve
 from autotransfer.selection import Selection
-from autotransfer.syncing import TrackingPlan
 from autotransfer.tracking import Tracker
 from autotransfer.unlabelled.fitting import fit_unlabelled
 from autotransfer.unlabelled.setting import setting_of
 from autotransfer.workspace import Place, claim
-
-RANK_SHARE = 0.25  # of the seconds, at most
-GUARD_SHARE = 0.3  # of the seconds, held back from the search
-CLOSING_SHARE = 0.05  # of the seconds, for saving and MLflow
 
 _RANKINGS = TypeAdapter(Ranking)
 
@@ -117,7 +109,7 @@ def fit(target: Any, **options: Any) -> Selection:
     """
     began = time.monotonic()
     chosen = read_options(options)
-    with _collected_warnings() as caught:
+    with collected_warnings() as caught:
         registry = discover_plugins(chosen)
         if is_described(chosen):
             chosen = described_options(chosen)
@@ -163,7 +155,7 @@ def fit_features(
     """
     began = time.monotonic()
     chosen = read_options(options)
-    with _collected_warnings() as caught:
+    with collected_warnings() as caught:
         registry = discover_plugins(chosen)
         train = Matrices.of(features, y)
         sealed = None if test is None else Matrices.of(*test, train.class_names)
@@ -226,7 +218,7 @@ def _fit(
         division = divide(opened, pictures=problem.pictures)
     else:
         division = divide_described(opened)
-    clock = _Clock(began, budget.seconds)
+    clock = Clock(began, budget.seconds)
     with claim(
         opened.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
     ) as place:
@@ -253,7 +245,7 @@ def _fit(
         )
         skipped = [*sources.skipped, *unranked, *_left_out(ranking), *unfit]
         arena = _arena(problem, division, shortlist, metric, chosen)
-        tracker = _start_tracking(study, place, opened, arms, chosen, budget)
+        tracker = start_tracking(study, place, opened, arms, chosen, budget)
         earlier = _earlier(study, division, place, chosen)
         outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen, earlier)
         clock.mark("search")
@@ -278,7 +270,7 @@ def _fit(
         )
         verdict, kept, described = _judged(guarding, finalist, outcomes)
         clock.mark("guard")
-        record = _record(
+        record = record_of(
             study,
             place,
             chosen,
@@ -298,7 +290,7 @@ def _fit(
             record = replace(
                 record, setting=setting, class_names=described.unseen, described=described
             )
-        return _closed(record, kept, place, tracker, study, chosen, readers)
+        return closed(record, kept, place, tracker, study, chosen, readers)
 
 
 def _arena(
@@ -348,49 +340,6 @@ def _judged(
     return found.verdict, found.kept, found.described
 
 
-class _Clock:
-    """The time of a fit, divided."""
-
-    def __init__(self, began: float, seconds: float | None) -> None:
-        self.began, self.seconds = began, seconds
-        self._last = time.monotonic()
-        self.parts: dict[str, float] = {}
-
-    def deadline(self, share: float) -> float | None:
-        """Return the monotonic time at which a share of all seconds is spent."""
-        return None if self.seconds is None else self.began + share * self.seconds
-
-    def mark(self, part: str) -> None:
-        """Book the time since the last mark."""
-        now = time.monotonic()
-        self.parts[part] = now - self._last
-        self._last = now
-
-    def seconds_of(self, readers: FeatureReaders) -> Seconds:
-        """Return the parts as a record."""
-        total = time.monotonic() - self.began
-        return Seconds(total=total, features=readers.seconds, **self.parts)
-
-
-@contextmanager
-def _collected_warnings() -> Iterator[list[str]]:
-    """Yield a list that is filled with the texts of warnings; they are raised on as well."""
-    texts: list[str] = []
-    show = warnings.showwarning
-
-    def note(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
-        if category.__module__.startswith("autotransfer"):
-            texts.append(str(message))
-        show(message, category, *rest, **more)
-
-    with warnings.catch_warnings():
-        warnings.showwarning = note
-        try:
-            yield texts
-        finally:
-            warnings.showwarning = show
-
-
 def _check_same_problem(
     study: Study, division: Division, chosen: Options, table: Attributes | None
 ) -> None:
@@ -413,7 +362,7 @@ def _ranking(
     readers: FeatureReaders,
     registry: Registry,
     chosen: Options,
-    clock: _Clock,
+    clock: Clock,
     place: Place,
     table: Attributes | None,
 ) -> tuple[Ranking, list[Skipped]]:
@@ -519,34 +468,6 @@ def _shortlist_line(ranking: Ranking) -> str:
     return "shortlist: " + ", ".join(ranking.shortlist)
 
 
-def _start_tracking(
-    study: Study, place: Place, opened: Target, arms: Arms, chosen: Options, budget: Budget
-) -> Tracker:
-    tracker = Tracker(chosen.tracking_uri, chosen.experiment, place.workspace)
-    run_id = study.recall("run_id")
-    if run_id is not None and tracker.resume(run_id):
-        return tracker
-    params: dict[str, ParamValue] = {
-        "target": opened.name,
-        "metric": chosen.metric,
-        "space": chosen.space,
-        "sampler": chosen.sampler,
-        "seed": chosen.seed,
-        "trials": budget.trials or "no limit",
-        "seconds": budget.seconds or "no limit",
-        "num_images": len(opened.train),
-        "num_classes": len(opened.class_names),
-        "shortlist": ", ".join(source.name for source in arms.sources),
-    }
-    tags = {"target.fingerprint": opened.train.fingerprint}
-    plan = TrackingPlan(
-        chosen.tracking_uri, chosen.experiment, str(place.folder.resolve()), params, tags
-    )
-    plan.keep(study)
-    study.remember("run_id", tracker.start(place.name, params=params, tags=tags))
-    return tracker
-
-
 def _search(
     study: Study,
     arms: Arms,
@@ -554,7 +475,7 @@ def _search(
     place: Place,
     tracker: Tracker,
     budget: Budget,
-    clock: _Clock,
+    clock: Clock,
     chosen: Options,
     earlier: Earlier,
 ) -> list[Outcome]:
@@ -614,68 +535,6 @@ def _within(sources: Sources, problem: Problem, chosen: Options) -> Sources:
     if not kept:
         raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
     return Sources(kept, (*sources.skipped, *skipped), sources.default_set)
-
-
-def _record(
-    study: Study,
-    place: Place,
-    chosen: Options,
-    opened: Target,
-    verdict: Verdict,
-    finalist: Outcome,
-    ranking: Ranking,
-    outcomes: Sequence[Outcome],
-    skipped: Sequence[Skipped],
-    clock: _Clock,
-    readers: FeatureReaders,
-    caught: Sequence[str],
-    sources: Sources,
-) -> Record:
-    source = _named(sources.sources, finalist.source)
-    if verdict.decision is Decision.NEGATIVE:
-        warnings.warn(verdict.sentence, NegativeTransferWarning, stacklevel=4)
-    return Record(
-        name=place.name,
-        setting=str(Setting.LABELLED),
-        metric=chosen.metric,
-        class_names=opened.class_names,
-        seed=chosen.seed,
-        verdict=verdict,
-        finalist=finalist,
-        ranking=ranking,
-        outcomes=tuple(outcomes),
-        skipped=tuple(skipped),
-        seconds=clock.seconds_of(readers),
-        model=str(place.folder),
-        warnings=(*opened.notes, *dict.fromkeys(caught)),
-        forced=study.forced,
-        provenance={
-            "target": opened.train.fingerprint,
-            "source": source.fingerprint,
-            "source.license": source.license,
-            "source.origin": source.origin,
-            "source.pretrained_on": source.pretrained_on,
-        },
-    )
-
-
-def _closed(
-    record: Record,
-    kept: Kept,
-    place: Place,
-    tracker: Tracker,
-    study: Study,
-    chosen: Options,
-    readers: FeatureReaders,
-) -> Selection:
-    """Save the selection, then mirror it to MLflow."""
-    record = replace(record, run_id=tracker.run_id)
-    selection = Selection(record, kept, readers.device)
-    selection.save(place.folder)
-    tracker.finish(record, place.folder)
-    study.remember("run_id", tracker.run_id)  # it exists only now where MLflow was away before
-    chosen.say(record.verdict.sentence)
-    return selection
 
 
 def _nothing_finished(outcomes: Sequence[Outcome]) -> str:

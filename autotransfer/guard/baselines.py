@@ -17,13 +17,22 @@ from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.bootstrap import compare
 from autotransfer.guard.majority import fit_majority
 from autotransfer.guard.pixels import fit_pixels
-from autotransfer.guard.restoring import GIVEN, MAJORITY, PIXELS, SCRATCH, TITLES, UNTRAINED
+from autotransfer.guard.restoring import (
+    GIVEN,
+    MAJORITY,
+    PIXELS,
+    SCRATCH,
+    SMALL,
+    TITLES,
+    UNTRAINED,
+)
 from autotransfer.guard.scratch import SCHEDULE, fit_scratch, fit_untrained, untrained_twin
 from autotransfer.guard.stand import Stand
 from autotransfer.problem import Source
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.trial import Arena
 from autotransfer.single_thread import single_thread
+from autotransfer.small_network import small_source
 from autotransfer.strategy import Predictor
 
 Predictions = NDArray[np.float64]
@@ -81,7 +90,11 @@ class Baselines:
                 for train, tested in stand.divisions:
                     kept, probabilities = self._one(name, train, tested)
                     parts.append(weighted(probabilities, self.arena.class_weights))
-                    if name == SCRATCH and len(parts) == 1 and self._lost(parts[0], so_far, stand):
+                    if (
+                        name in (SMALL, SCRATCH)
+                        and len(parts) == 1
+                        and self._lost(parts[0], so_far, stand)
+                    ):
                         break
             except DeadlineError:
                 self._warn(name)
@@ -125,6 +138,8 @@ class Baselines:
     def _source(self, name: str) -> Source | None:
         if name == GIVEN:
             return self.arena.baseline_source
+        if name == SMALL:
+            return small_source(self.seed)
         return untrained_twin(self.finalist, self.seed) if name in (UNTRAINED, SCRATCH) else None
 
     def _one(self, name: str, train: ImageSet, tested: ImageSet) -> tuple[Kept, Predictions]:

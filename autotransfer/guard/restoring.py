@@ -17,14 +17,16 @@ MAJORITY = "majority"
 PIXELS = "classical-pixels"
 UNTRAINED = "untrained-features"
 SCRATCH = "from-scratch"
+SMALL = "small-network"
 GIVEN = "given-baseline"
-OF_PICTURES = (MAJORITY, PIXELS, UNTRAINED, SCRATCH)
+OF_PICTURES = (MAJORITY, PIXELS, UNTRAINED, SMALL, SCRATCH)
 
 TITLES = {
     MAJORITY: "class shares alone",
     PIXELS: "classical pixels",
     UNTRAINED: "untrained features",
     SCRATCH: "the same network from scratch",
+    SMALL: "a small network from scratch",
     GIVEN: "a probe on the baseline's features",
 }
 
@@ -40,6 +42,6 @@ def restore_baseline(
             return restore_pixels(tensors, info)
         case "untrained-features" | "given-baseline":
             return restore_head(tensors, info)
-        case "from-scratch" if source is not None:
+        case "from-scratch" | "small-network" if source is not None:
             return restore_network(tensors, info, source)
     raise UnknownNameError("baseline", name, list(TITLES))

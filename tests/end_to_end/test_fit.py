@@ -43,7 +43,10 @@ def test_a_fit_ends_with_a_tested_verdict_and_a_predictor(target: Path, catalogu
     assert verdict.test is not None
     assert verdict.gap.n == 30
     names = {baseline.name for baseline in verdict.baselines}
-    assert names == {"majority", "classical-pixels", "untrained-features", "from-scratch"}
+    assert names == {
+        *("majority", "classical-pixels", "untrained-features"),
+        *("small-network", "from-scratch"),
+    }
     best = max(baseline.test for baseline in verdict.baselines if baseline.test is not None)
     assert verdict.gap.value == pytest.approx(verdict.test.value - best)
     assert {row.source for row in selection.ranking.rows} == {"tiny-0", "tiny-1", "tiny-2"}
