@@ -346,8 +346,13 @@ def _optimiser(
 def _endless_order(
     n: int, batch_size: int, generator: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
-    """Yield batches of positions, a fresh permutation for each epoch."""
+    """Yield batches of positions, a fresh permutation for each epoch.
+
+    A single picture that is left over has no batch statistics: the first one of the epoch is
+    shown with it once more.
+    """
     while True:
         permutation = generator.permutation(n).astype(np.int64)
         for start in range(0, n, batch_size):
-            yield permutation[start : start + batch_size]
+            batch = permutation[start : start + batch_size]
+            yield np.append(batch, permutation[0]) if len(batch) == 1 < n else batch

@@ -211,3 +211,18 @@ def test_decay_by_name_falls_on_the_weights_that_are_named(optimiser: str) -> No
         # Nesterov momentum adds 0.9 of the gradient, here that of the penalty, a second time
         factor = 1.9 if optimiser == "sgd" else 1.0
         torch.testing.assert_close(value, start[name] * (1 - factor * share))
+
+
+def test_a_single_picture_that_is_left_over_is_never_shown_alone() -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    inputs = torch.randn(17, 4, generator=torch.Generator().manual_seed(0))
+    sizes: list[int] = []
+
+    def batch(positions: NDArray[np.int64], _generator: np.random.Generator) -> torch.Tensor:
+        sizes.append(len(positions))
+        return inputs[torch.from_numpy(positions)]
+
+    labels = np.arange(17) % 2
+    schedule = Schedule(epochs=2, batch_size=16)
+    assert train(network, batch, labels, schedule, seed=0) == 4
+    assert sizes == [16, 2, 16, 2]
