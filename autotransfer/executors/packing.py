@@ -41,24 +41,26 @@ class PackedReader:
             return decode_picture(file.read(self.ends[index] - start), min_side)
 
 
-def packed(images: ImageSet | None, folder: Path) -> ImageSet | None:
+def packed(images: ImageSet, folder: Path) -> ImageSet:
     """Return the same pictures in a form that can be sent to another process.
 
     Arrays and local files are left as they are. Members of archives and remote files are copied
     into one file, as they are encoded.
 
     Args:
-        images: The pictures; None stays None.
+        images: The pictures; they may be a view of another set.
         folder: Where the file is made; other machines need to see it as well.
     """
-    reader = None if images is None else images.reader
-    if images is None or not isinstance(reader, FileReader) or reader.local:
+    reader, positions = images.reader, images.positions
+    while isinstance(reader, ImageSet):
+        positions, reader = reader.positions[positions], reader.reader
+    if not isinstance(reader, FileReader) or reader.local:
         return images
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{uuid.uuid4().hex}.pictures"
     ends: list[int] = []
     with path.open("wb") as file:
-        for position in images.positions:
+        for position in positions:
             file.write(reader.content(int(position)))
             ends.append(file.tell())
     spooled = PackedReader(path, images.names, images.digests, tuple(ends))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -20,12 +21,11 @@ from numpy.typing import NDArray
 from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import PixelStore
-from autotransfer.evaluation.metrics import metric_named
 from autotransfer.executors.packing import packed, spool_folder
 from autotransfer.feature_store import FeatureStore, default_folder
 from autotransfer.features import FeatureReaders
 from autotransfer.matrices import MatrixReaders
-from autotransfer.problem import Fold, Json, ParamValue, Source
+from autotransfer.problem import Json, ParamValue, Source
 from autotransfer.registry import Registry, discover
 from autotransfer.results import Outcome
 from autotransfer.search.pruning import Losses
@@ -111,12 +111,8 @@ class Workshop:
     """The arena of a fit, as records that a new process can open.
 
     Args:
-        images: The search pictures.
-        folds: Their divisions.
-        validation: The user's own validation pictures.
-        source_images: Labelled source pictures.
-        shortlist: The sources.
-        metric: Name of the score.
+        kind: Class of the arena: each setting may have its own.
+        fields: Its fields but the readers; pictures lie where every worker can open them.
         device: Type of the device.
         matrices: The readers themselves where features were given; else None.
         plugins: Plugin files.
@@ -125,12 +121,8 @@ class Workshop:
         spool: Folder of copied pictures, deleted at the end.
     """
 
-    images: ImageSet
-    folds: tuple[Fold, ...]
-    validation: ImageSet | None
-    source_images: ImageSet | None
-    shortlist: tuple[Source, ...]
-    metric: str
+    kind: type[Arena]
+    fields: Mapping[str, Any]
     device: str
     matrices: MatrixReaders | None
     plugins: tuple[str, ...]
@@ -143,16 +135,15 @@ class Workshop:
         """Return the arena as a workshop; pictures in archives are copied out of them."""
         cache = default_folder()
         spool = spool_folder(cache)
-        images = packed(arena.images, spool)
-        assert images is not None
+        fields = {
+            name: packed(value, spool) if isinstance(value, ImageSet) else value
+            for name, value in vars(arena).items()
+            if name != "readers"
+        }
         given = arena.readers if isinstance(arena.readers, MatrixReaders) else None
         return cls(
-            images,
-            arena.folds,
-            packed(arena.validation, spool),
-            packed(arena.source_images, spool),
-            arena.shortlist,
-            arena.metric.name,
+            type(arena),
+            fields,
             arena.readers.device.type,
             given,
             tuple(str(Path(plugin).resolve()) for plugin in plugins),
@@ -183,15 +174,7 @@ class Bench:
             torch.device(workshop.device),
             workshop.memory_bytes // 2,
         )
-        self._arena = Arena(
-            workshop.images,
-            workshop.folds,
-            workshop.validation,
-            readers,
-            metric_named(workshop.metric),
-            workshop.source_images,
-            workshop.shortlist,
-        )
+        self._arena = workshop.kind(**workshop.fields, readers=readers)
 
     def run(self, job: Job) -> Answer:
         """Run one trial."""

@@ -41,5 +41,4 @@ def test_pictures_of_an_archive_are_copied_out_and_stay_the_same(
 def test_arrays_and_nothing_stay_as_they_are(tmp_path: Path) -> None:
     images = shapes(2, 2)
     assert packed(images, tmp_path / "spool") is images
-    assert packed(None, tmp_path / "spool") is None
     assert not (tmp_path / "spool").exists()

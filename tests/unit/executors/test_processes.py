@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from autotransfer.executors.workshop import Workshop
 from autotransfer.registry import discover
 from autotransfer.results import Outcome, State
 from autotransfer.search.executor import Executor, InlineExecutor
-from autotransfer.search.trial import Arena, TrialSpec
+from autotransfer.search.trial import Arena, TrialSpec, run_trial
 from autotransfer.strategy import Strategy
 
 pytestmark = pytest.mark.timeout(280)
@@ -64,6 +65,28 @@ def test_a_worker_gives_the_bits_that_the_driver_gives(
         theirs.validation[:3],
         atol=1e-6,
     )
+
+
+def test_a_worker_works_in_the_same_arena_whatever_its_fields(
+    arena: Arena, plugin: Path, strategy: Strategy
+) -> None:
+    weights = np.arange(1.0, 1.0 + len(arena.images.class_names)) * 3
+    weighted = replace(arena, class_weights=weights, unlabelled=arena.images.without_labels())
+    workshop = Workshop.of(weighted, [plugin], 1 << 26)
+    spec = _spec(0, weighted, strategy, "good")
+    executor = ProcessExecutor(workshop, weighted, workers=1)
+    try:
+        executor.submit(spec)
+        (theirs,) = executor.wait()
+    finally:
+        executor.close()
+    mine, plain = run_trial(spec, weighted), run_trial(spec, arena)
+    assert mine.validation is not None
+    assert theirs.validation is not None
+    assert plain.validation is not None
+    np.testing.assert_array_equal(mine.validation, theirs.validation)
+    assert not np.array_equal(mine.validation, plain.validation)
+    assert set(workshop.fields) == set(vars(arena)) - {"readers"}
 
 
 @pytest.mark.slow  # six times the start of a process

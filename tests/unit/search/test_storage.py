@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,8 +123,7 @@ def server() -> Iterator[_Server]:
     if not POSTGRES:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     pytest.importorskip("psycopg", reason="psycopg is not installed (autotransfer[postgresql])")
-    folder = Path(f"/tmp/at-pg-{os.getpid()}")  # noqa: S108
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="at-pg-"))
     try:
         try:
             found = _Server(folder)
