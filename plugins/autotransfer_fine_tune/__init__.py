@@ -29,7 +29,8 @@ from autotransfer.strategy import Predictor, Strategy, Task, TaskInfo, Trial
 from autotransfer.training import Limits, Schedule, train
 from autotransfer_fine_tune.batches import AUGMENTATIONS, Batches
 from autotransfer_fine_tune.keeping import CONSERVATION, WayBack, conserved, objective
-from autotransfer_fine_tune.plan import prepared
+from autotransfer_fine_tune.learning import learner
+from autotransfer_fine_tune.plan import TUNED, prepared
 
 LEARNING_RATES = {"adamw": 3e-4, "sgd": 1e-2}  # of the tuned layers
 WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 1e-3}
@@ -60,7 +61,7 @@ class FineTune(Strategy):
             head_multiplier=choice((1.0, 3.0, 10.0), default=1.0),
             window=choice(("to the end", "one stage"), default="to the end"),
             copied=floating(0.0, 1.0, default=1.0),
-            tuned=choice(("all", "biases and norms"), default="all"),
+            tuned=choice(TUNED, default="all"),
             layer_decay=floating(0.5, 1.0, default=1.0),
             optimiser=choice(("adamw", "sgd"), default="adamw"),
             label_smoothing=choice((0.0, 0.1), default=0.0),
@@ -77,6 +78,7 @@ class FineTune(Strategy):
         rate = LEARNING_RATES[str(params["optimiser"])]
         kept = conserved(task, backbone, network, plan, params, rate)
         back = WayBack(task, network, plan, float(params["back_to_source"]))
+        learns = learner(network, plan, float(params["layer_decay"]), trial.seed)
 
         def snapshot() -> Predictor:
             return NetworkPredictor.of(
@@ -84,12 +86,12 @@ class FineTune(Strategy):
             )
 
         def show(progress: float) -> None:
-            with back.gone():
+            with learns.merged(), back.gone():
                 trial.report(progress, snapshot())
 
         with kept.watched:
             train(
-                network,
+                learns.network,
                 Batches(task, plan.frozen, str(params["augmentation"])),
                 task.train.labels,
                 _schedule(params, len(task.train)),
@@ -97,11 +99,12 @@ class FineTune(Strategy):
                 limits=Limits(trial.deadline),
                 head=list(network.head.parameters()),
                 on_rung=show,
-                objective=objective(network, params, kept.penalty),
+                objective=objective(learns.network, params, kept.penalty),
                 after_step=kept.after_step,
-                rate_of=plan.rate_of(float(params["layer_decay"])),
+                rate_of=learns.rate_of,
                 decay_of=kept.decay_of,
             )
+        learns.merge()
         back.go()
         return snapshot()
 

@@ -16,6 +16,8 @@ from autotransfer.problem import ParamValue
 from autotransfer.strategy import Layers, Task
 
 HEAD = "head."
+VECTORS, LOW_RANK = "biases and norms", "low rank"
+TUNED = ("all", VECTORS, LOW_RANK)
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Plan:
         copied: Number of stages that start from the source's weights, frozen..S.
         num_stages: S.
         stage_of: Stage of each parameter and statistic of the network that is trained.
-        vectors_only: Whether copied stages learn biases and norms alone (BitFit).
+        tuned: What copied stages learn, one of `TUNED`.
     """
 
     frozen: int
@@ -36,7 +38,7 @@ class Plan:
     copied: int
     num_stages: int
     stage_of: Mapping[str, int]
-    vectors_only: bool = False
+    tuned: str = "all"
 
     @property
     def layers(self) -> Layers:
@@ -52,8 +54,16 @@ class Plan:
         """Return whether a parameter is trained: the head, the window, and whatever is fresh."""
         if name.startswith(HEAD):
             return True
-        whole = not self.vectors_only or parameter.ndim == 1 or self.is_fresh(name)
-        return whole and self._learns(self.stage_of.get(name, self.num_stages))
+        vector = self.tuned == VECTORS and parameter.ndim == 1
+        return self.in_window(name) and (self.tuned == "all" or vector or self.is_fresh(name))
+
+    def in_window(self, name: str) -> bool:
+        """Return whether a tensor belongs to a stage that is tuned or starts fresh."""
+        return self._learns(self.stage_of.get(name, self.num_stages))
+
+    def may_change(self, name: str) -> bool:
+        """Return whether a low-rank change of the tensor may be learnt."""
+        return name.startswith("suffix.") and self.in_window(name) and not self.is_fresh(name)
 
     def rate_of(self, decay: float) -> Callable[[str], float]:
         """Return the learning rate by parameter: one decay for each stage below the last."""
@@ -84,7 +94,7 @@ def prepared(
         copied=max(round(float(params["copied"]) * S), frozen),
         num_stages=S,
         stage_of=_stages(backbone, network, frozen),
-        vectors_only=params["tuned"] == "biases and norms",
+        tuned=str(params["tuned"]),
     )
     if plan.copied < S:
         _make_fresh(network, fresh_backbone(task.source, seed), plan)

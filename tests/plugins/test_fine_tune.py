@@ -72,6 +72,32 @@ def test_biases_and_norms_alone_are_tuned(task: Task) -> None:
     assert all(source[name].ndim == 1 for name in changed)
 
 
+def test_low_rank_changes_leave_vectors_and_statistics_and_stay_low(task: Task) -> None:
+    source = _source(task)
+    found = _fit(task, depth=0.6, tuned="low rank", copied=0.8)
+    changed = _changed(found, source)
+    assert {name.split(".")[2] for name in changed} == {"layer3", "layer4"}  # the last is fresh
+    copied = [name for name in changed if ".layer3." in name]
+    assert copied
+    for name in copied:
+        change = (found.tensors[name] - source[name]).flatten(1)
+        rank = int(torch.linalg.matrix_rank(change, rtol=1e-4))
+        assert change.ndim == 2
+        assert 1 <= rank <= min(8, change.numel() // 2 // sum(change.shape))
+
+
+@pytest.mark.parametrize("extra", [{"back_to_source": 0.5}, {"layer_decay": 0.5}])
+def test_low_rank_changes_go_with_the_other_knobs(task: Task, extra: dict[str, Any]) -> None:
+    # from the probe the loss of this task is 0
+    params: dict[str, Any] = {"depth": 0.0, "tuned": "low rank", "warm_start": "none"}
+    plain, again = _fit(task, **params), _fit(task, **params)
+    other = _fit(task, **params, **extra)
+    assert plain.layers == again.layers == other.layers
+    for name, value in plain.tensors.items():
+        assert torch.equal(value, again.tensors[name]), name
+    assert any(not torch.equal(v, other.tensors[n]) for n, v in plain.tensors.items())
+
+
 @pytest.mark.parametrize("augmentation", ["flip", "crop", "colour"])
 @pytest.mark.parametrize("depth", [0.0, 0.6])
 def test_augmented_views_train_and_repeat_bit_for_bit(
