@@ -7,8 +7,9 @@ one standard error, the single trial stays the finalist.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,16 @@ from typing_extensions import override
 from autotransfer.data.image_set import ImageSet
 from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.problem import Json, Source, source_from_json, source_to_json
-from autotransfer.registry import Registry
 from autotransfer.strategy import FeatureReader, Predictor, PredictorState
 
 ENSEMBLE = "ensemble"
 MOST_MEMBERS = 10  # counted with repetitions
 _DRAWS = 400
 _LEAST_GAIN = 1e-9
+
+Restore: TypeAlias = Callable[
+    [str, Mapping[str, Tensor], Mapping[str, Json], Source | None], Predictor
+]
 
 
 @dataclass(frozen=True)
@@ -117,18 +121,18 @@ def _standard_error(
 
 @dataclass(frozen=True)
 class Member:
-    """One trial of an ensemble.
+    """One trial of an ensemble, or one baseline of several.
 
     Args:
-        strategy: Name of its strategy, which restores it.
-        source: The source that it reads.
-        weight: How often it was chosen.
+        strategy: Name of the strategy, or of the baseline, which restores it.
+        source: The source that it reads; None where it reads pixels alone.
+        weight: How much it counts beside the others.
         predictor: Its answer.
     """
 
     strategy: str
-    source: Source
-    weight: int
+    source: Source | None
+    weight: float
     predictor: Predictor
 
 
@@ -141,10 +145,10 @@ class EnsemblePredictor(Predictor):
     @override
     def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
         total = sum(member.weight for member in self.members)
-        parts = [
-            member.weight / total * member.predictor.predict(images, features.of(member.source))
-            for member in self.members
-        ]
+        parts = []
+        for member in self.members:
+            own = features if member.source is None else features.of(member.source)
+            parts.append(member.weight / total * member.predictor.predict(images, own))
         mean: NDArray[np.float64] = np.sum(parts, axis=0)
         return mean
 
@@ -156,16 +160,16 @@ class EnsemblePredictor(Predictor):
             own, info = member.predictor.state()
             tensors |= {f"{number}.{name}": tensor for name, tensor in own.items()}
             stored = {"strategy": member.strategy, "weight": member.weight, "info": info}
-            reads = (member.source, *member.predictor.companions)
-            members.append({**stored, "sources": [self._place(source) for source in reads]})
+            places = [self._place(source) for source in _read_by(member)]
+            members.append({**stored, "sources": places})
         companions = [source_to_json(source) for source in self.companions]
         return tensors, {"members": members, "companions": companions}
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """Return the different sources that members read, that of the first member first."""
-        read = [(m.source, *m.predictor.companions) for m in self.members]
-        return tuple({s.fingerprint: s for sources in read for s in sources}.values())
+        read = [source for member in self.members for source in _read_by(member)]
+        return tuple({source.fingerprint: source for source in read}.values())
 
     @property
     @override
@@ -176,11 +180,27 @@ class EnsemblePredictor(Predictor):
         return [s.fingerprint for s in self.sources].index(source.fingerprint)
 
 
+def _read_by(member: Member) -> tuple[Source, ...]:
+    own = () if member.source is None else (member.source,)
+    return (*own, *member.predictor.companions)
+
+
 def restore_ensemble(
-    tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source, registry: Registry
+    tensors: Mapping[str, Tensor],
+    info: Mapping[str, Json],
+    source: Source | None,
+    restore: Restore,
 ) -> EnsemblePredictor:
-    """Return the ensemble whose `state()` was (tensors, info)."""
-    sources = [source, *map(source_from_json, info["companions"])]
+    """Return the ensemble whose `state()` was (tensors, info).
+
+    Args:
+        tensors: Of all members.
+        info: Of all members.
+        source: That of the first member that has one.
+        restore: Brings back a member by the name of its strategy or baseline.
+    """
+    beside = [source_from_json(stored) for stored in info["companions"]]
+    sources = beside if source is None else [source, *beside]
     members = []
     for number, stored in enumerate(info["members"]):
         prefix = f"{number}."
@@ -189,10 +209,10 @@ def restore_ensemble(
             for name, tensor in tensors.items()
             if name.startswith(prefix)
         }
-        read, *beside = (sources[place] for place in stored["sources"])
+        read, *further = [sources[place] for place in stored["sources"]] or [None]
         inner = {**stored["info"]}
-        if beside:
-            inner["companions"] = [source_to_json(companion) for companion in beside]
-        predictor = registry.strategy(stored["strategy"]).restore(own, inner, read)
-        members.append(Member(stored["strategy"], read, int(stored["weight"]), predictor))
+        if further:
+            inner["companions"] = [source_to_json(companion) for companion in further if companion]
+        predictor = restore(stored["strategy"], own, inner, read)
+        members.append(Member(stored["strategy"], read, float(stored["weight"]), predictor))
     return EnsemblePredictor(tuple(members))

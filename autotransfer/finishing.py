@@ -187,10 +187,13 @@ class Finishing:
 
     def _together(self, finalist: Finalist, trained: Sequence[Kept]) -> Kept:
         """Return the members as one predictor; the source of the outcome comes first."""
-        members = []
-        for kept, weight in zip(trained, finalist.weights.values(), strict=True):
-            assert kept.source is not None
-            members.append(Member(kept.strategy, kept.source, weight, kept.predictor))
-        members.sort(key=lambda member: member.source.name != finalist.outcome.source)
-        predictor = EnsemblePredictor(tuple(members))
-        return Kept(predictor, ENSEMBLE, baseline=False, source=members[0].source)
+        members = [
+            Member(kept.strategy, kept.source, weight, kept.predictor)
+            for kept, weight in zip(trained, finalist.weights.values(), strict=True)
+        ]
+
+        def elsewhere(member: Member) -> bool:
+            return member.source is None or member.source.name != finalist.outcome.source
+
+        predictor = EnsemblePredictor(tuple(sorted(members, key=elsewhere)))
+        return Kept(predictor, ENSEMBLE, baseline=False, source=predictor.sources[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.calibration import tempered
 from autotransfer.guard.cause import cause_of
+from autotransfer.guard.far_apart import source_distance
 from autotransfer.guard.judging import Candidate, Terms, guard
 from autotransfer.guard.ledger import level_of, look
 from autotransfer.guard.out_of_fold import select_out_of_fold
@@ -38,7 +39,8 @@ class Guarding:
         reference: The default source.
         ranking: Where the cause of a negative verdict is looked for.
         target: Name of the target.
-        deadline: `time.monotonic()` at which the last baseline has to be done.
+        deadline: `time.monotonic()` at which everything has to be done.
+        shortlists: Returns the sources that would have been tried without each fold.
     """
 
     finishing: Finishing
@@ -47,6 +49,7 @@ class Guarding:
     ranking: Ranking
     target: str
     deadline: float | None
+    shortlists: Callable[[], Sequence[Collection[str]]] = tuple
 
     def judged(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> tuple[Verdict, Kept]:
         """Return the verdict and the predictor that is returned because of it."""
@@ -61,13 +64,20 @@ class Guarding:
         chosen = finishing.chosen
         source = next(s for s in finishing.arms.sources if s.name == finalist.outcome.source)
         cache = BaselineCache(finishing.registry)
-        baselines = Baselines(arena, source, cache, chosen.seed, self.deadline)
+        baselines = Baselines(arena, source, cache, chosen.seed, self._due(finalist, kept))
         terms = Terms(chosen.margin, level_of(looks), looks, chosen.seed)
         judgement = guard(candidate, stand, arena, self.reference, baselines, terms, chosen.say)
         verdict = self._explained(judgement.verdict, finalist.outcome, outcomes, source)
         if verdict.returned == "transfer":
             return verdict, kept or finishing.train(finalist, outcomes)
         return verdict, self._baseline(judgement.baseline, baselines)
+
+    def _due(self, finalist: Finalist, kept: Kept | None) -> float | None:
+        """Return when the baselines have to be done: the finalist may yet have to be trained."""
+        if self.deadline is None or kept is not None:
+            return self.deadline
+        folds = len(self.finishing.arena.divisions())
+        return self.deadline - finalist.outcome.seconds / max(folds - 1, 1)
 
     def _stand(self) -> Stand:
         arena, division = self.finishing.arena, self.division
@@ -91,6 +101,11 @@ class Guarding:
             said = tempered(weighted(raw, arena.class_weights), kept.temperature)
             return Candidate(said, {}, competed, finalist.outcome.value)
         trials = self.finishing.place.validations(outcomes)
+        source_of = {outcome.number: outcome.source for outcome in outcomes}
+        allowed = [
+            {number for number in trials if source_of[number] in shortlist}
+            for shortlist in self.shortlists()
+        ]
         found = select_out_of_fold(
             trials,
             stand.folds,
@@ -98,12 +113,14 @@ class Guarding:
             arena.metric,
             combine=chosen.ensemble,
             seed=chosen.seed,
+            allowed=allowed,
         )
         return Candidate(found.probabilities, trials, competed, finalist.outcome.value)
 
     def _baseline(self, best: TrainedBaseline, baselines: Baselines) -> Kept:
-        """Return the best baseline, trained on all that is not sealed."""
-        kept = best.kept if self.division.sealed is not None else baselines.trained(best.name)
+        """Return a baseline, trained on all that is not sealed."""
+        kept = None if self.division.sealed is None else best.kept
+        kept = kept or baselines.trained(best)
         return replace(
             kept,
             seen=tuple(sorted(set(self.division.images.digests))),
@@ -124,7 +141,8 @@ class Guarding:
             row = next((r for r in self.ranking.rows if r.source == source.name), None)
             untrained = next((b.test for b in verdict.baselines if b.name == UNTRAINED), None)
             best = max(b.test for b in verdict.baselines if b.test is not None)
-            found = cause_of(outcome, outcomes, row, untrained, best, metric)
+            distance = source_distance(self.finishing.arena, source, self.finishing.chosen.seed)
+            found = cause_of(outcome, outcomes, row, untrained, best, metric, distance)
             cause = found.kind
             remarks.append(f"cause: {found.sentence}")
         if verdict.looks > 1:

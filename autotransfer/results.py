@@ -191,6 +191,7 @@ class Verdict:
         minimum_detectable: Smallest true gap that would be found four times out of five.
         gap_reference: Finalist minus the reference arm; None where there is none.
         returned_test: Score of what is returned.
+        returned_baseline: Name of the baseline that is returned; empty where transfer is.
         competed: Number of trials that the finalist was chosen from.
         optimism: Its validation score minus its test score.
         looks: Which look at the tested pictures this is; from the second on, limits are wider.
@@ -215,6 +216,7 @@ class Verdict:
     minimum_detectable: float | None
     gap_reference: Interval | None
     returned_test: float | None
+    returned_baseline: str = ""
     competed: int = 0
     optimism: float | None = None
     looks: int = 1

@@ -14,12 +14,14 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file
+from torch import Tensor
 
 from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
@@ -28,6 +30,7 @@ from autotransfer.evaluation.labelled import weighted
 from autotransfer.guard.calibration import tempered
 from autotransfer.guard.restoring import restore_baseline
 from autotransfer.problem import (
+    Json,
     LocalWeights,
     Source,
     Untrained,
@@ -109,11 +112,9 @@ def read_kept(folder: Path, registry: Registry) -> Kept:
     if stored["baseline"]:
         predictor = restore_baseline(name, tensors, info, source)
     elif name == ENSEMBLE:
-        assert source is not None
-        predictor = restore_ensemble(tensors, info, source, registry)
+        predictor = restore_ensemble(tensors, info, source, partial(_restored, registry))
     else:
-        assert source is not None
-        predictor = registry.strategy(name).restore(tensors, info, source)
+        predictor = _restored(registry, name, tensors, info, source)
     seen, weights = folder / _SEEN, stored.get("class_weights")
     return Kept(
         predictor,
@@ -124,6 +125,17 @@ def read_kept(folder: Path, registry: Registry) -> Kept:
         tuple(seen.read_text(encoding="ascii").split()) if seen.is_file() else (),
         None if weights is None else tuple(map(float, weights)),
     )
+
+
+def _restored(
+    registry: Registry,
+    name: str,
+    tensors: Mapping[str, Tensor],
+    info: Mapping[str, Json],
+    source: Source | None,
+) -> Predictor:
+    assert source is not None
+    return registry.strategy(name).restore(tensors, info, source)
 
 
 def _with_weights(source: Source, folder: Path, stem: str) -> Source:

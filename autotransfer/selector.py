@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,12 @@ from autotransfer.preparing import (
 )
 from autotransfer.presets import Preset
 from autotransfer.problem import Budget, Setting, Source
-from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
+from autotransfer.ranking import (
+    DEFAULT_ESTIMATORS,
+    Consensus,
+    nested_shortlists,
+    rank_sources,
+)
 from autotransfer.ranking.forecast import forecast
 from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.recording import closed, collected_warnings, record_of, start_tracking
@@ -267,6 +273,7 @@ def _fit(
             ranking,
             opened.name,
             clock.deadline(1 - CLOSING_SHARE),
+            partial(_nested, ranking, sources, arena, registry, division, place, chosen),
         )
         verdict, kept, described = _judged(guarding, finalist, outcomes)
         clock.mark("guard")
@@ -392,6 +399,30 @@ def _ranking(
         },
     )
     return ranking, skipped
+
+
+def _nested(
+    ranking: Ranking,
+    sources: Sources,
+    arena: Arena,
+    registry: Registry,
+    division: Division,
+    place: Place,
+    chosen: Options,
+) -> tuple[tuple[str, ...], ...]:
+    """Return the shortlist without each fold; nothing where all sources are on it anyway."""
+    ranked = [_named(sources.sources, row.source) for row in ranking.rows]
+    if len(ranked) <= len(ranking.shortlist):
+        return ()
+    return nested_shortlists(
+        ranked,
+        division.images,
+        arena.folds,
+        arena.readers,
+        _consensus(registry, division, place.workspace),
+        seed=chosen.seed,
+        max_sources=chosen.max_sources,
+    )
 
 
 def _consensus(

@@ -235,4 +235,5 @@ def _returned_text(record: Record) -> str:
     if record.described is not None:
         return "baseline (chance), which looks at no picture"
     unused = "target pictures" if record.setting == "unlabelled" else "source"
-    return f"baseline ({record.verdict.best_baseline}), which uses no {unused}"
+    name = record.verdict.returned_baseline or record.verdict.best_baseline
+    return f"baseline ({name}), which uses no {unused}"

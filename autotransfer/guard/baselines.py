@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.ensemble import EnsemblePredictor, Member
 from autotransfer.errors import DeadlineError, ReducedBudgetWarning
 from autotransfer.evaluation.labelled import predicted, weighted
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.bootstrap import compare
 from autotransfer.guard.majority import fit_majority
+from autotransfer.guard.mixture import mixed_out_of_fold, mixture_weights
 from autotransfer.guard.pixels import fit_pixels
 from autotransfer.guard.restoring import (
     GIVEN,
@@ -24,6 +26,7 @@ from autotransfer.guard.restoring import (
     SCRATCH,
     SMALL,
     TITLES,
+    TOGETHER,
     UNTRAINED,
 )
 from autotransfer.guard.scratch import SCHEDULE, fit_scratch, fit_untrained, untrained_twin
@@ -47,15 +50,17 @@ class TrainedBaseline:
         probabilities: (m, K) predictions for the pictures of the stand; fewer rows where it was
             stopped because it could not win any more.
         whole: Whether it was not stopped.
-        kept: The predictor of the last division and how to restore it.
+        kept: The predictor of the last division and how to restore it; None for all together.
         seconds: Wall time of training and predicting.
+        weights: What each of the others weighs in this one; empty for a single baseline.
     """
 
     name: str
     probabilities: Predictions
     whole: bool
-    kept: Kept
+    kept: Kept | None
     seconds: float
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,48 +82,95 @@ class Baselines:
     deadline: float | None
 
     def on(self, stand: Stand) -> Iterator[TrainedBaseline]:
-        """Yield every baseline, the cheap ones first.
+        """Yield every baseline, the cheap ones first; where there are folds, all together last.
 
         One that has clearly lost the first of several divisions to another is stopped there.
         """
         so_far: list[TrainedBaseline] = []
+        again = 0.0  # seconds to train those so far once more, on all pictures
         for name in self.arena.baselines:
-            began = time.perf_counter()
-            parts: list[Predictions] = []
-            kept: Kept | None = None
             try:
-                for train, tested in stand.divisions:
-                    kept, probabilities = self._one(name, train, tested)
-                    parts.append(weighted(probabilities, self.arena.class_weights))
-                    if (
-                        name in (SMALL, SCRATCH)
-                        and len(parts) == 1
-                        and self._lost(parts[0], so_far, stand)
-                    ):
-                        break
+                found = self._over(name, stand, so_far, again)
             except DeadlineError:
                 self._warn(name)
                 continue
-            assert kept is not None
-            found = TrainedBaseline(
-                name,
-                np.concatenate(parts),
-                len(parts) == len(stand.divisions),
-                kept,
-                time.perf_counter() - began,
-            )
             so_far.append(found)
+            again += _once_more(found, stand)
             yield found
+        together = self._together(so_far, stand)
+        if together is not None:
+            yield together
 
-    def trained(self, name: str) -> Kept:
+    def trained(self, best: TrainedBaseline) -> Kept:
         """Return a baseline that learnt from all search pictures.
 
         The deadline does not stop it: what is returned must not be cut short.
         """
+        if not best.weights:
+            return self._whole(best.name)
+        trained = [self._whole(name) for name in best.weights]
+        members = [
+            Member(kept.strategy, kept.source, weight, kept.predictor)
+            for kept, weight in zip(trained, best.weights.values(), strict=True)
+        ]
+        predictor = EnsemblePredictor(tuple(members))
+        source = predictor.sources[0] if predictor.sources else None
+        return Kept(predictor, best.name, baseline=True, source=source)
+
+    def _over(
+        self, name: str, stand: Stand, so_far: Sequence[TrainedBaseline], again: float
+    ) -> TrainedBaseline:
+        """Return one baseline on every division, or as far as it can still win.
+
+        Raises:
+            DeadlineError: If there is no time for it.
+        """
+        began = time.perf_counter()
+        parts: list[Predictions] = []
+        kept: Kept | None = None
+        several = len(stand.divisions) > 1  # then the best is trained once more, on all pictures
+        for done, (train, tested) in enumerate(stand.divisions):
+            due = self._due(len(stand.divisions) - done, int(several), again)
+            kept, probabilities = self._one(name, train, tested, due)
+            parts.append(weighted(probabilities, self.arena.class_weights))
+            learns = name in (SMALL, SCRATCH)
+            if learns and len(parts) == 1 and self._lost(parts[0], so_far, stand):
+                break
+        whole = len(parts) == len(stand.divisions)
+        seconds = time.perf_counter() - began
+        return TrainedBaseline(name, np.concatenate(parts), whole, kept, seconds)
+
+    def _due(self, left: int, spare: int, again: float) -> float | None:
+        """Return when the next of so many divisions has to be done.
+
+        Args:
+            left: The divisions from this one on.
+            spare: How many trainings more the time is held back for.
+            again: Seconds that are held back for the other baselines.
+        """
+        if self.deadline is None:
+            return None
+        now = time.monotonic()
+        return now + (self.deadline - again - now) / (left + spare)
+
+    def _together(self, so_far: Sequence[TrainedBaseline], stand: Stand) -> TrainedBaseline | None:
+        """Return the mixture of those that were not stopped; None where it cannot be weighted."""
+        said = {b.name: b.probabilities for b in so_far if b.whole and b.name != MAJORITY}
+        if len(stand.divisions) == 1 or len(said) < 2:
+            return None
+        began = time.perf_counter()
+        probabilities = mixed_out_of_fold(said, stand.folds, stand.labels)
+        weights = mixture_weights(said, stand.labels)
+        seconds = time.perf_counter() - began
+        return TrainedBaseline(
+            TOGETHER, probabilities, whole=True, kept=None, seconds=seconds, weights=weights
+        )
+
+    def _whole(self, name: str) -> Kept:
         predictor, _ = self._fit(name, self.arena.images, None)
         return Kept(predictor, name, baseline=True, source=self._source(name))
 
-    def _lost(self, first: Predictions, so_far: list[TrainedBaseline], stand: Stand) -> bool:
+    def _lost(self, first: Predictions, so_far: Sequence[TrainedBaseline], stand: Stand) -> bool:
         """Return whether another baseline is surely better on the first of several divisions."""
         if len(stand.divisions) == 1:
             return False
@@ -142,7 +194,9 @@ class Baselines:
             return small_source(self.seed)
         return untrained_twin(self.finalist, self.seed) if name in (UNTRAINED, SCRATCH) else None
 
-    def _one(self, name: str, train: ImageSet, tested: ImageSet) -> tuple[Kept, Predictions]:
+    def _one(
+        self, name: str, train: ImageSet, tested: ImageSet, deadline: float | None
+    ) -> tuple[Kept, Predictions]:
         """Return a baseline trained on one division, and its predictions."""
         source = self._source(name)
         key = "|".join(
@@ -159,7 +213,7 @@ class Baselines:
         found = self.cache.get(key)
         if found is not None:
             return found
-        predictor, whole = self._fit(name, train, self.deadline)
+        predictor, whole = self._fit(name, train, deadline)
         kept = Kept(predictor, name, baseline=True, source=source)
         reader = self.arena.reader_of(source)
         probabilities = predicted(predictor, tested, reader, len(train.class_names))
@@ -182,3 +236,9 @@ class Baselines:
         if name in (UNTRAINED, GIVEN):
             return fit_untrained(task), True
         return fit_scratch(task, seed=self.seed, deadline=deadline)
+
+
+def _once_more(baseline: TrainedBaseline, stand: Stand) -> float:
+    """Return the seconds of training on all pictures, from those of training on each fold."""
+    divisions = len(stand.divisions)
+    return baseline.seconds / (divisions - 1) if baseline.whole and divisions > 1 else 0.0

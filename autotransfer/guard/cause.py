@@ -9,6 +9,7 @@ from autotransfer.evaluation.metrics import Metric
 from autotransfer.results import Outcome, RankedSource
 
 DATA, METHOD, UNKNOWN = "data", "method", "unknown"
+FAR = 1.8  # a proxy A-distance at which 95 of 100 pictures are told apart
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,15 @@ def cause_of(
     untrained: float | None,
     best: float,
     metric: Metric,
+    distance: float | None = None,
 ) -> Cause:
     """Return why the finalist loses.
 
     It is the method where another method or stage of the same source did at least as well in
     validation as the best baseline in the test: what can be transferred is there, and was not
     found. It is the data where even a probe on the best stage of the source loses to features
-    that were never trained.
+    that were never trained, or where the source pictures that were used look altogether
+    different.
 
     Args:
         finalist: What lost.
@@ -46,7 +49,10 @@ def cause_of(
         untrained: Accuracy of the baseline on untrained features; None where there is none.
         best: Score of the best baseline.
         metric: The score.
+        distance: Cross-fitted proxy A-distance in [0, 2] between source pictures and target, as
+            the source sees them; None where there are no source pictures.
     """
+    apart = "" if distance is None else f"; the A-distance of the two sets is {distance:.1f} of 2"
     rivals = [
         outcome
         for outcome in outcomes
@@ -72,10 +78,16 @@ def cause_of(
         return Cause(
             DATA,
             f"the source: even a probe on its best stage reaches {probe:.3f}, less than untrained "
-            f"features ({untrained:.3f}), so what it learnt does not fit these pictures",
+            f"features ({untrained:.3f}), so what it learnt does not fit these pictures{apart}",
+        )
+    if distance is not None and distance >= FAR:
+        return Cause(
+            DATA,
+            "the source pictures: a linear classifier tells them from yours nearly always"
+            f"{apart}, while a probe on the source network itself reaches {probe:.3f}",
         )
     return Cause(
         UNKNOWN,
         f"neither is clear: a probe on the best stage of the source reaches {probe:.3f}, "
-        f"untrained features {untrained:.3f}, and no other trial of it did better",
+        f"untrained features {untrained:.3f}, and no other trial of it did better{apart}",
     )

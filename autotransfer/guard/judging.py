@@ -47,7 +47,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict, and the best baseline."""
+    """The verdict, and the baseline that is returned where transfer is not."""
 
     verdict: Verdict
     baseline: TrainedBaseline
@@ -98,15 +98,16 @@ def guard(
         say(f"baseline {TITLES[baseline.name]}: {baseline.seconds:.1f} s{stopped}")
         found.append(baseline)
     whole = {b.name: b.probabilities for b in found if b.whole}
-    whole = {b.name: b.probabilities for b in found if b.whole}
     comparison = _compared(candidate.probabilities, whole, stand, arena, terms)
     probe = _compared(candidate.probabilities, {"reference": probed}, stand, arena, terms)
     best = next(b for b in found if b.name == comparison.best_baseline)
     shown = tuple(_shown(b, stand, arena.metric) for b in found)
     bound = _bound(candidate, stand, arena.metric, best, terms)
-    return Judgement(
-        _verdict(candidate, comparison, shown, probe.gap, bound, stand, arena.metric, terms), best
+    instead = next((b for b in found if b.weights), best)  # together, where they could be weighted
+    verdict = _verdict(
+        candidate, comparison, shown, probe.gap, bound, stand, arena.metric, terms, instead.name
     )
+    return Judgement(verdict, instead)
 
 
 def _probed(source: Source, arena: Arena, train: ImageSet, tested: ImageSet) -> Predictions:
@@ -167,6 +168,7 @@ def _verdict(
     stand: Stand,
     metric: Metric,
     terms: Terms,
+    instead: str,
 ) -> Verdict:
     margin = terms.margin
     if margin is None:
@@ -189,7 +191,8 @@ def _verdict(
         gap=comparison.gap,
         minimum_detectable=comparison.minimum_detectable,
         gap_reference=gap_reference,
-        returned_test=test.value if returned == "transfer" else comparison.scores[name],
+        returned_baseline="" if returned == "transfer" else instead,
+        returned_test=test.value if returned == "transfer" else comparison.scores[instead],
         competed=candidate.competed,
         optimism=candidate.validation - test.value,
         looks=terms.looks,

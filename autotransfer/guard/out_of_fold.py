@@ -5,14 +5,14 @@ its ensemble, its temperature) is chosen again from the other folds alone, and t
 never saw the fold predicts it. What is tested is so the whole procedure, at the share of the
 pictures that a fold trains on, and no picture is given up.
 
-Two things are not repeated for each fold: the short list of sources, and what the sampler made
-of earlier scores when it proposed later trials. `competition_bound` says how much they could
-matter at worst.
+A source that made the shortlist only with the fold's own labels is not chosen for it either. One
+thing is not repeated for each fold: what the sampler made of earlier scores when it proposed
+later trials. `competition_bound` says how much that could matter at worst.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,7 @@ def select_out_of_fold(
     *,
     combine: bool,
     seed: int,
+    allowed: Sequence[Collection[int]] = (),
 ) -> OutOfFold:
     """Return out-of-fold predictions of the procedure "choose the best trial".
 
@@ -56,14 +57,17 @@ def select_out_of_fold(
         metric: What is maximised.
         combine: Whether an ensemble may replace the best trial.
         seed: Seeds the standard error that an ensemble has to gain.
+        allowed: For each fold in order, the trials whose sources would have been tried without
+            it; none given, or none left of them, allows all.
     """
     found = np.empty_like(next(iter(trials.values())))
     chosen = []
-    for fold in np.unique(folds):
+    for place, fold in enumerate(np.unique(folds)):
         inside = folds != fold
         if not inside.any():  # a single fold leaves nothing to choose from
             inside = ~inside
-        others = {number: p[inside] for number, p in trials.items()}
+        tried = [n for n in trials if n in allowed[place]] if allowed else []
+        others = {number: trials[number][inside] for number in tried or trials}
         weights = select(others, folds[inside], labels[inside], metric, combine=combine, seed=seed)
         mean = mixed(trials, weights)
         temperature = fit_temperature(mean[inside], labels[inside])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from autotransfer.ensemble import restore_ensemble
 from autotransfer.errors import UnknownNameError
 from autotransfer.guard.majority import restore_majority
 from autotransfer.guard.pixels import restore_pixels
@@ -19,6 +20,7 @@ UNTRAINED = "untrained-features"
 SCRATCH = "from-scratch"
 SMALL = "small-network"
 GIVEN = "given-baseline"
+TOGETHER = "baselines-together"
 OF_PICTURES = (MAJORITY, PIXELS, UNTRAINED, SMALL, SCRATCH)
 
 TITLES = {
@@ -28,6 +30,7 @@ TITLES = {
     SCRATCH: "the same network from scratch",
     SMALL: "a small network from scratch",
     GIVEN: "a probe on the baseline's features",
+    TOGETHER: "the baselines together",
 }
 
 
@@ -44,4 +47,6 @@ def restore_baseline(
             return restore_head(tensors, info)
         case "from-scratch" | "small-network" if source is not None:
             return restore_network(tensors, info, source)
+        case "baselines-together":
+            return restore_ensemble(tensors, info, source, restore_baseline)
     raise UnknownNameError("baseline", name, list(TITLES))

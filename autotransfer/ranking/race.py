@@ -59,8 +59,15 @@ class Consensus:
 
 
 @dataclass(frozen=True)
-class _Standings:
-    """One round: the sources with their scores, ordered as they came in."""
+class Standings:
+    """One round: the sources with their scores, ordered as they came in.
+
+    Args:
+        scored: S sources.
+        consensus: (S,) mean rank over families of scores.
+        places: (S,) place, 1 is best.
+        within: (S,) probability of being within a point of the best.
+    """
 
     scored: Sequence[Scored]
     consensus: NDArray[np.float64]
@@ -102,8 +109,8 @@ def rank_sources(
     seen = rounds[0]
     skipped: list[Skipped] = []
     entered = enter(sources, ordered.subset(np.arange(seen)), readers, clock, skipped)
-    race = _Race(ordered, readers, consensus, seed)
-    left_behind: list[_Standings] = []
+    race = Race(ordered, readers, consensus, seed)
+    left_behind: list[Standings] = []
     standings = race.score(entered, seen, skipped)
     for wanted, hopeless in zip(rounds[1:], HOPELESS, strict=False):
         stay = survivors(standings.places, standings.within, hopeless=hopeless)
@@ -118,13 +125,22 @@ def rank_sources(
 
 
 @dataclass(frozen=True)
-class _Race:
+class Race:
+    """Scores sources on more and more pictures.
+
+    Args:
+        images: The pictures, in the order in which they are shown.
+        readers: The feature cache.
+        consensus: The scores.
+        seed: Seeds what is resampled.
+    """
+
     images: ImageSet
     readers: FeatureReaders
     consensus: Consensus
     seed: int
 
-    def score(self, sources: Sequence[Source], seen: int, skipped: list[Skipped]) -> _Standings:
+    def score(self, sources: Sequence[Source], seen: int, skipped: list[Skipped]) -> Standings:
         """Return the standings after `seen` pictures; faulty sources go to `skipped`."""
         pictures = self.images.subset(np.arange(seen))
         scored = []
@@ -140,26 +156,29 @@ class _Race:
             raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
         mean = mean_ranks(self._with_priors(scored), self.consensus.families)
         within = probability_within_a_point(scored, self.seed)
-        return _Standings(scored, mean, places(mean), within)
+        return Standings(scored, mean, places(mean), within)
 
-    def ranking(self, rounds: Sequence[_Standings], max_sources: int | None) -> Ranking:
+    def ranking(self, rounds: Sequence[Standings], max_sources: int | None) -> Ranking:
         """Return the ranking: those who came furthest first, by the round that they left in."""
-        last = rounds[-1]
-        order = np.argsort(last.places)
-        ordered = [last.scored[i] for i in order]
         pool = _latest(rounds)
         known = self._priors([item.source for item in pool])
+        rows = self._rows(rounds, known)
+        static = constant_choice(pool, known).source.name
+        return Ranking(tuple(rows), self.chosen(rounds, max_sources), static)
+
+    def chosen(self, rounds: Sequence[Standings], max_sources: int | None) -> tuple[str, ...]:
+        """Return the shortlist."""
+        last = rounds[-1]
+        ordered = [last.scored[i] for i in np.argsort(last.places)]
+        pool = _latest(rounds)
         names = [item.source.name for item in last.scored]
-        chosen = shortlist(
+        return shortlist(
             ordered,
             pool,
             dict(zip(names, last.within.tolist(), strict=True)),
-            known,
+            self._priors([item.source for item in pool]),
             max_sources=max_sources,
         )
-        rows = self._rows(rounds, known)
-        static = constant_choice(pool, known).source.name
-        return Ranking(tuple(rows), chosen, static)
 
     def _priors(self, sources: Sequence[Source]) -> dict[str, float | None]:
         found = priors(sources, self.consensus.memory)
@@ -176,7 +195,7 @@ class _Race:
         return [{**item.scores, **fixed} for item, fixed in pairs]
 
     def _rows(
-        self, rounds: Sequence[_Standings], known: Mapping[str, float | None]
+        self, rounds: Sequence[Standings], known: Mapping[str, float | None]
     ) -> list[RankedSource]:
         rows: list[RankedSource] = []
         done: set[str] = set()
@@ -208,7 +227,7 @@ class _Race:
                 )
         return rows
 
-    def _intervals(self, standings: _Standings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _intervals(self, standings: Standings) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         labels = self.images.labels[: standings.scored[0].num_images]
         return rank_intervals(
             standings.scored,
@@ -220,7 +239,7 @@ class _Race:
         )
 
 
-def _latest(rounds: Sequence[_Standings]) -> list[Scored]:
+def _latest(rounds: Sequence[Standings]) -> list[Scored]:
     """Return each source as it was last scored."""
     found = {item.source.name: item for standings in rounds for item in standings.scored}
     return list(found.values())

@@ -1,14 +1,15 @@
 """How often the guard errs: replays of transfers whose true gap is known.
 
     python tests/benchmarks/guard_calibration.py RECORDS [PICTURES...] [--replays 500]
-        [--labels 400] [--sides]
+        [--labels 400] [--regimes open sealed]
 
 For each data set (scikit-learn's digits, and every target that is named) many draws of so many
 labelled pictures are made; all other pictures are the truth. In each draw 13 small networks start
 from independent random weights and learn from the pictures: ten play the trials of a search (an
-untrained source, so transfer is neutral), three the baselines. The ten compete as trials do: a
-clearly weaker one is pruned at a rung, the best one wins, or an ensemble of several, and its
-temperature is fitted. The guard then tests the winner against the best of the three.
+untrained source, so transfer is neutral), three the baselines, which stand together as a mixture
+as well where the test is out of fold. The ten compete as trials do: a clearly weaker one is pruned
+at a rung, the best one wins, or an ensemble of several, and its temperature is fitted. The guard
+then tests the winner against the best of the baselines.
 
 Predictions are recorded once, in the folder RECORDS, and the guard is replayed over them: its
 verdict against the true gap on the pictures that are left, cross-fitted and with 30 % sealed.
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import inspect
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ from torch.nn.functional import cross_entropy
 from autotransfer.data.target import open_target
 from autotransfer.evaluation.metrics import metric_named
 from autotransfer.guard.bootstrap import compare
+from autotransfer.guard.mixture import mix, mixed_out_of_fold, mixture_weights
 from autotransfer.guard.out_of_fold import select, select_out_of_fold
 from autotransfer.guard.pixels import describe
 from autotransfer.guard.verdict import default_margin, judge
@@ -197,6 +200,8 @@ def replay(draw: Draw, planted: float, inflation: float, seed: int) -> Replay:
         rivals_true = [
             sum(_accuracy(left[b][f], draw.truth) for f in range(FOLDS)) / FOLDS for b in baselines
         ]
+        rivals_true.append(_together(rivals, left, folds, draw))
+        rivals["together"] = mixed_out_of_fold(rivals, folds, labels)
     else:
         tested = draw.labels[~inside]
         finalist = _mixed({m: _shares(draw.sealed[m]) for m in trials}, chosen)
@@ -209,6 +214,22 @@ def replay(draw: Draw, planted: float, inflation: float, seed: int) -> Replay:
     best = max(rivals_true) * (1 - planted)
     gap = comparison.gap
     return Replay(decision, gap.value, gap.low, gap.high, float(true - best), refitted)
+
+
+def _together(
+    rivals: Mapping[str, NDArray[np.float64]],
+    left: Mapping[int, NDArray[np.float64]],
+    folds: NDArray[np.int64],
+    draw: Draw,
+) -> float:
+    """Return the true accuracy of the baselines' mixture, the mean over the folds."""
+    found = []
+    for fold in range(FOLDS):
+        others = {name: p[folds != fold] for name, p in rivals.items()}
+        weights = mixture_weights(others, draw.labels[folds != fold])
+        said = {name: left[int(name)][fold] for name in rivals}
+        found.append(_accuracy(mix(said, weights), draw.truth))
+    return sum(found) / FOLDS
 
 
 def _survivors(draw: Draw) -> list[int]:
@@ -268,7 +289,10 @@ def draws(
     regime: str,
 ) -> Iterator[Draw]:
     """Yield the draws of a data set; those that are not on disk are recorded."""
-    code = hashlib.sha256(Path(__file__).read_bytes().split(b"class Replay")[0]).hexdigest()[:8]
+    recording = (data_sets, _components, _standardised, record, _train)
+    constants = (TRIALS, BASELINES, FOLDS, SEALED, FEATURES, HIDDEN, STEPS, RUNG_STEPS, MOST_TRUTH)
+    text = "".join(inspect.getsource(part) for part in recording) + repr(constants)
+    code = hashlib.sha256(text.encode()).hexdigest()[:8]
     place = folder / f"{name}-{given.labels}-{regime}-{code}"
     place.mkdir(parents=True, exist_ok=True)
     for seed in range(given.replays):

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
+
+from autotransfer.data.target import open_target
 from autotransfer.evaluation.metrics import metric_named
 from autotransfer.guard.cause import DATA, METHOD, UNKNOWN, cause_of
+from autotransfer.guard.far_apart import source_distance
 from autotransfer.guard.provenance import overlap_remark
 from autotransfer.results import Outcome, RankedSource, State
-from autotransfer.testing import tiny_source
+from autotransfer.search.trial import Arena
+from autotransfer.testing.tiny import shapes, tiny_readers, tiny_source
 
 ACCURACY = metric_named("accuracy")
 LOSER = Outcome(0, "faces", "fine-tune", {}, State.COMPLETE, value=0.6)
@@ -27,6 +33,34 @@ def test_it_is_the_data_where_even_the_best_stage_loses_to_untrained_features() 
     assert found.kind == DATA
     assert "0.550" in found.sentence
     assert "0.620" in found.sentence
+
+
+def test_it_is_the_data_where_the_source_pictures_look_altogether_different() -> None:
+    found = cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, ACCURACY, distance=1.9)
+    assert found.kind == DATA
+    assert "A-distance of the two sets is 1.9 of 2" in found.sentence
+    near = cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, ACCURACY, distance=0.6)
+    assert near.kind == UNKNOWN
+    assert "0.6 of 2" in near.sentence
+
+
+def test_the_same_pictures_are_near_and_others_are_far(tmp_path: Path) -> None:
+    ours, source = shapes(3, 12), tiny_source("net")
+    arena = Arena(ours, (), None, tiny_readers(tmp_path), ACCURACY)
+    assert source_distance(arena, source, 0) is None
+    rng = np.random.default_rng(0)  # noise is nothing like shapes
+    noise = rng.integers(256, size=(36, 32, 32, 3), dtype=np.uint8)
+    other = open_target((noise, np.arange(36) % 3)).train
+    near, far = (
+        source_distance(replace(arena, source_images=pictures), source, 0)
+        for pictures in (shapes(3, 12, seed=1), other)
+    )
+    assert near is not None
+    assert far is not None
+    assert near < 1.0
+    assert far > 1.8
+    few = replace(arena, source_images=shapes(3, 1))
+    assert source_distance(few, source, 0) is None
 
 
 def test_it_is_unknown_where_the_figures_do_not_say() -> None:

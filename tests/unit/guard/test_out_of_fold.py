@@ -36,6 +36,19 @@ def test_each_fold_is_predicted_by_the_winner_of_the_others() -> None:
     assert hits.tolist() == [False] * 4 + [False, False, True, False] * 2
 
 
+def test_a_trial_whose_source_needed_the_fold_is_not_chosen_for_it() -> None:
+    trials = {
+        0: _right(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1),
+        1: _right(0, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1),
+        2: _right(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    }
+    allowed = [{0, 1, 2}, {1, 2}, set()]  # nothing left: nothing to go by
+    found = select_out_of_fold(
+        trials, FOLDS, LABELS, ACCURACY, combine=False, seed=0, allowed=allowed
+    )
+    assert found.chosen == ({0: 1}, {1: 1}, {0: 1})
+
+
 @given(st.integers(0, 2**16), st.integers(2, 6))
 def test_the_labels_of_a_fold_do_not_change_what_is_chosen_for_it(seed: int, num: int) -> None:
     rng = np.random.default_rng(seed)
