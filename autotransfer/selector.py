@@ -67,6 +67,7 @@ from autotransfer.ranking.forecast import forecast
 from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.recording import closed, collected_warnings, record_of, start_tracking
 from autotransfer.registry import Registry
+from autotransfer.reporting import Ended
 from autotransfer.results import (
     Described,
     Outcome,
@@ -290,7 +291,18 @@ def _fit(
             record = replace(
                 record, setting=setting, class_names=described.unseen, described=described
             )
-        return closed(record, kept, place, tracker, study, chosen, readers)
+        ended = Ended(finishing, division, finalist, outcomes, kept, problem.pictures)
+        return closed(
+            record,
+            kept,
+            place,
+            tracker,
+            study,
+            chosen,
+            readers,
+            ended.material,
+            clock.deadline(1 - CLOSING_SHARE / 2),
+        )
 
 
 def _arena(

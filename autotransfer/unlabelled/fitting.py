@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from autotransfer.errors import InvalidOptionError
@@ -12,12 +13,16 @@ from autotransfer.options import Options, budget_of
 from autotransfer.preparing import choose_preset
 from autotransfer.problem import Budget, ParamValue, Setting
 from autotransfer.registry import Registry
+from autotransfer.report import Material
+from autotransfer.reporting import SOURCE, TARGET, material_without_labels, with_report
 from autotransfer.results import (
+    Outcome,
+    Record,
     Seconds,
     Skipped,
     Verdict,
 )
-from autotransfer.saved_predictor import read_kept
+from autotransfer.saved_predictor import Kept, read_kept
 from autotransfer.search.arms import Arms
 from autotransfer.search.study import Study, open_study
 from autotransfer.selection import Selection
@@ -39,7 +44,8 @@ from autotransfer.unlabelled.recording import outcome_of, record_of
 from autotransfer.unlabelled.searching import METRIC, candidates_of, search_without_labels
 from autotransfer.workspace import Place, claim
 
-SEARCH_SHARE = 0.9  # of the seconds; the rest is for saving and MLflow
+SEARCH_SHARE = 0.9  # of the seconds; the rest is for saving, the report and MLflow
+REPORT_SHARE = 0.975  # of the seconds, until the report has to be there
 
 
 def fit_unlabelled(
@@ -123,10 +129,36 @@ def fit_unlabelled(
         record = replace(record, provenance=provenance)
         selection = Selection(record, kept, problem.readers.device)
         selection.save(place.folder)
-        tracker.finish(record, place.folder)
+        gather = partial(_material, problem, choice, kept, place, registry, outcomes)
+        until = None if budget.seconds is None else began + REPORT_SHARE * budget.seconds
+        selection = with_report(selection, place.folder, gather, until)
+        tracker.finish(selection.record, place.folder)
         study.remember("run_id", tracker.run_id)
         chosen.say(record.verdict.sentence)
         return selection
+
+
+def _material(
+    problem: UnlabelledProblem,
+    choice: Choice,
+    kept: Kept,
+    place: Place,
+    registry: Registry,
+    outcomes: Sequence[Outcome],
+    record: Record,
+) -> Material:
+    """Return what the report is made from: both domains, before and after adapting."""
+
+    def predictor(number: int) -> Kept:
+        return read_kept(place.trial_folder(outcome_of(outcomes, number)), registry)
+
+    predictors = {"source-only": predictor(choice.baseline.number)}
+    if choice.finalist is not None:
+        title = f"after {choice.finalist.strategy}"
+        predictors[title] = predictor(choice.finalist.number)
+    learnt = {SOURCE: problem.source.learn, TARGET: problem.target.learn}
+    held_out = {SOURCE: problem.source.held_out, TARGET: problem.target.held_out}
+    return material_without_labels(record, problem.readers, learnt, held_out, kept, predictors)
 
 
 def _check_same_problem(study: Study, problem: UnlabelledProblem, chosen: Options) -> None:
