@@ -22,7 +22,7 @@ from autotransfer.guard.calibration import tempered
 from autotransfer.guard.out_of_fold import mixed, select_out_of_fold
 from autotransfer.guard.stand import OUT_OF_FOLD, SEALED
 from autotransfer.problem import Setting
-from autotransfer.report import Material, Tested, write_report
+from autotransfer.report import Material, Predicted, write_report
 from autotransfer.results import Outcome, Record
 from autotransfer.saved_predictor import Kept
 from autotransfer.selection import Selection
@@ -90,7 +90,7 @@ class Ended:
         }
         return {title: images for title, images in found.items() if images}
 
-    def _tested(self, record: Record) -> Tested | None:
+    def _tested(self, record: Record) -> Predicted | None:
         """Return what the verdict rests on, as nearly as what is kept can say it."""
         sealed = self.division.sealed
         baseline = record.verdict.returned == "baseline"
@@ -102,9 +102,9 @@ class Ended:
         said = predicted(kept.predictor, sealed, arena.reader_of(kept.source), num_classes)
         raw = weighted(said, arena.class_weights)
         subject = "the baseline that is returned" if baseline else "the finalist"
-        return Tested(subject, SEALED, sealed, tempered(raw, kept.temperature), raw)
+        return Predicted(subject, SEALED, sealed, tempered(raw, kept.temperature), raw)
 
-    def _checked(self, record: Record) -> Tested | None:
+    def _checked(self, record: Record) -> Predicted | None:
         """Return the pictures that validated, said by what did not learn from them."""
         if self.division.sealed is None:
             return self._tested(record)
@@ -113,9 +113,9 @@ class Ended:
         if not weights:
             return None
         said = tempered(mixed(trials, weights), self.finalist.temperature)
-        return Tested("the finalist", VALIDATION, self._validated()[0], said)
+        return Predicted("the finalist", VALIDATION, self._validated()[0], said)
 
-    def _out_of_fold(self, subject: str) -> Tested | None:
+    def _out_of_fold(self, subject: str) -> Predicted | None:
         arena, trials = self.finishing.arena, self._validations()
         if not trials:
             return None
@@ -131,7 +131,7 @@ class Ended:
         raw = np.empty_like(found.probabilities)
         for fold, weights in zip(np.unique(folds), found.chosen, strict=True):
             raw[folds == fold] = mixed(trials, weights)[folds == fold]
-        return Tested(subject, OUT_OF_FOLD, images, found.probabilities, raw)
+        return Predicted(subject, OUT_OF_FOLD, images, found.probabilities, raw)
 
     def _validations(self) -> Mapping[int, NDArray[np.float64]]:
         return self.finishing.place.validations(self.outcomes)
@@ -171,12 +171,12 @@ def material_without_labels(
         reader = readers[kept.source]
         return lambda images: kept.predictor.embed(images, reader)
 
-    def checked() -> Tested:
+    def checked() -> Predicted:
         title, plain = next(iter(predictors.items()))
         assert plain.source is not None
         images = held_out[SOURCE]
         said = plain.predict(images, readers[plain.source])
-        return Tested(title, "held-out source pictures", images, said)
+        return Predicted(title, "held-out source pictures", images, said)
 
     source = returned.source
     assert source is not None

@@ -219,7 +219,7 @@ def _fit(
         division = divide(opened, pictures=problem.pictures)
     else:
         division = divide_described(opened)
-    clock = Clock(began, budget.seconds)
+    clock = Clock(began, budget.seconds, chosen.on_part)
     with claim(
         opened.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
     ) as place:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autotransfer.report.material import Material, Tested
+from autotransfer.report.material import Material, Predicted
 from autotransfer.report.page import write_report
 
-__all__ = ["Material", "Tested", "write_report"]
+__all__ = ["Material", "Predicted", "write_report"]

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from autotransfer.report.markup import joined, name, number, paragraph, table
-from autotransfer.report.material import Material, Tested
+from autotransfer.report.material import Material, Predicted
 
 MOST_CLASSES = 25  # with more of them only the confusions are listed
 MOST_PAIRS = 10
@@ -33,7 +33,7 @@ def confusion_section(material: Material) -> Markup | None:
     return joined(parts)
 
 
-def who_and_where(tested: Tested) -> Markup:
+def who_and_where(tested: Predicted) -> Markup:
     """Return whose answers these are, and to which pictures."""
     return paragraph(
         f"Answers of {tested.subject} to {len(tested.images)} pictures ({tested.basis}).", "quiet"

@@ -16,7 +16,7 @@ Embed = Callable[[ImageSet], NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
-class Tested:
+class Predicted:
     """Labelled pictures, and what a predictor that never learnt from them says.
 
     Args:
@@ -45,7 +45,7 @@ class Tested:
         return answers
 
 
-def _no_tested() -> Tested | None:
+def _no_tested() -> Predicted | None:
     return None
 
 
@@ -69,8 +69,8 @@ class Material:
 
     record: Record
     pictures: dict[str, ImageSet] = field(default_factory=dict)
-    tested: Callable[[], Tested | None] = _no_tested
-    checked: Callable[[], Tested | None] = _no_tested
+    tested: Callable[[], Predicted | None] = _no_tested
+    checked: Callable[[], Predicted | None] = _no_tested
     unlabelled: str = ""
     predict: Predict | None = None
     features: Embed | None = None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autotransfer.report.confusion import who_and_where
 from autotransfer.report.markup import joined, name, paragraph, table
-from autotransfer.report.material import Material, Tested
+from autotransfer.report.material import Material, Predicted
 from autotransfer.report.thumbnails import card, gallery
 
 SHOWN = 12
@@ -41,7 +41,7 @@ def mislabelled_section(material: Material) -> Markup | None:
     return joined([who_and_where(checked), paragraph(told), shown])
 
 
-def label_issues(checked: Tested) -> NDArray[np.int64]:
+def label_issues(checked: Predicted) -> NDArray[np.int64]:
     """Return positions of labels that are likely to be wrong, the least likely label first."""
     present = np.unique(checked.labels)
     if len(present) < 2:
@@ -57,7 +57,7 @@ def label_issues(checked: Tested) -> NDArray[np.int64]:
     return np.asarray(found, dtype=np.int64)
 
 
-def _card(checked: Tested, position: int, names: tuple[str, ...]) -> Markup:
+def _card(checked: Predicted, position: int, names: tuple[str, ...]) -> Markup:
     label, answer = names[checked.labels[position]], names[checked.answers[position]]
     shares = checked.probabilities[position]
     said = f"{100 * shares[checked.labels[position]]:.0f} %"

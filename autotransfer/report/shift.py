@@ -47,7 +47,7 @@ def shift_section(material: Material) -> Markup | None:
         found = differences(looks, looks_of(sampled(other, MOST_PICTURES)))
         classes = _classes(images, other)
         told = _told_apart(small, sampled(other, MOST_FEATURES), material.features)
-        sentence = kind_of_shift(found, classes, told, _drop(material.record, title))
+        sentence = kind_of_shift(found, classes, told, dropped=_drop(material.record, title))
         shown = [*([] if classes is None else [classes]), *found]
         heading = Markup("<h3>{} and {}</h3>").format(name(first), name(title))
         parts += [heading, paragraph(sentence), _told_text(told), _table(shown, first, title)]
@@ -58,7 +58,8 @@ def kind_of_shift(
     found: Sequence[Difference],
     classes: Difference | None,
     told: tuple[float, float] | None,
-    dropped: bool,  # noqa: FBT001 - a finding like the others
+    *,
+    dropped: bool,
 ) -> str:
     """Return which kind of shift the findings look like, in sentences.
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from autotransfer.report.confusion import who_and_where
 from autotransfer.report.markup import joined, name, paragraph, table
-from autotransfer.report.material import Material, Tested
+from autotransfer.report.material import Material, Predicted
 from autotransfer.report.thumbnails import card, gallery
 
 SHOWN = 12
@@ -32,14 +32,14 @@ def wrong_section(material: Material) -> Markup | None:
     return joined([who_and_where(tested), paragraph(told), shown])
 
 
-def most_wrong(tested: Tested) -> NDArray[np.int64]:
+def most_wrong(tested: Predicted) -> NDArray[np.int64]:
     """Return positions of wrong answers, the largest probability first."""
     wrong = np.flatnonzero(tested.answers != tested.labels)
     sure = tested.probabilities.max(axis=1)[wrong]
     return wrong[np.argsort(-sure, kind="stable")][:SHOWN]
 
 
-def _card(tested: Tested, position: int, names: tuple[str, ...]) -> Markup:
+def _card(tested: Predicted, position: int, names: tuple[str, ...]) -> Markup:
     label, answer = names[tested.labels[position]], names[tested.answers[position]]
     sure = f"{100 * tested.probabilities[position].max():.0f} %"
     lines = [
@@ -50,6 +50,6 @@ def _card(tested: Tested, position: int, names: tuple[str, ...]) -> Markup:
     return card(tested.images, position, lines, alt)
 
 
-def _row(tested: Tested, position: int, names: tuple[str, ...]) -> tuple[Markup, ...]:
+def _row(tested: Predicted, position: int, names: tuple[str, ...]) -> tuple[Markup, ...]:
     label, answer = names[tested.labels[position]], names[tested.answers[position]]
     return name(tested.images.names[position]), name(label), name(answer)

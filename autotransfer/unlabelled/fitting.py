@@ -84,6 +84,7 @@ def fit_unlabelled(
             problem, seed=chosen.seed, max_sources=chosen.max_sources
         )
         ranked = time.monotonic()
+        chosen.on_part("rank", ranked - began)
         shortlist = tuple(s for s in problem.sources.sources if s.name in ranking.shortlist)
         names = chosen.strategies or list(registry.strategies)
         arms, unfit = arms_without_labels(
@@ -108,6 +109,7 @@ def fit_unlabelled(
             candidates, len(problem.class_names), num_source=len(problem.source.held_out)
         )
         searched = time.monotonic()
+        chosen.on_part("search", searched - ranked)
         record = record_of(
             place, chosen, problem, choice, ranking, outcomes, skipped, caught,
             Seconds(
@@ -126,16 +128,19 @@ def fit_unlabelled(
         assert returned is not None
         kept = read_kept(place.trial_folder(outcome_of(outcomes, returned.number)), registry)
         provenance = {**record.provenance, "returned": f"trial {returned.number}"}
-        record = replace(record, provenance=provenance)
-        selection = Selection(record, kept, problem.readers.device)
+        selection = Selection(replace(record, provenance=provenance), kept, problem.readers.device)
         selection.save(place.folder)
         gather = partial(_material, problem, choice, kept, place, registry, outcomes)
-        until = None if budget.seconds is None else began + REPORT_SHARE * budget.seconds
-        selection = with_report(selection, place.folder, gather, until)
+        selection = with_report(selection, place.folder, gather, _until(began, budget))
         tracker.finish(selection.record, place.folder)
         study.remember("run_id", tracker.run_id)
-        chosen.say(record.verdict.sentence)
+        chosen.say(selection.verdict.sentence)
         return selection
+
+
+def _until(began: float, budget: Budget) -> float | None:
+    """Return when the report has to be there."""
+    return None if budget.seconds is None else began + REPORT_SHARE * budget.seconds
 
 
 def _material(
