@@ -22,7 +22,8 @@ def confusion_section(material: Material) -> Markup | None:
     counts = confusion(tested.labels, tested.answers, len(names))
     parts = [who_and_where(tested)]
     if len(names) <= MOST_CLASSES:
-        parts.append(_matrix(counts, names))
+        told = "Rows are the true classes, columns the answers, the last one the share found."
+        parts += [paragraph(told, "quiet"), _matrix(counts, names)]
     confused = most_confused(counts)
     if confused:
         rows = [(name(names[i]), name(names[j]), n, n / counts[i].sum()) for i, j, n in confused]
@@ -68,8 +69,7 @@ def _matrix(counts: NDArray[np.int64], names: tuple[str, ...]) -> Markup:
         for i in range(len(names))
     )
     return Markup(
-        '<div class="scroll" tabindex="0"><table class="matrix"><caption>Rows are the true '
-        "classes, columns the answers; the last column is the share that was found.</caption>"
+        '<div class="scroll" tabindex="0"><table class="matrix">'
         '<thead><tr><td></td>{}<th scope="col">found</th></tr></thead><tbody>{}</tbody></table>'
         "</div>"
     ).format(head, rows)

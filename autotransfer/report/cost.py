@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from autotransfer.report.figures import COLOURS, INK, OTHER, figure
 from autotransfer.report.markup import clean
@@ -40,6 +41,8 @@ def cost_section(material: Material) -> Markup | None:
                   color=INK, linewidth=1, drawstyle="steps-post",
                   label="Pareto front")  # fmt: skip
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("seconds of the trial")
         axes.set_ylabel(f"validation {scale.title}")
         axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=2)

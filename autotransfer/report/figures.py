@@ -28,7 +28,8 @@ OTHER = "#8a8f98"
 
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "http://www.w3.org/1999/xlink"
-_FONT = re.compile(r"font:\s*(?:[a-z]+\s+)*([\d.]+)px[^;]*")
+_FAMILY = re.compile(r"font-family:[^;]*;?\s*")
+_FONT = re.compile(r"font:\s*(?:[a-z]+\s+)*([\d.]+)px[^;]*")  # how older ones write both
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "autotransfer",
@@ -113,4 +114,6 @@ def _adapted(attribute: str, value: str, key: str) -> str:
         return value.replace("#", f"#{key}-", 1)
     value = value.replace("url(#", f"url(#{key}-")
     value = value.replace(INK, "currentColor").replace(FAINT, "var(--faint)")
-    return _FONT.sub(r"font-size: \1px", value) if attribute == "style" else value
+    if attribute == "style":
+        return _FAMILY.sub("", _FONT.sub(r"font-size: \1px", value))
+    return value

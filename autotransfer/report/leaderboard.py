@@ -25,9 +25,13 @@ def leaderboard_section(material: Material) -> Markup | None:
     head = ("", "trial", "source", "strategy", scale.title, "± folds", "s", "stage", "how it went",
             "parameters")  # fmt: skip
     rows = [_row(place, o, record, scale) for place, o in enumerate(ordered[:MOST], start=1)]
-    parts = [table(head, rows[:SHOWN], "Leaderboard of the trials")]
+    parts = [table(head, rows[:SHOWN], "Leaderboard of the trials", kind="wide")]
     if len(rows) > SHOWN:
-        parts.append(folded(f"{len(rows) - SHOWN} more", table(head, rows[SHOWN:], "More trials")))
+        parts.append(
+            folded(
+                f"{len(rows) - SHOWN} more", table(head, rows[SHOWN:], "More trials", kind="wide")
+            )
+        )
     if len(ordered) > MOST:
         rest = f"{len(ordered) - MOST} further ones are in selection.json."
         parts.append(paragraph(rest, "quiet"))

@@ -45,13 +45,29 @@ def bullets(items: Iterable[object]) -> Markup:
     return Markup("<ul>{}</ul>").format(joined(rows)) if rows else Markup("")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "") -> Markup:
+def facts(rows: Sequence[tuple[str, Cell]]) -> Markup:
+    """Return names and what they are, one below the other."""
+    body = joined(
+        Markup('<tr><th scope="row">{}</th>{}</tr>').format(clean(title), _cell(cell))
+        for title, cell in rows
+    )
+    return Markup('<table class="facts"><tbody>{}</tbody></table>').format(body)
+
+
+def table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    caption: str = "",
+    *,
+    kind: str = "",
+) -> Markup:
     """Return a table that scrolls sideways where it is too wide.
 
     Args:
         head: Titles of the columns.
         rows: The cells; numbers stand to the right with three digits, None is a dash.
-        caption: What the table shows, for those who do not see it.
+        caption: What the table shows.
+        kind: A class of the style sheet: "wide" for rows of one line.
     """
     titles = joined(Markup('<th scope="col">{}</th>').format(clean(title)) for title in head)
     body = joined(
@@ -59,9 +75,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = ""
     )
     shown = Markup("<caption>{}</caption>").format(clean(caption)) if caption else Markup("")
     return Markup(
-        '<div class="scroll" tabindex="0"><table>{}<thead><tr>{}</tr></thead>'
+        '<div class="scroll" tabindex="0"><table class="{}">{}<thead><tr>{}</tr></thead>'
         "<tbody>{}</tbody></table></div>"
-    ).format(shown, titles, body)
+    ).format(kind, shown, titles, body)
 
 
 def folded(summary: str, body: Markup) -> Markup:

@@ -45,7 +45,8 @@ class Predicted:
         return answers
 
 
-def _no_tested() -> Predicted | None:
+def no_pictures() -> Predicted | None:
+    """Return that there is no picture with an answer."""
     return None
 
 
@@ -69,8 +70,8 @@ class Material:
 
     record: Record
     pictures: dict[str, ImageSet] = field(default_factory=dict)
-    tested: Callable[[], Predicted | None] = _no_tested
-    checked: Callable[[], Predicted | None] = _no_tested
+    tested: Callable[[], Predicted | None] = no_pictures
+    checked: Callable[[], Predicted | None] = no_pictures
     unlabelled: str = ""
     predict: Predict | None = None
     features: Embed | None = None

@@ -17,7 +17,7 @@ from autotransfer.report.health import balance_section, duplicates_section
 from autotransfer.report.labelling import labelling_section
 from autotransfer.report.leaderboard import leaderboard_section
 from autotransfer.report.markup import clean, joined, name, paragraph
-from autotransfer.report.material import Material
+from autotransfer.report.material import Material, no_pictures
 from autotransfer.report.mislabelled import mislabelled_section
 from autotransfer.report.progress import progress_section
 from autotransfer.report.provenance import provenance_section
@@ -47,12 +47,38 @@ class Section:
         build: Returns it; None where it does not apply.
         turn: When it is built: 0 comes from the record alone, later ones read pictures or
             predict, the more costly the later.
+        needed: Whether it applies; where it does not, nobody is told that time was short.
     """
 
     key: str
     title: str
     build: Callable[[Material], Markup | None]
     turn: int = 0
+    needed: Callable[[Material], bool] = lambda _material: True
+
+
+def _is_tested(material: Material) -> bool:
+    return material.tested is not no_pictures
+
+
+def _is_checked(material: Material) -> bool:
+    return material.checked is not no_pictures
+
+
+def _has_pictures(material: Material) -> bool:
+    return bool(material.pictures)
+
+
+def _has_sets(material: Material) -> bool:
+    return len(material.pictures) > 1
+
+
+def _has_unlabelled(material: Material) -> bool:
+    return material.unlabelled in material.pictures and material.predict is not None
+
+
+def _has_domains(material: Material) -> bool:
+    return bool(material.domains)
 
 
 SECTIONS = (
@@ -64,15 +90,15 @@ SECTIONS = (
     Section("leaderboard", "Leaderboard", leaderboard_section),
     Section("cost", "Score and cost", cost_section),
     Section("progress", "Best so far", progress_section),
-    Section("confusion", "Confusions", confusion_section, 1),
-    Section("wrong", "Most wrong pictures", wrong_section, 1),
-    Section("reliability", "Reliability", reliability_section, 1),
-    Section("embedding", "Both domains", embedding_section, 5),
+    Section("confusion", "Confusions", confusion_section, 1, _is_tested),
+    Section("wrong", "Most wrong pictures", wrong_section, 1, _is_tested),
+    Section("reliability", "Reliability", reliability_section, 1, _is_tested),
+    Section("embedding", "Both domains", embedding_section, 5, _has_domains),
     Section("balance", "Class balance", balance_section),
-    Section("duplicates", "Pictures that repeat", duplicates_section, 3),
-    Section("mislabelled", "Labels to check", mislabelled_section, 2),
-    Section("labelling", "What to label next", labelling_section, 4),
-    Section("shift", "What differs between the sets", shift_section, 4),
+    Section("duplicates", "Pictures that repeat", duplicates_section, 3, _has_pictures),
+    Section("mislabelled", "Labels to check", mislabelled_section, 2, _is_checked),
+    Section("labelling", "What to label next", labelling_section, 4, _has_unlabelled),
+    Section("shift", "What differs between the sets", shift_section, 4, _has_sets),
     Section("spending", "Where the time went", spending_section),
     Section("skipped", "Not tried, and notes", skipped_section),
     Section("provenance", "Provenance", provenance_section),
@@ -110,7 +136,7 @@ def built(
     """Return the sections that apply, by key in their order, and what went wrong."""
     found: dict[str, Markup] = {}
     faults = []
-    for section in sorted(sections, key=lambda section: section.turn):
+    for section in sorted(filter(lambda s: s.needed(material), sections), key=lambda s: s.turn):
         if section.turn and deadline is not None and time.monotonic() >= deadline:
             body: Markup | None = paragraph(NO_TIME, "quiet")
         else:
@@ -156,6 +182,7 @@ def page(material: Material, bodies: dict[str, Markup]) -> str:
             '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src '
             "data:; style-src 'unsafe-inline'\">"
             "<title>{}: what to transfer</title><style>{}</style></head><body>"
-            "<header><h1>{}</h1><nav>{}</nav></header><main>{}</main></body></html>\n"
+            "<header><h1>{}: what to transfer</h1><nav>{}</nav></header><main>{}</main>"
+            "</body></html>\n"
         ).format(clean(material.record.name), Markup(STYLE), shown, links, parts)  # noqa: S704
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from autotransfer.report.markup import clean, joined, name, paragraph, table
+from autotransfer.report.markup import Cell, clean, facts, joined, name, paragraph
 from autotransfer.report.material import Material
 
 
 def provenance_section(material: Material) -> Markup:
     """Return hashes, licences and the commands that go on from here."""
     record = material.record
-    rows: list[tuple[str, str | Markup]] = [
+    rows: list[tuple[str, Cell]] = [
         ("fit", name(record.name)),
         ("setting", record.setting),
         ("metric", record.metric),
@@ -21,4 +21,4 @@ def provenance_section(material: Material) -> Markup:
         *((key, name(value)) for key, value in record.provenance.items() if value),
     ]
     next_step = Markup("<code>autotransfer predict {} PICTURES</code>").format(clean(record.model))
-    return joined([table(("", ""), rows, "Provenance"), paragraph(Markup("Next: ") + next_step)])
+    return joined([facts(rows), paragraph(Markup("Next: ") + next_step)])

@@ -64,8 +64,8 @@ def _constant(ranking: Ranking) -> Markup:
 def _table(ranking: Ranking) -> Markup:
     estimators = list(dict.fromkeys(n for row in ranking.rows for n in row.estimators))
     head = ("rank", "source", "ranks", "probe", "within a point", "pictures", "MB", *estimators)
-    return table(head, [_row(row, estimators, row.source in ranking.shortlist) for row in
-                        ranking.rows], "Sources and transferability scores")  # fmt: skip
+    rows = [_row(row, estimators, row.source in ranking.shortlist) for row in ranking.rows]
+    return table(head, rows, "Sources and transferability scores", kind="wide")
 
 
 def _row(

@@ -31,14 +31,18 @@ table { border-collapse: collapse; font-size: .9rem; }
 caption { text-align: left; padding-bottom: .25rem; }
 th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }
-th { font-weight: 600; white-space: nowrap; }
+th { font-weight: 600; vertical-align: bottom; }
+tbody th { vertical-align: top; }
+.facts th { font-weight: 400; color: var(--quiet); white-space: nowrap; }
+.facts td { overflow-wrap: anywhere; max-width: none; }
+.wide th, .wide td { white-space: nowrap; max-width: none; }
 td { min-width: 2.5rem; max-width: 22rem; overflow-wrap: break-word; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .matrix td, .matrix th { padding: .3rem .5rem; }
 .matrix .wrong { background: color-mix(in srgb, var(--bad) var(--share), transparent); }
 .matrix .right { background: color-mix(in srgb, var(--blue) calc(var(--share) * .6),
   transparent); }
-.bar { display: inline-block; width: 6rem; height: .7rem; background: var(--panel); }
+.bar { display: inline-block; width: 4.5rem; height: .7rem; background: var(--panel); }
 .bar span { display: block; height: 100%; background: var(--blue); }
 figure { margin: .75rem 0; }
 .plot svg { display: block; width: 100%; max-width: 36rem; height: auto; overflow: visible; }

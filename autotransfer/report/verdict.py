@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from autotransfer.guard.restoring import TITLES
 from autotransfer.report.figures import COLOURS, FAINT, figure, label
-from autotransfer.report.markup import NOTHING, bullets, joined, name, paragraph, table
+from autotransfer.report.markup import NOTHING, bullets, facts, joined, name, paragraph, table
 from autotransfer.report.material import Material
 from autotransfer.report.scale import Scale
 from autotransfer.results import Interval, Record
@@ -31,15 +31,14 @@ def verdict_section(material: Material) -> Markup:
             decision, decision, verdict.sentence
         ),
         paragraph(MEANINGS[decision], "quiet"),
-        table(
-            ("", ""),
+        facts(
             [
                 ("source", name(finalist.source)),
                 ("strategy", name(finalist.strategy)),
                 ("layers", _layers(record)),
                 ("returned", _returned(record)),
                 ("tested on", _tested_on(record)),
-                ("validation score", None if score is None else scale.shown(score)),
+                ("validation score", NOTHING if score is None else f"{scale.shown(score):.3f}"),
             ],
         ),
     ]
