@@ -137,7 +137,7 @@ def built(
     found: dict[str, Markup] = {}
     faults = []
     for section in sorted(filter(lambda s: s.needed(material), sections), key=lambda s: s.turn):
-        if section.turn and deadline is not None and time.monotonic() >= deadline:
+        if section.turn and deadline is not None and time.monotonic() > deadline - GRACE_SECONDS:
             body: Markup | None = paragraph(NO_TIME, "quiet")
         else:
             body, fault = _built(section, material, deadline if section.turn else None)

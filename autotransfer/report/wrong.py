@@ -43,8 +43,8 @@ def _card(tested: Predicted, position: int, names: tuple[str, ...]) -> Markup:
     label, answer = names[tested.labels[position]], names[tested.answers[position]]
     sure = f"{100 * tested.probabilities[position].max():.0f} %"
     lines = [
-        Markup("{} <b>{}</b>").format(name(answer), sure),
-        Markup("is {}").format(name(label)),
+        Markup("<b>{}</b>").format(name(label)),
+        Markup("taken for {} ({})").format(name(answer), sure),
     ]
     alt = f"{label}, taken for {answer} with {sure}: {tested.images.names[position]}"
     return card(tested.images, position, lines, alt)

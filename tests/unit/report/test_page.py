@@ -151,8 +151,8 @@ def test_a_section_that_goes_on_is_ended_at_the_deadline(material: Material) -> 
         raise AssertionError("nobody ended it")
 
     began = time.monotonic()
-    bodies, _ = built(material, began + 0.2, (Section("slow", "Slow", endless, 1),))
-    assert time.monotonic() - began < 5
+    bodies, _ = built(material, began + 2.2, (Section("slow", "Slow", endless, 1),))
+    assert time.monotonic() - began < 10
     assert NO_TIME in bodies["slow"]
 
 
