@@ -28,7 +28,9 @@ def balance_section(material: Material) -> Markup | None:
     labelled = {title: i for title, i in material.pictures.items() if i.labelled and len(i)}
     parts = [_bad_files(material)]
     if labelled:
-        parts += [_balance(labelled), paragraph(evenness(next(iter(labelled.values()))))]
+        first = next(iter(labelled.values()))
+        same = {t: i for t, i in labelled.items() if i.class_names == first.class_names}
+        parts += [_balance(same), paragraph(evenness(first))]
     return joined(parts) if labelled or parts[0] else None
 
 
@@ -64,7 +66,7 @@ def duplicates_section(material: Material) -> Markup | None:
         "test of your own they make every score look better than it is."
     )
     parts = [paragraph(told), table(("in", "pairs", "kind"), rows, "Pictures that occur twice")]
-    return joined([*parts, _shown(sets, pairs, material.class_names)])
+    return joined([*parts, _shown(sets, pairs)])
 
 
 def exact_duplicates(pictures: Mapping[str, ImageSet]) -> dict[tuple[str, str], int]:
@@ -90,9 +92,7 @@ def _starts(sets: Mapping[str, ImageSet]) -> NDArray[np.int64]:
     return np.cumsum([0, *(len(images) for images in sets.values())])[:-1]
 
 
-def _shown(
-    sets: Mapping[str, ImageSet], pairs: NDArray[np.int64], names: tuple[str, ...]
-) -> Markup:
+def _shown(sets: Mapping[str, ImageSet], pairs: NDArray[np.int64]) -> Markup:
     """Return some pairs; those whose labels differ come first, as one of them is wrong."""
     images, starts = list(sets.values()), _starts(sets)
 
@@ -102,7 +102,7 @@ def _shown(
 
     def label(position: int) -> str:
         owner, inside = place(position)
-        return names[owner.labels[inside]] if owner.labelled else "no label"
+        return owner.class_names[owner.labels[inside]] if owner.labelled else "no label"
 
     ordered = sorted(pairs.tolist(), key=lambda pair: label(pair[0]) == label(pair[1]))
     cards = [

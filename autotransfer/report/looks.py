@@ -15,7 +15,8 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.reading import FileReader
 
 SIDE = 128  # pixels of the shortest side that the numbers are taken at
-_MODEL, _CHANGED, _PHOTO, _TAKEN = 272, 306, 0x8769, 36867  # EXIF 2.32
+_MODEL, _ORIENTATION, _CHANGED, _PHOTO, _TAKEN = 272, 274, 306, 0x8769, 36867  # EXIF 2.32
+_TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,9 @@ def _of_file(
         file = Image.open(io.BytesIO(reader.content(int(images.positions[position]))))
         tags = file.getexif()
         taken = tags.get_ifd(_PHOTO).get(_TAKEN) or tags.get(_CHANGED)
-        return file.size, str(tags.get(_MODEL, "")).strip("\x00 "), _day(taken)
+        width, height = file.size
+        size = (height, width) if tags.get(_ORIENTATION) in _TURNED else (width, height)
+        return size, str(tags.get(_MODEL, "")).strip("\x00 "), _day(taken)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError):
         return picture.size, "", None
 
