@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from markupsafe import Markup
+from typing_extensions import override
 
 from autotransfer.data.target import open_target
 from autotransfer.report import Material, Predicted, write_report
@@ -32,6 +33,7 @@ class Balanced(HTMLParser):
         self.ids: list[str] = []
         self.addresses: list[str] = []
 
+    @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         found = dict(attrs)
@@ -40,11 +42,13 @@ class Balanced(HTMLParser):
         if tag not in VOID:
             self.open.append(tag)
 
+    @override
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
         if tag not in VOID:
             self.open.pop()
 
+    @override
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
