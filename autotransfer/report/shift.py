@@ -139,7 +139,8 @@ def _table(found: Sequence[Difference], first: str, second: str) -> Markup:
         for d in found
     ]  # fmt: skip
     head = ("", first, second, "size", "difference", "p")
-    return table(head, rows, "Medians; size is Cliff's delta, for shares their total variation")
+    told = "Medians of both sets; size is Cliff's delta, for shares their total variation."
+    return joined([paragraph(told, "quiet"), table(head, rows, kind="wide")])
 
 
 def _shown(what: str, value: float | str) -> str | Markup:

@@ -34,4 +34,4 @@ def validators_section(material: Material) -> Markup | None:
         "to be preferred by at least two families of them, or source-only stays."
     )
     return joined([paragraph(told), table(("trial", "source", "strategy", *names), rows,
-                                          "Label-free scores")])  # fmt: skip
+                                          "Label-free scores", kind="wide")])  # fmt: skip
