@@ -47,6 +47,9 @@ def cost_section(material: Material) -> Markup | None:
         axes.set_ylabel(f"validation {scale.title}")
         axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2), ncols=2)
 
+    free = ""
+    if any(outcome.probe for outcome in tried):
+        free = " Probes read features that the ranking had computed; their seconds lack these."
     told = "; ".join(
         f"{o.strategy} on {o.source} {scale.shown(o.value or 0.0):.3f} in {o.seconds:.1f} s"
         for o in front[-3:]
@@ -54,8 +57,7 @@ def cost_section(material: Material) -> Markup | None:
     return figure(
         plot, key="cost", height=290,
         alt=f"Score against seconds of {len(tried)} complete trials. On the Pareto front: {told}",
-        caption="Nothing above the line was reached in less time. Probes read features that the "
-        "ranking had computed, so theirs are not in their seconds.",
+        caption="Nothing above the line was reached in less time." + free,
     )  # fmt: skip
 
 

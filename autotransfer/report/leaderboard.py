@@ -48,9 +48,9 @@ def best_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def _row(place: int, outcome: Outcome, record: Record, scale: Scale) -> list[Cell]:
-    chosen = outcome.number == record.finalist.number
+    finalist = outcome.number == record.finalist.number
     params = ", ".join(f"{key} {_short(value)}" for key, value in outcome.params.items())
-    title = Markup("<strong>{}, chosen</strong>") if chosen else Markup("{}")
+    title = Markup("<strong>{}, finalist</strong>") if finalist else Markup("{}")
     reason = clean(outcome.reason, 160)
     return [
         place,

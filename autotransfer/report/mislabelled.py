@@ -27,6 +27,9 @@ def mislabelled_section(material: Material) -> Markup | None:
     if checked is None or len(checked.images) < FEWEST:
         return None
     issues = label_issues(checked)
+    if not len(issues):
+        told = "No label looks wrong to a predictor that did not learn from it."
+        return joined([who_and_where(checked), paragraph(told)])
     told = (
         f"{len(issues)} of {len(checked.images)} labels look wrong to a predictor that did not "
         "learn from them. Look before you change anything: a hard picture looks the same to it, "

@@ -137,7 +137,7 @@ def test_the_leaderboard_folds_what_is_below_the_first_ten(
     found = leaderboard_section(Material(make_record(outcomes=outcomes)))
     assert found is not None
     assert "<summary>4 more</summary>" in found
-    assert "<strong>trial 0, chosen</strong>" in found
+    assert "<strong>trial 0, finalist</strong>" in found
     assert "0 probes; trials: 14 complete, 0 pruned, 0 failed." in found
 
 
