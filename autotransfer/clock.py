@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from autotransfer.features import FeatureReaders
+from autotransfer.options import OnPart
 from autotransfer.results import Seconds
 
 RANK_SHARE = 0.25  # of the seconds, at most
@@ -13,12 +14,20 @@ CLOSING_SHARE = 0.05  # of the seconds, for saving and MLflow
 
 
 class Clock:
-    """The time of a fit, divided."""
+    """The time of a fit, divided; it runs from where the pictures are open.
 
-    def __init__(self, began: float, seconds: float | None) -> None:
-        self.began, self.seconds = began, seconds
+    Args:
+        began: `time.monotonic()` at the start of the fit.
+        seconds: Of the fit; None is no limit.
+        told: Called with each part that is done and its seconds, opening first.
+    """
+
+    def __init__(self, began: float, seconds: float | None, told: OnPart | None = None) -> None:
+        self.began, self.seconds, self._told = began, seconds, told
         self._last = time.monotonic()
         self.parts: dict[str, float] = {}
+        if told is not None:
+            told("open", self._last - began)
 
     def deadline(self, share: float) -> float | None:
         """Return the monotonic time at which a share of all seconds is spent."""
@@ -29,6 +38,8 @@ class Clock:
         now = time.monotonic()
         self.parts[part] = now - self._last
         self._last = now
+        if self._told is not None:
+            self._told(part, self.parts[part])
 
     def seconds_of(self, readers: FeatureReaders) -> Seconds:
         """Return the parts as a record."""

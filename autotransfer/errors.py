@@ -151,3 +151,7 @@ class DataWarning(AutotransferWarning):
 
 class TrackingWarning(AutotransferWarning):
     """MLflow could not be written; the records are safe in the study and the output folder."""
+
+
+class ReportWarning(AutotransferWarning):
+    """A part of the report is missing; the selection is not touched."""

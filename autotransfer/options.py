@@ -14,14 +14,25 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidOptionError
 from autotransfer.problem import Budget
+from autotransfer.results import Outcome
 
 DEFAULT_BUDGET = Budget(seconds=600.0)
 DEFAULT_MEMORY = 2 << 30
 
 Say = Callable[[str], None]
+OnPart = Callable[[str, float], None]
+OnOutcome = Callable[[Outcome], None]
 
 
 def _silent(_text: str) -> None:
+    """Say nothing."""
+
+
+def _silent_on_parts(_part: str, _seconds: float) -> None:
+    """Say nothing."""
+
+
+def _silent_on_outcomes(_outcome: Outcome) -> None:
     """Say nothing."""
 
 
@@ -71,6 +82,9 @@ class Options:
         device: "auto", "cpu" or "cuda".
         seed: Seeds everything that is random.
         say: Told about progress, a line at a time.
+        on_part: Told that a part of the fit ("open", "rank", "search", "guard") is done, and
+            its seconds.
+        on_outcome: Told about each finished probe and trial.
     """
 
     setting: str | None = None
@@ -109,6 +123,8 @@ class Options:
     device: str = "auto"
     seed: int = 0
     say: Say = field(default=_silent, repr=False)
+    on_part: OnPart = field(default=_silent_on_parts, repr=False)
+    on_outcome: OnOutcome = field(default=_silent_on_outcomes, repr=False)
 
 
 def read_options(given: dict[str, Any]) -> Options:

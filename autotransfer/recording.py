@@ -15,6 +15,7 @@ from autotransfer.errors import NegativeTransferWarning
 from autotransfer.features import FeatureReaders
 from autotransfer.options import Options
 from autotransfer.problem import Budget, ParamValue, Setting
+from autotransfer.reporting import Gather, with_report
 from autotransfer.results import Decision, Outcome, Ranking, Record, Skipped, Verdict
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms
@@ -125,12 +126,18 @@ def closed(
     study: Study,
     chosen: Options,
     readers: FeatureReaders,
+    gather: Gather,
+    deadline: float | None,
 ) -> Selection:
-    """Save the selection, then mirror it to MLflow."""
+    """Save the selection, write its report, then mirror both to MLflow.
+
+    `gather` returns what the report is made from; `deadline` is when it has to be there.
+    """
     record = replace(record, run_id=tracker.run_id)
     selection = Selection(record, kept, readers.device)
     selection.save(place.folder)
-    tracker.finish(record, place.folder)
+    selection = with_report(selection, place.folder, gather, deadline)
+    tracker.finish(selection.record, place.folder)
     study.remember("run_id", tracker.run_id)  # it exists only now where MLflow was away before
     chosen.say(record.verdict.sentence)
     return selection

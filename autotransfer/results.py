@@ -9,6 +9,8 @@ from enum import StrEnum
 from autotransfer.problem import ParamValue
 from autotransfer.strategy import Layers
 
+REPORT_FILE = "report.html"  # in the folder of a selection, and among the artifacts of its run
+
 
 class State(StrEnum):
     """How a trial ended."""

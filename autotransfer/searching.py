@@ -92,6 +92,7 @@ class Searching:
         self._outcomes.append(outcome)
         self.tracker.write(outcome)
         self.chosen.say(outcome_line(outcome, self.arena.metric))
+        self.chosen.on_outcome(outcome)
         spent = time.monotonic() - self.limits.began
         if spent >= self._next_outlook:
             self._next_outlook = spent + OUTLOOK_SECONDS

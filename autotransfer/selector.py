@@ -73,6 +73,7 @@ from autotransfer.ranking.forecast import forecast
 from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.recording import closed, collected_warnings, record_of, start_tracking
 from autotransfer.registry import Registry
+from autotransfer.reporting import Ended
 from autotransfer.results import (
     Described,
     Outcome,
@@ -224,7 +225,7 @@ def _fit(
         division = divide(opened, pictures=problem.pictures)
     else:
         division = divide_described(opened)
-    clock = Clock(began, budget.seconds)
+    clock = Clock(began, budget.seconds, chosen.on_part)
     with claim(
         opened.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
     ) as place:
@@ -297,7 +298,18 @@ def _fit(
             record = replace(
                 record, setting=setting, class_names=described.unseen, described=described
             )
-        return closed(record, kept, place, tracker, study, chosen, readers)
+        ended = Ended(finishing, division, finalist, outcomes, kept, problem.pictures)
+        return closed(
+            record,
+            kept,
+            place,
+            tracker,
+            study,
+            chosen,
+            readers,
+            ended.material,
+            clock.deadline(1 - CLOSING_SHARE / 2),
+        )
 
 
 def _arena(

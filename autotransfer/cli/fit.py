@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_later, say
+from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_later
 
 _LATER = (
     "through",
@@ -69,8 +69,10 @@ def fit(target: str, **options: Any) -> None:
     as_json = options.pop("as_json")
 
     from autotransfer.cli.matrices import run_features
+    from autotransfer.cli.progress import callbacks, progress_of
     from autotransfer.cli.texts import fit_json, fit_text
     from autotransfer.matrices import read_matrices
+    from autotransfer.options import budget_of, read_options
     from autotransfer.problem import Budget
     from autotransfer.selector import fit as run
 
@@ -82,10 +84,12 @@ def fit(target: str, **options: Any) -> None:
         "refit": not options.pop("no_refit"),
         "class_weights": "balanced" if options.pop("class_weights") else None,
         "sources": options.pop("sources") or None,
-        "say": say,
     }
     matrices = read_matrices(target)
-    selection = run(target, **options) if matrices is None else run_features(matrices, options)
+    limit = budget_of(read_options(options)).seconds
+    with progress_of(options["metric"], limit) as progress:
+        options |= callbacks(progress)
+        selection = run(target, **options) if matrices is None else run_features(matrices, options)
     if as_json:
         print_json(fit_json(selection.record))
     else:

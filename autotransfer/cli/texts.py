@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from statistics import pstdev
 from typing import Any
 
 from autotransfer.cli.described_texts import described_json, described_text
 from autotransfer.evaluation.metrics import METRICS, Metric
 from autotransfer.problem import HubWeights, LocalWeights, Source
-from autotransfer.results import Interval, Outcome, Record, Skipped, State
+from autotransfer.results import REPORT_FILE, Decision, Interval, Outcome, Record, Skipped, State
 
 _RUNNERS_UP = 3
+_REASONS = 4  # for which something was not tried; the report has them all
+_LINE = 90  # characters
 
 
 def fit_json(record: Record) -> dict[str, Any]:
@@ -73,6 +76,7 @@ def fit_json(record: Record) -> dict[str, Any]:
         "probes": sum(outcome.probe for outcome in record.outcomes),
         "seconds": asdict(record.seconds),
         "model": record.model,
+        "report": _report(record),
         "run_id": record.run_id,
         "warnings": list(record.warnings),
         "forced": list(record.forced),
@@ -130,11 +134,12 @@ def fit_text(record: Record) -> str:
     lines += [
         f"returned: the {_returned_text(record)}",
         f"  model     {record.model}",
+        f"  report    {_report(record) or 'not written'}",
         f"  mlflow    run {record.run_id}" if record.run_id else "  mlflow    not written",
         f"  time      {record.seconds.total:.0f} s (ranking {record.seconds.rank:.0f}, search "
         f"{record.seconds.search:.0f}, guard {record.seconds.guard:.0f})",
         "",
-        f"next: autotransfer predict {record.model} PICTURES",
+        *_next_text(record),
     ]
     return "\n".join(lines)
 
@@ -214,19 +219,38 @@ def _tried(record: Record, metric: Metric | None) -> list[str]:
 
 
 def _skipped_text(skipped: Sequence[Skipped]) -> list[str]:
+    """Return the reasons, with how often each holds; the report has the names."""
     if not skipped:
         return []
-    by_reason: dict[str, list[str]] = {}
-    for skip in skipped:
-        reason = "not in the shortlist" if "not in the shortlist" in skip.reason else skip.reason
-        by_reason.setdefault(reason, []).append(
-            skip.strategy if skip.source == "*" else skip.source
-        )
-    return [
-        "not tried",
-        *(f"  {', '.join(names)}: {reason}" for reason, names in by_reason.items()),
-        "",
-    ]
+    counted = Counter(
+        "not in the shortlist" if "not in the shortlist" in skip.reason else skip.reason
+        for skip in skipped
+    ).most_common()
+    shown = [f"  {count:>5}  {_short(reason)}" for reason, count in counted[:_REASONS]]
+    rest = sum(count for _, count in counted[_REASONS:])
+    more = [f"  {rest:>5}  for other reasons"] if rest else []
+    return ["not tried", *shown, *more, ""]
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LINE else line[: _LINE - 1] + "…"
+
+
+def _report(record: Record) -> str | None:
+    path = Path(record.model) / REPORT_FILE
+    return str(path) if path.is_file() else None
+
+
+def _next_text(record: Record) -> list[str]:
+    """Return what to do next."""
+    lines = [f"next: autotransfer predict {record.model} PICTURES"]
+    report = _report(record)
+    if report is not None:
+        lines.append(f"      open {report} for mistakes, doubtful labels and all trials")
+    if record.verdict.decision is Decision.INCONCLUSIVE:
+        lines.append("      label more pictures: these are too few to tell")
+    return lines
 
 
 def _returned_text(record: Record) -> str:

@@ -22,7 +22,7 @@ from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter
 
 from autotransfer.errors import TrackingWarning
-from autotransfer.results import Outcome, Record
+from autotransfer.results import REPORT_FILE, Outcome, Record
 from autotransfer.tracking import projection
 from autotransfer.tracking.note import note
 from autotransfer.tracking.serving_folder import write_serving_folder
@@ -305,6 +305,8 @@ class Tracker:
         return True
 
     def _write_selection(self, record: Record, selection: Path) -> None:
+        if (selection / REPORT_FILE).is_file():
+            self._store.client.log_artifact(self.run_id, str(selection / REPORT_FILE))
         with tempfile.TemporaryDirectory() as temporary:
             folder = write_serving_folder(selection, Path(temporary), record.class_names)
             self._store.client.log_artifacts(self.run_id, str(folder), "model")

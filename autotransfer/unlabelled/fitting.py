@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from autotransfer.errors import InvalidOptionError
@@ -12,12 +13,16 @@ from autotransfer.options import Options, budget_of
 from autotransfer.preparing import choose_preset
 from autotransfer.problem import Budget, ParamValue, Setting
 from autotransfer.registry import Registry
+from autotransfer.report import Material
+from autotransfer.reporting import SOURCE, TARGET, material_without_labels, with_report
 from autotransfer.results import (
+    Outcome,
+    Record,
     Seconds,
     Skipped,
     Verdict,
 )
-from autotransfer.saved_predictor import read_kept
+from autotransfer.saved_predictor import Kept, read_kept
 from autotransfer.search.arms import Arms
 from autotransfer.search.study import Study, open_study
 from autotransfer.selection import Selection
@@ -39,7 +44,8 @@ from autotransfer.unlabelled.recording import outcome_of, record_of
 from autotransfer.unlabelled.searching import METRIC, candidates_of, search_without_labels
 from autotransfer.workspace import Place, claim
 
-SEARCH_SHARE = 0.9  # of the seconds; the rest is for saving and MLflow
+SEARCH_SHARE = 0.9  # of the seconds; the rest is for saving, the report and MLflow
+REPORT_SHARE = 0.975  # of the seconds, until the report has to be there
 
 
 def fit_unlabelled(
@@ -78,6 +84,7 @@ def fit_unlabelled(
             problem, seed=chosen.seed, max_sources=chosen.max_sources
         )
         ranked = time.monotonic()
+        chosen.on_part("rank", ranked - began)
         shortlist = tuple(s for s in problem.sources.sources if s.name in ranking.shortlist)
         names = chosen.strategies or list(registry.strategies)
         arms, unfit = arms_without_labels(
@@ -102,6 +109,7 @@ def fit_unlabelled(
             candidates, len(problem.class_names), num_source=len(problem.source.held_out)
         )
         searched = time.monotonic()
+        chosen.on_part("search", searched - ranked)
         record = record_of(
             place, chosen, problem, choice, ranking, outcomes, skipped, caught,
             Seconds(
@@ -120,13 +128,42 @@ def fit_unlabelled(
         assert returned is not None
         kept = read_kept(place.trial_folder(outcome_of(outcomes, returned.number)), registry)
         provenance = {**record.provenance, "returned": f"trial {returned.number}"}
-        record = replace(record, provenance=provenance)
-        selection = Selection(record, kept, problem.readers.device)
+        selection = Selection(replace(record, provenance=provenance), kept, problem.readers.device)
         selection.save(place.folder)
-        tracker.finish(record, place.folder)
+        gather = partial(_material, problem, choice, kept, place, registry, outcomes)
+        selection = with_report(selection, place.folder, gather, _until(began, budget))
+        tracker.finish(selection.record, place.folder)
         study.remember("run_id", tracker.run_id)
-        chosen.say(record.verdict.sentence)
+        chosen.say(selection.verdict.sentence)
         return selection
+
+
+def _until(began: float, budget: Budget) -> float | None:
+    """Return when the report has to be there."""
+    return None if budget.seconds is None else began + REPORT_SHARE * budget.seconds
+
+
+def _material(
+    problem: UnlabelledProblem,
+    choice: Choice,
+    kept: Kept,
+    place: Place,
+    registry: Registry,
+    outcomes: Sequence[Outcome],
+    record: Record,
+) -> Material:
+    """Return what the report is made from: both domains, before and after adapting."""
+
+    def predictor(number: int) -> Kept:
+        return read_kept(place.trial_folder(outcome_of(outcomes, number)), registry)
+
+    predictors = {"source-only": predictor(choice.baseline.number)}
+    if choice.finalist is not None:
+        title = f"after {choice.finalist.strategy}"
+        predictors[title] = predictor(choice.finalist.number)
+    learnt = {SOURCE: problem.source.learn, TARGET: problem.target.learn}
+    held_out = {SOURCE: problem.source.held_out, TARGET: problem.target.held_out}
+    return material_without_labels(record, problem.readers, learnt, held_out, kept, predictors)
 
 
 def _check_same_problem(study: Study, problem: UnlabelledProblem, chosen: Options) -> None:

@@ -59,6 +59,7 @@ def search_without_labels(
         outcomes.append(result.outcome)
         tracker.write(result.outcome)
         chosen.say(_line(result.outcome))
+        chosen.on_outcome(result.outcome)
     return outcomes
 
 

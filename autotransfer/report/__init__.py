@@ -1,0 +1,8 @@
+"""The report of a fit: one HTML file that needs nothing else, on a phone as on a desk."""
+
+from __future__ import annotations
+
+from autotransfer.report.material import Material, Predicted
+from autotransfer.report.page import write_report
+
+__all__ = ["Material", "Predicted", "write_report"]

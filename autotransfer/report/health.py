@@ -1,0 +1,135 @@
+"""The health of the data: pictures that repeat, class balance, files that are no pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.near_duplicates import near_duplicates
+from autotransfer.report.markup import Cell, bar, bullets, folded, joined, name, paragraph, table
+from autotransfer.report.material import Material
+from autotransfer.report.sampling import sampled
+from autotransfer.report.thumbnails import card, gallery
+
+BAD_FILES = "cannot be used and were left out"  # how the notes on a target say it
+MOST_PICTURES = 1500  # of each set; pairs beyond are not looked for
+MOST_PAIRS = 6  # that are shown
+MOST_CLASSES = 40  # that are shown unfolded
+UNEVEN = 3.0  # times as many pictures in the largest class as in the smallest
+
+
+def balance_section(material: Material) -> Markup | None:
+    """Return the pictures of each class in each labelled set, and the files left out."""
+    labelled = {title: i for title, i in material.pictures.items() if i.labelled and len(i)}
+    parts = [_bad_files(material)]
+    if labelled:
+        first = next(iter(labelled.values()))
+        same = {t: i for t, i in labelled.items() if i.class_names == first.class_names}
+        parts += [_balance(same), paragraph(evenness(first))]
+    return joined(parts) if labelled or parts[0] else None
+
+
+def evenness(images: ImageSet) -> str:
+    """Return whether the classes are of about the same size, in a sentence."""
+    counts = np.bincount(images.labels, minlength=len(images.class_names))
+    counts = counts[counts > 0]
+    ratio = counts.max() / counts.min()
+    if ratio < UNEVEN:
+        return f"The largest class has {ratio:.1f} times as many pictures as the smallest."
+    return (
+        f"The largest class has {ratio:.1f} times as many pictures as the smallest: look at the "
+        "balanced accuracy (--metric balanced_accuracy), or weigh the classes (--class-weights)."
+    )
+
+
+def duplicates_section(material: Material) -> Markup | None:
+    """Return pictures that occur more than once, as files or as copies of another size."""
+    if not material.pictures:
+        return None
+    exact = exact_duplicates(material.pictures)
+    sets = {title: sampled(images, MOST_PICTURES) for title, images in material.pictures.items()}
+    pairs = near_duplicates(*sets.values())
+    rows: list[tuple[Cell, ...]] = [
+        (" and ".join(dict.fromkeys(titles)), count, kind)
+        for kind, found in (("same file", exact), ("look the same", _by_sets(sets, pairs)))
+        for titles, count in found.items()
+    ]
+    if not rows:
+        return paragraph("No picture occurs twice, neither as a file nor as a copy.")
+    told = (
+        "Pictures that show the same stay on one side of every division of the search. Across a "
+        "test of your own they make every score look better than it is."
+    )
+    parts = [paragraph(told), table(("in", "pairs", "kind"), rows, "Pictures that occur twice")]
+    return joined([*parts, _shown(sets, pairs)])
+
+
+def exact_duplicates(pictures: Mapping[str, ImageSet]) -> dict[tuple[str, str], int]:
+    """Return how many pictures have a copy with the same content, by the sets of both."""
+    first: dict[str, str] = {}
+    found: Counter[tuple[str, str]] = Counter()
+    for title, images in pictures.items():
+        for digest in images.digests:
+            if digest in first:
+                found[(first[digest], title)] += 1
+            first.setdefault(digest, title)
+    return dict(found)
+
+
+def _by_sets(sets: Mapping[str, ImageSet], pairs: NDArray[np.int64]) -> dict[tuple[str, str], int]:
+    titles, starts = list(sets), _starts(sets)
+    owners = np.searchsorted(starts, pairs, side="right") - 1
+    counted = Counter((titles[a], titles[b]) for a, b in owners)
+    return dict(counted)
+
+
+def _starts(sets: Mapping[str, ImageSet]) -> NDArray[np.int64]:
+    return np.cumsum([0, *(len(images) for images in sets.values())])[:-1]
+
+
+def _shown(sets: Mapping[str, ImageSet], pairs: NDArray[np.int64]) -> Markup:
+    """Return some pairs; those whose labels differ come first, as one of them is wrong."""
+    images, starts = list(sets.values()), _starts(sets)
+
+    def place(position: int) -> tuple[ImageSet, int]:
+        owner = int(np.searchsorted(starts, position, side="right")) - 1
+        return images[owner], position - int(starts[owner])
+
+    def label(position: int) -> str:
+        owner, inside = place(position)
+        return owner.class_names[owner.labels[inside]] if owner.labelled else "no label"
+
+    ordered = sorted(pairs.tolist(), key=lambda pair: label(pair[0]) == label(pair[1]))
+    cards = [
+        card(*place(position), [name(label(position))], f"one of two alike: {label(position)}")
+        for pair in ordered[:MOST_PAIRS]
+        for position in pair
+    ]
+    return gallery(cards)
+
+
+def _balance(labelled: Mapping[str, ImageSet]) -> Markup:
+    names = next(iter(labelled.values())).class_names
+    counts = [np.bincount(i.labels, minlength=len(names)) for i in labelled.values()]
+    largest = max(int(counts[0].max()), 1)
+    rows: list[tuple[Cell, ...]] = [
+        (name(names[k]), *(int(c[k]) if k < len(c) else None for c in counts),
+         bar(counts[0][k] / largest))
+        for k in range(len(names))
+    ]  # fmt: skip
+    head = ("class", *labelled, "")
+    shown = table(head, rows[:MOST_CLASSES], "Pictures of each class")
+    if len(rows) > MOST_CLASSES:
+        more = table(head, rows[MOST_CLASSES:], "Further classes")
+        shown = joined([shown, folded(f"{len(rows) - MOST_CLASSES} more classes", more)])
+    return shown
+
+
+def _bad_files(material: Material) -> Markup:
+    notes = [text for text in material.record.warnings if BAD_FILES in text]
+    return bullets(notes)

@@ -1,0 +1,76 @@
+"""All trials, the best first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import pstdev
+
+from markupsafe import Markup
+
+from autotransfer.report.markup import Cell, clean, folded, joined, name, paragraph, table
+from autotransfer.report.material import Material
+from autotransfer.report.scale import Scale
+from autotransfer.results import Outcome, Record, State
+
+SHOWN = 10
+MOST = 300  # rows in all; the records have the rest
+
+
+def leaderboard_section(material: Material) -> Markup | None:
+    """Return the trials by score, then those that were pruned or failed."""
+    record, scale = material.record, Scale.of(material.record)
+    if not record.outcomes:
+        return None
+    ordered = best_first(record.outcomes)
+    head = ("", "trial", "source", "strategy", scale.title, "± folds", "s", "stage", "how it went",
+            "parameters")  # fmt: skip
+    rows = [_row(place, o, record, scale) for place, o in enumerate(ordered[:MOST], start=1)]
+    parts = [table(head, rows[:SHOWN], "Leaderboard of the trials", kind="wide")]
+    if len(rows) > SHOWN:
+        parts.append(
+            folded(
+                f"{len(rows) - SHOWN} more", table(head, rows[SHOWN:], "More trials", kind="wide")
+            )
+        )
+    if len(ordered) > MOST:
+        rest = f"{len(ordered) - MOST} further ones are in selection.json."
+        parts.append(paragraph(rest, "quiet"))
+    parts.append(paragraph(_counts(record.outcomes), "quiet"))
+    return joined(parts)
+
+
+def best_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return complete trials by score, equal ones by log loss; then the others by number."""
+    complete = [o for o in outcomes if o.value is not None]
+    others = [o for o in outcomes if o.value is None]
+    complete.sort(key=lambda o: (-(o.value or 0.0), o.log_loss or 0.0, abs(o.number)))
+    return [*complete, *sorted(others, key=lambda o: o.number)]
+
+
+def _row(place: int, outcome: Outcome, record: Record, scale: Scale) -> list[Cell]:
+    finalist = outcome.number == record.finalist.number
+    params = ", ".join(f"{key} {_short(value)}" for key, value in outcome.params.items())
+    title = Markup("<strong>{}, finalist</strong>") if finalist else Markup("{}")
+    reason = clean(outcome.reason, 160)
+    return [
+        place,
+        title.format(outcome.title),
+        name(outcome.source),
+        name(outcome.strategy),
+        None if outcome.value is None else scale.shown(outcome.value),
+        pstdev(outcome.fold_values) if len(outcome.fold_values) > 1 else None,
+        f"{outcome.seconds:.1f}",
+        None if outcome.layers is None else outcome.layers.stage,
+        f"{outcome.state}: {reason}" if reason else str(outcome.state),
+        clean(params),
+    ]
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _counts(outcomes: Sequence[Outcome]) -> str:
+    trials = [o for o in outcomes if not o.probe]
+    counts = ", ".join(f"{sum(o.state is state for o in trials)} {state}" for state in State)
+    return f"{len(outcomes) - len(trials)} probes; trials: {counts}."

@@ -1,0 +1,85 @@
+"""What a report is made from: the record of a fit, its pictures and what was said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.results import Record
+
+Predict = Callable[[ImageSet], NDArray[np.float64]]
+Embed = Callable[[ImageSet], NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Labelled pictures, and what a predictor that never learnt from them says.
+
+    Args:
+        subject: Who says it: "the finalist", "the baseline that is returned".
+        basis: Which pictures: "sealed pictures", "out-of-fold".
+        images: The m pictures.
+        probabilities: (m, K) as they are returned.
+        raw: (m, K) before the temperature; None where there was none.
+    """
+
+    subject: str
+    basis: str
+    images: ImageSet
+    probabilities: NDArray[np.float64]
+    raw: NDArray[np.float64] | None = None
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Return the (m,) classes."""
+        return self.images.labels
+
+    @property
+    def answers(self) -> NDArray[np.int64]:
+        """Return the (m,) most probable classes."""
+        answers: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return answers
+
+
+def no_pictures() -> Predicted | None:
+    """Return that there is no picture with an answer."""
+    return None
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that the sections of a report read; what is missing leaves sections out.
+
+    Args:
+        record: What the fit found.
+        pictures: Sets of pictures by what they are called, those that were learnt from first.
+        tested: Returns the tested pictures; called by the sections that need them.
+        checked: Returns the tested pictures and those of the search, each said by a predictor
+            that did not learn from it; labels are checked with it.
+        unlabelled: What the set of pictures without labels is called; empty for none.
+        predict: Says (n, K) of pictures; None where nothing can be predicted.
+        features: Features of pictures by the chosen source; None where it has none at hand.
+        embeddings: Features by what they are called ("before", "after"), for two domains.
+        domains: The two sets that an embedding compares, by what they are called; empty for none.
+        visible: Whether the items are pictures that can be shown; features alone are not.
+    """
+
+    record: Record
+    pictures: dict[str, ImageSet] = field(default_factory=dict)
+    tested: Callable[[], Predicted | None] = no_pictures
+    checked: Callable[[], Predicted | None] = no_pictures
+    unlabelled: str = ""
+    predict: Predict | None = None
+    features: Embed | None = None
+    embeddings: dict[str, Embed] = field(default_factory=dict)
+    domains: dict[str, ImageSet] = field(default_factory=dict)
+    visible: bool = True
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names of the classes."""
+        return self.record.class_names

@@ -1,0 +1,72 @@
+"""Pictures whose label is likely to be wrong, as confident learning finds them."""
+
+from __future__ import annotations
+
+import numpy as np
+from cleanlab.filter import find_label_issues
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from autotransfer.report.confusion import who_and_where
+from autotransfer.report.markup import joined, name, paragraph, table
+from autotransfer.report.material import Material, Predicted
+from autotransfer.report.thumbnails import card, gallery
+
+SHOWN = 12
+FEWEST = 20  # pictures; with fewer the shares that it estimates mean nothing
+
+
+def mislabelled_section(material: Material) -> Markup | None:
+    """Return the likely label errors, the least likely label first.
+
+    References:
+        Northcutt, Jiang and Chuang, Confident Learning: Estimating Uncertainty in Dataset
+        Labels, JAIR 70, 2021, arXiv:1911.00068; by cleanlab.
+    """
+    checked = material.checked()
+    if checked is None or len(checked.images) < FEWEST:
+        return None
+    issues = label_issues(checked)
+    if not len(issues):
+        told = "No label looks wrong to a predictor that did not learn from it."
+        return joined([who_and_where(checked), paragraph(told)])
+    told = (
+        f"{len(issues)} of {len(checked.images)} labels look wrong to a predictor that did not "
+        "learn from them. Look before you change anything: a hard picture looks the same to it, "
+        "and a weak predictor names many."
+    )
+    names = material.class_names
+    if material.visible:
+        shown = gallery([_card(checked, int(i), names) for i in issues[:SHOWN]])
+    else:
+        rows = [(name(checked.images.names[i]), name(names[checked.labels[i]])) for i in issues]
+        shown = table(("item", "labelled"), rows[:SHOWN])
+    return joined([who_and_where(checked), paragraph(told), shown])
+
+
+def label_issues(checked: Predicted) -> NDArray[np.int64]:
+    """Return positions of labels that are likely to be wrong, the least likely label first."""
+    present = np.unique(checked.labels)
+    if len(present) < 2:
+        return np.empty(0, dtype=np.int64)
+    shares = checked.probabilities[:, present]
+    sums = np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    found = find_label_issues(
+        np.searchsorted(present, checked.labels),
+        shares / sums,
+        return_indices_ranked_by="self_confidence",
+        n_jobs=1,
+    )
+    return np.asarray(found, dtype=np.int64)
+
+
+def _card(checked: Predicted, position: int, names: tuple[str, ...]) -> Markup:
+    label, answer = names[checked.labels[position]], names[checked.answers[position]]
+    shares = checked.probabilities[position]
+    said = f"{100 * shares[checked.labels[position]]:.0f} %"
+    lines = [
+        Markup("labelled {} ({})").format(name(label), said),
+        Markup("looks like <b>{}</b>").format(name(answer)),
+    ]
+    alt = f"labelled {label}, looks like {answer}: {checked.images.names[position]}"
+    return card(checked.images, position, lines, alt)

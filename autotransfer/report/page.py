@@ -1,0 +1,188 @@
+"""The page: sections in their order, each on its own, within the time that is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from autotransfer.report.confusion import confusion_section
+from autotransfer.report.cost import cost_section
+from autotransfer.report.described import described_section
+from autotransfer.report.embedding import embedding_section
+from autotransfer.report.health import balance_section, duplicates_section
+from autotransfer.report.labelling import labelling_section
+from autotransfer.report.leaderboard import leaderboard_section
+from autotransfer.report.markup import clean, joined, name, paragraph
+from autotransfer.report.material import Material, no_pictures
+from autotransfer.report.mislabelled import mislabelled_section
+from autotransfer.report.progress import progress_section
+from autotransfer.report.provenance import provenance_section
+from autotransfer.report.ranking import ranking_section
+from autotransfer.report.reliability import reliability_section
+from autotransfer.report.shift import shift_section
+from autotransfer.report.skipped import skipped_section
+from autotransfer.report.spending import spending_section
+from autotransfer.report.stages import stages_section
+from autotransfer.report.style import STYLE
+from autotransfer.report.validators import validators_section
+from autotransfer.report.verdict import verdict_section
+from autotransfer.report.wrong import wrong_section
+from autotransfer.results import REPORT_FILE
+from autotransfer.search.watch import GRACE_SECONDS, OverrunError, ended_at
+
+NO_TIME = "Left out: no time was left for it. A larger --seconds leaves some."
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Args:
+        key: Its place in the address.
+        title: Its heading.
+        build: Returns it; None where it does not apply.
+        turn: When it is built: 0 comes from the record alone, later ones read pictures or
+            predict, the more costly the later.
+        needed: Whether it applies; where it does not, nobody is told that time was short.
+    """
+
+    key: str
+    title: str
+    build: Callable[[Material], Markup | None]
+    turn: int = 0
+    needed: Callable[[Material], bool] = lambda _material: True
+
+
+def _is_tested(material: Material) -> bool:
+    return material.tested is not no_pictures
+
+
+def _is_checked(material: Material) -> bool:
+    return material.checked is not no_pictures
+
+
+def _has_pictures(material: Material) -> bool:
+    return bool(material.pictures)
+
+
+def _has_sets(material: Material) -> bool:
+    return len(material.pictures) > 1
+
+
+def _has_unlabelled(material: Material) -> bool:
+    return material.unlabelled in material.pictures and material.predict is not None
+
+
+def _has_domains(material: Material) -> bool:
+    return bool(material.domains)
+
+
+SECTIONS = (
+    Section("verdict", "Verdict", verdict_section),
+    Section("described", "Classes without pictures", described_section),
+    Section("validators", "Validators", validators_section),
+    Section("ranking", "Sources", ranking_section),
+    Section("stages", "Stages of the chosen source", stages_section),
+    Section("leaderboard", "Leaderboard", leaderboard_section),
+    Section("cost", "Score and cost", cost_section),
+    Section("progress", "Best so far", progress_section),
+    Section("confusion", "Confusions", confusion_section, 1, _is_tested),
+    Section("wrong", "Most wrong pictures", wrong_section, 1, _is_tested),
+    Section("reliability", "Reliability", reliability_section, 1, _is_tested),
+    Section("embedding", "Both domains", embedding_section, 5, _has_domains),
+    Section("balance", "Class balance", balance_section),
+    Section("duplicates", "Pictures that repeat", duplicates_section, 3, _has_pictures),
+    Section("mislabelled", "Labels to check", mislabelled_section, 2, _is_checked),
+    Section("labelling", "What to label next", labelling_section, 4, _has_unlabelled),
+    Section("shift", "What differs between the sets", shift_section, 4, _has_sets),
+    Section("spending", "Where the time went", spending_section),
+    Section("skipped", "Not tried, and notes", skipped_section),
+    Section("provenance", "Provenance", provenance_section),
+)
+
+
+def write_report(
+    folder: Path, material: Material, deadline: float | None = None
+) -> tuple[str, ...]:
+    """Write the report of a fit.
+
+    Args:
+        folder: Of the selection.
+        material: What it is made from.
+        deadline: `time.monotonic()` at which it has to be there; what comes too late is left
+            out. None is no limit.
+
+    Returns:
+        What went wrong, in sentences; the other sections are there all the same.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    bodies, faults = built(material, deadline)
+    path = folder / REPORT_FILE
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(page(material, bodies), encoding="utf-8")
+    temporary.replace(path)
+    return faults
+
+
+def built(
+    material: Material, deadline: float | None = None, sections: tuple[Section, ...] = SECTIONS
+) -> tuple[dict[str, Markup], tuple[str, ...]]:
+    """Return the sections that apply, by key in their order, and what went wrong."""
+    found: dict[str, Markup] = {}
+    faults = []
+    for section in sorted(filter(lambda s: s.needed(material), sections), key=lambda s: s.turn):
+        if section.turn and deadline is not None and time.monotonic() > deadline - GRACE_SECONDS:
+            body: Markup | None = paragraph(NO_TIME, "quiet")
+        else:
+            body, fault = _built(section, material, deadline if section.turn else None)
+            faults += [fault] if fault else []
+        if body is not None:
+            found[section.key] = body
+    return {s.key: found[s.key] for s in sections if s.key in found}, tuple(faults)
+
+
+def _built(
+    section: Section, material: Material, deadline: float | None
+) -> tuple[Markup | None, str]:
+    """Return a section, or what stands in its place."""
+    try:
+        with ended_at(None if deadline is None else deadline - GRACE_SECONDS):
+            return section.build(material), ""
+    except OverrunError:
+        return paragraph(NO_TIME, "quiet"), ""
+    except Exception as error:  # noqa: BLE001 - a fault in the report must never lose a fit
+        reason = clean(f"{type(error).__name__}: {error}", 300)
+        body = Markup('<p class="fault">This section could not be made ({}).</p>').format(reason)
+        return body, f"the report has no section {section.title!r} ({reason})"
+
+
+def page(material: Material, bodies: dict[str, Markup]) -> str:
+    """Return the whole page."""
+    titles = {section.key: section.title for section in SECTIONS}
+    links = joined(
+        Markup('<a href="#{}">{}</a>').format(key, titles[key]) for key in bodies if key in titles
+    )
+    parts = joined(
+        Markup('<section id="{0}" aria-labelledby="{0}-title"><h2 id="{0}-title">{1}</h2>{2}'
+               "</section>").format(key, titles[key], body)
+        for key, body in bodies.items()
+    )  # fmt: skip
+    shown = name(material.record.name)
+    return str(
+        Markup(
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<meta name="color-scheme" content="light dark">'
+            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src '
+            "data:; style-src 'unsafe-inline'\">"
+            "<title>{}: what to transfer</title><style>{}</style></head><body>"
+            "<header><h1>{}: what to transfer</h1><nav>{}</nav></header><main>{}</main>"
+            "</body></html>\n"
+        ).format(clean(material.record.name), Markup(STYLE), shown, links, parts)  # noqa: S704
+    )

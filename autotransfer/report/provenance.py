@@ -1,0 +1,24 @@
+"""Where everything comes from, and what to do next."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from autotransfer.report.markup import Cell, clean, facts, joined, name, paragraph
+from autotransfer.report.material import Material
+
+
+def provenance_section(material: Material) -> Markup:
+    """Return hashes, licences and the commands that go on from here."""
+    record = material.record
+    rows: list[tuple[str, Cell]] = [
+        ("fit", name(record.name)),
+        ("setting", record.setting),
+        ("metric", record.metric),
+        ("seed", str(record.seed)),
+        ("model", Markup("<code>{}</code>").format(clean(record.model))),
+        ("MLflow run", record.run_id or "not written"),
+        *((key, name(value)) for key, value in record.provenance.items() if value),
+    ]
+    next_step = Markup("<code>autotransfer predict {} PICTURES</code>").format(clean(record.model))
+    return joined([facts(rows), paragraph(Markup("Next: ") + next_step)])

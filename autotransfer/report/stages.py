@@ -1,0 +1,66 @@
+"""The stage curve: where in the chosen source the useful features lie."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from autotransfer.report.figures import COLOURS, figure
+from autotransfer.report.material import Material
+from autotransfer.report.scale import Scale
+from autotransfer.results import Outcome, Record
+
+Curve = list[tuple[int, float]]
+
+
+def stages_section(material: Material) -> Markup | None:
+    """Return the probes' scores at each stage; None where fewer than two stages have one."""
+    record, scale = material.record, Scale.of(material.record)
+    probed = probe_curve(record.outcomes, record.finalist.source)
+    ranked = ranking_curve(record)
+    if max(len(probed), len(ranked)) < 2:
+        return None
+
+    def plot(axes: Axes) -> None:
+        if len(probed) > 1:
+            values = [scale.shown(value) for _, value in probed]
+            axes.plot([s for s, _ in probed], values, "o-", color=COLOURS[0],
+                      label=f"probes of the search ({scale.title})")  # fmt: skip
+        if len(ranked) > 1:
+            axes.plot(*zip(*ranked, strict=True), "s--", color=COLOURS[1],
+                      label="ridge probe of the ranking (accuracy)")  # fmt: skip
+        axes.set_xlabel("stage; 1 is next to the pixels")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(loc="best")
+
+    shown = [(s, scale.shown(v)) for s, v in probed] if len(probed) > 1 else ranked
+    told = ", ".join(f"stage {stage} {value:.3f}" for stage, value in shown)
+    return figure(
+        plot, key="stages", height=220,
+        alt=f"Probe score by stage of {record.finalist.source}: {told}",
+        caption="Where the last stages are no better than earlier ones, the end of the source is "
+        "special to what it was trained on.",
+    )  # fmt: skip
+
+
+def probe_curve(outcomes: Sequence[Outcome], source: str) -> Curve:
+    """Return (stage, best score) over the probes of a source."""
+    best: dict[int, float] = {}
+    for outcome in outcomes:
+        if outcome.source == source and outcome.probe and outcome.layers is not None:
+            stage = outcome.layers.stage
+            if outcome.value is not None:
+                best[stage] = max(best.get(stage, outcome.value), outcome.value)
+    return sorted(best.items())
+
+
+def ranking_curve(record: Record) -> Curve:
+    """Return (stage, leave-one-out accuracy) as the ranking saw the chosen source."""
+    for row in record.ranking.rows:
+        if row.source == record.finalist.source:
+            accuracies = enumerate(row.stage_accuracies, start=1)
+            return [(stage, value) for stage, value in accuracies if value is not None]
+    return []
