@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import optuna
@@ -16,12 +13,12 @@ import torch
 from autotransfer.errors import AutotransferError, DeadlineError
 from autotransfer.space import SHARED_KNOBS, depth, learning_rate_multiplier, regularisation
 from autotransfer.strategy import Predictor, Task
+from autotransfer.testing.generators import disturbed_generators, generator_states
 from autotransfer.testing.promises import BrokenPromiseError, Promise, demand
 from autotransfer.testing.tiny import shapes
 from autotransfer.testing.workbench import Workbench
 
 _TOLERANCE = 1e-6
-_UNUSUAL_SEED = 7_654_321
 _KNOBS = dict(zip(SHARED_KNOBS, (learning_rate_multiplier, regularisation, depth), strict=True))
 
 
@@ -69,35 +66,12 @@ def _same_seed_same_bits(bench: Workbench) -> None:
 
 def _generators_left_alone(bench: Workbench) -> None:
     task = bench.task()
-    with _disturbed_generators():
-        before = _generator_states()
+    with disturbed_generators():
+        before = generator_states()
         bench.fit(task)
-        after = _generator_states()
+        after = generator_states()
     moved = [name for name, state in after.items() if state != before[name]]
     demand(not moved, f"{' and '.join(moved)} global generator was seeded or drawn from")
-
-
-def _generator_states() -> dict[str, object]:
-    return {
-        "torch's": torch.get_rng_state().tolist(),
-        "Python's": random.getstate(),
-        "numpy's": repr(np.random.get_state()),  # noqa: NPY002 - the global one
-    }
-
-
-@contextmanager
-def _disturbed_generators() -> Iterator[None]:
-    """Bring the global generators to a state that no strategy seeds, and back afterwards."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one
-    try:
-        with torch.random.fork_rng(devices=()):
-            torch.manual_seed(_UNUSUAL_SEED)
-            random.seed(_UNUSUAL_SEED)
-            np.random.seed(_UNUSUAL_SEED)  # noqa: NPY002 - the global one
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002 - the global one
 
 
 def _training_pictures_stay(bench: Workbench) -> None:
