@@ -5,7 +5,7 @@ from __future__ import annotations
 from autotransfer import __version__
 
 project = "autotransfer"
-copyright = "the authors of autotransfer, Apache-2.0"  # noqa: A001 - Sphinx wants this name
+copyright = "the authors of autotransfer, Apache-2.0"
 release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["examples", "_build"]
