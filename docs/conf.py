@@ -16,7 +16,7 @@ suppress_warnings = [
 
 autodoc_typehints = "none"  # the signature of a mocked or lazy type says less than the text
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
