@@ -18,6 +18,7 @@ autodoc_typehints = "none"  # the signature of a mocked or lazy type says less t
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
+default_role = "code"  # single backquotes in docstrings
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
