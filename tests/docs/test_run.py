@@ -29,7 +29,10 @@ NOT_RUN = {
     "--source NAME": "a placeholder",
 }
 # without labels: the strategies that train nothing, without the small network
-CHEAP_ADAPTATION = " --strategy source-probe --strategy feature-coral --source my-network --source another-network"
+CHEAP_ADAPTATION = (
+    " --strategy source-probe --strategy feature-coral"
+    " --source my-network --source another-network"
+)
 NEEDS_SOURCES = ("fit", "rank", "distance", "layers", "sources")
 RUNNABLE = [
     page
