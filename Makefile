@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test slow lint types check clean
+.PHONY: demo test slow lint types check docs clean
 
 demo: $(STAMP)
 	$(BIN)/autotransfer demo
@@ -23,6 +23,10 @@ types: $(STAMP)
 
 check: lint types test
 
+docs: $(STAMP)
+	$(BIN)/python docs/write_cli_reference.py
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("autotransfer needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -31,4 +35,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf .venv autotransfer-demo
+	rm -rf .venv autotransfer-demo docs/_build

@@ -163,6 +163,7 @@ def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys, autotransfer.cli\n"
         "autotransfer.cli.run(['--help'])\n"
+        "for name in autotransfer.cli.cli.commands: autotransfer.cli.run([name, '--help'])\n"
         "heavy = {'torch', 'timm', 'mlflow', 'optuna', 'numpy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

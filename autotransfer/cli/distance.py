@@ -30,7 +30,13 @@ _MEANING = {
 @click.argument("images_a")
 @click.argument("images_b")
 @common
-@click.option("--measure", "measures", multiple=True, metavar="NAME", help="May be repeated.")
+@click.option(
+    "--measure",
+    "measures",
+    multiple=True,
+    metavar="NAME",
+    help="Compute only this measure; may be repeated.",
+)
 def distance(images_a: str, images_b: str, **options: Any) -> None:
     """Say how far the pictures of two sets are apart, in numbers and in words."""
     as_json = options.pop("as_json")

@@ -23,7 +23,13 @@ _LATER = (
 @click.option("--attributes", metavar="CSV", help="Classes described by attributes.")
 @click.option("--group-column", metavar="NAME", help="Manifest column that names the group.")
 @common
-@click.option("--strategy", "strategies", multiple=True, metavar="NAME", help="May be repeated.")
+@click.option(
+    "--strategy",
+    "strategies",
+    multiple=True,
+    metavar="NAME",
+    help="Try only this strategy; may be repeated.",
+)
 @click.option(
     "--space", default="default", show_default=True, metavar="NAME_OR_FILE", help="Search space."
 )
@@ -48,7 +54,13 @@ _LATER = (
 @click.option("--ray-address", metavar="A", help="Address of a Ray cluster.")
 @click.option("--storage", metavar="OPTUNA_URL", help="Storage of the study.")
 @click.option("--tracking-uri", metavar="URI", help="MLflow tracking server.")
-@click.option("--experiment", default="autotransfer", show_default=True, metavar="NAME")
+@click.option(
+    "--experiment",
+    default="autotransfer",
+    show_default=True,
+    metavar="NAME",
+    help="Name of the MLflow experiment.",
+)
 @click.option("--register", metavar="NAME", help="Register the model in MLflow.")
 @click.option("--name", metavar="STUDY", help="Name of the study.")
 @click.option("--resume", is_flag=True, help="Continue the study of that name, or start it.")

@@ -19,9 +19,17 @@ _COLOURS = {"frozen": "#b5542b", "tuned": "#2b6cb5"}
 @click.command()
 @click.argument("target")
 @common
-@click.option("--epochs", type=int, default=10, show_default=True, help="For every point.")
-@click.option("--repeats", type=int, default=3, show_default=True, help="For the error bars.")
-@click.option("--out", default="layers.png", show_default=True, metavar="PNG_OR_SVG")
+@click.option("--epochs", type=int, default=10, show_default=True, help="Epochs for every point.")
+@click.option(
+    "--repeats",
+    type=int,
+    default=3,
+    show_default=True,
+    help="Fits for every point.",
+)
+@click.option(
+    "--out", default="layers.png", show_default=True, metavar="PNG_OR_SVG", help="The drawing."
+)
 def layers(target: str, **options: Any) -> None:
     """Draw the score on TARGET against the number of copied stages, frozen and tuned."""
     as_json, out = options.pop("as_json"), Path(options.pop("out"))

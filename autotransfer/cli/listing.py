@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from autotransfer.cli.options import json_option, plugin_option, print_json, refuse_later
+from autotransfer.cli.options import json_option, plugin_option, print_json
+
+if TYPE_CHECKING:
+    from autotransfer.registry import Registry
 
 
 @click.command()
 @plugin_option
-@click.option("--check", metavar="NAME", help="Run the contract on a plugin.")
+@click.option(
+    "--check", metavar="NAME", help="Check the promises of a strategy, estimator or plugin."
+)
 @json_option
-def plugins(plugins: tuple[str, ...], check: str | None, *, as_json: bool) -> None:
-    """List the installed plugins, what they offer, and those that are broken."""
-    refuse_later(check=check)
+def plugins(plugins: tuple[str, ...], check: str | None, *, as_json: bool) -> int:
+    """List the installed plugins, what they offer, and those that are broken.
 
+    With --check, try every promise of the plugin interface on generated pictures instead, say
+    what is broken and what to do, and exit with 2 where something is.
+    """
     from autotransfer.registry import discover
 
     registry = discover(files=[Path(plugin) for plugin in plugins])
+    if check is not None:
+        from autotransfer.cli.promises import print_check
+
+        return print_check(registry, check, as_json=as_json)
+    _list(registry, as_json=as_json)
+    return 0
+
+
+def _list(registry: Registry, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {

@@ -33,7 +33,9 @@ def common(command: Command) -> Command:
             ),
             plugin_option,
             device_option,
-            click.option("--seed", type=int, default=0, show_default=True),
+            click.option(
+                "--seed", type=int, default=0, show_default=True, help="Seeds all that is random."
+            ),
             json_option,
         ]
     ):

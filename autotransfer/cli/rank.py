@@ -12,7 +12,13 @@ from autotransfer.cli.options import common, print_json, say
 @click.command()
 @click.argument("target")
 @common
-@click.option("--estimator", "estimators", multiple=True, metavar="NAME", help="May be repeated.")
+@click.option(
+    "--estimator",
+    "estimators",
+    multiple=True,
+    metavar="NAME",
+    help="Use only this score; may be repeated.",
+)
 @click.option("--attributes", metavar="CSV", help="Classes described by attributes.")
 @click.option("--max-sources", type=int, metavar="N", help="Largest size of the shortlist.")
 @click.option("--no-racing", is_flag=True, help="Show every picture to every source.")

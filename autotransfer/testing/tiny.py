@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from autotransfer.backbone import load_backbone
+from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import PixelStore
 from autotransfer.data.target import open_target
 from autotransfer.feature_store import FeatureStore
 from autotransfer.features import FeatureReaders
-from autotransfer.problem import Preprocessing, Setting, Source, Untrained
-from autotransfer.strategy import Task
+from autotransfer.problem import Need, Preprocessing, Setting, Source, Untrained
+from autotransfer.strategy import Strategy, Task
 
 SIDE = 32
 
@@ -61,4 +63,35 @@ def tiny_task(cache: Path, *, num_classes: int = 3, per_class: int = 6, seed: in
         features=readers[source],
         device=readers.device,
         load_backbone=lambda: load_backbone(source),
+    )
+
+
+def task_for(strategy: Strategy, cache: Path, num_classes: int = 3, per_class: int = 6) -> Task:
+    """Return a small task in a setting of the strategy, with everything that it needs.
+
+    In the described setting there are two more classes without pictures, whose bars lie between
+    those of the first three.
+    """
+    task = tiny_task(cache, num_classes=num_classes, per_class=per_class)
+    setting = next(setting for setting in Setting if setting in strategy.settings)
+    if setting is Setting.DESCRIBED:
+        task = _described(task)
+    if setting is Setting.UNLABELLED or Need.UNLABELLED_TARGET in strategy.needs:
+        unlabelled = shapes(num_classes, per_class, seed=1).without_labels()
+        task = replace(task, unlabelled=unlabelled)
+    if Need.SOURCE_IMAGES in strategy.needs:
+        task = replace(task, source_images=shapes(num_classes, 8, seed=1))
+    if Need.COMPANIONS in strategy.needs:
+        task = replace(task, companions=(tiny_source("other", seed=1),))
+    return replace(task, setting=setting)
+
+
+def _described(task: Task) -> Task:
+    """Return the task with a row of attributes for each class and two more classes."""
+    seen = len(task.class_names)
+    angles = np.pi * np.append(np.arange(seen), [0.5, 1.5]) / seen
+    values = np.column_stack([np.cos(2 * angles), np.sin(2 * angles)])
+    names = (*task.class_names, "between 0 and 1", "between 1 and 2")
+    return replace(
+        task, class_names=names, attributes=Attributes(("cosine", "sine"), names, values, seen)
     )

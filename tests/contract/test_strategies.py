@@ -1,24 +1,30 @@
 from __future__ import annotations
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 from typing_extensions import override
 
-from autotransfer.problem import Need, Setting
+from autotransfer.problem import Setting
 from autotransfer.registry import discover
 from autotransfer.strategy import Strategy
 from autotransfer.testing import StrategyContract
 
-# strategies that need more than a labelled target have a contract test of their own
-MORE = {Need.SOURCE_IMAGES, Need.COMPANIONS, Need.ATTRIBUTES, Need.UNLABELLED_TARGET}
-STRATEGIES = {
-    name: strategy
-    for name, strategy in discover().strategies.items()
-    if not MORE & strategy.needs and Setting.LABELLED in strategy.settings
-}
+# of those without target labels, which share all code but the loss, three are tried always
+TRIED_ALWAYS = ("dann", "shot", "feature-transport")
+
+
+def _param(strategy: Strategy) -> ParameterSet:
+    alike = Setting.UNLABELLED in strategy.settings and strategy.name not in TRIED_ALWAYS
+    return pytest.param(strategy, id=strategy.name, marks=(pytest.mark.slow,) if alike else ())
+
+
+STRATEGIES = [_param(strategy) for _, strategy in sorted(discover().strategies.items())]
 
 
 class TestInstalledStrategies(StrategyContract):
     @override
-    @pytest.fixture(params=sorted(STRATEGIES))
+    @pytest.fixture(params=STRATEGIES)
     def strategy(self, request: pytest.FixtureRequest) -> Strategy:
-        return STRATEGIES[request.param]
+        found = request.param
+        assert isinstance(found, Strategy)
+        return found

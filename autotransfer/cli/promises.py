@@ -1,0 +1,46 @@
+"""What `autotransfer plugins --check` prints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from autotransfer.cli.options import print_json, say
+
+if TYPE_CHECKING:
+    from autotransfer.registry import Registry
+    from autotransfer.testing import Finding
+
+BROKEN = 2
+_WORDS = {True: "kept", False: "BROKEN", None: "does not apply"}
+
+
+def print_check(registry: Registry, name: str, *, as_json: bool) -> int:
+    """Print how a part or a plugin keeps its promises; return the exit code."""
+    from autotransfer.testing.plugin_checks import check_named
+
+    findings = []
+    for finding in check_named(registry, name):
+        findings.append(finding)
+        if as_json:
+            say(f"{finding.part}: {finding.promise}: {_WORDS[finding.kept]}")
+        else:
+            click.echo("\n".join(_lines(finding)))
+    broken = sum(finding.kept is False for finding in findings)
+    if as_json:
+        print_json({"checked": name, "broken": broken, "promises": [asdict(f) for f in findings]})
+    else:
+        kept = sum(finding.kept is True for finding in findings)
+        click.echo(f"{name}: {kept} kept, {broken} broken")
+    return BROKEN if broken else 0
+
+
+def _lines(finding: Finding) -> list[str]:
+    lines = [f"{finding.part}: {finding.promise}: {_WORDS[finding.kept]}"]
+    if finding.problem:
+        lines.append(f"  found: {finding.problem}")
+    if finding.remedy:
+        lines.append(f"  to do: {finding.remedy}")
+    return lines

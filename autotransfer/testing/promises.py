@@ -1,0 +1,43 @@
+"""What a promise is: one thing that a plugin owes the core, as a plain check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Subject = TypeVar("Subject")
+
+
+class BrokenPromiseError(AssertionError):
+    """A plugin does not keep a promise; the message says what was found."""
+
+
+class DoesNotApply(Exception):  # noqa: N818 - nothing is wrong
+    """A promise has no meaning for this plugin; the message says why."""
+
+
+@dataclass(frozen=True)
+class Promise(Generic[Subject]):
+    """One thing that a plugin owes the core.
+
+    Args:
+        name: What is promised, as a sentence in kebab-case.
+        keep: Returns when the promise is kept, raises when it is not: `BrokenPromiseError` with
+            what was found, or whatever the plugin itself raised.
+        remedy: What the author has to do when it is broken.
+    """
+
+    name: str
+    keep: Callable[[Subject], None]
+    remedy: str
+
+
+def demand(kept: bool, found: str) -> None:  # noqa: FBT001 - reads as "demand that ..."
+    """Refuse what was found unless it is as promised.
+
+    Raises:
+        BrokenPromiseError: If it is not.
+    """
+    if not kept:
+        raise BrokenPromiseError(found)

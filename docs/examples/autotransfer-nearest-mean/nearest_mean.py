@@ -1,0 +1,36 @@
+import numpy as np
+
+from autotransfer import hookimpl
+from autotransfer.heads import LinearHead
+from autotransfer.predictors import HeadPredictor, restore_head
+from autotransfer.space import SearchSpace, depth, floating
+from autotransfer.strategy import Strategy
+
+
+class NearestMean(Strategy):
+    name = "nearest-mean"
+    trains = False  # it only reads cached features, so it is tried on every source
+
+    def space(self, task):
+        sharpness = floating(0.1, 100.0, default=10.0, log=True)
+        return SearchSpace.of(depth=depth(default=1.0), sharpness=sharpness)
+
+    def fit(self, task, trial):
+        stage = max(1, round(trial.params["depth"] * task.features.num_stages))
+        features = task.features(task.train, stage).astype(float)  # (n, d)
+        classes = range(len(task.class_names))
+        means = np.stack(
+            [features[task.train.labels == k].mean(axis=0) for k in classes]
+        )  # (K, d)
+        scale = 2 * trial.params["sharpness"] / max(features.var(axis=0).sum(), 1e-9)
+        # |x - m|^2 = |x|^2 - 2 x m + |m|^2, and |x|^2 is the same for every class
+        head = LinearHead(scale * means, -scale * (means**2).sum(axis=1) / 2)
+        return HeadPredictor(head, stage)
+
+    def restore(self, tensors, info, source):
+        return restore_head(tensors, info)
+
+
+@hookimpl
+def autotransfer_strategies():
+    return [NearestMean()]
