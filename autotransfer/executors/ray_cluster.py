@@ -1,8 +1,8 @@
 """Ray: the same trials on the nodes of a cluster, one actor a slot.
 
 Pictures in local folders, the weights of the sources and the feature cache have to lie on a path
-that every node sees. An actor whose node dies is started again elsewhere, and its trial is tried
-once more.
+that every node sees. The trial of an actor whose node dies is tried once more on another one; where
+the cluster has become too small for that, it waits for an actor that is free.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from autotransfer.executors.lost import RETRIES, died_reason, lost_result
 from autotransfer.executors.workshop import Answer, Bench, Job, Workshop
 from autotransfer.search.trial import Arena, TrialResult, TrialSpec
 from autotransfer.search.watch import GRACE_SECONDS
+
+
+_ANSWER_SECONDS = 10.0  # of an idle actor that is asked whether it is there
 
 
 @dataclass
@@ -53,13 +56,15 @@ class RayExecutor:
             _connect(address)
         cards = 1 if arena.readers.device.type == "cuda" else 0
         room = ray.cluster_resources()
-        capacity = room.get("GPU", 0) if cards else room.get("CPU", 1)
+        capacity = room.get("GPU" if cards else "CPU", 1)
         self.slots = workers or max(1, int(capacity))
         self._whole = workshop
         self._workshop = ray.put(workshop.share(self.slots))
         self._actor = ray.remote(num_cpus=1, num_gpus=cards, max_restarts=0)(_Worker)
+        self._unit = "GPU" if cards else "CPU"
         self._idle: list[Any] = []
         self._flights: dict[Any, _Flight] = {}
+        self._queue: list[TrialSpec] = []
         self._lost: Counter[int] = Counter()
 
     @property
@@ -69,9 +74,9 @@ class RayExecutor:
         return found
 
     def submit(self, spec: TrialSpec) -> None:
-        """Give a trial to an actor that is idle; a new one is made where there is none."""
-        actor = self._idle.pop() if self._idle else self._actor.remote(self._workshop)
-        self._flights[actor.run.remote(Job.of(spec))] = _Flight(spec, actor, time.monotonic())
+        """Take a trial; it starts at once where the cluster has room."""
+        self._queue.append(spec)
+        self._launch()
 
     def wait(self) -> list[TrialResult]:
         """Return the results of one or more trials."""
@@ -79,15 +84,35 @@ class RayExecutor:
             ready, _ = ray.wait(list(self._flights), num_returns=1, timeout=self._patience())
             found = [self._answer(reference) for reference in ready]
             found += [self._late(reference) for reference in self._overdue()]
+            self._launch()
             results = [result for result in found if result is not None]
             if results:
                 return results
+
+    def _launch(self) -> None:
+        """Give waiting trials to idle actors, or to new ones where the cluster has room.
+
+        An actor that the cluster has no room for would wait for ever: the others, idle or not,
+        keep what they have. The first one is asked for in any case; a node may yet come.
+        """
+        while self._queue:
+            if not self._idle and len(self._flights) >= max(1, self._room()):
+                return
+            spec = self._queue.pop(0)
+            actor = self._idle.pop() if self._idle else self._actor.remote(self._workshop)
+            flight = _Flight(spec, actor, time.monotonic())
+            self._flights[actor.run.remote(Job.of(spec))] = flight
+
+    def _room(self) -> int:
+        """Return how many actors the nodes that are alive can hold."""
+        return int(ray.cluster_resources().get(self._unit, 0))
 
     def close(self) -> None:
         """Give the actors back."""
         for actor in [*self._idle, *(flight.actor for flight in self._flights.values())]:
             ray.kill(actor)
         self._idle.clear()
+        self._queue.clear()
         self._flights.clear()
         self._whole.remove()
         if self._own:
@@ -104,9 +129,10 @@ class RayExecutor:
 
     def _dead(self, flight: _Flight, error: Exception) -> TrialResult | None:
         spec = flight.spec
+        self._idle = [actor for actor in self._idle if _alive(actor)]  # they may share its node
         self._lost[spec.number] += 1
         if self._lost[spec.number] <= RETRIES:
-            self.submit(spec)
+            self._queue.insert(0, spec)
             return None
         reason = died_reason(self._lost[spec.number], type(error).__name__)
         return lost_result(spec, reason, time.monotonic() - flight.since)
@@ -141,6 +167,15 @@ class _Worker:
 
     def pid(self) -> int:
         return os.getpid()
+
+
+def _alive(actor: Any) -> bool:
+    """Return whether an idle actor answers."""
+    try:
+        ray.get(actor.pid.remote(), timeout=_ANSWER_SECONDS)
+    except ray.exceptions.RayError:
+        return False
+    return True
 
 
 def _connect(address: str | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import autotransfer
 from autotransfer.evaluation.metrics import metric_named
 from autotransfer.executors.workshop import Workshop
 from autotransfer.problem import Fold
@@ -63,7 +64,7 @@ def autotransfer_strategies():
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster() -> Iterator[Any]:
     """Two nodes with one core each; the driver is on a head without any."""
     from ray.cluster_utils import Cluster
@@ -128,5 +129,47 @@ def test_a_killed_worker_and_a_killed_node_cost_no_trial(
             found += executor.wait()
         assert {r.outcome.number for r in found} == {1, 2}
         assert {r.outcome.state for r in found} == {State.COMPLETE}
+        assert executor._lost == {0: 1, **dict.fromkeys(set(executor._lost) - {0}, 1)}
+        assert len(executor._lost) == 2  # one trial was on the node that is gone
     finally:
         executor.close()
+
+
+@pytest.mark.kit
+def test_a_fit_on_real_pictures_ends_when_one_of_two_nodes_is_killed(
+    cluster: Any, kit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from autotransfer.executors.ray_cluster import RayExecutor
+
+    lost: list[int] = []
+    dead = RayExecutor._dead
+
+    def noted(self: RayExecutor, flight: Any, error: Exception) -> Any:
+        lost.append(flight.spec.number)
+        return dead(self, flight, error)
+
+    monkeypatch.setattr(RayExecutor, "_dead", noted)
+    killers: list[threading.Thread] = []
+
+    def say(text: str) -> None:
+        if text.startswith("trial ") and not killers:  # others are under way now
+            killers.append(threading.Thread(target=cluster.remove_node, args=(cluster.nodes[1],)))
+            killers[0].start()
+
+    selection = autotransfer.fit(
+        kit / "data" / "hymenoptera.zip",
+        sources=str(kit / "weights" / "catalogue.toml"),
+        plugins=[kit / "weights" / "timm_extra.py"],
+        only_sources=["mobilenetv1-025-imagenet", "mobilenetv1-050-imagenet"],
+        strategies=["feature-extraction", "fine-tune"],
+        budget="6 trials",
+        executor="ray",
+        ensemble=False,
+        say=say,
+    )
+    killers[0].join()
+    trials = [outcome for outcome in selection.outcomes if not outcome.probe]
+    assert len(trials) == 6
+    assert all(outcome.state is not State.FAILED for outcome in trials)
+    assert len(set(lost)) == len(lost) <= 1, "a trial was lost that was not on the node"
+    assert selection.verdict.decision == "positive"
