@@ -1,7 +1,7 @@
 """Ray: the same trials on the nodes of a cluster, one actor a slot.
 
 Pictures in local folders, the weights of the sources and the feature cache have to lie on a path
-that every node sees. The trial of an actor whose node dies is tried once more on another one; where
+that every node sees. The trial of an actor whose node dies is tried once more on another; where
 the cluster has become too small for that, it waits for an actor that is free.
 """
 
@@ -21,17 +21,32 @@ from autotransfer.executors.workshop import Answer, Bench, Job, Workshop
 from autotransfer.search.trial import Arena, TrialResult, TrialSpec
 from autotransfer.search.watch import GRACE_SECONDS
 
-
 _ANSWER_SECONDS = 10.0  # of an idle actor that is asked whether it is there
+_LOOK_SECONDS = 5.0  # between two looks whether the cluster has room for an actor that waits
 
 
 @dataclass
 class _Flight:
-    """One trial on its way."""
+    """One trial on its way.
+
+    Args:
+        spec: The trial.
+        actor: Who runs it.
+        since: `time.monotonic()` of its start.
+        answered: What tells that the actor has started; None where that is known.
+    """
 
     spec: TrialSpec
     actor: Any
     since: float
+    answered: Any = None
+
+    @property
+    def begun(self) -> bool:
+        """Return whether the actor has a place; a new one may have to wait for it."""
+        if self.answered is not None and ray.wait([self.answered], timeout=0)[0]:
+            self.answered = None
+        return self.answered is None
 
 
 class RayExecutor:
@@ -95,13 +110,34 @@ class RayExecutor:
         An actor that the cluster has no room for would wait for ever: the others, idle or not,
         keep what they have. The first one is asked for in any case; a node may yet come.
         """
+        self._take_back()
         while self._queue:
             if not self._idle and len(self._flights) >= max(1, self._room()):
                 return
             spec = self._queue.pop(0)
-            actor = self._idle.pop() if self._idle else self._actor.remote(self._workshop)
-            flight = _Flight(spec, actor, time.monotonic())
+            answered = None
+            if self._idle:
+                actor = self._idle.pop()
+            else:
+                actor = self._actor.remote(self._workshop)
+                answered = actor.pid.remote()
+            flight = _Flight(spec, actor, time.monotonic(), answered)
             self._flights[actor.run.remote(Job.of(spec))] = flight
+
+    def _take_back(self) -> None:
+        """Queue the trials of actors again for which there is no room, while others are idle.
+
+        The cluster takes a while to notice that a node is gone; until then it promises its room.
+        """
+        if not self._idle:
+            return
+        excess = len(self._idle) + len(self._flights) - max(1, self._room())
+        for reference, flight in list(self._flights.items()):
+            if excess > 0 and not flight.begun:
+                del self._flights[reference]
+                ray.kill(flight.actor)
+                self._queue.insert(0, flight.spec)
+                excess -= 1
 
     def _room(self) -> int:
         """Return how many actors the nodes that are alive can hold."""
@@ -139,7 +175,10 @@ class RayExecutor:
 
     def _patience(self) -> float | None:
         ends = [f.spec.deadline for f in self._flights.values() if f.spec.deadline is not None]
-        return max(0.0, min(ends) + 2 * GRACE_SECONDS - time.monotonic()) if ends else None
+        seconds = [max(0.0, end + 2 * GRACE_SECONDS - time.monotonic()) for end in ends]
+        if not all(flight.begun for flight in self._flights.values()):
+            seconds.append(_LOOK_SECONDS)
+        return min(seconds, default=None)
 
     def _overdue(self) -> list[Any]:
         now = time.monotonic()
