@@ -70,7 +70,9 @@ def cluster() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - as Ray spells it
+    # as Ray spells them: trials wait for nobody, and a busy machine starts nodes slowly
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
+    os.environ["RAY_raylet_start_wait_time_s"] = "120"  # noqa: SIM112
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = Cluster(
