@@ -59,6 +59,12 @@ def test_the_rival_is_the_worst_of_the_best_third() -> None:
     assert rival.tolist() == pytest.approx([0.2, 0.2])
 
 
+def test_later_folds_stop_nobody() -> None:
+    known = [{step: _losses(v, v) for step in range(9)} for v in (0.5, 0.1, 0.9)]
+    found = rivals(known, 9)
+    assert [rival is None for rival in found] == [False] * 3 + [True] * 6
+
+
 def test_a_difference_counts_from_one_standard_error_in_pairs() -> None:
     rival = _losses(1.0, 2.0, 3.0, 4.0)
     # the differences are .5 in every pair: no error at all, though the losses scatter widely
