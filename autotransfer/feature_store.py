@@ -213,7 +213,7 @@ class FeatureTable:
 
 def _let_go(shard: NDArray[np.void]) -> None:
     """Give back the memory of the pages that were read; the file, and its cache, keep them."""
-    mapped = shard.base
+    mapped: object = shard.base
     if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
         mapped.madvise(mmap.MADV_DONTNEED)
 

@@ -88,7 +88,7 @@ def _add(cluster: Any, **options: Any) -> Any:
     for _ in range(ATTEMPTS):
         try:
             return cluster.add_node(**options)
-        except Exception as error:  # noqa: BLE001 - Ray raises nothing more precise
+        except Exception as error:
             if "timed out during startup" not in str(error):
                 raise
     pytest.skip("this machine is too busy: no node of Ray starts within half a minute")
