@@ -255,7 +255,7 @@ class _Reporter:
         last = step == self.arena.num_steps - 1
         if rival is not None and not last and clearly_worse(losses, rival):
             raise optuna.TrialPruned(
-                f"a calibrated log loss of {losses.mean():.3g} at step {step}; the best third of "
+                f"a calibrated log loss of {losses.mean():.3g} at step {step}; the best half of "
                 f"this strategy had {rival.mean():.3g} or less on the same pictures"
             )
         return score

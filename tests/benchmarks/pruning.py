@@ -37,7 +37,7 @@ from autotransfer.preparing import (
     open_labelled,
 )
 from autotransfer.search.arms import Terms, arms_of
-from autotransfer.search.pruning import KEPT_SHARE, RUNGS_PER_FOLD, Losses, clearly_worse, rivals
+from autotransfer.search.pruning import LEAST_KNOWN, RUNGS_PER_FOLD, Losses, clearly_worse, rivals
 from autotransfer.search.trial import Arena, TrialSpec, run_trial
 from autotransfer.training import RUNGS
 
@@ -148,7 +148,7 @@ def share_rule(kept: float, errors: float, folds: int | None = None) -> Rule:
         if step == last or (folds is not None and step >= RUNGS_PER_FOLD * folds):
             return False
         seen = sorted((k[step] for k in known if step in k), key=lambda x: float(x.mean()))
-        if len(seen) < KEPT_SHARE:
+        if len(seen) < LEAST_KNOWN:
             return False
         differences = own[step].astype(np.float64) - seen[max(int(len(seen) * kept), 1) - 1]
         error = differences.std(ddof=1) / np.sqrt(len(differences))
@@ -170,7 +170,8 @@ RULES: Mapping[str, Rule] = {
     "best 1/2, 1 error, every fold": share_rule(1 / 2, 1.0),
     "best 1/2, 2 errors, every fold": share_rule(1 / 2, 2.0),
     "best 1/3, 2 errors, first fold": share_rule(1 / 3, 2.0, 1),
-    "best 1/2, 1 error, first fold": share_rule(1 / 2, 1.0, 1),
+    "best 1/3, 1 error, first fold": share_rule(1 / 3, 1.0, 1),
+    "best 1/2, 2 errors, first fold": share_rule(1 / 2, 2.0, 1),
     "never": lambda *_: False,
 }
 
