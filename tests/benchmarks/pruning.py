@@ -1,15 +1,11 @@
 """How often pruning would have stopped the best trial: rules replayed over real learning curves.
 
-    python tests/benchmarks/pruning.py record TABLE CATALOGUE PICTURES... --source NAME [...]
-        [--plugin FILE] [--pictures-each 150] [--side 96] [--trials 40] [--minutes 30]
-    python tests/benchmarks/pruning.py replay TABLE [--orders 500] [--trials 24]
+    python tests/benchmarks/pruning.py TABLE [--orders 500] [--trials 24]
 
-`record` runs trials of fine-tuning to their end, at random points of the default space, the
-defaults first, and keeps in the folder TABLE (outside the repository) what a search sees of them:
-the calibrated losses at every rung of three folds. It may be stopped and goes on where it was.
-`replay` shuffles them and asks each rule what it would have stopped: the share of trials that are
-stopped, the work that is left, how often the best one and one of the best three are stopped, and
-by how much the best validation score of those that went on is worse than the best of all.
+`pruning_record.py` fills the folder TABLE. The trials are shuffled, and each rule is asked what it
+would have stopped: the share of trials that are stopped, the work that is left, how often the best
+one and one of the best three are stopped, and by how much the best validation score of those that
+went on is worse than the best of all.
 """
 
 from __future__ import annotations
@@ -17,32 +13,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import optuna
 from numpy.typing import NDArray
 
-from autotransfer.data.splitting import make_folds
-from autotransfer.evaluation.metrics import metric_named
-from autotransfer.options import read_options
-from autotransfer.preparing import (
-    choose_preset,
-    choose_sources,
-    discover_plugins,
-    make_readers,
-    open_labelled,
-)
-from autotransfer.search.arms import Terms, arms_of
 from autotransfer.search.pruning import LEAST_KNOWN, RUNGS_PER_FOLD, Losses, clearly_worse, rivals
-from autotransfer.search.trial import Arena, TrialSpec, run_trial
-from autotransfer.training import RUNGS
 
-TUNE = "fine-tune"
-_SHARES = (*RUNGS, 1.0)
+_SHARES = (1 / 9, 1 / 3, 1.0)  # of a fold, at its rungs
 _BEST = 3
 
 
@@ -64,75 +44,6 @@ class Curve:
 
 
 Rule = Callable[[Losses, Sequence[Losses], int, int], bool]  # own, known, step, last step -> stop
-
-
-# recording
-
-
-def record(given: argparse.Namespace) -> None:
-    """Fill the table until the time is over, target by target in turn."""
-    until = time.monotonic() + 60 * given.minutes
-    given.table.mkdir(parents=True, exist_ok=True)
-    recorders = [_recorder(given, pictures) for pictures in given.pictures]
-    for number in range(given.trials):
-        for run in recorders:
-            if time.monotonic() > until:
-                sys.stderr.write("the time is over; run it again to go on\n")
-                return
-            run(number)
-
-
-def _recorder(given: argparse.Namespace, pictures: str) -> Callable[[int], None]:
-    chosen = read_options({"sources": given.catalogue, "plugins": tuple(given.plugin)})
-    registry = discover_plugins(chosen)
-    opened = open_labelled(pictures, chosen)
-    order = np.random.default_rng(17).permutation(len(opened.train))[: given.pictures_each]
-    images = opened.train.subset(np.sort(order))
-    folds = make_folds(images, seed=0)
-    arena = Arena(images, folds, None, make_readers(chosen), metric_named("accuracy"))
-    sources = [
-        replace(s, preprocessing=replace(s.preprocessing, input_size=given.side))
-        for s in choose_sources(chosen, registry, opened).sources
-        if s.name in given.source
-    ]
-    terms = Terms(len(images), len(images.class_names), 99, False, lambda _: True)  # noqa: FBT003
-    preset = choose_preset(chosen, registry)
-    arms, _ = arms_of(sources, [registry.strategy(TUNE)], preset, terms)
-    space, strategy = arms.spaces[TUNE], arms.strategies[0]
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-
-    def run(number: int) -> None:
-        params = space.suggest(study.ask(), TUNE)
-        source = sources[number % len(sources)]
-        if number < len(sources):
-            params = space.defaults()
-        path = given.table / f"{opened.name}-{number:03d}.json"
-        if path.exists():
-            return
-        result = run_trial(TrialSpec(number, source, strategy, params, number, None), arena)
-        outcome = result.outcome
-        sys.stderr.write(
-            f"{opened.name} {number}: {outcome.state} {outcome.value} "
-            f"in {outcome.seconds:.0f} s {outcome.reason}\n"
-        )
-        path.write_text(
-            json.dumps(
-                {
-                    "value": outcome.value,
-                    "log_loss": outcome.log_loss,
-                    "seconds": outcome.seconds,
-                    "source": outcome.source,
-                    "params": dict(outcome.params),
-                    "losses": {s: v.round(4).tolist() for s, v in result.losses.items()},
-                }
-            ),
-            encoding="utf-8",
-        )
-
-    return run
-
-
-# replaying
 
 
 def share_rule(kept: float, errors: float, folds: int | None = None) -> Rule:
@@ -246,26 +157,12 @@ def replay(given: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Record or replay."""
+    """Replay."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("record")
-    one.add_argument("table", type=Path)
-    one.add_argument("catalogue")
-    one.add_argument("pictures", nargs="+")
-    one.add_argument("--plugin", action="append", default=[])
-    one.add_argument("--source", action="append", required=True)
-    one.add_argument("--pictures-each", type=int, default=150)
-    one.add_argument("--side", type=int, default=96)
-    one.add_argument("--trials", type=int, default=40)
-    one.add_argument("--minutes", type=float, default=30.0)
-    two = commands.add_parser("replay")
-    two.add_argument("table", type=Path)
-    two.add_argument("--orders", type=int, default=500)
-    two.add_argument("--trials", type=int, default=24)
-    given = parser.parse_args()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    record(given) if given.command == "record" else replay(given)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("--orders", type=int, default=500)
+    parser.add_argument("--trials", type=int, default=24)
+    replay(parser.parse_args())
     return 0
 
 
