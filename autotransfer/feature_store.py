@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import uuid
@@ -109,6 +110,7 @@ class FeatureTable:
         self._folder = folder
         self._store = store
         self._writable = True
+        self._last = folder  # the shard that was written last
         self._shards: list[NDArray[np.void]] = []
         self._places: dict[str, tuple[int, int]] = {}  # digest -> (shard, position)
         self.layout = self._read_layout()
@@ -134,15 +136,19 @@ class FeatureTable:
         shard["row"] = rows
         self._add(shard)
         self._guarded(lambda: self._write(shard))
+        if self._writable:
+            with contextlib.suppress(OSError, ValueError):  # else it stays in memory
+                self._shards[-1] = np.load(self._last, mmap_mode="r", allow_pickle=False)
 
     def read(self, digests: Sequence[str], start: int, stop: int) -> NDArray[np.float32]:
         """Return the columns [start, stop) of the rows of these pictures, in order."""
         out = np.empty((len(digests), stop - start), dtype=np.float32)
         places = np.array([self._places[digest] for digest in digests]).reshape(-1, 2)
-        for shard in np.unique(places[:, 0]):
-            wanted = np.flatnonzero(places[:, 0] == shard)
-            rows = self._shards[shard]["row"]
-            out[wanted] = rows[places[wanted, 1], start:stop]
+        for number in np.unique(places[:, 0]):
+            wanted = np.flatnonzero(places[:, 0] == number)
+            shard = self._shards[number]
+            out[wanted] = shard["row"][places[wanted, 1], start:stop]
+            _let_go(shard)
         return out
 
     def _record(self) -> np.dtype[np.void]:
@@ -163,6 +169,7 @@ class FeatureTable:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        self._last = path
         self._store.evict(keep=self._folder)
 
     def _guarded(self, write: object) -> None:
@@ -202,6 +209,13 @@ class FeatureTable:
                 continue  # evicted meanwhile, or damaged: its pictures are computed again
             if shard.dtype == self._record():
                 self._add(shard)
+
+
+def _let_go(shard: NDArray[np.void]) -> None:
+    """Give back the memory of the pages that were read; the file, and its cache, keep them."""
+    mapped: object = shard.base
+    if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _size(path: Path) -> int:

@@ -54,6 +54,7 @@ class Outcome:
         elapsed: Seconds of the fit until its end, those of earlier invocations included.
         unfit: Which limit on the result it breaks; empty where it keeps them all.
         validators: Label-free scores by name, in the unlabelled setting.
+        remarks: What did not go as it was asked, in sentences: a batch that was halved.
     """
 
     number: int
@@ -73,6 +74,7 @@ class Outcome:
     validators: Mapping[str, float] = field(default_factory=dict)
     elapsed: float = 0.0
     unfit: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def probe(self) -> bool:

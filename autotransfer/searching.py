@@ -139,7 +139,8 @@ def refit_reserve(arena: Arena, held_back: float) -> Callable[[Sequence[Outcome]
 def outcome_line(outcome: Outcome, metric: Metric) -> str:
     """Return one line about a trial for the terminal."""
     value = "" if outcome.value is None else f" {metric.name} {metric.display(outcome.value):.3f}"
-    reason = f" ({outcome.reason})" if outcome.reason else ""
+    told = "; ".join(text for text in (outcome.reason, *outcome.remarks) if text)
+    reason = f" ({told})" if told else ""
     return (
         f"{outcome.title}: {outcome.source} | {outcome.strategy}: {outcome.state}{value} "
         f"in {outcome.seconds:.1f} s{reason}"

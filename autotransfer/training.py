@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from autotransfer.errors import DeadlineError
+from autotransfer.halving import fitted
 
 RUNGS = (1 / 9, 1 / 3)  # shares of a trial's own budget at which it is scored; 1 is the end
 _MEASURED_STEPS = 3  # the first steps warm up and are timed before the rest is predicted
@@ -146,7 +148,8 @@ def train(
     """Train in place; the network ends in eval mode.
 
     Modules whose own parameters are all frozen stay in eval mode. On a GPU that has it, the
-    forward pass runs in bfloat16.
+    forward pass runs in bfloat16. From the first batch on that does not fit in its memory,
+    batches are shown in halves, whose gradients add up; see `halving`.
 
     Args:
         network: Maps a batch to (b, K) logits; parameters without gradient stay as they are.
@@ -173,6 +176,7 @@ def train(
     Raises:
         DeadlineError: If the training cannot end in time; `limits.shorten` avoids that.
         FloatingPointError: If the loss is not finite.
+        torch.OutOfMemoryError: If half a batch does not fit either.
     """
     limits = limits or Limits()
     devices = [p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"][:1]
@@ -241,7 +245,7 @@ def _run(
     planned = schedule.epochs * math.ceil(len(labels) / schedule.batch_size)
     rungs = list(RUNGS) if hooks.on_rung is not None else []
     order = _endless_order(len(labels), schedule.batch_size, generator)
-    began, step = 0.0, 0
+    began, step, pieces = 0.0, 0, 1
     _train_mode(network, schedule)
     while step < planned and limits.go_on(step):
         if step == 1:  # the first step pays for allocations and is no measure of the rest
@@ -253,7 +257,10 @@ def _run(
         for group, peak in zip(optimiser.param_groups, peaks, strict=True):
             group["lr"] = peak * rate
         shown = _shown(network, batch, labels, next(order), step / planned, generator)
-        _step(shown, hooks.objective, optimiser, schedule)
+        learn = partial(_accumulate, shown, hooks.objective, optimiser)
+        pieces = fitted(learn, pieces=pieces, size=len(shown.targets))
+        nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
+        optimiser.step()
         if hooks.after_step is not None:
             hooks.after_step(schedule.learning_rate * rate)
         step += 1
@@ -289,17 +296,29 @@ def _shown(
     return Step(network, inputs, targets, positions, progress, generator)
 
 
-def _step(
-    shown: Step, objective: Objective, optimiser: torch.optim.Optimizer, schedule: Schedule
+def _accumulate(
+    shown: Step, objective: Objective, optimiser: torch.optim.Optimizer, pieces: int
 ) -> None:
-    with torch.autocast("cuda", torch.bfloat16, enabled=_halves(shown.inputs.device)):
-        loss = objective(shown)
-    if not torch.isfinite(loss):
-        raise FloatingPointError(f"the training loss became {loss.item()}; try a lower rate")
+    """Put the gradient of the mean loss into the parameters, in so many pieces of the batch."""
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(shown.network.parameters(), schedule.clip)
-    optimiser.step()
+    size = len(shown.targets)
+    for part in np.array_split(np.arange(size), pieces):
+        piece = shown if pieces == 1 else _part(shown, slice(part[0], part[-1] + 1))
+        with torch.autocast("cuda", torch.bfloat16, enabled=_halves(shown.inputs.device)):
+            loss = objective(piece)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the training loss became {loss.item()}; try a lower rate")
+        share = len(part) / size
+        (loss if pieces == 1 else share * loss).backward()  # type: ignore[no-untyped-call]
+
+
+def _part(shown: Step, part: slice) -> Step:
+    return replace(
+        shown,
+        inputs=shown.inputs[part],
+        targets=shown.targets[part],
+        positions=shown.positions[part],
+    )
 
 
 def _halves(device: torch.device) -> bool:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,8 @@ from hypothesis import settings
 # A property is true or not; how long an example takes is the machine's business.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+from tests.own_postgresql import INITDB, PostgreSql
 
 # The networks of the tests are tiny: more threads cost more than they give, the more so where
 # two processes share two cores.
@@ -36,3 +42,22 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("AUTOTRANSFER_PLUGINS", raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def postgresql() -> Iterator[PostgreSql]:
+    """A started PostgreSQL server of the test's own, or a skip."""
+    if INITDB is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    pytest.importorskip("psycopg", reason="psycopg is not installed (autotransfer[postgresql])")
+    folder = Path(tempfile.mkdtemp(prefix="at-pg-"))
+    try:
+        try:
+            server = PostgreSql(folder)
+            server.start()
+        except (subprocess.SubprocessError, OSError, LookupError) as error:
+            pytest.skip(f"PostgreSQL cannot be started here: {error}")
+        yield server
+        server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -105,7 +105,9 @@ def _reader(pictures: Any) -> ImageReader:
 
 def _load(place: Place) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(io.BytesIO(place.read()), allow_pickle=False) as archive:
+        local = isinstance(place.filesystem, LocalFileSystem)  # then no copy is in memory
+        file = place.root if local else io.BytesIO(place.read())
+        with np.load(file, allow_pickle=False) as archive:
             arrays = {key.lower(): archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, LookupError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidTargetError(

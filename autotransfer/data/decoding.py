@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import struct
 import warnings
@@ -17,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 SMALLEST_SIDE = 4  # pixels
 PIXEL_LIMIT = 178_956_970  # Pillow's own hard limit; above the largest phone's full resolution
+_MOST_TASKS = 4096  # that wait at a time: each takes a kilobyte or two
 MAX_THREADS = 8
 
 _ORIENTATION = 0x0112  # EXIF 2.32, tag 274
@@ -55,8 +57,14 @@ def in_threads(function: Callable[[A], B], items: Sequence[A]) -> list[B]:
     if workers < 2:
         return [function(item) for item in items]
     pool = ThreadPoolExecutor(workers)
+    size = math.ceil(len(items) / _MOST_TASKS)
+
+    def block(start: int) -> list[B]:
+        return [function(item) for item in items[start : start + size]]
+
     try:
-        return list(pool.map(function, items))
+        found = pool.map(block, range(0, len(items), size))
+        return [answer for answers in found for answer in answers]
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -10,7 +10,8 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ MOST_DIFFERENCE = 4.0  # grey levels of 255, on average
 LEAST_CONTRAST = 4.0  # standard deviation in grey levels; below it there is nothing to compare
 _LOW = 8  # lowest frequencies along each axis
 _BANDS = 8  # two hashes that differ in fewer bits agree in a whole band
+_PIECE = 4096  # pictures that are measured at a time
 _LARGEST_BUCKET = 2000  # pictures that share a band; more say that the band tells nothing
 
 
@@ -39,21 +41,39 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
     pictures = [(images, i) for images in sets for i in range(len(images))]
     if len(pictures) < 2:
         return np.empty((0, 2), dtype=np.int64)
-    small = np.stack(in_threads(lambda pair: _small(pair[0].read(pair[1], SIDE)), pictures))
-    contrasts = small.std(axis=(1, 2))
-    clear = np.flatnonzero(contrasts >= LEAST_CONTRAST)
+    small = np.empty((len(pictures), SIDE, SIDE), dtype=np.uint8)
+
+    def shrink(position: int) -> None:
+        images, i = pictures[position]
+        small[position] = _small(images.read(i, SIDE))
+
+    in_threads(shrink, range(len(pictures)))
+    clear = np.flatnonzero(_of_pieces(small, _contrasts) >= LEAST_CONTRAST)
     pairs = {
         (min(i, j), max(i, j))
-        for bucket in _buckets(_hashes(small[clear]))
+        for bucket in _buckets(_of_pieces(small, _hashes)[clear])
         for i, j in _agreeing(small, clear[bucket])
     }
     return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
 
 
-def _small(picture: Image.Image) -> NDArray[np.float32]:
+def _small(picture: Image.Image) -> NDArray[np.uint8]:
     """Return the (32, 32) grey levels of the whole picture."""
     grey = picture.convert("RGB").convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-    return np.asarray(grey, dtype=np.float32)
+    return np.asarray(grey)
+
+
+def _of_pieces(
+    small: NDArray[np.uint8], measure: Callable[[NDArray[np.float32]], NDArray[Any]]
+) -> NDArray[Any]:
+    """Return what is measured of all pictures, a few thousand at a time: floats take memory."""
+    pieces = [small[i : i + _PIECE] for i in range(0, len(small), _PIECE)]
+    return np.concatenate([measure(piece.astype(np.float32)) for piece in pieces])
+
+
+def _contrasts(small: NDArray[np.float32]) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = small.std(axis=(1, 2))
+    return found
 
 
 def _hashes(small: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -73,9 +93,9 @@ def _buckets(bits: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
                 yield bucket
 
 
-def _agreeing(small: NDArray[np.float32], members: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def _agreeing(small: NDArray[np.uint8], members: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Yield the pairs of a bucket whose small pictures agree."""
-    rows = small[members].reshape(len(members), -1)
+    rows = small[members].reshape(len(members), -1).astype(np.float32)
     centred = rows - rows.mean(axis=1, keepdims=True)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     for i, j in zip(

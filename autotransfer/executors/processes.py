@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -97,13 +99,14 @@ class ProcessExecutor:
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(self._threads))}
         environment |= _graphics_card(number)
         command = [sys.executable, "-m", "autotransfer.executors.worker", str(theirs.fileno())]
-        process = subprocess.Popen(  # noqa: S603 - our own module
-            command,
-            env=environment,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
+        with _uninterrupted():
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                command,
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
         theirs.close()
         slot = _Slot(process, ours)
         slot.connection.send(self._workshop)
@@ -159,6 +162,22 @@ class ProcessExecutor:
         self._slots.remove(slot)
         reason = "did not stop at its deadline; its worker was ended"
         return lost_result(spec, reason, time.monotonic() - slot.since)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let a process that is started in the block never be interrupted from the terminal.
+
+    An interrupt is for the driver; a worker that is still importing would end with a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _graphics_card(number: int) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Ray: the same trials on the nodes of a cluster, one actor a slot.
 
 Pictures in local folders, the weights of the sources and the feature cache have to lie on a path
-that every node sees. An actor whose node dies is started again elsewhere, and its trial is tried
-once more.
+that every node sees. The trial of an actor whose node dies is tried once more on another; where
+the cluster has become too small for that, it waits for an actor that is free.
 """
 
 from __future__ import annotations
@@ -21,14 +21,32 @@ from autotransfer.executors.workshop import Answer, Bench, Job, Workshop
 from autotransfer.search.trial import Arena, TrialResult, TrialSpec
 from autotransfer.search.watch import GRACE_SECONDS
 
+_ANSWER_SECONDS = 10.0  # of an idle actor that is asked whether it is there
+_LOOK_SECONDS = 5.0  # between two looks whether the cluster has room for an actor that waits
+
 
 @dataclass
 class _Flight:
-    """One trial on its way."""
+    """One trial on its way.
+
+    Args:
+        spec: The trial.
+        actor: Who runs it.
+        since: `time.monotonic()` of its start.
+        answered: What tells that the actor has started; None where that is known.
+    """
 
     spec: TrialSpec
     actor: Any
     since: float
+    answered: Any = None
+
+    @property
+    def begun(self) -> bool:
+        """Return whether the actor has a place; a new one may have to wait for it."""
+        if self.answered is not None and ray.wait([self.answered], timeout=0)[0]:
+            self.answered = None
+        return self.answered is None
 
 
 class RayExecutor:
@@ -53,13 +71,15 @@ class RayExecutor:
             _connect(address)
         cards = 1 if arena.readers.device.type == "cuda" else 0
         room = ray.cluster_resources()
-        capacity = room.get("GPU", 0) if cards else room.get("CPU", 1)
+        capacity = room.get("GPU" if cards else "CPU", 1)
         self.slots = workers or max(1, int(capacity))
         self._whole = workshop
         self._workshop = ray.put(workshop.share(self.slots))
         self._actor = ray.remote(num_cpus=1, num_gpus=cards, max_restarts=0)(_Worker)
+        self._unit = "GPU" if cards else "CPU"
         self._idle: list[Any] = []
         self._flights: dict[Any, _Flight] = {}
+        self._queue: list[TrialSpec] = []
         self._lost: Counter[int] = Counter()
 
     @property
@@ -69,9 +89,9 @@ class RayExecutor:
         return found
 
     def submit(self, spec: TrialSpec) -> None:
-        """Give a trial to an actor that is idle; a new one is made where there is none."""
-        actor = self._idle.pop() if self._idle else self._actor.remote(self._workshop)
-        self._flights[actor.run.remote(Job.of(spec))] = _Flight(spec, actor, time.monotonic())
+        """Take a trial; it starts at once where the cluster has room."""
+        self._queue.append(spec)
+        self._launch()
 
     def wait(self) -> list[TrialResult]:
         """Return the results of one or more trials."""
@@ -79,15 +99,56 @@ class RayExecutor:
             ready, _ = ray.wait(list(self._flights), num_returns=1, timeout=self._patience())
             found = [self._answer(reference) for reference in ready]
             found += [self._late(reference) for reference in self._overdue()]
+            self._launch()
             results = [result for result in found if result is not None]
             if results:
                 return results
+
+    def _launch(self) -> None:
+        """Give waiting trials to idle actors, or to new ones where the cluster has room.
+
+        An actor that the cluster has no room for would wait for ever: the others, idle or not,
+        keep what they have. The first one is asked for in any case; a node may yet come.
+        """
+        self._take_back()
+        while self._queue:
+            if not self._idle and len(self._flights) >= max(1, self._room()):
+                return
+            spec = self._queue.pop(0)
+            answered = None
+            if self._idle:
+                actor = self._idle.pop()
+            else:
+                actor = self._actor.remote(self._workshop)
+                answered = actor.pid.remote()
+            flight = _Flight(spec, actor, time.monotonic(), answered)
+            self._flights[actor.run.remote(Job.of(spec))] = flight
+
+    def _take_back(self) -> None:
+        """Queue the trials of actors again for which there is no room, while others are idle.
+
+        The cluster takes a while to notice that a node is gone; until then it promises its room.
+        """
+        if not self._idle:
+            return
+        excess = len(self._idle) + len(self._flights) - max(1, self._room())
+        for reference, flight in list(self._flights.items()):
+            if excess > 0 and not flight.begun:
+                del self._flights[reference]
+                ray.kill(flight.actor)
+                self._queue.insert(0, flight.spec)
+                excess -= 1
+
+    def _room(self) -> int:
+        """Return how many actors the nodes that are alive can hold."""
+        return int(ray.cluster_resources().get(self._unit, 0))
 
     def close(self) -> None:
         """Give the actors back."""
         for actor in [*self._idle, *(flight.actor for flight in self._flights.values())]:
             ray.kill(actor)
         self._idle.clear()
+        self._queue.clear()
         self._flights.clear()
         self._whole.remove()
         if self._own:
@@ -104,16 +165,20 @@ class RayExecutor:
 
     def _dead(self, flight: _Flight, error: Exception) -> TrialResult | None:
         spec = flight.spec
+        self._idle = [actor for actor in self._idle if _alive(actor)]  # they may share its node
         self._lost[spec.number] += 1
         if self._lost[spec.number] <= RETRIES:
-            self.submit(spec)
+            self._queue.insert(0, spec)
             return None
         reason = died_reason(self._lost[spec.number], type(error).__name__)
         return lost_result(spec, reason, time.monotonic() - flight.since)
 
     def _patience(self) -> float | None:
         ends = [f.spec.deadline for f in self._flights.values() if f.spec.deadline is not None]
-        return max(0.0, min(ends) + 2 * GRACE_SECONDS - time.monotonic()) if ends else None
+        seconds = [max(0.0, end + 2 * GRACE_SECONDS - time.monotonic()) for end in ends]
+        if not all(flight.begun for flight in self._flights.values()):
+            seconds.append(_LOOK_SECONDS)
+        return min(seconds, default=None)
 
     def _overdue(self) -> list[Any]:
         now = time.monotonic()
@@ -143,9 +208,19 @@ class _Worker:
         return os.getpid()
 
 
+def _alive(actor: Any) -> bool:
+    """Return whether an idle actor answers."""
+    try:
+        ray.get(actor.pid.remote(), timeout=_ANSWER_SECONDS)
+    except ray.exceptions.RayError:
+        return False
+    return True
+
+
 def _connect(address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # trials are the work, and no background
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
         settings |= {"include_dashboard": False}

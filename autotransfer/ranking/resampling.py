@@ -16,6 +16,7 @@ from autotransfer.transferability.statistics import Statistics
 
 POINT = 0.01  # of accuracy
 _DRAWS = 2000
+_WEIGHTS_AT_ONCE = 1 << 22  # numbers: 32 MiB
 _HALVES = 20
 _MOST_IMAGES = 300  # beyond it halves cost more than they tell; the interval is then wide
 _INTERVAL = (5, 95)  # percentiles of the place
@@ -36,8 +37,12 @@ def probability_within_a_point(scored: Sequence[Scored], seed: int) -> NDArray[n
         return np.ones(len(scored))
     hits = hits[:, counted]
     n = hits.shape[1]
-    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=_DRAWS)
-    accuracies = hits @ weights.T / n  # (S, draws)
+    rng, parts = np.random.default_rng(seed), []
+    at_once = max(1, _WEIGHTS_AT_ONCE // n)
+    for begin in range(0, _DRAWS, at_once):
+        draws = min(at_once, _DRAWS - begin)
+        parts.append(hits @ rng.multinomial(n, np.full(n, 1 / n), size=draws).T / n)
+    accuracies = np.concatenate(parts, axis=1)  # (S, draws)
     close: NDArray[np.float64] = (accuracies >= accuracies.max(axis=0) - POINT - 1e-12).mean(
         axis=1
     )

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 RUNGS_PER_FOLD = 3  # 1/9, 1/3 and 1 of a trial's own budget
-KEPT_SHARE = 3  # one in three goes on: the reduction factor of successive halving
+PRUNED_FOLDS = 1  # trials are stopped in the first fold alone
+KEPT_SHARE = 2  # one in two goes on: the reduction factor of successive halving
+LEAST_KNOWN = 3  # trials that a step has seen before anything is stopped there
 _TEMPERATURES = (-3.0, 3.0)  # natural logarithms of the temperatures that are considered
 _HALVINGS = 40  # of that interval, by the golden section
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -66,21 +68,28 @@ def calibrated_losses(
 def rivals(known: Iterable[Losses], steps: int) -> tuple[NDArray[np.float32] | None, ...]:
     """Return whom a trial has to keep up with at each step.
 
-    It is the worst of the best third of those that were seen at the step (successive halving,
+    It is the worst of the best half of those that were seen at the step (successive halving,
     asynchronous: Li et al., A system for massively parallel hyperparameter tuning, MLSys 2020).
+    The rungs of the first fold are a 27th, a ninth and a third of three folds: each goes three
+    times as far as the one before. Later folds stop nobody: those who are left differ little,
+    and the best half of the best half at every one of eight steps is nobody in the end. The
+    figures are in `docs/benchmarks.md`.
 
     Args:
         known: The losses of earlier trials of the same strategy.
         steps: Number of steps of a trial.
 
     Returns:
-        (n,) losses at each step; None where fewer than three are known.
+        (n,) losses at each step; None in later folds, and where fewer than three are known.
     """
     earlier = list(known)
     found: list[NDArray[np.float32] | None] = []
     for step in range(steps):
+        if step >= PRUNED_FOLDS * RUNGS_PER_FOLD:
+            found.append(None)
+            continue
         seen = sorted((one[step] for one in earlier if step in one), key=lambda x: float(x.mean()))
-        found.append(seen[len(seen) // KEPT_SHARE - 1] if len(seen) >= KEPT_SHARE else None)
+        found.append(seen[len(seen) // KEPT_SHARE - 1] if len(seen) >= LEAST_KNOWN else None)
     return tuple(found)
 
 

@@ -18,6 +18,7 @@ from autotransfer.evaluation.labelled import Score, evaluate
 from autotransfer.evaluation.metrics import Metric
 from autotransfer.features import NO_FEATURES, FeatureReaders
 from autotransfer.guard.restoring import OF_PICTURES
+from autotransfer.halving import collected_remarks
 from autotransfer.problem import Fold, ParamValue, Setting, Source
 from autotransfer.results import Outcome, State
 from autotransfer.search.pruning import (
@@ -162,7 +163,7 @@ def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
     """Fit the arm once on every fold; a failure is an outcome, not an exception."""
     began = time.perf_counter()
     arena.readers.focus(spec.source)
-    progress = _Progress()
+    progress, remarks = _Progress(), list[str]()
     blank = Outcome(
         spec.number,
         spec.source.name,
@@ -172,7 +173,7 @@ def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
         adaptation=spec.source.adaptation,
     )
     try:
-        with ended_at(spec.deadline):
+        with ended_at(spec.deadline), collected_remarks() as remarks:
             _run_folds(spec, arena, progress)
     except optuna.TrialPruned as stop:
         outcome = replace(blank, state=State.PRUNED, reason=_first_line(stop))
@@ -201,6 +202,7 @@ def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
         outcome,
         fold_values=tuple(score.value for score in progress.scores),
         rungs=tuple(progress.rungs),
+        remarks=tuple(remarks),
         seconds=time.perf_counter() - began,
     )
     validation = None
@@ -253,7 +255,7 @@ class _Reporter:
         last = step == self.arena.num_steps - 1
         if rival is not None and not last and clearly_worse(losses, rival):
             raise optuna.TrialPruned(
-                f"a calibrated log loss of {losses.mean():.3g} at step {step}; the best third of "
+                f"a calibrated log loss of {losses.mean():.3g} at step {step}; the best half of "
                 f"this strategy had {rival.mean():.3g} or less on the same pictures"
             )
         return score

@@ -100,6 +100,8 @@ def outcome_tags(outcome: Outcome, parent: str) -> dict[str, str]:
     }
     if outcome.reason:
         tags["reason"] = one_line(outcome.reason)
+    if outcome.remarks:
+        tags["remarks"] = one_line("; ".join(outcome.remarks))
     if outcome.layers is not None:
         layers = outcome.layers
         tags["layers"] = f"stage {layers.stage}, copied {layers.copied}, tuned {layers.tuned}"

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from PIL import Image
 
+import autotransfer
 from autotransfer.errors import TrackingWarning
 from autotransfer.guard.majority import MajorityPredictor
 from autotransfer.results import (
@@ -38,6 +39,7 @@ from autotransfer.results import (
 )
 from autotransfer.saved_predictor import Kept
 from autotransfer.selection import Selection
+from autotransfer.syncing import sync
 from autotransfer.tracking import Tracker
 from autotransfer.tracking.store import embedded_uri
 
@@ -208,3 +210,67 @@ def test_a_server_that_goes_away_and_comes_back_has_everything_in_the_end(
         parent, *children = _runs(uri, tracker)
         assert parent.info.status == "FINISHED"
         assert [run.data.tags["state"] for run in children] == ["complete", "pruned", "failed"]
+
+
+def _everything(uri: str, run_id: str) -> list[Any]:
+    """Return all that a server shows of a fit: the parent, its files, and the trials by number."""
+    client = MlflowClient(uri, uri)
+    parent = client.get_run(run_id)
+    children = client.search_runs(
+        [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run_id}'"
+    )
+    children.sort(key=lambda run: int(run.data.tags["autotransfer.number"]))
+    files = sorted(file.path for file in client.list_artifacts(run_id))
+    return [_content(parent), files, *(_content(run) for run in children)]
+
+
+def test_a_fit_goes_on_while_its_server_is_away_and_in_the_end_nothing_is_missing(
+    serve: Callable[[], Any], target: Path, catalogue: Path
+) -> None:
+    server = ExitStack()
+    uri = server.enter_context(serve())
+    ended: list[str] = []
+
+    def fit(name: str, *, back_after: int | None) -> autotransfer.Selection:
+        """Fit; the server goes after the first trial, and comes back after a later one."""
+        ended.clear()
+
+        def say(text: str) -> None:
+            if not text.startswith("trial "):
+                return
+            ended.append(text)
+            if len(ended) == 1:
+                server.close()
+            if len(ended) == back_after:
+                server.enter_context(serve())
+
+        with pytest.warns(TrackingWarning, match="cannot be written"):
+            return autotransfer.fit(
+                target,
+                sources=str(catalogue),
+                budget="5 trials",
+                tracking_uri=uri,
+                name=name,
+                say=say,
+            )
+
+    with server:
+        back = fit("back", back_after=4)
+        assert back.record.run_id is not None
+        parent, files, *children = _everything(uri, back.record.run_id)
+        assert parent[1] == "FINISHED"
+        assert {"model", "selection.json"} <= set(files)
+        assert len(children) == 5
+
+        away = fit("away", back_after=None)
+        assert len([o for o in away.outcomes if not o.probe]) == 5
+        server.enter_context(serve())
+        (synced,) = sync(["away"])
+        assert (synced.trials, synced.finished) == (5, True)
+        assert synced.run_id is not None
+        parent, files, *children = first = _everything(uri, synced.run_id)
+        assert parent[1] == "FINISHED"
+        assert {"model", "selection.json"} <= set(files)
+        assert len(children) == 5
+        assert sync(["away"]) == [synced]
+        assert _everything(uri, synced.run_id) == first

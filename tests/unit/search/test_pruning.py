@@ -52,11 +52,17 @@ def test_nobody_has_to_be_kept_up_with_before_three_are_known() -> None:
     assert rivals(known, 3) == (None, None, None)
 
 
-def test_the_rival_is_the_worst_of_the_best_third() -> None:
+def test_the_rival_is_the_worst_of_the_best_half() -> None:
     known = [{0: _losses(v, v)} for v in (0.5, 0.1, 0.9, 0.3, 0.7, 0.2)]
     (rival,) = rivals(known, 1)
     assert rival is not None
-    assert rival.tolist() == pytest.approx([0.2, 0.2])
+    assert rival.tolist() == pytest.approx([0.3, 0.3])
+
+
+def test_later_folds_stop_nobody() -> None:
+    known = [{step: _losses(v, v) for step in range(9)} for v in (0.5, 0.1, 0.9)]
+    found = rivals(known, 9)
+    assert [rival is None for rival in found] == [False] * 3 + [True] * 6
 
 
 def test_a_difference_counts_from_one_standard_error_in_pairs() -> None:

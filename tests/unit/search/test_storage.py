@@ -1,13 +1,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 
 import optuna
@@ -15,8 +11,7 @@ import pytest
 
 from autotransfer.errors import StudyStorageError
 from autotransfer.search import storage
-
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+from tests.own_postgresql import PostgreSql
 
 
 def test_a_storage_that_is_away_for_a_while_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,63 +74,6 @@ def test_a_storage_that_cannot_be_opened_is_refused_in_words(tmp_path: Path) -> 
         storage.open_storage(f"sqlite:///{tmp_path / 'broken.db'}")
 
 
-class _Server:
-    """A PostgreSQL server of its own on the loopback interface."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._bin = POSTGRES[-1].parent
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        root = getattr(os, "geteuid", lambda: 1)() == 0
-        self._as: list[str] = ["runuser", "-u", "postgres", "--"] if root else []
-        if root:
-            shutil.chown(folder, "postgres")
-        self._run("initdb", "-D", f"{folder}/data", "-U", "postgres", "-A", "trust", "-N")
-
-    @property
-    def url(self) -> str:
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
-
-    def _run(self, name: str, *arguments: str) -> None:
-        subprocess.run(
-            [*self._as, str(self._bin / name), *arguments],
-            check=True,
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=120,
-        )
-
-    def start(self) -> None:
-        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder}"
-        log = f"{self.folder}/log"
-        self._run("pg_ctl", "-D", f"{self.folder}/data", "-o", options, "-l", log, "-w", "start")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-D", f"{self.folder}/data", "-m", "immediate", "stop")
-
-
-@pytest.fixture
-def server() -> Iterator[_Server]:
-    """A started server; the folder is short, as the socket's path has to be."""
-    if not POSTGRES:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
-    pytest.importorskip("psycopg", reason="psycopg is not installed (autotransfer[postgresql])")
-    folder = Path(tempfile.mkdtemp(prefix="at-pg-"))
-    try:
-        try:
-            found = _Server(folder)
-            found.start()
-        except (subprocess.SubprocessError, OSError, LookupError) as error:
-            pytest.skip(f"PostgreSQL cannot be started here: {error}")
-        yield found
-        found.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 # In a process of its own: connections that are cut off complain when they are collected.
 RECORDING = """
 import json, sys
@@ -155,8 +93,8 @@ for line in sys.stdin:
 
 
 @pytest.mark.slow
-def test_a_database_that_is_restarted_in_the_middle_loses_nothing(server: _Server) -> None:
-    command = [sys.executable, "-c", RECORDING, server.url]
+def test_a_database_that_is_restarted_in_the_middle_loses_nothing(postgresql: PostgreSql) -> None:
+    command = [sys.executable, "-c", RECORDING, postgresql.url]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as driver:
@@ -168,23 +106,13 @@ def test_a_database_that_is_restarted_in_the_middle_loses_nothing(server: _Serve
             return json.loads(driver.stdout.readline())  # type: ignore[union-attr]
 
         assert record(0.1) == [[0.1], [0.1]]
-        server.stop()
-        with subprocess.Popen(
-            [sys.executable, "-c", f"import time; time.sleep(2); {_starting(server)}"]
-        ) as waker:
-            assert record(0.2) == [[0.1, 0.2], [0.1, 0.2]]  # it waited
-            assert waker.wait(120) == 0
-        server.stop()
-        server.start()  # between two trials: connections that were open are dead
+        postgresql.stop()
+        waker = threading.Timer(2.0, postgresql.start)
+        waker.start()
+        assert record(0.2) == [[0.1, 0.2], [0.1, 0.2]]  # it waited
+        waker.join()
+        postgresql.stop()
+        postgresql.start()  # between two trials: connections that were open are dead
         assert record(0.3) == [[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]]
         driver.stdin.close()
         assert driver.wait(60) == 0
-
-
-def _starting(server: _Server) -> str:
-    options = f"-p {server.port} -h 127.0.0.1 -k {server.folder}"
-    command = [*server._as, str(server._bin / "pg_ctl"), "-D", f"{server.folder}/data"]
-    command += ["-o", options, "-l", f"{server.folder}/log", "-w", "start"]
-    return (
-        f"import subprocess; subprocess.run({command!r}, check=True, cwd={str(server.folder)!r})"
-    )
