@@ -1,11 +1,12 @@
 # Two commands do everything on a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+BASE := .venv/.installed-base
 STAMP := .venv/.installed
 
 .PHONY: demo test slow lint types check docs clean
 
-demo: $(STAMP)
+demo: $(BASE)
 	$(BIN)/autotransfer demo
 
 test: $(STAMP)
@@ -27,10 +28,14 @@ docs: $(STAMP)
 	$(BIN)/python docs/write_cli_reference.py
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
-$(STAMP): pyproject.toml constraints.txt
+$(BASE): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("autotransfer needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e .
+	touch $(BASE)
+
+$(STAMP): $(BASE)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e . --group dev
 	touch $(STAMP)
 

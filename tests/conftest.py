@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.own_postgresql import INITDB, PostgreSql
+
 # A property is true or not; how long an example takes is the machine's business.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
-
-from tests.own_postgresql import INITDB, PostgreSql
 
 # The networks of the tests are tiny: more threads cost more than they give, the more so where
 # two processes share two cores.
