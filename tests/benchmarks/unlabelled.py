@@ -11,6 +11,7 @@ sees: they are read here, after everything. `--table` prints the tables of docs/
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import time
@@ -31,7 +32,7 @@ from autotransfer.data.target import open_target
 from autotransfer.feature_store import FeatureStore
 from autotransfer.features import FeatureReaders
 from autotransfer.problem import Setting, Source
-from autotransfer.registry import discover
+from autotransfer.registry import Registry, discover
 from autotransfer.strategy import Strategy, TaskInfo
 from autotransfer.unlabelled.arena import Arena, Point, run_without_labels
 from autotransfer.unlabelled.arms import reads_target
@@ -153,7 +154,7 @@ def _run_shift(shift: Shift, seed: int, chosen: argparse.Namespace) -> None:
 def _points(
     shift: Shift, chosen: argparse.Namespace
 ) -> Iterator[tuple[Strategy, dict[str, float]]]:
-    installed = discover().strategies
+    installed = _registry(chosen.kit).strategies
     for strategy in (installed[name] for name in chosen.methods or installed):
         if Setting.UNLABELLED not in strategy.settings:
             continue
@@ -198,7 +199,14 @@ def _open(kit: Path, name: str) -> ImageSet:
     return open_target(f"zip://{folder}::{kit / 'data' / archive}").train
 
 
+@functools.cache
+def _registry(kit: Path) -> Registry:
+    """Return what is installed, with the architectures of the kit."""
+    return discover(files=[kit / "weights" / "timm_extra.py"])
+
+
 def _source(shift: Shift, kit: Path) -> Source:
+    _registry(kit)
     if shift.network == DIGITS:
         return resolve_sources(DIGITS).sources[0]
     catalogue = kit / "weights" / "catalogue.toml"
