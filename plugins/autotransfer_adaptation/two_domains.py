@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -176,13 +176,13 @@ class TwoDomains(Strategy):
 
         def snapshot() -> Predictor:
             if self.target_statistics:
-                _take_statistics(domains)
+                take_statistics(domains)
             return NetworkPredictor.of(
                 domains.headed, task.source, frozen=plan.frozen, layers=layers
             )
 
         source = task.features.inputs(task.train, plan.frozen)
-        labels, order = _repeated(task.train.labels, plan, trial.seed)
+        labels, order = repeated(task.train.labels, plan, trial.seed)
         schedule = Schedule(
             epochs=1,
             batch_size=plan.batch_size,
@@ -234,7 +234,7 @@ def _prepared(
 ) -> Domains:
     backbone = task.backbone()
     num_target = len(task.train) if pictures is None else len(pictures)
-    plan = _plan(task, params, min(len(task.train), num_target), backbone.num_stages)
+    plan = plan_of(task, params, min(len(task.train), num_target), backbone.num_stages)
     try:
         suffix = backbone.suffix(plan.frozen)
     except CutError:  # nothing can be kept frozen: the whole network learns
@@ -250,9 +250,10 @@ def _prepared(
     return Domains(headed, target, plan, seed, critic)
 
 
-def _plan(
+def plan_of(
     task: Task, params: Mapping[str, ParamValue], num_pictures: int, num_stages: int
 ) -> Plan:
+    """Return how to train, with so many pictures in the smaller domain."""
     untrained = isinstance(task.source.weights, Untrained)
     steps, batch_size, rate = SCRATCH if untrained else PRETRAINED
     frozen = min(round(float(params["depth"]) * num_stages), num_stages - 1)
@@ -265,7 +266,7 @@ def _plan(
     )
 
 
-def _repeated(
+def repeated(
     labels: NDArray[np.int64], plan: Plan, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the labels and the positions of all pictures that the steps show.
@@ -280,17 +281,21 @@ def _repeated(
     return labels[order], order
 
 
-def _take_statistics(domains: Domains) -> None:
+def take_statistics(domains: Domains) -> None:
     """Give batch norm the statistics of target pictures."""
     target, plan = domains.target, domains.plan
     if target is None or plan.keep:
         return
-    n = min(len(target), STATISTICS_PICTURES)
-    shown = np.linspace(0, len(target) - 1, n).astype(np.int64)
-    pieces = np.array_split(shown, math.ceil(n / max(plan.batch_size, 2)))
-    device = next(domains.headed.parameters()).device
-
-    def batches() -> Iterator[Tensor]:
-        return (target.batch(piece).to(device) for piece in pieces)
-
+    batches, n = spread_batches(target, domains.headed, plan.batch_size)
     adapt_statistics(domains.headed.suffix, batches, n)
+
+
+def spread_batches(
+    inputs: StageInputs, headed: HeadedSuffix, batch_size: int
+) -> tuple[Callable[[], Iterator[Tensor]], int]:
+    """Return batches of pictures from all over a set, each time anew, and how many they are."""
+    n = min(len(inputs), STATISTICS_PICTURES)
+    shown = np.linspace(0, len(inputs) - 1, n).astype(np.int64)
+    pieces = np.array_split(shown, math.ceil(n / max(batch_size, 2)))
+    device = next(headed.parameters()).device
+    return lambda: (inputs.batch(piece).to(device) for piece in pieces), n

@@ -14,7 +14,7 @@ from autotransfer.strategy import Predictor, Strategy, Task, Trial
 from autotransfer.testing import StrategyContract, shapes, tiny_task
 from autotransfer_adaptation import autotransfer_strategies
 
-STRATEGIES = autotransfer_strategies()
+STRATEGIES = [s for s in autotransfer_strategies() if Setting.UNLABELLED in s.settings]
 TRIED_ALWAYS = ("dann", "shot", "feature-transport")
 
 

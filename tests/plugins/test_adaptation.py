@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from autotransfer.errors import InvalidOptionError
+from autotransfer.problem import Setting
 from autotransfer.small_network import small_source
 from autotransfer.strategy import Task, Trial
 from autotransfer.testing import shapes, tiny_task
@@ -145,7 +146,7 @@ def test_the_small_network_learns_from_the_source_pictures_alone(tmp_path: Path)
 def test_without_target_pictures_a_method_says_what_it_lacks(tmp_path: Path) -> None:
     task = replace(_task(tmp_path), unlabelled=None)
     for strategy in autotransfer_strategies():
-        if strategy.needs:
+        if strategy.needs and Setting.UNLABELLED in strategy.settings:
             params = strategy.space(task.info).defaults()
             with pytest.raises(InvalidOptionError, match="unlabelled target pictures"):
                 strategy.fit(task, Trial(params, lambda _p, _q: None, None, 0))
