@@ -7,7 +7,7 @@ Labels are used only by the probe at the end.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -19,14 +19,12 @@ from autotransfer import hookimpl
 from autotransfer.backbone import Backbone
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.views import View
-from autotransfer.domain_statistics import adapt_statistics
 from autotransfer.errors import CutError, InvalidOptionError
 from autotransfer.heads import fit_ridge
 from autotransfer.predictors import HeadedSuffix, NetworkPredictor, restore_network
 from autotransfer.problem import Json, Need, Source
 from autotransfer.space import (
     SearchSpace,
-    choice,
     depth,
     floating,
     learning_rate_multiplier,
@@ -40,7 +38,6 @@ WEIGHT_DECAY = 1e-2
 STEPS = 150
 BATCH_SIZE = 32
 VIEWS = 4  # of each picture; each is computed once behind the frozen stages
-STATISTICS_PICTURES = 512
 WIDEST = 512  # of what is compared
 INVARIANCE, VARIANCE, COVARIANCE = 25.0, 25.0, 1.0  # Bardes et al. 2022, section 4.2
 
@@ -48,11 +45,14 @@ INVARIANCE, VARIANCE, COVARIANCE = 25.0, 25.0, 1.0  # Bardes et al. 2022, sectio
 class ContinuedPretraining(Strategy):
     """The last stages learn from unlabelled target pictures; a ridge probe reads them.
 
-    `effort` multiplies the number of steps.
+    Batch norm keeps the source's statistics, so that without any step this is the plain probe;
+    of the usual objectives VICReg is the one that needs no statistics of a batch in its own
+    layers, no other pictures to be told apart from, and no orientation that a picture from
+    above lacks. `effort` multiplies the number of steps.
 
     References:
-        Bardes, Ponce & LeCun, VICReg, ICLR 2022, arXiv:2105.04906, equations 1 to 6; Chen & He,
-        Exploring Simple Siamese Representation Learning, CVPR 2021, arXiv:2011.10566.
+        Bardes, Ponce & LeCun, VICReg: Variance-Invariance-Covariance Regularization for
+        Self-Supervised Learning, ICLR 2022, arXiv:2105.04906, equations 1 to 6.
     """
 
     name = "continued-pretraining"
@@ -65,7 +65,6 @@ class ContinuedPretraining(Strategy):
             learning_rate_multiplier=learning_rate_multiplier(),
             regularisation=regularisation(),
             effort=floating(0.25, 4.0, default=1.0, log=True),
-            objective=choice(("vicreg", "simsiam"), default="vicreg"),
         )
 
     @override
@@ -77,7 +76,6 @@ class ContinuedPretraining(Strategy):
         headed = HeadedSuffix(suffix, width, len(task.class_names), seed=trial.seed)
         headed = headed.to(task.device)
         labelled = task.features.inputs(task.train, frozen)
-        plain = task.features.inputs(pictures, frozen)
         views = [
             task.features.inputs(pictures, frozen, view=View("colour", number))
             for number in range(VIEWS)
@@ -86,7 +84,6 @@ class ContinuedPretraining(Strategy):
         layers = Layers(stages, stages, stages - frozen)
 
         def snapshot() -> Predictor:
-            _take_statistics(suffix, plain)
             rows = _features(suffix, labelled)
             headed.set_head(fit_ridge(rows, task.train.labels, len(task.class_names)))
             return NetworkPredictor.of(headed, task.source, frozen=frozen, layers=layers)
@@ -95,17 +92,18 @@ class ContinuedPretraining(Strategy):
         shown = _order(len(pictures), steps, trial.seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(trial.seed)
-            compared = _COMPARISONS[str(params["objective"])](suffix, width).to(task.device)
+            compared = Vicreg(suffix, width).to(task.device)
         if steps and len(pictures) > 1:
             train(
                 compared,
-                lambda positions, _: plain.batch(shown[positions][:1]),
+                lambda positions, _: views[0].batch(shown[positions][:1]),
                 np.zeros(len(shown), dtype=np.int64),
                 Schedule(
                     epochs=1,
                     batch_size=min(BATCH_SIZE, len(pictures)),
                     learning_rate=LEARNING_RATE * float(params["learning_rate_multiplier"]),
                     weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
+                    keep_batch_statistics=True,
                 ),
                 seed=trial.seed,
                 limits=Limits(trial.deadline),
@@ -134,42 +132,13 @@ class Vicreg(nn.Module):
         wide = min(WIDEST, 2 * width)
         self.suffix = suffix
         self.expander = nn.Sequential(
-            nn.Linear(width, wide), nn.BatchNorm1d(wide), nn.ReLU(), nn.Linear(wide, wide)
+            nn.Linear(width, wide), nn.LayerNorm(wide), nn.ReLU(), nn.Linear(wide, wide)
         )
 
     @override
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the loss of two views of the same pictures."""
         return vicreg(self.expander(self.suffix(first)), self.expander(self.suffix(second)))
-
-
-class SimSiam(nn.Module):
-    """The layers that learn, a projector and a predictor that are thrown away."""
-
-    def __init__(self, suffix: nn.Module, width: int) -> None:
-        super().__init__()
-        wide = min(WIDEST, 2 * width)
-        self.suffix = suffix
-        self.projector = nn.Sequential(
-            nn.Linear(width, wide, bias=False), nn.BatchNorm1d(wide), nn.ReLU(),
-            nn.Linear(wide, wide, bias=False), nn.BatchNorm1d(wide, affine=False),
-        )  # fmt: skip
-        self.predictor = nn.Sequential(
-            nn.Linear(wide, wide // 4, bias=False), nn.BatchNorm1d(wide // 4), nn.ReLU(),
-            nn.Linear(wide // 4, wide),
-        )  # fmt: skip
-
-    @override
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the loss of two views of the same pictures."""
-        one, other = self.projector(self.suffix(first)), self.projector(self.suffix(second))
-        cosine = nn.functional.cosine_similarity
-        towards = cosine(self.predictor(one), other.detach()).mean()
-        back = cosine(self.predictor(other), one.detach()).mean()
-        return -(towards + back) / 2
-
-
-_COMPARISONS = {"vicreg": Vicreg, "simsiam": SimSiam}
 
 
 def vicreg(first: Tensor, second: Tensor) -> Tensor:
@@ -233,19 +202,6 @@ def _cut(backbone: Backbone, depth: float) -> tuple[int, nn.Module, int]:
         return frozen, backbone.suffix(frozen), backbone.num_features
     except CutError:  # nothing can be kept: the whole network learns
         return 0, backbone.suffix(0), backbone.num_features
-
-
-def _take_statistics(suffix: nn.Module, inputs: StageInputs) -> None:
-    """Give batch norm the statistics of target pictures."""
-    n = min(len(inputs), STATISTICS_PICTURES)
-    shown = np.linspace(0, len(inputs) - 1, n).astype(np.int64)
-    pieces = np.array_split(shown, math.ceil(n / BATCH_SIZE))
-    device = next(suffix.parameters()).device
-
-    def batches() -> Iterator[Tensor]:
-        return (inputs.batch(piece).to(device) for piece in pieces)
-
-    adapt_statistics(suffix, batches, n)
 
 
 def _features(suffix: nn.Module, inputs: StageInputs) -> NDArray[np.float64]:
