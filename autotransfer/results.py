@@ -52,6 +52,7 @@ class Outcome:
         elapsed: Seconds of the fit until its end, those of earlier invocations included.
         unfit: Which limit on the result it breaks; empty where it keeps them all.
         validators: Label-free scores by name, in the unlabelled setting.
+        through: Names of the intermediate sets that it went through, in order.
     """
 
     number: int
@@ -71,6 +72,7 @@ class Outcome:
     validators: Mapping[str, float] = field(default_factory=dict)
     elapsed: float = 0.0
     unfit: str = ""
+    through: tuple[str, ...] = ()
 
     @property
     def probe(self) -> bool:

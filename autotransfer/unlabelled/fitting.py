@@ -12,11 +12,7 @@ from autotransfer.options import Options, budget_of
 from autotransfer.preparing import choose_preset
 from autotransfer.problem import Budget, ParamValue, Setting
 from autotransfer.registry import Registry
-from autotransfer.results import (
-    Seconds,
-    Skipped,
-    Verdict,
-)
+from autotransfer.results import Ranking, Seconds, Skipped, Verdict
 from autotransfer.saved_predictor import read_kept
 from autotransfer.search.arms import Arms
 from autotransfer.search.study import Study, open_study
@@ -37,6 +33,7 @@ from autotransfer.unlabelled.problem import UnlabelledProblem, open_problem
 from autotransfer.unlabelled.ranking import rank_without_labels
 from autotransfer.unlabelled.recording import outcome_of, record_of
 from autotransfer.unlabelled.searching import METRIC, candidates_of, search_without_labels
+from autotransfer.unlabelled.stones import Route, choose_route, common_source, left_out
 from autotransfer.workspace import Place, claim
 
 SEARCH_SHARE = 0.9  # of the seconds; the rest is for saving and MLflow
@@ -79,6 +76,7 @@ def fit_unlabelled(
         )
         ranked = time.monotonic()
         shortlist = tuple(s for s in problem.sources.sources if s.name in ranking.shortlist)
+        route = _route(problem, ranking, chosen)
         names = chosen.strategies or list(registry.strategies)
         arms, unfit = arms_without_labels(
             sorted(shortlist, key=lambda s: ranking.shortlist.index(s.name)),
@@ -86,13 +84,15 @@ def fit_unlabelled(
             preset,
             num_images=len(problem.source.learn),
             num_classes=len(problem.class_names),
+            no_route=route.refused,
         )
         skipped = [*problem.sources.skipped, *unranked, *_named_only(unfit, chosen)]
+        skipped += left_out(problem.stones, route)
         tracker = _start_tracking(study, place, problem, arms, chosen, budget)
         plan = study.recall("audit")
         outcomes = study.outcomes
         if plan is None:
-            arena = Arena(problem, arms.sources, chosen.seed)
+            arena = Arena(problem, arms.sources, chosen.seed, route)
             deadline = None if budget.seconds is None else began + SEARCH_SHARE * budget.seconds
             outcomes = search_without_labels(
                 study, arms, arena, place, tracker, chosen, budget.trials, deadline
@@ -120,6 +120,8 @@ def fit_unlabelled(
         assert returned is not None
         kept = read_kept(place.trial_folder(outcome_of(outcomes, returned.number)), registry)
         provenance = {**record.provenance, "returned": f"trial {returned.number}"}
+        if route.sentence:
+            provenance["through"] = route.sentence
         record = replace(record, provenance=provenance)
         selection = Selection(record, kept, problem.readers.device)
         selection.save(place.folder)
@@ -127,6 +129,23 @@ def fit_unlabelled(
         study.remember("run_id", tracker.run_id)
         chosen.say(record.verdict.sentence)
         return selection
+
+
+def _route(problem: UnlabelledProblem, ranking: Ranking, chosen: Options) -> Route:
+    """Return the way through the intermediate pictures; the direct one where there are none."""
+    if not problem.stones:
+        return Route()
+    common = common_source(problem.sources.sources, ranking.shortlist)
+    chosen.say(f"comparing {len(problem.stones)} intermediate set(s) as {common.name} sees them")
+    found = choose_route(
+        problem.stones,
+        problem.source.learn,
+        problem.target.learn,
+        problem.readers[common],
+        seed=chosen.seed,
+    )
+    chosen.say(found.refused or f"going through {found.sentence}")
+    return found
 
 
 def _check_same_problem(study: Study, problem: UnlabelledProblem, chosen: Options) -> None:

@@ -14,6 +14,7 @@ from autotransfer_adaptation.dann import Dann
 from autotransfer_adaptation.deep_coral import DeepCoral
 from autotransfer_adaptation.feature_coral import FeatureCoral
 from autotransfer_adaptation.feature_transport import FeatureTransport
+from autotransfer_adaptation.gradual import DirectSelfTraining, GradualSelfTraining
 from autotransfer_adaptation.mcc import Mcc
 from autotransfer_adaptation.mme import Mme
 from autotransfer_adaptation.shot import Shot
@@ -25,8 +26,10 @@ __all__ = [
     "Cdan",
     "Dann",
     "DeepCoral",
+    "DirectSelfTraining",
     "FeatureCoral",
     "FeatureTransport",
+    "GradualSelfTraining",
     "Mcc",
     "Mme",
     "Shot",
@@ -41,5 +44,6 @@ def autotransfer_strategies() -> list[Strategy]:
     plain: list[Strategy] = [SourceOnly(), SourceProbe()]
     frozen: list[Strategy] = [FeatureCoral(), FeatureTransport()]
     trained: list[Strategy] = [AdaBn(), Cdan(), Dann(), DeepCoral(), Mcc(), Shot()]
+    stepping: list[Strategy] = [DirectSelfTraining(), GradualSelfTraining()]
     few_labels: list[Strategy] = [Mme()]
-    return [*plain, *frozen, *trained, *few_labels]
+    return [*plain, *frozen, *trained, *stepping, *few_labels]

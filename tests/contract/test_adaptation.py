@@ -21,7 +21,8 @@ TRIED_ALWAYS = ("dann", "shot", "feature-transport")
 def _task(cache: Path, num_classes: int = 3, per_class: int = 6) -> Task:
     task = tiny_task(cache, num_classes=num_classes, per_class=per_class)
     unlabelled = shapes(num_classes, per_class, seed=1).without_labels()
-    return replace(task, setting=Setting.UNLABELLED, unlabelled=unlabelled)
+    through = (shapes(num_classes, per_class, seed=2).without_labels(),)
+    return replace(task, setting=Setting.UNLABELLED, unlabelled=unlabelled, through=through)
 
 
 def _short(space: SearchSpace) -> SearchSpace:

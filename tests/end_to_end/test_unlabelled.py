@@ -232,3 +232,46 @@ def test_a_filled_table_turns_the_verdict_into_a_tested_one(
 def test_audit_labels_need_a_target_without_labels(source: Any) -> None:
     with pytest.raises(InvalidOptionError, match="without labels"):
         autotransfer.fit(source, audit_labels=5, sources="small_cnn")
+
+
+def test_a_way_through_intermediate_pictures_is_compared_with_the_direct_hop(
+    tmp_path: Path, source: Any, target: NDArray[np.uint8]
+) -> None:
+    space = tmp_path / "short.toml"
+    space.write_text(
+        "".join(
+            f"[{name}]\neffort = {{low = 0.02, high = 0.1, default = 0.02}}\n"
+            for name in ("source-only", "direct-self-training", "gradual-self-training")
+        )
+    )
+    dark, darker = (target // 2).astype(np.uint8), (target // 4).astype(np.uint8)
+    strategies = ["source-only", "direct-self-training", "gradual-self-training"]
+    selection = _fit(
+        darker, source, space, through=[target, dark], strategies=strategies, budget="3 trials"
+    )
+    ways = {o.strategy: o.through for o in selection.outcomes}
+    record = selection.record
+    if ways.get("gradual-self-training"):
+        assert ways["direct-self-training"] == ways["source-only"] == ()
+        assert "longest hop" in record.provenance["through"]
+    else:
+        assert {"direct-self-training", "gradual-self-training"} & {
+            skip.strategy for skip in record.skipped
+        }
+
+
+def test_a_way_that_is_no_shorter_is_left_out_with_its_reason(
+    source: Any, target: NDArray[np.uint8], space: Path
+) -> None:
+    near = (_pixels(shapes(3, 10, seed=7)) // 2).astype(np.uint8)
+    selection = _fit(
+        target, source, space, through=[255 - near], strategies=["source-only"], budget="1 trials"
+    )
+    reasons = [s.reason for s in selection.record.skipped if s.source.startswith("through")]
+    assert len(reasons) == 1
+    assert "the direct hop is taken" in reasons[0]
+
+
+def test_intermediate_pictures_are_for_targets_without_labels(source: Any) -> None:
+    with pytest.raises(InvalidOptionError, match="without labels"):
+        autotransfer.fit(source, through=["x"], sources="small_cnn")
