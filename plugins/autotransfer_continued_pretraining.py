@@ -33,7 +33,8 @@ from autotransfer.space import (
 from autotransfer.strategy import Layers, Predictor, StageInputs, Strategy, Task, TaskInfo, Trial
 from autotransfer.training import Limits, Objective, Schedule, Step, train
 
-LEARNING_RATE = 3e-4
+LEARNING_RATE = 3e-5  # at ten times as much the features forget faster than they learn
+EXPANDER_MULTIPLIER = 10.0
 WEIGHT_DECAY = 1e-2
 STEPS = 150
 BATCH_SIZE = 32
@@ -103,10 +104,12 @@ class ContinuedPretraining(Strategy):
                     batch_size=min(BATCH_SIZE, len(pictures)),
                     learning_rate=LEARNING_RATE * float(params["learning_rate_multiplier"]),
                     weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
+                    head_multiplier=EXPANDER_MULTIPLIER,
                     keep_batch_statistics=True,
                 ),
                 seed=trial.seed,
                 limits=Limits(trial.deadline),
+                head=list(compared.expander.parameters()),
                 on_rung=lambda progress: trial.report(progress, snapshot()),
                 objective=_objective(compared, views, shown),
             )

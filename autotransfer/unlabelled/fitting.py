@@ -11,6 +11,7 @@ from autotransfer.errors import InvalidOptionError
 from autotransfer.options import Options, budget_of
 from autotransfer.preparing import choose_preset
 from autotransfer.problem import Budget, ParamValue, Setting
+from autotransfer.recording import track
 from autotransfer.registry import Registry
 from autotransfer.results import Ranking, Seconds, Skipped, Verdict
 from autotransfer.saved_predictor import read_kept
@@ -172,10 +173,6 @@ def _start_tracking(
     chosen: Options,
     budget: Budget,
 ) -> Tracker:
-    tracker = Tracker(chosen.tracking_uri, chosen.experiment, place.workspace)
-    run_id = study.recall("run_id")
-    if run_id is not None and tracker.resume(run_id):
-        return tracker
     params: dict[str, ParamValue] = {
         "target": problem.name,
         "setting": str(Setting.UNLABELLED),
@@ -189,9 +186,7 @@ def _start_tracking(
         "num_classes": len(problem.class_names),
         "shortlist": ", ".join(source.name for source in arms.sources),
     }
-    tags = {"target.fingerprint": problem.fingerprint}
-    study.remember("run_id", tracker.start(place.name, params=params, tags=tags))
-    return tracker
+    return track(study, place, chosen, params, problem.fingerprint)
 
 
 def _audit(

@@ -49,11 +49,19 @@ class UnlabelledProblem:
     stones: tuple[Stone, ...] = ()
 
     @property
+    def seen(self) -> tuple[str, ...]:
+        """Return the content hashes of all pictures that a fit learns from or chooses with."""
+        return tuple(sorted({digest for images in self._sets for digest in images.digests}))
+
+    @property
     def fingerprint(self) -> str:
         """Return one hash over all pictures and the source labels."""
+        return "".join(images.fingerprint[:16] for images in self._sets)
+
+    @property
+    def _sets(self) -> list[ImageSet]:
         parts = [self.target.learn, self.target.held_out, self.source.learn, self.source.held_out]
-        parts += [stone.images for stone in self.stones]
-        return "".join(images.fingerprint[:16] for images in parts)
+        return [*parts, *(stone.images for stone in self.stones)]
 
 
 def open_problem(target: Any, chosen: Options, registry: Registry) -> UnlabelledProblem:

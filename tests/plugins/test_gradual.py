@@ -47,10 +47,10 @@ def test_both_ways_have_as_many_rounds_and_only_one_goes_through(tmp_path: Path)
     assert [*direct] == [task.unlabelled] * 3
 
 
-@pytest.mark.parametrize("labelled", [True, False])
-def test_it_learns_and_saves_what_it_learned(tmp_path: Path, labelled: bool) -> None:
+@pytest.mark.parametrize("kind", ["labelled", "without labels"])
+def test_it_learns_and_saves_what_it_learned(tmp_path: Path, kind: str) -> None:
     stone = shapes(3, 8, seed=5)
-    task = _task(tmp_path, (stone if labelled else stone.without_labels(),))
+    task = _task(tmp_path, (stone if kind == "labelled" else stone.without_labels(),))
     strategy = GradualSelfTraining()
     params = {**strategy.space(task.info).defaults(), "effort": 0.25}
     seen: list[float] = []
