@@ -20,6 +20,7 @@ from autotransfer.errors import CutError
 from autotransfer.problem import Json, Need, ParamValue, Source, Untrained
 from autotransfer.space import (
     SearchSpace,
+    choice,
     depth,
     floating,
     learning_rate_multiplier,
@@ -28,8 +29,10 @@ from autotransfer.space import (
 from autotransfer.strategy import Layers, Predictor, Strategy, Task, TaskInfo, Trial
 from autotransfer.training import Limits, Objective, Schedule, Step, train
 from autotransfer_adaptation.cosine import CosineHeaded, CosinePredictor, restore_cosine
+from autotransfer_adaptation.mcc import TEMPERATURE, class_confusion
 from autotransfer_adaptation.reversal import reverse
 from autotransfer_adaptation.three_sets import (
+    STRONG_VIEWS,
     Cycle,
     ThreeSets,
     give_statistics,
@@ -44,15 +47,17 @@ HEAD_MULTIPLIER = 10.0  # of the prototypes over pretrained layers, as in the pa
 
 
 class Mme(Strategy):
-    """Cross-entropy on both domains, minimax entropy and pseudo-labels on unlabelled pictures.
+    """Cross-entropy on both domains, and what unlabelled target pictures add to it.
 
-    `entropy_weight` 0 and `pseudo_weight` 0 leave training on all labels of both domains.
-    Classes are matched by name.
+    `alignment` is minimax entropy, or class confusion in its place; `alignment_weight` 0 and
+    `pseudo_weight` 0 leave training on all labels of both domains, `pseudo_weight` is FixMatch
+    over it. Classes are matched by name.
 
     References:
         Saito et al., Semi-supervised Domain Adaptation via Minimax Entropy, ICCV 2019,
         arXiv:1904.06487, equations 1 to 4; Sohn et al., FixMatch, NeurIPS 2020,
-        arXiv:2001.07685, for the pseudo-labels.
+        arXiv:2001.07685, for the pseudo-labels; Jin et al., ECCV 2020, arXiv:1912.03699, for class
+        confusion.
     """
 
     name = "mme"
@@ -65,8 +70,9 @@ class Mme(Strategy):
             learning_rate_multiplier=learning_rate_multiplier(),
             regularisation=regularisation(),
             effort=floating(0.25, 4.0, default=1.0, log=True),
-            entropy_weight=floating(0.0, 1.0, default=ENTROPY_WEIGHT),
-            pseudo_weight=floating(0.0, 2.0, default=1.0),
+            alignment=choice(("minimax entropy", "class confusion"), default="class confusion"),
+            alignment_weight=floating(0.0, 2.0, default=1.0),
+            pseudo_weight=floating(0.0, 2.0, default=0.0),
             threshold=floating(0.6, 0.99, default=0.9),
         )
 
@@ -76,7 +82,9 @@ class Mme(Strategy):
         pictures = shared_source(task)
         headed, plan = _network(task, params, min(len(pictures), len(unlabelled_of(task))),
                                 trial.seed)  # fmt: skip
-        sets = ThreeSets.of(task, pictures, plan.frozen)
+        sets = ThreeSets.of(
+            task, pictures, plan.frozen, STRONG_VIEWS if float(params["pseudo_weight"]) else 0
+        )
         statistics = DomainStatistics(headed.suffix)
         stages = task.features.num_stages
         untrained = isinstance(task.source.weights, Untrained)
@@ -172,7 +180,8 @@ def _objective(
     counts = np.bincount(sets.labels, minlength=headed.head.out_features)
     shares = torch.from_numpy(counts / counts.sum()).float().to(headed.head.weight.device)
     aligned = Aligned(shares)
-    entropy_weight, pseudo_weight = float(params["entropy_weight"]), float(params["pseudo_weight"])
+    align = params["alignment"]
+    align_weight, pseudo_weight = float(params["alignment_weight"]), float(params["pseudo_weight"])
     threshold = float(params["threshold"])
 
     def objective(step: Step) -> Tensor:
@@ -187,8 +196,10 @@ def _objective(
         features = headed.features(together)  # labelled and unlabelled share batch statistics
         labelled, plain = features[:size], features[size:]
         loss = loss + nn.functional.cross_entropy(headed.classify(labelled), step.targets)
-        if entropy_weight:
-            loss = loss + entropy_weight * adversarial_entropy(headed, plain)
+        if align_weight and align == "minimax entropy":
+            loss = loss + ENTROPY_WEIGHT * align_weight * adversarial_entropy(headed, plain)
+        elif align_weight:
+            loss = loss + align_weight * class_confusion(headed.classify(plain), TEMPERATURE)
         if pseudo_weight:
             view = sets.strong[int(step.generator.integers(len(sets.strong)))]
             changed = headed(view.batch(positions).to(device)).float()

@@ -60,12 +60,12 @@ class ThreeSets:
     strong: tuple[StageInputs, ...]
 
     @classmethod
-    def of(cls, task: Task, source: ImageSet, frozen: int) -> ThreeSets:
-        """Return the sets of a task, behind so many frozen stages."""
+    def of(cls, task: Task, source: ImageSet, frozen: int, num_strong: int) -> ThreeSets:
+        """Return the sets of a task behind so many frozen stages, with so many strong views."""
         pictures = unlabelled_of(task)
         read = task.features.inputs
         strong = tuple(
-            read(pictures, frozen, view=View("colour", number)) for number in range(STRONG_VIEWS)
+            read(pictures, frozen, view=View("colour", number)) for number in range(num_strong)
         )
         return cls(
             read(source, frozen),

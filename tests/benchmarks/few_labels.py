@@ -72,7 +72,7 @@ CELLS = (
     Cell("eurosat", "eurosat.zip/train", "", MOBILE, 5, tested=300),
     Cell("flowers5", "flowers5.zip/train", "", MOBILE, 5, tested=300),
 )
-OFF = {"entropy_weight": 0.0, "pseudo_weight": 0.0}
+MINIMAX = {"alignment": "minimax entropy"}
 POINTS: Mapping[str, tuple[str, Mapping[str, ParamValue]]] = {
     "probe": ("feature-extraction", {}),
     "probe, all stages": ("feature-extraction", {"stages": "all"}),
@@ -81,10 +81,12 @@ POINTS: Mapping[str, tuple[str, Mapping[str, ParamValue]]] = {
     "continued pretraining": ("continued-pretraining", {}),
     "the same, ten times the rate": ("continued-pretraining", {"learning_rate_multiplier": 10.0}),
     "multi-task": ("multi-task", {}),
-    "source + target": ("mme", OFF),
-    "mme alone": ("mme", {"pseudo_weight": 0.0}),
-    "fix-match over it alone": ("mme", {"entropy_weight": 0.0}),
-    "mme": ("mme", {}),
+    "source + target": ("mme", {"alignment_weight": 0.0}),
+    "mme alone": ("mme", MINIMAX),
+    "fix-match over it alone": ("mme", {"alignment_weight": 0.0, "pseudo_weight": 1.0}),
+    "mme with fix-match": ("mme", {**MINIMAX, "pseudo_weight": 1.0}),
+    "class confusion": ("mme", {}),
+    "class confusion with fix-match": ("mme", {"pseudo_weight": 1.0}),
 }
 
 

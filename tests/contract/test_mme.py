@@ -31,7 +31,7 @@ class TestMme(StrategyContract):
 
     @override
     def _fit(self, strategy: Strategy, task: Task, *, seed: int = 0) -> Predictor:
-        params = {**strategy.space(task.info).defaults(), "effort": 0.02}
+        params = {**strategy.space(task.info).defaults(), "effort": 0.02, "pseudo_weight": 1.0}
         return strategy.fit(task, Trial(params, lambda _progress, _predictor: None, None, seed))
 
     @override

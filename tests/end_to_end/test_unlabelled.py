@@ -249,7 +249,7 @@ def test_a_way_through_intermediate_pictures_is_compared_with_the_direct_hop(
     )
     darker = (target // 4).astype(np.uint8)
     half_way = np.concatenate(
-        [_pixels(shapes(3, 30, seed=8)), _pixels(shapes(3, 30, seed=9)) // 4]
+        [_pixels(shapes(3, 30, seed=8)), _pixels(shapes(3, 30, seed=9)) // 8]
     )
     strategies = ["source-only", "direct-self-training", "gradual-self-training"]
     selection = _fit(

@@ -93,7 +93,7 @@ def _renamed(images: ImageSet) -> ImageSet:
 
 def test_source_classes_are_matched_by_name_and_others_left_out(task: Task) -> None:
     pictures = shared_source(task)
-    sets = ThreeSets.of(task, pictures, 0)
+    sets = ThreeSets.of(task, pictures, 0, 1)
     assert len(pictures) == 8
     names = [task.class_names[k] for k in sets.source_labels]
     assert names == [pictures.class_names[k] for k in pictures.labels]
