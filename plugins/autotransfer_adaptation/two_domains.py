@@ -100,14 +100,15 @@ class Domains:
         """Return (n, d) features and (n, K) predictions of all target pictures, as in training."""
         assert self.target is not None
         size = max(2 * self.plan.batch_size, 2)
-        pieces = np.array_split(np.arange(len(self.target)), math.ceil(len(self.target) / size))
+        pieces = interleaved(len(self.target), size)
         features, shares = [], []
         with torch.no_grad():
             for piece in pieces:
                 found = self.headed.features(self.batch(piece))
                 features.append(found.double().cpu().numpy())
                 shares.append(self.headed.head(found).double().softmax(dim=1).cpu().numpy())
-        return np.concatenate(features), np.concatenate(shares)
+        back = np.argsort(np.concatenate(pieces))
+        return np.concatenate(features)[back], np.concatenate(shares)[back]
 
 
 class _Learner(nn.Module):
@@ -290,12 +291,22 @@ def take_statistics(domains: Domains) -> None:
     adapt_statistics(domains.headed.suffix, batches, n)
 
 
+def interleaved(n: int, batch_size: int) -> list[NDArray[np.int64]]:
+    """Return n positions in batches, each of which has some from everywhere.
+
+    Pictures often come sorted by class. The statistics of a batch of one class are not those of
+    the domain: their variance lacks what lies between classes.
+    """
+    count = math.ceil(n / max(batch_size, 2))
+    return [np.arange(start, n, count, dtype=np.int64) for start in range(count)]
+
+
 def spread_batches(
     inputs: StageInputs, headed: HeadedSuffix, batch_size: int
 ) -> tuple[Callable[[], Iterator[Tensor]], int]:
     """Return batches of pictures from all over a set, each time anew, and how many they are."""
     n = min(len(inputs), STATISTICS_PICTURES)
     shown = np.linspace(0, len(inputs) - 1, n).astype(np.int64)
-    pieces = np.array_split(shown, math.ceil(n / max(batch_size, 2)))
+    pieces = [shown[p] for p in interleaved(n, batch_size)]
     device = next(headed.parameters()).device
     return lambda: (inputs.batch(piece).to(device) for piece in pieces), n

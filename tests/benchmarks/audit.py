@@ -60,7 +60,9 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|")  # noqa: T201
     for num_labels in chosen.labels:
         large = [pair for pair in pairs if len(pair.truth) >= FEWEST * num_labels]
-        found = np.array([_replayed(pair, num_labels, chosen.replays) for pair in large])
+        found = np.array(
+            [_replayed(pair, num_labels, chosen.replays, seed) for seed, pair in enumerate(large)]
+        )
         bias, error, covered, saved = found.T
         error = np.sqrt(np.square(error).sum()) / len(error)
         print(  # noqa: T201
@@ -70,18 +72,20 @@ def main() -> None:
         )
 
 
-def _replayed(pair: Pair, num_labels: int, replays: int) -> tuple[float, float, float, float]:
-    """Return bias, its Monte-Carlo error, coverage, and the share of labels that random auditing needs more.
+def _replayed(
+    pair: Pair, num_labels: int, replays: int, seed: int
+) -> tuple[float, float, float, float]:
+    """Return bias, its Monte-Carlo error, coverage, and the share of labels saved.
 
     Random auditing labels a plain sample; its variance falls with one over the labels, so the
     ratio of both variances is the ratio of labels for the same precision.
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     n, values, covered, at_random = len(pair.truth), [], 0, []
     for replay in range(replays):
         drawn = rng.integers(0, n, n)
         adapted, plain, truth = pair.adapted[drawn], pair.plain[drawn], pair.truth[drawn]
-        asked = draw(adapted, plain, num_labels, seed=replay)
+        asked = draw(adapted, plain, num_labels, seed=seed * replays + replay)
         labels = {position: int(truth[position]) for position in asked.positions}
         found = estimate(asked, labels, adapted, plain).gap
         values.append(found.value)
