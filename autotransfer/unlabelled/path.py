@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
 
+from typing_extensions import override
+
 SOURCE, TARGET = "source", "target"
 MOST_HOPS = 3
 LEAST_GAIN = 0.2  # of proxy A-distance, in [0, 2]: by so much must the longest hop be shorter
@@ -32,6 +34,7 @@ class Path:
         """Return whether its longest hop is clearly shorter than the direct one."""
         return bool(self.stones) and self.longest <= self.direct - LEAST_GAIN
 
+    @override
     def __str__(self) -> str:
         """Return "source -> stone -> target"."""
         return " -> ".join((SOURCE, *self.stones, TARGET))

@@ -172,7 +172,7 @@ def test_statistics_and_descriptions_do_not_depend_on_the_order_of_the_pictures(
         def __len__(self) -> int:
             return len(self.rows)
 
-        def batch(self, positions: np.ndarray) -> torch.Tensor:  # type: ignore[type-arg]
+        def batch(self, positions: np.ndarray) -> torch.Tensor:
             return self.rows[positions]
 
     sorted_rows = torch.tensor([[-1.0]] * 32 + [[1.0]] * 32)
