@@ -46,6 +46,8 @@ class Options:
             that learn from them as well, and all that there is to learn from without target
             labels.
         unlabelled: Further target pictures without labels, beside labelled ones.
+        through: Without target labels: sets of pictures that lie between source and target, with
+            labels or without; the fit goes through them where the way is shorter.
         audit_labels: Without target labels: how many to ask for, or the table that was filled in.
         group_column: Column of a manifest that names what belongs together: one patient, one
             camera. A group stays on one side of every division and counts once in the test.
@@ -92,6 +94,7 @@ class Options:
     attributes: Any = None
     group_column: str | None = None
     unlabelled: Any = None
+    through: Sequence[Any] = ()
     audit_labels: int | str | None = None
     sources: Any = None
     only_sources: Sequence[str] = ()

@@ -41,6 +41,7 @@ class Need(StrEnum):
     UNLABELLED_TARGET = "unlabelled target"
     ATTRIBUTES = "attributes"
     COMPANIONS = "other sources"
+    INTERMEDIATES = "intermediate pictures"
 
 
 @dataclass(frozen=True)

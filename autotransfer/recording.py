@@ -48,11 +48,7 @@ def collected_warnings() -> Iterator[list[str]]:
 def start_tracking(
     study: Study, place: Place, opened: Target, arms: Arms, chosen: Options, budget: Budget
 ) -> Tracker:
-    """Return the tracker of a fit, its parent run begun or resumed."""
-    tracker = Tracker(chosen.tracking_uri, chosen.experiment, place.workspace)
-    run_id = study.recall("run_id")
-    if run_id is not None and tracker.resume(run_id):
-        return tracker
+    """Return the tracker of a fit with target labels, its parent run begun or resumed."""
     params: dict[str, ParamValue] = {
         "target": opened.name,
         "metric": chosen.metric,
@@ -65,7 +61,30 @@ def start_tracking(
         "num_classes": len(opened.class_names),
         "shortlist": ", ".join(source.name for source in arms.sources),
     }
-    tags = {"target.fingerprint": opened.train.fingerprint}
+    return track(study, place, chosen, params, opened.train.fingerprint)
+
+
+def track(
+    study: Study,
+    place: Place,
+    chosen: Options,
+    params: dict[str, ParamValue],
+    fingerprint: str,
+) -> Tracker:
+    """Return the tracker of any fit; how its run is opened is kept, so that `sync` can do it.
+
+    Args:
+        study: Knows the run of an earlier invocation.
+        place: Names the run.
+        chosen: Where to write.
+        params: Parameters of the run.
+        fingerprint: Hash of the pictures.
+    """
+    tracker = Tracker(chosen.tracking_uri, chosen.experiment, place.workspace)
+    run_id = study.recall("run_id")
+    if run_id is not None and tracker.resume(run_id):
+        return tracker
+    tags = {"target.fingerprint": fingerprint}
     plan = TrackingPlan(
         chosen.tracking_uri, chosen.experiment, str(place.folder.resolve()), params, tags
     )

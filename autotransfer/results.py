@@ -55,6 +55,7 @@ class Outcome:
         unfit: Which limit on the result it breaks; empty where it keeps them all.
         validators: Label-free scores by name, in the unlabelled setting.
         remarks: What did not go as it was asked, in sentences: a batch that was halved.
+        through: Names of the intermediate sets that it went through, in order.
     """
 
     number: int
@@ -75,6 +76,7 @@ class Outcome:
     elapsed: float = 0.0
     unfit: str = ""
     remarks: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
 
     @property
     def probe(self) -> bool:

@@ -129,6 +129,11 @@ def fit(target: Any, **options: Any) -> Selection:
                     "ones: put them all into the target"
                 )
             return fit_unlabelled(target, chosen, registry, began, caught)
+        if chosen.through:
+            raise InvalidOptionError(
+                "through is for targets without labels, beside source_data; for a labelled target "
+                "give pictures without labels as unlabelled, or labelled ones as source_data"
+            )
         if chosen.audit_labels is not None:
             raise InvalidOptionError("audit_labels is for targets without labels; leave it out")
         return _fit(problem_of_pictures(target, chosen, registry), chosen, registry, began, caught)

@@ -198,6 +198,8 @@ class Task:
         companions: The other sources of the shortlist, best first; `features.of(companion)`
             reads them.
         attributes: Rows of the K classes, those with pictures first; in the described setting.
+        through: Sets of pictures between source and target, in the order in which to go; those
+            with labels have classes of the target.
     """
 
     source: Source
@@ -211,6 +213,7 @@ class Task:
     source_images: ImageSet | None = None
     companions: tuple[Source, ...] = ()
     attributes: Attributes | None = None
+    through: tuple[ImageSet, ...] = ()
 
     def backbone(self) -> Backbone:
         """Return a fresh pretrained copy of the source's network, in eval mode."""
@@ -238,6 +241,8 @@ class Strategy(ABC):
         moves_source: Whether its predictor no longer sees source pictures as it learned them,
             because their features were moved to the target's place; its accuracy on them then
             says little.
+        goes_through: Whether it goes from source to target through `Task.through`; its outcome
+            names the way.
         standing: Order in which equal methods are preferred in the unlabelled setting, lower
             first: what is known of their robustness.
     """
@@ -249,6 +254,7 @@ class Strategy(ABC):
     least_per_class: ClassVar[int] = 1
     optimises: ClassVar[frozenset[str]] = frozenset()
     moves_source: ClassVar[bool] = False
+    goes_through: ClassVar[bool] = False
     standing: ClassVar[int] = 100
 
     @abstractmethod

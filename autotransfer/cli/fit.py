@@ -8,10 +8,7 @@ import click
 
 from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_later
 
-_LATER = (
-    "through",
-    "register",
-)
+_LATER = ("register",)
 
 
 @click.command()
@@ -19,7 +16,12 @@ _LATER = (
 @click.option("--setting", help="labelled, unlabelled or described; told from the target.")
 @click.option("--source-data", metavar="PATH", help="Labelled source pictures.")
 @click.option("--unlabelled", metavar="PATH", help="More target pictures without labels.")
-@click.option("--through", multiple=True, metavar="PATH", help="Intermediate pictures.")
+@click.option(
+    "--through",
+    multiple=True,
+    metavar="PATH",
+    help="Pictures between source and target; may be repeated.",
+)
 @click.option("--attributes", metavar="CSV", help="Classes described by attributes.")
 @click.option("--group-column", metavar="NAME", help="Manifest column that names the group.")
 @common

@@ -37,6 +37,7 @@ def fit_json(record: Record) -> dict[str, Any]:
         "metric": record.metric,
         "validation": None if metric is None else _validation(finalist, metric),
         "validators": dict(finalist.validators),
+        "through": list(finalist.through),
         "test": None if verdict.test is None else _shown(verdict.test, metric),
         "baselines": [
             {"name": baseline.name, "test": _displayed(baseline.test, metric)}
@@ -121,6 +122,8 @@ def fit_text(record: Record) -> str:
     ]
     if record.described is not None:
         lines += described_text(record.described)
+    if finalist.through:
+        lines.append(f"  through   {' -> '.join(finalist.through)}")
     if finalist.adaptation:
         lines.append(f"  inputs    {finalist.adaptation}")
     if verdict.gap_reference is not None and metric is not None:

@@ -81,6 +81,8 @@ def task_for(strategy: Strategy, cache: Path, num_classes: int = 3, per_class: i
         task = replace(task, unlabelled=unlabelled)
     if Need.SOURCE_IMAGES in strategy.needs:
         task = replace(task, source_images=shapes(num_classes, 8, seed=1))
+    if Need.INTERMEDIATES in strategy.needs:
+        task = replace(task, through=(shapes(num_classes, per_class, seed=2).without_labels(),))
     if Need.COMPANIONS in strategy.needs:
         task = replace(task, companions=(tiny_source("other", seed=1),))
     return replace(task, setting=setting)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +22,7 @@ from autotransfer.results import Outcome, State
 from autotransfer.strategy import Predictor, Strategy, Task, Trial
 from autotransfer.unlabelled.consensus import label_free_score
 from autotransfer.unlabelled.problem import UnlabelledProblem
+from autotransfer.unlabelled.stones import Route
 from autotransfer.validators import Evidence, Mixed, validate
 from autotransfer.validators.diversity import reason_against
 from autotransfer.validators.mixval import SHARE
@@ -67,11 +68,12 @@ class Result:
 
 @dataclass
 class Arena:
-    """What all trials share: the same pictures, the same blends."""
+    """What all trials share: the same pictures, the same blends, the same way between domains."""
 
     problem: UnlabelledProblem
     shortlist: tuple[Source, ...]
     seed: int
+    route: Route = field(default_factory=Route)
 
     def task(self, source: Source) -> Task:
         """Return what a strategy may see; no target label is in it."""
@@ -86,6 +88,7 @@ class Arena:
             load_backbone=lambda: readers.load(source).to(readers.device),
             unlabelled=self.problem.target.learn,
             source_images=self.problem.source.learn,
+            through=self.route.images,
             companions=tuple(other for other in self.shortlist if other.name != source.name),
         )
 
@@ -129,6 +132,7 @@ def run_without_labels(point: Point, arena: Arena) -> Result:
         dict(point.params),
         State.COMPLETE,
         adaptation=point.source.adaptation,
+        through=arena.route.names if point.strategy.goes_through else (),
     )
     try:
         result = _fitted(point, arena, blank)

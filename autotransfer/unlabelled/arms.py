@@ -11,7 +11,7 @@ from autotransfer.results import Skipped
 from autotransfer.search.arms import Arms
 from autotransfer.strategy import Strategy, TaskInfo
 
-_GIVEN = frozenset({Need.SOURCE_IMAGES, Need.UNLABELLED_TARGET})
+_GIVEN = frozenset({Need.SOURCE_IMAGES, Need.UNLABELLED_TARGET, Need.INTERMEDIATES})
 
 
 def reads_target(strategy: Strategy) -> bool:
@@ -26,14 +26,23 @@ def arms_without_labels(
     *,
     num_images: int,
     num_classes: int,
+    no_route: str = "needs intermediate pictures; give them with --through PATH",
 ) -> tuple[Arms, list[Skipped]]:
     """Return the arms, source-only first, and what was left out.
+
+    Args:
+        shortlist: The sources, best first.
+        strategies: Those that are installed or named.
+        preset: Changes their spaces.
+        num_images: Source pictures to learn from.
+        num_classes: K.
+        no_route: Why there are no intermediate pictures to go through; empty where there are.
 
     Raises:
         NoCandidateError: If nothing is left, or nothing that ignores the target: without a
             baseline there is nothing to compare with.
     """
-    reasons = {s.name: _reason_against(s) for s in strategies}
+    reasons = {s.name: _reason_against(s, no_route) for s in strategies}
     skipped = [Skipped("*", name, reason) for name, reason in reasons.items() if reason]
     usable = [strategy for strategy in strategies if not reasons[strategy.name]]
     usable.sort(key=lambda s: (reads_target(s), s.trains, s.standing, s.name))
@@ -56,9 +65,11 @@ def arms_without_labels(
     return arms, [*skipped, *nothing_to_read]
 
 
-def _reason_against(strategy: Strategy) -> str:
+def _reason_against(strategy: Strategy, no_route: str) -> str:
     if Setting.UNLABELLED not in strategy.settings:
         return f"does not work in the setting {Setting.UNLABELLED}"
+    if Need.INTERMEDIATES in strategy.needs and no_route:
+        return no_route
     missing = strategy.needs - _GIVEN
     if missing:
         return f"needs {' and '.join(sorted(missing))}, which an unlabelled target does not have"

@@ -179,7 +179,26 @@ def _finalist(candidates: Sequence[Candidate]) -> Candidate | None:
         return None
     methods = dict.fromkeys(candidate.strategy for candidate in candidates)
     best = [_best([c for c in candidates if c.strategy == name], WITHIN) for name in methods]
-    return _best(best, ACROSS)
+    return across(best)
+
+
+def across(best: Sequence[Candidate]) -> Candidate:
+    """Return the method that all usable validators put first; where they disagree, the standing.
+
+    Methods within `LEAST_GAIN` of the first are level with it: on a few hundred pictures less is
+    noise. What is known of the methods' robustness decides among those that are left.
+    """
+    optimised = frozenset().union(*(candidate.optimises for candidate in best))
+    left = list(best)
+    for name in ACROSS:
+        if name in optimised:
+            continue
+        values = [candidate.scores.get(name, -np.inf) for candidate in best]
+        level = {
+            c.number for c, v in zip(best, values, strict=True) if v >= max(values) - LEAST_GAIN
+        }
+        left = [candidate for candidate in left if candidate.number in level]
+    return min(left or best, key=lambda candidate: (candidate.standing, candidate.number))
 
 
 def _best(candidates: Sequence[Candidate], validators: Sequence[str]) -> Candidate:

@@ -12,11 +12,13 @@ from autotransfer.errors import InvalidOptionError
 from autotransfer.options import Options, budget_of
 from autotransfer.preparing import choose_preset
 from autotransfer.problem import Budget, ParamValue, Setting
+from autotransfer.recording import track
 from autotransfer.registry import Registry
 from autotransfer.report import Material
-from autotransfer.reporting import SOURCE, TARGET, material_without_labels, with_report
+from autotransfer.reporting import SOURCE, TARGET, Gather, material_without_labels, with_report
 from autotransfer.results import (
     Outcome,
+    Ranking,
     Record,
     Seconds,
     Skipped,
@@ -42,6 +44,7 @@ from autotransfer.unlabelled.problem import UnlabelledProblem, open_problem
 from autotransfer.unlabelled.ranking import rank_without_labels
 from autotransfer.unlabelled.recording import outcome_of, record_of
 from autotransfer.unlabelled.searching import METRIC, candidates_of, search_without_labels
+from autotransfer.unlabelled.stones import Route, choose_route, common_source, left_out
 from autotransfer.workspace import Place, claim
 
 SEARCH_SHARE = 0.9  # of the seconds; the rest is for saving, the report and MLflow
@@ -86,6 +89,7 @@ def fit_unlabelled(
         ranked = time.monotonic()
         chosen.on_part("rank", ranked - began)
         shortlist = tuple(s for s in problem.sources.sources if s.name in ranking.shortlist)
+        route = _route(problem, ranking, chosen)
         names = chosen.strategies or list(registry.strategies)
         arms, unfit = arms_without_labels(
             sorted(shortlist, key=lambda s: ranking.shortlist.index(s.name)),
@@ -93,13 +97,15 @@ def fit_unlabelled(
             preset,
             num_images=len(problem.source.learn),
             num_classes=len(problem.class_names),
+            no_route=route.refused,
         )
         skipped = [*problem.sources.skipped, *unranked, *_named_only(unfit, chosen)]
+        skipped += left_out(problem.stones, route)
         tracker = _start_tracking(study, place, problem, arms, chosen, budget)
         plan = study.recall("audit")
         outcomes = study.outcomes
         if plan is None:
-            arena = Arena(problem, arms.sources, chosen.seed)
+            arena = Arena(problem, arms.sources, chosen.seed, route)
             deadline = None if budget.seconds is None else began + SEARCH_SHARE * budget.seconds
             outcomes = search_without_labels(
                 study, arms, arena, place, tracker, chosen, budget.trials, deadline
@@ -128,14 +134,29 @@ def fit_unlabelled(
         assert returned is not None
         kept = read_kept(place.trial_folder(outcome_of(outcomes, returned.number)), registry)
         provenance = {**record.provenance, "returned": f"trial {returned.number}"}
+        if route.sentence:
+            provenance["through"] = route.sentence
         selection = Selection(replace(record, provenance=provenance), kept, problem.readers.device)
-        selection.save(place.folder)
         gather = partial(_material, problem, choice, kept, place, registry, outcomes)
-        selection = with_report(selection, place.folder, gather, _until(began, budget))
-        tracker.finish(selection.record, place.folder)
-        study.remember("run_id", tracker.run_id)
-        chosen.say(selection.verdict.sentence)
-        return selection
+        return _closed(selection, place, tracker, study, chosen, gather, _until(began, budget))
+
+
+def _closed(
+    selection: Selection,
+    place: Place,
+    tracker: Tracker,
+    study: Study,
+    chosen: Options,
+    gather: Gather,
+    deadline: float | None,
+) -> Selection:
+    """Save the selection and write its report, then mirror both to MLflow."""
+    selection.save(place.folder)
+    selection = with_report(selection, place.folder, gather, deadline)
+    tracker.finish(selection.record, place.folder)
+    study.remember("run_id", tracker.run_id)
+    chosen.say(selection.verdict.sentence)
+    return selection
 
 
 def _until(began: float, budget: Budget) -> float | None:
@@ -166,6 +187,23 @@ def _material(
     return material_without_labels(record, problem.readers, learnt, held_out, kept, predictors)
 
 
+def _route(problem: UnlabelledProblem, ranking: Ranking, chosen: Options) -> Route:
+    """Return the way through the intermediate pictures; the direct one where there are none."""
+    if not problem.stones:
+        return Route()
+    common = common_source(problem.sources.sources, ranking.shortlist)
+    chosen.say(f"comparing {len(problem.stones)} intermediate set(s) as {common.name} sees them")
+    found = choose_route(
+        problem.stones,
+        problem.source.learn,
+        problem.target.learn,
+        problem.readers[common],
+        seed=chosen.seed,
+    )
+    chosen.say(found.refused or f"going through {found.sentence}")
+    return found
+
+
 def _check_same_problem(study: Study, problem: UnlabelledProblem, chosen: Options) -> None:
     now, before = [problem.fingerprint, chosen.seed], study.recall("problem")
     if before is None:
@@ -190,10 +228,6 @@ def _start_tracking(
     chosen: Options,
     budget: Budget,
 ) -> Tracker:
-    tracker = Tracker(chosen.tracking_uri, chosen.experiment, place.workspace)
-    run_id = study.recall("run_id")
-    if run_id is not None and tracker.resume(run_id):
-        return tracker
     params: dict[str, ParamValue] = {
         "target": problem.name,
         "setting": str(Setting.UNLABELLED),
@@ -207,9 +241,7 @@ def _start_tracking(
         "num_classes": len(problem.class_names),
         "shortlist": ", ".join(source.name for source in arms.sources),
     }
-    tags = {"target.fingerprint": problem.fingerprint}
-    study.remember("run_id", tracker.start(place.name, params=params, tags=tags))
-    return tracker
+    return track(study, place, chosen, params, problem.fingerprint)
 
 
 def _audit(

@@ -18,6 +18,7 @@ from autotransfer.preparing import choose_from, make_readers
 from autotransfer.registry import Registry
 from autotransfer.small_network import SMALL_NETWORK, small_source
 from autotransfer.unlabelled.division import Part, divide_source, divide_target
+from autotransfer.unlabelled.stones import Stone, open_stones
 
 FEWEST_TARGET = 10
 FEW_A_CLASS = 10  # target pictures for each class: alignment needs about as many
@@ -35,6 +36,7 @@ class UnlabelledProblem:
         sources: The candidates.
         readers: Their features.
         notes: What was decided or left out.
+        stones: Intermediate sets of pictures.
     """
 
     name: str
@@ -44,12 +46,22 @@ class UnlabelledProblem:
     sources: Sources
     readers: FeatureReaders
     notes: tuple[str, ...]
+    stones: tuple[Stone, ...] = ()
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Return the content hashes of all pictures that a fit learns from or chooses with."""
+        return tuple(sorted({digest for images in self._sets for digest in images.digests}))
 
     @property
     def fingerprint(self) -> str:
         """Return one hash over all pictures and the source labels."""
-        parts = (self.target.learn, self.target.held_out, self.source.learn, self.source.held_out)
-        return "".join(images.fingerprint[:16] for images in parts)
+        return "".join(images.fingerprint[:16] for images in self._sets)
+
+    @property
+    def _sets(self) -> list[ImageSet]:
+        parts = [self.target.learn, self.target.held_out, self.source.learn, self.source.held_out]
+        return [*parts, *(stone.images for stone in self.stones)]
 
 
 def open_problem(target: Any, chosen: Options, registry: Registry) -> UnlabelledProblem:
@@ -83,6 +95,7 @@ def open_problem(target: Any, chosen: Options, registry: Registry) -> Unlabelled
         _with_small_network(chosen, registry, len(images)),
         make_readers(chosen),
         (*notes, *source.notes),
+        open_stones(chosen, source.class_names, [images, source_images]),
     )
 
 

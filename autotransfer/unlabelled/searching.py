@@ -54,7 +54,7 @@ def search_without_labels(
             continue
         idle = 0
         result = run_without_labels(point, arena)
-        _keep(result, point, place)
+        _keep(result, point, place, arena)
         study.record(trial, result.outcome)
         outcomes.append(result.outcome)
         tracker.write(result.outcome)
@@ -107,12 +107,18 @@ def _reason_to_dismiss(
     return ""
 
 
-def _keep(result: Result, point: Point, place: Place) -> None:
+def _keep(result: Result, point: Point, place: Place, arena: Arena) -> None:
     """Write the predictor and its answers; without labels any of them may be returned."""
     if result.predictor is None or result.target is None:
         return
     folder = place.trial_folder(result.outcome)
-    kept = Kept(result.predictor, point.strategy.name, baseline=False, source=point.source)
+    kept = Kept(
+        result.predictor,
+        point.strategy.name,
+        baseline=False,
+        source=point.source,
+        seen=arena.problem.seen,
+    )
     write_kept(folder, kept)
     np.save(folder / ANSWERS, result.target.argmax(axis=1))
 

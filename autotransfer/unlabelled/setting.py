@@ -22,8 +22,8 @@ def setting_of(target: Any, chosen: Options) -> Setting:
                 f"setting must be one of {', '.join(Setting)}, got {chosen.setting!r}"
             )
         return Setting(chosen.setting)
-    if chosen.source_data is None:
-        return Setting.LABELLED
+    if chosen.source_data is None or (isinstance(target, tuple) and len(target) == 2):
+        return Setting.LABELLED  # a pair has its labels beside the pictures
     try:
         _, class_names, _, _ = open_unlabelled(target, on_bad_image="skip")
     except AutotransferError:

@@ -1,6 +1,7 @@
 """Methods for a target without labels: labelled source pictures, unlabelled target pictures.
 
 Both have the same classes. `source-only` ignores the target and is what the others must beat.
+`mme` is for a target of which a few pictures have labels.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from autotransfer_adaptation.dann import Dann
 from autotransfer_adaptation.deep_coral import DeepCoral
 from autotransfer_adaptation.feature_coral import FeatureCoral
 from autotransfer_adaptation.feature_transport import FeatureTransport
+from autotransfer_adaptation.gradual import DirectSelfTraining, GradualSelfTraining
 from autotransfer_adaptation.mcc import Mcc
+from autotransfer_adaptation.mme import Mme
 from autotransfer_adaptation.shot import Shot
 from autotransfer_adaptation.source_only import SourceOnly
 from autotransfer_adaptation.source_probe import SourceProbe
@@ -23,9 +26,12 @@ __all__ = [
     "Cdan",
     "Dann",
     "DeepCoral",
+    "DirectSelfTraining",
     "FeatureCoral",
     "FeatureTransport",
+    "GradualSelfTraining",
     "Mcc",
+    "Mme",
     "Shot",
     "SourceOnly",
     "SourceProbe",
@@ -38,4 +44,6 @@ def autotransfer_strategies() -> list[Strategy]:
     plain: list[Strategy] = [SourceOnly(), SourceProbe()]
     frozen: list[Strategy] = [FeatureCoral(), FeatureTransport()]
     trained: list[Strategy] = [AdaBn(), Cdan(), Dann(), DeepCoral(), Mcc(), Shot()]
-    return [*plain, *frozen, *trained]
+    stepping: list[Strategy] = [DirectSelfTraining(), GradualSelfTraining()]
+    few_labels: list[Strategy] = [Mme()]
+    return [*plain, *frozen, *trained, *stepping, *few_labels]

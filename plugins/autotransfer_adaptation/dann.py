@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from autotransfer.predictors import HeadedSuffix
 from autotransfer.problem import ParamValue
 from autotransfer.space import SearchSpace, choice
 from autotransfer.training import Step
@@ -24,7 +25,8 @@ class Dann(TwoDomains):
 
     The gradient of the discriminator itself is not scaled. `lambda_max` 0 is source-only with
     target statistics. `class_shares` "gated" weighs source classes that the target seems to lack
-    down, in classifier and discriminator.
+    down, in classifier and discriminator. `batches` "together" normalises both domains by the
+    statistics of one common batch, as the authors' code did; "separate" each by its own.
 
     References:
         Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 17, 2016,
@@ -40,6 +42,7 @@ class Dann(TwoDomains):
         return SearchSpace.of(
             lambda_max=choice(STRENGTHS, default=0.3),
             class_shares=choice(("gated", "ignored"), default="gated"),
+            batches=choice(("separate", "together"), default="separate"),
         )
 
     @override
@@ -50,8 +53,8 @@ class Dann(TwoDomains):
     def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:
         headed, critic = domains.headed, domains.critic
         assert isinstance(critic, Critic)
-        source = headed.features(step.inputs)  # (b, d)
-        target = headed.features(domains.draw(len(step.inputs)))
+        drawn = domains.draw(len(step.inputs))
+        source, target = _features(headed, step.inputs, drawn, str(params["batches"]))
         weights = None
         if params["class_shares"] == "gated":
             with torch.no_grad():
@@ -110,6 +113,16 @@ def domain_loss(
     source, target = scores[:num_source], scores[num_source:]
     of_source = _mean(nn.functional.softplus(-source), weights)
     return (of_source + _mean(nn.functional.softplus(target), target_weights)) / 2
+
+
+def _features(
+    headed: HeadedSuffix, source: Tensor, target: Tensor, batches: str
+) -> tuple[Tensor, Tensor]:
+    """Return the (b, d) features of both domains, normalised apart or by one common batch."""
+    if batches == "separate":
+        return headed.features(source), headed.features(target)
+    together = headed.features(torch.cat([source, target]))
+    return together[: len(source)], together[len(source) :]
 
 
 def _mean(losses: Tensor, weights: Tensor | None) -> Tensor:

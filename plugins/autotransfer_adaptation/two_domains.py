@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -100,14 +100,15 @@ class Domains:
         """Return (n, d) features and (n, K) predictions of all target pictures, as in training."""
         assert self.target is not None
         size = max(2 * self.plan.batch_size, 2)
-        pieces = np.array_split(np.arange(len(self.target)), math.ceil(len(self.target) / size))
+        pieces = interleaved(len(self.target), size)
         features, shares = [], []
         with torch.no_grad():
             for piece in pieces:
                 found = self.headed.features(self.batch(piece))
                 features.append(found.double().cpu().numpy())
                 shares.append(self.headed.head(found).double().softmax(dim=1).cpu().numpy())
-        return np.concatenate(features), np.concatenate(shares)
+        back = np.argsort(np.concatenate(pieces))
+        return np.concatenate(features)[back], np.concatenate(shares)[back]
 
 
 class _Learner(nn.Module):
@@ -176,13 +177,13 @@ class TwoDomains(Strategy):
 
         def snapshot() -> Predictor:
             if self.target_statistics:
-                _take_statistics(domains)
+                take_statistics(domains)
             return NetworkPredictor.of(
                 domains.headed, task.source, frozen=plan.frozen, layers=layers
             )
 
         source = task.features.inputs(task.train, plan.frozen)
-        labels, order = _repeated(task.train.labels, plan, trial.seed)
+        labels, order = repeated(task.train.labels, plan, trial.seed)
         schedule = Schedule(
             epochs=1,
             batch_size=plan.batch_size,
@@ -234,7 +235,7 @@ def _prepared(
 ) -> Domains:
     backbone = task.backbone()
     num_target = len(task.train) if pictures is None else len(pictures)
-    plan = _plan(task, params, min(len(task.train), num_target), backbone.num_stages)
+    plan = plan_of(task, params, min(len(task.train), num_target), backbone.num_stages)
     try:
         suffix = backbone.suffix(plan.frozen)
     except CutError:  # nothing can be kept frozen: the whole network learns
@@ -250,9 +251,10 @@ def _prepared(
     return Domains(headed, target, plan, seed, critic)
 
 
-def _plan(
+def plan_of(
     task: Task, params: Mapping[str, ParamValue], num_pictures: int, num_stages: int
 ) -> Plan:
+    """Return how to train, with so many pictures in the smaller domain."""
     untrained = isinstance(task.source.weights, Untrained)
     steps, batch_size, rate = SCRATCH if untrained else PRETRAINED
     frozen = min(round(float(params["depth"]) * num_stages), num_stages - 1)
@@ -265,7 +267,7 @@ def _plan(
     )
 
 
-def _repeated(
+def repeated(
     labels: NDArray[np.int64], plan: Plan, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the labels and the positions of all pictures that the steps show.
@@ -280,17 +282,31 @@ def _repeated(
     return labels[order], order
 
 
-def _take_statistics(domains: Domains) -> None:
+def take_statistics(domains: Domains) -> None:
     """Give batch norm the statistics of target pictures."""
     target, plan = domains.target, domains.plan
     if target is None or plan.keep:
         return
-    n = min(len(target), STATISTICS_PICTURES)
-    shown = np.linspace(0, len(target) - 1, n).astype(np.int64)
-    pieces = np.array_split(shown, math.ceil(n / max(plan.batch_size, 2)))
-    device = next(domains.headed.parameters()).device
-
-    def batches() -> Iterator[Tensor]:
-        return (target.batch(piece).to(device) for piece in pieces)
-
+    batches, n = spread_batches(target, domains.headed, plan.batch_size)
     adapt_statistics(domains.headed.suffix, batches, n)
+
+
+def interleaved(n: int, batch_size: int) -> list[NDArray[np.int64]]:
+    """Return n positions in batches, each of which has some from everywhere.
+
+    Pictures often come sorted by class. The statistics of a batch of one class are not those of
+    the domain: their variance lacks what lies between classes.
+    """
+    count = math.ceil(n / max(batch_size, 2))
+    return [np.arange(start, n, count, dtype=np.int64) for start in range(count)]
+
+
+def spread_batches(
+    inputs: StageInputs, headed: HeadedSuffix, batch_size: int
+) -> tuple[Callable[[], Iterator[Tensor]], int]:
+    """Return batches of pictures from all over a set, each time anew, and how many they are."""
+    n = min(len(inputs), STATISTICS_PICTURES)
+    shown = np.linspace(0, len(inputs) - 1, n).astype(np.int64)
+    pieces = [shown[p] for p in interleaved(n, batch_size)]
+    device = next(headed.parameters()).device
+    return lambda: (inputs.batch(piece).to(device) for piece in pieces), n

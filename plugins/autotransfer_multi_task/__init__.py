@@ -170,11 +170,9 @@ def _separated(
     statistics = DomainStatistics(suffix)
     if not statistics.layers:
         return None
-    adapt_statistics(suffix, _in_batches(target, MOST_PICTURES), min(len(target), MOST_PICTURES))
+    adapt_statistics(suffix, _mixed_batches(target), min(len(target), MOST_PICTURES))
     with statistics.other():
-        adapt_statistics(
-            suffix, _in_batches(source, MOST_PICTURES), min(len(source), MOST_PICTURES)
-        )
+        adapt_statistics(suffix, _mixed_batches(source), min(len(source), MOST_PICTURES))
     return statistics
 
 
@@ -200,6 +198,13 @@ def _in_batches(inputs: StageInputs, most: int) -> Callable[[], Iterator[Tensor]
     shown = _spread(inputs, most)
     pieces = np.array_split(shown, math.ceil(len(shown) / BATCH_SIZE))
     return lambda: (inputs.batch(piece) for piece in pieces)
+
+
+def _mixed_batches(inputs: StageInputs) -> Callable[[], Iterator[Tensor]]:
+    """Return batches with pictures from everywhere: those of one class have other statistics."""
+    shown = _spread(inputs, MOST_PICTURES)
+    count = math.ceil(len(shown) / BATCH_SIZE)
+    return lambda: (inputs.batch(shown[start::count]) for start in range(count))
 
 
 def _objective(

@@ -126,7 +126,6 @@ def test_an_option_value_that_is_not_allowed(
 @pytest.mark.parametrize(
     "extra",
     [
-        ["--through", "x"],
         ["--register", "n"],
     ],
 )

@@ -6,20 +6,23 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 from numpy.typing import NDArray
 from typing_extensions import override
 
 import autotransfer
 from autotransfer.cli import run
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.target import open_target
+from autotransfer.data.target import open_images, open_target
 from autotransfer.errors import (
     DataWarning,
     InvalidOptionError,
     InvalidTargetError,
     NoCandidateError,
+    TrackingWarning,
 )
 from autotransfer.results import Decision, State
+from autotransfer.syncing import sync
 from autotransfer.testing import shapes
 
 SPACE = """
@@ -232,3 +235,78 @@ def test_a_filled_table_turns_the_verdict_into_a_tested_one(
 def test_audit_labels_need_a_target_without_labels(source: Any) -> None:
     with pytest.raises(InvalidOptionError, match="without labels"):
         autotransfer.fit(source, audit_labels=5, sources="small_cnn")
+
+
+def test_a_way_through_intermediate_pictures_is_compared_with_the_direct_hop(
+    tmp_path: Path, source: Any, target: NDArray[np.uint8]
+) -> None:
+    space = tmp_path / "short.toml"
+    space.write_text(
+        "".join(
+            f"[{name}]\neffort = {{low = 0.02, high = 0.1, default = 0.02}}\n"
+            for name in ("source-only", "direct-self-training", "gradual-self-training")
+        )
+    )
+    darker = (target // 4).astype(np.uint8)
+    half_way = np.concatenate(
+        [_pixels(shapes(3, 30, seed=8)), _pixels(shapes(3, 30, seed=9)) // 8]
+    )
+    strategies = ["source-only", "direct-self-training", "gradual-self-training"]
+    selection = _fit(
+        darker, source, space, through=[half_way], strategies=strategies, budget="3 trials"
+    )
+    ways = {outcome.strategy: outcome.through for outcome in selection.outcomes}
+    assert ways == {
+        "source-only": (),
+        "direct-self-training": (),
+        "gradual-self-training": ("arrays",),
+    }
+    assert "source -> arrays -> target" in selection.record.provenance["through"]
+
+
+def test_a_way_that_is_no_shorter_is_left_out_with_its_reason(
+    source: Any, target: NDArray[np.uint8], space: Path
+) -> None:
+    near = (_pixels(shapes(3, 10, seed=7)) // 2).astype(np.uint8)
+    selection = _fit(
+        target, source, space, through=[255 - near], strategies=["source-only"], budget="1 trials"
+    )
+    reasons = [s.reason for s in selection.record.skipped if s.source.startswith("through")]
+    assert len(reasons) == 1
+    assert "the direct hop is taken" in reasons[0]
+
+
+def test_intermediate_pictures_are_for_targets_without_labels(source: Any) -> None:
+    with pytest.raises(InvalidOptionError, match="without labels"):
+        autotransfer.fit(source, through=["x"], sources="small_cnn")
+
+
+def test_the_saved_predictor_knows_every_picture_it_saw(
+    target: NDArray[np.uint8], source: Any, space: Path
+) -> None:
+    selection = _fit(target, source, space, strategies=["source-only"], budget="1 trials")
+    shown = {*open_images(target).digests, *open_images(source[0]).digests}
+    assert set(autotransfer.load(selection.record.model).kept.seen) == shown
+
+
+def test_what_mlflow_has_missed_of_a_fit_without_labels_is_written_later(
+    tmp_path: Path, target: NDArray[np.uint8], source: Any, space: Path
+) -> None:
+    nowhere = f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'mlflow.db'}"
+    with pytest.warns(TrackingWarning):
+        _fit(
+            target,
+            source,
+            space,
+            strategies=["source-only"],
+            budget="1 trials",
+            name="missed",
+            tracking_uri=nowhere,
+        )
+    there = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    (synced,) = sync(tracking_uri=there)
+    assert (synced.name, synced.trials, synced.finished) == ("missed", 1, True)
+    assert synced.run_id is not None
+    parameters = MlflowClient(there).get_run(synced.run_id).data.params
+    assert parameters["setting"] == "unlabelled"
+    assert sync(tracking_uri=there) == [synced]

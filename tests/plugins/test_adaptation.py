@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from autotransfer.errors import InvalidOptionError
+from autotransfer.predictors import HeadedSuffix
+from autotransfer.problem import Setting
 from autotransfer.small_network import small_source
 from autotransfer.strategy import Task, Trial
 from autotransfer.testing import shapes, tiny_task
@@ -21,6 +23,7 @@ from autotransfer_adaptation.feature_transport import sinkhorn, transported
 from autotransfer_adaptation.mcc import class_confusion
 from autotransfer_adaptation.reversal import reverse, strength
 from autotransfer_adaptation.shot import cluster_labels, information_loss
+from autotransfer_adaptation.two_domains import Domains, Plan, interleaved, take_statistics
 
 
 def test_reversal_is_the_identity_forwards_and_minus_lambda_backwards() -> None:
@@ -145,7 +148,7 @@ def test_the_small_network_learns_from_the_source_pictures_alone(tmp_path: Path)
 def test_without_target_pictures_a_method_says_what_it_lacks(tmp_path: Path) -> None:
     task = replace(_task(tmp_path), unlabelled=None)
     for strategy in autotransfer_strategies():
-        if strategy.needs:
+        if strategy.needs and Setting.UNLABELLED in strategy.settings:
             params = strategy.space(task.info).defaults()
             with pytest.raises(InvalidOptionError, match="unlabelled target pictures"):
                 strategy.fit(task, Trial(params, lambda _p, _q: None, None, 0))
@@ -154,3 +157,33 @@ def test_without_target_pictures_a_method_says_what_it_lacks(tmp_path: Path) -> 
 def test_lambda_zero_is_in_the_space_of_dann(tmp_path: Path) -> None:
     space = Dann().space(_task(tmp_path).info)
     assert space.parameters["lambda_max"].allows(0.0)
+
+
+def test_batches_have_pictures_from_everywhere_and_every_picture_once() -> None:
+    batches = interleaved(10, 4)
+    assert [batch.tolist() for batch in batches] == [[0, 3, 6, 9], [1, 4, 7], [2, 5, 8]]
+
+
+def test_statistics_and_descriptions_do_not_depend_on_the_order_of_the_pictures() -> None:
+    class Rows:
+        def __init__(self, rows: torch.Tensor) -> None:
+            self.rows = rows
+
+        def __len__(self) -> int:
+            return len(self.rows)
+
+        def batch(self, positions: np.ndarray) -> torch.Tensor:
+            return self.rows[positions]
+
+    sorted_rows = torch.tensor([[-1.0]] * 32 + [[1.0]] * 32)
+    norm = torch.nn.BatchNorm1d(1)
+    headed = HeadedSuffix(norm, 1, 2)
+    domains = Domains(headed, Rows(sorted_rows), Plan(0, 1, 16, 1e-3, keep=False), 0)
+    take_statistics(domains)
+    assert norm.running_mean is not None
+    assert norm.running_mean.item() == pytest.approx(0.0, abs=1e-6)
+    assert norm.running_var is not None
+    assert norm.running_var.item() == pytest.approx(1.0, abs=0.05)  # 0 within one class
+    headed.train()
+    features, _ = domains.described()
+    np.testing.assert_allclose(features[:, 0], sorted_rows[:, 0].numpy(), atol=1e-3)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.reading import PictureReader
-from autotransfer.data.target import open_images, open_target
+from autotransfer.data.target import open_images, open_target, open_unlabelled
 from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError
 
 PETS = {"cat": 3, "dog": 2}
@@ -268,3 +268,17 @@ def test_digits_in_arrays_are_opened(kit: Path) -> None:
     assert [len(mnist.train), len(mnist.sealed)] == [10_000, 2_000]
     assert mnist.class_names == tuple("0123456789")
     assert any("published" in note for note in open_target(kit / "data" / "mnistm.npz").notes)
+
+
+def test_labels_in_a_target_that_is_used_without_them_are_noted_and_not_read(
+    tmp_path: Path,
+) -> None:
+    for name in ("ants", "bees"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (8, 8), "red" if name == "ants" else "blue").save(
+            tmp_path / name / "one.png"
+        )
+    images, named, _, notes = open_unlabelled(str(tmp_path))
+    assert named == ("ants", "bees")
+    assert not images.labelled
+    assert any("class folders are not read" in note for note in notes)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from autotransfer.unlabelled.consensus import Candidate, Choice, label_free_score
+from autotransfer.unlabelled.consensus import Candidate, Choice, across, label_free_score
 from autotransfer.unlabelled.consensus import decide as decide_among
 from autotransfer.unlabelled.wording import sentence_of
 
@@ -124,3 +124,25 @@ def test_the_search_score_leaves_out_what_is_optimised_and_punishes_faults() -> 
 def test_without_source_only_there_is_nothing_to_compare_with() -> None:
     with pytest.raises(ValueError, match="does not adapt"):
         decide([_candidate(1, "mcc", 0.8)], K)
+
+
+def _judged(number: int, strategy: str, agreement: float, circular: float) -> Candidate:
+    """Return a method with given values of the two validators that compare methods."""
+    candidate = _candidate(number, strategy, 0.8)
+    scores = {**candidate.scores, "ensemble-agreement": agreement, "circular": circular}
+    return replace(candidate, scores=scores)
+
+
+def test_where_the_validators_disagree_across_methods_the_standing_decides() -> None:
+    mcc, coral = _judged(1, "mcc", 0.90, 0.80), _judged(2, "deep-coral", 0.80, 0.90)
+    assert across([coral, mcc]).strategy == "mcc"
+
+
+def test_where_they_agree_across_methods_they_decide() -> None:
+    mcc, coral = _judged(1, "mcc", 0.80, 0.80), _judged(2, "deep-coral", 0.90, 0.90)
+    assert across([mcc, coral]).strategy == "deep-coral"
+
+
+def test_less_than_a_point_is_level_across_methods() -> None:
+    mcc, coral = _judged(1, "mcc", 0.895, 0.895), _judged(2, "deep-coral", 0.90, 0.90)
+    assert across([coral, mcc]).strategy == "mcc"

@@ -1,0 +1,234 @@
+"""Gradual self-training: from set to set towards the target, each labelled by the last network.
+
+A network that is wrong on the target can be right on pictures half way. It labels those, learns
+them, and is then asked about the next. Hard labels and regularisation are what makes it work:
+soft labels and an unregularised network would only repeat themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from typing_extensions import override
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.domain_statistics import adapt_statistics, batch_norms
+from autotransfer.errors import CutError, InvalidOptionError
+from autotransfer.predictors import (
+    HeadedSuffix,
+    NetworkPredictor,
+    predict_batches,
+    restore_network,
+)
+from autotransfer.problem import Json, Need, ParamValue, Setting, Source, Untrained
+from autotransfer.space import (
+    SearchSpace,
+    depth,
+    floating,
+    learning_rate_multiplier,
+    regularisation,
+)
+from autotransfer.strategy import Layers, Predictor, StageInputs, Strategy, Task, TaskInfo, Trial
+from autotransfer.training import Limits, Schedule, train
+from autotransfer_adaptation.two_domains import (
+    WEIGHT_DECAY,
+    Plan,
+    plan_of,
+    repeated,
+    spread_batches,
+)
+
+DROP = 0.1  # share of the least certain pictures of a hop; Kumar et al. 2020, section 5
+SOURCE_SHARE = 0.5  # of the steps; the hops share the rest
+
+
+class DirectSelfTraining(Strategy):
+    """As many rounds of self-training as the gradual way has hops, all of them on the target.
+
+    What the gradual way has to beat, at the same number of steps.
+    """
+
+    name = "direct-self-training"
+    settings = frozenset({Setting.UNLABELLED})
+    needs = frozenset({Need.UNLABELLED_TARGET, Need.INTERMEDIATES})
+    optimises = frozenset({"entropy", "infomax", "bnm"})
+    moves_source = True
+    standing = 7
+
+    @override
+    def space(self, task: TaskInfo) -> SearchSpace:
+        return SearchSpace.of(
+            depth=depth(default=0.6),
+            learning_rate_multiplier=learning_rate_multiplier(),
+            regularisation=regularisation(),
+            effort=floating(0.25, 4.0, default=1.0, log=True),
+            drop=floating(0.0, 0.3, default=DROP),
+        )
+
+    def hops(self, task: Task) -> Sequence[ImageSet]:
+        """Return the pictures of each round."""
+        return [_target(task)] * (len(_through(task)) + 1)
+
+    @override
+    def fit(self, task: Task, trial: Trial) -> Predictor:
+        hops, params = self.hops(task), trial.params
+        headed, plan = _network(task, params, trial.seed)
+        walk = _Walk(headed, plan, params, trial)
+        stages = task.features.num_stages
+        copied = 0 if isinstance(task.source.weights, Untrained) else stages
+        layers = Layers(stages, copied, stages - plan.frozen)
+        source_steps = max(1, round(SOURCE_SHARE * plan.steps))
+        hop_steps = max(1, (plan.steps - source_steps) // len(hops))
+        walk.learn(task.features.inputs(task.train, plan.frozen), task.train.labels, source_steps)
+        for number, images in enumerate(hops, start=1):
+            inputs = task.features.inputs(images, plan.frozen)
+            walk.read_statistics(inputs)
+            labels = None if images is task.unlabelled else _given(images, task.class_names)
+            if labels is None:
+                walk.teach_itself(inputs, hop_steps)
+            else:
+                walk.learn(inputs, labels, hop_steps)
+            if number < len(hops):
+                found = NetworkPredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
+                trial.report(number / len(hops), found)
+        walk.read_statistics(task.features.inputs(_target(task), plan.frozen))
+        return NetworkPredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
+
+    @override
+    def restore(
+        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+    ) -> Predictor:
+        return restore_network(tensors, info, source)
+
+
+class GradualSelfTraining(DirectSelfTraining):
+    """Self-training through intermediate pictures; labels of a stone are used where it has some.
+
+    `drop` is the share of the least certain pictures of a hop that is not learned,
+    `regularisation` the weight decay, `effort` multiplies the number of steps.
+
+    References:
+        Kumar, Ma & Liang, Understanding Self-Training for Gradual Domain Adaptation, ICML 2020,
+        arXiv:2002.11361.
+    """
+
+    name = "gradual-self-training"
+    goes_through = True
+    standing = 8
+
+    @override
+    def hops(self, task: Task) -> Sequence[ImageSet]:
+        target = _target(task)
+        return [*_through(task), target]
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """One network on its way."""
+
+    headed: HeadedSuffix
+    plan: Plan
+    params: Mapping[str, ParamValue]
+    trial: Trial
+
+    def learn(self, inputs: StageInputs, labels: NDArray[np.int64], steps: int) -> None:
+        """Train on labelled pictures for so many steps."""
+        plan = replace(self.plan, steps=steps, batch_size=min(self.plan.batch_size, len(labels)))
+        shown, order = repeated(labels, plan, self.trial.seed)
+        train(
+            self.headed,
+            lambda positions, _: inputs.batch(order[positions]),
+            shown,
+            Schedule(
+                epochs=1,
+                batch_size=plan.batch_size,
+                learning_rate=plan.learning_rate,
+                weight_decay=WEIGHT_DECAY * float(self.params["regularisation"]),
+                keep_batch_statistics=plan.keep,
+            ),
+            seed=self.trial.seed,
+            limits=Limits(self.trial.deadline),
+        )
+
+    def teach_itself(self, inputs: StageInputs, steps: int) -> None:
+        """Label pictures by the network as it is, and train on the more certain ones."""
+        shares = predict_batches(self.headed, inputs.batch, len(inputs))
+        kept = most_certain(shares, float(self.params["drop"]))
+        labels = shares.argmax(axis=1).astype(np.int64)
+        self.learn(_Chosen(inputs, kept), labels[kept], steps)
+
+    def read_statistics(self, inputs: StageInputs) -> None:
+        """Give batch norm the statistics of the pictures that come next."""
+        if not self.plan.keep and batch_norms(self.headed.suffix):
+            batches = spread_batches(inputs, self.headed, self.plan.batch_size)
+            adapt_statistics(self.headed.suffix, *batches)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Some of the pictures of a set."""
+
+    inputs: StageInputs
+    positions: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def batch(self, positions: NDArray[np.int64]) -> Tensor:
+        """Return the inputs at (b,) positions among those chosen."""
+        return self.inputs.batch(self.positions[positions])
+
+
+def most_certain(shares: NDArray[np.float64], drop: float) -> NDArray[np.int64]:
+    """Return the ascending positions of all but the least certain pictures, two at least.
+
+    Args:
+        shares: (n, K) predictions.
+        drop: Share of the pictures to leave out, in [0, 1).
+    """
+    certainty = shares.max(axis=1)
+    count = max(len(shares) - int(drop * len(shares)), min(2, len(shares)))
+    return np.sort(np.argsort(-certainty, kind="stable")[:count])
+
+
+def _given(images: ImageSet, class_names: tuple[str, ...]) -> NDArray[np.int64] | None:
+    """Return (n,) the labels that pictures have, in the order of the target's classes."""
+    if not images.labelled:
+        return None
+    place = [class_names.index(c) if c in class_names else -1 for c in images.class_names]
+    return np.array(place, dtype=np.int64)[images.labels]
+
+
+def _through(task: Task) -> tuple[ImageSet, ...]:
+    if not task.through:
+        raise InvalidOptionError(
+            "gradual self-training goes through intermediate pictures, and there are none; give "
+            "them with --through PATH, or leave out this strategy"
+        )
+    return task.through
+
+
+def _target(task: Task) -> ImageSet:
+    if task.unlabelled is None or not len(task.unlabelled):
+        raise InvalidOptionError(
+            "self-training learns from unlabelled target pictures, and there are none"
+        )
+    return task.unlabelled
+
+
+def _network(task: Task, params: Mapping[str, ParamValue], seed: int) -> tuple[HeadedSuffix, Plan]:
+    backbone = task.backbone()
+    fewest = min(len(task.train), len(_target(task)), *(len(images) for images in task.through))
+    plan = plan_of(task, params, fewest, backbone.num_stages)
+    try:
+        suffix = backbone.suffix(plan.frozen)
+    except CutError:  # nothing can be kept frozen: the whole network learns
+        plan = replace(plan, frozen=0)
+        suffix = backbone.suffix(0)
+    suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
+    headed = HeadedSuffix(suffix, backbone.num_features, len(task.class_names), seed=seed)
+    return headed.to(task.device), plan

@@ -1,0 +1,210 @@
+"""Minimax entropy: labelled source, few target labels, many unlabelled target pictures.
+
+The prototypes of the classes move towards unlabelled pictures (they raise the entropy of their
+predictions), the features move towards the prototypes (they lower it). FixMatch over it: certain
+predictions become labels of strongly changed views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autotransfer.domain_statistics import DomainStatistics
+from autotransfer.errors import CutError
+from autotransfer.problem import Json, Need, ParamValue, Source, Untrained
+from autotransfer.space import (
+    SearchSpace,
+    choice,
+    depth,
+    floating,
+    learning_rate_multiplier,
+    regularisation,
+)
+from autotransfer.strategy import Layers, Predictor, Strategy, Task, TaskInfo, Trial
+from autotransfer.training import Limits, Objective, Schedule, Step, train
+from autotransfer_adaptation.cosine import CosineHeaded, CosinePredictor, restore_cosine
+from autotransfer_adaptation.mcc import TEMPERATURE, class_confusion
+from autotransfer_adaptation.reversal import reverse
+from autotransfer_adaptation.three_sets import (
+    STRONG_VIEWS,
+    Cycle,
+    ThreeSets,
+    give_statistics,
+    shared_source,
+    unlabelled_of,
+)
+from autotransfer_adaptation.two_domains import WEIGHT_DECAY, Plan, plan_of, repeated
+from autotransfer_fix_match import Aligned, pseudo_loss
+
+ENTROPY_WEIGHT = 0.1  # Saito et al. 2019, section 4.1
+HEAD_MULTIPLIER = 10.0  # of the prototypes over pretrained layers, as in the paper
+
+
+class Mme(Strategy):
+    """Cross-entropy on both domains, and what unlabelled target pictures add to it.
+
+    `alignment` is minimax entropy, or class confusion in its place; `alignment_weight` 0 and
+    `pseudo_weight` 0 leave training on all labels of both domains, `pseudo_weight` is FixMatch
+    over it. Classes are matched by name.
+
+    References:
+        Saito et al., Semi-supervised Domain Adaptation via Minimax Entropy, ICCV 2019,
+        arXiv:1904.06487, equations 1 to 4; Sohn et al., FixMatch, NeurIPS 2020,
+        arXiv:2001.07685, for the pseudo-labels; Jin et al., ECCV 2020, arXiv:1912.03699, for class
+        confusion.
+    """
+
+    name = "mme"
+    needs = frozenset({Need.TARGET_LABELS, Need.SOURCE_IMAGES, Need.UNLABELLED_TARGET})
+
+    @override
+    def space(self, task: TaskInfo) -> SearchSpace:
+        return SearchSpace.of(
+            depth=depth(default=0.6),
+            learning_rate_multiplier=learning_rate_multiplier(),
+            regularisation=regularisation(),
+            effort=floating(0.25, 4.0, default=1.0, log=True),
+            alignment=choice(("minimax entropy", "class confusion"), default="class confusion"),
+            alignment_weight=floating(0.0, 2.0, default=1.0),
+            pseudo_weight=floating(0.0, 2.0, default=0.0),
+            threshold=floating(0.6, 0.99, default=0.9),
+        )
+
+    @override
+    def fit(self, task: Task, trial: Trial) -> Predictor:
+        params = trial.params
+        pictures = shared_source(task)
+        headed, plan = _network(task, params, min(len(pictures), len(unlabelled_of(task))),
+                                trial.seed)  # fmt: skip
+        sets = ThreeSets.of(
+            task, pictures, plan.frozen, STRONG_VIEWS if float(params["pseudo_weight"]) else 0
+        )
+        statistics = DomainStatistics(headed.suffix)
+        stages = task.features.num_stages
+        untrained = isinstance(task.source.weights, Untrained)
+        layers = Layers(stages, 0 if untrained else stages, stages - plan.frozen)
+        if not untrained:
+            give_statistics(headed, statistics, sets, plan)
+            _start(headed, statistics, sets)
+
+        def snapshot() -> Predictor:
+            if not plan.keep:
+                give_statistics(headed, statistics, sets, plan)
+            return CosinePredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
+
+        labels, order = repeated(task.train.labels, plan, trial.seed)
+        train(
+            headed,
+            lambda positions, _: sets.labelled.batch(order[positions]),
+            labels,
+            Schedule(
+                epochs=1,
+                batch_size=plan.batch_size,
+                learning_rate=plan.learning_rate,
+                head_multiplier=1.0 if untrained else HEAD_MULTIPLIER,
+                weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
+                keep_batch_statistics=plan.keep,
+            ),
+            seed=trial.seed,
+            limits=Limits(trial.deadline),
+            head=list(headed.head.parameters()),
+            on_rung=lambda progress: trial.report(progress, snapshot()),
+            objective=_objective(headed, sets, statistics, params, trial.seed),
+        )
+        return snapshot()
+
+    @override
+    def restore(
+        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+    ) -> Predictor:
+        return restore_cosine(tensors, info, source)
+
+
+def adversarial_entropy(headed: CosineHeaded, features: Tensor) -> Tensor:
+    """Return minus the mean entropy of predictions, in nats, with a reversal before them.
+
+    Minimised, it raises the entropy by the prototypes and lowers it by the features.
+
+    Args:
+        headed: The network.
+        features: (b, d) of unlabelled pictures, of length one.
+    """
+    shares = headed.classify(reverse(features, 1.0)).float().softmax(dim=1)
+    return (shares * torch.log(shares + 1e-5)).sum(dim=1).mean()
+
+
+def _network(
+    task: Task, params: Mapping[str, ParamValue], num_pictures: int, seed: int
+) -> tuple[CosineHeaded, Plan]:
+    backbone = task.backbone()
+    plan = plan_of(task, params, num_pictures, backbone.num_stages)
+    try:
+        suffix = backbone.suffix(plan.frozen)
+    except CutError:  # nothing can be kept frozen: the whole network learns
+        plan = replace(plan, frozen=0)
+        suffix = backbone.suffix(0)
+    suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
+    K = len(task.class_names)
+    return CosineHeaded(suffix, backbone.num_features, K, seed=seed).to(task.device), plan
+
+
+def _start(headed: CosineHeaded, statistics: DomainStatistics, sets: ThreeSets) -> None:
+    """Begin from the class means of source pictures, and where there are any of the target's."""
+    device = headed.head.weight.device
+    with torch.no_grad(), statistics.other():
+        shown = np.linspace(0, len(sets.source) - 1, min(len(sets.source), 500)).astype(np.int64)
+        rows = [headed.features(sets.source.batch(p).to(device)) for p in _pieces(shown)]
+    headed.start_from_means(
+        torch.cat(rows), torch.from_numpy(sets.source_labels[shown]).to(device)
+    )
+
+
+def _pieces(positions: np.ndarray) -> list[np.ndarray]:
+    return np.array_split(positions, -(-len(positions) // 32))
+
+
+def _objective(
+    headed: CosineHeaded,
+    sets: ThreeSets,
+    statistics: DomainStatistics,
+    params: Mapping[str, ParamValue],
+    seed: int,
+) -> Objective:
+    of_source, of_plain = Cycle(len(sets.source), seed + 1), Cycle(len(sets.plain), seed + 2)
+    counts = np.bincount(sets.labels, minlength=headed.head.out_features)
+    shares = torch.from_numpy(counts / counts.sum()).float().to(headed.head.weight.device)
+    aligned = Aligned(shares)
+    align = params["alignment"]
+    align_weight, pseudo_weight = float(params["alignment_weight"]), float(params["pseudo_weight"])
+    threshold = float(params["threshold"])
+
+    def objective(step: Step) -> Tensor:
+        size, device = len(step.inputs), step.inputs.device
+        positions = of_source.next(size)
+        with statistics.other():
+            logits = headed(sets.source.batch(positions).to(device))
+        labels = torch.from_numpy(sets.source_labels[positions]).to(device)
+        loss = nn.functional.cross_entropy(logits, labels)
+        positions = of_plain.next(size)
+        together = torch.cat([step.inputs, sets.plain.batch(positions).to(device)])
+        features = headed.features(together)  # labelled and unlabelled share batch statistics
+        labelled, plain = features[:size], features[size:]
+        loss = loss + nn.functional.cross_entropy(headed.classify(labelled), step.targets)
+        if align_weight and align == "minimax entropy":
+            loss = loss + ENTROPY_WEIGHT * align_weight * adversarial_entropy(headed, plain)
+        elif align_weight:
+            loss = loss + align_weight * class_confusion(headed.classify(plain), TEMPERATURE)
+        if pseudo_weight:
+            view = sets.strong[int(step.generator.integers(len(sets.strong)))]
+            changed = headed(view.batch(positions).to(device)).float()
+            certain = aligned(headed.classify(plain).detach().float().softmax(dim=1))
+            loss = loss + pseudo_weight * pseudo_loss(changed, certain, threshold)
+        return loss
+
+    return objective

@@ -1,0 +1,130 @@
+"""Labelled source, few labelled and many unlabelled target pictures, drawn side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.views import View
+from autotransfer.domain_statistics import DomainStatistics, adapt_statistics
+from autotransfer.errors import InvalidOptionError
+from autotransfer.strategy import StageInputs, Task
+from autotransfer_adaptation.cosine import CosineHeaded
+from autotransfer_adaptation.two_domains import Plan, spread_batches
+
+STRONG_VIEWS = 4  # of each unlabelled picture; each is computed once behind the frozen stages
+
+
+@dataclass
+class Cycle:
+    """Positions in random order, each once before any comes again."""
+
+    num_pictures: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        self._generator = np.random.default_rng(self.seed)
+        self._left = np.empty(0, dtype=np.int64)
+
+    def next(self, size: int) -> NDArray[np.int64]:
+        """Return the next (size,) positions."""
+        while len(self._left) < size:
+            self._left = np.concatenate(
+                [self._left, self._generator.permutation(self.num_pictures)]
+            )
+        positions, self._left = self._left[:size], self._left[size:]
+        return positions
+
+
+@dataclass(frozen=True)
+class ThreeSets:
+    """The inputs of the layers that learn, from every set.
+
+    Args:
+        source: Inputs of the labelled source pictures.
+        source_labels: (n_s,) their classes among the target's.
+        labelled: Inputs of the labelled target pictures.
+        labels: (n_l,) their classes.
+        plain: Inputs of the unlabelled target pictures.
+        strong: The same, strongly changed in several ways.
+    """
+
+    source: StageInputs
+    source_labels: NDArray[np.int64]
+    labelled: StageInputs
+    labels: NDArray[np.int64]
+    plain: StageInputs
+    strong: tuple[StageInputs, ...]
+
+    @classmethod
+    def of(cls, task: Task, source: ImageSet, frozen: int, num_strong: int) -> ThreeSets:
+        """Return the sets of a task behind so many frozen stages, with so many strong views."""
+        pictures = unlabelled_of(task)
+        read = task.features.inputs
+        strong = tuple(
+            read(pictures, frozen, view=View("colour", number)) for number in range(num_strong)
+        )
+        return cls(
+            read(source, frozen),
+            _as_of_target(source, task.class_names),
+            read(task.train, frozen),
+            task.train.labels,
+            read(pictures, frozen),
+            strong,
+        )
+
+
+def shared_source(task: Task) -> ImageSet:
+    """Return the source pictures of those classes that the target has.
+
+    Raises:
+        InvalidOptionError: If there are no source pictures, or no class is shared.
+    """
+    pictures = task.source_images
+    if pictures is None or not len(pictures):
+        raise InvalidOptionError(
+            "mme learns from labelled source pictures as well, and there are none; give them "
+            "with --source-data PATH, or leave out this strategy"
+        )
+    names = np.array(pictures.class_names)[pictures.labels]
+    kept = np.flatnonzero(np.isin(names, task.class_names))
+    if not len(kept):
+        raise InvalidOptionError(
+            f"mme needs source pictures of the target's classes; the source has "
+            f"{', '.join(pictures.class_names[:5])}, the target {', '.join(task.class_names[:5])}"
+        )
+    return pictures.subset(kept)
+
+
+def unlabelled_of(task: Task) -> ImageSet:
+    """Return the unlabelled target pictures.
+
+    Raises:
+        InvalidOptionError: If there are none.
+    """
+    if task.unlabelled is None or not len(task.unlabelled):
+        raise InvalidOptionError(
+            "mme learns from unlabelled target pictures as well, and there are none; give them "
+            "with --unlabelled PATH, or leave out this strategy"
+        )
+    return task.unlabelled
+
+
+def _as_of_target(source: ImageSet, class_names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return (n,) the source labels in the order of the target's classes."""
+    place = [class_names.index(name) if name in class_names else -1 for name in source.class_names]
+    return np.array(place, dtype=np.int64)[source.labels]
+
+
+def give_statistics(
+    headed: CosineHeaded, statistics: DomainStatistics, sets: ThreeSets, plan: Plan
+) -> None:
+    """Give batch norm the statistics of target pictures, and the other set those of the source."""
+    if not statistics.layers:
+        return
+    adapt_statistics(headed.suffix, *spread_batches(sets.plain, headed, plan.batch_size))
+    with statistics.other():
+        adapt_statistics(headed.suffix, *spread_batches(sets.source, headed, plan.batch_size))

@@ -1,0 +1,221 @@
+"""Continued self-supervised training of a source on unlabelled target pictures, then a probe.
+
+Two views of the same picture should have the same features, and features should not collapse.
+Labels are used only by the probe at the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autotransfer import hookimpl
+from autotransfer.backbone import Backbone
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.views import View
+from autotransfer.errors import CutError, InvalidOptionError
+from autotransfer.heads import fit_ridge
+from autotransfer.predictors import HeadedSuffix, NetworkPredictor, restore_network
+from autotransfer.problem import Json, Need, Source
+from autotransfer.space import (
+    SearchSpace,
+    depth,
+    floating,
+    learning_rate_multiplier,
+    regularisation,
+)
+from autotransfer.strategy import Layers, Predictor, StageInputs, Strategy, Task, TaskInfo, Trial
+from autotransfer.training import Limits, Objective, Schedule, Step, train
+
+LEARNING_RATE = 3e-5  # at ten times as much the features forget faster than they learn
+EXPANDER_MULTIPLIER = 10.0
+WEIGHT_DECAY = 1e-2
+STEPS = 150
+BATCH_SIZE = 32
+VIEWS = 4  # of each picture; each is computed once behind the frozen stages
+WIDEST = 512  # of what is compared
+INVARIANCE, VARIANCE, COVARIANCE = 25.0, 25.0, 1.0  # Bardes et al. 2022, section 4.2
+
+
+class ContinuedPretraining(Strategy):
+    """The last stages learn from unlabelled target pictures; a ridge probe reads them.
+
+    Batch norm keeps the source's statistics, so that without any step this is the plain probe;
+    of the usual objectives VICReg is the one that needs no statistics of a batch in its own
+    layers, no other pictures to be told apart from, and no orientation that a picture from
+    above lacks. `effort` multiplies the number of steps.
+
+    References:
+        Bardes, Ponce & LeCun, VICReg: Variance-Invariance-Covariance Regularization for
+        Self-Supervised Learning, ICLR 2022, arXiv:2105.04906, equations 1 to 6.
+    """
+
+    name = "continued-pretraining"
+    needs = frozenset({Need.TARGET_LABELS, Need.UNLABELLED_TARGET})
+
+    @override
+    def space(self, task: TaskInfo) -> SearchSpace:
+        return SearchSpace.of(
+            depth=depth(default=0.6),
+            learning_rate_multiplier=learning_rate_multiplier(),
+            regularisation=regularisation(),
+            effort=floating(0.25, 4.0, default=1.0, log=True),
+        )
+
+    @override
+    def fit(self, task: Task, trial: Trial) -> Predictor:
+        params = trial.params
+        pictures = _unlabelled(task)
+        frozen, suffix, width = _cut(task.backbone(), float(params["depth"]))
+        suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
+        headed = HeadedSuffix(suffix, width, len(task.class_names), seed=trial.seed)
+        headed = headed.to(task.device)
+        labelled = task.features.inputs(task.train, frozen)
+        views = [
+            task.features.inputs(pictures, frozen, view=View("colour", number))
+            for number in range(VIEWS)
+        ]
+        stages = task.features.num_stages
+        layers = Layers(stages, stages, stages - frozen)
+
+        def snapshot() -> Predictor:
+            rows = _features(suffix, labelled)
+            headed.set_head(fit_ridge(rows, task.train.labels, len(task.class_names)))
+            return NetworkPredictor.of(headed, task.source, frozen=frozen, layers=layers)
+
+        steps = round(STEPS * float(params["effort"]))
+        shown = _order(len(pictures), steps, trial.seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(trial.seed)
+            compared = Vicreg(suffix, width).to(task.device)
+        if steps and len(pictures) > 1:
+            train(
+                compared,
+                lambda positions, _: views[0].batch(shown[positions][:1]),
+                np.zeros(len(shown), dtype=np.int64),
+                Schedule(
+                    epochs=1,
+                    batch_size=min(BATCH_SIZE, len(pictures)),
+                    learning_rate=LEARNING_RATE * float(params["learning_rate_multiplier"]),
+                    weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
+                    head_multiplier=EXPANDER_MULTIPLIER,
+                    keep_batch_statistics=True,
+                ),
+                seed=trial.seed,
+                limits=Limits(trial.deadline),
+                head=list(compared.expander.parameters()),
+                on_rung=lambda progress: trial.report(progress, snapshot()),
+                objective=_objective(compared, views, shown),
+            )
+        return snapshot()
+
+    @override
+    def restore(
+        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+    ) -> Predictor:
+        return restore_network(tensors, info, source)
+
+
+class Vicreg(nn.Module):
+    """The layers that learn, and an expander that is thrown away.
+
+    Args:
+        suffix: Returns (b, d) features.
+        width: d.
+    """
+
+    def __init__(self, suffix: nn.Module, width: int) -> None:
+        super().__init__()
+        wide = min(WIDEST, 2 * width)
+        self.suffix = suffix
+        self.expander = nn.Sequential(
+            nn.Linear(width, wide), nn.LayerNorm(wide), nn.ReLU(), nn.Linear(wide, wide)
+        )
+
+    @override
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the loss of two views of the same pictures."""
+        return vicreg(self.expander(self.suffix(first)), self.expander(self.suffix(second)))
+
+
+def vicreg(first: Tensor, second: Tensor) -> Tensor:
+    """Return invariance, variance and covariance terms of (b, e) embeddings of two views."""
+    first, second = first.float(), second.float()
+    invariance = nn.functional.mse_loss(first, second)
+    variance = (_spread(first) + _spread(second)) / 2
+    covariance = _redundancy(first) + _redundancy(second)
+    return INVARIANCE * invariance + VARIANCE * variance + COVARIANCE * covariance
+
+
+def _spread(z: Tensor) -> Tensor:
+    """Return by how much the standard deviation of each column falls short of one, on average."""
+    return nn.functional.relu(1 - torch.sqrt(z.var(dim=0) + 1e-4)).mean()
+
+
+def _redundancy(z: Tensor) -> Tensor:
+    """Return the sum of squared covariances of different columns, per column."""
+    centred = z - z.mean(dim=0)
+    covariance = centred.T @ centred / max(len(z) - 1, 1)
+    return (covariance.square().sum() - covariance.diagonal().square().sum()) / z.shape[1]
+
+
+def _objective(
+    compared: nn.Module, views: list[StageInputs], shown: NDArray[np.int64]
+) -> Objective:
+    def objective(step: Step) -> Tensor:
+        positions = np.unique(shown[step.positions])
+        one, other = step.generator.choice(len(views), 2, replace=False)
+        device = step.inputs.device
+        loss: Tensor = compared(
+            views[one].batch(positions).to(device), views[other].batch(positions).to(device)
+        )
+        return loss
+
+    return objective
+
+
+def _order(n: int, steps: int, seed: int) -> NDArray[np.int64]:
+    """Return which pictures the steps show, each once before any comes again."""
+    size = min(BATCH_SIZE, n)
+    generator = np.random.default_rng(seed)
+    passes = math.ceil(steps * size / n)
+    order = [generator.permutation(n) for _ in range(max(passes, 1))]
+    return np.concatenate(order)[: steps * size]
+
+
+def _unlabelled(task: Task) -> ImageSet:
+    if task.unlabelled is None or not len(task.unlabelled):
+        raise InvalidOptionError(
+            "continued-pretraining learns from unlabelled target pictures, and there are none; "
+            "give them with --unlabelled PATH, or leave out this strategy"
+        )
+    return task.unlabelled
+
+
+def _cut(backbone: Backbone, depth: float) -> tuple[int, nn.Module, int]:
+    """Return the number of frozen stages, the layers after them, and their width."""
+    frozen = min(round(depth * backbone.num_stages), backbone.num_stages - 1)
+    try:
+        return frozen, backbone.suffix(frozen), backbone.num_features
+    except CutError:  # nothing can be kept: the whole network learns
+        return 0, backbone.suffix(0), backbone.num_features
+
+
+def _features(suffix: nn.Module, inputs: StageInputs) -> NDArray[np.float64]:
+    pieces = np.array_split(np.arange(len(inputs)), math.ceil(len(inputs) / BATCH_SIZE))
+    device = next(suffix.parameters()).device
+    with torch.inference_mode():
+        rows = [suffix(inputs.batch(piece).to(device)).double().cpu().numpy() for piece in pieces]
+    return np.concatenate(rows)
+
+
+@hookimpl
+def autotransfer_strategies() -> list[Strategy]:
+    """Offer the strategy."""
+    return [ContinuedPretraining()]
