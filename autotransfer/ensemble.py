@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
@@ -19,7 +20,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.problem import Json, Source, source_from_json, source_to_json
 from autotransfer.registry import Registry
-from autotransfer.strategy import FeatureReader, Predictor, PredictorState
+from autotransfer.strategy import FeatureReader, Predictor, PredictorState, TensorReader
 
 ENSEMBLE = "ensemble"
 MOST_MEMBERS = 10  # counted with repetitions
@@ -147,6 +148,15 @@ class EnsemblePredictor(Predictor):
         ]
         mean: NDArray[np.float64] = np.sum(parts, axis=0)
         return mean
+
+    @override
+    def traced(self, features: TensorReader) -> Tensor:
+        total = sum(member.weight for member in self.members)
+        parts = [
+            member.weight / total * member.predictor.traced(features.of(member.source))
+            for member in self.members
+        ]
+        return torch.stack(parts).sum(dim=0)
 
     @override
     def state(self) -> PredictorState:

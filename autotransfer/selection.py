@@ -23,7 +23,8 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import PixelStore
 from autotransfer.data.target import open_images
 from autotransfer.described.answering import Explanation, competing, explain, probabilities
-from autotransfer.errors import InvalidOptionError
+from autotransfer.errors import ExportError, InvalidOptionError
+from autotransfer.export import export_onnx
 from autotransfer.feature_store import FeatureStore
 from autotransfer.features import NO_FEATURES, FeatureReaders
 from autotransfer.matrices import Matrices, MatrixReaders
@@ -151,6 +152,32 @@ class Selection:
         names: NDArray[np.str_] = np.array(self.class_names)
         best: NDArray[np.str_] = names[self.predict_proba(images).argmax(axis=1)]
         return best
+
+    def to_onnx(self, path: str | Path) -> Path:
+        """Write an ONNX file that takes decoded pictures; its answers are compared with ours.
+
+        Needs the extra `autotransfer[onnx]`.
+
+        Args:
+            path: File to write. Its input is uint8 (n, h, w, 3), upright RGB of any one size;
+                its output float32 (n, K), the probabilities of `class_names`.
+
+        Raises:
+            ExportError: If a package is missing, what is returned has no graph, or the graph
+                answers differently by more than 1e-4; then nothing is written.
+        """
+        if self.record.described is not None:
+            raise ExportError("a selection that was fitted on attributes cannot be exported")
+        source = self.kept.source
+        about = {
+            "model": self.record.name,
+            "verdict": str(self.verdict.decision),
+            "returned": self.verdict.returned,
+            "source": source.name if source else "none",
+            "license": source.license if source else "none",
+        }
+        export_onnx(Path(path), self.kept, self.class_names, about)
+        return Path(path)
 
     def save(self, folder: str | Path) -> Path:
         """Write the selection; it can be loaded without anything else.

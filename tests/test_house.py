@@ -48,6 +48,7 @@ LAYERS = {
     "workspace": 4,
     "matrices": 4,
     "described": 4,
+    "export": 4,
     "tracking": 4,
     "validators": 4,
     "selection": 5,

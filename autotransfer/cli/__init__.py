@@ -12,6 +12,7 @@ import click
 from autotransfer.cli.compare import compare
 from autotransfer.cli.demo import demo
 from autotransfer.cli.distance import distance
+from autotransfer.cli.export import export
 from autotransfer.cli.fit import fit
 from autotransfer.cli.later import LATER
 from autotransfer.cli.layers import layers
@@ -40,6 +41,7 @@ for command in (
     distance,
     layers,
     predict,
+    export,
     compare,
     sources,
     plugins,
