@@ -21,7 +21,7 @@ from autotransfer.search.arms import Arms
 from autotransfer.search.study import Study
 from autotransfer.selection import Selection
 from autotransfer.syncing import TrackingPlan
-from autotransfer.tracking import Tracker
+from autotransfer.tracking import OFF, Tracker
 from autotransfer.workspace import Place
 
 
@@ -49,6 +49,8 @@ def start_tracking(
 ) -> Tracker:
     """Return the tracker of a fit, its parent run begun or resumed."""
     tracker = Tracker(chosen.tracking_uri, chosen.experiment, place.workspace)
+    if chosen.tracking_uri == OFF:
+        return tracker
     run_id = study.recall("run_id")
     if run_id is not None and tracker.resume(run_id):
         return tracker
@@ -66,7 +68,12 @@ def start_tracking(
     }
     tags = {"target.fingerprint": opened.train.fingerprint}
     plan = TrackingPlan(
-        chosen.tracking_uri, chosen.experiment, str(place.folder.resolve()), params, tags
+        chosen.tracking_uri,
+        chosen.experiment,
+        str(place.folder.resolve()),
+        params,
+        tags,
+        chosen.register,
     )
     plan.keep(study)
     study.remember("run_id", tracker.start(place.name, params=params, tags=tags))
@@ -130,7 +137,7 @@ def closed(
     record = replace(record, run_id=tracker.run_id)
     selection = Selection(record, kept, readers.device)
     selection.save(place.folder)
-    tracker.finish(record, place.folder)
+    tracker.finish(record, place.folder, register=chosen.register)
     study.remember("run_id", tracker.run_id)  # it exists only now where MLflow was away before
     chosen.say(record.verdict.sentence)
     return selection

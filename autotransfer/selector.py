@@ -42,6 +42,7 @@ from autotransfer.executors import open_executor
 from autotransfer.features import FeatureReaders
 from autotransfer.finishing import Finalist, Finishing
 from autotransfer.guarding import Guarding
+from autotransfer.lineage import without_leaks
 from autotransfer.matrices import Matrices
 from autotransfer.options import (
     Options,
@@ -74,6 +75,7 @@ from autotransfer.results import (
     Skipped,
     Verdict,
 )
+from autotransfer.rejecting import with_rejection
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms, Terms, arms_of
 from autotransfer.search.budget import SearchLimits
@@ -85,6 +87,7 @@ from autotransfer.search.trial import Arena
 from autotransfer.searching import Searching, refit_reserve
 from autotransfer.selection import Selection
 from autotransfer.tracking import Tracker
+from autotransfer.unguarded import UNGUARDED
 from autotransfer.unlabelled.fitting import fit_unlabelled
 from autotransfer.unlabelled.setting import setting_of
 from autotransfer.workspace import Place, claim
@@ -92,12 +95,14 @@ from autotransfer.workspace import Place, claim
 _RANKINGS = TypeAdapter(Ranking)
 
 
-def fit(target: Any, **options: Any) -> Selection:
+def fit(target: Any, y: ArrayLike | None = None, **options: Any) -> Selection:
     """Return what to transfer to the target, how, and whether it helped.
 
     Args:
         target: A folder of class folders, an archive of one, a manifest, an `.npz`, an fsspec
-            URL of these, `(X, y)`, or an `ImageSet`.
+            URL of these; pictures, as an array, a list of paths or of PIL images; a dataset of
+            torch or of Hugging Face; or an `ImageSet`.
+        y: (n,) labels of pictures; None where the target has its own.
         **options: The fields of `Options`.
 
     Returns:
@@ -109,6 +114,7 @@ def fit(target: Any, **options: Any) -> Selection:
     """
     began = time.monotonic()
     chosen = read_options(options)
+    target = target if y is None else (target, y)
     with collected_warnings() as caught:
         registry = discover_plugins(chosen)
         if is_described(chosen):
@@ -165,6 +171,7 @@ def fit_features(
 
 def rank(
     target: Any,
+    y: ArrayLike | None = None,
     *,
     estimators: Sequence[str] = (),
     racing: bool = True,
@@ -174,6 +181,7 @@ def rank(
 
     Args:
         target: As for `fit`.
+        y: (n,) labels of pictures; None where the target has its own.
         estimators: Names of the scores of the consensus; empty for the default ones with what
             is known of the sources beforehand.
         racing: Whether sources without a chance see no more than the first pictures.
@@ -183,6 +191,7 @@ def rank(
         AutotransferError: As for `fit`.
     """
     chosen = read_options(options)
+    target = target if y is None else (target, y)
     registry = discover_plugins(chosen)
     for name in estimators:
         registry.estimator(name)
@@ -198,7 +207,7 @@ def rank(
         sources.sources,
         division.images,
         make_readers(chosen),
-        _consensus(registry, division, Path.cwd(), estimators, table),
+        _consensus(registry, division, Path(chosen.workspace or "."), estimators, table),
         seed=chosen.seed,
         max_sources=chosen.max_sources,
         racing=racing,
@@ -213,14 +222,20 @@ def _fit(
     budget, metric = budget_of(chosen), metric_named(chosen.metric)
     preset = choose_preset(chosen, registry)
     opened, readers, table = problem.target, problem.readers, problem.attributes
-    sources = _within(problem.sources, problem, chosen)
     if table is None:
         division = divide(opened, pictures=problem.pictures)
     else:
         division = divide_described(opened)
+    unseen = without_leaks(problem.sources, division, opened.validation)
+    sources = _within(unseen, problem, chosen)
     clock = Clock(began, budget.seconds)
     with claim(
-        opened.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
+        opened.name,
+        chosen.name,
+        chosen.out,
+        chosen.storage,
+        resume=chosen.resume,
+        workspace=chosen.workspace,
     ) as place:
         study = open_study(
             place.name,
@@ -269,6 +284,7 @@ def _fit(
             clock.deadline(1 - CLOSING_SHARE),
         )
         verdict, kept, described = _judged(guarding, finalist, outcomes)
+        kept = with_rejection(kept, division.images, readers)
         clock.mark("guard")
         record = record_of(
             study,
@@ -323,6 +339,8 @@ def _judged(
 ) -> tuple[Verdict, Kept, Described | None]:
     """Return verdict and predictor; in the described setting the figures of held-out classes."""
     finishing = guarding.finishing
+    if not finishing.chosen.guard:
+        return UNGUARDED, finishing.train(finalist, outcomes), None
     if not isinstance(finishing.arena, DescribedArena):
         return *guarding.judged(finalist, outcomes), None
     sealed = guarding.division.sealed

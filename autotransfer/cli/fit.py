@@ -8,10 +8,7 @@ import click
 
 from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_later, say
 
-_LATER = (
-    "through",
-    "register",
-)
+_LATER = ("through",)
 
 
 @click.command()

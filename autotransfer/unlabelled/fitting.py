@@ -21,7 +21,7 @@ from autotransfer.saved_predictor import read_kept
 from autotransfer.search.arms import Arms
 from autotransfer.search.study import Study, open_study
 from autotransfer.selection import Selection
-from autotransfer.tracking import Tracker
+from autotransfer.tracking import OFF, Tracker
 from autotransfer.unlabelled.arena import Arena
 from autotransfer.unlabelled.arms import arms_without_labels
 from autotransfer.unlabelled.auditing import (
@@ -62,7 +62,12 @@ def fit_unlabelled(
     problem = open_problem(target, chosen, registry)
     preset = choose_preset(chosen, registry)
     with claim(
-        problem.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
+        problem.name,
+        chosen.name,
+        chosen.out,
+        chosen.storage,
+        resume=chosen.resume,
+        workspace=chosen.workspace,
     ) as place:
         study = open_study(
             place.name,
@@ -123,7 +128,7 @@ def fit_unlabelled(
         record = replace(record, provenance=provenance)
         selection = Selection(record, kept, problem.readers.device)
         selection.save(place.folder)
-        tracker.finish(record, place.folder)
+        tracker.finish(record, place.folder, register=chosen.register)
         study.remember("run_id", tracker.run_id)
         chosen.say(record.verdict.sentence)
         return selection
@@ -154,6 +159,8 @@ def _start_tracking(
     budget: Budget,
 ) -> Tracker:
     tracker = Tracker(chosen.tracking_uri, chosen.experiment, place.workspace)
+    if chosen.tracking_uri == OFF:
+        return tracker
     run_id = study.recall("run_id")
     if run_id is not None and tracker.resume(run_id):
         return tracker
