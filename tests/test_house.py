@@ -64,6 +64,7 @@ LAYERS = {
     "rejecting": 5,
     "unguarded": 5,
     "classifier": 5,
+    "doctor": 5,
     "finishing": 5,
     "guarding": 5,
     "searching": 5,

@@ -26,6 +26,7 @@ from autotransfer.results import Outcome, Record
 from autotransfer.tracking import projection
 from autotransfer.tracking.logged_model import write_model
 from autotransfer.tracking.note import note
+from autotransfer.tracking.provenance import datasets_of
 from autotransfer.tracking.registered import CHAMPION, register
 from autotransfer.tracking.serving_folder import write_serving_folder
 from autotransfer.tracking.store import VIEW, Store, patience
@@ -78,6 +79,7 @@ class Tracker:
         self._opening: _Opening | None = None
         self._experiment_id = ""
         self._metric = "score"
+        self._target = "target"
         self._parent: _Written | None = None
         self._children: dict[int, _Written] = {}
         self._waiting: dict[int, Outcome] = {}
@@ -238,6 +240,7 @@ class Tracker:
             return False
         self._experiment_id = run.info.experiment_id
         self._metric = run.data.params.get("metric", self._metric)
+        self._target = run.data.params.get("target", self._target)
         client.update_run(self.run_id, status="RUNNING")
         with suppress(MlflowException):  # only looks; some may write runs but not experiments
             view = projection.view_state(self._metric)
@@ -307,6 +310,7 @@ class Tracker:
         client.log_text(parent.run_id, table, "probes.csv")
         text = _RECORDS.dump_json(record, indent=2).decode()
         client.log_text(parent.run_id, text, "selection.json")
+        client.log_inputs(parent.run_id, datasets_of(record, self._target))
         return True
 
     def _write_selection(self, record: Record, selection: Path, name: str | None) -> None:
