@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from autotransfer.errors import InvalidOptionError
 
-NEIGHBOUR = 5  # a single nearest picture may be a copy
+NEIGHBOUR = 2  # a single nearest picture may be a copy
 MOST_REFERENCES = 1000
 SHARE = 0.05  # of known pictures, what is rejected by default
 _ROWS = 1024  # of distances at once

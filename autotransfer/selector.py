@@ -68,6 +68,7 @@ from autotransfer.ranking.forecast import forecast
 from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.recording import closed, collected_warnings, record_of, start_tracking
 from autotransfer.registry import Registry
+from autotransfer.rejecting import with_rejection
 from autotransfer.results import (
     Described,
     Outcome,
@@ -75,7 +76,6 @@ from autotransfer.results import (
     Skipped,
     Verdict,
 )
-from autotransfer.rejecting import with_rejection
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms, Terms, arms_of
 from autotransfer.search.budget import SearchLimits
@@ -226,8 +226,7 @@ def _fit(
         division = divide(opened, pictures=problem.pictures)
     else:
         division = divide_described(opened)
-    unseen = without_leaks(problem.sources, division, opened.validation)
-    sources = _within(unseen, problem, chosen)
+    sources = _within(problem, division, chosen)
     clock = Clock(began, budget.seconds)
     with claim(
         opened.name,
@@ -537,12 +536,13 @@ def _earlier(study: Study, division: Division, place: Place, chosen: Options) ->
     return found
 
 
-def _within(sources: Sources, problem: Problem, chosen: Options) -> Sources:
-    """Return the sources on which anything can keep the limits on the result.
+def _within(problem: Problem, division: Division, chosen: Options) -> Sources:
+    """Return the sources that know no tested picture and can keep the limits on the result.
 
     Raises:
         NoCandidateError: If there is none.
     """
+    sources = without_leaks(problem.sources, division, problem.target.validation)
     limits = ResultLimits(chosen.max_mb, chosen.max_ms, problem.readers, problem.target.train)
     if limits.none:
         return sources

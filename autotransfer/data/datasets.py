@@ -260,7 +260,7 @@ def _image_of(item: Any) -> Any:
         found = [*known, *pictures, *files]
         if not found:
             raise InvalidTargetError(
-                f"an item of the dataset has {', '.join(map(str, item))}; none of these is an image"
+                f"an item of the dataset has {', '.join(map(str, item))}; none is an image"
             )
         return item[found[0]]
     return item

@@ -51,10 +51,8 @@ def look_at_workspace(folder: Path) -> list[Finding]:
         remedy = "make it writable, or work in another folder"
         return [Finding("workspace", "wrong", f"{folder.resolve()}: {problem}", remedy)]
     found = [_room("workspace", folder, LEAST_FREE, "free some, or work in another folder")]
-    for name in (STORAGE_FILE, STORE_FILE):
-        if (folder / name).is_file():
-            found.append(_database(folder / name))
-    return found
+    names = [name for name in (STORAGE_FILE, STORE_FILE) if (folder / name).is_file()]
+    return [*found, *(_database(folder / name) for name in names)]
 
 
 def _refused(folder: Path) -> str:

@@ -79,8 +79,8 @@ def look_at_cuda() -> Finding:
         remedy = "this torch was built without CUDA: install one with it, or use --device cpu"
     else:
         remedy = (
-            f"torch was built for CUDA {torch.version.cuda}: update the driver, or install a torch "
-            "for an older CUDA (nvidia-smi names the newest that the driver takes)"
+            f"torch was built for CUDA {torch.version.cuda}: update the driver, or install a "
+            "torch for an older CUDA (nvidia-smi names the newest that the driver takes)"
         )
     return Finding("gpu", "wrong", "there is a GPU, but torch cannot use it", remedy)
 

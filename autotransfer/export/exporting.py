@@ -116,8 +116,8 @@ def _program(graph: KeptGraph, pictures: torch.Tensor, strategy: str) -> Any:
         raise ExportError(f"the strategy {strategy!r} cannot be exported: {error}") from error
     except Exception as error:
         raise ExportError(
-            f"torch cannot write this network as ONNX ({_reason(error)}); predict with autotransfer, or "
-            "fit with another source"
+            f"torch cannot write this network as ONNX ({_reason(error)}); predict with "
+            "autotransfer, or fit with another source"
         ) from error
 
 
@@ -171,9 +171,7 @@ def run_onnx(path: Path, batches: Sequence[NDArray[np.uint8]]) -> list[NDArray[n
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     try:
-        session = runtime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         return [session.run([OUTPUT], {INPUT: batch})[0] for batch in batches]
     except Exception as error:
         reason = _reason(error)

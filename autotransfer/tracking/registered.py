@@ -92,12 +92,14 @@ def _fetched(text: str, uri: str) -> Source:
     except (MlflowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InvalidSourceError(
-            f"the source {text!r} cannot be had from MLflow at {_display(uri)} ({reason}); register "
-            "a model with fit --register NAME, or name the store with --tracking-uri"
+            f"the source {text!r} cannot be had from MLflow at {_display(uri)} ({reason}); "
+            "register a model with fit --register NAME, or name the store with --tracking-uri"
         ) from error
     selections = sorted(path.parent for path in folder.rglob(PREDICTOR_FILE))
     if not selections:
-        raise InvalidSourceError(f"{text} was not registered by autotransfer: it holds no selection")
+        raise InvalidSourceError(
+            f"{text} was not registered by autotransfer: it holds no selection"
+        )
     return source_of_selection(selections[0], f"{version.name}-v{version.version}")
 
 

@@ -135,7 +135,9 @@ def test_an_option_of_a_later_version_says_so(
     _refused([*fit, *extra], capsys, "not yet available in this version", extra[0])
 
 
-def test_pages_of_a_folder_without_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pages_of_a_folder_without_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _refused(["ui", "--workspace", str(tmp_path)], capsys, "there are no runs in", "--workspace")
 
 

@@ -21,7 +21,7 @@ def made(x: np.ndarray) -> Rejection:
     return found
 
 
-def test_the_distance_is_one_minus_the_cosine_of_the_fifth_nearest_other() -> None:
+def test_the_distance_is_one_minus_the_cosine_of_the_second_nearest_other() -> None:
     x = cloud(30, 0)
     found = made(x)
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)

@@ -123,7 +123,7 @@ def test_a_stream_is_refused() -> None:
         def __iter__(self) -> Any:
             return iter(())
 
-    with pytest.raises(InvalidTargetError, match="is not understood|without a length"):
+    with pytest.raises(InvalidTargetError, match=r"is not understood|without a length"):
         open_target(Stream())
 
 

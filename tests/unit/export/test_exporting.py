@@ -4,7 +4,7 @@ import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -134,7 +134,7 @@ class _Written:
     """What torch would have made."""
 
     class model:  # noqa: N801 - the name that torch gives it
-        metadata_props: dict[str, str] = {}
+        metadata_props: ClassVar[dict[str, str]] = {}
 
     def save(self, path: str) -> None:
         Path(path).write_bytes(b"a graph")
