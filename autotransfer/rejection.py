@@ -87,7 +87,8 @@ class Rejection:
 def _unit(features: NDArray[np.floating]) -> NDArray[np.float32]:
     x = np.asarray(features, dtype=np.float64)
     lengths = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    return (x / lengths).astype(np.float32)
+    unit: NDArray[np.float32] = (x / lengths).astype(np.float32)
+    return unit
 
 
 def _distances(
