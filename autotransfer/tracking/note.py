@@ -62,10 +62,9 @@ def _story(record: Record) -> str:
     ]
     known = record.provenance
     if "source.license" in known:
-        told.append(
-            f"The source was trained on {escaped(known['source.pretrained_on'])}; licence "
-            f"{escaped(known['source.license'])}."
-        )
+        trained = escaped(known.get("source.pretrained_on", "unknown"))
+        licence = escaped(known["source.license"])
+        told.append(f"The source was trained on {trained}; licence {licence}.")
     return " ".join(told)
 
 
