@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
-from autotransfer.data.datasets import is_dataset
+from autotransfer.data.datasets import is_dataset, read_dataset
 from autotransfer.data.target import open_images, open_target
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
@@ -60,8 +60,6 @@ def test_items_of_torch_are_the_same_pictures_in_every_form(form: Callable[[int]
 
 
 def test_labels_come_from_targets_without_reading_a_picture() -> None:
-    from autotransfer.data.datasets import read_dataset
-
     pictures = Pictures(targets=[0, 1, 0, 1, 0, 1], classes=NAMES)
     listing = read_dataset(pictures)
     assert list(listing.classes or ()) == ["ant", "bee"] * 3

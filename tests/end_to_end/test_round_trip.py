@@ -1,0 +1,50 @@
+"""A result that is registered, rejected with, exported and used as a source again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+import autotransfer
+from autotransfer.cli import run
+from autotransfer.export.exporting import TOLERANCE, run_onnx
+
+FAST = ["--strategy", "feature-extraction", "--trials", "1", "--device", "cpu"]
+
+
+def test_a_registered_result_is_used_in_every_way(
+    folder_target: Path, catalogue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = str(folder_target)
+    named = ["--sources", str(catalogue), "--source", "tiny-0"]
+    assert run(["fit", target, *named, *FAST, "--name", "one", "--register", "bars"]) == 0
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    version = client.get_model_version_by_alias("bars", "champion")
+    assert client.get_run(version.run_id).info.run_name == "one"
+    capsys.readouterr()
+
+    assert run(["predict", "one", target, "--abstain", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["predictions"]
+    assert np.mean([row["abstained"] for row in rows]) < 0.3
+    noise = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+    selection = autotransfer.load("one")
+    rejected = selection.abstains(noise)
+    assert rejected.all()
+    assert set(selection.predict(noise, abstain=True)) == {""}
+    assert "" not in set(selection.predict(noise))
+
+    assert run(["export", "one", "one.onnx", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["classes"] == list(selection.class_names)
+    ours = selection.predict_proba(noise)
+    assert np.abs(run_onnx(Path("one.onnx"), [noise])[0] - ours).max() <= TOLERANCE
+
+    sources = ["--sources", "models:/bars@champion", "--sources", "one"]
+    assert run(["sources", *sources, "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)["sources"]
+    assert [source["name"] for source in listed] == ["bars-v1", "one"]
+    assert run(["rank", target, *sources, "--device", "cpu", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["ranking"]) == 2
