@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from autotransfer.errors import InvalidOptionError
 from autotransfer.tracking.store import STORE_FILE, VIEW, patience, store_uri
 
-START_SECONDS = 180.0  # on a busy machine
+START_SECONDS = 600.0  # on a busy machine
 LAST_PORT = 65_535
 _TRIED = 100  # ports, from the one that was asked for on
 # no job processes (a quarter of a gigabyte each), no reports of use
