@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
+from typing_extensions import override
 
 from autotransfer.data.datasets import is_dataset, read_dataset
 from autotransfer.data.target import open_target
@@ -150,6 +151,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         tags.input_tags.three_d_array = not flat
         return tags
 
+    @override
     def __getstate__(self) -> dict[str, Any]:
         """Return the parameters, and the selection as the files of its folder."""
         state: dict[str, Any] = dict(super().__getstate__())

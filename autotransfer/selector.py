@@ -95,7 +95,7 @@ from autotransfer.workspace import Place, claim
 _RANKINGS = TypeAdapter(Ranking)
 
 
-def fit(target: Any, y: ArrayLike | None = None, **options: Any) -> Selection:
+def fit(target: Any, y: Any = None, **options: Any) -> Selection:
     """Return what to transfer to the target, how, and whether it helped.
 
     Args:
@@ -171,7 +171,7 @@ def fit_features(
 
 def rank(
     target: Any,
-    y: ArrayLike | None = None,
+    y: Any = None,
     *,
     estimators: Sequence[str] = (),
     racing: bool = True,

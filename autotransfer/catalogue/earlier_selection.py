@@ -139,7 +139,7 @@ def _with_classes(base: Source, num_classes: int, num_features: int) -> tuple[Ba
 def _classifier(backbone: Backbone, num_features: int) -> str:
     if not hasattr(backbone.network, "get_classifier"):
         return ""
-    layer = backbone.network.get_classifier()
+    layer = backbone.network.get_classifier()  # type: ignore[operator]
     if not isinstance(layer, nn.Linear) or layer.in_features != num_features:
         return ""
     return next((n for n, m in backbone.network.named_modules() if m is layer), "")
@@ -149,5 +149,6 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for key, value in tensors.items():
         digest.update(key.encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        flat = value.detach().cpu().contiguous().flatten()
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:32]

@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import validate_data
+from typing_extensions import override
 
 import autotransfer
 from autotransfer import classifier
@@ -32,7 +33,7 @@ def bars(per_class: int = 8, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[
     """Return (n, 32, 32, 3) bars of two directions, and their names."""
     images = shapes(2, per_class, seed=seed)
     names = np.array(["level", "upright"])
-    return np.stack([np.asarray(image) for image in images]), names[images.labels]
+    return np.stack([np.asarray(images[i]) for i in range(len(images))]), names[images.labels]
 
 
 def tiny(**options: Any) -> AutoTransferClassifier:
@@ -124,12 +125,14 @@ class Drawn(AutoTransferClassifier):
     Feature j becomes the brightness of one block, on a curve that is the same for every row.
     """
 
+    @override
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = False
         return tags
 
+    @override
     def _pictures(self, X: Any, *, reset: bool) -> Any:
         rows = np.asarray(validate_data(self, X, reset=reset), dtype=float)
         blocks = int(np.ceil(np.sqrt(rows.shape[1])))
@@ -171,7 +174,7 @@ checks = parametrize_with_checks(
 )
 
 
-@checks
+@checks  # type: ignore[untyped-decorator]
 def test_scikit_learns_own_checks_hold_for_the_interface(
     estimator: Any, check: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +184,6 @@ def test_scikit_learns_own_checks_hold_for_the_interface(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@checks
+@checks  # type: ignore[untyped-decorator]
 def test_scikit_learns_own_checks_pass_on_pictures(estimator: Any, check: Any) -> None:
     check(estimator)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
+from typing_extensions import override
 
 from autotransfer.data.datasets import is_dataset, read_dataset
 from autotransfer.data.target import open_images, open_target
@@ -34,6 +35,7 @@ class Pictures(Dataset[tuple[Any, int]]):
     def __len__(self) -> int:
         return self.n
 
+    @override
     def __getitem__(self, i: int) -> tuple[Any, int]:
         if not 0 <= i < self.n:
             raise IndexError(i)
@@ -118,6 +120,7 @@ def test_a_picture_that_cannot_be_used_is_named() -> None:
 
 def test_a_stream_is_refused() -> None:
     class Stream(IterableDataset[Any]):
+        @override
         def __iter__(self) -> Any:
             return iter(())
 

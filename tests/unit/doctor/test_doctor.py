@@ -50,7 +50,7 @@ def test_more_threads_than_cores_are_noted(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_gpu_that_torch_cannot_use_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(programs.shutil, "which", lambda _name: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr("shutil.which", lambda _name: "/usr/bin/nvidia-smi")
     assert programs.look_at_cuda().state == "wrong"
 
 
@@ -103,8 +103,8 @@ def test_a_broken_plugin_file_is_named(tmp_path: Path) -> None:
 def test_a_hub_that_does_not_answer_is_wrong_with_the_ways_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(reach.constants, "ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(reach.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     found = reach.look_at_hub()
     assert found.state == "wrong"
     assert "catalogue of local files" in found.remedy
