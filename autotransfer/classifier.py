@@ -27,8 +27,8 @@ from autotransfer.tracking import OFF
 
 LARGEST_SEED = 2**31 - 1
 
-# scikit-learn's own checks that cannot hold for pictures, each with the reason; none is known, once
-# the rows of numbers that they make are drawn as pictures
+# scikit-learn's own checks that cannot hold for pictures, each with the reason; none is known,
+# once the rows of numbers that they make are drawn as pictures
 EXPECTED_FAILED_CHECKS: Mapping[str, str] = {}
 
 
