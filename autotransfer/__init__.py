@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autotransfer.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from autotransfer.classifier import AutoTransferClassifier
     from autotransfer.comparing import ModelComparison, compare_models
     from autotransfer.domains import Distance, distance
     from autotransfer.problem import Budget
@@ -30,6 +31,7 @@ _HOMES = {
     "ModelComparison": "autotransfer.comparing",
     "distance": "autotransfer.domains",
     "Distance": "autotransfer.domains",
+    "AutoTransferClassifier": "autotransfer.classifier",
     "load": "autotransfer.selection",
     "Selection": "autotransfer.selection",
     "Budget": "autotransfer.problem",
@@ -44,6 +46,7 @@ __all__ = [
     "compare_models",
     "distance",
     "load",
+    "AutoTransferClassifier",
     "Selection",
     "Budget",
     "Distance",

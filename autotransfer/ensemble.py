@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
@@ -19,7 +20,7 @@ from typing_extensions import override
 from autotransfer.data.image_set import ImageSet
 from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.problem import Json, Source, source_from_json, source_to_json
-from autotransfer.strategy import FeatureReader, Predictor, PredictorState
+from autotransfer.strategy import FeatureReader, Predictor, PredictorState, TensorReader
 
 ENSEMBLE = "ensemble"
 MOST_MEMBERS = 10  # counted with repetitions
@@ -151,6 +152,15 @@ class EnsemblePredictor(Predictor):
             parts.append(member.weight / total * member.predictor.predict(images, own))
         mean: NDArray[np.float64] = np.sum(parts, axis=0)
         return mean
+
+    @override
+    def traced(self, features: TensorReader) -> Tensor:
+        total = sum(member.weight for member in self.members)
+        parts = []
+        for member in self.members:
+            own = features if member.source is None else features.of(member.source)
+            parts.append(member.weight / total * member.predictor.traced(own))
+        return torch.stack(parts).sum(dim=0)
 
     @override
     def state(self) -> PredictorState:

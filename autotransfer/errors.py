@@ -106,6 +106,10 @@ class NoCandidateError(AutotransferError, ValueError):
         super().__init__("no source and strategy left to try:\n  " + "\n  ".join(self.reasons))
 
 
+class ExportError(AutotransferError, RuntimeError):
+    """A selection cannot be exported, or the exported graph answers differently."""
+
+
 class BudgetExhaustedError(AutotransferError, TimeoutError):
     """The budget ended before there was any answer at all."""
 

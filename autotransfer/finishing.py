@@ -83,6 +83,7 @@ class Finishing:
         if len(trained) > 1:
             kept = self._together(finalist, trained)
         seen = set(self.arena.images.digests)
+        seen |= {digest for k in trained if k.source is not None for digest in k.source.seen}
         if self.arena.validation is not None:
             seen |= set(self.arena.validation.digests)
         return replace(

@@ -74,11 +74,18 @@ class Options:
         memory: Memory that trials may plan for, GB; None is 2.
         warm_start: Whether earlier fits in the same storage give first points.
         storage: Optuna storage URL; None is SQLite in the workspace.
-        tracking_uri: MLflow; None is MLFLOW_TRACKING_URI or SQLite in the workspace.
+        tracking_uri: MLflow; None is MLFLOW_TRACKING_URI or SQLite in the workspace; "off" writes
+            nothing there.
         experiment: Name of the MLflow experiment.
+        register: Name under which the result is registered in MLflow; the new version gets the
+            alias `champion`.
         name: Name of the study; None makes one from the target.
         resume: Whether a study of that name is continued.
         out: Folder of the selection; None is a folder named after the study.
+        workspace: Folder of the study, of MLflow's store and of what a fit writes beside them;
+            None is the current folder.
+        guard: Whether the result is tested against baselines. Without it nothing is sealed back
+            from the answer, the verdict is unverified, and the transferred model is returned.
         on_bad_image: "stop" or "skip".
         plugins: Plugin files.
         device: "auto", "cpu" or "cuda".
@@ -118,9 +125,12 @@ class Options:
     storage: str | None = None
     tracking_uri: str | None = None
     experiment: str = "autotransfer"
+    register: str | None = None
     name: str | None = None
     resume: bool = False
     out: str | Path | None = None
+    workspace: str | Path | None = None
+    guard: bool = True
     on_bad_image: str = "stop"
     plugins: Sequence[str | Path] = ()
     device: str = "auto"

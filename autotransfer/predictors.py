@@ -16,7 +16,13 @@ from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
 from autotransfer.heads.linear import LinearHead
 from autotransfer.problem import Json, Source
-from autotransfer.strategy import FeatureReader, Layers, Predictor, PredictorState
+from autotransfer.strategy import (
+    FeatureReader,
+    Layers,
+    Predictor,
+    PredictorState,
+    TensorReader,
+)
 
 PREDICTION_BATCH = 32
 
@@ -53,6 +59,16 @@ class HeadPredictor(Predictor):
         return np.asarray(side_by_side(blocks, self.centres), dtype=np.float64)
 
     @override
+    def traced(self, features: TensorReader) -> Tensor:
+        blocks = [features(stage).double() for stage in self.stages]
+        if self.centres:
+            blocks = [
+                nn.functional.normalize(block - torch.from_numpy(centre), dim=1, eps=1e-12)
+                for block, centre in zip(blocks, self.centres, strict=True)
+            ]
+        return traced_logits(self.head, torch.cat(blocks, dim=1)).softmax(dim=1)
+
+    @override
     def state(self) -> PredictorState:
         tensors = {
             "weight": torch.from_numpy(np.ascontiguousarray(self.head.weight)),
@@ -66,6 +82,12 @@ class HeadPredictor(Predictor):
     @override
     def layers(self) -> Layers:
         return Layers(stage=self.stage, copied=self.stage, tuned=0)
+
+
+def traced_logits(head: LinearHead, features: Tensor) -> Tensor:
+    """Return the (b, K) scores of (b, d) features in double precision, as tensor operations."""
+    weight = torch.from_numpy(np.ascontiguousarray(head.weight))
+    return features.double() @ weight.T + torch.from_numpy(head.bias)
 
 
 def side_by_side(
@@ -179,6 +201,11 @@ class NetworkPredictor(Predictor):
     def embed(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
         inputs = features.inputs(images, self.frozen)
         return _in_batches(self.network.features, inputs.batch, len(images), self.device)
+
+    @override
+    def traced(self, features: TensorReader) -> Tensor:
+        logits: Tensor = self.network(features.inputs(self.frozen))
+        return logits.double().softmax(dim=1)
 
     @property
     def device(self) -> torch.device:

@@ -23,6 +23,7 @@ from autotransfer.presets import Preset, read_preset
 from autotransfer.problem import Preprocessing, Setting, Source, Untrained
 from autotransfer.registry import Registry, discover
 from autotransfer.strategy import TaskInfo
+from autotransfer.tracking.registered import with_registered
 
 
 @dataclass(frozen=True)
@@ -189,8 +190,9 @@ def choose_sources(chosen: Options, registry: Registry, opened: Target) -> Sourc
 
 def choose_from(chosen: Options, registry: Registry, num_images: int) -> Sources:
     """Return the candidate sources for so many pictures."""
+    workspace = Path(chosen.workspace or ".")
     resolved = resolve_sources(
-        chosen.sources,
+        with_registered(chosen.sources, chosen.tracking_uri, workspace),
         only=chosen.only_sources,
         from_plugins=tuple(registry.sources.values()),
         device_type=device_of(chosen.device).type,

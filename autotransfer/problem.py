@@ -105,6 +105,7 @@ class Source:
         num_pretraining_images: Size of the pretraining set; None when unknown.
         pretraining_accuracy: Top-1 accuracy of the head on the validation part of its own
             pretraining set, a fraction; None when unknown.
+        seen: Content hashes of the pictures that an earlier fit tuned it on.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Source:
     origin: str = "unknown"
     num_pretraining_images: int | None = None
     pretraining_accuracy: float | None = None
+    seen: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def num_channels(self) -> int:

@@ -17,12 +17,11 @@ from autotransfer.options import Options
 from autotransfer.problem import Budget, ParamValue, Setting
 from autotransfer.reporting import Gather, with_report
 from autotransfer.results import Decision, Outcome, Ranking, Record, Skipped, Verdict
-from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms
 from autotransfer.search.study import Study
 from autotransfer.selection import Selection
 from autotransfer.syncing import TrackingPlan
-from autotransfer.tracking import Tracker
+from autotransfer.tracking import OFF, Tracker
 from autotransfer.workspace import Place
 
 
@@ -81,12 +80,19 @@ def track(
         fingerprint: Hash of the pictures.
     """
     tracker = Tracker(chosen.tracking_uri, chosen.experiment, place.workspace)
+    if chosen.tracking_uri == OFF:
+        return tracker
     run_id = study.recall("run_id")
     if run_id is not None and tracker.resume(run_id):
         return tracker
     tags = {"target.fingerprint": fingerprint}
     plan = TrackingPlan(
-        chosen.tracking_uri, chosen.experiment, str(place.folder.resolve()), params, tags
+        chosen.tracking_uri,
+        chosen.experiment,
+        str(place.folder.resolve()),
+        params,
+        tags,
+        chosen.register,
     )
     plan.keep(study)
     study.remember("run_id", tracker.start(place.name, params=params, tags=tags))
@@ -138,25 +144,22 @@ def record_of(
 
 
 def closed(
-    record: Record,
-    kept: Kept,
+    selection: Selection,
     place: Place,
     tracker: Tracker,
     study: Study,
     chosen: Options,
-    readers: FeatureReaders,
     gather: Gather,
     deadline: float | None,
 ) -> Selection:
-    """Save the selection, write its report, then mirror both to MLflow.
+    """Save a selection and write its report, then mirror both to MLflow.
 
     `gather` returns what the report is made from; `deadline` is when it has to be there.
     """
-    record = replace(record, run_id=tracker.run_id)
-    selection = Selection(record, kept, readers.device)
+    selection = replace(selection, record=replace(selection.record, run_id=tracker.run_id))
     selection.save(place.folder)
     selection = with_report(selection, place.folder, gather, deadline)
-    tracker.finish(selection.record, place.folder)
+    tracker.finish(selection.record, place.folder, register=chosen.register)
     study.remember("run_id", tracker.run_id)  # it exists only now where MLflow was away before
-    chosen.say(record.verdict.sentence)
+    chosen.say(selection.verdict.sentence)
     return selection

@@ -5,6 +5,7 @@ predictor.safetensors   its tensors
 source.json             the source that it reads, its weights beside it
 source.safetensors
 companion-1.safetensors weights of further sources that it reads, where there are some
+rejection.safetensors   reference pictures of the reject option, where there is one
 seen.txt                content hashes of the pictures that it was chosen with or learnt from
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
@@ -38,10 +40,12 @@ from autotransfer.problem import (
     source_to_json,
 )
 from autotransfer.registry import Registry
+from autotransfer.rejection import Rejection
 from autotransfer.strategy import FeatureReader, Predictor
 from autotransfer.weights import write_state_dict
 
 _SEEN = "seen.txt"
+_REJECTION = "rejection.safetensors"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Kept:
         temperature: What its probabilities are softened by; see `guard.calibration`.
         seen: Content hashes of the pictures that it was chosen with or learnt from.
         class_weights: (K,) how much each class counts; None for as much as it occurs.
+        rejection: What is none of the classes; None where nothing can say.
     """
 
     predictor: Predictor
@@ -65,6 +70,7 @@ class Kept:
     temperature: float = 1.0
     seen: tuple[str, ...] = ()
     class_weights: tuple[float, ...] | None = None
+    rejection: Rejection | None = None
 
     def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
         """Return the (n, K) calibrated class probabilities."""
@@ -96,6 +102,7 @@ def write_kept(folder: Path, kept: Kept) -> None:
             "info": info,
         },
     )
+    _write_rejection(folder / _REJECTION, kept.rejection)
     (folder / _SEEN).write_text("".join(f"{digest}\n" for digest in kept.seen), encoding="ascii")
 
 
@@ -124,6 +131,7 @@ def read_kept(folder: Path, registry: Registry) -> Kept:
         float(stored.get("temperature", 1.0)),
         tuple(seen.read_text(encoding="ascii").split()) if seen.is_file() else (),
         None if weights is None else tuple(map(float, weights)),
+        _read_rejection(folder / _REJECTION),
     )
 
 
@@ -136,6 +144,23 @@ def _restored(
 ) -> Predictor:
     assert source is not None
     return registry.strategy(name).restore(tensors, info, source)
+
+
+def _write_rejection(path: Path, rejection: Rejection | None) -> None:
+    path.unlink(missing_ok=True)
+    if rejection is not None:
+        tensors = {
+            "references": torch.from_numpy(rejection.references),
+            "distances": torch.from_numpy(rejection.distances),
+        }
+        write_state_dict(path, tensors)
+
+
+def _read_rejection(path: Path) -> Rejection | None:
+    if not path.is_file():
+        return None
+    tensors = load_file(path)
+    return Rejection(tensors["references"].numpy(), tensors["distances"].numpy())
 
 
 def _with_weights(source: Source, folder: Path, stem: str) -> Source:

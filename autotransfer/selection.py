@@ -23,11 +23,13 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import PixelStore
 from autotransfer.data.target import open_images
 from autotransfer.described.answering import Explanation, competing, explain, probabilities
-from autotransfer.errors import InvalidOptionError
+from autotransfer.errors import ExportError, InvalidOptionError
+from autotransfer.export import export_onnx
 from autotransfer.feature_store import FeatureStore
 from autotransfer.features import NO_FEATURES, FeatureReaders
 from autotransfer.matrices import Matrices, MatrixReaders
 from autotransfer.registry import Registry, discover
+from autotransfer.rejection import SHARE
 from autotransfer.results import Described, Outcome, Ranking, Record, Skipped, Verdict
 from autotransfer.saved_predictor import Kept, read_kept, write_json, write_kept
 from autotransfer.strategy import FeatureReader
@@ -146,11 +148,81 @@ class Selection:
         reader = NO_FEATURES if source is None else readers[source]
         return self.kept.predict(matrices.items, reader)
 
-    def predict(self, images: Any) -> NDArray[np.str_]:
-        """Return the (n,) names of the most probable classes."""
+    def predict(self, images: Any, *, abstain: bool | float = False) -> NDArray[np.str_]:
+        """Return the (n,) names of the most probable classes.
+
+        Args:
+            images: The pictures.
+            abstain: The share of known pictures that may be rejected, in (0, 1); True is 0.05.
+                A rejected picture is none of the classes: its name is "".
+
+        Raises:
+            InvalidOptionError: If there is no reject option; see `abstains`.
+        """
         names: NDArray[np.str_] = np.array(self.class_names)
-        best: NDArray[np.str_] = names[self.predict_proba(images).argmax(axis=1)]
+        opened = images if isinstance(images, Mapping | ImageSet) else open_images(images)
+        best: NDArray[np.str_] = names[self.predict_proba(opened).argmax(axis=1)]
+        if abstain is not False:
+            best[self.abstains(opened, SHARE if abstain is True else abstain)] = ""
         return best
+
+    def abstains(self, images: Any, share: float = SHARE) -> NDArray[np.bool_]:
+        """Return (n,) whether each picture is none of the classes.
+
+        Args:
+            images: The pictures.
+            share: Of pictures like those of the fit, how many are rejected.
+
+        Raises:
+            InvalidOptionError: If what is returned reads no network, was saved without a reject
+                option, or the fit had too few pictures for the share.
+        """
+        if self.kept.rejection is None or self.record.described is not None:
+            raise InvalidOptionError(self._no_rejection())
+        if isinstance(images, Mapping):
+            matrices = Matrices.of(images)
+            assert self.kept.source is not None
+            found = MatrixReaders(matrices)[self.kept.source](matrices.items)
+        else:
+            opened = images if isinstance(images, ImageSet) else open_images(images)
+            found = self._reader(opened)
+        return self.kept.rejection.rejected(found, share)
+
+    def _no_rejection(self) -> str:
+        if self.record.described is not None or self.record.setting == "unlabelled":
+            return f"there is no reject option in the {self.record.setting} setting"
+        if self.kept.source is None:
+            return (
+                f"there is no reject option: the baseline {self.kept.strategy!r} was returned, "
+                "which reads no network"
+            )
+        return "this selection was saved without a reject option; fit again to get one"
+
+    def to_onnx(self, path: str | Path) -> Path:
+        """Write an ONNX file that takes decoded pictures; its answers are compared with ours.
+
+        Needs the extra `autotransfer[onnx]`.
+
+        Args:
+            path: File to write. Its input is uint8 (n, h, w, 3), upright RGB of any one size;
+                its output float32 (n, K), the probabilities of `class_names`.
+
+        Raises:
+            ExportError: If a package is missing, what is returned has no graph, or the graph
+                answers differently by more than 1e-4; then nothing is written.
+        """
+        if self.record.described is not None:
+            raise ExportError("a selection that was fitted on attributes cannot be exported")
+        source = self.kept.source
+        about = {
+            "model": self.record.name,
+            "verdict": str(self.verdict.decision),
+            "returned": self.verdict.returned,
+            "source": source.name if source else "none",
+            "license": source.license if source else "none",
+        }
+        export_onnx(Path(path), self.kept, self.class_names, about)
+        return Path(path)
 
     def save(self, folder: str | Path) -> Path:
         """Write the selection; it can be loaded without anything else.

@@ -12,15 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import TypeAdapter
 
-from autotransfer.catalogue import Sources
-from autotransfer.clock import CLOSING_SHARE, GUARD_SHARE, RANK_SHARE, Clock
+from autotransfer.clock import CLOSING_SHARE, GUARD_SHARE, Clock
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import Target
 from autotransfer.described.arena import DescribedArena
-from autotransfer.described.estimator import HeldOutClasses
 from autotransfer.describing import (
     described_arena,
     described_options,
@@ -36,11 +33,9 @@ from autotransfer.errors import (
     DataWarning,
     InvalidOptionError,
     InvalidTargetError,
-    NoCandidateError,
 )
 from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.executors import open_executor
-from autotransfer.features import FeatureReaders
 from autotransfer.finishing import Finalist, Finishing
 from autotransfer.guarding import Guarding
 from autotransfer.matrices import Matrices
@@ -64,15 +59,13 @@ from autotransfer.preparing import (
 from autotransfer.presets import Preset
 from autotransfer.problem import Budget, Setting, Source
 from autotransfer.ranking import (
-    DEFAULT_ESTIMATORS,
-    Consensus,
-    nested_shortlists,
     rank_sources,
 )
 from autotransfer.ranking.forecast import forecast
-from autotransfer.ranking.memory import mean_places, record_places
+from autotransfer.ranking.memory import record_places
 from autotransfer.recording import closed, collected_warnings, record_of, start_tracking
 from autotransfer.registry import Registry
+from autotransfer.rejecting import with_rejection
 from autotransfer.reporting import Ended
 from autotransfer.results import (
     Described,
@@ -91,20 +84,22 @@ from autotransfer.search.study import Study, load_studies, open_study
 from autotransfer.search.trial import Arena
 from autotransfer.searching import Searching, refit_reserve
 from autotransfer.selection import Selection
+from autotransfer.sourcing import Sourcing, left_out, usable
 from autotransfer.tracking import Tracker
+from autotransfer.unguarded import UNGUARDED
 from autotransfer.unlabelled.fitting import fit_unlabelled
 from autotransfer.unlabelled.setting import setting_of
 from autotransfer.workspace import Place, claim
 
-_RANKINGS = TypeAdapter(Ranking)
 
-
-def fit(target: Any, **options: Any) -> Selection:
+def fit(target: Any, y: Any = None, **options: Any) -> Selection:
     """Return what to transfer to the target, how, and whether it helped.
 
     Args:
         target: A folder of class folders, an archive of one, a manifest, an `.npz`, an fsspec
-            URL of these, `(X, y)`, or an `ImageSet`.
+            URL of these; pictures, as an array, a list of paths or of PIL images; a dataset of
+            torch or of Hugging Face; or an `ImageSet`.
+        y: (n,) labels of pictures; None where the target has its own.
         **options: The fields of `Options`.
 
     Returns:
@@ -116,6 +111,7 @@ def fit(target: Any, **options: Any) -> Selection:
     """
     began = time.monotonic()
     chosen = read_options(options)
+    target = target if y is None else (target, y)
     with collected_warnings() as caught:
         registry = discover_plugins(chosen)
         if is_described(chosen):
@@ -177,6 +173,7 @@ def fit_features(
 
 def rank(
     target: Any,
+    y: Any = None,
     *,
     estimators: Sequence[str] = (),
     racing: bool = True,
@@ -186,6 +183,7 @@ def rank(
 
     Args:
         target: As for `fit`.
+        y: (n,) labels of pictures; None where the target has its own.
         estimators: Names of the scores of the consensus; empty for the default ones with what
             is known of the sources beforehand.
         racing: Whether sources without a chance see no more than the first pictures.
@@ -195,6 +193,7 @@ def rank(
         AutotransferError: As for `fit`.
     """
     chosen = read_options(options)
+    target = target if y is None else (target, y)
     registry = discover_plugins(chosen)
     for name in estimators:
         registry.estimator(name)
@@ -206,11 +205,13 @@ def rank(
         opened, table = open_labelled(target, chosen), None
         sources = choose_sources(chosen, registry, opened)
         division = divide(opened)
+    readers, workspace = make_readers(chosen), Path(chosen.workspace or ".")
+    sourcing = Sourcing(sources, division, readers, registry, workspace, chosen, table)
     ranking, skipped = rank_sources(
         sources.sources,
         division.images,
-        make_readers(chosen),
-        _consensus(registry, division, Path.cwd(), estimators, table),
+        readers,
+        sourcing.consensus(estimators),
         seed=chosen.seed,
         max_sources=chosen.max_sources,
         racing=racing,
@@ -225,14 +226,16 @@ def _fit(
     budget, metric = budget_of(chosen), metric_named(chosen.metric)
     preset = choose_preset(chosen, registry)
     opened, readers, table = problem.target, problem.readers, problem.attributes
-    sources = _within(problem.sources, problem, chosen)
-    if table is None:
-        division = divide(opened, pictures=problem.pictures)
-    else:
-        division = divide_described(opened)
+    division = divide_described(opened) if table else divide(opened, pictures=problem.pictures)
+    sources = usable(problem, division, chosen)
     clock = Clock(began, budget.seconds, chosen.on_part)
     with claim(
-        opened.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
+        opened.name,
+        chosen.name,
+        chosen.out,
+        chosen.storage,
+        resume=chosen.resume,
+        workspace=chosen.workspace,
     ) as place:
         study = open_study(
             place.name,
@@ -243,19 +246,17 @@ def _fit(
             resume=chosen.resume,
         )
         _check_same_problem(study, division, chosen, table)
-        ranking, unranked = _ranking(
-            study, sources, division, readers, registry, chosen, clock, place, table
-        )
+        sourcing = Sourcing(sources, division, readers, registry, place.workspace, chosen, table)
+        ranking, unranked = sourcing.ranked(study, clock)
         clock.mark("rank")
-        chosen.say(_shortlist_line(ranking))
-        shortlist = [_named(sources.sources, name) for name in ranking.shortlist]
+        shortlist = sourcing.named(ranking.shortlist)
         arms, unfit = arms_of(
             shortlist,
             _strategies(chosen, registry, preset, problem.setting),
             preset,
             _terms(division, problem, chosen),
         )
-        skipped = [*sources.skipped, *unranked, *_left_out(ranking), *unfit]
+        skipped = [*sources.skipped, *unranked, *left_out(ranking), *unfit]
         arena = _arena(problem, division, shortlist, metric, chosen)
         tracker = start_tracking(study, place, opened, arms, chosen, budget)
         earlier = _earlier(study, division, place, chosen)
@@ -279,9 +280,10 @@ def _fit(
             ranking,
             opened.name,
             clock.deadline(1 - CLOSING_SHARE),
-            partial(_nested, ranking, sources, arena, registry, division, place, chosen),
+            partial(sourcing.nested, ranking, arena.folds),
         )
         verdict, kept, described = _judged(guarding, finalist, outcomes)
+        kept = with_rejection(kept, division.images, readers)
         clock.mark("guard")
         record = record_of(
             study,
@@ -304,17 +306,9 @@ def _fit(
                 record, setting=setting, class_names=described.unseen, described=described
             )
         ended = Ended(finishing, division, finalist, outcomes, kept, problem.pictures)
-        return closed(
-            record,
-            kept,
-            place,
-            tracker,
-            study,
-            chosen,
-            readers,
-            ended.material,
-            clock.deadline(1 - CLOSING_SHARE / 2),
-        )
+        due = clock.deadline(1 - CLOSING_SHARE / 2)
+        selection = Selection(record, kept, readers.device)
+        return closed(selection, place, tracker, study, chosen, ended.material, due)
 
 
 def _arena(
@@ -347,6 +341,8 @@ def _judged(
 ) -> tuple[Verdict, Kept, Described | None]:
     """Return verdict and predictor; in the described setting the figures of held-out classes."""
     finishing = guarding.finishing
+    if not finishing.chosen.guard:
+        return UNGUARDED, finishing.train(finalist, outcomes), None
     if not isinstance(finishing.arena, DescribedArena):
         return *guarding.judged(finalist, outcomes), None
     sealed = guarding.division.sealed
@@ -377,84 +373,6 @@ def _check_same_problem(
             "this study was begun with other pictures, another metric or another seed; resume it "
             "with the same ones, or choose another --name"
         )
-
-
-def _ranking(
-    study: Study,
-    sources: Sources,
-    division: Division,
-    readers: FeatureReaders,
-    registry: Registry,
-    chosen: Options,
-    clock: Clock,
-    place: Place,
-    table: Attributes | None,
-) -> tuple[Ranking, list[Skipped]]:
-    stored = study.recall("ranking")
-    if stored is not None:
-        return _RANKINGS.validate_python(stored["ranking"]), [
-            Skipped(**item) for item in stored["skipped"]
-        ]
-    chosen.say(f"ranking {len(sources.sources)} sources on {len(division.images)} pictures")
-    seconds = None
-    if clock.seconds is not None:
-        seconds = clock.began + RANK_SHARE * clock.seconds - time.monotonic()
-    ranking, skipped = rank_sources(
-        sources.sources,
-        division.images,
-        readers,
-        _consensus(registry, division, place.workspace, table=table),
-        seed=chosen.seed,
-        max_sources=chosen.max_sources,
-        seconds=seconds,
-    )
-    study.remember(
-        "ranking",
-        {
-            "ranking": _RANKINGS.dump_python(ranking, mode="json"),
-            "skipped": [vars(item) for item in skipped],
-        },
-    )
-    return ranking, skipped
-
-
-def _nested(
-    ranking: Ranking,
-    sources: Sources,
-    arena: Arena,
-    registry: Registry,
-    division: Division,
-    place: Place,
-    chosen: Options,
-) -> tuple[tuple[str, ...], ...]:
-    """Return the shortlist without each fold; nothing where all sources are on it anyway."""
-    ranked = [_named(sources.sources, row.source) for row in ranking.rows]
-    if len(ranked) <= len(ranking.shortlist):
-        return ()
-    return nested_shortlists(
-        ranked,
-        division.images,
-        arena.folds,
-        arena.readers,
-        _consensus(registry, division, place.workspace),
-        seed=chosen.seed,
-        max_sources=chosen.max_sources,
-    )
-
-
-def _consensus(
-    registry: Registry,
-    division: Division,
-    workspace: Path,
-    names: Sequence[str] = (),
-    table: Attributes | None = None,
-) -> Consensus:
-    """Return what the order rests on; scores that the user names stand alone."""
-    memory = mean_places(workspace / STORAGE_FILE, without=division.images.fingerprint)
-    scores = [registry.estimator(name) for name in names or DEFAULT_ESTIMATORS]
-    if table is not None and not names:
-        scores.append(HeldOutClasses(table))
-    return Consensus(scores, memory, with_prior=not names)
 
 
 def _strategies(
@@ -502,18 +420,6 @@ def _unseen(
             stacklevel=4,
         )
     return images.subset(kept)
-
-
-def _left_out(ranking: Ranking) -> list[Skipped]:
-    return [
-        Skipped(row.source, "*", f"rank {row.rank} of {len(ranking.rows)}: not in the shortlist")
-        for row in ranking.rows
-        if row.source not in ranking.shortlist
-    ]
-
-
-def _shortlist_line(ranking: Ranking) -> str:
-    return "shortlist: " + ", ".join(ranking.shortlist)
 
 
 def _search(
@@ -567,28 +473,6 @@ def _earlier(study: Study, division: Division, place: Place, chosen: Options) ->
     return found
 
 
-def _within(sources: Sources, problem: Problem, chosen: Options) -> Sources:
-    """Return the sources on which anything can keep the limits on the result.
-
-    Raises:
-        NoCandidateError: If there is none.
-    """
-    limits = ResultLimits(chosen.max_mb, chosen.max_ms, problem.readers, problem.target.train)
-    if limits.none:
-        return sources
-    reasons = {source.name: limits.against([source]) for source in sources.sources}
-    problem.readers.release()
-    skipped = [Skipped(name, "*", reason) for name, reason in reasons.items() if reason]
-    kept = tuple(source for source in sources.sources if not reasons[source.name])
-    if not kept:
-        raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
-    return Sources(kept, (*sources.skipped, *skipped), sources.default_set)
-
-
 def _nothing_finished(outcomes: Sequence[Outcome]) -> str:
     reasons = dict.fromkeys(o.reason for o in outcomes if o.reason)
     return "not one trial finished within the budget" + "".join(f"\n  {r}" for r in reasons)
-
-
-def _named(sources: Sequence[Source], name: str) -> Source:
-    return next(source for source in sources if source.name == name)

@@ -19,6 +19,7 @@ from torch import Tensor
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.views import PLAIN, View
+from autotransfer.errors import ExportError
 from autotransfer.problem import Json, Need, ParamValue, Setting, Source
 
 if TYPE_CHECKING:
@@ -79,6 +80,22 @@ class FeatureReader(Protocol):
         ...
 
 
+class TensorReader(Protocol):
+    """The frozen side of one source as tensor operations on one batch, for an export."""
+
+    def __call__(self, stage: int) -> Tensor:
+        """Return the (b, d) pooled features of a stage."""
+        ...
+
+    def inputs(self, stage: int) -> Tensor:
+        """Return what the layers after a stage read; stage 0 is the standardised pictures."""
+        ...
+
+    def of(self, source: Source) -> TensorReader:
+        """Return the same batch as another source sees it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Layers:
     """Which part of the source a predictor uses, in stages.
@@ -111,6 +128,16 @@ class Predictor(ABC):
         Without features of its own a predictor shows its log probabilities, (n, K).
         """
         return np.log(np.maximum(self.predict(images, features), _SMALLEST))
+
+    def traced(self, features: TensorReader) -> Tensor:  # noqa: ARG002 - of those that can
+        """Return the (b, K) probabilities in double precision, as tensor operations.
+
+        An export to ONNX follows these operations; a predictor may do without.
+
+        Raises:
+            ExportError: If the predictor cannot be written as tensor operations.
+        """
+        raise ExportError(f"a {type(self).__name__} cannot be written as a graph")
 
     @property
     def layers(self) -> Layers | None:

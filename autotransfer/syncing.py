@@ -30,6 +30,7 @@ class TrackingPlan:
         folder: Folder of the selection.
         params: Parameters of the run.
         tags: Tags of the run.
+        register: Name under which the result is registered; None registers nothing.
     """
 
     uri: str | None
@@ -37,6 +38,7 @@ class TrackingPlan:
     folder: str
     params: dict[str, Any]
     tags: dict[str, str]
+    register: str | None = None
 
     def keep(self, study: Study) -> None:
         """Keep the plan with the study."""
@@ -96,7 +98,7 @@ def _synced(name: str, study: Study, uri: str | None) -> Synced:
     for outcome in trials:
         tracker.write(outcome)
     if record is not None:
-        tracker.finish(record, Path(plan.folder))
+        tracker.finish(record, Path(plan.folder), register=plan.register)
     if tracker.run_id is not None:
         study.remember(_RUN, tracker.run_id)
     written = tracker.run_id if tracker.reached else None

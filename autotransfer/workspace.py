@@ -121,21 +121,23 @@ def claim(
     storage: str | None,
     *,
     resume: bool,
+    workspace: str | Path | None = None,
 ) -> Iterator[Place]:
     """Yield the place of a fit; a folder that stays empty is removed again.
 
     Args:
         target: Short name of the target.
         name: Name of the study; None is the name of the folder, or one made from the target.
-        out: Folder of the selection; None is the name of the study in the working folder.
-        storage: Optuna storage URL; None is SQLite in the working folder.
+        out: Folder of the selection; None is the name of the study in the workspace.
+        storage: Optuna storage URL; None is SQLite in the workspace.
         resume: Whether the folder may exist.
+        workspace: What belongs together; None is the working folder.
 
     Raises:
         StudyExistsError: If the folder exists and `resume` is off.
         InvalidOptionError: If the folder cannot be made.
     """
-    workspace = Path.cwd()
+    workspace = Path.cwd() if workspace is None else Path(workspace)
     if resume and name is None and out is None:
         raise InvalidOptionError("--resume needs the --name of the study to continue")
     if name is None:

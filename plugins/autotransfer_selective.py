@@ -52,6 +52,7 @@ from autotransfer.strategy import (
     Strategy,
     Task,
     TaskInfo,
+    TensorReader,
     Trial,
 )
 
@@ -294,6 +295,10 @@ class SelectivePredictor(Predictor):
     @override
     def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
         return self.probe.predict(images, features)
+
+    @override
+    def traced(self, features: TensorReader) -> Tensor:
+        return self.probe.traced(features)
 
     @override
     def state(self) -> PredictorState:

@@ -29,6 +29,7 @@ from autotransfer.errors import InvalidSourceError
 from autotransfer.heads import LinearHead, fit_ridge
 from autotransfer.heads.linear import Standardisation, inverse_temperature
 from autotransfer.heads.ridge import leave_one_out
+from autotransfer.predictors import traced_logits
 from autotransfer.problem import Json, Need, Source, source_from_json, source_to_json
 from autotransfer.single_thread import single_thread
 from autotransfer.space import SearchSpace, depth, integer, regularisation
@@ -40,6 +41,7 @@ from autotransfer.strategy import (
     Strategy,
     Task,
     TaskInfo,
+    TensorReader,
     Trial,
 )
 
@@ -238,6 +240,14 @@ class StackedPredictor(Predictor):
             logits = logits + member.head.logits(x)
         probabilities: NDArray[np.float64] = softmax(logits, axis=1)
         return probabilities
+
+    @override
+    def traced(self, features: TensorReader) -> Tensor:
+        own, *others = self.members
+        logits = traced_logits(own.head, features(own.stage))
+        for member in others:
+            logits = logits + traced_logits(member.head, features.of(member.source)(member.stage))
+        return logits.softmax(dim=1)
 
     @override
     def state(self) -> PredictorState:

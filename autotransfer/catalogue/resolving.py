@@ -9,12 +9,12 @@ from typing import TypeAlias
 
 import timm
 
+from autotransfer.catalogue.earlier_selection import is_selection, source_of_selection
 from autotransfer.catalogue.timm_names import DEFAULT_SETS, default_set, timm_source
 from autotransfer.catalogue.toml_catalogue import read_catalogue
 from autotransfer.errors import (
     InvalidSourceError,
     NoCandidateError,
-    NotYetAvailableError,
     UnknownNameError,
 )
 from autotransfer.problem import Source
@@ -49,8 +49,8 @@ def resolve_sources(
     """Return the candidates.
 
     Args:
-        requested: A default set, a catalogue, a timm name, a source, or several of them; None
-            is the default set for the device.
+        requested: A default set, a catalogue, a timm name, the folder of an earlier selection, a
+            source, or several of them; None is the default set for the device.
         only: Names to keep; empty keeps all.
         from_plugins: Sources that plugins offer; they come after the requested ones.
         device_type: "cpu" or "cuda".
@@ -95,8 +95,8 @@ def _expand(item: SourceLike) -> tuple[Source, ...]:
     if isinstance(item, Source):
         return (item,)
     text = str(item)
-    if text.startswith("models:/"):
-        raise NotYetAvailableError(f"the source {text!r} from an MLflow registry")
+    if is_selection(Path(text)):
+        return (source_of_selection(Path(text)),)
     if text in DEFAULT_SETS:
         return default_set(text)
     if text == SMALL_NETWORK:

@@ -12,8 +12,9 @@ import click
 from autotransfer.cli.compare import compare
 from autotransfer.cli.demo import demo
 from autotransfer.cli.distance import distance
+from autotransfer.cli.doctor import doctor
+from autotransfer.cli.export import export
 from autotransfer.cli.fit import fit
-from autotransfer.cli.later import LATER
 from autotransfer.cli.layers import layers
 from autotransfer.cli.listing import plugins, spaces
 from autotransfer.cli.predict import predict
@@ -21,6 +22,7 @@ from autotransfer.cli.rank import rank
 from autotransfer.cli.show import show
 from autotransfer.cli.sources import sources
 from autotransfer.cli.sync import sync
+from autotransfer.cli.ui import ui
 from autotransfer.errors import AutotransferError, AutotransferWarning, BudgetExhaustedError
 
 BAD_INPUT = 2
@@ -40,6 +42,7 @@ for command in (
     distance,
     layers,
     predict,
+    export,
     compare,
     sources,
     plugins,
@@ -47,7 +50,8 @@ for command in (
     show,
     sync,
     demo,
-    *LATER,
+    ui,
+    doctor,
 ):
     cli.add_command(command)
 

@@ -6,9 +6,7 @@ from typing import Any
 
 import click
 
-from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_later
-
-_LATER = ("register",)
+from autotransfer.cli.options import common, print_json, quiet_optuna
 
 
 @click.command()
@@ -79,7 +77,6 @@ def fit(target: str, **options: Any) -> None:
     file, or an fsspec URL of these. An .npz file with labels y and an (n, d) matrix under the
     name of each source is fitted without pictures; the matrix "baseline" uses no source.
     """
-    refuse_later(**{name: options.pop(name) for name in _LATER})
     as_json = options.pop("as_json")
 
     from autotransfer.cli.matrices import run_features

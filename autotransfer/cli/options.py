@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 import click
 
-from autotransfer.errors import NotYetAvailableError
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -22,7 +20,8 @@ def common(command: Command) -> Command:
                 "sources",
                 multiple=True,
                 metavar="FILE_OR_NAME",
-                help="tiny, small or base, a TOML catalogue, or a timm name; may be repeated.",
+                help="tiny, small or base, a TOML catalogue, a timm name, the folder of an "
+                "earlier fit, or models:/NAME@champion; may be repeated.",
             ),
             click.option(
                 "--source",
@@ -64,17 +63,6 @@ def print_json(value: Any) -> None:
 def say(text: str) -> None:
     """Print progress on standard error."""
     click.echo(text, err=True)
-
-
-def refuse_later(**given: Any) -> None:
-    """Refuse options of a later version that were given.
-
-    Raises:
-        NotYetAvailableError: For the first that is not empty.
-    """
-    for name, value in given.items():
-        if value not in (None, (), False):
-            raise NotYetAvailableError("--" + name.replace("_", "-"))
 
 
 def quiet_optuna() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autotransfer.cli.described_texts import reasons_text, with_reasons
-from autotransfer.cli.options import json_option, plugin_option, print_json, refuse_later
+from autotransfer.cli.options import json_option, plugin_option, print_json
 from autotransfer.errors import InvalidOptionError
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 @json_option
 def predict(model_dir: str, images: str, **options: Any) -> None:
     """Predict all pictures below IMAGES with the selection in MODEL_DIR."""
-    refuse_later(abstain=options["abstain"])
-
     from autotransfer.data.target import open_images
     from autotransfer.matrices import read_matrices
     from autotransfer.selection import load
@@ -48,6 +46,12 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
         opened = open_images(images)
         probabilities = selection.predict_proba(opened, generalised=generalised)
     rows = _rows(opened.names, classes, probabilities)
+    if options["abstain"]:
+        given = opened if matrices is None else matrices[0].by_source
+        rows = [
+            {**row, "abstained": bool(far)}
+            for row, far in zip(rows, selection.abstains(given), strict=True)
+        ]
     if options["explain"]:
         found = selection.explain(opened, generalised=generalised)
         rows = with_reasons(rows, found, selection.record.described)
@@ -82,10 +86,14 @@ def _table(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     explained = bool(rows) and "because" in rows[0]
-    writer.writerow(["image", "class", "probability", *classes, *(["because"] * explained)])
+    abstaining = bool(rows) and "abstained" in rows[0]
+    further = ["abstained"] * abstaining + ["because"] * explained
+    writer.writerow(["image", "class", "probability", *classes, *further])
     for item in rows:
         shares = [f"{share:.6f}" for share in item["probabilities"].values()]
         because = [reasons_text(item["because"])] if explained else []
         probability = f"{item['probability']:.6f}"
-        writer.writerow([item["image"], item["class"], probability, *shares, *because])
+        rejected = [str(item["abstained"]).lower()] if abstaining else []
+        row = [item["image"], item["class"], probability, *shares, *rejected, *because]
+        writer.writerow(row)
     return buffer.getvalue()

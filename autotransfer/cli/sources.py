@@ -29,8 +29,10 @@ def sources(**options: Any) -> int:
     if options["on"] and not options["check"]:
         raise InvalidOptionError("--on PICTURES goes with --check")
     registry = discover(files=[Path(plugin) for plugin in options["plugins"]])
+    from autotransfer.tracking.registered import with_registered
+
     resolved = resolve_sources(
-        options["sources"] or None,
+        with_registered(options["sources"] or None, None, Path()),
         only=options["only_sources"],
         from_plugins=tuple(registry.sources.values()),
     )

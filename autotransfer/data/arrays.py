@@ -83,6 +83,8 @@ def _npz_listing(arrays: Mapping[str, NDArray[Any]], splits: Sequence[str]) -> L
 
 
 def _reader(pictures: Any) -> ImageReader:
+    if getattr(pictures, "ndim", None) == 1 and getattr(pictures.dtype, "kind", "") in "OUT":
+        pictures = list(pictures)  # a column of paths or of pictures
     if isinstance(pictures, Sequence) and not isinstance(pictures, str):
         if all(isinstance(item, Image.Image) for item in pictures):
             return PictureReader(pictures)

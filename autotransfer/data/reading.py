@@ -127,7 +127,7 @@ class ArrayReader:
     """
 
     def __init__(self, *arrays: NDArray[Any]) -> None:
-        self._rows = [row for array in arrays for row in _as_uint8(array)]
+        self._rows = [row for array in arrays for row in as_uint8(array)]
         self.names = tuple(map(str, range(len(self._rows))))
 
     @cached_property
@@ -162,22 +162,27 @@ class PictureReader:
         ]
         if problems:
             raise CorruptImagesError(problems)
-        self._pictures = [upright_rgb(picture) for picture in pictures]
+        self._pictures = list(pictures)
+        self._lock = threading.Lock()  # one that was opened from a file is decoded when it is read
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
         """Return the sha256 of the size and the pixels of each picture."""
         return tuple(
             hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
-            for picture in self._pictures
+            for picture in map(self.read, range(len(self._pictures)))
         )
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:  # noqa: ARG002
         """Return one picture as RGB; see `ImageReader.read`."""
-        return self._pictures[index]
+        try:
+            with self._lock:
+                return upright_rgb(self._pictures[index])
+        except (OSError, ValueError, SyntaxError) as error:
+            raise CorruptImagesError([(self.names[index], f"damaged ({error})")]) from None
 
 
-def _as_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+def as_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     """Return (n, h, w) or (n, h, w, 3 or 4) bytes, a view of the array where that is possible."""
     array = np.asarray(pixels)
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[-1] not in (1, 3, 4)):

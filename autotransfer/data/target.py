@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.arrays import read_npz, read_pictures
+from autotransfer.data.datasets import is_dataset, read_dataset
 from autotransfer.data.decoding import in_threads
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.listing import Listing
 from autotransfer.data.manifest import GROUP, read_manifest
-from autotransfer.data.reading import FileReader
+from autotransfer.data.reading import ArrayReader
 from autotransfer.data.storage import open_place
 from autotransfer.data.tree import grow_tree, read_tree
 from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError
@@ -66,7 +67,8 @@ def open_target(
 
     Args:
         target: A folder of class folders, an archive of one, a manifest, an `.npz`, an fsspec
-            URL of these, `(X, y)`, an array or a list of pictures, or an `ImageSet`.
+            URL of these, `(X, y)`, an array or a list of pictures, a dataset of torch or of
+            Hugging Face, or an `ImageSet`.
         on_bad_image: "stop" names every bad picture in an error, "skip" leaves them out.
         minimum_per_class: Fewest training pictures of a class.
         group_column: Column of a manifest that names the group; None is "group" if it is there.
@@ -143,7 +145,9 @@ def _find(
     if not isinstance(target, str | os.PathLike):
         _refuse_group_column(group_column)
         pair = isinstance(target, tuple) and len(target) == 2
-        return read_pictures(*target) if pair else read_pictures(target)
+        pictures, labels = target if pair else (target, None)
+        read = read_dataset if is_dataset(pictures) else read_pictures
+        return read(pictures, labels)
     place = open_place(os.fspath(target))
     arrays = place.root.lower().endswith(".npz")
     if place.table and not arrays and place.filesystem.isfile(place.root):
@@ -168,8 +172,8 @@ def _checked(listing: Listing, on_bad_image: str) -> tuple[Listing, NDArray[np.i
     everything = np.arange(len(listing.reader.names))
     if not len(everything):
         raise InvalidTargetError("there are no pictures: the list or array is empty")
-    if not isinstance(listing.reader, FileReader):
-        return listing, everything  # the other readers refuse bad pictures when they are made
+    if isinstance(listing.reader, ArrayReader):
+        return listing, everything  # it refuses bad pictures when it is made
     good, notes = _usable(ImageSet(listing.reader, everything), on_bad_image)
     return replace(listing, notes=(*listing.notes, *notes)), good
 

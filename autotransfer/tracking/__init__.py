@@ -7,6 +7,7 @@ import os
 # MLflow reads this once, when it is imported: a fit calls nobody that the user did not name.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+from autotransfer.tracking.store import OFF
 from autotransfer.tracking.tracker import Tracker
 
-__all__ = ["Tracker"]
+__all__ = ["OFF", "Tracker"]

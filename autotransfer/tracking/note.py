@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 
-from autotransfer.results import Interval, Record
+from autotransfer.results import Interval, Record, State
 from autotransfer.tracking.projection import one_line, shown
 
 SHOWN_ROWS = 8  # of the ranking, of what was skipped and of the warnings
@@ -21,6 +22,7 @@ def note(record: Record) -> str:
         + ("no target labels" if test is None else f"{name} **{_interval(test, record.metric)}**"),
         f"**{verdict.decision}**: {escaped(verdict.sentence.rstrip('.'))}. "
         f"Returned: {escaped(verdict.returned)}.",
+        _story(record),
         "\n".join(f"- {escaped(remark)}" for remark in verdict.remarks),
         _table(
             ("predictor", name),
@@ -38,9 +40,46 @@ def note(record: Record) -> str:
             [(skip.source, skip.strategy, skip.reason) for skip in record.skipped],
         ),
         "\n".join(f"- {escaped(text)}" for text in record.warnings[:SHOWN_ROWS]),
+        _next(record),
     ]
     text = "\n\n".join(part for part in parts if part)
     return text if len(text) <= NOTE_LENGTH else text[:NOTE_LENGTH] + " …"
+
+
+def _story(record: Record) -> str:
+    """Return what was done to find it, in sentences."""
+    rows, states = record.ranking.rows, Counter(o.state for o in record.outcomes if not o.probe)
+    pictures = max((row.num_images for row in rows), default=0)
+    counts = ", ".join(f"{states[state]} {state}" for state in State)
+    probes = sum(outcome.probe for outcome in record.outcomes)
+    names = ", ".join(escaped(name) for name in record.ranking.shortlist)
+    told = [
+        f"{len(rows)} source(s) were ranked on {pictures} pictures of {len(record.class_names)} "
+        f"classes; searched: {names}.",
+        f"{probes} probes (table `probes.csv`); trials, the runs below this one: {counts}.",
+        f"It took {record.seconds.total:.0f} s: ranking {record.seconds.rank:.0f}, search "
+        f"{record.seconds.search:.0f}, test {record.seconds.guard:.0f}.",
+    ]
+    known = record.provenance
+    if "source.license" in known:
+        trained = escaped(known.get("source.pretrained_on", "unknown"))
+        licence = escaped(known["source.license"])
+        told.append(f"The source was trained on {trained}; licence {licence}.")
+    return " ".join(told)
+
+
+def _next(record: Record) -> str:
+    """Return how the result is used."""
+    if record.run_id is None:
+        return ""
+    return (
+        f"Use it: `mlflow.pyfunc.load_model('runs:/{record.run_id}/model')` takes paths of "
+        f"pictures; `autotransfer predict {_plain(record.model)} PICTURES` does the same."
+    )
+
+
+def _plain(text: str) -> str:
+    return one_line(text.replace("`", ""), 300)
 
 
 def escaped(text: str) -> str:

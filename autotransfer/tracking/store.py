@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 
 from autotransfer.tracking.projection import Figure
 
+OFF = "off"  # instead of a tracking URI: nothing is written
 STORE_FILE = "mlflow.db"
 ARTIFACT_FOLDER = "mlartifacts"
 VIEW = "autotransfer"  # key of the columns that the experiment page shows
@@ -34,6 +35,7 @@ _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 
@@ -48,7 +50,7 @@ class Store:
     """
 
     def __init__(self, uri: str | None, experiment: str, workspace: Path) -> None:
-        self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or embedded_uri(workspace)
+        self.uri = store_uri(uri, workspace)
         self._experiment = experiment
         self._artifacts = workspace.resolve() / ARTIFACT_FOLDER
         self._client: MlflowClient | None = None
@@ -124,6 +126,11 @@ class Store:
             del entries[:_ENTRIES_PER_BATCH], labels[:_ENTRIES_PER_BATCH]
 
 
+def store_uri(uri: str | None, workspace: Path) -> str:
+    """Return the tracking URI: the given one, `MLFLOW_TRACKING_URI`, or SQLite here."""
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or embedded_uri(workspace)
+
+
 def embedded_uri(workspace: Path) -> str:
     """Return the URI of the store that a plain `mlflow ui` in the workspace shows."""
     path = str(workspace.resolve() / STORE_FILE)
@@ -133,7 +140,7 @@ def embedded_uri(workspace: Path) -> str:
 
 @contextmanager
 def patience() -> Iterator[None]:
-    """Bound what MLflow waits for a server, and keep its inner warnings from the user.
+    """Bound what MLflow waits for a server; keep its warnings and bars from the user.
 
     MLflow reads its limits from the environment at each request. What the user has set stays;
     what is added is taken away again.

@@ -24,7 +24,10 @@ from pydantic import TypeAdapter
 from autotransfer.errors import TrackingWarning
 from autotransfer.results import REPORT_FILE, Outcome, Record
 from autotransfer.tracking import projection
+from autotransfer.tracking.logged_model import write_model
 from autotransfer.tracking.note import note
+from autotransfer.tracking.provenance import datasets_of
+from autotransfer.tracking.registered import CHAMPION, register
 from autotransfer.tracking.serving_folder import write_serving_folder
 from autotransfer.tracking.store import VIEW, Store, patience
 
@@ -76,6 +79,7 @@ class Tracker:
         self._opening: _Opening | None = None
         self._experiment_id = ""
         self._metric = "score"
+        self._target = "target"
         self._parent: _Written | None = None
         self._children: dict[int, _Written] = {}
         self._waiting: dict[int, Outcome] = {}
@@ -152,18 +156,21 @@ class Tracker:
         self._waiting.setdefault(outcome.number, outcome)
         self._attempt(self._write_waiting)
 
-    def finish(self, record: Record, selection: Path | None) -> None:
+    def finish(
+        self, record: Record, selection: Path | None, *, register: str | None = None
+    ) -> None:
         """Write all that the fit found, and every trial that is missing; end the run.
 
         Args:
             record: What was found.
             selection: Folder of the saved selection, logged as a model that MLflow can serve;
                 None logs none.
+            register: Name under which that model is registered; its version becomes `champion`.
         """
         if not self._attempt(lambda: self._write_record(record), insist=True):
             return
         if selection is not None:
-            self._attempt(lambda: self._write_selection(record, selection), insist=True)
+            self._attempt(lambda: self._write_selection(record, selection, register), insist=True)
         self._attempt(lambda: self._end("FINISHED"), insist=True)
 
     def fail(self, reason: str) -> None:
@@ -233,6 +240,7 @@ class Tracker:
             return False
         self._experiment_id = run.info.experiment_id
         self._metric = run.data.params.get("metric", self._metric)
+        self._target = run.data.params.get("target", self._target)
         client.update_run(self.run_id, status="RUNNING")
         with suppress(MlflowException):  # only looks; some may write runs but not experiments
             view = projection.view_state(self._metric)
@@ -302,14 +310,24 @@ class Tracker:
         client.log_text(parent.run_id, table, "probes.csv")
         text = _RECORDS.dump_json(record, indent=2).decode()
         client.log_text(parent.run_id, text, "selection.json")
+        client.log_inputs(parent.run_id, datasets_of(record, self._target))
         return True
 
-    def _write_selection(self, record: Record, selection: Path) -> None:
+    def _write_selection(self, record: Record, selection: Path, name: str | None) -> None:
         if (selection / REPORT_FILE).is_file():
             self._store.client.log_artifact(self.run_id, str(selection / REPORT_FILE))
         with tempfile.TemporaryDirectory() as temporary:
             folder = write_serving_folder(selection, Path(temporary), record.class_names)
-            self._store.client.log_artifacts(self.run_id, str(folder), "model")
+            written = write_model(
+                self._store.client, self._experiment_id, str(self.run_id), folder, record
+            )
+        if name is None:
+            return
+        version = register(
+            self._store.client, name, written.uri, str(self.run_id), written.model_id
+        )
+        tags = {"registered": f"models:/{name}@{CHAMPION}, version {version}"}
+        self._store.log(str(self.run_id), tags=tags)
 
     def _end(self, status: str, reason: str = "") -> None:
         if not self._connected():

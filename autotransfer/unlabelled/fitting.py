@@ -12,10 +12,10 @@ from autotransfer.errors import InvalidOptionError
 from autotransfer.options import Options, budget_of
 from autotransfer.preparing import choose_preset
 from autotransfer.problem import Budget, ParamValue, Setting
-from autotransfer.recording import track
+from autotransfer.recording import closed, track
 from autotransfer.registry import Registry
 from autotransfer.report import Material
-from autotransfer.reporting import SOURCE, TARGET, Gather, material_without_labels, with_report
+from autotransfer.reporting import SOURCE, TARGET, material_without_labels
 from autotransfer.results import (
     Outcome,
     Ranking,
@@ -71,7 +71,12 @@ def fit_unlabelled(
     problem = open_problem(target, chosen, registry)
     preset = choose_preset(chosen, registry)
     with claim(
-        problem.name, chosen.name, chosen.out, chosen.storage, resume=chosen.resume
+        problem.name,
+        chosen.name,
+        chosen.out,
+        chosen.storage,
+        resume=chosen.resume,
+        workspace=chosen.workspace,
     ) as place:
         study = open_study(
             place.name,
@@ -138,25 +143,7 @@ def fit_unlabelled(
             provenance["through"] = route.sentence
         selection = Selection(replace(record, provenance=provenance), kept, problem.readers.device)
         gather = partial(_material, problem, choice, kept, place, registry, outcomes)
-        return _closed(selection, place, tracker, study, chosen, gather, _until(began, budget))
-
-
-def _closed(
-    selection: Selection,
-    place: Place,
-    tracker: Tracker,
-    study: Study,
-    chosen: Options,
-    gather: Gather,
-    deadline: float | None,
-) -> Selection:
-    """Save the selection and write its report, then mirror both to MLflow."""
-    selection.save(place.folder)
-    selection = with_report(selection, place.folder, gather, deadline)
-    tracker.finish(selection.record, place.folder)
-    study.remember("run_id", tracker.run_id)
-    chosen.say(selection.verdict.sentence)
-    return selection
+        return closed(selection, place, tracker, study, chosen, gather, _until(began, budget))
 
 
 def _until(began: float, budget: Budget) -> float | None:

@@ -13,8 +13,15 @@ from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.heads import LinearHead
+from autotransfer.predictors import traced_logits
 from autotransfer.problem import Json
-from autotransfer.strategy import FeatureReader, Layers, Predictor, PredictorState
+from autotransfer.strategy import (
+    FeatureReader,
+    Layers,
+    Predictor,
+    PredictorState,
+    TensorReader,
+)
 from autotransfer_instance_weighting.tradaboost import Vote
 
 
@@ -33,6 +40,16 @@ class VotePredictor(Predictor):
     @override
     def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
         return self.vote.probabilities(features(images, self.stage))
+
+    @override
+    def traced(self, features: TensorReader) -> Tensor:
+        x = features(self.stage)
+        shares = self.vote.weights / self.vote.weights.sum()
+        parts = [
+            float(share) * traced_logits(head, x).softmax(dim=1)
+            for share, head in zip(shares, self.vote.heads, strict=True)
+        ]
+        return torch.stack(parts).sum(dim=0)
 
     @override
     def state(self) -> PredictorState:

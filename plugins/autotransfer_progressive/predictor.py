@@ -17,7 +17,14 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.views import MIRROR, PLAIN
 from autotransfer.predictors import PREDICTION_BATCH
 from autotransfer.problem import Json, Source, source_from_json, source_to_json
-from autotransfer.strategy import FeatureReader, Layers, Predictor, PredictorState, StageInputs
+from autotransfer.strategy import (
+    FeatureReader,
+    Layers,
+    Predictor,
+    PredictorState,
+    StageInputs,
+    TensorReader,
+)
 from autotransfer_progressive.network import ProgressiveNetwork, Tap
 
 
@@ -110,6 +117,14 @@ class ProgressivePredictor(Predictor):
                 logits = self.network(x, [z.to(device) for z in batches.laterals(positions)])
                 parts.append(logits.double().softmax(dim=1).cpu().numpy())
         return np.concatenate(parts)
+
+    @override
+    def traced(self, features: TensorReader) -> Tensor:
+        laterals = [
+            features.of(self.plan.columns[tap.column]).inputs(tap.stage) for tap in self.plan.taps
+        ]
+        logits: Tensor = self.network(features.of(self.plan.twin).inputs(0), laterals)
+        return logits.double().softmax(dim=1)
 
     @override
     def state(self) -> PredictorState:

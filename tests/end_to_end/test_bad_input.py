@@ -123,23 +123,10 @@ def test_an_option_value_that_is_not_allowed(
     _refused([*fit, option, value], capsys, word)
 
 
-@pytest.mark.parametrize(
-    "extra",
-    [
-        ["--register", "n"],
-    ],
-)
-def test_an_option_of_a_later_version_says_so(
-    fit: list[str], extra: list[str], capsys: pytest.CaptureFixture[str]
+def test_pages_of_a_folder_without_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _refused([*fit, *extra], capsys, "not yet available in this version", extra[0])
-
-
-@pytest.mark.parametrize("command", ["ui", "doctor"])
-def test_a_command_of_a_later_version_says_so(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _refused([command, "x", "--json"], capsys, "not yet available in this version", command)
+    _refused(["ui", "--workspace", str(tmp_path)], capsys, "there are no runs in", "--workspace")
 
 
 def test_a_catalogue_with_a_wrong_hash(

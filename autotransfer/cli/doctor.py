@@ -1,0 +1,37 @@
+"""`autotransfer doctor`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from autotransfer.cli.options import json_option, plugin_option, print_json
+
+WRONG = 2
+_SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
+
+
+@click.command()
+@plugin_option
+@click.option("--workspace", default=".", show_default=True, metavar="DIR", help="Of the fits.")
+@click.option("--online", is_flag=True, help="Also ask the hub of weights.")
+@json_option
+def doctor(plugins: tuple[str, ...], workspace: str, *, online: bool, as_json: bool) -> int:
+    """Check the environment, and say how to mend what is wrong (exit code 2)."""
+    try:
+        from autotransfer.doctor import examine
+    except (ImportError, OSError, RuntimeError) as error:
+        remedy = "install it again: pip install --force-reinstall autotransfer"
+        found = [{"part": "import", "state": "wrong", "found": str(error), "remedy": remedy}]
+    else:
+        files = [Path(plugin) for plugin in plugins]
+        found = [asdict(f) for f in examine(Path(workspace), plugins=files, online=online)]
+    if as_json:
+        print_json({"findings": found})
+    for finding in () if as_json else found:
+        click.echo(f"{_SIGNS[finding['state']]} {finding['part']}: {finding['found']}")
+        if finding["remedy"]:
+            click.echo(f"      {finding['remedy']}")
+    return WRONG if any(finding["state"] == "wrong" for finding in found) else 0

@@ -1,0 +1,106 @@
+"""Which pictures are none of the classes: those that lie far from every picture of the fit.
+
+The distance is that to the k-th nearest picture of the fit, in the features of the frozen source,
+each brought to length one. No network was tuned on these features, so the distances of the fit's
+own pictures to each other are those that new pictures of the same kind have, and their quantiles
+say how far is too far.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.errors import InvalidOptionError
+
+NEIGHBOUR = 2  # a single nearest picture may be a copy
+MOST_REFERENCES = 1000
+SHARE = 0.05  # of known pictures, what is rejected by default
+_ROWS = 1024  # of distances at once
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Reference pictures, and how far they are apart.
+
+    Args:
+        references: (m, d) float32 features of pictures of the fit, each of length one.
+        distances: (m,) of each to the k-th nearest of the others, in [0, 2].
+
+    References:
+        Sun et al., Out-of-Distribution Detection with Deep Nearest Neighbors, ICML 2022,
+        arXiv:2204.06507. The threshold is the conformal one: Vovk, Gammerman and Shafer,
+        Algorithmic Learning in a Random World, 2005, section 2.2.
+    """
+
+    references: NDArray[np.float32]
+    distances: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, features: NDArray[np.floating], *, seed: int = 0) -> Rejection | None:
+        """Return the rejection that (n, d) features of the fit's pictures calibrate.
+
+        None where there are too few pictures for any distance.
+        """
+        if len(features) <= NEIGHBOUR:
+            return None
+        if len(features) > MOST_REFERENCES:
+            drawn = np.random.default_rng(seed).permutation(len(features))[:MOST_REFERENCES]
+            features = features[np.sort(drawn)]
+        references = _unit(features)
+        return cls(references, _distances(references, references, own=True))
+
+    def threshold(self, share: float) -> float:
+        """Return the distance from which on a picture is rejected.
+
+        A new picture of the same kind lies beyond it with at most this probability.
+
+        Raises:
+            InvalidOptionError: If the share is not in (0, 1), or the pictures are too few for it.
+        """
+        if not 0 < share < 1:
+            raise InvalidOptionError(
+                f"the share of known pictures to reject must be in (0, 1), got {share}"
+            )
+        m = len(self.distances)
+        place = math.ceil((m + 1) * (1 - share))
+        if place > m:
+            raise InvalidOptionError(
+                f"{m} pictures of the fit are too few to reject a share of {share:g}; at least "
+                f"{math.ceil(1 / share) - 1} are needed: fit with more, or give a larger share"
+            )
+        return float(np.sort(self.distances)[place - 1])
+
+    def rejected(self, features: NDArray[np.floating], share: float) -> NDArray[np.bool_]:
+        """Return (n,) whether pictures with these (n, d) features are none of the classes."""
+        far: NDArray[np.bool_] = self.distance(features) > self.threshold(share)
+        return far
+
+    def distance(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the (n,) distances of pictures to the k-th nearest picture of the fit."""
+        return _distances(_unit(features), self.references, own=False)
+
+
+def _unit(features: NDArray[np.floating]) -> NDArray[np.float32]:
+    x = np.asarray(features, dtype=np.float64)
+    lengths = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    unit: NDArray[np.float32] = (x / lengths).astype(np.float32)
+    return unit
+
+
+def _distances(
+    rows: NDArray[np.float32], references: NDArray[np.float32], *, own: bool
+) -> NDArray[np.float64]:
+    """Return (n,) one minus the k-th largest cosine; of a picture itself none counts."""
+    k = NEIGHBOUR + 1 if own else NEIGHBOUR
+    parts = []
+    for start in range(0, len(rows), _ROWS):
+        near = rows[start : start + _ROWS] @ references.T
+        if own:
+            near[np.arange(len(near)), start + np.arange(len(near))] = 2.0  # the first of all
+        kth = np.partition(near, -k, axis=1)[:, -k]
+        parts.append(1.0 - kth.astype(np.float64))
+    return np.concatenate(parts)

@@ -1,0 +1,138 @@
+"""Which sources a fit may use, and in which order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from autotransfer.catalogue import Sources
+from autotransfer.clock import RANK_SHARE, Clock
+from autotransfer.data.attributes import Attributes
+from autotransfer.described.estimator import HeldOutClasses
+from autotransfer.dividing import Division
+from autotransfer.errors import NoCandidateError
+from autotransfer.features import FeatureReaders
+from autotransfer.lineage import without_leaks
+from autotransfer.options import Options
+from autotransfer.preparing import Problem
+from autotransfer.problem import Fold, Source
+from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, nested_shortlists, rank_sources
+from autotransfer.ranking.memory import mean_places
+from autotransfer.registry import Registry
+from autotransfer.results import Ranking, Skipped
+from autotransfer.search.result_limits import ResultLimits
+from autotransfer.search.storage import STORAGE_FILE
+from autotransfer.search.study import Study
+
+_RANKINGS = TypeAdapter(Ranking)
+
+
+@dataclass(frozen=True)
+class Sourcing:
+    """The sources of a fit, and what orders them.
+
+    Args:
+        sources: Those that may be used.
+        division: The open pictures.
+        readers: The feature cache.
+        registry: The scores.
+        workspace: Where places on earlier targets are remembered.
+        chosen: The options.
+        table: Attributes of the classes, in the described setting.
+    """
+
+    sources: Sources
+    division: Division
+    readers: FeatureReaders
+    registry: Registry
+    workspace: Path
+    chosen: Options
+    table: Attributes | None = None
+
+    def consensus(self, names: Sequence[str] = ()) -> Consensus:
+        """Return what the order rests on; scores that the user names stand alone."""
+        fingerprint = self.division.images.fingerprint
+        memory = mean_places(self.workspace / STORAGE_FILE, without=fingerprint)
+        scores = [self.registry.estimator(name) for name in names or DEFAULT_ESTIMATORS]
+        if self.table is not None and not names:
+            scores.append(HeldOutClasses(self.table))
+        return Consensus(scores, memory, with_prior=not names)
+
+    def ranked(self, study: Study, clock: Clock) -> tuple[Ranking, list[Skipped]]:
+        """Return the ranking of a fit, from the study where it is there already."""
+        stored = study.recall("ranking")
+        if stored is None:
+            stored = self._ranked_anew(clock)
+            study.remember("ranking", stored)
+        ranking = _RANKINGS.validate_python(stored["ranking"])
+        self.chosen.say("shortlist: " + ", ".join(ranking.shortlist))
+        return ranking, [Skipped(**item) for item in stored["skipped"]]
+
+    def nested(self, ranking: Ranking, folds: Sequence[Fold]) -> tuple[tuple[str, ...], ...]:
+        """Return the shortlist without each fold; nothing where all sources are on it anyway."""
+        if len(ranking.rows) <= len(ranking.shortlist):
+            return ()
+        return nested_shortlists(
+            self.named(row.source for row in ranking.rows),
+            self.division.images,
+            folds,
+            self.readers,
+            self.consensus(),
+            seed=self.chosen.seed,
+            max_sources=self.chosen.max_sources,
+        )
+
+    def named(self, names: Iterable[str]) -> list[Source]:
+        """Return sources by their names."""
+        by_name = {source.name: source for source in self.sources.sources}
+        return [by_name[name] for name in names]
+
+    def _ranked_anew(self, clock: Clock) -> dict[str, object]:
+        sources, images = self.sources.sources, self.division.images
+        self.chosen.say(f"ranking {len(sources)} sources on {len(images)} pictures")
+        due = clock.deadline(RANK_SHARE)
+        ranking, skipped = rank_sources(
+            sources,
+            images,
+            self.readers,
+            self.consensus(),
+            seed=self.chosen.seed,
+            max_sources=self.chosen.max_sources,
+            seconds=None if due is None else due - time.monotonic(),
+        )
+        return {
+            "ranking": _RANKINGS.dump_python(ranking, mode="json"),
+            "skipped": [vars(item) for item in skipped],
+        }
+
+
+def usable(problem: Problem, division: Division, chosen: Options) -> Sources:
+    """Return the sources that know no tested picture and can keep the limits on the result.
+
+    Raises:
+        NoCandidateError: If there is none.
+    """
+    sources = without_leaks(problem.sources, division, problem.target.validation)
+    limits = ResultLimits(chosen.max_mb, chosen.max_ms, problem.readers, problem.target.train)
+    if limits.none:
+        return sources
+    reasons = {source.name: limits.against([source]) for source in sources.sources}
+    problem.readers.release()
+    skipped = [Skipped(name, "*", reason) for name, reason in reasons.items() if reason]
+    kept = tuple(source for source in sources.sources if not reasons[source.name])
+    if not kept:
+        raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
+    return Sources(kept, (*sources.skipped, *skipped), sources.default_set)
+
+
+def left_out(ranking: Ranking) -> list[Skipped]:
+    """Return the sources that the ranking left out, with their ranks."""
+    return [
+        Skipped(row.source, "*", f"rank {row.rank} of {len(ranking.rows)}: not in the shortlist")
+        for row in ranking.rows
+        if row.source not in ranking.shortlist
+    ]

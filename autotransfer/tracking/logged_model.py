@@ -1,0 +1,75 @@
+"""The saved selection as a logged model of its run: what the Models page shows and serves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput
+from mlflow.exceptions import MlflowException
+
+from autotransfer.results import Record
+from autotransfer.tracking.projection import one_line
+
+MODEL_NAME = "model"
+# what servers before 3.0 answer, which know no logged models
+_UNKNOWN = ("ENDPOINT_NOT_FOUND", "NOT_FOUND", "RESOURCE_DOES_NOT_EXIST", "NOT_IMPLEMENTED")
+
+
+@dataclass(frozen=True)
+class LoggedModel:
+    """Where a model is.
+
+    Args:
+        uri: What `mlflow.pyfunc.load_model` takes.
+        model_id: Its id; empty where it lies among the artifacts of the run.
+    """
+
+    uri: str
+    model_id: str
+
+
+def write_model(
+    client: MlflowClient, experiment_id: str, run_id: str, folder: Path, record: Record
+) -> LoggedModel:
+    """Return the logged model of a run, written where it is not there yet.
+
+    A server that knows no logged models gets it as an artifact of the run.
+
+    Args:
+        client: Of the store.
+        experiment_id: Experiment of the run.
+        run_id: The run.
+        folder: What `write_serving_folder` wrote.
+        record: What was found.
+    """
+    run = client.get_run(run_id)
+    known = [] if run.outputs is None else run.outputs.model_outputs
+    if known:
+        model_id = str(known[0].model_id)
+        return LoggedModel(f"models:/{model_id}", model_id)
+    try:
+        model = client.create_logged_model(
+            experiment_id,
+            MODEL_NAME,
+            run_id,
+            tags={
+                "verdict": str(record.verdict.decision),
+                "returned": record.verdict.returned,
+                "source": one_line(record.finalist.source),
+                "license": one_line(record.provenance.get("source.license", "unknown")),
+            },
+            params={"strategy": one_line(record.finalist.strategy), "metric": record.metric},
+            model_type="image classifier",
+        )
+    except MlflowException as error:
+        if error.error_code not in _UNKNOWN:
+            raise
+        client.log_artifacts(run_id, str(folder), MODEL_NAME)
+        return LoggedModel(f"runs:/{run_id}/{MODEL_NAME}", "")
+    model_id = str(model.model_id)
+    client.log_model_artifacts(model_id, str(folder))
+    client.finalize_logged_model(model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+    return LoggedModel(f"models:/{model_id}", model_id)

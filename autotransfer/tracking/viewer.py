@@ -1,0 +1,154 @@
+"""MLflow's own server on a store, bound to this machine, as a child process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from autotransfer.errors import InvalidOptionError
+from autotransfer.tracking.store import STORE_FILE, VIEW, patience, store_uri
+
+START_SECONDS = 600.0  # on a busy machine
+LAST_PORT = 65_535
+_TRIED = 100  # ports, from the one that was asked for on
+# no job processes (a quarter of a gigabyte each), no reports of use
+_SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+@dataclass
+class Viewer:
+    """A server that runs as long as the block.
+
+    Args:
+        uri: Tracking URI of the store.
+        folder: Where the server runs.
+        host: Address that it binds to.
+        port: A free port.
+        page: What comes after host and port: the trials, with useful columns.
+    """
+
+    uri: str
+    folder: Path
+    host: str
+    port: int
+    page: str
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, workspace: Path, uri: str | None, *, host: str, port: int) -> Viewer:
+        """Return a viewer of a store that is there.
+
+        Raises:
+            InvalidOptionError: If there is no store, or no free port.
+        """
+        found = store_uri(uri, workspace)
+        embedded = uri is None and "MLFLOW_TRACKING_URI" not in os.environ
+        if embedded and not (workspace / STORE_FILE).is_file():
+            raise InvalidOptionError(
+                f"there are no runs in {workspace.resolve()} (no {STORE_FILE}); run a fit there "
+                "first, or name another folder with --workspace"
+            )
+        if found.startswith(("http:", "https:")):
+            raise InvalidOptionError(f"{found} is a server already; open it in a browser")
+        return cls(found, workspace, host, _free_port(host, port), _page(found))
+
+    @property
+    def address(self) -> str:
+        """Return scheme, host and port."""
+        return f"http://{self.host}:{self.port}"
+
+    def __enter__(self) -> Viewer:
+        """Start the server and wait until it answers.
+
+        Raises:
+            InvalidOptionError: If it does not start.
+        """
+        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", self.uri]
+        command += ["--host", self.host, "--port", str(self.port), "--workers", "1"]
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+            command,
+            cwd=self.folder,
+            env={**os.environ, **_SETTINGS},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self._stop()
+                raise InvalidOptionError(
+                    f"MLflow did not start on {self.address}; to see why: {' '.join(command[1:])}"
+                )
+            time.sleep(0.5)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the server."""
+        self._stop()
+
+    def wait(self) -> int:
+        """Return the server's exit code when it ends; 0 after Ctrl-C."""
+        assert self._process is not None
+        try:
+            return self._process.wait()
+        except KeyboardInterrupt:
+            return 0
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/health", timeout=2) as answer:  # noqa: S310 - our own server
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def _stop(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _free_port(host: str, first: int) -> int:
+    for port in range(first, min(first + _TRIED, LAST_PORT + 1)):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise InvalidOptionError(f"no free port from {first} on at {host}; name another with --port")
+
+
+def _page(uri: str) -> str:
+    """Return the page of the experiment that was written last; the list of them without one."""
+    try:
+        with patience():
+            found = MlflowClient(uri, uri).search_experiments(order_by=["last_update_time DESC"])
+    except MlflowException:
+        return "/"
+    ours = [e for e in found if f"mlflow.sharedViewState.{VIEW}" in e.tags]
+    if not ours:
+        return "/"
+    query = f"viewStateShareKey={VIEW}&workflowType=machine_learning"
+    return f"/#/experiments/{ours[0].experiment_id}/runs?{query}"

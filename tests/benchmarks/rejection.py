@@ -1,0 +1,55 @@
+"""How many known and how many foreign pictures the reject option rejects.
+
+    python tests/benchmarks/rejection.py KIT [SOURCE]...
+
+KIT is the folder of the kit. Each target is held against the other: its training pictures are the
+reference, its test pictures are known, the other's test pictures are foreign.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from autotransfer.backbone import load_backbone
+from autotransfer.catalogue import resolve_sources
+from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.target import open_target
+from autotransfer.feature_store import FeatureStore
+from autotransfer.features import FeatureReaders
+from autotransfer.registry import discover
+from autotransfer.rejection import Rejection
+
+SHARES = (0.05, 0.1)
+TARGETS = ("flowers5", "hymenoptera")
+
+
+def main(kit: Path, names: list[str]) -> None:
+    """Print one row a source, target and share."""
+    discover(files=[kit / "weights" / "timm_extra.py"])
+    catalogue = kit / "weights" / "catalogue.toml"
+    sources = resolve_sources(catalogue, only=names or ["mobilenetv1-100-imagenet"]).sources
+    device = torch.device("cpu")
+    readers = FeatureReaders(FeatureStore(), PixelStore(1 << 29), load_backbone, device)
+    targets = {name: open_target(str(kit / "data" / f"{name}.zip")) for name in TARGETS}
+    print("| source | fit on | share | known rejected | foreign rejected |")  # noqa: T201
+    print("| --- | --- | --- | --- | --- |")  # noqa: T201
+    for source in sources:
+        read = readers[source]
+        for name, other in (TARGETS, TARGETS[::-1]):
+            found = Rejection.of(read(targets[name].train))
+            known, foreign = targets[name].sealed, targets[other].sealed
+            assert found is not None
+            assert known is not None
+            assert foreign is not None
+            for share in SHARES:
+                rates = [found.rejected(read(i), share).mean() for i in (known, foreign)]
+                print(  # noqa: T201
+                    f"| {source.name} | {name} | {share:g} | {rates[0]:.3f} | {rates[1]:.3f} |"
+                )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,130 @@
+"""What reviewers and programs get of a real fit: pages, pyfunc, ONNX, rejection."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import autotransfer
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.target import open_target
+from autotransfer.export.exporting import TOLERANCE, run_onnx
+from autotransfer.selection import Selection
+from autotransfer.tracking.viewer import Viewer
+
+pytestmark = [pytest.mark.kit, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+SOURCE = "mobilenetv1-100-imagenet"
+PREDICT = """
+import base64, json, sys, mlflow, pandas
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(sys.argv[2])
+contents = json.load(open(sys.argv[3]))
+print(json.dumps(model.predict(pandas.DataFrame({"image": contents}))["class"].tolist()))
+"""
+
+
+@pytest.fixture(scope="module")
+def fitted(kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Selection]:
+    """A fit on ants and bees, registered."""
+    workspace = tmp_path_factory.mktemp("fit")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOTRANSFER_CACHE", str(workspace / "cache"))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield autotransfer.fit(
+            kit / "data" / "hymenoptera.zip",
+            sources=kit / "weights" / "catalogue.toml",
+            only_sources=(SOURCE,),
+            plugins=(kit / "weights" / "timm_extra.py",),
+            strategies=("feature-extraction",),
+            budget=autotransfer.Budget(trials=1, seconds=240),
+            workspace=workspace,
+            register="ants",
+            device="cpu",
+        )
+
+
+@pytest.fixture(scope="module")
+def pictures(kit: Path) -> ImageSet:
+    """Twenty pictures that the fit was tested on."""
+    images = open_target(f"zip://val::{kit / 'data' / 'hymenoptera.zip'}").train
+    return images.subset(np.linspace(0, len(images) - 1, 20).astype(int))
+
+
+def _store(selection: Selection) -> str:
+    return f"sqlite:///{Path(selection.record.model).parent / 'mlflow.db'}"
+
+
+@pytest.mark.parametrize("uri", ["runs:/{run}/model", "models:/ants@champion"])
+def test_the_model_of_mlflow_predicts_the_same_in_another_process(
+    fitted: Selection, pictures: ImageSet, tmp_path: Path, uri: str
+) -> None:
+    reader = pictures.reader
+    contents = [base64.b64encode(reader.content(int(i))).decode() for i in pictures.positions]  # type: ignore[attr-defined]
+    (tmp_path / "pictures.json").write_text(json.dumps(contents))
+    named = uri.format(run=fitted.record.run_id)
+    command = [sys.executable, "-W", "ignore", "-c", PREDICT, _store(fitted), named]
+    done = subprocess.run(
+        [*command, "pictures.json"], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == list(fitted.predict(pictures))
+
+
+def test_the_exported_file_agrees_on_real_pictures(
+    fitted: Selection, pictures: ImageSet, tmp_path: Path
+) -> None:
+    written = fitted.to_onnx(tmp_path / "ants.onnx")
+    ours = fitted.predict_proba(pictures)
+    batches = [np.asarray(pictures[i])[None] for i in range(len(pictures))]
+    theirs = np.concatenate(run_onnx(written, batches))
+    assert np.abs(theirs - ours).max() <= TOLERANCE
+
+
+def test_strange_pictures_are_rejected_more_often_than_known_ones(
+    fitted: Selection, kit: Path
+) -> None:
+    known = open_target(f"zip://val::{kit / 'data' / 'hymenoptera.zip'}").train
+    strange = open_target(kit / "data" / "flowers5.zip").sealed
+    assert strange is not None
+    rates = [fitted.abstains(images).mean() for images in (known, strange)]
+    assert rates[0] < 0.13
+    assert rates[1] > 0.3
+
+
+def test_the_pages_show_the_note_the_trials_and_the_model(
+    fitted: Selection, tmp_path: Path
+) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no browser is installed (chromium or google-chrome)")
+    record = fitted.record
+    viewer = Viewer.of(Path(record.model).parent, None, host="127.0.0.1", port=5600)
+    with viewer:
+        experiment = viewer.page.split("/")[3]
+        run = f"{viewer.address}/#/experiments/{experiment}/runs/{record.run_id}"
+        for width in (390, 1280):
+            text = _shown(browser, run, tmp_path, width)
+            assert "Returned: transfer" in text
+            assert SOURCE in text
+            assert "Logged models" in text
+        text = _shown(browser, viewer.address + viewer.page, tmp_path, 1280)
+        assert record.name in text
+
+
+def _shown(browser: str, address: str, folder: Path, width: int) -> str:
+    """Return the document that a browser has made of a page."""
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},1400",
+         f"--user-data-dir={folder / 'browser'}", "--virtual-time-budget=60000", "--dump-dom",
+         address],
+        capture_output=True, text=True, check=True, timeout=300,
+    )  # fmt: skip
+    return done.stdout

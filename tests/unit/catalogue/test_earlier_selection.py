@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from autotransfer.backbone import load_backbone
+from autotransfer.catalogue import resolve_sources
+from autotransfer.catalogue.earlier_selection import source_of_selection
+from autotransfer.ensemble import EnsemblePredictor, Member
+from autotransfer.errors import InvalidSourceError
+from autotransfer.guard.majority import MajorityPredictor
+from autotransfer.heads import LinearHead
+from autotransfer.predictors import HeadedSuffix, HeadPredictor, NetworkPredictor
+from autotransfer.problem import Source
+from autotransfer.saved_predictor import Kept, write_kept
+from autotransfer.strategy import Layers
+from autotransfer.testing.tiny import tiny_source
+
+CLASSES = ("ant", "bee", "fly")
+
+
+def tuned(source: Source, frozen: int = 2) -> NetworkPredictor:
+    """Return a network whose layers after the cut were moved."""
+    backbone = load_backbone(source)
+    network = HeadedSuffix(backbone.suffix(frozen), backbone.num_features, 3).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.01)
+    layers = Layers(backbone.num_stages, backbone.num_stages, backbone.num_stages - frozen)
+    return NetworkPredictor.of(network, source, frozen=frozen, layers=layers)
+
+
+def saved(folder: Path, kept: Kept) -> Path:
+    write_kept(folder, kept)
+    record: dict[str, Any] = {"name": "insects-1", "class_names": CLASSES}
+    (folder / "selection.json").write_text(json.dumps(record))
+    return folder
+
+
+def test_a_tuned_network_is_a_source_with_its_layers_its_head_and_what_it_has_seen(
+    tmp_path: Path,
+) -> None:
+    source = replace(tiny_source(), seen=("first",))
+    predictor = tuned(source)
+    kept = Kept(predictor, "fine-tune", baseline=False, source=source, seen=("second",))
+    found = source_of_selection(saved(tmp_path / "insects-1", kept))
+    assert found.name == "insects-1"
+    assert found.class_names == CLASSES
+    assert found.seen == ("first", "second")
+    assert found.pretrained_on.endswith("then insects-1")
+    again = load_backbone(found)
+    x = again.sample(2)
+    with torch.no_grad():
+        z = load_backbone(source).activations(x, predictor.frozen)
+        expected = predictor.network(z).softmax(dim=1)
+        probabilities = again.features(x).probabilities
+    assert probabilities is not None
+    torch.testing.assert_close(probabilities, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_frozen_network_stays_what_it_was(tmp_path: Path) -> None:
+    source = tiny_source()
+    width = load_backbone(source).num_features
+    head = LinearHead(np.zeros((3, width)), np.zeros(3))
+    kept = Kept(
+        HeadPredictor(head, 4), "feature-extraction", baseline=False, source=source, seen=("a",)
+    )
+    found = resolve_sources(str(saved(tmp_path / "probe", kept))).sources[0]
+    assert found.fingerprint == source.fingerprint
+    assert found.name == "probe"
+    assert found.seen == ()  # nothing of the network has learnt from them
+
+
+def test_of_an_ensemble_the_member_with_the_greatest_weight_is_taken(tmp_path: Path) -> None:
+    first, second = tiny_source("one"), tiny_source("two", seed=1)
+    members = tuple(
+        Member("fine-tune", source, weight, tuned(source))
+        for source, weight in ((first, 1), (second, 2))
+    )
+    kept = Kept(EnsemblePredictor(members), "ensemble", baseline=False, source=first)
+    found = load_backbone(source_of_selection(saved(tmp_path / "both", kept)))
+    frozen = load_backbone(second).network.state_dict()
+    name = next(key for key in frozen if "layer1" in key and key.endswith("weight"))
+    assert torch.equal(found.network.state_dict()[name], frozen[name])
+
+
+def test_a_selection_without_a_network_is_refused(tmp_path: Path) -> None:
+    kept = Kept(MajorityPredictor(np.ones(3) / 3), "majority", baseline=True, source=None)
+    with pytest.raises(InvalidSourceError, match="'majority', which has no network"):
+        source_of_selection(saved(tmp_path / "none", kept))
+
+
+def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "predictor.json").write_text("{")
+    with pytest.raises(InvalidSourceError, match="cannot be read"):
+        source_of_selection(tmp_path)

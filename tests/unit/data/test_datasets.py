@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
+from typing_extensions import override
+
+from autotransfer.data.datasets import is_dataset, read_dataset
+from autotransfer.data.target import open_images, open_target
+from autotransfer.errors import CorruptImagesError, InvalidTargetError
+
+NAMES = ["ant", "bee"]
+
+
+def picture(i: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(i).integers(0, 256, (12, 10, 3), dtype=np.uint8)
+
+
+class Pictures(Dataset[tuple[Any, int]]):
+    """Items (image, label); counts how often each was read."""
+
+    def __init__(self, n: int = 6, form: Callable[[int], Any] = picture, **known: Any) -> None:
+        self.form, self.n, self.reads = form, n, [0] * n
+        for name, value in known.items():
+            setattr(self, name, value)
+
+    def __len__(self) -> int:
+        return self.n
+
+    @override
+    def __getitem__(self, i: int) -> tuple[Any, int]:
+        if not 0 <= i < self.n:
+            raise IndexError(i)
+        self.reads[i] += 1
+        return self.form(i), i % 2
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        picture,
+        lambda i: Image.fromarray(picture(i)),
+        lambda i: torch.from_numpy(picture(i)).permute(2, 0, 1),
+        lambda i: torch.from_numpy(picture(i)).permute(2, 0, 1).float() / 255,
+    ],
+    ids=["array", "pil", "bytes", "floats"],
+)
+def test_items_of_torch_are_the_same_pictures_in_every_form(form: Callable[[int], Any]) -> None:
+    opened = open_target(Pictures(form=form, classes=NAMES))
+    assert opened.class_names == ("ant", "bee")
+    assert opened.train.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    for i in range(6):
+        assert np.array_equal(np.asarray(opened.train[i]), picture(i))
+
+
+def test_labels_come_from_targets_without_reading_a_picture() -> None:
+    pictures = Pictures(targets=[0, 1, 0, 1, 0, 1], classes=NAMES)
+    listing = read_dataset(pictures)
+    assert list(listing.classes or ()) == ["ant", "bee"] * 3
+    assert pictures.reads == [0] * 6
+
+
+def test_a_subset_keeps_the_names_of_its_dataset() -> None:
+    opened = open_target(Subset(Pictures(classes=NAMES), [0, 1, 2, 3]))
+    assert opened.class_names == ("ant", "bee")
+    assert len(opened.train) == 4
+
+
+def test_labels_that_are_given_replace_those_of_the_dataset() -> None:
+    opened = open_target((Pictures(4), ["x", "x", "y", "y"]))
+    assert opened.class_names == ("x", "y")
+    assert opened.train.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_tensors_and_lists_of_items_are_datasets() -> None:
+    pixels = torch.from_numpy(np.stack([picture(i) for i in range(4)])).permute(0, 3, 1, 2)
+    tensors = TensorDataset(pixels, torch.tensor([3, 3, 5, 5]))
+    assert open_target(tensors).class_names == ("3", "5")
+    items = [{"image": Image.fromarray(picture(i)), "label": i % 2} for i in range(4)]
+    assert np.array_equal(np.asarray(open_images(items)[2]), picture(2))
+    pairs = [(picture(i), i % 2) for i in range(4)]
+    assert open_target(pairs).train.labels.tolist() == [0, 1, 0, 1]
+
+
+def test_paths_arrays_and_pil_images_are_no_datasets() -> None:
+    image = Image.fromarray(picture(0))
+    for other in (["a.png"], [image], [picture(0)], np.zeros((2, 8, 8)), "a.zip", Path("a")):
+        assert not is_dataset(other)
+
+
+def test_a_random_transform_is_found_out() -> None:
+    rng = np.random.default_rng(0)
+    moving = Pictures(form=lambda i: picture(int(rng.integers(1 << 30))))
+    opened = open_target(moving, minimum_per_class=1)
+    with pytest.raises(InvalidTargetError, match="another picture 0 at every read"):
+        opened.train.read(0)
+
+
+def test_normalised_tensors_are_refused_with_the_way_out() -> None:
+    normal = Pictures(form=lambda i: torch.randn(3, 8, 8) * 3)
+    with pytest.raises(InvalidTargetError, match="without Normalize"):
+        open_target(normal)
+
+
+def test_a_picture_that_cannot_be_used_is_named() -> None:
+    small = Pictures(form=lambda i: Image.new("RGB", (8, 8)) if i else b"no picture")
+    with pytest.raises(CorruptImagesError, match="0: not a picture"):
+        open_target(small)
+    left = open_target(small, on_bad_image="skip")
+    assert len(left.train) == 5
+
+
+def test_a_stream_is_refused() -> None:
+    class Stream(IterableDataset[Any]):
+        @override
+        def __iter__(self) -> Any:
+            return iter(())
+
+    with pytest.raises(InvalidTargetError, match=r"is not understood|without a length"):
+        open_target(Stream())
+
+
+def png(i: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture(i)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def hugging() -> Any:
+    """The library itself, where it is installed."""
+    return pytest.importorskip("datasets")
+
+
+def table(hugging: Any, positions: list[int]) -> Any:
+    features = hugging.Features(
+        {"label": hugging.ClassLabel(names=NAMES), "picture": hugging.Image()}
+    )
+    rows = {
+        "label": [i % 2 for i in positions],
+        "picture": [{"bytes": png(i), "path": None} for i in positions],
+    }
+    return hugging.Dataset.from_dict(rows, features=features)
+
+
+def test_a_dataset_of_hugging_face_is_read_from_its_files(hugging: Any, tmp_path: Path) -> None:
+    opened = open_target(table(hugging, list(range(6))))
+    assert opened.class_names == ("ant", "bee")
+    assert opened.train.labels.tolist() == [0, 1, 0, 1, 0, 1]
+    assert np.array_equal(np.asarray(opened.train[3]), picture(3))
+    (tmp_path / "3.png").write_bytes(png(3))
+    assert open_images([str(tmp_path / "3.png")]).digests[0] == opened.train.digests[3]
+
+
+def test_splits_of_hugging_face_are_splits(hugging: Any) -> None:
+    parts = {"train": [0, 1, 2, 3], "test": [4, 5], "extra": [6, 7]}
+    splits = hugging.DatasetDict({name: table(hugging, p) for name, p in parts.items()})
+    opened = open_target(splits)
+    assert len(opened.train) == 4
+    assert opened.sealed is not None
+    assert np.array_equal(np.asarray(opened.sealed[1]), picture(5))
+    assert any("'extra' was ignored" in note for note in opened.notes)
+
+
+def test_a_table_without_images_names_its_columns(hugging: Any) -> None:
+    rows = hugging.Dataset.from_dict({"text": ["a", "b"], "label": [0, 1]})
+    with pytest.raises(InvalidTargetError, match="the columns text, label; none"):
+        open_target(rows)
