@@ -155,7 +155,8 @@ def vicreg(first: Tensor, second: Tensor) -> Tensor:
 
 def _spread(z: Tensor) -> Tensor:
     """Return by how much the standard deviation of each column falls short of one, on average."""
-    return nn.functional.relu(1 - torch.sqrt(z.var(dim=0) + 1e-4)).mean()
+    variance = z.var(dim=0, correction=min(1, len(z) - 1))  # of one picture: none
+    return nn.functional.relu(1 - torch.sqrt(variance + 1e-4)).mean()
 
 
 def _redundancy(z: Tensor) -> Tensor:

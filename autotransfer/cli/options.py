@@ -20,8 +20,8 @@ def common(command: Command) -> Command:
                 "sources",
                 multiple=True,
                 metavar="FILE_OR_NAME",
-                help="tiny, small or base, a TOML catalogue, a timm name, the folder of an "
-                "earlier fit, or models:/NAME@champion; may be repeated.",
+                help="tiny, small, base, a catalogue, a timm name, an earlier fit or "
+                "models:/NAME@champion.",
             ),
             click.option(
                 "--source",

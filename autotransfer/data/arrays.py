@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,8 +109,10 @@ def _reader(pictures: Any) -> ImageReader:
 def _load(place: Place) -> dict[str, NDArray[Any]]:
     try:
         local = isinstance(place.filesystem, LocalFileSystem)  # then no copy is in memory
-        file = place.root if local else io.BytesIO(place.read())
-        with np.load(file, allow_pickle=False) as archive:
+        with (
+            Path(place.root).open("rb") if local else io.BytesIO(place.read()) as file,
+            np.load(file, allow_pickle=False) as archive,
+        ):
             arrays = {key.lower(): archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, LookupError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidTargetError(

@@ -151,8 +151,8 @@ def _difference(
     if not difference <= TOLERANCE:
         raise ExportError(
             f"the exported graph differs from the selection by {difference:.2g} in probability, "
-            f"more than {TOLERANCE:g}; nothing was written. Please report the source "
-            f"{source.name!r} ({source.architecture})"
+            f"more than {TOLERANCE:g}; nothing was written; choose "
+            f"another source than {source.name!r} ({source.architecture}), or report the fault"
         )
     return difference
 

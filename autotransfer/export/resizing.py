@@ -4,6 +4,8 @@ ONNX has an operator for resizing, but runtimes differ at the borders and in wha
 few know the filters of Pillow. A resize is linear along each axis, so here it is two products of
 matrices that are made from the size of the picture, with Pillow's weights and its rounding to
 whole numbers between the two axes. Only the rows and columns inside the centre crop are made.
+Rows come first here, as they do in Pillow, but for pictures that are more than twice as high as
+wide: some of those it shrinks columns first, and a pixel may differ by what is rounded between.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def test_a_picture_of_a_copied_file_is_counted(
 ) -> None:
     first = sorted(next(folder_target.iterdir()).iterdir())[0]
     with Image.open(first) as picture:
-        picture.resize((48, 48), Image.Resampling.BICUBIC).save(first.with_name("copy.png"))
+        picture.resize((64, 64), Image.Resampling.NEAREST).save(first.with_name("copy.png"))
     _fit(folder_target, catalogue)
     text = (tmp_path / "found" / "report.html").read_text(encoding="utf-8")
     assert "Pictures that occur twice" in text

@@ -31,6 +31,7 @@ def _shown(uri: str, run_id: str) -> dict[str, object]:
             for c in children
         ),
         "files": sorted(file.path for file in client.list_artifacts(run_id)),
+        "models": [model.model_id for model in parent.outputs.model_outputs],
     }
 
 
@@ -56,7 +57,9 @@ def test_what_mlflow_has_missed_is_written_later_and_once(
     assert synced.run_id is not None
     first = _shown(there, synced.run_id)
     assert len(first["children"]) == 2  # type: ignore[arg-type]
-    assert {"model", "probes.csv", "ranking.csv", "selection.json"} <= set(first["files"])  # type: ignore[call-overload]
+    wanted = {"probes.csv", "ranking.csv", "report.html", "selection.json"}
+    assert wanted <= set(first["files"])  # type: ignore[call-overload]
+    assert len(first["models"]) == 1  # type: ignore[arg-type]
     (again,) = sync(tracking_uri=there)
     assert again == synced
     assert _shown(there, synced.run_id) == first

@@ -18,7 +18,6 @@ from autotransfer.catalogue.toml_catalogue import read_catalogue
 from autotransfer.errors import (
     InvalidSourceError,
     NoCandidateError,
-    NotYetAvailableError,
     UnknownNameError,
 )
 from autotransfer.problem import HubWeights, LocalWeights, Untrained
@@ -113,11 +112,6 @@ def test_an_unregistered_architecture_is_skipped_with_the_way_out(tmp_path: Path
     assert "--plugin" in found.skipped[0].reason
     with pytest.raises(NoCandidateError, match="strange_net"):
         resolve_sources(_catalogue(tmp_path, strange))
-
-
-def test_a_registry_of_models_is_for_later() -> None:
-    with pytest.raises(NotYetAvailableError):
-        resolve_sources("models:/mine@champion")
 
 
 @pytest.mark.kit
