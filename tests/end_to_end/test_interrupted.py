@@ -24,7 +24,12 @@ def _fit(target: Path, catalogue: Path, *more: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_listening,  # tests that run in the background ignore interrupts
     )
+
+
+def _listening() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _interrupted(process: subprocess.Popen[str], at: str) -> tuple[int, str, str]:
