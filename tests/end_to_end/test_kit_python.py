@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,8 @@ print(json.dumps(model.predict(pandas.DataFrame({"image": contents}))["class"].t
 def fitted(kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Selection]:
     """A fit on ants and bees, registered."""
     workspace = tmp_path_factory.mktemp("fit")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         patch.setenv("AUTOTRANSFER_CACHE", str(workspace / "cache"))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield autotransfer.fit(

@@ -29,6 +29,10 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.filterwarnings("ignore"),  # Ray's own sockets and processes
+    pytest.mark.skipif(
+        "AUTOTRANSFER_TEST_RAY" not in os.environ,
+        reason="two Ray nodes need more than two busy cores; set AUTOTRANSFER_TEST_RAY=1",
+    ),
 ]
 
 ATTEMPTS = 3

