@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
-from cleanlab.filter import find_label_issues
 from markupsafe import Markup
 from numpy.typing import NDArray
 
@@ -49,6 +50,8 @@ def label_issues(checked: Predicted) -> NDArray[np.int64]:
     present = np.unique(checked.labels)
     if len(present) < 2:
         return np.empty(0, dtype=np.int64)
+    with warnings.catch_warnings():  # importing it turns off every warning of the process
+        from cleanlab.filter import find_label_issues
     shares = checked.probabilities[:, present]
     sums = np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
     found = find_label_issues(

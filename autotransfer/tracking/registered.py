@@ -47,7 +47,9 @@ def register(client: MlflowClient, name: str, model: str, run_id: str, model_id:
     for known in client.search_model_versions(f"name = '{_quoted(name)}'"):
         if known.run_id == run_id:
             return str(known.version)
-    made = client.create_model_version(name, model, run_id, model_id=model_id or None)
+    # A database would look for `models:/ID` in the store of the process, not in its own.
+    place = client.get_logged_model(model_id).artifact_location if model_id else model
+    made = client.create_model_version(name, place, run_id, model_id=model_id or None)
     client.set_registered_model_alias(name, CHAMPION, made.version)
     return str(made.version)
 

@@ -65,16 +65,7 @@ def _store(selection: Selection) -> str:
     return f"sqlite:///{Path(selection.record.model).parent / 'mlflow.db'}"
 
 
-@pytest.mark.parametrize(
-    "uri",
-    [
-        "runs:/{run}/model",
-        pytest.param(
-            "models:/ants@champion",
-            marks=pytest.mark.skip(reason="a known fault: fails in another process, not in ours"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("uri", ["runs:/{run}/model", "models:/ants@champion"])
 def test_the_model_of_mlflow_predicts_the_same_in_another_process(
     fitted: Selection, pictures: ImageSet, tmp_path: Path, uri: str
 ) -> None:

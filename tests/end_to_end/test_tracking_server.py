@@ -163,7 +163,7 @@ def _track(uri: str | None, workspace: Path, selection: Path) -> Tracker:
     tracker.start("fit", params={"metric": "accuracy"}, tags={"target": "t"})
     for outcome in OUTCOMES:
         tracker.write(outcome)
-    tracker.finish(_record(), selection)
+    tracker.finish(_record(), selection, register="insects")
     return tracker
 
 
@@ -179,7 +179,7 @@ def test_a_server_receives_the_runs_of_the_embedded_store_and_serves_the_model(
         theirs = [_content(run) for run in _runs(uri, remote)]
         assert len(theirs) == 1 + len(OUTCOMES)
         assert theirs == ours
-        command = [sys.executable, "-c", PREDICT, f"runs:/{remote.run_id}/model", str(picture)]
+        command = [sys.executable, "-c", PREDICT, "models:/insects@champion", str(picture)]
         environment = {
             **os.environ,
             "MLFLOW_TRACKING_URI": uri,
@@ -213,7 +213,7 @@ def test_a_server_that_goes_away_and_comes_back_has_everything_in_the_end(
 
 
 def _everything(uri: str, run_id: str) -> list[Any]:
-    """Return all that a server shows of a fit: the parent, its files, and the trials by number."""
+    """Return all that a server shows of a fit: the parent, its files and model, and the trials."""
     client = MlflowClient(uri, uri)
     parent = client.get_run(run_id)
     children = client.search_runs(
@@ -221,6 +221,8 @@ def _everything(uri: str, run_id: str) -> list[Any]:
     )
     children.sort(key=lambda run: int(run.data.tags["autotransfer.number"]))
     files = sorted(file.path for file in client.list_artifacts(run_id))
+    assert parent.outputs is not None
+    files += [client.get_logged_model(m.model_id).name for m in parent.outputs.model_outputs]
     return [_content(parent), files, *(_content(run) for run in children)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -121,6 +123,27 @@ def test_swapped_labels_are_found_first() -> None:
     assert labels == ("ants", "bees")
     assert sorted(label_issues(tested).tolist()) == [3, 40]
     assert _global_state() == state
+
+
+IN_A_NEW_PROCESS = """
+import warnings
+import numpy as np
+import autotransfer
+from autotransfer.report.material import Predicted
+from autotransfer.report.mislabelled import label_issues
+from autotransfer.data.target import open_target
+images = open_target((np.zeros((40, 8, 8, 3), np.uint8), ["a", "b"] * 20)).train
+before = list(warnings.filters)
+label_issues(Predicted("finalist", "out-of-fold", images, np.full((40, 2), 0.5)))
+assert not [f for f in warnings.filters if f not in before], warnings.filters
+"""
+
+
+def test_looking_for_label_errors_turns_off_no_warning_of_the_process() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_NEW_PROCESS], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_labels_to_check_say_what_they_look_like(make_record: Make) -> None:

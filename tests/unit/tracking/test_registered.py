@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -13,41 +11,32 @@ from autotransfer.tracking.registered import register, with_registered
 from autotransfer.tracking.store import embedded_uri
 
 
-class Registry:
-    """The part of an MLflow registry that registering needs."""
-
-    def __init__(self) -> None:
-        self.models: set[str] = set()
-        self.versions: list[Any] = []
-        self.aliases: dict[tuple[str, str], str] = {}
-
-    def create_registered_model(self, name: str) -> None:
-        self.models.add(name)
-
-    def search_model_versions(self, query: str) -> list[Any]:
-        return [v for v in self.versions if query == f"name = '{v.name}'"]
-
-    def create_model_version(
-        self, name: str, source: str, run_id: str, model_id: str | None
-    ) -> Any:
-        version = str(len(self.versions) + 1)
-        made = SimpleNamespace(
-            name=name, source=source, run_id=run_id, model_id=model_id, version=version
-        )
-        self.versions.append(made)
-        return made
-
-    def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
-        self.aliases[name, alias] = version
+@pytest.fixture
+def store(tmp_path: Path) -> MlflowClient:
+    """A new store in SQLite, which is not the store of the process."""
+    uri = embedded_uri(tmp_path)
+    return MlflowClient(uri, uri)
 
 
-def test_the_new_version_is_the_champion_and_doing_it_again_changes_nothing() -> None:
-    store: Any = Registry()
-    assert register(store, "plants", "models:/m-1", "run-1", "m-1") == "1"
-    assert register(store, "plants", "models:/m-2", "run-2", "m-2") == "2"
-    assert register(store, "plants", "models:/m-1", "run-1", "m-1") == "1"
-    assert store.aliases == {("plants", "champion"): "2"}
-    assert len(store.versions) == 2
+def _logged(store: MlflowClient, experiment: str) -> tuple[str, str, str]:
+    """Return the URI of a new logged model, its run, and its id."""
+    run = store.create_run(experiment).info.run_id
+    model_id = str(store.create_logged_model(experiment, "model", run).model_id)
+    return f"models:/{model_id}", run, model_id
+
+
+def test_the_new_version_is_the_champion_and_doing_it_again_changes_nothing(
+    store: MlflowClient, tmp_path: Path
+) -> None:
+    experiment = store.create_experiment("any", (tmp_path / "files").as_uri())
+    first, second = _logged(store, experiment), _logged(store, experiment)
+    assert register(store, "plants", *first) == "1"
+    assert register(store, "plants", *second) == "2"
+    assert register(store, "plants", *first) == "1"
+    assert len(store.search_model_versions("name = 'plants'")) == 2
+    champion = store.get_model_version_by_alias("plants", "champion")
+    assert (str(champion.version), champion.run_id) == ("2", second[1])
+    assert champion.source == store.get_logged_model(second[2]).artifact_location
 
 
 def test_what_is_no_registered_model_is_left_as_it_is(tmp_path: Path) -> None:
