@@ -17,9 +17,9 @@ from tests.docs.blocks import DOCS, blocks
 
 LABELLED = (
     "photos", "other-photos", "more-photos", "new-photos", "labelled", "labelled_photos",
-    "catalogue_pictures",
+    "catalogue_pictures", "more",
 )  # fmt: skip
-FLAT = ("target", "more_photos")
+FLAT = ("target", "more_photos", "dusk", "night")
 CLASSES = 5
 
 

@@ -27,7 +27,7 @@ NOT_RUN = {
     "audit.csv": "a table that a person fills in; tests/end_to_end/test_unlabelled.py does",
     "autotransfer demo": "a minute; `make demo` runs it",
     "--source NAME": "a placeholder",
-    "autotransfer ui": "serves until Ctrl-C; tests/end_to_end/test_viewer.py looks at it",
+    "autotransfer ui": "serves until Ctrl-C; tests/end_to_end/test_kit_python.py looks at it",
     "autotransfer export": "on so few drawings a baseline may be returned that reads pixels alone",
 }
 # without labels: the strategies that train nothing, without the small network
