@@ -160,6 +160,7 @@ def _source_of(kit: Path, name: str) -> Source:
     return found.sources[0]
 
 
+@pytest.mark.slow
 def test_the_ranking_alone_leaves_useless_sources_out(kit: Path) -> None:
     found = _run("rank", str(kit / "data" / "hymenoptera.zip"), *_sources(kit))
     assert not USELESS & set(found["shortlist"])
