@@ -64,11 +64,13 @@ class CostModel:
 
 
 def _done(outcome: Outcome, num_folds: int) -> float:
-    """Return the share of a trial that ran."""
+    """Return the share of a trial that ran; the most that can be where it was out of time."""
     if outcome.state is State.COMPLETE:
         return 1.0
-    if outcome.state is State.FAILED or not outcome.rungs:
+    if outcome.state is State.FAILED:
         return 0.0
+    if not outcome.rungs:  # it saw that it would not end in time, before its first rung
+        return RUNGS[0] / max(num_folds, 1)
     fold, rung = divmod(outcome.rungs[-1][0], RUNGS_PER_FOLD)
     return (fold + _SHARES[rung]) / max(num_folds, 1)
 

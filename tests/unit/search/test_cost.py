@@ -44,3 +44,10 @@ def test_nothing_is_said_of_a_strategy_that_never_ran() -> None:
 def test_failures_say_nothing_of_the_cost() -> None:
     broken = _ran("a", "fast", 100.0, state=State.FAILED)
     assert CostModel.of([broken], num_folds=1).seconds("a", "fast", {}) is None
+
+
+def test_a_trial_that_was_out_of_time_before_its_first_rung_tells_the_least_it_can_cost() -> None:
+    # less than a ninth of the first of three folds took 2 seconds
+    stopped = _ran("a", "tune", 2.0, state=State.PRUNED)
+    model = CostModel.of([stopped], num_folds=3)
+    assert model.seconds("a", "tune", {"epochs": 1}) == pytest.approx(MARGIN * 54.0)
