@@ -218,7 +218,7 @@ def _tried(record: Record, metric: Metric | None) -> list[str]:
     counts = ", ".join(f"{states[state]} {state}" for state in State)
     probes = sum(outcome.probe for outcome in record.outcomes)
     kind = "label-free" if metric is None else "validation"
-    return [*lines, f"  {probes} probes; trials: {counts} ({kind} scores)"]
+    return [*lines, f"  probes: {probes}; trials: {counts} ({kind} scores)"]
 
 
 def _skipped_text(skipped: Sequence[Skipped]) -> list[str]:

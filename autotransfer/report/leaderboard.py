@@ -25,11 +25,12 @@ def leaderboard_section(material: Material) -> Markup | None:
     head = ("", "trial", "source", "strategy", scale.title, "± folds", "s", "stage", "how it went",
             "parameters")  # fmt: skip
     rows = [_row(place, o, record, scale) for place, o in enumerate(ordered[:MOST], start=1)]
-    parts = [table(head, rows[:SHOWN], "Leaderboard of the trials", kind="wide")]
+    parts = [table(head, rows[:SHOWN], "Leaderboard of the trials", kind="wide told")]
     if len(rows) > SHOWN:
         parts.append(
             folded(
-                f"{len(rows) - SHOWN} more", table(head, rows[SHOWN:], "More trials", kind="wide")
+                f"{len(rows) - SHOWN} more",
+                table(head, rows[SHOWN:], "More trials", kind="wide told"),
             )
         )
     if len(ordered) > MOST:
@@ -73,4 +74,4 @@ def _short(value: object) -> str:
 def _counts(outcomes: Sequence[Outcome]) -> str:
     trials = [o for o in outcomes if not o.probe]
     counts = ", ".join(f"{sum(o.state is state for o in trials)} {state}" for state in State)
-    return f"{len(outcomes) - len(trials)} probes; trials: {counts}."
+    return f"Probes: {len(outcomes) - len(trials)}; trials: {counts}."

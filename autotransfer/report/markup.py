@@ -67,7 +67,8 @@ def table(
         head: Titles of the columns.
         rows: The cells; numbers stand to the right with three digits, None is a dash.
         caption: What the table shows.
-        kind: A class of the style sheet: "wide" for rows of one line.
+        kind: Classes of the style sheet: "wide" for rows of one line, "told" where the last
+            column is prose.
     """
     titles = joined(Markup('<th scope="col">{}</th>').format(clean(title)) for title in head)
     body = joined(

@@ -138,7 +138,7 @@ def test_the_leaderboard_folds_what_is_below_the_first_ten(
     assert found is not None
     assert "<summary>4 more</summary>" in found
     assert "<strong>trial 0, finalist</strong>" in found
-    assert "0 probes; trials: 14 complete, 0 pruned, 0 failed." in found
+    assert "Probes: 0; trials: 14 complete, 0 pruned, 0 failed." in found
 
 
 def test_the_parts_of_the_time_add_up_to_all_of_it(make_record: Make) -> None:
