@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 import autotransfer
 from autotransfer.data.image_set import ImageSet
@@ -101,7 +102,7 @@ def test_strange_pictures_are_rejected_more_often_than_known_ones(
     assert rates[1] > 0.3
 
 
-def test_the_pages_show_the_note_the_trials_and_the_model(
+def test_the_report_and_the_pages_of_mlflow_show_what_was_found(
     fitted: Selection, tmp_path: Path
 ) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
@@ -118,7 +119,14 @@ def test_the_pages_show_the_note_the_trials_and_the_model(
             assert SOURCE in text
             assert "Logged models" in text
         text = _shown(browser, viewer.address + viewer.page, tmp_path, 1280)
-        assert record.name in text
+        client = MlflowClient(_store(fitted), _store(fitted))
+        runs = [found.info.run_name for found in client.search_runs([experiment])]
+        assert len(runs) == 1 + sum(not outcome.probe for outcome in fitted.outcomes) > 1
+        assert all(name in text for name in runs)
+    for width in (390, 1280):
+        text = _shown(browser, (Path(record.model) / "report.html").as_uri(), tmp_path, width)
+        assert record.verdict.sentence in text
+        assert "Leaderboard" in text
 
 
 def _shown(browser: str, address: str, folder: Path, width: int) -> str:
