@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.evaluation.metrics import Metric, metric_named
+from autotransfer.guard.calibration import tempered, tempered_tensor
 from autotransfer.problem import Json, Source, source_from_json, source_to_json
 from autotransfer.strategy import FeatureReader, Predictor, PredictorState, TensorReader
 
@@ -129,12 +130,14 @@ class Member:
         source: The source that it reads; None where it reads pixels alone.
         weight: How much it counts beside the others.
         predictor: Its answer.
+        temperature: What its probabilities are softened by before they are added.
     """
 
     strategy: str
     source: Source | None
     weight: float
     predictor: Predictor
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,8 @@ class EnsemblePredictor(Predictor):
         parts = []
         for member in self.members:
             own = features if member.source is None else features.of(member.source)
-            parts.append(member.weight / total * member.predictor.predict(images, own))
+            said = tempered(member.predictor.predict(images, own), member.temperature)
+            parts.append(member.weight / total * said)
         mean: NDArray[np.float64] = np.sum(parts, axis=0)
         return mean
 
@@ -159,7 +163,8 @@ class EnsemblePredictor(Predictor):
         parts = []
         for member in self.members:
             own = features if member.source is None else features.of(member.source)
-            parts.append(member.weight / total * member.predictor.traced(own))
+            said = tempered_tensor(member.predictor.traced(own), member.temperature)
+            parts.append(member.weight / total * said)
         return torch.stack(parts).sum(dim=0)
 
     @override
@@ -169,9 +174,16 @@ class EnsemblePredictor(Predictor):
         for number, member in enumerate(self.members):
             own, info = member.predictor.state()
             tensors |= {f"{number}.{name}": tensor for name, tensor in own.items()}
-            stored = {"strategy": member.strategy, "weight": member.weight, "info": info}
             places = [self._place(source) for source in _read_by(member)]
-            members.append({**stored, "sources": places})
+            members.append(
+                {
+                    "strategy": member.strategy,
+                    "weight": member.weight,
+                    "temperature": member.temperature,
+                    "info": info,
+                    "sources": places,
+                }
+            )
         companions = [source_to_json(source) for source in self.companions]
         return tensors, {"members": members, "companions": companions}
 
@@ -224,5 +236,6 @@ def restore_ensemble(
         if further:
             inner["companions"] = [source_to_json(companion) for companion in further if companion]
         predictor = restore(stored["strategy"], own, inner, read)
-        members.append(Member(stored["strategy"], read, float(stored["weight"]), predictor))
+        weight, temperature = float(stored["weight"]), float(stored.get("temperature", 1.0))
+        members.append(Member(stored["strategy"], read, weight, predictor, temperature))
     return EnsemblePredictor(tuple(members))

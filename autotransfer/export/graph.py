@@ -12,6 +12,7 @@ from autotransfer.backbone import Backbone, load_backbone
 from autotransfer.data.preprocessing import Geometry, standardise, to_channels
 from autotransfer.evaluation.metrics import SMALLEST_PROBABILITY
 from autotransfer.export.resizing import ResizeAndCrop
+from autotransfer.guard.calibration import tempered_tensor
 from autotransfer.problem import Source
 from autotransfer.saved_predictor import Kept
 from autotransfer.strategy import TensorReader
@@ -40,10 +41,7 @@ class KeptGraph(nn.Module):
             weights = torch.tensor(self.kept.class_weights, dtype=torch.float64)
             shares = torch.clamp(shares, min=SMALLEST_PROBABILITY) * weights
             shares = shares / shares.sum(dim=1, keepdim=True)
-        if self.kept.temperature != 1.0:
-            logs = torch.log(torch.clamp(shares, min=SMALLEST_PROBABILITY))
-            shares = (logs / self.kept.temperature).softmax(dim=1)
-        return shares.to(torch.float32)
+        return tempered_tensor(shares, self.kept.temperature).to(torch.float32)
 
     def reader(self, pictures: Tensor) -> TensorReader:
         """Return what the predictor reads of a batch."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from autotransfer.evaluation.labelled import predicted, weighted
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.bootstrap import compare
 from autotransfer.guard.majority import fit_majority
-from autotransfer.guard.mixture import mixed_out_of_fold, mixture_weights
+from autotransfer.guard.mixture import Mixture, fit_mixture, mixed_out_of_fold
 from autotransfer.guard.pixels import fit_pixels
 from autotransfer.guard.restoring import (
     GIVEN,
@@ -52,7 +52,7 @@ class TrainedBaseline:
         whole: Whether it was not stopped.
         kept: The predictor of the last division and how to restore it; None for all together.
         seconds: Wall time of training and predicting.
-        weights: What each of the others weighs in this one; empty for a single baseline.
+        mixture: Of which others it is made; None for a single baseline.
     """
 
     name: str
@@ -60,7 +60,7 @@ class TrainedBaseline:
     whole: bool
     kept: Kept | None
     seconds: float
-    weights: Mapping[str, float] = field(default_factory=dict)
+    mixture: Mixture | None = None
 
 
 @dataclass(frozen=True)
@@ -106,16 +106,17 @@ class Baselines:
 
         The deadline does not stop it: what is returned must not be cut short.
         """
-        if not best.weights:
+        if best.mixture is None:
             return self._whole(best.name)
-        trained = [self._whole(name) for name in best.weights]
-        members = [
-            Member(kept.strategy, kept.source, weight, kept.predictor)
-            for kept, weight in zip(trained, best.weights.values(), strict=True)
-        ]
-        predictor = EnsemblePredictor(tuple(members))
+        predictor = EnsemblePredictor(tuple(self._members(best.mixture)))
         source = predictor.sources[0] if predictor.sources else None
         return Kept(predictor, best.name, baseline=True, source=source)
+
+    def _members(self, mixture: Mixture) -> Iterator[Member]:
+        for name, weight in mixture.weights.items():
+            kept = self._whole(name)
+            temperature = mixture.temperatures[name]
+            yield Member(kept.strategy, kept.source, weight, kept.predictor, temperature)
 
     def _over(
         self, name: str, stand: Stand, so_far: Sequence[TrainedBaseline], again: float
@@ -160,10 +161,10 @@ class Baselines:
             return None
         began = time.perf_counter()
         probabilities = mixed_out_of_fold(said, stand.folds, stand.labels)
-        weights = mixture_weights(said, stand.labels)
+        mixture = fit_mixture(said, stand.labels)
         seconds = time.perf_counter() - began
         return TrainedBaseline(
-            TOGETHER, probabilities, whole=True, kept=None, seconds=seconds, weights=weights
+            TOGETHER, probabilities, whole=True, kept=None, seconds=seconds, mixture=mixture
         )
 
     def _whole(self, name: str) -> Kept:

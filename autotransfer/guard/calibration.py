@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
+from torch import Tensor
 
 from autotransfer.evaluation.metrics import SMALLEST_PROBABILITY, metric_named
 
@@ -27,12 +29,23 @@ def tempered(probabilities: NDArray[np.float64], temperature: float) -> NDArray[
     return softer
 
 
-def fit_temperature(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Return the temperature with the lowest log loss, within a factor of 10 of 1.
+def tempered_tensor(probabilities: Tensor, temperature: float) -> Tensor:
+    """Return the same for a tensor, traceable."""
+    if temperature == 1.0:
+        return probabilities
+    logits = torch.log(torch.clamp(probabilities, min=SMALLEST_PROBABILITY)) / temperature
+    return logits.softmax(dim=1)
+
+
+def fit_temperature(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], *, pull: float = 0.0
+) -> float:
+    """Return the temperature T with the lowest log loss, within a factor of 10 of 1.
 
     Args:
         probabilities: (n, K) for pictures that were not learnt from.
         labels: (n,) classes.
+        pull: Towards 1, in pictures: pull / n (log T)^2 is added to the loss.
 
     References:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599.
@@ -40,7 +53,8 @@ def fit_temperature(probabilities: NDArray[np.float64], labels: NDArray[np.int64
     log_loss = metric_named("log_loss")
 
     def loss(log_temperature: float) -> float:
-        return -log_loss.score(labels, tempered(probabilities, float(np.exp(log_temperature))))
+        answers = tempered(probabilities, float(np.exp(log_temperature)))
+        return pull / len(labels) * log_temperature**2 - log_loss.score(labels, answers)
 
     limit = float(np.log(LARGEST))
     found = minimize_scalar(loss, bounds=(-limit, limit), method="bounded")

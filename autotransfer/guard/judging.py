@@ -103,7 +103,7 @@ def guard(
     best = next(b for b in found if b.name == comparison.best_baseline)
     shown = tuple(_shown(b, stand, arena.metric) for b in found)
     bound = _bound(candidate, stand, arena.metric, best, terms)
-    instead = next((b for b in found if b.weights), best)  # together, where they could be weighted
+    instead = next((b for b in found if b.mixture), best)  # together, where they could be weighted
     verdict = _verdict(
         candidate, comparison, shown, probe.gap, bound, stand, arena.metric, terms, instead.name
     )

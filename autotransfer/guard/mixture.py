@@ -2,15 +2,20 @@
 
 With a few dozen labels nobody can tell which baseline is the best one, and the wrong choice costs
 points. A mixture loses little against the best in hindsight. The finalist may be an ensemble of
-trials, so it is fair that the baselines may stand together as well.
+trials, so it is fair that the baselines may stand together as well. Each is calibrated first: a
+network from scratch is far too sure of itself, ridge regression is not sure enough, and whoever
+is the surest would decide for all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from autotransfer.guard.calibration import fit_temperature, tempered
 
 Predictions = NDArray[np.float64]
 
@@ -20,13 +25,31 @@ _ROUNDS = 100
 _FLOOR = 1e-6
 
 
-def mixture_weights(
-    said: Mapping[str, Predictions], labels: NDArray[np.int64]
-) -> dict[str, float]:
-    """Return the weight of each baseline in the mixture; they sum to one.
+@dataclass(frozen=True)
+class Mixture:
+    """How several predictors answer together.
+
+    Args:
+        weights: What each weighs, by its name; they sum to one.
+        temperatures: What the answers of each are softened by, before they are mixed.
+    """
+
+    weights: Mapping[str, float]
+    temperatures: Mapping[str, float]
+
+    def mix(self, said: Mapping[str, Predictions]) -> Predictions:
+        """Return the weighted mean of predictions, each of them tempered."""
+        parts = [w * tempered(said[n], self.temperatures[n]) for n, w in self.weights.items()]
+        mean: Predictions = np.sum(parts, axis=0)
+        return mean
+
+
+def fit_mixture(said: Mapping[str, Predictions], labels: NDArray[np.int64]) -> Mixture:
+    """Return the mixture of baselines that explains the labels.
 
     Maximum a posteriori by expectation maximisation: a baseline weighs as many pictures as it
-    explains, beside `PRIOR` ones in advance. What weighs less than `LEAST` is left out.
+    explains, beside `PRIOR` ones in advance. What weighs less than `LEAST` is left out. The
+    temperatures come first, each by itself, and are pulled towards 1 by as many pictures.
 
     Args:
         said: (m, K) predictions of each baseline by its name.
@@ -36,8 +59,16 @@ def mixture_weights(
         Dempster, Laird and Rubin, Maximum likelihood from incomplete data via the EM algorithm,
         JRSS B 39, 1977, section 4.3 (finite mixtures).
     """
+    temperatures = {n: fit_temperature(p, labels, pull=PRIOR) for n, p in said.items()}
     rows = np.arange(len(labels))
-    likely = np.stack([np.maximum(p[rows, labels], _FLOOR) for p in said.values()])  # (B, m)
+    calibrated = [tempered(p, temperatures[n])[rows, labels] for n, p in said.items()]
+    weights = _weights(np.maximum(calibrated, _FLOOR))
+    kept = {n: w for n, w in zip(said, weights.tolist(), strict=True) if w > 0}
+    return Mixture(kept, {n: temperatures[n] for n in kept})
+
+
+def _weights(likely: Predictions) -> NDArray[np.float64]:
+    """Return the (B,) weights from the (B, m) probabilities of the labels."""
     weights = np.full(len(likely), 1 / len(likely))
     for _ in range(_ROUNDS):
         shares = weights[:, None] * likely
@@ -46,20 +77,13 @@ def mixture_weights(
         weights /= weights.sum()
     weights[weights < LEAST] = 0.0
     weights /= weights.sum()
-    pairs = zip(said, weights.tolist(), strict=True)
-    return {name: weight for name, weight in pairs if weight > 0}
-
-
-def mix(said: Mapping[str, Predictions], weights: Mapping[str, float]) -> Predictions:
-    """Return the weighted mean of predictions."""
-    mean: Predictions = np.sum([w * said[name] for name, w in weights.items()], axis=0)
-    return mean
+    return weights
 
 
 def mixed_out_of_fold(
     said: Mapping[str, Predictions], folds: NDArray[np.int64], labels: NDArray[np.int64]
 ) -> Predictions:
-    """Return what the mixture says of every picture, its weights chosen by the other folds.
+    """Return what the mixture says of every picture, itself chosen by the other folds.
 
     Args:
         said: (m, K) out-of-fold predictions of each baseline by its name.
@@ -69,6 +93,6 @@ def mixed_out_of_fold(
     found = np.empty_like(next(iter(said.values())))
     for fold in np.unique(folds):
         inside = folds != fold
-        weights = mixture_weights({n: p[inside] for n, p in said.items()}, labels[inside])
-        found[~inside] = mix({n: p[~inside] for n, p in said.items()}, weights)
+        mixture = fit_mixture({n: p[inside] for n, p in said.items()}, labels[inside])
+        found[~inside] = mixture.mix({n: p[~inside] for n, p in said.items()})
     return found

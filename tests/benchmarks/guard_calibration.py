@@ -37,7 +37,7 @@ from torch.nn.functional import cross_entropy
 from autotransfer.data.target import open_target
 from autotransfer.evaluation.metrics import metric_named
 from autotransfer.guard.bootstrap import compare
-from autotransfer.guard.mixture import mix, mixed_out_of_fold, mixture_weights
+from autotransfer.guard.mixture import fit_mixture, mixed_out_of_fold
 from autotransfer.guard.out_of_fold import select, select_out_of_fold
 from autotransfer.guard.pixels import describe
 from autotransfer.guard.verdict import default_margin, judge
@@ -226,9 +226,9 @@ def _together(
     found = []
     for fold in range(FOLDS):
         others = {name: p[folds != fold] for name, p in rivals.items()}
-        weights = mixture_weights(others, draw.labels[folds != fold])
+        mixture = fit_mixture(others, draw.labels[folds != fold])
         said = {name: left[int(name)][fold] for name in rivals}
-        found.append(_accuracy(mix(said, weights), draw.truth))
+        found.append(_accuracy(mixture.mix(said), draw.truth))
     return sum(found) / FOLDS
 
 

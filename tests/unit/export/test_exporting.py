@@ -89,7 +89,7 @@ def test_an_ensemble_of_two_sources_answers_the_same(tmp_path: Path) -> None:
     other = replace(other, features=tiny_readers(tmp_path / "g")[other.source])
     probe = fitted(other, "feature-extraction")
     members = (
-        Member("fine-tune", task.source, 1, tuned.predictor),
+        Member("fine-tune", task.source, 1, tuned.predictor, temperature=2.0),
         Member("feature-extraction", other.source, 2, probe.predictor),
     )
     kept = Kept(EnsemblePredictor(members), "ensemble", baseline=False, source=task.source)
