@@ -150,6 +150,20 @@ class Backbone(nn.Module):
             raise CutError(self.source.name, stage, "the two halves differ from the whole")
         return suffix
 
+    def cut(self, frozen: int) -> tuple[int, nn.Module]:
+        """Return how many stages are frozen, and a copy of the layers after them, which learn.
+
+        At least one stage learns. Where the network cannot be cut there, nothing is frozen.
+
+        Args:
+            frozen: How many stages shall be frozen.
+        """
+        frozen = min(frozen, self.num_stages - 1)
+        try:
+            return frozen, self.suffix(frozen)
+        except CutError:
+            return 0, self.suffix(0)
+
     def classifier(self) -> nn.Linear:
         """Return a copy of the source's own classifier, (b, d) features to (b, Z) logits.
 

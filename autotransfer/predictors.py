@@ -21,6 +21,7 @@ from autotransfer.strategy import (
     Layers,
     Predictor,
     PredictorState,
+    StageInputs,
     TensorReader,
 )
 
@@ -253,6 +254,17 @@ def predict_batches(
         return network(inputs).double().softmax(dim=1)  # type: ignore[no-any-return]
 
     return _in_batches(probabilities, batch, n, next(network.parameters()).device)
+
+
+def features_after(suffix: nn.Module, inputs: StageInputs) -> NDArray[np.float64]:
+    """Return the (n, d) features that the layers after a stage make of all inputs.
+
+    Args:
+        suffix: Returns (b, d) features; in evaluation mode.
+        inputs: Of n pictures.
+    """
+    device = next(suffix.parameters()).device
+    return _in_batches(suffix, inputs.batch, len(inputs), device)
 
 
 def _in_batches(

@@ -7,22 +7,24 @@ pictures, so that one class cannot swallow the others.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer import hookimpl
-from autotransfer.backbone import Backbone
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.views import View
-from autotransfer.errors import CutError, InvalidOptionError
+from autotransfer.errors import InvalidOptionError
 from autotransfer.heads import fit_ridge
-from autotransfer.predictors import HeadedSuffix, NetworkPredictor, restore_network
+from autotransfer.predictors import (
+    HeadedSuffix,
+    NetworkPredictor,
+    features_after,
+    restore_network,
+)
 from autotransfer.problem import Json, Need, Source
 from autotransfer.space import (
     SearchSpace,
@@ -72,12 +74,13 @@ class FixMatch(Strategy):
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
         pictures = _unlabelled(task)
-        frozen, suffix, width = _cut(task.backbone(), float(params["depth"]))
+        backbone = task.backbone()
+        frozen, suffix = backbone.cut(round(float(params["depth"]) * backbone.num_stages))
         suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
         labelled = task.features.inputs(task.train, frozen)
         K = len(task.class_names)
-        headed = HeadedSuffix(suffix, width, K, seed=trial.seed).to(task.device)
-        headed.set_head(fit_ridge(_features(suffix, labelled), task.train.labels, K))
+        headed = HeadedSuffix(suffix, backbone.num_features, K, seed=trial.seed).to(task.device)
+        headed.set_head(fit_ridge(features_after(suffix, labelled), task.train.labels, K))
         plain = task.features.inputs(pictures, frozen)
         strong = [
             task.features.inputs(pictures, frozen, view=View("colour", number))
@@ -186,22 +189,6 @@ def _unlabelled(task: Task) -> ImageSet:
             "them with --unlabelled PATH, or leave out this strategy"
         )
     return task.unlabelled
-
-
-def _cut(backbone: Backbone, depth: float) -> tuple[int, nn.Module, int]:
-    """Return the number of frozen stages, the layers after them, and their width."""
-    frozen = min(round(depth * backbone.num_stages), backbone.num_stages - 1)
-    try:
-        return frozen, backbone.suffix(frozen), backbone.num_features
-    except CutError:  # nothing can be kept: the whole network learns
-        return 0, backbone.suffix(0), backbone.num_features
-
-
-def _features(suffix: nn.Module, inputs: StageInputs) -> NDArray[np.float64]:
-    pieces = np.array_split(np.arange(len(inputs)), math.ceil(len(inputs) / 32))
-    with torch.inference_mode():
-        rows = [suffix(inputs.batch(piece)).double().cpu().numpy() for piece in pieces]
-    return np.concatenate(rows)
 
 
 @hookimpl

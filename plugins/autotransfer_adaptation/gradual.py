@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.domain_statistics import adapt_statistics, batch_norms
-from autotransfer.errors import CutError, InvalidOptionError
+from autotransfer.errors import InvalidOptionError
 from autotransfer.predictors import (
     HeadedSuffix,
     NetworkPredictor,
@@ -224,11 +224,8 @@ def _network(task: Task, params: Mapping[str, ParamValue], seed: int) -> tuple[H
     backbone = task.backbone()
     fewest = min(len(task.train), len(_target(task)), *(len(images) for images in task.through))
     plan = plan_of(task, params, fewest, backbone.num_stages)
-    try:
-        suffix = backbone.suffix(plan.frozen)
-    except CutError:  # nothing can be kept frozen: the whole network learns
-        plan = replace(plan, frozen=0)
-        suffix = backbone.suffix(0)
+    frozen, suffix = backbone.cut(plan.frozen)
+    plan = replace(plan, frozen=frozen)
     suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
     headed = HeadedSuffix(suffix, backbone.num_features, len(task.class_names), seed=seed)
     return headed.to(task.device), plan

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.domain_statistics import DomainStatistics
-from autotransfer.errors import CutError
 from autotransfer.problem import Json, Need, ParamValue, Source, Untrained
 from autotransfer.space import (
     SearchSpace,
@@ -144,11 +143,8 @@ def _network(
 ) -> tuple[CosineHeaded, Plan]:
     backbone = task.backbone()
     plan = plan_of(task, params, num_pictures, backbone.num_stages)
-    try:
-        suffix = backbone.suffix(plan.frozen)
-    except CutError:  # nothing can be kept frozen: the whole network learns
-        plan = replace(plan, frozen=0)
-        suffix = backbone.suffix(0)
+    frozen, suffix = backbone.cut(plan.frozen)
+    plan = replace(plan, frozen=frozen)
     suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
     K = len(task.class_names)
     return CosineHeaded(suffix, backbone.num_features, K, seed=seed).to(task.device), plan

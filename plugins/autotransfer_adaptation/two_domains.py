@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.domain_statistics import adapt_statistics
-from autotransfer.errors import CutError, InvalidOptionError
+from autotransfer.errors import InvalidOptionError
 from autotransfer.predictors import HeadedSuffix, NetworkPredictor, restore_network
 from autotransfer.problem import Json, Need, ParamValue, Setting, Source, Untrained
 from autotransfer.space import (
@@ -236,11 +236,8 @@ def _prepared(
     backbone = task.backbone()
     num_target = len(task.train) if pictures is None else len(pictures)
     plan = plan_of(task, params, min(len(task.train), num_target), backbone.num_stages)
-    try:
-        suffix = backbone.suffix(plan.frozen)
-    except CutError:  # nothing can be kept frozen: the whole network learns
-        plan = Plan(0, plan.steps, plan.batch_size, plan.learning_rate, plan.keep)
-        suffix = backbone.suffix(0)
+    frozen, suffix = backbone.cut(plan.frozen)
+    plan = replace(plan, frozen=frozen)
     suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
     width, K = backbone.num_features, len(task.class_names)
     headed = HeadedSuffix(suffix, width, K, seed=seed).to(task.device)

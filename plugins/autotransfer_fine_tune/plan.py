@@ -85,7 +85,7 @@ def prepared(
     What is frozen is copied, whatever `copied` says. The head starts from the probe only where
     the features it was fitted on are those that the network puts out.
     """
-    frozen, suffix = _cut(backbone, float(params["depth"]))
+    frozen, suffix = backbone.cut(round(float(params["depth"]) * backbone.num_stages))
     network = HeadedSuffix(suffix, backbone.num_features, len(task.class_names), seed=seed)
     S = backbone.num_stages
     plan = Plan(
@@ -108,18 +108,6 @@ def prepared(
 def probe(task: Task) -> LinearHead:
     """Return the ridge probe on the last stage of the source, from cached features."""
     return fit_ridge(task.features(task.train), task.train.labels, len(task.class_names))
-
-
-def _cut(backbone: Backbone, depth: float) -> tuple[int, nn.Module]:
-    """Return the number of frozen stages and the layers after them.
-
-    At least one stage learns. Where the network cannot be cut there, nothing is frozen.
-    """
-    frozen = min(round(depth * backbone.num_stages), backbone.num_stages - 1)
-    try:
-        return frozen, backbone.suffix(frozen)
-    except CutError:
-        return 0, backbone.suffix(0)
 
 
 def _stages(backbone: Backbone, network: HeadedSuffix, frozen: int) -> dict[str, int]:

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer import hookimpl
-from autotransfer.backbone import Backbone
 from autotransfer.data.image_set import ImageSet
 from autotransfer.domain_statistics import (
     BATCH_SIZE,
@@ -27,7 +26,7 @@ from autotransfer.domain_statistics import (
     DomainStatistics,
     adapt_statistics,
 )
-from autotransfer.errors import CutError, InvalidOptionError
+from autotransfer.errors import InvalidOptionError
 from autotransfer.heads import LinearHead, fit_ridge
 from autotransfer.predictors import HeadedSuffix, NetworkPredictor, restore_network
 from autotransfer.problem import Json, Need, ParamValue, Source
@@ -83,7 +82,7 @@ class MultiTask(Strategy):
         schedule = _schedule(params, len(task.train))
         pictures = _source_pictures(task, schedule, trial.seed)
         backbone = task.backbone()
-        frozen, suffix = _cut(backbone, float(params["depth"]))
+        frozen, suffix = backbone.cut(round(float(params["depth"]) * backbone.num_stages))
         suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
         target = task.features.inputs(task.train, frozen)
         source = task.features.inputs(pictures, frozen)
@@ -152,15 +151,6 @@ def _source_pictures(task: Task, schedule: Schedule, seed: int) -> ImageSet:
     shown = schedule.epochs * len(task.train)
     order = np.random.default_rng(seed).permutation(len(pictures))
     return pictures.subset(np.sort(order[:shown]))
-
-
-def _cut(backbone: Backbone, depth: float) -> tuple[int, nn.Module]:
-    """Return the number of frozen stages and the layers after them; at least one learns."""
-    frozen = min(round(depth * backbone.num_stages), backbone.num_stages - 1)
-    try:
-        return frozen, backbone.suffix(frozen)
-    except CutError:  # nothing can be kept: the whole network learns
-        return 0, backbone.suffix(0)
 
 
 def _separated(

@@ -90,6 +90,15 @@ def test_a_network_that_cannot_be_cut_says_so() -> None:
         backbone.suffix(1)
 
 
+def test_at_least_one_stage_learns_and_nothing_is_frozen_where_there_is_no_cut() -> None:
+    whole = load_backbone(_source("test_resnet"))
+    assert [whole.cut(frozen)[0] for frozen in (0, 2, 99)] == [0, 2, whole.num_stages - 1]
+    uncut = load_backbone(
+        _source("beit_base_patch16_224", 224, depth=2, embed_dim=48, num_heads=2)
+    )
+    assert uncut.cut(1)[0] == 0
+
+
 def test_the_same_seed_gives_the_same_untrained_network() -> None:
     source = _source("test_resnet")
     first, second = fresh_backbone(source, 5), fresh_backbone(source, 5)
