@@ -60,13 +60,6 @@ class InvalidOptionError(AutotransferError, ValueError):
     """An option has a value that is not allowed."""
 
 
-class NotYetAvailableError(AutotransferError, NotImplementedError):
-    """An option belongs to a later version; nothing was done."""
-
-    def __init__(self, option: str) -> None:
-        super().__init__(f"{option} is not yet available in this version; leave it out")
-
-
 class UnknownNameError(AutotransferError, LookupError):
     """A strategy, source, estimator, metric or preset that nobody offers.
 

@@ -13,7 +13,7 @@ from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.preprocessing import PixelStore
 from autotransfer.data.target import Target, open_target, open_unlabelled
-from autotransfer.errors import InvalidOptionError, InvalidTargetError, NotYetAvailableError
+from autotransfer.errors import InvalidOptionError, InvalidTargetError
 from autotransfer.feature_store import FeatureStore
 from autotransfer.features import FeatureReaders
 from autotransfer.guard.restoring import GIVEN, MAJORITY, OF_PICTURES
@@ -134,13 +134,12 @@ def open_labelled(target: Any, chosen: Options) -> Target:
 
     Raises:
         InvalidTargetError: If it has no labels or cannot be used.
-        NotYetAvailableError: If another setting is asked for.
+        InvalidOptionError: If there is no such setting.
     """
     if chosen.setting not in (None, *Setting):
         raise InvalidOptionError(
             f"setting must be one of {', '.join(Setting)}, got {chosen.setting!r}"
         )
-        raise NotYetAvailableError(f"--setting {chosen.setting}")
     opened = open_target(
         target, on_bad_image=chosen.on_bad_image, group_column=chosen.group_column
     )
