@@ -34,6 +34,18 @@ def test_two_halves_of_one_set_are_near_and_other_pictures_far() -> None:
     assert far.distances["mmd"] > near.distances["mmd"]
 
 
+def test_the_order_of_the_larger_set_brings_it_no_farther_away() -> None:
+    many, few = shapes(3, 60, seed=1), shapes(3, 20, seed=2)  # both come class by class
+    shuffled = many.subset(np.random.default_rng(0).permutation(len(many)))
+    found = [
+        autotransfer.distance(
+            images, few, sources=[tiny_source()], measures=["proxy-a-distance"]
+        ).distances["proxy-a-distance"]
+        for images in (many, shuffled)
+    ]
+    assert max(found) < 0.7, found
+
+
 def test_pictures_that_are_in_both_sets_are_counted() -> None:
     images = shapes(3, 10)
     found = autotransfer.distance(images, images.subset(range(15)), sources=[tiny_source()])

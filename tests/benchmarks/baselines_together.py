@@ -1,0 +1,81 @@
+"""What choosing one baseline on a few labels costs, and what mixing them costs.
+
+    python -m tests.benchmarks.baselines_together [--seeds 80] [--first 0]
+
+Five digits at five labels a class, as in `tests/plugins/test_negative_transfer.py`; no transfer.
+Lost is the accuracy of the best single baseline, known in hindsight on 500 pictures, less that of
+what was chosen on the 25 pictures: the one with most right answers out of fold, or the mixture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from autotransfer.data.splitting import make_folds
+from autotransfer.evaluation.metrics import metric_named
+from autotransfer.guard.baseline_cache import BaselineCache
+from autotransfer.guard.baselines import Baselines, Predictions
+from autotransfer.guard.mixture import fit_mixture
+from autotransfer.guard.restoring import MAJORITY
+from autotransfer.guard.stand import Stand, out_of_fold_stand, sealed_stand
+from autotransfer.registry import discover
+from autotransfer.search.trial import Arena
+from tests.plugins.digits_transfer import DigitsTransfer
+
+ACCURACY = metric_named("accuracy")
+LABELS_A_CLASS = 5
+
+
+def lost(folder: Path, seed: int) -> tuple[float, float]:
+    """Return what the chosen one and the mixture lose against the best."""
+    world = DigitsTransfer(folder / "world", seed)
+    source = world.task("mis-scaled", LABELS_A_CLASS).source
+    train, test = world.pictures(LABELS_A_CLASS)
+    arena = Arena(train, (), None, world.readers, ACCURACY)
+    baselines = Baselines(arena, source, BaselineCache(discover(), folder), seed, None)
+    stand = sealed_stand(train, test, np.arange(len(test)))
+    final = _said(baselines, stand)
+    folds = make_folds(train, seed=seed, every_picture=True)
+    tested = out_of_fold_stand(train, folds, np.arange(len(train)), 1.0)
+    said = {name: p for name, p in _said(baselines, tested).items() if len(p) == len(train)}
+    truth, labels = test.labels, tested.labels
+    best = max(ACCURACY.score(truth, p) for p in final.values())
+    chosen = max(said, key=lambda name: ACCURACY.score(labels, said[name]))
+    mixed = fit_mixture(said, labels).mix(final)
+    return best - ACCURACY.score(truth, final[chosen]), best - ACCURACY.score(truth, mixed)
+
+
+def _said(baselines: Baselines, stand: Stand) -> dict[str, Predictions]:
+    """Return the predictions of every single baseline that reads pictures."""
+    found = [b for b in baselines.on(stand) if b.mixture is None]
+    return {b.name: b.probabilities for b in found if b.name != MAJORITY}
+
+
+def main() -> int:
+    """Print one line for each way to choose."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", type=int, default=80)
+    parser.add_argument("--first", type=int, default=0)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for seed in range(given.first, given.first + given.seeds):
+        with tempfile.TemporaryDirectory() as temporary:
+            rows.append(lost(Path(temporary), seed))
+    points = 100 * np.array(rows)
+    sys.stdout.write("| returned | lost on average | more than 5 points |\n|---|---|---|\n")
+    for name, of in zip(("the one with most right answers", "the mixture"), points.T, strict=True):
+        error = of.std(ddof=1) / len(of) ** 0.5
+        share = 100 * (of > 5).mean()
+        sys.stdout.write(f"| {name} | {of.mean():+.2f} ± {error:.2f} | {share:.0f} % |\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
