@@ -69,7 +69,7 @@ def run_demo(
         )
     finally:
         os.chdir(here)
-    say(f"everything is in {folder}; to look at the runs: cd {folder} && mlflow ui")
+    say(f"everything is in {folder}; to look at the runs: autotransfer ui --workspace {folder}")
     return selection
 
 
