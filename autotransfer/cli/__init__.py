@@ -64,6 +64,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     _be_quiet()
+    _share_the_cores()
     with warnings.catch_warnings():
         warnings.simplefilter("default", AutotransferWarning)
         warnings.showwarning = _show_warning  # type: ignore[assignment]
@@ -98,6 +99,15 @@ def _be_quiet() -> None:
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def _share_the_cores() -> None:
+    """Let threads that wait sleep; has to be said before torch is imported.
+
+    Threads that spin take the cores from those that they wait for: beside three busy processes on
+    two cores, training a small network took 244 seconds instead of 43.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_rest: Any) -> None:
