@@ -42,7 +42,12 @@ class _Digits:
 
 
 def run_demo(
-    out: str | Path, *, seconds: float, seed: int, say: Callable[[str], None]
+    out: str | Path,
+    *,
+    seconds: float,
+    seed: int,
+    say: Callable[[str], None],
+    **told: Callable[..., None],
 ) -> Selection:
     """Return the selection of a fit on the embedded target.
 
@@ -51,6 +56,7 @@ def run_demo(
         seconds: Budget of the fit; training the sources comes before.
         seed: Seeds the sources and the fit.
         say: Told about progress.
+        **told: Further options of the fit that are told about it.
     """
     folder = Path(out).resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,11 +71,10 @@ def run_demo(
     os.chdir(folder)  # the workspace of a fit is the working folder
     try:
         selection = fit(
-            target, sources=catalogue, budget=Budget(seconds=seconds), seed=seed, say=say
+            target, sources=catalogue, budget=Budget(seconds=seconds), seed=seed, say=say, **told
         )
     finally:
         os.chdir(here)
-    say(f"everything is in {folder}; to look at the runs: autotransfer ui --workspace {folder}")
     return selection
 
 

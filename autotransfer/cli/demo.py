@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autotransfer.cli.options import json_option, print_json, quiet_optuna, say
+from autotransfer.cli.options import json_option, print_json, quiet_optuna
 
 
 @click.command()
@@ -18,12 +18,15 @@ from autotransfer.cli.options import json_option, print_json, quiet_optuna, say
 @json_option
 def demo(out: str, seconds: float, seed: int, *, as_json: bool) -> None:
     """Run the main job on handwritten digits: no network, no pictures of your own."""
+    from autotransfer.cli.progress import callbacks, progress_of
     from autotransfer.cli.texts import fit_json, fit_text
     from autotransfer.demo import run_demo
 
     quiet_optuna()
-    record = run_demo(out, seconds=seconds, seed=seed, say=say).record
+    with progress_of("accuracy", seconds) as progress:
+        record = run_demo(out, seconds=seconds, seed=seed, **callbacks(progress)).record
     if as_json:
         print_json(fit_json(record))
     else:
         click.echo(fit_text(record))
+        click.echo(f"      autotransfer ui --workspace {out} shows every trial in MLflow")
