@@ -2,9 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 BASE := .venv/.installed-base
+STAMP := .venv/.installed
 # Compiled modules are kept: without them a process takes three times as long to start.
 export PYTHONDONTWRITEBYTECODE :=
-STAMP := .venv/.installed
 
 .PHONY: demo test slow lint types check docs clean
 

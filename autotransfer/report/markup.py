@@ -68,7 +68,7 @@ def table(
         rows: The cells; numbers stand to the right with three digits, None is a dash.
         caption: What the table shows.
         kind: Classes of the style sheet: "wide" for rows of one line, "told" where the last
-            column is prose.
+            column but one is prose.
     """
     titles = joined(Markup('<th scope="col">{}</th>').format(clean(title)) for title in head)
     body = joined(

@@ -36,7 +36,7 @@ tbody th { vertical-align: top; }
 .facts th { font-weight: 400; color: var(--quiet); white-space: nowrap; }
 .facts td { overflow-wrap: anywhere; max-width: none; }
 .wide th, .wide td { white-space: nowrap; max-width: none; }
-.told td:last-child { white-space: normal; min-width: 14rem; overflow-wrap: anywhere; }
+.told td:nth-last-child(2) { white-space: normal; min-width: 9.5rem; }
 td { min-width: 2.5rem; max-width: 22rem; overflow-wrap: break-word; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .matrix td, .matrix th { padding: .3rem .5rem; }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from autotransfer.report.ranking import ranking_section
 from autotransfer.report.skipped import by_reason, skipped_section
 from autotransfer.report.spending import by_strategy, parts_of, spending_section
 from autotransfer.report.stages import probe_curve, stages_section
+from autotransfer.report.style import STYLE
 from autotransfer.report.validators import validators_section
 from autotransfer.report.verdict import verdict_section
 from autotransfer.results import Described, Skipped, State, ZeroShot
@@ -234,3 +236,11 @@ def test_a_returned_baseline_is_named(make_record: Make, decision: str) -> None:
         Material(replace(record, verdict=replace(record.verdict, returned=returned)))
     )
     assert ("the baseline <bdi>classical pixels</bdi>" in found) is (decision == "negative")
+
+
+def test_the_column_that_wraps_says_how_a_trial_went(make_record: Make) -> None:
+    found = str(leaderboard_section(Material(make_record())))
+    head = re.findall(r'<th scope="col">([^<]*)</th>', found)
+    assert head[-2:] == ["how it went", "parameters"]
+    assert 'class="wide told"' in found
+    assert ".told td:nth-last-child(2) { white-space: normal;" in STYLE
