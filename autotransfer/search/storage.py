@@ -19,6 +19,8 @@ STORAGE_FILE = "autotransfer.db"
 PATIENCE_SECONDS = 60.0  # for a database that is away: a restart takes a few seconds
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 _FULL = ("disk is full", "No space left", "disk I/O error", "readonly database")
+_MADE_AT_ONCE = ("already exists", "UNIQUE constraint", "duplicate key", "database is locked")
+_ATTEMPTS = 20  # to open: who comes second finds the tables half made
 _AWAY = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.DBAPIError)
 _METHODS = (
     "_create_new_trial",  # what Optuna's own cache calls
@@ -61,16 +63,25 @@ def open_storage(url: str) -> RDBStorage:
     Raises:
         StudyStorageError: If it cannot be opened.
     """
-    settings = {} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    try:
-        storage = RDBStorage(url, engine_kwargs=settings)
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError, *_AWAY) as error:
-        raise StudyStorageError(_shown(url), _cause(error)) from error
+    storage = _opened(url)
     for name in _METHODS:
         if not hasattr(storage, name):  # of another version of Optuna
             continue
         setattr(storage, name, _patient(getattr(storage, name), url))
     return storage
+
+
+def _opened(url: str, attempts: int = _ATTEMPTS) -> RDBStorage:
+    """Return the storage, its tables made, even while another process makes them too."""
+    settings = {} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    try:
+        return RDBStorage(url, engine_kwargs=settings)
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError, *_AWAY) as error:
+        cause = _cause(error)
+        if attempts == 1 or not any(text in cause for text in _MADE_AT_ONCE):
+            raise StudyStorageError(_shown(url), cause) from error
+    time.sleep(_FIRST_WAIT)
+    return _opened(url, attempts - 1)
 
 
 def _patient(action: Callable[..., T], url: str) -> Callable[..., T]:

@@ -51,12 +51,14 @@ def _outcomes(tmp_path: Path) -> dict[int, str]:
 def test_a_killed_fit_keeps_every_finished_trial_and_repeats_none(
     target: Path, catalogue: Path, tmp_path: Path
 ) -> None:
-    process = subprocess.Popen(
-        _command(target, catalogue), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    said = tmp_path / "said.txt"
+    with said.open("w") as told:
+        process = subprocess.Popen(
+            _command(target, catalogue), stdout=subprocess.DEVNULL, stderr=told
+        )
     deadline = time.monotonic() + 120
     while sum(number >= 0 for number in _outcomes(tmp_path)) < 2:
-        assert process.poll() is None, "the fit ended before it could be killed"
+        assert process.poll() is None, f"it ended before it could be killed: {said.read_text()}"
         assert time.monotonic() < deadline
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGKILL)

@@ -74,6 +74,33 @@ def test_a_storage_that_cannot_be_opened_is_refused_in_words(tmp_path: Path) -> 
         storage.open_storage(f"sqlite:///{tmp_path / 'broken.db'}")
 
 
+# In a process of its own: connections of openings that came second complain when collected.
+OPENING = """
+import sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from autotransfer.search.storage import open_storage
+for url in sys.argv[1:]:
+    start = threading.Barrier(4)
+    def opened(_):
+        start.wait()
+        return len(open_storage(url).get_all_studies())
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(opened, range(4))) == [0] * 4
+"""
+
+
+def test_fits_that_begin_at_once_in_a_new_workspace_all_open_its_storage(tmp_path: Path) -> None:
+    urls = [f"sqlite:///{tmp_path / str(number)}.db" for number in range(5)]
+    subprocess.run([sys.executable, "-c", OPENING, *urls], check=True)
+
+
+@pytest.mark.slow
+def test_fits_that_begin_at_once_on_a_new_server_all_open_its_storage(
+    postgresql: PostgreSql,
+) -> None:
+    subprocess.run([sys.executable, "-c", OPENING, postgresql.url], check=True)
+
+
 # In a process of its own: connections that are cut off complain when they are collected.
 RECORDING = """
 import json, sys
