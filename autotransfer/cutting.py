@@ -44,23 +44,20 @@ def cut_after(network: nn.Module, name: str | None, sample: Tensor, forward: For
         sample: A batch of standardised pictures that shows the order of the modules.
         forward: Runs the network on a batch and returns its (b, d) pooled features.
     """
-    suffix = copy.deepcopy(network)
-    _drop_classifier(suffix)
-    if name is not None:
-        for finished in _finished_by(network, name, sample, forward):
-            _replace(suffix, finished, nn.Identity())
-        if hasattr(suffix, "_pos_embed"):  # vision transformers add it outside any module
-            suffix._pos_embed = _identity  # type: ignore[assignment]  # noqa: SLF001
+    finished = [] if name is None else _finished_by(network, name, sample, forward)
+    left_out = [*map(network.get_submodule, finished), *_classifier_of(network)]
+    # What stands in the memo is not copied: the identity takes its place.
+    suffix = copy.deepcopy(network, {id(module): nn.Identity() for module in left_out})
+    if name is not None and hasattr(suffix, "_pos_embed"):
+        suffix._pos_embed = _identity  # type: ignore[assignment]  # noqa: SLF001 - no module
     return Suffix(suffix, forward)
 
 
-def _drop_classifier(network: nn.Module) -> None:
-    """Replace the network's own classifier, which nothing reads, so that nobody keeps it."""
+def _classifier_of(network: nn.Module) -> list[nn.Module]:
+    """Return the network's own classifiers, which nothing reads, so that nobody keeps them."""
     found = network.get_classifier() if hasattr(network, "get_classifier") else ()  # type: ignore[operator]
     parts = found if isinstance(found, tuple) else (found,)
-    for name, module in list(network.named_modules()):
-        if name and any(module is part for part in parts):
-            _replace(network, name, nn.Identity())
+    return [part for part in parts if isinstance(part, nn.Module)]
 
 
 def _identity(x: Tensor) -> Tensor:
@@ -101,8 +98,3 @@ def _finished_by(network: nn.Module, name: str, sample: Tensor, forward: Forward
 def _parents(name: str) -> list[str]:
     parts = name.split(".")
     return [".".join(parts[:i]) for i in range(1, len(parts))]
-
-
-def _replace(network: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(network.get_submodule(parent), child, module)

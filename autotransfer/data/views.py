@@ -48,7 +48,7 @@ class View:
         views = []
         with torch.random.fork_rng(devices=[]):
             for picture, digest in zip(pixels, digests, strict=True):
-                torch.manual_seed(int(digest[:12], 16) + self.number)
+                torch.default_generator.manual_seed(int(digest[:12], 16) + self.number)
                 views.append(transform(picture))
         return torch.stack(views)
 
