@@ -6,11 +6,13 @@ import json
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from autotransfer.errors import DataWarning, InvalidOptionError, StudyExistsError
@@ -20,6 +22,7 @@ from autotransfer.search.study import study_names
 
 _TRIALS = "trials"
 _VALIDATION = "validation"
+_RUNNING = ".running"  # locked as long as a fit runs
 _VALUE = "standing.json"  # written last: a folder without it is not whole
 _KEPT = 3  # the predictors of the best trials stay; the others are deleted as better ones come
 
@@ -134,40 +137,70 @@ def claim(
         workspace: What belongs together; None is the working folder.
 
     Raises:
-        StudyExistsError: If the folder exists and `resume` is off.
+        StudyExistsError: If the folder exists and `resume` is off, or another fit runs in it.
         InvalidOptionError: If the folder cannot be made.
     """
     workspace = Path.cwd() if workspace is None else Path(workspace)
     if resume and name is None and out is None:
         raise InvalidOptionError("--resume needs the --name of the study to continue")
-    if name is None:
-        name = Path(out).name if out is not None else _free_name(target, storage, workspace)
-    folder = Path(out) if out is not None else workspace / name
-    if folder.exists() and not resume:
-        raise StudyExistsError(
-            f"the folder {folder} exists already; choose another --out, or continue its study "
-            "with --resume"
-        )
+    if name is None and out is None:
+        name, folder = _free(target, storage, workspace)
+    else:
+        folder = workspace / str(name) if out is None else Path(out)
+        name = folder.name if name is None else name
+        if not _made(folder) and not resume:
+            raise StudyExistsError(
+                f"the folder {folder} exists already; choose another --out, or continue its "
+                "study with --resume"
+            )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InvalidOptionError(
-            f"the folder {folder} cannot be written ({error.strerror or error}); choose another "
-            "--out"
-        ) from error
-    try:
-        yield Place(name, workspace, folder)
+        with _held(folder):
+            yield Place(name, workspace, folder)
     finally:
-        if not any(folder.iterdir()):
+        if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
 
-def _free_name(target: str, storage: str | None, workspace: Path) -> str:
+def _free(target: str, storage: str | None, workspace: Path) -> tuple[str, Path]:
+    """Return a name that no study has, and its new folder."""
     taken = set(study_names(storage=storage, workspace=workspace))
-    number = 1
-    while f"{target}-{number}" in taken or (workspace / f"{target}-{number}").exists():
-        number += 1
-    return f"{target}-{number}"
+    names = (f"{target}-{number}" for number in count(1))
+    name = next(name for name in names if name not in taken and _made(workspace / name))
+    return name, workspace / name
+
+
+def _made(folder: Path) -> bool:
+    """Make the folder and return True; False where it exists already."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return True
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keep other fits out of the folder; the lock ends with the process, however it ends."""
+    lock = FileLock(folder / _RUNNING, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StudyExistsError(
+            f"another fit is running in {folder}; wait for its end, or choose another --name"
+        ) from None
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):
+            (folder / _RUNNING).unlink(missing_ok=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> InvalidOptionError:
+    return InvalidOptionError(
+        f"the folder {folder} cannot be written ({error.strerror or error}); choose another --out"
+    )
