@@ -53,7 +53,6 @@ from autotransfer.cli.options import common, print_json, quiet_optuna
 @click.option("--warm-start", is_flag=True, help="Begin with what did well in earlier fits.")
 @click.option("--ray-address", metavar="A", help="Address of a Ray cluster.")
 @click.option("--storage", metavar="OPTUNA_URL", help="Storage of the study.")
-@click.option("--tracking-uri", metavar="URI", help="MLflow tracking server.")
 @click.option(
     "--experiment",
     default="autotransfer",

@@ -30,6 +30,9 @@ def common(command: Command) -> Command:
                 metavar="NAME",
                 help="Keep only this source; may be repeated.",
             ),
+            click.option(
+                "--tracking-uri", metavar="URI", help="MLflow: its models, and where fits write."
+            ),
             plugin_option,
             device_option,
             click.option(

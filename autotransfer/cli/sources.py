@@ -32,7 +32,7 @@ def sources(**options: Any) -> int:
     from autotransfer.tracking.registered import with_registered
 
     resolved = resolve_sources(
-        with_registered(options["sources"] or None, None, Path()),
+        with_registered(options["sources"] or None, options["tracking_uri"], Path()),
         only=options["only_sources"],
         from_plugins=tuple(registry.sources.values()),
     )

@@ -15,7 +15,11 @@ from autotransfer.export.exporting import TOLERANCE, run_onnx
 
 
 def test_a_registered_result_is_used_in_every_way(
-    folder_target: Path, catalogue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder_target: Path,
+    catalogue: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     target = str(folder_target)
     autotransfer.fit(
@@ -57,3 +61,12 @@ def test_a_registered_result_is_used_in_every_way(
     assert run(["rank", target, *sources, "--device", "cpu", "--json"]) == 0
     ranked = json.loads(capsys.readouterr().out)["ranking"]
     assert [row["source"] for row in ranked] == ["bars-v1"]  # the other has the same weights
+
+    store = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert run(["sources", "--sources", "models:/bars@champion", "--json"]) == 2
+    found = ["--sources", "models:/bars@champion", "--tracking-uri", store]
+    assert run(["rank", target, *found, "--device", "cpu", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ranking"][0]["source"] == "bars-v1"
