@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,15 +77,60 @@ def _store(selection: Selection) -> str:
 def test_the_model_of_mlflow_predicts_the_same_in_another_process(
     fitted: Selection, pictures: ImageSet, tmp_path: Path, uri: str
 ) -> None:
-    reader = pictures.reader
-    contents = [base64.b64encode(reader.content(int(i))).decode() for i in pictures.positions]  # type: ignore[attr-defined]
-    (tmp_path / "pictures.json").write_text(json.dumps(contents))
+    (tmp_path / "pictures.json").write_text(json.dumps(_contents(pictures)))
     named = uri.format(run=fitted.record.run_id)
     command = [sys.executable, "-W", "ignore", "-c", PREDICT, _store(fitted), named]
     done = subprocess.run(
         [*command, "pictures.json"], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert json.loads(done.stdout.splitlines()[-1]) == list(fitted.predict(pictures))
+
+
+def test_the_model_answers_over_http(
+    fitted: Selection, pictures: ImageSet, tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    bin_first = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": bin_first, "MLFLOW_TRACKING_URI": _store(fitted)}
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/ants@champion"]
+    with (tmp_path / "served.txt").open("w") as said:
+        server = subprocess.Popen(
+            [*command, "--env-manager", "local", "--port", str(port)],
+            env=environment, stdout=said, stderr=said, cwd=tmp_path, start_new_session=True,
+        )  # fmt: skip
+    try:
+        answers = _asked(f"http://127.0.0.1:{port}/invocations", _contents(pictures), server)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    assert [answer["class"] for answer in answers] == list(fitted.predict(pictures))
+
+
+def _asked(
+    address: str, contents: Sequence[str], server: subprocess.Popen[bytes]
+) -> list[dict[str, Any]]:
+    """Return the answers of the server, once it has started."""
+    body = {"dataframe_split": {"columns": ["image"], "data": [[text] for text in contents]}}
+    request = urllib.request.Request(  # noqa: S310 - the address is ours
+        address, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    deadline = time.monotonic() + 300
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310
+                found: list[dict[str, Any]] = json.load(answer)["predictions"]
+                return found
+        except urllib.error.URLError:
+            assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(1)
+
+
+def _contents(pictures: ImageSet) -> list[str]:
+    reader = pictures.reader
+    return [base64.b64encode(reader.content(int(i))).decode() for i in pictures.positions]  # type: ignore[attr-defined]
 
 
 def test_the_exported_file_agrees_on_real_pictures(
