@@ -2,7 +2,8 @@
 
 Pictures in local folders, the weights of the sources and the feature cache have to lie on a path
 that every node sees. The trial of an actor whose node dies is tried once more on another; where
-the cluster has become too small for that, it waits for an actor that is free.
+the cluster has become too small for that, it waits for an actor that is free. A cluster goes on
+placing actors on a node that is gone until it notices: a trial that never began has lost nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from autotransfer.search.watch import GRACE_SECONDS
 
 _ANSWER_SECONDS = 10.0  # of an idle actor that is asked whether it is there
 _LOOK_SECONDS = 5.0  # between two looks whether the cluster has room for an actor that waits
+_PLACES = 5  # of a trial whose actors end before they start: the nodes may be to blame, or it
 
 
 @dataclass
@@ -33,20 +35,13 @@ class _Flight:
         spec: The trial.
         actor: Who runs it.
         since: `time.monotonic()` of its start.
-        answered: What tells that the actor has started; None where that is known.
+        begun: Whether the actor has started; a new one may have to wait for a place.
     """
 
     spec: TrialSpec
     actor: Any
     since: float
-    answered: Any = None
-
-    @property
-    def begun(self) -> bool:
-        """Return whether the actor has a place; a new one may have to wait for it."""
-        if self.answered is not None and ray.wait([self.answered], timeout=0)[0]:
-            self.answered = None
-        return self.answered is None
+    begun: bool
 
 
 class RayExecutor:
@@ -81,6 +76,7 @@ class RayExecutor:
         self._flights: dict[Any, _Flight] = {}
         self._queue: list[TrialSpec] = []
         self._lost: Counter[int] = Counter()
+        self._unplaced: Counter[int] = Counter()
 
     @property
     def pids(self) -> list[int]:
@@ -89,7 +85,7 @@ class RayExecutor:
         return found
 
     def submit(self, spec: TrialSpec) -> None:
-        """Take a trial; it starts at once where the cluster has room."""
+        """Take a trial; a new actor gets it in `wait`, once it answers."""
         self._queue.append(spec)
         self._launch()
 
@@ -114,15 +110,10 @@ class RayExecutor:
         while self._queue:
             if not self._idle and len(self._flights) >= max(1, self._room()):
                 return
-            spec = self._queue.pop(0)
-            answered = None
-            if self._idle:
-                actor = self._idle.pop()
-            else:
-                actor = self._actor.remote(self._workshop)
-                answered = actor.pid.remote()
-            flight = _Flight(spec, actor, time.monotonic(), answered)
-            self._flights[actor.run.remote(Job.of(spec))] = flight
+            begun = bool(self._idle)
+            actor = self._idle.pop() if begun else self._actor.remote(self._workshop)
+            flight = _Flight(self._queue.pop(0), actor, time.monotonic(), begun)
+            self._flights[_next_of(flight)] = flight
 
     def _take_back(self) -> None:
         """Queue the trials of actors again for which there is no room, while others are idle.
@@ -157,20 +148,29 @@ class RayExecutor:
     def _answer(self, reference: Any) -> TrialResult | None:
         flight = self._flights.pop(reference)
         try:
-            answer: Answer = ray.get(reference)
+            answer = ray.get(reference)
         except ray.exceptions.RayError as error:
             return self._dead(flight, error)
+        if not flight.begun:
+            flight.begun = True
+            self._flights[_next_of(flight)] = flight
+            return None
         self._idle.append(flight.actor)
-        return answer.result(flight.spec)
+        found: TrialResult = answer.result(flight.spec)
+        return found
 
     def _dead(self, flight: _Flight, error: Exception) -> TrialResult | None:
         spec = flight.spec
+        ray.kill(flight.actor)  # one that cannot be reached would go on, and keep its place
         self._idle = [actor for actor in self._idle if _alive(actor)]  # they may share its node
-        self._lost[spec.number] += 1
-        if self._lost[spec.number] <= RETRIES:
+        blameless = not flight.begun and not getattr(error, "actor_init_failed", False)
+        times, most = (self._unplaced, _PLACES) if blameless else (self._lost, RETRIES)
+        times[spec.number] += 1
+        if times[spec.number] <= most:
             self._queue.insert(0, spec)
             return None
-        reason = died_reason(self._lost[spec.number], type(error).__name__)
+        detail = type(error).__name__ + (", before it began" if blameless else "")
+        reason = died_reason(times[spec.number], detail)
         return lost_result(spec, reason, time.monotonic() - flight.since)
 
     def _patience(self) -> float | None:
@@ -206,6 +206,12 @@ class _Worker:
 
     def pid(self) -> int:
         return os.getpid()
+
+
+def _next_of(flight: _Flight) -> Any:
+    """Return what is awaited of a flight: a sign of life of its actor, then the answer."""
+    actor = flight.actor
+    return actor.run.remote(Job.of(flight.spec)) if flight.begun else actor.pid.remote()
 
 
 def _alive(actor: Any) -> bool:

@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -134,17 +135,47 @@ def test_a_killed_worker_and_a_killed_node_cost_no_trial(
 
         for number in (1, 2):
             executor.submit(_spec(number, arena, strategy, "waits"))
-        while len(list(plugin.parent.glob("pid-*"))) < 2:
-            time.sleep(0.2)
-        cluster.remove_node(cluster.nodes[1])
-        (plugin.parent / "go").touch()
-        found = [*executor.wait()]
+        with ThreadPoolExecutor(1) as pool:
+            waited = pool.submit(executor.wait)
+            while len(list(plugin.parent.glob("pid-*"))) < 2:
+                time.sleep(0.2)
+            cluster.remove_node(cluster.nodes[1])
+            (plugin.parent / "go").touch()
+            found = [*waited.result()]
         while len(found) < 2:
             found += executor.wait()
         assert {r.outcome.number for r in found} == {1, 2}
         assert {r.outcome.state for r in found} == {State.COMPLETE}
         assert executor._lost == {0: 1, **dict.fromkeys(set(executor._lost) - {0}, 1)}
         assert len(executor._lost) == 2  # one trial was on the node that is gone
+    finally:
+        executor.close()
+
+
+def test_a_trial_whose_actors_end_before_they_start_is_no_lost_trial(
+    cluster: Any, arena: Arena, plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from autotransfer.executors.ray_cluster import RayExecutor
+
+    strategy = discover(files=[plugin]).strategy("slow")
+    executor = RayExecutor(Workshop.of(arena, [plugin], 1 << 26), arena, workers=1, address=None)
+    launch = executor._launch
+    ended: list[Any] = []
+
+    def launched_on_a_node_that_is_gone() -> None:
+        launch()
+        for flight in executor._flights.values():
+            if len(ended) < 3:
+                ended.append(flight)
+                ray.kill(flight.actor)
+
+    monkeypatch.setattr(executor, "_launch", launched_on_a_node_that_is_gone)
+    try:
+        executor.submit(_spec(0, arena, strategy, "good"))
+        (result,) = executor.wait()
+        assert result.outcome.state is State.COMPLETE
+        assert len(ended) == 3
+        assert not executor._lost
     finally:
         executor.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ class PlayedError(Exception):
 class Actor:
     """A worker; without a place it answers nobody."""
 
+    cluster: Cluster
     placed: bool
     dead: bool = False
     ran: list[int] = field(default_factory=list)
@@ -38,6 +40,9 @@ class Actor:
 
     def _run(self, job: Any) -> _Call:
         self.ran.append(job.number)
+        if self.cluster.deadly[job.number] > 0:
+            self.cluster.deadly[job.number] -= 1
+            self.dead = True
         return _Call(self, job.number)
 
 
@@ -54,12 +59,17 @@ class Cluster:
     Args:
         promised: Room that it says it has.
         room: Room that it has.
+        held: Trials that have not ended yet.
+        deadly: How many actors a trial still ends.
+        stillborn: How many actors still end before they start.
     """
 
     promised: int
     room: int
     actors: list[Actor] = field(default_factory=list)
-    held: set[int] = field(default_factory=set)  # trials that have not ended yet
+    held: set[int] = field(default_factory=set)
+    deadly: Counter[int] = field(default_factory=Counter)
+    stillborn: int = 0
     exceptions: Any = field(default_factory=lambda: SimpleNamespace(RayError=PlayedError))
 
     def is_initialized(self) -> bool:
@@ -74,7 +84,8 @@ class Cluster:
     def remote(self, **_options: Any) -> Any:
         def made(_workshop: Any) -> Actor:
             placed = sum(actor.placed and not actor.dead for actor in self.actors) < self.room
-            self.actors.append(Actor(placed))
+            self.actors.append(Actor(self, placed, dead=self.stillborn > 0))
+            self.stillborn -= self.stillborn > 0
             return self.actors[-1]
 
         return lambda _class: SimpleNamespace(remote=made)
@@ -132,26 +143,43 @@ def test_an_idle_actor_gets_the_next_trial(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_trial_that_ends_its_actor_is_tried_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = Cluster(promised=1, room=1, held={0})
+    cluster = Cluster(promised=1, room=1, deadly=Counter({0: 1}))
     executor = _executor(cluster, monkeypatch)
     executor.submit(_spec(0))
-    cluster.actors[0].dead = True
-    cluster.held.clear()
     (result,) = executor.wait()
     assert result.outcome.state is State.COMPLETE
     assert [actor.ran for actor in cluster.actors] == [[0], [0]]
 
 
 def test_a_trial_that_ends_two_actors_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = Cluster(promised=1, room=1, held={0})
+    cluster = Cluster(promised=1, room=1, deadly=Counter({0: 2}))
     executor = _executor(cluster, monkeypatch)
-    monkeypatch.setattr(
-        executor, "_actor", SimpleNamespace(remote=lambda _: Actor(placed=True, dead=True))
-    )
     executor.submit(_spec(0))
     (result,) = executor.wait()
     assert result.outcome.state is State.FAILED
     assert "ended 2 times" in result.outcome.reason
+    assert [actor.ran for actor in cluster.actors] == [[0], [0]]
+
+
+@pytest.mark.parametrize("stillborn", [2, 5])
+def test_a_trial_that_never_began_has_ended_no_actor(
+    monkeypatch: pytest.MonkeyPatch, stillborn: int
+) -> None:
+    cluster = Cluster(promised=1, room=1, stillborn=stillborn, deadly=Counter({0: 1}))
+    executor = _executor(cluster, monkeypatch)
+    executor.submit(_spec(0))
+    (result,) = executor.wait()
+    assert result.outcome.state is State.COMPLETE
+    assert [actor.ran for actor in cluster.actors] == [[]] * stillborn + [[0], [0]]
+
+
+def test_a_trial_that_no_actor_lives_to_begin_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(promised=1, room=1, stillborn=99)
+    executor = _executor(cluster, monkeypatch)
+    executor.submit(_spec(0))
+    (result,) = executor.wait()
+    assert result.outcome.state is State.FAILED
+    assert "ended 6 times (PlayedError, before it began)" in result.outcome.reason
 
 
 def test_what_a_shrunken_cluster_has_no_room_for_goes_to_an_idle_actor(
@@ -161,6 +189,8 @@ def test_what_a_shrunken_cluster_has_no_room_for_goes_to_an_idle_actor(
     executor = _executor(cluster, monkeypatch)
     executor.submit(_spec(0))
     executor.submit(_spec(1))
+    for sign_of_life in list(executor._flights):
+        assert executor._answer(sign_of_life) is None
     cluster.actors[1].dead = True  # its node is gone, but the cluster has not noticed
     cluster.room = 1
     cluster.held.clear()
