@@ -41,7 +41,8 @@ class Outcome:
         strategy: Name of the strategy.
         params: The parameters that ran.
         state: How it ended.
-        value: Mean validation score over the folds, higher is better; None unless complete.
+        value: Mean validation score over the folds, every picture weighing the same, higher is
+            better; None unless complete.
         fold_values: Score of each fold that ran, in order.
         log_loss: Mean validation log loss, the tie-breaker; None unless complete.
         rungs: (step, score) at every rung that was scored.

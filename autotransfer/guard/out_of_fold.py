@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.ensemble import choose
+from autotransfer.evaluation.folds import mean_over_folds
 from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.guard.calibration import fit_temperature, tempered
 
@@ -87,20 +88,22 @@ def select(
 ) -> Mapping[int, int]:
     """Return the weight of each chosen trial: the best one, or a worthwhile ensemble.
 
-    The best has the highest mean score over the folds; of equals the lower log loss decides.
+    The best has the highest mean score over the folds, every picture weighing the same; of equals
+    the lower log loss decides.
     """
     if combine and len(trials) > 1:
         choice = choose(trials, labels, metric, seed=seed)
         if choice.worthwhile:
             return choice.weights
     loss = metric_named("log_loss")
+    parts = [folds == fold for fold in np.unique(folds)]
+    sizes = [int(part.sum()) for part in parts]
 
     def standing(number: int) -> tuple[float, float, int]:
         p = trials[number]
-        parts = [folds == fold for fold in np.unique(folds)]
         scores = [metric.score(labels[part], p[part]) for part in parts]
         losses = [loss.score(labels[part], p[part]) for part in parts]
-        return float(np.mean(scores)), float(np.mean(losses)), -number
+        return mean_over_folds(scores, sizes), mean_over_folds(losses, sizes), -number
 
     return {max(trials, key=standing): 1}
 

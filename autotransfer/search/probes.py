@@ -19,6 +19,7 @@ from autotransfer.search.arms import Arms
 from autotransfer.space import SearchSpace
 from autotransfer.strategy import Strategy
 
+_NONE = (float("-inf"), 0.0)
 VARIED_SOURCES = 2  # on which every choice of a probe's parameters is tried, one at a time
 
 
@@ -71,12 +72,16 @@ def further_points(arms: Arms, outcomes: Sequence[Outcome]) -> Iterator[ProbePoi
 
 
 def by_probes(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> tuple[Source, ...]:
-    """Return the sources by their best probe; those without one keep their order, at the end."""
-    best: dict[str, float] = {}
+    """Return the sources by their best probe; those without one keep their order, at the end.
+
+    Of equal probes the one with the lower log loss decides.
+    """
+    best: dict[str, tuple[float, float]] = {}
     for outcome in outcomes:
         if outcome.probe and outcome.state is State.COMPLETE and outcome.value is not None:
-            best[outcome.source] = max(outcome.value, best.get(outcome.source, outcome.value))
-    return tuple(sorted(sources, key=lambda s: -best.get(s.name, float("-inf"))))
+            standing = outcome.value, -(outcome.log_loss or 0.0)
+            best[outcome.source] = max(standing, best.get(outcome.source, standing))
+    return tuple(sorted(sources, key=lambda s: best.get(s.name, _NONE), reverse=True))
 
 
 def ordered(arms: Arms, names: Sequence[str]) -> Arms:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DeadlineError
+from autotransfer.evaluation.folds import mean_over_folds
 from autotransfer.evaluation.labelled import Score, evaluate
 from autotransfer.evaluation.metrics import Metric
 from autotransfer.features import NO_FEATURES, FeatureReaders
@@ -158,6 +159,11 @@ class _Progress:
     losses: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     first: Predictor | None = None
 
+    def mean(self, of: Callable[[Score], float]) -> float:
+        """Return the mean over the folds that are scored."""
+        sizes = [len(score.probabilities) for score in self.scores]
+        return mean_over_folds([of(score) for score in self.scores], sizes)
+
 
 def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
     """Fit the arm once on every fold; a failure is an outcome, not an exception."""
@@ -192,8 +198,8 @@ def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
         assert progress.first is not None
         outcome = replace(
             blank,
-            value=float(np.mean([score.value for score in progress.scores])),
-            log_loss=float(np.mean([score.log_loss for score in progress.scores])),
+            value=progress.mean(lambda score: score.value),
+            log_loss=progress.mean(lambda score: score.log_loss),
             layers=progress.first.layers,
         )
     if arena.readers.device.type == "cuda":

@@ -49,6 +49,14 @@ def test_a_trial_whose_source_needed_the_fold_is_not_chosen_for_it() -> None:
     assert found.chosen == ({0: 1}, {1: 1}, {0: 1})
 
 
+def test_of_as_many_right_answers_the_lower_log_loss_decides_in_folds_of_any_size() -> None:
+    folds = np.repeat([0, 1, 2], [3, 4, 5])
+    in_the_small_fold = _right(1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0)  # shares 1, 1/2 and 3/5
+    elsewhere = _right(1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0)  # 2/3, 3/4, 3/5: a lower plain mean
+    trials = {0: in_the_small_fold, 1: 0.9 * elsewhere + 0.05}  # less sure where it is wrong
+    assert select(trials, folds, LABELS, ACCURACY, combine=False, seed=0) == {1: 1}
+
+
 @given(st.integers(0, 2**16), st.integers(2, 6))
 def test_the_labels_of_a_fold_do_not_change_what_is_chosen_for_it(seed: int, num: int) -> None:
     rng = np.random.default_rng(seed)
