@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import NUM_FOLDS, make_folds
+from autotransfer.evaluation.folds import mean_over_folds
 from autotransfer.evaluation.metrics import metric_named
 from autotransfer.options import read_options
 from autotransfer.preparing import choose_sources, discover_plugins, make_readers, open_labelled
@@ -168,25 +169,27 @@ class Point:
     """One recorded trial, all folds.
 
     Args:
-        values: Validation accuracy of every fold.
-        log_loss: Mean over the folds, in nats.
+        value: Validation accuracy, the mean over the folds.
+        log_loss: The same of the log loss, in nats.
         rungs: Step and accuracy, as a search notes them.
         losses: Calibrated losses at every step.
         test: Accuracy on the test pictures, the mean over the folds.
         seconds: Of the processor, of every fold.
+        trains: Whether the network is trained, or only its features are read.
     """
 
-    values: tuple[float, ...]
+    value: float
     log_loss: float
     rungs: tuple[tuple[int, float], ...]
     losses: Losses = field(repr=False)
     test: float
     seconds: tuple[float, ...]
+    trains: bool
 
     @property
     def standing(self) -> tuple[float, float]:
         """Return what trials are compared by."""
-        return float(np.mean(self.values)), -self.log_loss
+        return self.value, -self.log_loss
 
 
 @dataclass
@@ -213,7 +216,11 @@ class Table:
                 for fold in range(NUM_FOLDS)
             ]
             complete = all(path.exists() for path in paths)
-            self._known[key] = _point([np.load(path) for path in paths]) if complete else None
+            self._known[key] = (
+                _point([np.load(path) for path in paths], trains=strategy == TUNE)
+                if complete
+                else None
+            )
         return self._known[key]
 
     def _nearest(self, source: str, strategy: str, params: Mapping[str, Any]) -> Params:
@@ -236,13 +243,13 @@ class Table:
         )
 
     @cached_property
-    def best_test(self) -> float:
-        """Return the test accuracy of the point that is best on the validation pictures."""
+    def every(self) -> tuple[Point, ...]:
+        """Return all points, the best on the validation pictures first."""
         found = [
             self.at(source.name, strategy, params)
             for source, strategy, params in points(self.sources, self.stages)
         ]
-        return max(found, key=lambda point: point.standing).test
+        return tuple(sorted(found, key=lambda point: point.standing, reverse=True))
 
     @cached_property
     def unit(self) -> float:
@@ -250,20 +257,21 @@ class Table:
         return float(np.mean([sum(self.at(s.name, TUNE, DEFAULT).seconds) for s in self.sources]))
 
 
-def _point(folds: Sequence[Any]) -> Point:
-    rungs, losses = [], {}
+def _point(folds: Sequence[Any], *, trains: bool) -> Point:
+    rungs, losses, sizes = [], {}, [len(stored["labels"]) for stored in folds]
     for fold, stored in enumerate(folds):
         first = len(RUNG_SHARES) - len(stored["rungs"])
         for rung, shown in enumerate(stored["rungs"].astype(np.float64), start=first):
             losses[step_of(fold, rung)] = calibrated_losses(stored["labels"], shown)
             rungs.append((step_of(fold, rung), _accuracy(stored["labels"], shown)))
     return Point(
-        values=tuple(_accuracy(stored["labels"], stored["rungs"][-1]) for stored in folds),
-        log_loss=float(np.mean([_log_loss(s["labels"], s["rungs"][-1]) for s in folds])),
+        value=mean_over_folds([_accuracy(s["labels"], s["rungs"][-1]) for s in folds], sizes),
+        log_loss=mean_over_folds([_log_loss(s["labels"], s["rungs"][-1]) for s in folds], sizes),
         rungs=tuple(rungs),
         losses=losses,
         test=float(np.mean([_accuracy(s["test_labels"], s["test"]) for s in folds])),
         seconds=tuple(float(stored["seconds"]) for stored in folds),
+        trains=trains,
     )
 
 
