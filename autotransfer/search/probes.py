@@ -19,7 +19,7 @@ from autotransfer.search.arms import Arms
 from autotransfer.space import SearchSpace
 from autotransfer.strategy import Strategy
 
-_NONE = (float("-inf"), 0.0)
+_NO_PROBE = (float("-inf"), 0.0)
 VARIED_SOURCES = 2  # on which every choice of a probe's parameters is tried, one at a time
 
 
@@ -81,7 +81,7 @@ def by_probes(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> tuple[S
         if outcome.probe and outcome.state is State.COMPLETE and outcome.value is not None:
             standing = outcome.value, -(outcome.log_loss or 0.0)
             best[outcome.source] = max(standing, best.get(outcome.source, standing))
-    return tuple(sorted(sources, key=lambda s: best.get(s.name, _NONE), reverse=True))
+    return tuple(sorted(sources, key=lambda s: best.get(s.name, _NO_PROBE), reverse=True))
 
 
 def ordered(arms: Arms, names: Sequence[str]) -> Arms:
