@@ -270,8 +270,8 @@ class Strategy(ABC):
             says little.
         goes_through: Whether it goes from source to target through `Task.through`; its outcome
             names the way.
-        standing: Order in which equal methods are preferred in the unlabelled setting, lower
-            first: what is known of their robustness.
+        standing: Order in which methods are preferred in the unlabelled setting, lower first:
+            what is known of their robustness. All validators together may overrule it.
     """
 
     name: ClassVar[str]

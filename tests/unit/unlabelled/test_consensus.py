@@ -87,19 +87,18 @@ def test_a_collapsed_candidate_neither_wins_nor_votes() -> None:
     assert choice.chosen.strategy == "mcc"
 
 
-def test_a_change_of_most_answers_needs_three_families_and_at_most_one_against_it() -> None:
-    elsewhere = (_answers(0) + 2) % K
-    finalist = _candidate(1, "mcc", 0.8, answers=elsewhere)
-    against = replace(finalist, scores={**finalist.scores, "mixval": 0.1})
-    torn = replace(against, scores={**against.scores, "circular": 0.1})
-    assert decide([PLAIN, against], K).chosen.strategy == "mcc"
-    refused = decide([PLAIN, torn], K)
-    assert refused.changed == 1.0
-    assert refused.chosen is refused.baseline
-    two = {"mixval": 0.6, "infomax": 0.6}  # no opinion, and a family that is divided
-    few = replace(finalist, scores={**finalist.scores, **two})
-    assert decide([PLAIN, few], K).chosen.strategy == "source-only"
-    assert decide([replace(PLAIN, fault="collapse"), few], K).chosen.strategy == "mcc"
+def test_where_as_many_families_oppose_source_only_stays_unless_most_answers_change() -> None:
+    near = _candidate(1, "mcc", 0.9)
+    near = replace(near, scores={**near.scores, "mixval": 0.1, "class-ami": 0.1})
+    torn = decide([PLAIN, near], K)
+    assert len(torn.preferring) == len(torn.opposing) == 2
+    assert torn.changed < 0.5
+    assert torn.chosen is torn.baseline
+    assert "MixVal and ClassAMI oppose it" in torn.refused
+    far = replace(near, answers=(TRUTH + 2) % K)
+    assert decide([PLAIN, far], K).chosen.strategy == "mcc"
+    opposed = replace(far, scores={**far.scores, "circular": 0.1})
+    assert decide([PLAIN, opposed], K).chosen.strategy == "source-only"
 
 
 def test_what_moved_the_source_away_is_not_judged_by_it() -> None:
@@ -126,23 +125,38 @@ def test_without_source_only_there_is_nothing_to_compare_with() -> None:
         decide([_candidate(1, "mcc", 0.8)], K)
 
 
-def _judged(number: int, strategy: str, agreement: float, circular: float) -> Candidate:
-    """Return a method with given values of the two validators that compare methods."""
-    candidate = _candidate(number, strategy, 0.8)
-    scores = {**candidate.scores, "ensemble-agreement": agreement, "circular": circular}
-    return replace(candidate, scores=scores)
+def _judged(
+    number: int, strategy: str, quality: float, agreement: float, **changes: object
+) -> Candidate:
+    """Return a method with one value of all validators, and another of the agreement."""
+    candidate = _candidate(number, strategy, quality, **changes)
+    return replace(candidate, scores={**candidate.scores, "ensemble-agreement": agreement})
 
 
-def test_where_the_validators_disagree_across_methods_the_standing_decides() -> None:
-    mcc, coral = _judged(1, "mcc", 0.90, 0.80), _judged(2, "deep-coral", 0.80, 0.90)
+def test_across_methods_the_standing_decides_where_one_family_does_not_prefer_another() -> None:
+    mcc, coral = _judged(1, "mcc", 0.80, 0.90), _judged(2, "deep-coral", 0.90, 0.90)
     assert across([coral, mcc]).strategy == "mcc"
 
 
-def test_where_they_agree_across_methods_they_decide() -> None:
+def test_a_method_that_every_family_prefers_goes_before_the_better_standing() -> None:
     mcc, coral = _judged(1, "mcc", 0.80, 0.80), _judged(2, "deep-coral", 0.90, 0.90)
     assert across([mcc, coral]).strategy == "deep-coral"
 
 
-def test_less_than_a_point_is_level_across_methods() -> None:
+def test_less_than_a_point_is_no_preference_across_methods() -> None:
     mcc, coral = _judged(1, "mcc", 0.895, 0.895), _judged(2, "deep-coral", 0.90, 0.90)
     assert across([coral, mcc]).strategy == "mcc"
+
+
+def test_families_that_either_method_optimises_do_not_compare_the_two() -> None:
+    certain = frozenset({"infomax", "bnm"})
+    mcc = _judged(1, "mcc", 0.80, 0.80, optimises=certain)
+    coral = _judged(2, "deep-coral", 0.90, 0.90)
+    more_certain = replace(mcc, scores={**mcc.scores, "infomax": 0.99, "bnm": 0.99})
+    assert across([more_certain, coral]).strategy == "deep-coral"
+
+
+def test_among_methods_of_one_standing_agreement_and_circular_validation_decide() -> None:
+    first = _judged(1, "mine", 0.80, 0.80, standing=100)
+    second = _judged(2, "yours", 0.80, 0.85, standing=100)
+    assert across([first, second]).strategy == "yours"
