@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 RUNGS_PER_FOLD = 3  # 1/9, 1/3 and 1 of a trial's own budget
 PRUNED_FOLDS = 1  # trials are stopped in the first fold alone
 KEPT_SHARE = 2  # one in two goes on: the reduction factor of successive halving
+ERRORS = 1.0  # standard errors by which a trial must be worse
 LEAST_KNOWN = 3  # trials that a step has seen before anything is stopped there
 _TEMPERATURES = (-3.0, 3.0)  # natural logarithms of the temperatures that are considered
 _HALVINGS = 40  # of that interval, by the golden section
@@ -93,13 +94,15 @@ def rivals(known: Iterable[Losses], steps: int) -> tuple[NDArray[np.float32] | N
     return tuple(found)
 
 
-def clearly_worse(losses: NDArray[np.float32], rival: NDArray[np.float32]) -> bool:
-    """Return whether the losses exceed the rival's by more than one standard error, in pairs."""
+def clearly_worse(
+    losses: NDArray[np.float32], rival: NDArray[np.float32], *, errors: float = ERRORS
+) -> bool:
+    """Return whether the losses exceed the rival's, in pairs, by so many standard errors."""
     if len(losses) != len(rival) or len(losses) < 2:
         return False
     differences = losses.astype(np.float64) - rival
     error = differences.std(ddof=1) / math.sqrt(len(differences))
-    return bool(differences.mean() > error)
+    return bool(differences.mean() > errors * error)
 
 
 def stored(losses: Losses) -> dict[str, list[float]]:

@@ -11,9 +11,9 @@ of 300 pictures, as in a fit. Cost is in units of one default fine-tune, in seco
 processor; a point that is between grid points is the nearest one. Regret is that of the accuracy
 on the test pictures (up to 1200), for the point that is best on the validation pictures so far,
 against the point that is best on them in the whole table; in points, averaged over targets and
-seeds. Where probes win, that says nothing of the search above them: in the
-second table only points that train are answers, and regret is in the accuracy on the validation
-pictures.
+seeds. Where probes win, that says nothing of the search above them: in the second table only
+points that train are answers, and regret is in the accuracy on the validation pictures. The third
+table has the cost after which the mean regret of a target is at most half a point, and stays so.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from autotransfer.search import portfolio
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.driver import search
-from autotransfer.search.pruning import RUNGS_PER_FOLD, clearly_worse
+from autotransfer.search.pruning import ERRORS, RUNGS_PER_FOLD, clearly_worse
 from autotransfer.search.study import Study, sampler_named
 from autotransfer.search.trial import TrialResult, TrialSpec
 from autotransfer.space import SearchSpace, choice, depth, integer, learning_rate_multiplier
@@ -56,7 +56,9 @@ from tests.benchmarks.search_table import (
     tables,
 )
 
-BUDGETS = (1, 2, 4, 8, 12, 16, 24, 32)  # units
+BUDGETS = (0.25, 0.5, 1, 2, 4, 8, 16, 32)  # units
+CLOSE = 0.5  # points of regret
+STEPS = np.geomspace(0.01, BUDGETS[-1], 300)  # units at which it is looked whether a rule is close
 SPACE = SearchSpace.of(
     learning_rate_multiplier=learning_rate_multiplier(),
     depth=depth(default=0.7),
@@ -160,7 +162,8 @@ class _Offered(SimpleNamespace):
 def ours(
     sampler: str,
     *,
-    prunes: bool = True,
+    errors: float | None = ERRORS,
+    first_rung: int = 0,
     shortlist: int | None = None,
     variants: Sequence[Mapping[str, ParamValue]] = portfolio.VARIANTS,
 ) -> Rule:
@@ -168,7 +171,8 @@ def ours(
 
     Args:
         sampler: What proposes points above the probes.
-        prunes: Whether trials are stopped at rungs.
+        errors: Standard errors by which a trial that is stopped is worse; None stops none.
+        first_rung: The first at which trials are stopped.
         shortlist: How many sources are kept, by their best probe; None keeps all.
         variants: What the portfolio tries besides the defaults.
     """
@@ -183,7 +187,7 @@ def ours(
             divisions=lambda: [(None, None)] * NUM_FOLDS,
             num_steps=NUM_FOLDS * RUNGS_PER_FOLD,
         )
-        executor = _Recorded(curve, clock, prunes=prunes)
+        executor = _Recorded(curve, clock, errors, first_rung)
         deadline = BUDGETS[-1] * table.unit
         with patch.object(portfolio, "VARIANTS", variants):
             search(
@@ -218,8 +222,9 @@ class _Recorded:
 
     slots = 1
 
-    def __init__(self, curve: Curve, clock: Any, *, prunes: bool) -> None:
-        self._curve, self._clock, self._prunes = curve, clock, prunes
+    def __init__(self, curve: Curve, clock: Any, errors: float | None, first_rung: int) -> None:
+        self._curve, self._clock = curve, clock
+        self._errors, self._first_rung = errors, first_rung
         self._waiting: list[TrialSpec] = []
 
     def submit(self, spec: TrialSpec) -> None:
@@ -233,7 +238,7 @@ class _Recorded:
 
     def answer(self, spec: TrialSpec) -> TrialResult:
         point = self._curve.table.at(spec.source.name, spec.strategy.name, spec.params)
-        stopped = _stopped(spec, point) if self._prunes else None
+        stopped = self._stopped(spec, point)
         before = self._curve.spent
         self._curve.add(point, None if stopped is None else RUNG_SHARES[stopped])
         seconds = (self._curve.spent - before) * self._curve.table.unit
@@ -254,13 +259,16 @@ class _Recorded:
         steps = [step for step, _ in outcome.rungs]
         return TrialResult(outcome, None, None, {step: point.losses[step] for step in steps})
 
-
-def _stopped(spec: TrialSpec, point: Point) -> int | None:
-    """Return the rung of the first fold at which the trial is pruned."""
-    for step, rival in enumerate(spec.rivals):
-        if rival is not None and step in point.losses and clearly_worse(point.losses[step], rival):
-            return step
-    return None
+    def _stopped(self, spec: TrialSpec, point: Point) -> int | None:
+        """Return the rung of the first fold at which the trial is pruned."""
+        if self._errors is None:
+            return None
+        for step, rival in enumerate(spec.rivals):
+            if rival is None or step < self._first_rung or step not in point.losses:
+                continue
+            if clearly_worse(point.losses[step], rival, errors=self._errors):
+                return step
+        return None
 
 
 RULES: Mapping[str, Rule] = {
@@ -271,7 +279,10 @@ RULES: Mapping[str, Rule] = {
     "ours, tpe": ours("tpe"),
     "ours, gp": ours("gp"),
     "ours, random": ours("random"),
-    "ours, tpe, without pruning": ours("tpe", prunes=False),
+    "ours, tpe, without pruning": ours("tpe", errors=None),
+    "ours, tpe, pruned by two errors": ours("tpe", errors=2.0),
+    "ours, tpe, pruned from the second rung on": ours("tpe", first_rung=1),
+    "ours, tpe, by two errors from the second rung on": ours("tpe", errors=2.0, first_rung=1),
     "ours, tpe, two sources": ours("tpe", shortlist=2),
     "ours, tpe, four sources": ours("tpe", shortlist=4),
     "ours, tpe, defaults alone": ours("tpe", variants=()),
@@ -298,6 +309,7 @@ def replayed(given: argparse.Namespace) -> None:
     sys.stdout.write(f"{names}; {given.seeds} seeds; points after so many units\n\n")
     _print("regret", curves, trained=False)
     _print("regret on validation, among what trains", curves, trained=True)
+    _print_close(curves)
 
 
 def _print(title: str, curves: Mapping[str, Sequence[Curve]], *, trained: bool) -> None:
@@ -312,6 +324,24 @@ def _print(title: str, curves: Mapping[str, Sequence[Curve]], *, trained: bool) 
         shown = ("-" if np.isnan(cell) else f"{cell:.1f}" for cell in cells)
         out(f"| {name} | " + " | ".join(shown) + " |\n")
     out("\n")
+
+
+def _print_close(curves: Mapping[str, Sequence[Curve]]) -> None:
+    """Print after how many units a rule is within half a point of the end of each target."""
+    targets = list(dict.fromkeys(c.table.target for of_rule in curves.values() for c in of_rule))
+    out = sys.stdout.write
+    out("| units until within half a point | " + " | ".join(targets) + " |\n")
+    out("|---" * (1 + len(targets)) + "|\n")
+    for name, of_rule in curves.items():
+        shown = (_close([c for c in of_rule if c.table.target == target]) for target in targets)
+        out(f"| {name} | " + " | ".join(shown) + " |\n")
+
+
+def _close(curves: Sequence[Curve]) -> str:
+    regrets = np.array([[c.regret(spent, trained=False) for c in curves] for spent in STEPS])
+    far = np.flatnonzero(~(regrets.mean(axis=1) <= CLOSE))  # no answer yet is far, too
+    first = int(far[-1]) + 1 if len(far) else 0
+    return "never" if first == len(STEPS) else f"{STEPS[first]:.2f}"
 
 
 def main() -> int:

@@ -76,6 +76,16 @@ def test_a_difference_counts_from_one_standard_error_in_pairs() -> None:
     assert not clearly_worse((rival + differences).astype(np.float32), rival)
 
 
+def test_how_many_standard_errors_count_can_be_chosen() -> None:
+    rival = _losses(1.0, 2.0, 3.0, 4.0)
+    differences = np.array([1.0, 0.0, 1.0, 0.0])
+    error = differences.std(ddof=1) / math.sqrt(4)
+    assert error < differences.mean() < 2 * error
+    later = (rival + differences).astype(np.float32)
+    assert clearly_worse(later, rival)
+    assert not clearly_worse(later, rival, errors=2.0)
+
+
 def test_losses_of_other_pictures_are_not_compared() -> None:
     assert not clearly_worse(_losses(9.0, 9.0, 9.0), _losses(1.0, 1.0))
 
