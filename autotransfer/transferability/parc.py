@@ -57,9 +57,12 @@ def _chosen(statistics: Statistics) -> NDArray[np.int64]:
 def _reduced(statistics: Statistics, num_components: int | None) -> Array:
     if num_components is None:
         return statistics.rows.astype(np.float64)
-    kept = min(num_components, *statistics.rows.shape)
-    reduction = PCA(kept, svd_solver="randomized", random_state=SEED, iterated_power=1)
-    reduced: Array = reduction.fit_transform(statistics.rows.astype(np.float64))
+    rows = statistics.rows.astype(np.float64)
+    kept = min(num_components, *rows.shape)
+    all_kept = kept == min(rows.shape)  # drawn at random, the smallest of all are rounding
+    solver = "full" if all_kept else "randomized"
+    reduction = PCA(kept, svd_solver=solver, random_state=SEED, iterated_power=1)
+    reduced: Array = reduction.fit_transform(rows)
     return reduced
 
 
