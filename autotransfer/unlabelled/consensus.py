@@ -243,8 +243,8 @@ def _reason_to_stay(preferring: Sequence[str], opposing: Sequence[str], changed:
     """Return why source-only is not replaced; empty where it is.
 
     Where as many families oppose the finalist as prefer it, source-only stays, unless the two
-    differ on more than half of the pictures: then one of them is broken, and the vote of methods
-    that adapt in different ways says which. The figures are in `docs/unlabelled.md`.
+    differ on more than half of the pictures: then one of them is broken, and on the recorded
+    shifts it was source-only. The figures are in `docs/unlabelled.md`.
     """
     if len(preferring) < LEAST_FAMILIES:
         named = " and ".join(preferring) or "no validator"

@@ -22,9 +22,10 @@ def sentence_of(choice: Choice) -> str:
             f"{choice.refused}; {_ADVICE}" + _warning(choice)
         )
     agreeing = " and ".join(choice.preferring)
+    against = f" ({' and '.join(choice.opposing)} against)" if choice.opposing else ""
     return (
         f"unverified: {adapted} is returned: it passes the gates, {agreeing} prefer it to "
-        f"{plain}, and it changes {choice.changed:.0%} of the answers; {_ADVICE}"
+        f"{plain}{against}, and it changes {choice.changed:.0%} of the answers; {_ADVICE}"
         + _warning(choice)
     )
 

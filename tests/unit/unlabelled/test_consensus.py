@@ -96,7 +96,9 @@ def test_where_as_many_families_oppose_source_only_stays_unless_most_answers_cha
     assert torn.chosen is torn.baseline
     assert "MixVal and ClassAMI oppose it" in torn.refused
     far = replace(near, answers=(TRUTH + 2) % K)
-    assert decide([PLAIN, far], K).chosen.strategy == "mcc"
+    replaced = decide([PLAIN, far], K)
+    assert replaced.chosen.strategy == "mcc"
+    assert "(MixVal and ClassAMI against)" in sentence_of(replaced)
     opposed = replace(far, scores={**far.scores, "circular": 0.1})
     assert decide([PLAIN, opposed], K).chosen.strategy == "source-only"
 
