@@ -270,10 +270,10 @@ class Cell:
 
 
 def cells(rows: list[dict]) -> list[Cell]:  # type: ignore[type-arg]
-    """Return one cell for each shift and seed, in the order of the shifts."""
+    """Return one cell for each shift and seed that has source-only, in the order of the shifts."""
     plain = [row for row in rows if row["params"] == "{}"]
     order = [shift.name for shift in SHIFTS]
-    places = sorted({(order.index(row["shift"]), row["seed"]) for row in plain})
+    places = sorted({(order.index(r["shift"]), r["seed"]) for r in plain if not r["adapts"]})
     return [
         _chosen([row for row in plain if (row["shift"], row["seed"]) == (order[place], seed)])
         for place, seed in places
@@ -307,8 +307,10 @@ def tables(rows: list[dict]) -> list[str]:  # type: ignore[type-arg]
     roles: dict[str, list[Cell]] = {}
     for cell in found:
         roles.setdefault(role_of[cell.shift], []).append(cell)
-    lines += ["", *(_summary(role, of_role) for role, of_role in {**roles, "all": found}.items())]
-    return [*lines, "", *_strengths(rows)]
+    if found:
+        roles["all"] = found
+    summaries = [_summary(role, of_role) for role, of_role in roles.items()]
+    return [*lines, "", *summaries, "", *_strengths(rows)]
 
 
 def _mean(values: list[float]) -> str:
