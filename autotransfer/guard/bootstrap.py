@@ -22,9 +22,9 @@ loss would count as proof. So each limit is moved outwards, where needed, to two
   (3.7 / n for l = 0). Only for metrics that read decisions; exact for accuracy.
 
 What is drawn are *units*: near-duplicates, or the user's groups; a picture is its own unit
-otherwise. Out-of-fold predictions of several models share training pictures, so their errors
-hang together more than those of one model do: all limits are then moved outwards by the root of
-`inflation` (Nadeau and Bengio 2003, Machine Learning 52, correct the variance likewise).
+otherwise. Out of fold each fold chooses its finalist by the others, and a trial that was lucky in
+all of them is chosen by all: resampling the pictures does not see that variance, and all limits
+are moved outwards by the root of `inflation` (the figures are in `docs/negative-transfer.md`).
 
 Predictors with identical answers have the gap 0 and the interval [0, 0].
 """

@@ -70,8 +70,8 @@ def out_of_fold_stand(
         images: (n,) all pictures.
         folds: Those of the search.
         units: (n,) what belongs together among them.
-        inflation: What the variance of a gap is multiplied by, because the models of the folds
-            share training pictures.
+        inflation: What the variance of a gap is multiplied by, because each fold chooses its
+            finalist by the others.
     """
     divisions = tuple(
         (images.subset(fold.train), images.subset(fold.validation)) for fold in folds
