@@ -30,6 +30,7 @@ from unittest.mock import patch
 
 import numpy as np
 import optuna
+from numpy.typing import ArrayLike, NDArray
 
 from autotransfer.data.splitting import NUM_FOLDS
 from autotransfer.problem import ParamValue, Source
@@ -82,20 +83,26 @@ class Curve:
         if share is None:
             self.ended.append((self.spent, point))
 
-    def regret(self, budget: float, *, trained: bool) -> float:
+    def regrets(self, budgets: ArrayLike, *, trained: bool) -> NDArray[np.float64]:
         """Return the regret in points after so many units; NaN where there is no answer yet.
 
         Args:
-            budget: The units.
+            budgets: (b,) units.
             trained: Whether only points that train are answers, and regret is that of the
                 accuracy on the validation pictures, by which the search goes.
         """
-        found = [p for s, p in self.ended if s <= budget + 1e-9 and (p.trains or not trained)]
-        if not found:
-            return float("nan")
-        best = max(found, key=lambda point: point.standing)
         goal = next(point for point in self.table.every if point.trains or not trained)
-        return 100 * (goal.value - best.value if trained else goal.test - best.test)
+        times, found = [-np.inf], [np.nan]
+        best: Point | None = None
+        for spent, point in self.ended:
+            counts = point.trains or not trained
+            if counts and (best is None or point.standing > best.standing):
+                best = point
+                times.append(spent)
+                found.append(100 * (goal.value - best.value if trained else goal.test - best.test))
+        place = np.searchsorted(times, np.asarray(budgets) + 1e-9, side="right") - 1
+        regrets: NDArray[np.float64] = np.array(found)[place]
+        return regrets
 
 
 Rule = Callable[[Table, int], Curve]
@@ -317,10 +324,7 @@ def _print(title: str, curves: Mapping[str, Sequence[Curve]], *, trained: bool) 
     out(f"| {title} | " + " | ".join(map(str, BUDGETS)) + " |\n")
     out("|---" * (1 + len(BUDGETS)) + "|\n")
     for name, of_rule in curves.items():
-        cells = [
-            float(np.mean([curve.regret(budget, trained=trained) for curve in of_rule]))
-            for budget in BUDGETS
-        ]
+        cells = np.mean([curve.regrets(BUDGETS, trained=trained) for curve in of_rule], axis=0)
         shown = ("-" if np.isnan(cell) else f"{cell:.1f}" for cell in cells)
         out(f"| {name} | " + " | ".join(shown) + " |\n")
     out("\n")
@@ -338,8 +342,8 @@ def _print_close(curves: Mapping[str, Sequence[Curve]]) -> None:
 
 
 def _close(curves: Sequence[Curve]) -> str:
-    regrets = np.array([[c.regret(spent, trained=False) for c in curves] for spent in STEPS])
-    far = np.flatnonzero(~(regrets.mean(axis=1) <= CLOSE))  # no answer yet is far, too
+    mean = np.mean([curve.regrets(STEPS, trained=False) for curve in curves], axis=0)
+    far = np.flatnonzero(~(mean <= CLOSE))  # no answer yet is far, too
     first = int(far[-1]) + 1 if len(far) else 0
     return "never" if first == len(STEPS) else f"{STEPS[first]:.2f}"
 
