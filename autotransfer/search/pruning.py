@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 RUNGS_PER_FOLD = 3  # 1/9, 1/3 and 1 of a trial's own budget
 PRUNED_FOLDS = 1  # trials are stopped in the first fold alone
 KEPT_SHARE = 2  # one in two goes on: the reduction factor of successive halving
-ERRORS = 1.0  # standard errors by which a trial must be worse
+ERRORS = 2.0  # standard errors by which a trial must be worse
 LEAST_KNOWN = 3  # trials that a step has seen before anything is stopped there
 _TEMPERATURES = (-3.0, 3.0)  # natural logarithms of the temperatures that are considered
 _HALVINGS = 40  # of that interval, by the golden section

@@ -82,7 +82,7 @@ RULES: Mapping[str, Rule] = {
     "best 1/2, 2 errors, every fold": share_rule(1 / 2, 2.0),
     "best 1/3, 2 errors, first fold": share_rule(1 / 3, 2.0, 1),
     "best 1/3, 1 error, first fold": share_rule(1 / 3, 1.0, 1),
-    "best 1/2, 2 errors, first fold": share_rule(1 / 2, 2.0, 1),
+    "best 1/2, 1 error, first fold": share_rule(1 / 2, 1.0, 1),
     "never": lambda *_: False,
 }
 

@@ -59,7 +59,7 @@ from tests.benchmarks.search_table import (
 
 BUDGETS = (0.25, 0.5, 1, 2, 4, 8, 16, 32)  # units
 CLOSE = 0.5  # points of regret
-STEPS = np.geomspace(0.01, BUDGETS[-1], 300)  # units at which it is looked whether a rule is close
+STEPS = np.geomspace(0.001, BUDGETS[-1], 400)  # units at which rules are looked at
 SPACE = SearchSpace.of(
     learning_rate_multiplier=learning_rate_multiplier(),
     depth=depth(default=0.7),
@@ -287,9 +287,9 @@ RULES: Mapping[str, Rule] = {
     "ours, gp": ours("gp"),
     "ours, random": ours("random"),
     "ours, tpe, without pruning": ours("tpe", errors=None),
-    "ours, tpe, pruned by two errors": ours("tpe", errors=2.0),
+    "ours, tpe, pruned by one error": ours("tpe", errors=1.0),
+    "ours, tpe, by one error from the second rung on": ours("tpe", errors=1.0, first_rung=1),
     "ours, tpe, pruned from the second rung on": ours("tpe", first_rung=1),
-    "ours, tpe, by two errors from the second rung on": ours("tpe", errors=2.0, first_rung=1),
     "ours, tpe, two sources": ours("tpe", shortlist=2),
     "ours, tpe, four sources": ours("tpe", shortlist=4),
     "ours, tpe, defaults alone": ours("tpe", variants=()),
@@ -345,7 +345,7 @@ def _close(curves: Sequence[Curve]) -> str:
     mean = np.mean([curve.regrets(STEPS, trained=False) for curve in curves], axis=0)
     far = np.flatnonzero(~(mean <= CLOSE))  # no answer yet is far, too
     first = int(far[-1]) + 1 if len(far) else 0
-    return "never" if first == len(STEPS) else f"{STEPS[first]:.2f}"
+    return "never" if first == len(STEPS) else f"{STEPS[first]:.3f}"
 
 
 def main() -> int:

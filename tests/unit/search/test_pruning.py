@@ -65,15 +65,15 @@ def test_later_folds_stop_nobody() -> None:
     assert [rival is None for rival in found] == [False] * 3 + [True] * 6
 
 
-def test_a_difference_counts_from_one_standard_error_in_pairs() -> None:
+def test_a_difference_counts_from_two_standard_errors_in_pairs() -> None:
     rival = _losses(1.0, 2.0, 3.0, 4.0)
     # the differences are .5 in every pair: no error at all, though the losses scatter widely
     assert clearly_worse(rival + np.float32(0.5), rival)
     assert not clearly_worse(rival - np.float32(0.5), rival)
-    differences = np.array([1.0, -1.0, 1.0, -0.5])
-    error = differences.std(ddof=1) / math.sqrt(4)
-    assert differences.mean() < error
+    differences = np.array([1.0, 0.0, 1.0, 0.0])  # mean 0.5, standard error 0.29
     assert not clearly_worse((rival + differences).astype(np.float32), rival)
+    differences = np.array([1.0, 0.25, 1.0, 0.5])  # mean 0.69, standard error 0.19
+    assert clearly_worse((rival + differences).astype(np.float32), rival)
 
 
 def test_how_many_standard_errors_count_can_be_chosen() -> None:
@@ -82,7 +82,7 @@ def test_how_many_standard_errors_count_can_be_chosen() -> None:
     error = differences.std(ddof=1) / math.sqrt(4)
     assert error < differences.mean() < 2 * error
     later = (rival + differences).astype(np.float32)
-    assert clearly_worse(later, rival)
+    assert clearly_worse(later, rival, errors=1.0)
     assert not clearly_worse(later, rival, errors=2.0)
 
 
