@@ -118,11 +118,7 @@ def constant(table: Table, _seed: int) -> Curve:
 def random_top_three(table: Table, seed: int) -> Curve:
     """Random points on the three sources with the best probe at the last stage."""
     curve, rng = Curve(table), np.random.default_rng(seed)
-    last = {"depth": 1.0, "head": HEADS[0]}
-    probes = {source.name: table.at(source.name, PROBE, last) for source in table.sources}
-    top = sorted(probes, key=lambda name: probes[name].standing, reverse=True)[:3]
-    for point in probes.values():
-        curve.add(point)
+    top = [source.name for source in _ranked(table, curve)[:3]]
     while curve.spent < BUDGETS[-1]:
         params = {name: rng.choice(values) for name, values in GRID.items()}
         curve.add(table.at(str(rng.choice(top)), TUNE, params))
@@ -150,16 +146,13 @@ def plain(sampler: str) -> Rule:
     return rule
 
 
-def _by_probe(table: Table) -> tuple[Source, ...]:
-    """Return the sources in the order of their best probe on any stage."""
-    best = {
-        source.name: max(
-            table.at(source.name, PROBE, {"depth": stage / stages, "head": HEADS[0]}).standing
-            for stage in range(1, stages + 1)
-        )
-        for source, stages in ((s, table.stages[s.name]) for s in table.sources)
-    }
-    return tuple(sorted(table.sources, key=lambda source: best[source.name], reverse=True))
+def _ranked(table: Table, curve: Curve) -> list[Source]:
+    """Return the sources by their probe at the last stage, which the curve pays for."""
+    last = {"depth": 1.0, "head": HEADS[0]}
+    probes = {source.name: table.at(source.name, PROBE, last) for source in table.sources}
+    for point in probes.values():
+        curve.add(point)
+    return sorted(table.sources, key=lambda source: probes[source.name].standing, reverse=True)
 
 
 class _Offered(SimpleNamespace):
@@ -180,14 +173,15 @@ def ours(
         sampler: What proposes points above the probes.
         errors: Standard errors by which a trial that is stopped is worse; None stops none.
         first_rung: The first at which trials are stopped.
-        shortlist: How many sources are kept, by their best probe; None keeps all.
+        shortlist: How many sources are kept, by their probe at the last stage; None keeps all.
         variants: What the portfolio tries besides the defaults.
     """
 
     def rule(table: Table, seed: int) -> Curve:
-        curve, clock = Curve(table), SimpleNamespace(now=0.0)
+        curve = Curve(table)
+        sources = tuple(_ranked(table, curve)[:shortlist])
+        clock = SimpleNamespace(now=curve.spent * table.unit)
         strategies = (_Offered(name=PROBE, trains=False), _Offered(name=TUNE, trains=True))
-        sources = _by_probe(table)[:shortlist]
         arms = Arms(sources, strategies, {PROBE: PROBE_SPACE, TUNE: SPACE})  # type: ignore[arg-type]
         arena: Any = SimpleNamespace(
             readers=_Stages(table),
@@ -291,6 +285,7 @@ RULES: Mapping[str, Rule] = {
     "ours, tpe, by one error from the second rung on": ours("tpe", errors=1.0, first_rung=1),
     "ours, tpe, pruned from the second rung on": ours("tpe", first_rung=1),
     "ours, tpe, two sources": ours("tpe", shortlist=2),
+    "ours, tpe, three sources": ours("tpe", shortlist=3),
     "ours, tpe, four sources": ours("tpe", shortlist=4),
     "ours, tpe, defaults alone": ours("tpe", variants=()),
 }
