@@ -55,9 +55,9 @@ def _chosen(statistics: Statistics) -> NDArray[np.int64]:
 
 
 def _reduced(statistics: Statistics, num_components: int | None) -> Array:
-    if num_components is None:
-        return statistics.rows.astype(np.float64)
     rows = statistics.rows.astype(np.float64)
+    if num_components is None:
+        return rows
     kept = min(num_components, *rows.shape)
     all_kept = kept == min(rows.shape)  # drawn at random, the smallest of all are rounding
     solver = "full" if all_kept else "randomized"
