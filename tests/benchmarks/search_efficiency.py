@@ -146,13 +146,16 @@ def plain(sampler: str) -> Rule:
     return rule
 
 
-def _ranked(table: Table, curve: Curve) -> list[Source]:
-    """Return the sources by their probe at the last stage, which the curve pays for."""
-    last = {"depth": 1.0, "head": HEADS[0]}
-    probes = {source.name: table.at(source.name, PROBE, last) for source in table.sources}
-    for point in probes.values():
-        curve.add(point)
-    return sorted(table.sources, key=lambda source: probes[source.name].standing, reverse=True)
+def _ranked(table: Table, curve: Curve, *, every_stage: bool = False) -> list[Source]:
+    """Return the sources by their probe at the last stage, or best of all, which are paid for."""
+    best: dict[str, tuple[float, float]] = {}
+    for source in table.sources:
+        last = table.stages[source.name]
+        for stage in range(1 if every_stage else last, last + 1):
+            point = table.at(source.name, PROBE, {"depth": stage / last, "head": HEADS[0]})
+            curve.add(point)
+            best[source.name] = max(best.get(source.name, point.standing), point.standing)
+    return sorted(table.sources, key=lambda source: best[source.name], reverse=True)
 
 
 class _Offered(SimpleNamespace):
@@ -165,6 +168,7 @@ def ours(
     errors: float | None = ERRORS,
     first_rung: int = 0,
     shortlist: int | None = None,
+    every_stage: bool = False,
     variants: Sequence[Mapping[str, ParamValue]] = portfolio.VARIANTS,
 ) -> Rule:
     """Return our own search on a clock that recorded seconds move.
@@ -173,13 +177,14 @@ def ours(
         sampler: What proposes points above the probes.
         errors: Standard errors by which a trial that is stopped is worse; None stops none.
         first_rung: The first at which trials are stopped.
-        shortlist: How many sources are kept, by their probe at the last stage; None keeps all.
+        shortlist: How many sources are kept, in their order; None keeps all.
+        every_stage: Whether sources are ordered by their best probe, or by that of the last stage.
         variants: What the portfolio tries besides the defaults.
     """
 
     def rule(table: Table, seed: int) -> Curve:
         curve = Curve(table)
-        sources = tuple(_ranked(table, curve)[:shortlist])
+        sources = tuple(_ranked(table, curve, every_stage=every_stage)[:shortlist])
         clock = SimpleNamespace(now=curve.spent * table.unit)
         strategies = (_Offered(name=PROBE, trains=False), _Offered(name=TUNE, trains=True))
         arms = Arms(sources, strategies, {PROBE: PROBE_SPACE, TUNE: SPACE})  # type: ignore[arg-type]
@@ -287,6 +292,9 @@ RULES: Mapping[str, Rule] = {
     "ours, tpe, two sources": ours("tpe", shortlist=2),
     "ours, tpe, three sources": ours("tpe", shortlist=3),
     "ours, tpe, four sources": ours("tpe", shortlist=4),
+    "ours, tpe, two sources by best stage": ours("tpe", shortlist=2, every_stage=True),
+    "ours, tpe, three sources by best stage": ours("tpe", shortlist=3, every_stage=True),
+    "ours, tpe, all sources by best stage": ours("tpe", every_stage=True),
     "ours, tpe, defaults alone": ours("tpe", variants=()),
 }
 
