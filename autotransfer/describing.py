@@ -156,7 +156,7 @@ def judge_described(
     """Return the verdict on the finalist, beside the trials that it competed with."""
 
     def point(outcome: Outcome) -> Point:
-        source = next(s for s in arms.sources if s.name == outcome.source)
+        source = arms.source(outcome.source)
         strategy = next(s for s in arms.strategies if s.name == outcome.strategy)
         seed = trial_seed(chosen.seed, outcome.number)
         return Point(arena, source, strategy, dict(outcome.params), seed)

@@ -1,14 +1,9 @@
-"""An ensemble of finished trials: greedy selection on what they said of validation pictures.
-
-It is one more candidate, and has to earn it: where the gain over the best single trial is below
-one standard error, the single trial stays the finalist.
-"""
+"""Several predictors as one: the weighted mean of their probabilities."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -18,107 +13,15 @@ from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.guard.calibration import tempered, tempered_tensor
 from autotransfer.problem import Json, Source, source_from_json, source_to_json
-from autotransfer.strategy import FeatureReader, Predictor, PredictorState, TensorReader
+from autotransfer.strategy import FeatureReader, Predictor, PredictorState, Share, TensorReader
 
 ENSEMBLE = "ensemble"
-MOST_MEMBERS = 10  # counted with repetitions
-_DRAWS = 400
-_LEAST_GAIN = 1e-9
 
 Restore: TypeAlias = Callable[
     [str, Mapping[str, Tensor], Mapping[str, Json], Source | None], Predictor
 ]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which trials go together.
-
-    Args:
-        weights: How often each trial was chosen, by its number.
-        value: Validation score of their mean prediction.
-        log_loss: Its log loss.
-        gain: `value` less that of the best single trial.
-        error: Standard error of the gain over validation pictures.
-    """
-
-    weights: Mapping[int, int]
-    value: float
-    log_loss: float
-    gain: float
-    error: float
-
-    @property
-    def worthwhile(self) -> bool:
-        """Return whether the gain is at least one standard error and more than one trial's."""
-        return len(self.weights) > 1 and self.gain >= max(self.error, _LEAST_GAIN)
-
-
-def choose(
-    predictions: Mapping[int, NDArray[np.float64]],
-    labels: NDArray[np.int64],
-    metric: Metric,
-    *,
-    seed: int,
-) -> Choice:
-    """Return the greedy forward selection with replacement.
-
-    Starts from the best trial and adds the one that raises the score of the mean prediction most
-    (of equals the one with the lower log loss), until none does.
-
-    Args:
-        predictions: (n, K) validation probabilities of each trial, by its number.
-        labels: (n,) classes.
-        metric: What is maximised.
-        seed: Seeds the bootstrap of the standard error.
-
-    References:
-        Caruana et al., Ensemble selection from libraries of models, ICML 2004.
-    """
-    loss = metric_named("log_loss")
-
-    def standing(probabilities: NDArray[np.float64]) -> tuple[float, float]:
-        return metric.score(labels, probabilities), loss.score(labels, probabilities)
-
-    first = max(predictions, key=lambda n: (*standing(predictions[n]), -n))
-    chosen, total, best = [first], predictions[first].copy(), standing(predictions[first])
-    while len(chosen) < MOST_MEMBERS:
-        count = len(chosen) + 1
-        candidates = {n: standing((total + p) / count) for n, p in predictions.items()}
-        number = max(candidates, key=lambda n: (*candidates[n], -n))
-        if candidates[number] <= best:
-            break
-        best = candidates[number]
-        chosen.append(number)
-        total += predictions[number]
-    together = total / len(chosen)
-    gain = best[0] - metric.score(labels, predictions[first])
-    error = _standard_error(together, predictions[first], labels, metric, seed)
-    return Choice(dict(Counter(chosen)), best[0], -best[1], gain, error)
-
-
-def _standard_error(
-    together: NDArray[np.float64],
-    single: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    metric: Metric,
-    seed: int,
-) -> float:
-    """Return the paired bootstrap standard error of the gain."""
-    rng = np.random.default_rng(seed)
-    gains = []
-    for _ in range(_DRAWS):
-        drawn = rng.integers(len(labels), size=len(labels))
-        if len(np.unique(labels[drawn])) < 2:
-            continue
-        gains.append(
-            metric.score(labels[drawn], together[drawn])
-            - metric.score(labels[drawn], single[drawn])
-        )
-    return float(np.std(gains)) if gains else float("inf")
 
 
 @dataclass(frozen=True)
@@ -197,6 +100,19 @@ class EnsemblePredictor(Predictor):
     @override
     def companions(self) -> tuple[Source, ...]:
         return self.sources[1:]
+
+    @property
+    @override
+    def composition(self) -> tuple[Share, ...]:
+        total = sum(member.weight for member in self.members)
+        found = list[Share]()
+        for member in self.members:
+            weight = member.weight / total
+            name = None if member.source is None else member.source.name
+            own = (Share(name, member.strategy, member.predictor.layers, 1.0),)
+            parts = member.predictor.composition or own
+            found += [replace(share, weight=weight * share.weight) for share in parts]
+        return tuple(found)
 
     def _place(self, source: Source) -> int:
         return [s.fingerprint for s in self.sources].index(source.fingerprint)

@@ -279,6 +279,12 @@ class FeatureReaders:
                 reader.unload()
 
     @property
+    def mean_pace(self) -> float | None:
+        """Return the mean seconds for a picture over the sources with passes; None without any."""
+        known = [reader.pace for reader in self._readers.values() if reader.pace is not None]
+        return sum(known) / len(known) if known else None
+
+    @property
     def seconds(self) -> float:
         """Return the wall time spent in forward passes of frozen sources."""
         return sum(reader.seconds for reader in self._readers.values())

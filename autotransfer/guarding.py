@@ -9,13 +9,14 @@ import numpy as np
 
 from autotransfer.dividing import Division
 from autotransfer.evaluation.labelled import predicted, weighted
+from autotransfer.evaluation.metrics import Metric
 from autotransfer.finishing import Finalist, Finishing
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.calibration import tempered
 from autotransfer.guard.cause import cause_of
 from autotransfer.guard.far_apart import source_distance
-from autotransfer.guard.judging import Candidate, Terms, guard
+from autotransfer.guard.judging import Candidate, Judgement, Opened, Terms, guard, open_test
 from autotransfer.guard.ledger import level_of, look
 from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.guard.provenance import overlap_remark
@@ -27,6 +28,31 @@ from autotransfer.saved_predictor import Kept
 from autotransfer.search.storage import STORAGE_FILE
 
 INFLATION = 1.2  # of the variance of out-of-fold gaps; `docs/negative-transfer.md` has the figures
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The end of a test.
+
+    Args:
+        verdict: On the candidate that was tested last.
+        kept: The predictor that is returned.
+        finalist: The candidate of the verdict.
+    """
+
+    verdict: Verdict
+    kept: Kept
+    finalist: Finalist
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A candidate, what it says of the tested pictures, and its predictor where it is trained."""
+
+    finalist: Finalist
+    candidate: Candidate
+    kept: Kept | None
+    source: Source
 
 
 @dataclass(frozen=True)
@@ -51,26 +77,54 @@ class Guarding:
     deadline: float | None
     shortlists: Callable[[], Sequence[Collection[str]]] = tuple
 
-    def judged(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> tuple[Verdict, Kept]:
-        """Return the verdict and the predictor that is returned because of it."""
-        finishing, arena = self.finishing, self.finishing.arena
-        kept = None if self.division.sealed is None else finishing.train(finalist, outcomes)
+    def judged(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Judged:
+        """Return the verdict and the predictor that is returned because of it.
+
+        Where the finalist is not supported, the obvious is tested in its place, which is a second
+        look at the same pictures, before anything without a source is returned.
+        """
+        finishing, arena, chosen = self.finishing, self.finishing.arena, self.finishing.chosen
         stand = self._stand()
+        first = self._entry(finalist, outcomes, stand)
+        cache = BaselineCache(finishing.registry)
+        due = self._due(finalist, first.kept)
+        baselines = Baselines(arena, first.source, cache, chosen.seed, due)
+        opened = open_test(stand, arena, self.reference, baselines, chosen.say)
+        entry, judgement = first, self._look(first, opened)
+        second = finishing.second(finalist, outcomes)
+        if judgement.verdict.returned == "baseline" and second is not None:
+            chosen.say(f"not supported; testing {second.outcome.strategy} in its place")
+            entry = self._entry(second, outcomes, stand)
+            lost = judgement.verdict
+            judgement = self._look(entry, opened)
+            remark = _replaced(finalist.outcome, lost, arena.metric)
+            remarks = (*judgement.verdict.remarks, remark)
+            judgement = replace(judgement, verdict=replace(judgement.verdict, remarks=remarks))
+        verdict = self._explained(judgement.verdict, entry, outcomes)
+        if verdict.returned == "transfer":
+            kept = entry.kept or finishing.train(entry.finalist, outcomes)
+        else:
+            kept = self._baseline(judgement.baseline, baselines)
+        return Judged(verdict, kept, entry.finalist)
+
+    def _entry(self, finalist: Finalist, outcomes: Sequence[Outcome], stand: Stand) -> _Entry:
+        """Return what a finalist says of the tested pictures."""
+        finishing = self.finishing
+        kept = None if self.division.sealed is None else finishing.train(finalist, outcomes)
         candidate = self._candidate(finalist, outcomes, kept, stand)
+        source = finishing.arms.source(finalist.outcome.source)
+        return _Entry(finalist, candidate, kept, source)
+
+    def _look(self, entry: _Entry, opened: Opened) -> Judgement:
+        """Return the verdict on one candidate; every look at the pictures costs some error."""
+        finishing, stand = self.finishing, opened.stand
         digests = [d for _, tested in stand.divisions for d in tested.digests]
-        answers = candidate.probabilities.argmax(axis=1)
+        answers = entry.candidate.probabilities.argmax(axis=1)
         ledger = finishing.place.workspace / STORAGE_FILE
         looks = look(ledger, digests, answers, finishing.place.name)
         chosen = finishing.chosen
-        source = next(s for s in finishing.arms.sources if s.name == finalist.outcome.source)
-        cache = BaselineCache(finishing.registry)
-        baselines = Baselines(arena, source, cache, chosen.seed, self._due(finalist, kept))
         terms = Terms(chosen.margin, level_of(looks), looks, chosen.seed)
-        judgement = guard(candidate, stand, arena, self.reference, baselines, terms, chosen.say)
-        verdict = self._explained(judgement.verdict, finalist.outcome, outcomes, source)
-        if verdict.returned == "transfer":
-            return verdict, kept or finishing.train(finalist, outcomes)
-        return verdict, self._baseline(judgement.baseline, baselines)
+        return guard(entry.candidate, opened, terms)
 
     def _due(self, finalist: Finalist, kept: Kept | None) -> float | None:
         """Return when the baselines have to be done: the finalist may yet have to be trained."""
@@ -92,30 +146,30 @@ class Guarding:
         kept: Kept | None,
         stand: Stand,
     ) -> Candidate:
-        arena, chosen = self.finishing.arena, self.finishing.chosen
+        finishing, arena = self.finishing, self.finishing.arena
         competed = sum(outcome.state is State.COMPLETE for outcome in outcomes)
-        assert finalist.outcome.value is not None
+        obvious = {outcome.number for outcome in finishing.obvious(outcomes)}
+        value, given = finalist.outcome.value, finalist.outcome.number in obvious
+        assert value is not None
         if kept is not None:
             (_, tested), num_classes = stand.divisions[0], len(arena.images.class_names)
             raw = predicted(kept.predictor, tested, arena.reader_of(kept.source), num_classes)
             said = tempered(weighted(raw, arena.class_weights), kept.temperature)
-            return Candidate(said, {}, competed, finalist.outcome.value)
-        trials = self.finishing.place.validations(outcomes)
+            return Candidate(said, {}, competed, value, given)
+        trials = finishing.candidates(outcomes)
         source_of = {outcome.number: outcome.source for outcome in outcomes}
-        allowed = [
-            {number for number in trials if source_of[number] in shortlist}
+        allowed = finalist.alone_in(len(stand.divisions)) or [
+            {n for n in trials if source_of[n] in shortlist or n in obvious}
             for shortlist in self.shortlists()
         ]
         found = select_out_of_fold(
             trials,
             stand.folds,
             stand.labels,
-            arena.metric,
-            combine=chosen.ensemble,
-            seed=chosen.seed,
+            finishing.terms(outcomes),
             allowed=allowed,
         )
-        return Candidate(found.probabilities, trials, competed, finalist.outcome.value)
+        return Candidate(found.probabilities, trials, competed, value, given)
 
     def _baseline(self, best: TrainedBaseline, baselines: Baselines) -> Kept:
         """Return a baseline, trained on all that is not sealed."""
@@ -127,15 +181,10 @@ class Guarding:
             class_weights=self.finishing.class_weights,
         )
 
-    def _explained(
-        self,
-        verdict: Verdict,
-        outcome: Outcome,
-        outcomes: Sequence[Outcome],
-        source: Source,
-    ) -> Verdict:
+    def _explained(self, verdict: Verdict, entry: _Entry, outcomes: Sequence[Outcome]) -> Verdict:
+        outcome, source = entry.finalist.outcome, entry.source
         metric = self.finishing.arena.metric
-        remarks = [_competition(verdict, self.finishing.arena.metric.scale)]
+        remarks = [*verdict.remarks, _competition(verdict, metric.scale)]
         cause = ""
         if verdict.decision is Decision.NEGATIVE:
             row = next((r for r in self.ranking.rows if r.source == source.name), None)
@@ -153,6 +202,18 @@ class Guarding:
             )
         remarks.append(overlap_remark(source, self.division.images.class_names, self.target))
         return replace(verdict, cause=cause, remarks=tuple(r for r in remarks if r))
+
+
+def _replaced(outcome: Outcome, verdict: Verdict, metric: Metric) -> str:
+    """Return what was tested first, and why it is not what the verdict is about."""
+    gap = verdict.gap
+    assert gap is not None
+    low, value, high = (metric.scale * limit for limit in (gap.low, gap.value, gap.high))
+    return (
+        f"the search chose {outcome.strategy} on {outcome.source}, which was not supported (gap "
+        f"{value:.1f} {metric.unit}, 95 % interval {low:.1f} to {high:.1f}); this is a second "
+        "look, at a quarter of the error"
+    )
 
 
 def _competition(verdict: Verdict, scale: float) -> str:

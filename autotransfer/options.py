@@ -67,6 +67,7 @@ class Options:
         margin: Gap that counts as no difference; None is the default of the metric.
         refit: Whether the finalist is trained again on all search pictures.
         ensemble: Whether finished trials may be combined where that gains a standard error.
+        single: Whether the result may read one source only: nothing is put together then.
         sampler: "tpe", "gp" or "random".
         executor: "inline", "processes" or "ray"; None is processes where `workers` is given.
         workers: Number of trials at a time; None is 1 inline, and what there is elsewhere.
@@ -116,6 +117,7 @@ class Options:
     margin: float | None = None
     refit: bool = True
     ensemble: bool = True
+    single: bool = False
     sampler: str = "tpe"
     executor: str | None = None
     workers: int | None = None

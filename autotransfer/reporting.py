@@ -19,7 +19,7 @@ from autotransfer.evaluation.labelled import predicted, weighted
 from autotransfer.features import FeatureReaders
 from autotransfer.finishing import Finalist, Finishing
 from autotransfer.guard.calibration import tempered
-from autotransfer.guard.out_of_fold import mixed, select_out_of_fold
+from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.guard.stand import OUT_OF_FOLD, SEALED
 from autotransfer.problem import Setting
 from autotransfer.report import Material, Predicted, write_report
@@ -59,7 +59,7 @@ class Ended:
         arena, kept = self.finishing.arena, self.kept
         if record.setting == Setting.DESCRIBED:
             return Material(record, pictures=self._pictures())
-        source = next(s for s in self.finishing.arms.sources if s.name == record.finalist.source)
+        source = self.finishing.arms.source(record.finalist.source)
         features = arena.readers[source]
         domains = {}
         if arena.source_images is not None and self.visible:
@@ -109,14 +109,14 @@ class Ended:
         if self.division.sealed is None:
             return self._tested(record)
         trials = self._validations()
-        weights = {n: w for n, w in self.finalist.weights.items() if n in trials}
-        if not weights:
+        choice = self.finalist.choice
+        if not choice.weights.keys() <= trials.keys():
             return None
-        said = tempered(mixed(trials, weights), self.finalist.temperature)
+        said = tempered(choice.mix(trials), self.finalist.temperature)
         return Predicted("the finalist", VALIDATION, self._validated()[0], said)
 
     def _out_of_fold(self, subject: str) -> Predicted | None:
-        arena, trials = self.finishing.arena, self._validations()
+        trials = self.finishing.candidates(self.outcomes)
         if not trials:
             return None
         images, folds = self._validated()
@@ -124,14 +124,10 @@ class Ended:
             trials,
             folds,
             images.labels,
-            arena.metric,
-            combine=self.finishing.chosen.ensemble,
-            seed=self.finishing.chosen.seed,
+            self.finishing.terms(self.outcomes),
+            allowed=self.finalist.alone_in(len(np.unique(folds))),
         )
-        raw = np.empty_like(found.probabilities)
-        for fold, weights in zip(np.unique(folds), found.chosen, strict=True):
-            raw[folds == fold] = mixed(trials, weights)[folds == fold]
-        return Predicted(subject, OUT_OF_FOLD, images, found.probabilities, raw)
+        return Predicted(subject, OUT_OF_FOLD, images, found.probabilities, found.raw)
 
     def _validations(self) -> Mapping[int, NDArray[np.float64]]:
         return self.finishing.place.validations(self.outcomes)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autotransfer.problem import ParamValue
-from autotransfer.strategy import Layers
+from autotransfer.strategy import Layers, Share
 
 REPORT_FILE = "report.html"  # in the folder of a selection, and among the artifacts of its run
 
@@ -314,7 +314,8 @@ class Seconds:
 class Record:
     """All that a fit found: what `fit --json` prints and the selection folder keeps.
 
-    `forced` names every decision that the time left, not the data, has made.
+    `forced` names every decision that the time left, not the data, has made. `members` are what
+    the returned predictor is put together of, the greatest weight first.
     """
 
     name: str
@@ -334,3 +335,4 @@ class Record:
     forced: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     described: Described | None = None
+    members: tuple[Share, ...] = ()

@@ -41,7 +41,7 @@ from autotransfer.problem import (
 )
 from autotransfer.registry import Registry
 from autotransfer.rejection import Rejection
-from autotransfer.strategy import FeatureReader, Predictor
+from autotransfer.strategy import FeatureReader, Predictor, Share
 from autotransfer.weights import write_state_dict
 
 _SEEN = "seen.txt"
@@ -71,6 +71,14 @@ class Kept:
     seen: tuple[str, ...] = ()
     class_weights: tuple[float, ...] | None = None
     rejection: Rejection | None = None
+
+    @property
+    def members(self) -> tuple[Share, ...]:
+        """Return what it is put together of, the greatest weight first; itself if it is one."""
+        name = None if self.source is None else self.source.name
+        whole = (Share(name, self.strategy, self.predictor.layers, 1.0),)
+        found = self.predictor.composition or whole
+        return tuple(sorted(found, key=lambda share: -share.weight))
 
     def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
         """Return the (n, K) calibrated class probabilities."""

@@ -16,6 +16,7 @@ from autotransfer.search.budget import SearchLimits
 from autotransfer.search.driver import best_of, search
 from autotransfer.search.executor import Executor
 from autotransfer.search.outlook import interval, outlook
+from autotransfer.search.probes import ProbePoint
 from autotransfer.search.result_limits import ResultLimits
 from autotransfer.search.study import Study
 from autotransfer.search.trial import Arena, TrialResult
@@ -40,6 +41,7 @@ class Searching:
         executor: Runs the trials.
         chosen: Options of the fit.
         earlier: Returns first points from earlier fits.
+        obvious: What is tried before anything else.
     """
 
     study: Study
@@ -52,6 +54,7 @@ class Searching:
     executor: Executor
     chosen: Options
     earlier: Callable[[Arms], Sequence[Mapping[str, ParamValue]]] = lambda _arms: ()
+    obvious: Sequence[ProbePoint] = ()
     _outcomes: list[Outcome] = field(default_factory=list)
     _next_outlook: float = OUTLOOK_SECONDS
 
@@ -71,6 +74,7 @@ class Searching:
             on_recorded=self._show,
             say=self.chosen.say,
             earlier=self.earlier,
+            obvious=self.obvious,
         )
 
     def _keep(self, result: TrialResult) -> Outcome:
@@ -78,14 +82,15 @@ class Searching:
         outcome, predictor = result.outcome, result.predictor
         if predictor is None or outcome.value is None:
             return outcome
-        source = next(s for s in self.arms.sources if s.name == outcome.source)
+        source = self.arms.source(outcome.source)
         if not self.result_limits.none:
             read = (source, *predictor.companions)
             unfit = self.result_limits.against(read, predictor)
             outcome = replace(outcome, unfit=unfit, reason=unfit)
         if not outcome.unfit:
             kept = Kept(predictor, outcome.strategy, baseline=False, source=source)
-            self.place.keep(outcome, kept, result.validation)
+            always = outcome.strategy in {point.strategy.name for point in self.obvious}
+            self.place.keep(outcome, kept, result.validation, always=always)
         return outcome
 
     def _show(self, outcome: Outcome) -> None:

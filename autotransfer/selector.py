@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from autotransfer.candidates import Candidates, candidates_of
 from autotransfer.clock import CLOSING_SHARE, GUARD_SHARE, Clock
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
@@ -37,7 +37,7 @@ from autotransfer.errors import (
 from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.executors import open_executor
 from autotransfer.finishing import Finalist, Finishing
-from autotransfer.guarding import Guarding
+from autotransfer.guarding import Guarding, Judged
 from autotransfer.matrices import Matrices
 from autotransfer.options import (
     Options,
@@ -56,8 +56,7 @@ from autotransfer.preparing import (
     problem_of_matrices,
     problem_of_pictures,
 )
-from autotransfer.presets import Preset
-from autotransfer.problem import Budget, Setting, Source
+from autotransfer.problem import Budget, Setting
 from autotransfer.ranking import (
     rank_sources,
 )
@@ -71,11 +70,9 @@ from autotransfer.results import (
     Described,
     Outcome,
     Ranking,
+    Record,
     Skipped,
-    Verdict,
 )
-from autotransfer.saved_predictor import Kept
-from autotransfer.search.arms import Arms, Terms, arms_of
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.earlier import SEEN, Earlier, earlier_fits, packed_digests
 from autotransfer.search.result_limits import ResultLimits
@@ -84,7 +81,7 @@ from autotransfer.search.study import Study, load_studies, open_study
 from autotransfer.search.trial import Arena
 from autotransfer.searching import Searching, refit_reserve
 from autotransfer.selection import Selection
-from autotransfer.sourcing import Sourcing, left_out, usable
+from autotransfer.sourcing import Sourcing, usable
 from autotransfer.tracking import Tracker
 from autotransfer.unguarded import UNGUARDED
 from autotransfer.unlabelled.fitting import fit_unlabelled
@@ -248,27 +245,20 @@ def _fit(
         _check_same_problem(study, division, chosen, table)
         sourcing = Sourcing(sources, division, readers, registry, place.workspace, chosen, table)
         ranking, unranked = sourcing.ranked(study, clock)
+        competing = candidates_of(problem, sourcing, ranking, preset, clock)
         clock.mark("rank")
-        shortlist = sourcing.named(ranking.shortlist)
-        arms, unfit = arms_of(
-            shortlist,
-            _strategies(chosen, registry, preset, problem.setting),
-            preset,
-            _terms(division, problem, chosen),
-        )
-        skipped = [*sources.skipped, *unranked, *left_out(ranking), *unfit]
-        arena = _arena(problem, division, shortlist, metric, chosen)
+        arms = competing.arms
+        skipped = [*sources.skipped, *unranked, *competing.skipped]
+        arena = _arena(problem, division, competing, metric, chosen)
         tracker = start_tracking(study, place, opened, arms, chosen, budget)
         earlier = _earlier(study, division, place, chosen)
-        outcomes = _search(study, arms, arena, place, tracker, budget, clock, chosen, earlier)
+        outcomes = _search(study, competing, arena, place, tracker, budget, clock, chosen, earlier)
         clock.mark("search")
         record_places(
             place.workspace / STORAGE_FILE, division.images.fingerprint, arms.sources, outcomes
         )
-        limited = chosen.max_mb is not None or chosen.max_ms is not None
-        combining = replace(chosen, ensemble=chosen.ensemble and not limited)
         latest = clock.deadline(1 - GUARD_SHARE / 2)
-        finishing = Finishing(arms, arena, place, registry, combining, latest)
+        finishing = Finishing(arms, arena, place, registry, _combining(chosen), latest)
         finalist = finishing.choose(outcomes)
         if finalist is None:
             tracker.fail("no trial finished")
@@ -282,8 +272,9 @@ def _fit(
             clock.deadline(1 - CLOSING_SHARE),
             partial(sourcing.nested, ranking, arena.folds),
         )
-        verdict, kept, described = _judged(guarding, finalist, outcomes)
-        kept = with_rejection(kept, division.images, readers)
+        judged, described = _judged(guarding, finalist, outcomes)
+        verdict, finalist = judged.verdict, judged.finalist
+        kept = with_rejection(judged.kept, division.images, readers)
         clock.mark("guard")
         record = record_of(
             study,
@@ -300,11 +291,9 @@ def _fit(
             [*division.notes, *caught],
             sources,
         )
+        record = replace(record, members=kept.members)
         if described is not None:
-            setting = str(Setting.DESCRIBED)
-            record = replace(
-                record, setting=setting, class_names=described.unseen, described=described
-            )
+            record = _of_descriptions(record, described)
         ended = Ended(finishing, division, finalist, outcomes, kept, problem.pictures)
         due = clock.deadline(1 - CLOSING_SHARE / 2)
         selection = Selection(record, kept, readers.device)
@@ -314,7 +303,7 @@ def _fit(
 def _arena(
     problem: Problem,
     division: Division,
-    shortlist: Sequence[Source],
+    competing: Candidates,
     metric: Metric,
     chosen: Options,
 ) -> Arena:
@@ -327,24 +316,37 @@ def _arena(
         problem.readers,
         metric,
         _unseen(problem.source_images, division, opened, "source"),
-        tuple(shortlist),
+        competing.arms.sources,
         problem.baselines,
         problem.baseline_source,
         class_weights_of(chosen, division.images),
         _unseen(problem.unlabelled, division, opened, "unlabelled"),
+        competing.pool,
     )
     return arena if table is None else described_arena(arena, table, chosen.seed)
 
 
+def _combining(chosen: Options) -> Options:
+    """Return the options with ensembles only where nothing limits what an answer may cost."""
+    limited = chosen.max_mb is not None or chosen.max_ms is not None
+    return replace(chosen, ensemble=chosen.ensemble and not limited)
+
+
+def _of_descriptions(record: Record, described: Described) -> Record:
+    """Return the record of a fit in which some classes have no pictures."""
+    setting = str(Setting.DESCRIBED)
+    return replace(record, setting=setting, class_names=described.unseen, described=described)
+
+
 def _judged(
     guarding: Guarding, finalist: Finalist, outcomes: Sequence[Outcome]
-) -> tuple[Verdict, Kept, Described | None]:
+) -> tuple[Judged, Described | None]:
     """Return verdict and predictor; in the described setting the figures of held-out classes."""
     finishing = guarding.finishing
     if not finishing.chosen.guard:
-        return UNGUARDED, finishing.train(finalist, outcomes), None
+        return Judged(UNGUARDED, finishing.train(finalist, outcomes), finalist), None
     if not isinstance(finishing.arena, DescribedArena):
-        return *guarding.judged(finalist, outcomes), None
+        return guarding.judged(finalist, outcomes), None
     sealed = guarding.division.sealed
     assert sealed is not None
     found = judge_described(
@@ -357,7 +359,7 @@ def _judged(
         finishing.chosen,
         guarding.deadline,
     )
-    return found.verdict, found.kept, found.described
+    return Judged(found.verdict, found.kept, finalist), found.described
 
 
 def _check_same_problem(
@@ -373,30 +375,6 @@ def _check_same_problem(
             "this study was begun with other pictures, another metric or another seed; resume it "
             "with the same ones, or choose another --name"
         )
-
-
-def _strategies(
-    chosen: Options, registry: Registry, preset: Preset, setting: Setting
-) -> list[Any]:
-    names: Iterable[str] = chosen.strategies or preset.strategies or registry.strategies
-    if setting is not Setting.LABELLED and not chosen.strategies:
-        names = registry.strategies  # presets name strategies of the labelled setting
-    return [registry.strategy(name) for name in dict.fromkeys(names)]
-
-
-def _terms(division: Division, problem: Problem, chosen: Options) -> Terms:
-    counts = np.bincount(division.images.labels, minlength=len(division.images.class_names))
-    return Terms(
-        num_images=len(division.images),
-        num_classes=len(counts),
-        per_class=float(np.median(counts)),
-        source_images=problem.source_images is not None,
-        has_head=lambda source: problem.readers[source].layout.num_source_classes > 0,
-        named=tuple(chosen.strategies),
-        pictures=problem.pictures,
-        setting=problem.setting,
-        unlabelled=problem.unlabelled is not None,
-    )
 
 
 def _unseen(
@@ -424,7 +402,7 @@ def _unseen(
 
 def _search(
     study: Study,
-    arms: Arms,
+    competing: Candidates,
     arena: Arena,
     place: Place,
     tracker: Tracker,
@@ -442,7 +420,7 @@ def _search(
     )
     return Searching(
         study,
-        arms,
+        competing.arms,
         arena,
         place,
         tracker,
@@ -458,6 +436,7 @@ def _search(
         ),
         chosen,
         earlier.points,
+        competing.obvious,
     ).run()
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from autotransfer.catalogue import Sources
-from autotransfer.clock import RANK_SHARE, Clock
+from autotransfer.clock import POOL_SHARE, RANK_SHARE, SEALED_SHARE, Clock
 from autotransfer.data.attributes import Attributes
+from autotransfer.data.image_set import ImageSet
 from autotransfer.described.estimator import HeldOutClasses
 from autotransfer.dividing import Division
 from autotransfer.errors import NoCandidateError
@@ -24,6 +25,7 @@ from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, nested_shortlist
 from autotransfer.ranking.memory import mean_places
 from autotransfer.registry import Registry
 from autotransfer.results import Ranking, Skipped
+from autotransfer.search.pool import TimeLeft, read_all
 from autotransfer.search.result_limits import ResultLimits
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.search.study import Study
@@ -71,6 +73,30 @@ class Sourcing:
         ranking = _RANKINGS.validate_python(stored["ranking"])
         self.chosen.say("shortlist: " + ", ".join(ranking.shortlist))
         return ranking, [Skipped(**item) for item in stored["skipped"]]
+
+    def pool(
+        self, ranking: Ranking, clock: Clock, further: Sequence[ImageSet], sealed: int
+    ) -> tuple[tuple[Source, ...], list[Skipped]]:
+        """Return the sources whose features are at hand, the default one first, then by rank.
+
+        Args:
+            ranking: Of the sources.
+            clock: The time of the fit.
+            further: Items beside the open ones that the search reads.
+            sealed: Number of items that the guard reads at the end.
+        """
+        default = self.sources.sources[0].name
+        ranked = dict.fromkeys([*ranking.shortlist, *(row.source for row in ranking.rows)])
+        needed = {default, *ranking.shortlist}
+        time_left = TimeLeft(clock.deadline(POOL_SHARE), (clock.seconds or 0.0) * SEALED_SHARE)
+        return read_all(
+            self.named(dict.fromkeys([default, *ranked])),
+            needed,
+            [self.division.images, *further],
+            sealed,
+            self.readers,
+            time_left,
+        )
 
     def nested(self, ranking: Ranking, folds: Sequence[Fold]) -> tuple[tuple[str, ...], ...]:
         """Return the shortlist without each fold; nothing where all sources are on it anyway."""

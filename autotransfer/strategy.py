@@ -111,6 +111,23 @@ class Layers:
     tuned: int
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one member adds to an answer that is put together of several.
+
+    Args:
+        source: Name of the source that it reads; None where it reads pixels alone.
+        strategy: What made it.
+        layers: What it uses of the source; None where that has no meaning.
+        weight: Its share of the answer; those of all members sum to one.
+    """
+
+    source: str | None
+    strategy: str
+    layers: Layers | None
+    weight: float
+
+
 class Predictor(ABC):
     """A trained answer: data, not a closure, saved and restored without pickle."""
 
@@ -152,6 +169,11 @@ class Predictor(ABC):
         `{"companions": [source_to_json(source), ...]}` and restores them from there; their
         weights are then saved with it.
         """
+        return ()
+
+    @property
+    def composition(self) -> tuple[Share, ...]:
+        """Return what it is put together of; empty where it is one predictor on one source."""
         return ()
 
 
@@ -222,8 +244,8 @@ class Task:
         unlabelled: Unlabelled target pictures, where the setting has them.
         source_images: Labelled source pictures with class names of their own, where there are
             some.
-        companions: The other sources of the shortlist, best first; `features.of(companion)`
-            reads them.
+        companions: The other sources of the shortlist, best first, or for an obvious strategy
+            all others; `features.of(companion)` reads them.
         attributes: Rows of the K classes, those with pictures first; in the described setting.
         through: Sets of pictures between source and target, in the order in which to go; those
             with labels have classes of the target.
@@ -268,10 +290,13 @@ class Strategy(ABC):
         moves_source: Whether its predictor no longer sees source pictures as it learned them,
             because their features were moved to the target's place; its accuracy on them then
             says little.
+        obvious: Whether it is what anybody would try first. It is then no arm of the search, but
+            competes in every fit: on the default source, with all others as `Task.companions`.
         goes_through: Whether it goes from source to target through `Task.through`; its outcome
             names the way.
-        standing: Order in which methods are preferred in the unlabelled setting, lower first:
-            what is known of their robustness. All validators together may overrule it.
+        standing: Order in which methods are preferred, lower first: what is known of their
+            robustness. Without target labels all validators together may overrule it; of the
+            obvious ones the first is what others have to beat.
     """
 
     name: ClassVar[str]
@@ -281,6 +306,7 @@ class Strategy(ABC):
     least_per_class: ClassVar[int] = 1
     optimises: ClassVar[frozenset[str]] = frozenset()
     moves_source: ClassVar[bool] = False
+    obvious: ClassVar[bool] = False
     goes_through: ClassVar[bool] = False
     standing: ClassVar[int] = 100
 

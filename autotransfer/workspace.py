@@ -40,7 +40,12 @@ class Place:
         return self.folder / _TRIALS / f"{outcome.number:05d}"
 
     def keep(
-        self, outcome: Outcome, kept: Kept, validation: NDArray[np.float64] | None = None
+        self,
+        outcome: Outcome,
+        kept: Kept,
+        validation: NDArray[np.float64] | None = None,
+        *,
+        always: bool = False,
     ) -> None:
         """Write the predictor of a complete trial; only those of the best trials stay.
 
@@ -54,6 +59,7 @@ class Place:
             outcome: The trial.
             kept: Its predictor.
             validation: (n, K) what it said of the validation pictures.
+            always: Whether it stays whatever comes.
         """
         folder = self.trial_folder(outcome)
         temporary = folder.with_name(folder.name + ".tmp")
@@ -61,11 +67,12 @@ class Place:
             if validation is not None:
                 self._write_validation(outcome, validation)
             better = [path for place, path in self._kept() if place <= _standing(outcome)]
-            if len(better) >= _KEPT and folder not in better:
+            if len(better) >= _KEPT and folder not in better and not always:
                 return
             shutil.rmtree(temporary, ignore_errors=True)
             write_kept(temporary, kept)
-            write_json(temporary / _VALUE, _standing(outcome))
+            if not always:
+                write_json(temporary / _VALUE, _standing(outcome))
             shutil.rmtree(folder, ignore_errors=True)
             temporary.rename(folder)
         except OSError as error:

@@ -15,6 +15,7 @@ from autotransfer.problem import HubWeights, LocalWeights, Source
 from autotransfer.results import REPORT_FILE, Decision, Interval, Outcome, Record, Skipped, State
 
 _RUNNERS_UP = 3
+_MEMBERS = 6
 _REASONS = 4  # for which something was not tried; the report has them all
 _LINE = 90  # characters
 
@@ -33,6 +34,7 @@ def fit_json(record: Record) -> dict[str, Any]:
         "source": finalist.source,
         "strategy": finalist.strategy,
         "layers": None if layers is None else asdict(layers),
+        "members": [asdict(member) for member in record.members],
         "params": dict(finalist.params),
         "metric": record.metric,
         "validation": None if metric is None else _validation(finalist, metric),
@@ -118,6 +120,7 @@ def fit_text(record: Record) -> str:
         "",
         f"  source    {finalist.source}",
         f"  strategy  {finalist.strategy}{_layers_text(finalist)}",
+        *_members_text(record),
         *_test_text(record, metric),
     ]
     if record.described is not None:
@@ -198,6 +201,22 @@ def _interval_text(interval: Interval, metric: Metric | None, unit: str) -> str:
         f"{shown['value']:.3f}, 95 % interval {shown['low']:.3f} to {shown['high']:.3f}, "
         f"{interval.n} {unit}"
     )
+
+
+def _members_text(record: Record) -> list[str]:
+    """Return the members of what is returned, where it is put together of several."""
+    if len(record.members) < 2:
+        return []
+    shown, rest = record.members[:_MEMBERS], record.members[_MEMBERS:]
+    lines = []
+    for member in shown:
+        stage = "" if member.layers is None else f", stage {member.layers.stage}"
+        source = member.source or "pixels"
+        lines.append(f"            {member.weight:.2f}  {source} | {member.strategy}{stage}")
+    if rest:
+        weight = sum(member.weight for member in rest)
+        lines.append(f"            {weight:.2f}  {len(rest)} more, named in the report")
+    return [f"  members   {len(record.members)}, by weight", *lines]
 
 
 def _layers_text(outcome: Outcome) -> str:

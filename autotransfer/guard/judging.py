@@ -37,12 +37,14 @@ class Candidate:
             validated and test; empty otherwise.
         competed: How many trials competed.
         validation: Its validation score.
+        obvious: Whether it is what anybody would try first.
     """
 
     probabilities: Predictions
     trials: Mapping[int, Predictions]
     competed: int
     validation: float
+    obvious: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,24 +72,37 @@ class Terms:
     seed: int = 0
 
 
-def guard(
-    candidate: Candidate,
+@dataclass(frozen=True)
+class Opened:
+    """What is known of the tested pictures beside any candidate.
+
+    Args:
+        stand: What is compared on.
+        arena: The score and the features.
+        probed: (m, K) what a probe on the default source says.
+        baselines: What uses no source.
+    """
+
+    stand: Stand
+    arena: Arena
+    probed: Predictions
+    baselines: tuple[TrainedBaseline, ...]
+
+
+def open_test(
     stand: Stand,
     arena: Arena,
     reference: Source,
     baselines: Baselines,
-    terms: Terms,
     say: Callable[[str], None],
-) -> Judgement:
-    """Return the tested verdict.
+) -> Opened:
+    """Return what every candidate is compared with, trained once.
 
     Args:
-        candidate: What the search chose.
         stand: What is compared on.
         arena: The score and the features.
         reference: The default source; a probe on it says what the search bought.
         baselines: What uses no source.
-        terms: Margin, level and seed.
         say: Told about progress.
     """
     probed = np.concatenate([_probed(reference, arena, *pair) for pair in stand.divisions])
@@ -97,9 +112,22 @@ def guard(
         stopped = "" if baseline.whole else ", stopped: it cannot win any more"
         say(f"baseline {TITLES[baseline.name]}: {baseline.seconds:.1f} s{stopped}")
         found.append(baseline)
+    return Opened(stand, arena, probed, tuple(found))
+
+
+def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
+    """Return the tested verdict on a candidate.
+
+    Args:
+        candidate: What the search chose, or the obvious.
+        opened: What it is compared with.
+        terms: Margin, level and seed.
+    """
+    stand, arena, found = opened.stand, opened.arena, opened.baselines
     whole = {b.name: b.probabilities for b in found if b.whole}
     comparison = _compared(candidate.probabilities, whole, stand, arena, terms)
-    probe = _compared(candidate.probabilities, {"reference": probed}, stand, arena, terms)
+    others = {"reference": opened.probed}
+    probe = _compared(candidate.probabilities, others, stand, arena, terms)
     best = next(b for b in found if b.name == comparison.best_baseline)
     shown = tuple(_shown(b, stand, arena.metric) for b in found)
     bound = _bound(candidate, stand, arena.metric, best, terms)
@@ -174,7 +202,7 @@ def _verdict(
     if margin is None:
         margin = default_margin(metric, comparison.n)
     decision = judge(comparison, margin=margin)
-    returned = decide(comparison, decision, margin)
+    returned = decide(comparison, decision, margin, obvious=candidate.obvious)
     name = comparison.best_baseline
     told = sentence(
         comparison, decision, margin=margin, baseline=TITLES[name], pictures=stand.pictures

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.fusion.mixture_weights import mixture_weights
 from autotransfer.guard.calibration import fit_temperature, tempered
 
 Predictions = NDArray[np.float64]
 
 PRIOR = 5.0  # pictures that each baseline is thought to have explained before any is seen
 LEAST = 0.05  # of the weight; less is not worth the training
-_ROUNDS = 100
-_FLOOR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -54,27 +53,18 @@ def fit_mixture(said: Mapping[str, Predictions], labels: NDArray[np.int64]) -> M
     Args:
         said: (m, K) predictions of each baseline by its name.
         labels: (m,) classes.
-
-    References:
-        Dempster, Laird and Rubin, Maximum likelihood from incomplete data via the EM algorithm,
-        JRSS B 39, 1977, section 4.3 (finite mixtures).
     """
     temperatures = {n: fit_temperature(p, labels, pull=PRIOR) for n, p in said.items()}
     rows = np.arange(len(labels))
     calibrated = [tempered(p, temperatures[n])[rows, labels] for n, p in said.items()]
-    weights = _weights(np.maximum(calibrated, _FLOOR))
+    weights = _weights(np.array(calibrated))
     kept = {n: w for n, w in zip(said, weights.tolist(), strict=True) if w > 0}
     return Mixture(kept, {n: temperatures[n] for n in kept})
 
 
 def _weights(likely: Predictions) -> NDArray[np.float64]:
     """Return the (B,) weights from the (B, m) probabilities of the labels."""
-    weights = np.full(len(likely), 1 / len(likely))
-    for _ in range(_ROUNDS):
-        shares = weights[:, None] * likely
-        shares /= shares.sum(axis=0)
-        weights = shares.sum(axis=1) + PRIOR
-        weights /= weights.sum()
+    weights = mixture_weights(likely, prior=PRIOR)
     weights[weights < LEAST] = 0.0
     weights /= weights.sum()
     return weights

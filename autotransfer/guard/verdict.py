@@ -15,6 +15,7 @@ Returned: TypeAlias = Literal["transfer", "baseline"]
 MARGIN_POINTS = 0.01  # one point of accuracy
 MARGIN_NATS = 0.01
 SURE_ENOUGH = 0.8  # share of resamples in which an unproven transfer must not be worse
+MORE_LIKELY = 0.5  # the same for the obvious, which nothing was searched for
 
 
 def default_margin(metric: Metric, n: int) -> float:
@@ -53,21 +54,29 @@ def judge(comparison: Comparison, *, margin: float) -> Decision:
     return Decision.INCONCLUSIVE
 
 
-def decide(comparison: Comparison, decision: Decision, margin: float) -> Returned:
+def decide(
+    comparison: Comparison, decision: Decision, margin: float, *, obvious: bool = False
+) -> Returned:
     """Return what the user gets: the transfer, or the best baseline where it is no worse.
 
     An inconclusive transfer is returned only if its gap is above zero and at least 80 % of the
-    resamples find it no worse than the baseline by more than the margin.
+    resamples find it no worse than the baseline by more than the margin. For the obvious half of
+    them are enough: no search has made it look better than it is, while the baseline it is
+    compared with is the best of several on the same pictures.
 
     Args:
         comparison: The gap and its resamples.
         decision: What `judge` said.
         margin: The gap that counts as no difference, in units of the score.
+        obvious: Whether the transfer is what anybody would try first.
 
     Raises:
         InvalidOptionError: If the margin is negative or not finite.
     """
     _check_margin(margin)
+    if decision is Decision.INCONCLUSIVE and obvious:
+        likely = comparison.probability_above(-margin) >= MORE_LIKELY
+        return "transfer" if likely else "baseline"
     if decision is Decision.INCONCLUSIVE:
         better = comparison.gap.value > TOLERANCE
         safe = comparison.probability_above(-margin) >= SURE_ENOUGH

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
+from scipy.special import softmax
 
 from autotransfer.heads.linear import LinearHead, inverse_temperature, scale_of, with_absent
 
@@ -120,6 +121,33 @@ def leave_one_out(
     return RidgePath(penalties, np.stack(list(_loo_scores(parts, targets, penalties))))
 
 
+@dataclass(frozen=True)
+class HeldOutRidge:
+    """A ridge head, and what the fits without each item say of that item.
+
+    Args:
+        head: Fitted on all items.
+        held_out: (n, K) leave-one-out probabilities, at the penalty and temperature of the head;
+            equal shares where no class has two items.
+        testable: (n,) whether another item has the same class: only then does the fit without
+            an item know its class.
+    """
+
+    head: LinearHead
+    held_out: NDArray[np.float64]
+    testable: NDArray[np.bool_]
+
+    def likely(self, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the leave-one-out probability of each testable item's own class."""
+        rows = np.flatnonzero(self.testable)
+        return self.held_out[rows, labels[rows]]
+
+    def log_loss(self, labels: NDArray[np.int64]) -> float:
+        """Return the mean leave-one-out log loss in nats; infinite where nothing is testable."""
+        likely = self.likely(labels)
+        return float(-np.log(np.maximum(likely, _LEAST_SLACK)).mean()) if likely.size else np.inf
+
+
 def fit_ridge(
     features: NDArray[np.floating],
     labels: NDArray[np.int64],
@@ -142,27 +170,58 @@ def fit_ridge(
         the leave-one-out scores best. Pictures of a class with a single picture are left out
         of that choice, since their class is unknown to the fit without them.
     """
+    return fit_ridge_held_out(
+        features, labels, num_classes, regularisation=regularisation, standardise=standardise
+    ).head
+
+
+def fit_ridge_held_out(
+    features: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    num_classes: int,
+    *,
+    regularisation: float = 1.0,
+    standardise: bool = True,
+) -> HeldOutRidge:
+    """Return the head of `fit_ridge` with its leave-one-out probabilities.
+
+    Args:
+        features: (n, d) frozen features.
+        labels: (n,) classes in [0, K).
+        num_classes: K.
+        regularisation: Multiplier of the penalty that leave-one-out chose.
+        standardise: Whether features are brought to mean 0 and std 1 first.
+    """
     scale = scale_of(features, standardise=standardise)
     parts = _Decomposition.of(scale.apply(features))
     present, places = np.unique(labels, return_inverse=True)
     targets = _targets(places, len(present))
-    penalty, steepness = _chosen(parts, targets, places, regularisation)
+    testable = np.bincount(places)[places] > 1
+    penalty, steepness, scores = _chosen(parts, targets, places, testable, regularisation)
     mean = targets.mean(axis=0)
     weight = steepness * parts.solve(targets - mean, penalty).T  # (K, d)
     head = LinearHead(weight, steepness * mean - weight @ parts.mean)
-    return scale.fold_into(with_absent(head, present, num_classes))
+    held_out = np.zeros((len(labels), num_classes))
+    held_out[:, present] = softmax(steepness * scores, axis=1)
+    return HeldOutRidge(
+        scale.fold_into(with_absent(head, present, num_classes)), held_out, testable
+    )
 
 
 def _chosen(
     parts: _Decomposition,
     targets: NDArray[np.float64],
     labels: NDArray[np.int64],
+    testable: NDArray[np.bool_],
     regularisation: float,
-) -> tuple[float, float]:
-    """Return the penalty of least leave-one-out squared error, multiplied, and the steepness."""
-    testable = np.bincount(labels)[labels] > 1
+) -> tuple[float, float, NDArray[np.float64]]:
+    """Return the penalty of least leave-one-out squared error, multiplied, and the steepness.
+
+    The third is the (n, K) leave-one-out scores at that penalty.
+    """
     if not testable.any():
-        return _FALLBACK_PENALTY * parts.mean_eigenvalue * regularisation, _FALLBACK_SCALE
+        penalty = _FALLBACK_PENALTY * parts.mean_eigenvalue * regularisation
+        return penalty, _FALLBACK_SCALE, np.zeros_like(targets)
     grid = PENALTIES * parts.mean_eigenvalue
     errors = [
         np.square(scores - targets)[testable].mean()
@@ -170,4 +229,5 @@ def _chosen(
     ]
     penalty = float(grid[int(np.argmin(errors))]) * regularisation
     (held_out,) = _loo_scores(parts, targets, np.array([penalty]))
-    return penalty, inverse_temperature(held_out[testable], labels[testable])
+    steepness = inverse_temperature(held_out[testable], labels[testable])
+    return penalty, steepness, held_out

@@ -30,6 +30,7 @@ class Terms:
         unlabelled: Whether further target pictures without labels were given.
         pictures: Whether there are pictures; with features alone no network can be trained.
         setting: What is known about the target.
+        obvious: Whether the obvious competes: a fit can then do without any arm.
     """
 
     num_images: int
@@ -41,6 +42,7 @@ class Terms:
     pictures: bool = True
     setting: Setting = Setting.LABELLED
     unlabelled: bool = False
+    obvious: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,18 @@ class Arms:
         strategies: The strategies, those that do not train first.
         spaces: The space of each strategy.
         closed: (source, strategy) pairs that do not go together.
+        others: Sources beside the shortlist that the obvious reads.
     """
 
     sources: tuple[Source, ...]
     strategies: tuple[Strategy, ...]
     spaces: Mapping[str, SearchSpace]
     closed: frozenset[tuple[str, str]] = frozenset()
+    others: tuple[Source, ...] = ()
+
+    def source(self, name: str) -> Source:
+        """Return a source by its name."""
+        return next(s for s in (*self.sources, *self.others) if s.name == name)
 
     def defaults(self) -> list[tuple[int, str]]:
         """Return every (source rank, strategy), in the order in which defaults are tried.
@@ -124,7 +132,7 @@ def arms_of(
         if not terms.has_head(source)
     ]
     closed = frozenset((skip.source, skip.strategy) for skip in headless)
-    if len(closed) == len(usable) * len(shortlist):
+    if len(closed) == len(usable) * len(shortlist) and not terms.obvious:
         reasons_given = [f"{skip.strategy}: {skip.reason}" for skip in [*skipped, *headless]]
         raise NoCandidateError(reasons_given or ["no strategy is installed"])
     info = TaskInfo(shortlist[0], terms.setting, terms.num_images, terms.num_classes)

@@ -56,6 +56,7 @@ def search(
     say: Say,
     earlier: Callable[[Arms], Sequence[Mapping[str, ParamValue]]] = lambda _arms: (),
     run_probe: RunProbe = run_trial,
+    obvious: Sequence[ProbePoint] = (),
 ) -> list[Outcome]:
     """Run probes and trials until the budget or the space is used up.
 
@@ -74,6 +75,7 @@ def search(
         say: Told about progress.
         earlier: Returns points of earlier fits to begin with, for arms in their final order.
         run_probe: Runs a probe; a replay of recorded fits has its own.
+        obvious: What is tried before anything else, whatever time is left.
 
     Returns:
         Every outcome of the study, those of earlier invocations included.
@@ -92,6 +94,7 @@ def search(
     )
     climb.began = max((o.elapsed for o in climb.outcomes), default=0.0)
     try:
+        climb.try_first(obvious)
         climb.probe()
         climb.train(earlier)
     except KeyboardInterrupt:
@@ -145,6 +148,14 @@ class _Climb:
 
     # the first rung
 
+    def try_first(self, points: Sequence[ProbePoint]) -> None:
+        """Run the obvious; the first of it even where no time is left: it is the last resort."""
+        for place, point in enumerate(self._unrun(points)):
+            if place > 0 and self.limits.seconds_left(self.outcomes) <= 0:
+                self._note_forced(f"{point.strategy.name} was left out: no time was left for it")
+                return
+            self._run(point, deadline=None)
+
     def probe(self) -> None:
         """Run every probe that has not run yet, then put the sources in the order they give."""
         if self.study.recall(_ORDER) is None:
@@ -173,17 +184,13 @@ class _Climb:
             if not self._fits(point.source, point.strategy, point.params, left):
                 self._note_forced("some probes were left out: no time was left for them")
                 return
-            number = min((o.number for o in self.outcomes), default=0)
-            number = min(number, 0) - 1
-            spec = TrialSpec(
-                number,
-                point.source,
-                point.strategy,
-                point.params,
-                trial_seed(self.seed, number),
-                self.limits.end(self.outcomes),
-            )
-            self._keep(self.run_probe(spec, self.arena), self.study.keep_probe)
+            self._run(point, deadline=self.limits.end(self.outcomes))
+
+    def _run(self, point: ProbePoint, *, deadline: float | None) -> None:
+        number = min(min((o.number for o in self.outcomes), default=0), 0) - 1
+        seed = trial_seed(self.seed, number)
+        spec = TrialSpec(number, point.source, point.strategy, point.params, seed, deadline)
+        self._keep(self.run_probe(spec, self.arena), self.study.keep_probe)
 
     # the rungs above
 

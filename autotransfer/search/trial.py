@@ -63,7 +63,10 @@ class TrialSpec:
 
 @dataclass(frozen=True)
 class Arena:
-    """What all trials of a fit share: the same pictures, the same folds, the same score."""
+    """What all trials of a fit share: the same pictures, the same folds, the same score.
+
+    `shortlist` are the sources of the search, `pool` all whose features are at hand.
+    """
 
     images: ImageSet
     folds: tuple[Fold, ...]
@@ -76,6 +79,11 @@ class Arena:
     baseline_source: Source | None = None
     class_weights: NDArray[np.float64] | None = None
     unlabelled: ImageSet | None = None
+    pool: tuple[Source, ...] = ()
+
+    def seen_by(self, strategy: Strategy) -> Arena:
+        """Return what a strategy sees: the obvious ones every source, others the shortlist."""
+        return replace(self, shortlist=self.pool) if strategy.obvious else self
 
     @property
     def num_steps(self) -> int:
@@ -168,6 +176,7 @@ class _Progress:
 def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
     """Fit the arm once on every fold; a failure is an outcome, not an exception."""
     began = time.perf_counter()
+    arena = arena.seen_by(spec.strategy)
     arena.readers.focus(spec.source)
     progress, remarks = _Progress(), list[str]()
     blank = Outcome(

@@ -1,0 +1,135 @@
+"""One predictor on frozen features of several sources, with a weight for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from typing_extensions import override
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.heads import LinearHead
+from autotransfer.predictors import traced_logits
+from autotransfer.problem import Json, Source, source_from_json, source_to_json
+from autotransfer.strategy import (
+    FeatureReader,
+    Layers,
+    Predictor,
+    PredictorState,
+    Share,
+    TensorReader,
+)
+
+PROBE = "probe"
+
+
+@dataclass(frozen=True)
+class FusedProbe:
+    """One probe of a fusion.
+
+    Args:
+        source: What it reads.
+        stage: The stage of it, in 1..S.
+        head: Reads the pooled features of the stage.
+        weight: What its probabilities count, in [0, 1].
+    """
+
+    source: Source
+    stage: int
+    head: LinearHead
+    weight: float
+
+
+@dataclass(frozen=True)
+class FusionPredictor(Predictor):
+    """The weighted mean of the probabilities of several probes.
+
+    Args:
+        probes: Those of the own source first; their weights sum to one.
+    """
+
+    probes: tuple[FusedProbe, ...]
+
+    @override
+    def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
+        own = self.probes[0].source.name
+        parts = []
+        for probe in self.probes:
+            reader = features if probe.source.name == own else features.of(probe.source)
+            said = probe.head.probabilities(reader(images, probe.stage))
+            parts.append(probe.weight * said)
+        mean: NDArray[np.float64] = np.sum(parts, axis=0)
+        return mean
+
+    @override
+    def traced(self, features: TensorReader) -> Tensor:
+        own = self.probes[0].source.name
+        parts = []
+        for probe in self.probes:
+            reader = features if probe.source.name == own else features.of(probe.source)
+            said = traced_logits(probe.head, reader(probe.stage)).softmax(dim=1)
+            parts.append(probe.weight * said)
+        return torch.stack(parts).sum(dim=0)
+
+    @override
+    def state(self) -> PredictorState:
+        tensors: dict[str, Tensor] = {}
+        for number, probe in enumerate(self.probes):
+            weight = np.ascontiguousarray(probe.head.weight)
+            tensors[f"weight.{number}"] = torch.from_numpy(weight)
+            tensors[f"bias.{number}"] = torch.from_numpy(probe.head.bias)
+        sources = [self.probes[0].source, *self.companions]
+        names = [source.name for source in sources]
+        info: dict[str, Json] = {
+            "sources": [names.index(probe.source.name) for probe in self.probes],
+            "stages": [probe.stage for probe in self.probes],
+            "weights": [probe.weight for probe in self.probes],
+            "companions": [source_to_json(source) for source in self.companions],
+        }
+        return tensors, info
+
+    @property
+    @override
+    def layers(self) -> Layers:
+        return _frozen(self.probes[0].stage)
+
+    @property
+    @override
+    def companions(self) -> tuple[Source, ...]:
+        by_name = {probe.source.name: probe.source for probe in self.probes}
+        return tuple(by_name.values())[1:]
+
+    @property
+    @override
+    def composition(self) -> tuple[Share, ...]:
+        return tuple(
+            Share(probe.source.name, PROBE, _frozen(probe.stage), probe.weight)
+            for probe in self.probes
+        )
+
+
+def _frozen(stage: int) -> Layers:
+    return Layers(stage=stage, copied=stage, tuned=0)
+
+
+def restore_fusion(
+    tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+) -> FusionPredictor:
+    """Return the predictor whose `state()` was (tensors, info)."""
+    sources = [source, *(source_from_json(stored) for stored in info["companions"])]
+    probes = [
+        FusedProbe(
+            sources[int(place)],
+            int(stage),
+            LinearHead(tensors[f"weight.{i}"].numpy(), tensors[f"bias.{i}"].numpy()),
+            float(weight),
+        )
+        for i, (place, stage, weight) in enumerate(
+            zip(info["sources"], info["stages"], info["weights"], strict=True)
+        )
+    ]
+    return FusionPredictor(tuple(probes))

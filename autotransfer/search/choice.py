@@ -1,0 +1,198 @@
+"""Which candidate is returned: the obvious, unless another one is worth it.
+
+A validation score is believed only as far as it holds up when the choice is made again. The
+incumbent is the obvious: the mixture of the probes of all sources. The challenger is a mixture of
+the incumbent and of the best other candidates, weighted by expectation maximisation on what they
+said of items that they had not learnt from, beside a prior that is on the side of the incumbent
+(or, where nothing may be put together, the best single candidate). It replaces the incumbent only
+where its gain, measured on folds that had no part in choosing it, is at least one standard error:
+however many candidates were looked at, the choice among them is repeated for every fold, so their
+luck does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.evaluation.metrics import SMALLEST_PROBABILITY, Metric
+from autotransfer.fusion.mixture_weights import mixture_weights
+from autotransfer.guard.calibration import fit_temperature, tempered
+
+Predictions = NDArray[np.float64]
+
+INCUMBENT_PRIOR = 20.0  # items that the incumbent is taken to have explained before any is seen
+CHALLENGER_PRIOR = 1.0
+MOST_CHALLENGERS = 10  # the best by log loss
+LEAST_WEIGHT = 0.05  # less is not worth the training
+LEAST_FOLDS = 3  # for choosing again; where the search has fewer, items are dealt out anew
+_TEMPERATURE_PULL = 5.0  # items' worth towards 1
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is returned.
+
+    Args:
+        weights: Share of each candidate, by its number; they sum to one.
+        temperatures: What the probabilities of each are softened by before they are mixed.
+        gain: Of the score over the incumbent, on folds that had no part in the choice; 0 for the
+            incumbent itself.
+        error: Standard error of the gain in log loss that decided, in nats.
+        incumbent: Number of the candidate that had to be beaten.
+    """
+
+    weights: Mapping[int, float]
+    temperatures: Mapping[int, float] = field(default_factory=dict)
+    gain: float = 0.0
+    error: float = 0.0
+    incumbent: int = 0
+
+    def mix(self, said: Mapping[int, Predictions]) -> Predictions:
+        """Return the (m, K) weighted mean of what the candidates say."""
+        parts = [
+            weight * tempered(said[number], self.temperatures.get(number, 1.0))
+            for number, weight in self.weights.items()
+        ]
+        mean: Predictions = np.sum(parts, axis=0)
+        return mean
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a choice is made by.
+
+    Args:
+        metric: What is maximised.
+        obvious: Numbers of the obvious candidates, in the order of preference; the first one that
+            is there is the incumbent. Without any it is the best single candidate.
+        combine: Whether candidates may be put together.
+        temper: Whether validation probabilities say how sure the answer on new items may be; not
+            where the classes of the folds are others than those of the answer.
+        seed: Deals out the items where the search has too few folds.
+    """
+
+    metric: Metric
+    obvious: Sequence[int] = ()
+    combine: bool = True
+    temper: bool = True
+    seed: int = 0
+
+
+def choose(
+    said: Mapping[int, Predictions],
+    folds: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    terms: Terms,
+) -> Choice:
+    """Return which candidates are returned, and with which weights.
+
+    Args:
+        said: (m, K) validation probabilities of each candidate, by its number.
+        folds: (m,) the fold that held each item out.
+        labels: (m,) classes.
+        terms: The score, and what is obvious.
+    """
+    incumbent = _incumbent(said, labels, terms)
+    kept = _alone(incumbent, said, labels, terms)
+    challenger = _challenger(incumbent, said, labels, terms)
+    if challenger.weights == kept.weights:
+        return kept
+    gains, gain = _gains_when_chosen_again(said, _dealt(folds, terms.seed), labels, terms)
+    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
+    if gains.mean() < max(error, _TOLERANCE) or gain < -_TOLERANCE:
+        return kept
+    return Choice(challenger.weights, challenger.temperatures, gain, error, incumbent)
+
+
+def _incumbent(said: Mapping[int, Predictions], labels: NDArray[np.int64], terms: Terms) -> int:
+    """Return the first obvious candidate that is there, else the one with the best score."""
+    for number in terms.obvious:
+        if number in said:
+            return number
+
+    def standing(number: int) -> tuple[float, float, int]:
+        loss = float(_losses(said[number], labels).mean())
+        return terms.metric.score(labels, said[number]), -loss, -abs(number)
+
+    return max(said, key=standing)
+
+
+def _alone(
+    number: int, said: Mapping[int, Predictions], labels: NDArray[np.int64], terms: Terms
+) -> Choice:
+    temperature = _temperature(said[number], labels, terms)
+    return Choice({number: 1.0}, {number: temperature}, incumbent=number)
+
+
+def _challenger(
+    incumbent: int, said: Mapping[int, Predictions], labels: NDArray[np.int64], terms: Terms
+) -> Choice:
+    """Return the best that the candidates give, with no regard to their luck."""
+    losses = {n: float(_losses(p, labels).mean()) for n, p in said.items() if n != incumbent}
+    best = sorted(losses, key=lambda n: (losses[n], abs(n)))[:MOST_CHALLENGERS]
+    temperatures = {n: _temperature(said[n], labels, terms) for n in (incumbent, *best)}
+    likely = np.stack(
+        [np.exp(-_losses(tempered(said[n], t), labels)) for n, t in temperatures.items()]
+    )
+    if not terms.combine:
+        winner = list(temperatures)[int(np.argmax(np.log(likely).mean(axis=1)))]
+        return Choice({winner: 1.0}, {winner: temperatures[winner]})
+    prior = np.full(len(likely), CHALLENGER_PRIOR)
+    prior[0] = INCUMBENT_PRIOR
+    weights = mixture_weights(likely, prior=prior)
+    weights[weights < LEAST_WEIGHT] = 0.0
+    weights /= weights.sum()
+    found = {n: float(w) for n, w in zip(temperatures, weights, strict=True) if w > 0}
+    return Choice(found, {n: temperatures[n] for n in found})
+
+
+def _gains_when_chosen_again(
+    said: Mapping[int, Predictions],
+    folds: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    terms: Terms,
+) -> tuple[NDArray[np.float64], float]:
+    """Return what a challenger gains on each fold that it is chosen without.
+
+    Returns:
+        (m,) gains of each item in log loss, nats, and the gain of the score over all items.
+    """
+    first = next(iter(said.values()))
+    challenger, incumbent = np.empty_like(first), np.empty_like(first)
+    for fold in np.unique(folds):
+        inside, outside = folds != fold, folds == fold
+        others = {n: p[inside] for n, p in said.items()}
+        away = {n: p[outside] for n, p in said.items()}
+        number = _incumbent(others, labels[inside], terms)
+        chosen = _challenger(number, others, labels[inside], terms)
+        challenger[outside] = chosen.mix(away)
+        incumbent[outside] = _alone(number, others, labels[inside], terms).mix(away)
+    gains = _losses(incumbent, labels) - _losses(challenger, labels)
+    metric = terms.metric
+    return gains, metric.score(labels, challenger) - metric.score(labels, incumbent)
+
+
+def _dealt(folds: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Return the folds; where there are too few to choose by, items dealt out at random."""
+    if len(np.unique(folds)) >= LEAST_FOLDS:
+        return folds
+    order = np.random.default_rng(seed).permutation(len(folds))
+    return order % LEAST_FOLDS
+
+
+def _losses(probabilities: Predictions, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the (m,) log losses in nats."""
+    right = probabilities[np.arange(len(labels)), labels]
+    losses: NDArray[np.float64] = -np.log(np.maximum(right, SMALLEST_PROBABILITY))
+    return losses
+
+
+def _temperature(probabilities: Predictions, labels: NDArray[np.int64], terms: Terms) -> float:
+    if not terms.temper:
+        return 1.0
+    return fit_temperature(probabilities, labels, pull=_TEMPERATURE_PULL)

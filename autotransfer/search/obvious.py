@@ -1,0 +1,34 @@
+"""The obvious: what anybody would try first, and what every other candidate has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from autotransfer.problem import Need
+from autotransfer.search.probes import ProbePoint
+from autotransfer.strategy import Strategy, TaskInfo
+
+
+def obvious_points(
+    strategies: Iterable[Strategy],
+    task: TaskInfo,
+    *,
+    named: Collection[str] = (),
+    single: bool = False,
+) -> tuple[ProbePoint, ...]:
+    """Return what is tried before the search, on the default source with all others beside it.
+
+    Args:
+        strategies: All that are installed; the obvious ones of the setting are taken.
+        task: The default source, and what a space may depend on.
+        named: Strategies that the user asks for; where there are some, no other may be returned.
+        single: Whether the answer may read one source only.
+    """
+    return tuple(
+        ProbePoint(task.source, strategy, strategy.space(task).defaults())
+        for strategy in strategies
+        if strategy.obvious
+        and task.setting in strategy.settings
+        and (not named or strategy.name in named)
+        and not (single and Need.COMPANIONS in strategy.needs)
+    )
