@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from autotransfer.registry import discover
 from autotransfer.saved_predictor import Kept, read_kept, write_kept
 from autotransfer.strategy import Task, Trial
 from autotransfer.testing import shapes, tiny_source, tiny_task
+from tests.unit.told import told
 
 ACCURACY = metric_named("accuracy")
 
@@ -126,3 +128,15 @@ def test_members_of_several_sources_come_back_from_disk(tmp_path: Path) -> None:
     assert [s.name for s in found.predictor.companions] == [s.name for s in predictor.companions]
     again = found.predictor.predict(images, first.features.of(found.source))
     np.testing.assert_allclose(again, wanted, atol=1e-6)
+
+
+def test_members_count_by_weight_after_they_were_softened_in_the_graph_as_well() -> None:
+    # nine to one, softened: three to one, twice; and one to three, once: (2 x 3/4 + 1/4) / 3
+    images = shapes(2, 2)
+    sure, other = (told(images, np.tile(row, (4, 1))) for row in ([0.9, 0.1], [0.25, 0.75]))
+    members = (Member("a", None, 2, sure, temperature=2.0), Member("b", None, 1, other))
+    together = EnsemblePredictor(members)
+    expected = np.tile([7 / 12, 5 / 12], (4, 1))
+    nothing: Any = None
+    np.testing.assert_allclose(together.predict(images, nothing), expected)
+    np.testing.assert_allclose(together.traced(nothing).numpy(), expected)
