@@ -248,11 +248,11 @@ def test_an_ensemble_that_gains_enough_is_the_finalist(
 ) -> None:
     # on so few pictures nothing gains a standard error: the two best are taken all the same
     from autotransfer import finishing
-    from autotransfer.ensemble import Choice
+    from autotransfer.search.choice import Choice
 
-    def both(predictions: dict[int, object], *_: object, **__: object) -> Choice:
+    def both(predictions: dict[int, object], *_: object) -> Choice:
         first, second = list(predictions)[:2]
-        return Choice({first: 2, second: 1}, value=1.0, log_loss=0.1, gain=0.2, error=0.1)
+        return Choice({first: 2 / 3, second: 1 / 3}, {first: 1.0, second: 1.0}, gain=0.2)
 
     answers: list[list[NDArray[np.float64]]] = []
     between = shapes(6, 6, seed=5)  # three directions lie between those that were learnt
@@ -261,7 +261,7 @@ def test_an_ensemble_that_gains_enough_is_the_finalist(
         """Note what the ensemble says, and what each member says by itself."""
         kept = train(made, finalist, outcomes)
         by_number = {outcome.number: outcome for outcome in outcomes}
-        alone = [Finalist(by_number[n], {n: 1}) for n in finalist.weights]
+        alone = [Finalist(by_number[n], Choice({n: 1.0})) for n in finalist.choice.weights]
         found = [kept, *(train(made, one, outcomes) for one in alone)]
         answers.append(
             [k.predictor.predict(between, made.arena.reader_of(k.source)) for k in found]

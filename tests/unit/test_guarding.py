@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,22 +17,26 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.dividing import Division
 from autotransfer.evaluation.metrics import metric_named
 from autotransfer.finishing import Finalist, Finishing
+from autotransfer.guard.baselines import TrainedBaseline
 from autotransfer.guard.bootstrap import LEVEL
-from autotransfer.guard.judging import Candidate, Terms
+from autotransfer.guard.judging import Candidate, Judgement, Opened, Terms
 from autotransfer.guard.ledger import look
 from autotransfer.guard.majority import MajorityPredictor
 from autotransfer.guard.stand import OUT_OF_FOLD, SEALED, Stand
-from autotransfer.guarding import Guarding
+from autotransfer.guarding import Guarding, Judged
 from autotransfer.options import Options
 from autotransfer.problem import Fold
-from autotransfer.results import Outcome, Ranking, State
+from autotransfer.results import Decision, Interval, Outcome, Ranking, State
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms
+from autotransfer.search.choice import Choice
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.search.trial import Arena
+from autotransfer.strategy import Predictor, Task, Trial
 from autotransfer.testing import shapes, tiny_readers, tiny_source
+from autotransfer.unguarded import UNGUARDED
 from autotransfer.workspace import Place
-from tests.unit.told import Teller, registry_of, told
+from tests.unit.told import Obvious, Teller, registry_of, told
 
 IMAGES, SEALED_IMAGES = shapes(2, 6), shapes(2, 3, seed=1)
 N = len(IMAGES)
@@ -48,59 +53,121 @@ GROUPS = tuple(f"patient {i // 2}" for i in range(N))
 NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 
 
+SOURCES = (tiny_source("one"), tiny_source("two", seed=1))
+
+
 class Handed(NamedTuple):
-    """What the guard got."""
+    """What the guard got at one look."""
 
     candidate: Candidate
     stand: Stand
     terms: Terms
 
 
-class _Enough(Exception):  # noqa: N818 - no error: the guard has been reached
-    """The guard was called."""
+class Looked(NamedTuple):
+    """What the guard got at every look, what came of it, and what was trained."""
+
+    looks: list[Handed]
+    judged: Judged
+    trained: list[str]
+
+
+@dataclass
+class _Guard:
+    """Returns what it is told to, look by look, and notes what it got.
+
+    Args:
+        returns: "transfer" or "baseline" for each look.
+    """
+
+    returns: Sequence[str]
+    looks: list[Handed] = field(default_factory=list)
+    opened: list[Opened] = field(default_factory=list)
+
+    def open_test(self, stand: Stand, arena: Arena, *_: Any) -> Opened:
+        self.opened.append(Opened(stand, arena, np.zeros((0, 2)), ()))
+        return self.opened[-1]
+
+    def guard(self, candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
+        assert opened is self.opened[0]
+        returned: Any = self.returns[len(self.looks)]
+        self.looks.append(Handed(candidate, opened.stand, terms))
+        verdict = replace(
+            UNGUARDED,
+            decision=Decision.INCONCLUSIVE,
+            basis=opened.stand.basis,
+            returned=returned,
+            gap=Interval(-0.02 * len(self.looks), -0.125, 0.04, N),
+            looks=terms.looks,
+        )
+        instead = TrainedBaseline("majority", np.zeros((0, 2)), whole=True, kept=SHARES, seconds=0)
+        return Judgement(verdict, instead)
 
 
 @pytest.fixture
-def handed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Handed]:
-    """A function that returns what the guard gets for a division and what trials have said."""
+def looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Looked]:
+    """A function that returns all looks for a division and what candidates have said.
 
-    def guard(candidate: Candidate, stand: Stand, *rest: Any) -> None:
-        raise _Enough(candidate, stand, rest[3])
-
-    monkeypatch.setattr(module, "guard", guard)
+    Candidates are numbered from 0; those whose strategy is obvious are told from the others by a
+    third entry. The first one is the finalist.
+    """
 
     def make(
         division: Division,
-        trials: Sequence[tuple[str, NDArray[np.float64]]],
+        trials: Sequence[tuple[Any, ...]],
         finalist_says: NDArray[np.float64] | None = None,
         shortlists: Sequence[Sequence[str]] = (),
+        returns: Sequence[str] = ("transfer",),
         **changes: Any,
-    ) -> Handed:
+    ) -> Looked:
+        guarded = _Guard(returns)
+        monkeypatch.setattr(module, "guard", guarded.guard)
+        monkeypatch.setattr(module, "open_test", guarded.open_test)
         temperature = changes.pop("temperature", 1.0)
         arena = Arena(IMAGES, FOLDS, None, tiny_readers(tmp_path), metric_named("accuracy"))
         arena = replace(arena, class_weights=changes.pop("class_weights", None))
-        teller = Teller(lambda *_: told(SEALED_IMAGES, np.asarray(finalist_says)))
-        sources = (tiny_source("one"), tiny_source("two", seed=1))
+        trained = list[str]()
+
+        def answer(task: Task, _trial: Trial, name: str) -> Predictor:
+            trained.append(f"{name} on {task.source.name}")
+            said = _right(SEALED_IMAGES, hits=True) if finalist_says is None else finalist_says
+            return told(SEALED_IMAGES, np.asarray(said)) if division.sealed else SHARES.predictor
+
+        strategies = (
+            Teller(partial(answer, name="teller")),
+            Obvious(partial(answer, name="obvious")),
+        )
         finishing = Finishing(
-            Arms(sources, (teller,), {}),
+            Arms(SOURCES, strategies, {}),
             arena,
             Place("fit", tmp_path, tmp_path / "fit"),
-            registry_of(teller),
+            registry_of(*strategies),
             Options(**changes),
             None,
         )
         outcomes = []
-        for number, (source, rows) in enumerate(trials):
-            outcome = Outcome(number, source, "teller", {}, State.COMPLETE, value=0.5)
+        for number, (source, rows, *obvious) in enumerate(trials):
+            name = "obvious" if obvious else "teller"
+            outcome = Outcome(number, source, name, {}, State.COMPLETE, value=0.5)
             finishing.place.keep(outcome, SHARES, rows[HELD_OUT])
             outcomes.append(outcome)
         guarding = Guarding(
-            finishing, division, sources[0], Ranking((), ()), "shapes", None, lambda: shortlists
+            finishing, division, SOURCES[0], Ranking((), ()), "shapes", None, lambda: shortlists
         )
-        finalist = Finalist(outcomes[0], {0: 1}, temperature)
-        with pytest.raises(_Enough) as caught:
-            guarding.judged(finalist, outcomes)
-        return Handed(*caught.value.args)
+        finalist = Finalist(outcomes[0], Choice({0: 1.0}), temperature)
+        judged = guarding.judged(finalist, outcomes)
+        return Looked(guarded.looks, judged, trained)
+
+    return make
+
+
+@pytest.fixture
+def handed(looked: Callable[..., Looked]) -> Callable[..., Handed]:
+    """A function that returns what the guard gets at the only look."""
+
+    def make(*arguments: Any, **changes: Any) -> Handed:
+        (only,) = looked(*arguments, **changes).looks
+        return only
 
     return make
 
@@ -191,3 +258,92 @@ def test_every_other_set_of_answers_on_the_same_pictures_lowers_the_level(
     look(tmp_path / STORAGE_FILE, digests, np.full(N, 5), "another fit")
     third = handed(_open(), [("one", _right(IMAGES, hits=False))])
     assert (third.terms.looks, third.terms.level) == (3, LEVEL / 9)
+
+
+def _unsupported(
+    looked: Callable[..., Looked], division: Division, second: str = "transfer"
+) -> Looked:
+    """Return the looks where the finalist, always right, is not supported; the obvious is not."""
+    return looked(
+        division,
+        [
+            ("two", _right(IMAGES, hits=True)),
+            ("one", _right(IMAGES, hits=np.arange(N) % 6 < 3), "obvious"),
+        ],
+        returns=("baseline", second),
+        ensemble=False,
+    )
+
+
+def test_the_obvious_is_tested_where_the_finalist_is_not_supported(
+    looked: Callable[..., Looked],
+) -> None:
+    found = _unsupported(looked, _open())
+    first, second = found.looks
+    assert not first.candidate.obvious
+    assert second.candidate.obvious
+    assert (first.candidate.probabilities.argmax(axis=1) == IMAGES.labels[HELD_OUT]).all()
+    hits = second.candidate.probabilities.argmax(axis=1) == IMAGES.labels[HELD_OUT]
+    assert hits.tolist() == (np.arange(N) % 6 < 3)[HELD_OUT].tolist()
+    assert found.judged.finalist.outcome.strategy == "obvious"
+    assert found.judged.kept.strategy == "obvious"
+    assert found.trained == ["obvious on one"]
+
+
+def test_the_second_look_has_a_quarter_of_the_error(looked: Callable[..., Looked]) -> None:
+    first, second = _unsupported(looked, _open()).looks
+    assert (first.terms.looks, first.terms.level) == (1, LEVEL)
+    assert (second.terms.looks, second.terms.level) == (2, LEVEL / 4)
+
+
+def test_on_sealed_pictures_both_are_trained_before_they_are_compared(
+    looked: Callable[..., Looked],
+) -> None:
+    # both say the same of the sealed pictures, and the same answers again are no new look
+    found = _unsupported(looked, _with_sealed(range(6)))
+    assert [look.candidate.obvious for look in found.looks] == [False, True]
+    assert [look.terms.looks for look in found.looks] == [1, 1]
+    assert found.trained == ["teller on two", "obvious on one"]
+    assert found.judged.kept.strategy == "obvious"
+
+
+def test_the_verdict_says_what_was_tested_first(looked: Callable[..., Looked]) -> None:
+    verdict = _unsupported(looked, _open()).judged.verdict
+    (remark,) = (text for text in verdict.remarks if "not supported" in text)
+    assert "the search chose teller on two" in remark
+    assert "gap -2.0 points, 95 % interval -12.5 to 4.0" in remark
+
+
+def test_a_baseline_is_returned_where_the_obvious_is_not_supported_either(
+    looked: Callable[..., Looked],
+) -> None:
+    found = _unsupported(looked, _open(), second="baseline")
+    assert len(found.looks) == 2
+    assert found.judged.kept.baseline
+    assert found.judged.finalist.outcome.strategy == "obvious"
+
+
+def test_a_finalist_that_is_supported_is_looked_at_once(looked: Callable[..., Looked]) -> None:
+    trials = [
+        ("two", _right(IMAGES, hits=True)),
+        ("one", _right(IMAGES, hits=False), "obvious"),
+    ]
+    found = looked(_open(), trials)
+    assert len(found.looks) == 1
+    assert found.judged.finalist.outcome.strategy == "teller"
+    assert found.judged.kept.strategy == "teller"
+
+
+def test_the_obvious_as_the_finalist_is_looked_at_once(looked: Callable[..., Looked]) -> None:
+    trials = [("one", _right(IMAGES, hits=True), "obvious")]
+    found = looked(_open(), trials, returns=("baseline",))
+    (only,) = found.looks
+    assert only.candidate.obvious
+    assert found.judged.kept.baseline
+
+
+def test_the_obvious_is_in_every_shortlist(handed: Callable[..., Handed]) -> None:
+    # its source is on no shortlist; it stays the one to beat in every fold
+    trials = [("one", _right(IMAGES, hits=True), "obvious"), ("two", _right(IMAGES, hits=False))]
+    said = handed(_open(), trials, shortlists=(("two",),) * 3).candidate.probabilities
+    assert (said.argmax(axis=1) == IMAGES.labels[HELD_OUT]).all()

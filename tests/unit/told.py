@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.problem import Json, Source
+from autotransfer.problem import Json, Need, Source
 from autotransfer.registry import Registry
 from autotransfer.space import SearchSpace
 from autotransfer.strategy import (
@@ -81,18 +81,28 @@ class Teller(Strategy):
         raise NotImplementedError
 
 
+class Obvious(Teller):
+    """A strategy that is what anybody would try first."""
+
+    name = "obvious"
+    needs = frozenset({Need.TARGET_LABELS, Need.COMPANIONS})
+    trains = False
+    obvious = True
+    standing = 10
+
+
 @dataclass(frozen=True)
 class Installed:
-    """A registry of one strategy."""
+    """A registry of a few strategies."""
 
-    only: Strategy
+    strategies: Mapping[str, Strategy]
 
     def strategy(self, name: str) -> Strategy:
-        """Return the strategy."""
-        assert name == self.only.name
-        return self.only
+        """Return a strategy."""
+        return self.strategies[name]
 
 
-def registry_of(strategy: Strategy) -> Registry:
-    """Return a registry in which only this strategy is installed."""
-    return cast("Any", Installed(strategy))  # type: ignore[no-any-return]
+def registry_of(*strategies: Strategy) -> Registry:
+    """Return a registry in which only these strategies are installed."""
+    installed = Installed({strategy.name: strategy for strategy in strategies})
+    return cast("Any", installed)  # type: ignore[no-any-return]
