@@ -248,10 +248,14 @@ def test_an_ensemble_that_gains_enough_is_the_finalist(
 ) -> None:
     # on so few pictures nothing gains a standard error: the two best are taken all the same
     from autotransfer import finishing
-    from autotransfer.search.choice import Choice
+    from autotransfer.search.choice import Choice, Terms
 
-    def both(predictions: dict[int, object], *_: object) -> Choice:
+    def both(
+        predictions: dict[int, object], _folds: object, _labels: object, terms: Terms
+    ) -> Choice:
         first, second = list(predictions)[:2]
+        if not terms.combine:
+            return Choice({first: 1.0})
         return Choice({first: 2 / 3, second: 1 / 3}, {first: 1.0, second: 1.0}, gain=0.2)
 
     answers: list[list[NDArray[np.float64]]] = []

@@ -79,13 +79,13 @@ def test_a_test_picture_that_shows_a_training_picture_is_reported(tmp_path: Path
 
 def test_features_are_divided_without_being_looked_at() -> None:
     class Unreadable:
-        names = digests = tuple(str(i) for i in range(8))
+        names = digests = tuple(str(i) for i in range(18))
 
         def read(self, index: int, min_side: int | None = None) -> Image.Image:
             raise AssertionError("a feature is no picture")
 
     target = open_target(_noise(8))
-    items = ImageSet(Unreadable(), range(8), [0, 1] * 4, ("a", "b"))
+    items = ImageSet(Unreadable(), range(18), [0, 1] * 9, ("a", "b"))
     division = divide(type(target)("features", items, None, None, ("a", "b")), pictures=False)
     assert division.sealed is None
     assert len(division.folds(0)) == 3

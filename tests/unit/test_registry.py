@@ -31,6 +31,7 @@ class Mine(Strategy):
 def autotransfer_strategies():
     return [Mine()]
 """
+BUILT_IN = ["default-probe", "mixture-of-probes", "mean-of-probes"]  # the core's own
 HOOK = "from autotransfer import hookimpl\n@hookimpl\n"
 
 Install = Callable[..., None]
@@ -137,7 +138,7 @@ def test_a_broken_plugin_is_named_and_the_rest_works(install: Install, kind: str
     assert (broken.name, broken.distribution, broken.version) == ("a-bad", "a-bad", "2.5")
     assert reason in broken.reason
     assert "\n" not in broken.reason
-    assert list(found.strategies) == ["theirs"]
+    assert list(found.strategies) == [*BUILT_IN, "theirs"]
     assert found.estimators
     assert "a-bad" not in [plugin.name for plugin in found.plugins]
 
@@ -145,7 +146,7 @@ def test_a_broken_plugin_is_named_and_the_rest_works(install: Install, kind: str
 def test_a_plugin_is_taken_whole_or_not_at_all(install: Install) -> None:
     install("half", _good("mine") + "\n" + HOOK + "def autotransfer_sources(): return [3]\n")
     found = _discover_with_broken()
-    assert found.strategies == {}
+    assert list(found.strategies) == BUILT_IN
     assert found.sources == {}
 
 
@@ -162,7 +163,7 @@ def test_of_two_entry_points_with_one_name_the_first_distribution_stays(install:
     install("b-second", _good("two"), entry="shared-name")
     install("a-first", _good("one"), entry="shared-name")
     found = _discover_with_broken()
-    assert list(found.strategies) == ["one"]
+    assert list(found.strategies) == [*BUILT_IN, "one"]
     assert [broken.distribution for broken in found.broken] == ["b-second"]
     assert found.broken[0].reason == "another plugin has this name"
 
@@ -182,7 +183,7 @@ def test_a_hook_may_have_another_function_name(install: Install) -> None:
         '@hookimpl(specname="autotransfer_strategies")\ndef offer',
     )
     install("good", code)
-    assert list(discover(entry_point_group=GROUP).strategies) == ["mine"]
+    assert list(discover(entry_point_group=GROUP).strategies) == [*BUILT_IN, "mine"]
 
 
 def test_the_installed_parts_are_whole() -> None:
@@ -224,7 +225,7 @@ def _file(folder: Path, name: str, code: str) -> Path:
 def test_a_plugin_file_is_loaded(tmp_path: Path, forget_modules: None) -> None:
     path = _file(tmp_path, "file_good", _good("mine"))
     found = discover(files=[path], entry_point_group=GROUP)
-    assert list(found.strategies) == ["mine"]
+    assert list(found.strategies) == [*BUILT_IN, "mine"]
     assert found.plugins[-1].distribution == str(path)
 
 
@@ -235,7 +236,7 @@ def test_a_plugin_file_runs_once_and_sees_itself_among_the_modules(
     code += "with open('runs.txt', 'a') as file: file.write('x')\n"
     path = _file(tmp_path, "file_hookless", code)
     for _ in range(2):
-        assert discover(files=[path], entry_point_group=GROUP).strategies == {}
+        assert list(discover(files=[path], entry_point_group=GROUP).strategies) == BUILT_IN
     assert (tmp_path / "runs.txt").read_text() == "x"
 
 
@@ -246,7 +247,7 @@ def test_plugin_files_come_from_the_environment_too(
     second = _file(tmp_path, "file_second", _good("two"))
     monkeypatch.setenv(PLUGIN_VARIABLE, f"{first}{os.pathsep}{second}")
     found = discover(files=[first], entry_point_group=GROUP)
-    assert list(found.strategies) == ["one", "two"]
+    assert list(found.strategies) == [*BUILT_IN, "one", "two"]
 
 
 @pytest.mark.parametrize(

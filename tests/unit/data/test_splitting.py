@@ -108,7 +108,25 @@ def test_the_seed_decides_the_folds() -> None:
 
 def test_small_classes_do_not_all_validate_in_the_same_fold() -> None:
     folds = make_folds(images([label for label in range(30) for _ in range(2)]), seed=0)
-    assert [len(fold.validation) for fold in folds] == [20, 20, 20]
+    assert [len(fold.validation) for fold in folds] == [12] * 5
+
+
+@pytest.mark.parametrize(
+    ("counts", "folds"),
+    [((8, 8, 8), 5), ((9, 9, 9), 3), ((3, 8, 30), 5), ((3, 9, 30), 3), ((5, 5, 0, 30, 30), 3)],
+)
+def test_there_are_five_folds_where_the_median_class_has_eight_pictures_or_fewer(
+    counts: Sequence[int], folds: int
+) -> None:
+    labels = [label for label, count in enumerate(counts) for _ in range(count)]
+    assert len(make_folds(images(labels), seed=0)) == folds
+
+
+def test_with_many_pictures_one_fold_of_a_quarter_is_enough_however_few_a_class_has() -> None:
+    labels = [label for label in range(126) for _ in range(4)]
+    (fold,) = make_folds(images(labels), seed=0)
+    assert len(fold.validation) == 126
+    assert len(make_folds(images(labels), seed=0, every_picture=True)) == 5
 
 
 def test_a_class_with_one_picture_always_trains() -> None:
