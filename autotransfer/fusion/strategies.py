@@ -24,7 +24,7 @@ from autotransfer.single_thread import single_thread
 from autotransfer.space import SearchSpace
 from autotransfer.strategy import FeatureReader, Strategy, Task, TaskInfo, Trial
 
-PRIOR = 20.0  # items that each source is taken to have explained before any is seen
+PRIOR = 20.0  # items that all sources together are taken to have explained in advance
 NEGLIGIBLE = 0.01  # a companion with a smaller weight is not worth its forward pass
 
 
@@ -129,7 +129,7 @@ class MixtureOfProbes(_Fusion):
     @override
     def weights(self, probes: Sequence[Probe], labels: NDArray[np.int64]) -> NDArray[np.float64]:
         likely = np.stack([probe.fit.likely(labels) for probe in probes])  # (S, m)
-        return mixture_weights(likely, prior=PRIOR)
+        return mixture_weights(likely, prior=PRIOR / len(probes))
 
 
 def _worthwhile(probes: Sequence[FusedProbe]) -> tuple[FusedProbe, ...]:

@@ -24,9 +24,10 @@ from autotransfer.guard.calibration import fit_temperature, tempered
 
 Predictions = NDArray[np.float64]
 
-INCUMBENT_PRIOR = 20.0  # items that the incumbent is taken to have explained before any is seen
+INCUMBENT_PRIOR = 5.0  # items that the incumbent is taken to have explained before any is seen
 CHALLENGER_PRIOR = 1.0
 MOST_CHALLENGERS = 10  # the best by log loss
+LEAST_ERRORS = 1.0  # standard errors that a challenger has to gain
 LEAST_WEIGHT = 0.05  # less is not worth the training
 LEAST_FOLDS = 3  # for choosing again; where the search has fewer, items are dealt out anew
 _TEMPERATURE_PULL = 5.0  # items' worth towards 1
@@ -104,7 +105,7 @@ def choose(
         return kept
     gains, gain = _gains_when_chosen_again(said, _dealt(folds, terms.seed), labels, terms)
     error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
-    if gains.mean() < max(error, _TOLERANCE) or gain < -_TOLERANCE:
+    if gains.mean() < max(LEAST_ERRORS * error, _TOLERANCE) or gain < -_TOLERANCE:
         return kept
     return Choice(challenger.weights, challenger.temperatures, gain, error, incumbent)
 
