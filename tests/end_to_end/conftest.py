@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,12 @@ from autotransfer.backbone import load_backbone
 from autotransfer.problem import Preprocessing, Source, Untrained
 from autotransfer.testing import shapes
 from autotransfer.weights import write_state_dict
+
+
+@pytest.fixture(autouse=True)
+def mlflow_tables(tmp_path: Path, mlflow_database: Path) -> None:
+    """A fit finds the tables of MLflow in its workspace, and only writes in them."""
+    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
 
 
 @pytest.fixture
