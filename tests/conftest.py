@@ -80,6 +80,12 @@ def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def mlflow_tables(tmp_path: Path, mlflow_database: Path) -> None:
+    """A fit finds the tables of MLflow in its workspace, and only writes in them."""
+    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
+
+
+@pytest.fixture
 def postgresql() -> Iterator[PostgreSql]:
     """A started PostgreSQL server of the test's own, or a skip."""
     if INITDB is None:
