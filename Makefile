@@ -5,17 +5,28 @@ BASE := .venv/.installed-base
 STAMP := .venv/.installed
 # Compiled modules are kept: without them a process takes three times as long to start.
 export PYTHONDONTWRITEBYTECODE :=
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 
-.PHONY: demo test slow lint types check docs clean
+.PHONY: demo test slow ci nightly lint types check docs clean
 
 demo: $(BASE)
 	$(BIN)/autotransfer demo
 
+# For development: what ends in seconds. `slow` has the rest of what continuous integration runs.
 test: $(STAMP)
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(PYTEST)
 
 slow: $(STAMP)
-	$(BIN)/pytest -n 2 --dist worksteal -m slow --timeout 1800
+	$(PYTEST) -m "slow and not nightly" --timeout 900
+
+# Both in one session: libraries are imported, and fixtures made, once.
+ci: $(STAMP)
+	$(PYTEST) -m "not nightly" --timeout 900 --durations=25
+
+# Statistics over many seeds, and whether a test notices each fault of a list.
+nightly: $(STAMP)
+	$(PYTEST) -m nightly --timeout 7200 --durations=0
+	$(BIN)/python tests/mutations.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

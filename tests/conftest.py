@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,19 @@ pytest.register_assert_rewrite("autotransfer.testing")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+# Half of the time of a fit on so few pictures goes by while a disk writes databases to the end:
+# temporary folders lie in memory where the system has a file system there with enough room.
+MEMORY = Path("/dev/shm")  # noqa: S108 - looked at before it is used
+ROOM = 4 << 30
+
+if (
+    "TMPDIR" not in os.environ
+    and os.access(MEMORY, os.W_OK)
+    and shutil.disk_usage(MEMORY).free > ROOM
+):
+    os.environ["TMPDIR"] = str(MEMORY)
+    tempfile.tempdir = None
+
 
 @pytest.fixture(scope="session")
 def kit() -> Path:
@@ -42,6 +56,33 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("AUTOTRANSFER_PLUGINS", raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def disk_path() -> Iterator[Path]:
+    """An empty folder on a disk, for what has to be written to the end or is too much to keep."""
+    persistent = "/var/tmp"  # noqa: S108 - the one that outlives a restart
+    folder = tempfile.mkdtemp(prefix="at-", dir=persistent if Path(persistent).is_dir() else None)
+    yield Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the tables of MLflow, which takes seconds to make, to copy for each fit."""
+    from autotransfer.tracking.store import Store, embedded_uri
+
+    folder = tmp_path_factory.mktemp("mlflow")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Store(embedded_uri(folder), "unused", folder).client.search_experiments()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def mlflow_tables(tmp_path: Path, mlflow_database: Path) -> None:
+    """A fit finds the tables of MLflow in its workspace, and only writes in them."""
+    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
 
 
 @pytest.fixture

@@ -1,30 +1,73 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from _pytest.mark.structures import ParameterSet
 from typing_extensions import override
 
 from autotransfer.problem import Setting
 from autotransfer.registry import discover
 from autotransfer.strategy import Strategy
-from autotransfer.testing import StrategyContract
+from autotransfer.testing import Workbench
+from autotransfer.testing.promises import Promise
+from autotransfer.testing.strategy_promises import STRATEGY_PROMISES
+from autotransfer_adaptation.two_domains import TwoDomains
+from tests.contract.lending import LendingContract
 
-# of those without target labels, which share all code but the loss, three are tried always
-TRIED_ALWAYS = ("dann", "shot", "feature-transport")
+# What the loop that several strategies have in common owes the core is tried with two of them,
+# and everything else, which depends on their losses, with each.
+OF_THE_LOOP = {
+    "the-training-pictures-stay-as-they-are",
+    "pruning-passes-through",
+    "a-deadline-in-the-past-is-honoured",
+}
+WHOLE = {"dann", "shot"}
+
+INSTALLED = discover().strategies
+ALIKE = {n for n, s in INSTALLED.items() if type(s).fit is TwoDomains.fit} - WHOLE
+ADAPTING = {n for n, s in INSTALLED.items() if Setting.UNLABELLED in s.settings}
 
 
-def _param(strategy: Strategy) -> ParameterSet:
-    alike = Setting.UNLABELLED in strategy.settings and strategy.name not in TRIED_ALWAYS
-    return pytest.param(strategy, id=strategy.name, marks=(pytest.mark.slow,) if alike else ())
-
-
-STRATEGIES = [_param(strategy) for _, strategy in sorted(discover().strategies.items())]
-
-
-class TestInstalledStrategies(StrategyContract):
+class TestLabelledStrategies(LendingContract):
     @override
-    @pytest.fixture(params=STRATEGIES)
+    @pytest.fixture(params=sorted(INSTALLED.keys() - ADAPTING))
     def strategy(self, request: pytest.FixtureRequest) -> Strategy:
-        found = request.param
-        assert isinstance(found, Strategy)
-        return found
+        return INSTALLED[request.param]
+
+
+class _Adaptation(LendingContract):
+    """Strategies for a target without labels also embed pictures, for the validators."""
+
+    def test_it_embeds_every_picture(self, bench: Workbench) -> None:
+        task = bench.task()
+        rows = bench.fit(task).embed(task.train, task.features)
+        assert len(rows) == len(task.train)
+        assert np.isfinite(rows).all()
+
+
+class TestAdaptation(_Adaptation):
+    @override
+    @pytest.fixture(params=sorted(ADAPTING - ALIKE))
+    def strategy(self, request: pytest.FixtureRequest) -> Strategy:
+        return INSTALLED[request.param]
+
+
+class TestAdaptationWithTheSameLoop(_Adaptation):
+    @override
+    @pytest.fixture(params=sorted(ALIKE))
+    def strategy(self, request: pytest.FixtureRequest) -> Strategy:
+        return INSTALLED[request.param]
+
+    @override
+    @pytest.mark.parametrize(
+        "promise",
+        [p for p in STRATEGY_PROMISES if p.name not in OF_THE_LOOP],
+        ids=lambda promise: promise.name,
+    )
+    def test_it_keeps_the_promise(self, promise: Promise[Workbench], bench: Workbench) -> None:
+        promise.keep(bench)
+
+
+def test_the_promises_of_the_loop_are_promises_and_tried_with_some_strategy() -> None:
+    assert {p.name for p in STRATEGY_PROMISES} >= OF_THE_LOOP
+    assert all(type(INSTALLED[name]).fit is TwoDomains.fit for name in WHOLE)
+    assert sorted(ALIKE) == ["adabn", "cdan", "deep-coral", "mcc", "source-only"]

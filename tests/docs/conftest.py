@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -74,9 +73,10 @@ def _write_files_of_the_pages(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Path:
     """Everything that the pages name, on generated pictures and tiny networks."""
     folder = tmp_path_factory.mktemp("template")
+    shutil.copy(mlflow_database, folder / "mlflow.db")
     for seed, name in enumerate((*LABELLED, *FLAT)):
         write_pictures(folder / name, seed, flat=name in FLAT)
     _write_catalogue(folder)
@@ -85,23 +85,32 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Features and baselines, which are the same on every page: the pictures are."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def demo(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def demo(template: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the template, which is the working folder."""
     folder = tmp_path / "demo"
     shutil.copytree(template, folder)
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("AUTOTRANSFER_CACHE", str(cache))
     monkeypatch.syspath_prepend(str(folder))
     return folder
 
 
 @pytest.fixture(scope="session")
-def fitted(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def fitted(template: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fit for pages that begin with one."""
+    folder = tmp_path_factory.mktemp("fitted")
+    shutil.copy(template / "mlflow.db", folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTOTRANSFER_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.chdir(tmp_path_factory.mktemp("fitted"))
+        patch.setenv("AUTOTRANSFER_CACHE", str(cache))
+        patch.chdir(folder)
         target, catalogue = str(template / "photos"), str(template / "catalogue.toml")
         options = ["--trials", "1", "--strategy", "feature-extraction", "--out", "photos-1"]
         assert run(["fit", target, "--sources", catalogue, *options]) == 0
-        yield Path.cwd() / "photos-1"
+    return folder / "photos-1"

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 import autotransfer
 from autotransfer.cli import run
+from autotransfer.guard import scratch
 from tests.docs.blocks import PAGES, Block, blocks, name_of
 from tests.docs.conftest import write_pictures
 
@@ -47,8 +49,9 @@ RUNNABLE = [
 
 @pytest.fixture(autouse=True)
 def small_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fit in a Python block has the tiny sources and one trial."""
+    """A fit in a Python block has the tiny sources and one trial; baselines train for a moment."""
     whole: Callable[..., Any] = autotransfer.fit
+    monkeypatch.setattr(scratch, "SCHEDULE", replace(scratch.SCHEDULE, epochs=1))
 
     def fit(target: str, **options: Any) -> Any:
         return whole(target, **{"sources": "catalogue.toml", **options, "budget": "1 trials"})
@@ -83,15 +86,16 @@ def _run_all(block: Block, demo: Path, fitted: Path) -> None:
 
 
 def _small(words: list[str]) -> list[str]:
-    """Return the command with tiny sources and two trials."""
+    """Return the command with tiny sources and one trial, or two to compare without labels."""
     line = re.sub(r" --(trials|seconds) \S+", "", " ".join(words))
     command = line.split(" ", 1)[0]
-    if command == "fit" and _is_flat(Path(words[1])):
+    flat = command == "fit" and _is_flat(Path(words[1]))
+    if flat:
         line = line.replace(" --sources small_cnn", "") + CHEAP_ADAPTATION
     if command in NEEDS_SOURCES and "--sources" not in line:
         line += " --sources catalogue.toml"
     if command == "fit":
-        line += " --trials 2"
+        line += " --trials 2" if flat else " --trials 1"
     return line.split()
 
 

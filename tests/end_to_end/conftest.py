@@ -13,6 +13,11 @@ from autotransfer.testing import shapes
 from autotransfer.weights import write_state_dict
 
 
+@pytest.fixture(autouse=True)
+def _tables(mlflow_tables: None) -> None:
+    """Most tests of this folder fit."""
+
+
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
     """A catalogue of three tiny networks with weights on disk."""

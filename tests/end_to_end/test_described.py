@@ -170,12 +170,41 @@ def test_bad_tables_end_with_one_line(
     assert "Traceback" not in error
 
 
+# Of its closed form the test of every pair of classes costs no fit; other heads are fitted again
+# for each pair, which takes many minutes.
+CLOSED_FORM = """
+strategies = ["attribute-zero-shot"]
+[attribute-zero-shot]
+depth = 1.0
+head = "eszsl"
+normalisation = "standardise"
+direction = "to features"
+rows = "standardised"
+"""
+
+
 @pytest.mark.kit
-@pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("space", "trials"),
+    [
+        pytest.param(CLOSED_FORM, 1, marks=pytest.mark.slow, id="closed form"),
+        pytest.param(None, 12, marks=[pytest.mark.nightly, pytest.mark.timeout(3600)], id="all"),
+    ],
+)
 def test_animals_that_were_never_shown_are_found(
-    kit: Path, capsys: pytest.CaptureFixture[str]
+    kit: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    space: str | None,
+    trials: int,
 ) -> None:
+    options: list[object] = ["--source", "mobilenetv2-imagenet", "--trials", trials]
+    if space is None:
+        options += ["--source", "mobilenetv1-025-imagenet"]
+    else:
+        (tmp_path / "closed.toml").write_text(space)
+        options += ["--space", tmp_path / "closed.toml"]
     archive = kit / "data" / "awa_cifar100.zip"
     plugin = ["--plugin", kit / "weights" / "timm_extra.py"]
     found = _json(
@@ -183,8 +212,8 @@ def test_animals_that_were_never_shown_are_found(
         *("fit", f"zip://seen_train::{archive}"),
         *("--attributes", kit / "data" / "awa_cifar100_attributes.csv"),
         *("--sources", kit / "weights" / "catalogue.toml", *plugin),
-        *("--source", "mobilenetv2-imagenet", "--source", "mobilenetv1-025-imagenet"),
-        *("--trials", 12, "--out", "animals"),
+        *options,
+        *("--out", "animals"),
     )
     assert found["verdict"] == "positive"
     assert found["basis"] == "held-out classes"
