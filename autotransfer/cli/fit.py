@@ -36,7 +36,7 @@ from autotransfer.cli.options import common, print_json, quiet_optuna
 @click.option("--max-sources", type=int, metavar="N", help="Largest size of the shortlist.")
 @click.option("--max-mb", type=float, metavar="X", help="Largest size of the result.")
 @click.option("--max-ms", type=float, metavar="X", help="Longest time for a picture.")
-@click.option("--single", is_flag=True, help="Let the result read one source only.")
+@click.option("--single", is_flag=True, help="Return what reads one source only.")
 @click.option("--trials", type=int, metavar="N", help="Number of trials, over all resumes.")
 @click.option("--seconds", type=float, metavar="S", help="Time for everything; 600 by default.")
 @click.option(
