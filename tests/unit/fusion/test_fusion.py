@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from autotransfer.fusion import DefaultProbe, MeanOfProbes, MixtureOfProbes
+from autotransfer.fusion.mixture_weights import mixture_weights
 from autotransfer.heads import fit_ridge
 from autotransfer.heads.ridge import fit_ridge_held_out
 from autotransfer.registry import discover
@@ -20,6 +21,13 @@ OTHERS = (tiny_source("second", seed=1), tiny_source("third", seed=2))
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
     return replace(tiny_task(tmp_path / "cache"), companions=OTHERS)
+
+
+@pytest.fixture
+def hard(task: Task) -> Task:
+    """Eighteen directions with two pictures each: the sources differ in what they tell apart."""
+    images = shapes(18, 2)
+    return replace(task, train=images, class_names=images.class_names)
 
 
 def _fitted(strategy: Strategy, task: Task) -> np.ndarray:
@@ -54,16 +62,31 @@ def test_the_weights_of_the_mixture_arrive_in_the_answer(task: Task) -> None:
     np.testing.assert_allclose(_fitted(MixtureOfProbes(), task), np.asarray(wanted))
 
 
-def test_a_source_that_explains_the_labels_better_weighs_more(task: Task) -> None:
-    reader = task.features
+def test_a_source_that_explains_the_labels_better_weighs_more(hard: Task) -> None:
+    reader = hard.features
     losses = []
-    for source in (task.source, *OTHERS):
-        x = reader.of(source)(task.train)
-        found = fit_ridge_held_out(x, task.train.labels, 3)
-        losses.append(found.log_loss(task.train.labels))
+    for source in (hard.source, *OTHERS):
+        x = reader.of(source)(hard.train)
+        found = fit_ridge_held_out(x, hard.train.labels, 18)
+        losses.append(found.log_loss(hard.train.labels))
     trial = Trial({}, lambda _progress, _predictor: None, None, 0)
-    weights = [s.weight for s in MixtureOfProbes().fit(task, trial).composition]
-    assert int(np.argmax(weights)) == int(np.argmin(losses))
+    weights = [s.weight for s in MixtureOfProbes().fit(hard, trial).composition]
+    assert np.argsort(weights).tolist() == np.argsort(losses)[::-1].tolist()
+    assert min(np.diff(np.sort(weights))) > 0.01
+
+
+def test_the_mixture_weighs_what_the_sources_said_of_items_that_they_had_not_learnt_from(
+    hard: Task,
+) -> None:
+    labels, likely = hard.train.labels, []
+    for source in (hard.source, *OTHERS):
+        found = fit_ridge_held_out(hard.features.of(source)(hard.train), labels, 18)
+        likely.append(found.held_out[np.arange(len(labels)), labels])
+    # a prior of twenty items for all sources together, the same for each of the three
+    wanted = mixture_weights(np.stack(likely), prior=20 / 3)
+    trial = Trial({}, lambda _progress, _predictor: None, None, 0)
+    weights = [share.weight for share in MixtureOfProbes().fit(hard, trial).composition]
+    np.testing.assert_allclose(weights, wanted)
 
 
 def test_leave_one_out_probabilities_are_those_of_fits_without_the_item() -> None:

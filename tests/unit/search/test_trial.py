@@ -16,7 +16,7 @@ from autotransfer.search.pruning import calibrated_losses
 from autotransfer.search.trial import Arena, TrialResult, TrialSpec, run_trial
 from autotransfer.strategy import Predictor, Task, Trial
 from autotransfer.testing import shapes, tiny_readers, tiny_source
-from tests.unit.told import Teller, told
+from tests.unit.told import Obvious, Teller, told
 
 IMAGES = shapes(2, 12)
 N = len(IMAGES)
@@ -83,3 +83,23 @@ def test_a_later_fold_is_held_against_nobody_of_the_first(tmp_path: Path) -> Non
     beaten[4] = _losses(1, 0)
     stopped = _run(tmp_path, beaten).outcome
     assert [step for step, _ in stopped.rungs] == [0, 1, 2, 3, 4]
+
+
+def test_the_obvious_sees_every_source_and_another_strategy_the_shortlist(
+    tmp_path: Path,
+) -> None:
+    pool = (tiny_source(), tiny_source("second", seed=1), tiny_source("third", seed=2))
+    arena = Arena(
+        *(IMAGES, FOLDS, None, tiny_readers(tmp_path), metric_named("accuracy")),
+        shortlist=pool[:2],
+        pool=pool,
+    )
+    seen = []
+    for strategy in (Obvious(_answer), Teller(_answer)):
+        run_trial(TrialSpec(-1, pool[0], strategy, {}, 0, None), arena)
+        seen.append([[source.name for source in task.companions] for task in strategy.tasks])
+    assert seen == [[["second", "third"]] * 3, [["second"]] * 3]
+
+
+def _answer(_task: Task, _trial: Trial) -> Predictor:
+    return told(IMAGES, _giving(1))

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autotransfer.evaluation.metrics import metric_named
+from autotransfer.problem import Fold
+from autotransfer.search.trial import Arena
+from autotransfer.testing import shapes, tiny_readers
+
+
+@pytest.fixture
+def arena(tmp_path: Path) -> Arena:
+    """Twelve pictures of two classes in a single fold."""
+    fold = Fold(np.arange(0, 12, 2), np.arange(1, 12, 2))
+    readers = tiny_readers(tmp_path / "cache")
+    return Arena(shapes(2, 6), (fold,), None, readers, metric_named("accuracy"))
