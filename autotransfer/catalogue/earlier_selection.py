@@ -37,7 +37,7 @@ def is_selection(path: Path) -> bool:
 def source_of_selection(folder: Path, name: str = "") -> Source:
     """Return the network of a saved selection as a source.
 
-    Of an ensemble the member with the greatest weight is taken.
+    Of an answer that is put together of several, the source with the greatest weight is taken.
 
     Args:
         folder: What `fit --out` or `Selection.save` wrote.
@@ -78,15 +78,34 @@ def source_of_selection(folder: Path, name: str = "") -> Source:
 def _chosen(
     stored: Mapping[str, Any], source_json: Json, tensors: Mapping[str, Tensor], folder: Path
 ) -> tuple[Source, dict[str, Tensor]]:
-    """Return the source and the tensors of the predictor, of an ensemble its first member."""
-    sources = [source_json, *stored["info"].get("companions", ())]
-    members = stored["info"].get("members")
-    if stored["strategy"] != "ensemble" or not members:
-        return _located(source_json, folder), dict(tensors)
-    first = max(range(len(members)), key=lambda i: (members[i]["weight"], -i))
-    prefix = f"{first}."
+    """Return the source with the greatest share of the answer, and the tensors of its member."""
+    info = stored["info"]
+    sources = [source_json, *info.get("companions", ())]
+    parts = [(1.0, info, range(len(sources)), "")]
+    if stored["strategy"] == "ensemble" and info.get("members"):
+        parts = [
+            (float(member["weight"]), member["info"], member["sources"], f"{number}.")
+            for number, member in enumerate(info["members"])
+        ]
+    shares = [
+        (weight * share, places[place], prefix)
+        for weight, own, places, prefix in parts
+        for share, place in _shares(own)
+    ]
+    _, place, prefix = max(shares, key=lambda found: found[0])
     own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    return _located(sources[members[first]["sources"][0]], folder), own
+    return _located(sources[place], folder), own
+
+
+def _shares(info: Mapping[str, Any]) -> list[tuple[float, int]]:
+    """Return the weight of each probe of a predictor with the place of the source that it reads.
+
+    A predictor that is not put together of probes is its first source as a whole.
+    """
+    weights, places = info.get("weights"), info.get("sources")
+    if weights is None or places is None:
+        return [(1.0, 0)]
+    return [(float(weight), int(place)) for weight, place in zip(weights, places, strict=True)]
 
 
 def _located(stored: Json, folder: Path) -> Source:

@@ -14,6 +14,7 @@ from autotransfer.catalogue import resolve_sources
 from autotransfer.catalogue.earlier_selection import source_of_selection
 from autotransfer.ensemble import EnsemblePredictor, Member
 from autotransfer.errors import InvalidSourceError
+from autotransfer.fusion.predictor import FusedProbe, FusionPredictor
 from autotransfer.guard.majority import MajorityPredictor
 from autotransfer.heads import LinearHead
 from autotransfer.predictors import HeadedSuffix, HeadPredictor, NetworkPredictor
@@ -88,6 +89,44 @@ def test_of_an_ensemble_the_member_with_the_greatest_weight_is_taken(tmp_path: P
     frozen = load_backbone(second).network.state_dict()
     name = next(key for key in frozen if "layer1" in key and key.endswith("weight"))
     assert torch.equal(found.network.state_dict()[name], frozen[name])
+
+
+def _fused(*shares: tuple[Source, float]) -> FusionPredictor:
+    """Return probes that read the last stage of their sources."""
+    head = LinearHead(np.zeros((3, 512)), np.zeros(3))
+    return FusionPredictor(tuple(FusedProbe(source, 4, head, weight) for source, weight in shares))
+
+
+def test_of_a_mixture_the_source_with_the_greatest_weight_stays_what_it_was(
+    tmp_path: Path,
+) -> None:
+    first, second, third = (tiny_source(name, seed=seed) for seed, name in enumerate("abc"))
+    predictor = _fused((first, 0.2), (second, 0.3), (third, 0.5))
+    kept = Kept(predictor, "mixture-of-probes", baseline=False, source=first, seen=("x",))
+    found = source_of_selection(saved(tmp_path / "mixture", kept))
+    assert found.fingerprint == third.fingerprint
+    assert "whose network stayed frozen" in found.origin
+    assert found.seen == ()
+
+
+@pytest.mark.parametrize(("weight", "wanted"), [(0.3, "tuned"), (0.2, "third")])
+def test_beside_a_mixture_a_tuned_network_counts_as_much_as_each_single_source(
+    tmp_path: Path, weight: float, wanted: str
+) -> None:
+    # the third source has three tenths of the mixture's share: .21 of .7, or .24 of .8
+    names = ("first", "second", "third", "fourth")
+    sources = {name: tiny_source(name, seed=seed) for seed, name in enumerate(names)}
+    shares = zip(sources.values(), (0.25, 0.2, 0.3, 0.25), strict=True)
+    members = (
+        Member("mixture-of-probes", sources["first"], 1 - weight, _fused(*shares)),
+        Member("fine-tune", sources["second"], weight, tuned(sources["second"])),
+    )
+    kept = Kept(EnsemblePredictor(members), "ensemble", baseline=False, source=sources["first"])
+    found = source_of_selection(saved(tmp_path / "both", kept))
+    if wanted == "tuned":
+        assert found.pretrained_on.endswith("then insects-1")
+    else:
+        assert found.fingerprint == sources["third"].fingerprint
 
 
 def test_a_selection_without_a_network_is_refused(tmp_path: Path) -> None:
