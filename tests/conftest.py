@@ -58,13 +58,31 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def disk_path() -> Iterator[Path]:
-    """An empty folder on a disk, for what has to be written to the end or is too much to keep."""
+@pytest.fixture(scope="session")
+def kit_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all fits on the kit, in all processes of a session."""
+    folder = tmp_path_factory.getbasetemp()
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    return (folder if alone else folder.parent) / "kit-cache"
+
+
+def _on_disk() -> Iterator[Path]:
     persistent = "/var/tmp"  # noqa: S108 - the one that outlives a restart
     folder = tempfile.mkdtemp(prefix="at-", dir=persistent if Path(persistent).is_dir() else None)
     yield Path(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def disk_path() -> Iterator[Path]:
+    """An empty folder on a disk, for what has to be written to the end or is too much to keep."""
+    yield from _on_disk()
+
+
+@pytest.fixture(scope="module")
+def disk_folder() -> Iterator[Path]:
+    """An empty folder on a disk for the tests of a module."""
+    yield from _on_disk()
 
 
 @pytest.fixture(scope="session")
