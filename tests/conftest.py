@@ -103,9 +103,9 @@ def mlflow_tables(tmp_path: Path, mlflow_database: Path) -> None:
     shutil.copy(mlflow_database, tmp_path / "mlflow.db")
 
 
-@pytest.fixture
-def postgresql() -> Iterator[PostgreSql]:
-    """A started PostgreSQL server of the test's own, or a skip."""
+@pytest.fixture(scope="session")
+def _postgresql() -> Iterator[PostgreSql]:
+    """One server for all tests of a session, which start and stop it as they like."""
     if INITDB is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     pytest.importorskip("psycopg", reason="psycopg is not installed (autotransfer[postgresql])")
@@ -120,3 +120,10 @@ def postgresql() -> Iterator[PostgreSql]:
         server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql(_postgresql: PostgreSql) -> PostgreSql:
+    """A started PostgreSQL server with an empty database, or a skip."""
+    _postgresql.renew()
+    return _postgresql
