@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import numpy as np
 import pytest
 
 from autotransfer.backbone import load_backbone
+from autotransfer.guard import baselines, scratch
 from autotransfer.problem import Preprocessing, Source, Untrained
+from autotransfer.small_network import SMALL_NETWORK
+from autotransfer.strategy import Task
 from autotransfer.testing import shapes
 from autotransfer.weights import write_state_dict
 
@@ -20,11 +24,31 @@ def _tables(mlflow_tables: None) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _cache_of_the_kit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures and networks of the kit are the same in every test: so are their features."""
-    if request.node.get_closest_marker("kit"):
-        cache = request.getfixturevalue("kit_cache")
-        monkeypatch.setenv("AUTOTRANSFER_CACHE", str(cache))
+def _kit_in_seconds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures and networks of the kit are the same in every test: so are their features.
+
+    The baseline that trains the finalist's own network from scratch takes minutes and wins
+    nowhere here: but for the nightly run it trains for two epochs. The small network has all.
+    """
+    if not request.node.get_closest_marker("kit"):
+        return
+    monkeypatch.setenv("AUTOTRANSFER_CACHE", str(request.getfixturevalue("kit_cache")))
+    if not request.node.get_closest_marker("nightly"):
+        brief_baselines(monkeypatch)
+
+
+def brief_baselines(patch: pytest.MonkeyPatch) -> None:
+    """Train networks of sources from scratch for two epochs."""
+    whole, schedule = baselines.fit_scratch, scratch.SCHEDULE
+
+    def fit_briefly(task: Task, **options: Any) -> Any:
+        if task.source.architecture == SMALL_NETWORK:
+            return whole(task, **options)
+        with pytest.MonkeyPatch.context() as brief:
+            brief.setattr(scratch, "SCHEDULE", replace(schedule, epochs=2))
+            return whole(task, **options)
+
+    patch.setattr(baselines, "fit_scratch", fit_briefly)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ from autotransfer.data.target import open_target
 from autotransfer.export.exporting import TOLERANCE, run_onnx
 from autotransfer.selection import Selection
 from autotransfer.tracking.viewer import Viewer
+from tests.end_to_end.conftest import brief_baselines
 
 pytestmark = [pytest.mark.kit, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -50,6 +51,7 @@ def fitted(
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.setenv("AUTOTRANSFER_CACHE", str(kit_cache))
+        brief_baselines(patch)
         shutil.copy(mlflow_database, workspace / "mlflow.db")
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield autotransfer.fit(
