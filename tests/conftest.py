@@ -58,13 +58,31 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def disk_path() -> Iterator[Path]:
-    """An empty folder on a disk, for what has to be written to the end or is too much to keep."""
+@pytest.fixture(scope="session")
+def kit_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all fits on the kit, in all processes of a session."""
+    folder = tmp_path_factory.getbasetemp()
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    return (folder if alone else folder.parent) / "kit-cache"
+
+
+def _on_disk() -> Iterator[Path]:
     persistent = "/var/tmp"  # noqa: S108 - the one that outlives a restart
     folder = tempfile.mkdtemp(prefix="at-", dir=persistent if Path(persistent).is_dir() else None)
     yield Path(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def disk_path() -> Iterator[Path]:
+    """An empty folder on a disk, for what has to be written to the end or is too much to keep."""
+    yield from _on_disk()
+
+
+@pytest.fixture(scope="module")
+def disk_folder() -> Iterator[Path]:
+    """An empty folder on a disk for the tests of a module."""
+    yield from _on_disk()
 
 
 @pytest.fixture(scope="session")
@@ -85,9 +103,9 @@ def mlflow_tables(tmp_path: Path, mlflow_database: Path) -> None:
     shutil.copy(mlflow_database, tmp_path / "mlflow.db")
 
 
-@pytest.fixture
-def postgresql() -> Iterator[PostgreSql]:
-    """A started PostgreSQL server of the test's own, or a skip."""
+@pytest.fixture(scope="session")
+def _postgresql() -> Iterator[PostgreSql]:
+    """One server for all tests of a session, which start and stop it as they like."""
     if INITDB is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
     pytest.importorskip("psycopg", reason="psycopg is not installed (autotransfer[postgresql])")
@@ -102,3 +120,10 @@ def postgresql() -> Iterator[PostgreSql]:
         server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql(_postgresql: PostgreSql) -> PostgreSql:
+    """A started PostgreSQL server with an empty database, or a skip."""
+    _postgresql.renew()
+    return _postgresql

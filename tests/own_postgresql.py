@@ -25,6 +25,8 @@ class PostgreSql:
     def __init__(self, folder: Path) -> None:
         assert INITDB is not None
         self.folder = folder
+        self.database = "postgres"
+        self._databases = 0
         self._bin = INITDB.parent
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -38,12 +40,21 @@ class PostgreSql:
     @property
     def url(self) -> str:
         """Return the storage URL for Optuna."""
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{self.database}"
 
     @property
     def address(self) -> str:
         """Return the address for other clients."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{self.database}"
+
+    def renew(self) -> None:
+        """Make an empty database and name it from now on; start the server if it is stopped."""
+        if not (self.folder / "data" / "postmaster.pid").exists():
+            self.start()
+        self._databases += 1
+        self.database = f"test{self._databases}"
+        place = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
+        self._run("createdb", *place, self.database)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

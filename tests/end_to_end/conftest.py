@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,10 @@ import numpy as np
 import pytest
 
 from autotransfer.backbone import load_backbone
+from autotransfer.guard import baselines, scratch
 from autotransfer.problem import Preprocessing, Source, Untrained
+from autotransfer.small_network import SMALL_NETWORK
+from autotransfer.strategy import Task
 from autotransfer.testing import shapes
 from autotransfer.weights import write_state_dict
 
@@ -18,10 +23,51 @@ def _tables(mlflow_tables: None) -> None:
     """Most tests of this folder fit."""
 
 
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Path:
-    """A catalogue of three tiny networks with weights on disk."""
-    folder = tmp_path / "sources"
+@pytest.fixture(autouse=True)
+def _kit_in_seconds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures and networks of the kit are the same in every test: so are their features.
+
+    The baseline that trains the finalist's own network from scratch takes minutes and wins
+    nowhere here: but for the nightly run it trains for two epochs. The small network has all.
+    """
+    if not request.node.get_closest_marker("kit"):
+        return
+    monkeypatch.setenv("AUTOTRANSFER_CACHE", str(request.getfixturevalue("kit_cache")))
+    if not request.node.get_closest_marker("nightly"):
+        brief_baselines(monkeypatch)
+
+
+def brief_baselines(patch: pytest.MonkeyPatch) -> None:
+    """Train networks of sources from scratch for two epochs."""
+    whole, schedule = baselines.fit_scratch, scratch.SCHEDULE
+
+    def fit_briefly(task: Task, **options: Any) -> Any:
+        if task.source.architecture == SMALL_NETWORK:
+            return whole(task, **options)
+        with pytest.MonkeyPatch.context() as brief:
+            brief.setattr(scratch, "SCHEDULE", replace(schedule, epochs=2))
+            return whole(task, **options)
+
+    patch.setattr(baselines, "fit_scratch", fit_briefly)
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a catalogue of three tiny networks, and an archive of bars to learn from."""
+    folder = tmp_path_factory.mktemp("written")
+    _write_catalogue(folder / "sources")
+    train, test = shapes(3, 12, seed=1), shapes(3, 10, seed=2)
+    np.savez(
+        folder / "bars.npz",
+        x_train=np.stack([np.asarray(train[i]) for i in range(len(train))]),
+        y_train=train.labels,
+        x_test=np.stack([np.asarray(test[i]) for i in range(len(test))]),
+        y_test=test.labels,
+    )
+    return folder
+
+
+def _write_catalogue(folder: Path) -> None:
     entries = []
     for seed in range(3):
         source = Source(
@@ -38,24 +84,31 @@ def catalogue(tmp_path: Path) -> Path:
             f'weights = "{file.name}"\nsha256 = "{sha256}"\nkwargs = {{ num_classes = 0 }}\n'
             'input_size = 32\nlicense = "Apache-2.0"\n'
         )
-    path = folder / "catalogue.toml"
-    path.write_text("\n".join(entries), encoding="utf-8")
-    return path
+    (folder / "catalogue.toml").write_text("\n".join(entries), encoding="utf-8")
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Path:
+def catalogue(written: Path, tmp_path: Path) -> Path:
+    """A catalogue of three tiny networks with weights on disk."""
+    return Path(shutil.copytree(written / "sources", tmp_path / "sources")) / "catalogue.toml"
+
+
+@pytest.fixture
+def target(written: Path, tmp_path: Path) -> Path:
     """An archive of arrays: three classes of bars, twelve of each to learn from."""
-    train, test = shapes(3, 12, seed=1), shapes(3, 10, seed=2)
-    path = tmp_path / "bars.npz"
-    np.savez(
-        path,
-        x_train=np.stack([np.asarray(train[i]) for i in range(len(train))]),
-        y_train=train.labels,
-        x_test=np.stack([np.asarray(test[i]) for i in range(len(test))]),
-        y_test=test.labels,
-    )
-    return path
+    return Path(shutil.copy(written / "bars.npz", tmp_path))
+
+
+@pytest.fixture(scope="session")
+def _bars_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bars-cache")
+
+
+@pytest.fixture
+def warm_cache(_bars_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache that other tests have filled with features and baselines of the same pictures."""
+    monkeypatch.setenv("AUTOTRANSFER_CACHE", str(_bars_cache))
+    return _bars_cache
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,21 +19,32 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def models(target: Path, catalogue: Path, tmp_path: Path) -> tuple[Path, Path]:
-    """Return a good model, and the same one with two classes mistaken for one another."""
-    good = autotransfer.fit(
-        target,
-        sources=catalogue,
-        budget=autotransfer.Budget(trials=1),
-        strategies=("feature-extraction",),
-        out=tmp_path / "good",
-        name="good",
-    )
+@pytest.fixture(scope="module")
+def saved(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A good model, and the same one with two classes mistaken for one another."""
+    folder = tmp_path_factory.mktemp("models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOTRANSFER_CACHE", str(folder / "cache"))
+        patch.chdir(folder)
+        good = autotransfer.fit(
+            written / "bars.npz",
+            sources=written / "sources" / "catalogue.toml",
+            budget=autotransfer.Budget(trials=1),
+            strategies=("feature-extraction",),
+            out=folder / "saved" / "good",
+            name="good",
+            tracking_uri="off",
+        )
     names = good.class_names
-    record = good.record
     swapped = (names[1], names[0], names[2])
-    Selection(replace(record, class_names=swapped), good.kept).save(tmp_path / "bad")
+    bad = Selection(replace(good.record, class_names=swapped), good.kept)
+    return bad.save(folder / "saved" / "bad").parent
+
+
+@pytest.fixture
+def models(saved: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Return copies of both."""
+    shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     return tmp_path / "good", tmp_path / "bad"
 
 

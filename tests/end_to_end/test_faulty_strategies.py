@@ -28,12 +28,12 @@ class NotANumber(Wrong):
     factor = float("nan")
 
 class Faulty(Strategy):
-    name = "faulty"
+    def __init__(self, mood):
+        self.name = self.mood = mood
     def space(self, task):
-        moods = ("raises", "nan", "rows", "greedy", "exits", "hangs")
-        return SearchSpace.of(mood=choice(moods, default="raises"))
+        return SearchSpace.of(point=choice((1, 2), default=1))
     def fit(self, task, trial):
-        mood = trial.params["mood"]
+        mood = self.mood
         if mood == "raises":
             raise RuntimeError("the strategy says no")
         if mood == "greedy":
@@ -50,53 +50,47 @@ class Faulty(Strategy):
 
 @hookimpl
 def autotransfer_strategies():
-    return [Faulty()]
+    moods = ("raises", "nan", "rows", "greedy", "exits", "hangs")
+    return [Faulty(mood) for mood in moods]
 """
 
-SPACE = """
-strategies = ["feature-extraction", "faulty"]
-[faulty]
-mood = "{mood}"
-"""
+
+REASONS = {
+    "raises": "RuntimeError: the strategy says no",
+    "nan": "ValueError: the predictor returned NaN or infinity",
+    "rows": "ValueError: the predictor returned rows that do not sum to one",
+    "greedy": "MemoryError",
+    "exits": "SystemExit: 7",
+}
+HANGS = {"hangs": "OverrunError: did not stop at its deadline and was interrupted"}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    ("mood", "reason"),
-    [
-        ("raises", "RuntimeError: the strategy says no"),
-        ("nan", "ValueError: the predictor returned NaN or infinity"),
-        ("rows", "ValueError: the predictor returned rows that do not sum to one"),
-        ("greedy", "MemoryError"),
-        ("exits", "SystemExit: 7"),
-        ("hangs", "OverrunError: did not stop at its deadline and was interrupted"),
-    ],
-)
-def test_the_fit_ends_with_an_answer_and_the_outcome_says_who_failed(
-    mood: str,
-    reason: str,
+@pytest.mark.usefixtures("warm_cache")
+@pytest.mark.parametrize(("reasons", "seconds"), [(REASONS, 200.0), (HANGS, 25.0)])
+def test_the_fit_ends_with_an_answer_and_the_outcomes_say_who_failed(
+    reasons: dict[str, str],
+    seconds: float,
     target: Path,
     catalogue: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(watch, "GRACE_SECONDS", 0.5)
-    plugin = tmp_path / f"faulty_{mood}.py"
+    plugin = tmp_path / f"faulty_{len(reasons)}.py"
     plugin.write_text(PLUGIN, encoding="utf-8")
-    space = tmp_path / "space.toml"
-    space.write_text(SPACE.format(mood=mood), encoding="utf-8")
-    seconds = 25.0 if mood == "hangs" else 120.0
     selection = autotransfer.fit(
         target,
         sources=str(catalogue),
+        only_sources=["tiny-0"],
         plugins=[plugin],
-        space=str(space),
-        budget=autotransfer.Budget(trials=2, seconds=seconds),
+        strategies=["feature-extraction", *reasons],
+        budget=autotransfer.Budget(trials=12, seconds=seconds),
     )
     failed = [o for o in selection.outcomes if o.state is State.FAILED]
-    assert failed
-    assert {outcome.strategy for outcome in failed} == {"faulty"}
-    assert failed[0].reason.startswith(reason)
+    assert {outcome.strategy for outcome in failed} == set(reasons)
+    for outcome in failed:
+        assert outcome.reason.startswith(reasons[outcome.strategy])
     assert selection.best.strategy in ("feature-extraction", "ensemble")
     assert selection.best.value is not None

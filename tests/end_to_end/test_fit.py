@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,7 +27,10 @@ from autotransfer.testing import shapes, tiny_source
 # Optuna tells its study from a sampler that is still marked experimental in places.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
+    pytest.mark.usefixtures("warm_cache"),
 ]
+
+FROZEN = {"strategies": ("feature-extraction",), "budget": autotransfer.Budget(trials=1)}
 
 
 def _fit(target: Path, catalogue: Path, **options: object) -> Selection:
@@ -37,9 +42,30 @@ def _fit(target: Path, catalogue: Path, **options: object) -> Selection:
     return autotransfer.fit(target, **(settings | options))
 
 
-def test_a_fit_ends_with_a_tested_verdict_and_a_predictor(target: Path, catalogue: Path) -> None:
-    selection = _fit(target, catalogue)
-    verdict = selection.verdict
+@pytest.fixture(scope="module")
+def workspace(
+    written: Path, mlflow_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Where the fit was made that several tests look at."""
+    folder = tmp_path_factory.mktemp("workspace")
+    shutil.copy(mlflow_database, folder / "mlflow.db")
+    shutil.copy(written / "bars.npz", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(workspace: Path, written: Path, _bars_cache: Path) -> Selection:
+    """A fit of five trials, named "counted"."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        patch.setenv("AUTOTRANSFER_CACHE", str(_bars_cache))
+        patch.chdir(workspace)
+        catalogue = written / "sources" / "catalogue.toml"
+        return _fit(workspace / "bars.npz", catalogue, name="counted")
+
+
+def test_a_fit_ends_with_a_tested_verdict_and_a_predictor(fitted: Selection) -> None:
+    verdict = fitted.verdict
     assert verdict.decision in set(Decision) - {Decision.UNVERIFIED}
     assert verdict.basis == "sealed pictures"
     assert verdict.gap is not None
@@ -52,21 +78,20 @@ def test_a_fit_ends_with_a_tested_verdict_and_a_predictor(target: Path, catalogu
     }
     best = max(baseline.test for baseline in verdict.baselines if baseline.test is not None)
     assert verdict.gap.value == pytest.approx(verdict.test.value - best)
-    assert {row.source for row in selection.ranking.rows} == {"tiny-0", "tiny-1", "tiny-2"}
+    assert {row.source for row in fitted.ranking.rows} == {"tiny-0", "tiny-1", "tiny-2"}
     finished = [
-        o for o in selection.outcomes if o.state in (State.COMPLETE, State.PRUNED) and not o.probe
+        o for o in fitted.outcomes if o.state in (State.COMPLETE, State.PRUNED) and not o.probe
     ]
     assert len(finished) == 5
 
 
 def test_the_saved_model_predicts_the_same_in_a_fresh_process(
-    target: Path, catalogue: Path, tmp_path: Path, folder_target: Path
+    fitted: Selection, workspace: Path, folder_target: Path
 ) -> None:
-    selection = _fit(target, catalogue, out=tmp_path / "model")
-    here = selection.predict_proba(str(folder_target))
+    here = fitted.predict_proba(str(folder_target))
     done = subprocess.run(
-        [sys.executable, "-m", "autotransfer", "predict", "model", str(folder_target), "--json"],
-        cwd=tmp_path,
+        [sys.executable, "-m", "autotransfer", "predict", "counted", str(folder_target), "--json"],
+        cwd=workspace,
         capture_output=True,
         text=True,
         check=True,
@@ -75,78 +100,88 @@ def test_the_saved_model_predicts_the_same_in_a_fresh_process(
     there = np.array([list(row["probabilities"].values()) for row in rows])
     np.testing.assert_allclose(there, here, atol=1e-6)
     assert [row["image"] for row in rows] == sorted(row["image"] for row in rows)
-    assert rows[0]["class"] == selection.class_names[int(here[0].argmax())]
+    assert rows[0]["class"] == fitted.class_names[int(here[0].argmax())]
 
 
-def test_every_trial_is_a_child_run_of_the_fit(
-    target: Path, catalogue: Path, tmp_path: Path
-) -> None:
-    selection = _fit(target, catalogue, name="counted")
-    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+def test_every_trial_is_a_child_run_of_the_fit(fitted: Selection, workspace: Path) -> None:
+    client = MlflowClient(f"sqlite:///{workspace / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("autotransfer")
     runs = client.search_runs([experiment.experiment_id])
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
-    assert [run.info.run_id for run in parents] == [selection.record.run_id]
+    assert [run.info.run_id for run in parents] == [fitted.record.run_id]
     study = optuna.load_study(
-        study_name="counted", storage=f"sqlite:///{tmp_path / 'autotransfer.db'}"
+        study_name="counted", storage=f"sqlite:///{workspace / 'autotransfer.db'}"
     )
     with_outcome = [trial for trial in study.trials if "outcome" in trial.user_attrs]
-    trials = [outcome for outcome in selection.outcomes if not outcome.probe]
+    trials = [outcome for outcome in fitted.outcomes if not outcome.probe]
     assert len(children) == len(with_outcome) == len(trials)
-    assert parents[0].data.tags["verdict"] == selection.verdict.decision
+    assert parents[0].data.tags["verdict"] == fitted.verdict.decision
 
 
 def test_the_same_trials_and_seed_give_the_same_selection(
-    target: Path, catalogue: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fitted: Selection,
+    target: Path,
+    catalogue: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    first = _fit(target, catalogue, name="first")
     monkeypatch.setenv("AUTOTRANSFER_CACHE", str(tmp_path / "another-cache"))
     second = _fit(target, catalogue, name="second")
-    assert [(o.source, o.strategy, dict(o.params), o.value) for o in first.outcomes] == [
+    assert [(o.source, o.strategy, dict(o.params), o.value) for o in fitted.outcomes] == [
         (o.source, o.strategy, dict(o.params), o.value) for o in second.outcomes
     ]
-    assert first.verdict == second.verdict or first.verdict.gap == second.verdict.gap
-    assert first.best.params == second.best.params
+    assert fitted.verdict == second.verdict or fitted.verdict.gap == second.verdict.gap
+    assert fitted.best.params == second.best.params
 
 
 def test_a_second_fit_on_frozen_features_does_no_forward_pass(
-    target: Path, catalogue: Path, forward_passes: Callable[[], int]
+    target: Path,
+    catalogue: Path,
+    forward_passes: Callable[[], int],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    options = {"strategies": ["feature-extraction"], "budget": autotransfer.Budget(trials=3)}
-    _fit(target, catalogue, name="one", **options)
+    monkeypatch.setenv("AUTOTRANSFER_CACHE", str(tmp_path / "empty-cache"))
+    _fit(target, catalogue, name="one", **FROZEN)
     before = forward_passes()
     assert before > 0
-    _fit(target, catalogue, name="two", **options)
+    _fit(target, catalogue, name="two", **FROZEN)
     assert forward_passes() == before
 
 
 def test_a_resumed_study_keeps_its_trials_and_goes_on(target: Path, catalogue: Path) -> None:
-    short = _fit(target, catalogue, name="resumed", budget=autotransfer.Budget(trials=3))
+    short = _fit(target, catalogue, name="resumed", budget=autotransfer.Budget(trials=2))
     longer = _fit(
-        target, catalogue, name="resumed", resume=True, budget=autotransfer.Budget(trials=6)
+        target, catalogue, name="resumed", resume=True, budget=autotransfer.Budget(trials=4)
     )
     assert longer.outcomes[: len(short.outcomes)] == short.outcomes
     counted = [
         o for o in longer.outcomes if o.state in (State.COMPLETE, State.PRUNED) and not o.probe
     ]
-    assert len(counted) == 6
+    assert len(counted) == 4
     points = [json.dumps([o.source, o.strategy, dict(o.params)]) for o in longer.outcomes]
     assert len(points) == len(set(points))
 
 
 def test_resuming_with_other_pictures_is_refused(
-    target: Path, catalogue: Path, folder_target: Path
+    fitted: Selection,
+    workspace: Path,
+    catalogue: Path,
+    folder_target: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _fit(target, catalogue, name="mine", budget=autotransfer.Budget(trials=1))
+    monkeypatch.chdir(workspace)
     with pytest.raises(InvalidOptionError, match="other pictures"):
-        _fit(folder_target, catalogue, name="mine", resume=True)
+        _fit(folder_target, catalogue, name="counted", resume=True)
 
 
-def test_an_existing_study_is_not_overwritten(target: Path, catalogue: Path) -> None:
-    _fit(target, catalogue, name="taken", budget=autotransfer.Budget(trials=1))
+def test_an_existing_study_is_not_overwritten(
+    fitted: Selection, workspace: Path, catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
     with pytest.raises(StudyExistsError, match="--resume"):
-        _fit(target, catalogue, name="taken")
+        _fit(workspace / "bars.npz", catalogue, name="counted")
 
 
 def test_with_few_pictures_and_no_test_split_none_is_given_up(
@@ -174,26 +209,25 @@ def test_with_few_pictures_and_no_test_split_none_is_given_up(
 def test_pictures_that_have_tested_another_model_are_a_second_look(
     target: Path, catalogue: Path, tmp_path: Path
 ) -> None:
-    only = {"budget": autotransfer.Budget(trials=1)}
-    first = _fit(target, catalogue, name="a", **only)
-    again = _fit(target, catalogue, name="b", **only)
+    first = _fit(target, catalogue, name="a", **FROZEN)
+    again = _fit(target, catalogue, name="b", **FROZEN)
     assert first.verdict.looks == again.verdict.looks == 1  # the same answers are no new look
     sealed = open_target(target).sealed
     assert sealed is not None
     look(tmp_path / "autotransfer.db", sealed.digests, np.full(30, 2), "another model")
-    later = _fit(target, catalogue, name="c", **only)
+    later = _fit(target, catalogue, name="c", **FROZEN)
     assert later.verdict.looks == 2
     assert any("have tested 1 other model" in remark for remark in later.verdict.remarks)
 
 
 def test_no_refit_returns_the_checkpoint_of_the_search(target: Path, catalogue: Path) -> None:
-    selection = _fit(target, catalogue, refit=False, budget=autotransfer.Budget(trials=2))
+    selection = _fit(target, catalogue, refit=False, budget=autotransfer.Budget(trials=1))
     assert selection.predict_proba(target).shape == (66, 3)
 
 
 @pytest.mark.parametrize("metric", ["balanced_accuracy", "f1_macro", "log_loss"])
 def test_other_metrics_go_the_same_way(target: Path, catalogue: Path, metric: str) -> None:
-    selection = _fit(target, catalogue, metric=metric, budget=autotransfer.Budget(trials=2))
+    selection = _fit(target, catalogue, metric=metric, budget=autotransfer.Budget(trials=1))
     assert selection.record.metric == metric
     verdict = selection.verdict
     assert verdict.gap is not None
@@ -275,8 +309,7 @@ def test_an_ensemble_that_gains_enough_is_the_finalist(
     train = Finishing.train
     monkeypatch.setattr(finishing, "choose", both)
     monkeypatch.setattr(Finishing, "train", trained)
-    only = {"strategies": ("feature-extraction",)}
-    selection = _fit(target, catalogue, out=tmp_path / "model", **only)
+    selection = _fit(target, catalogue, out=tmp_path / "model", **FROZEN)
     finalist = selection.record.finalist
     assert finalist.strategy == "ensemble"
     assert finalist.number not in {outcome.number for outcome in selection.outcomes}
@@ -289,9 +322,7 @@ def test_an_ensemble_that_gains_enough_is_the_finalist(
         selection.predict_proba(str(folder_target)),
         atol=1e-6,
     )
-    plain = _fit(
-        target, catalogue, ensemble=False, name="plain", strategies=("feature-extraction",)
-    )
+    plain = _fit(target, catalogue, ensemble=False, name="plain", **FROZEN)
     assert plain.record.finalist.strategy == "feature-extraction"
 
 

@@ -12,7 +12,11 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.usefixtures("warm_cache"),
+]
 
 
 def _fit(target: Path, catalogue: Path, *more: str) -> subprocess.Popen[str]:

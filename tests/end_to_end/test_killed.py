@@ -18,7 +18,17 @@ from mlflow import MlflowClient
 from autotransfer.results import Outcome
 from autotransfer.search.study import Study
 
-KILLS = 20
+# A kill may come while anything is written, on a disk, and while MLflow makes its tables.
+
+
+@pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    return disk_path
+
+
+@pytest.fixture
+def mlflow_tables() -> None:
+    """None are there beforehand."""
 
 
 def _command(target: Path, catalogue: Path) -> list[str]:
@@ -84,14 +94,16 @@ def test_a_killed_fit_keeps_every_finished_trial_and_repeats_none(
     assert len(children) == sum(number >= 0 for number in after)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "kills", [pytest.param(4, marks=pytest.mark.slow), pytest.param(20, marks=pytest.mark.nightly)]
+)
 def test_a_fit_that_is_killed_again_and_again_loses_and_repeats_nothing(
-    target: Path, catalogue: Path, tmp_path: Path
+    target: Path, catalogue: Path, tmp_path: Path, kills: int
 ) -> None:
     rng = np.random.default_rng(0)
     known: dict[int, str] = {}
-    for _ in range(KILLS):
+    for _ in range(kills):
         process = subprocess.Popen(
             _command(target, catalogue), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

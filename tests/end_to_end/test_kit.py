@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import torch
 
 import autotransfer
 from autotransfer.backbone import load_backbone
+from autotransfer.cli import run
 from autotransfer.data.preprocessing import PixelStore
 from autotransfer.data.target import open_target
 from autotransfer.evaluation.metrics import metric_named
@@ -27,7 +31,7 @@ from autotransfer.problem import Source
 from autotransfer.registry import discover
 from autotransfer.search.trial import Arena
 
-pytestmark = [pytest.mark.kit, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.kit, pytest.mark.slow, pytest.mark.timeout(900)]
 
 USELESS = {
     "mobilenetv1-025-person",
@@ -47,6 +51,17 @@ def _sources(kit: Path) -> list[str]:
 
 
 def _run(*arguments: str) -> dict[str, Any]:
+    """Run a command in this process and return the object that it prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert run([*arguments, "--json"]) == 0
+    found: dict[str, Any] = json.loads(out.getvalue())
+    return found
+
+
+def _run_afresh(*arguments: str) -> dict[str, Any]:
+    """Run a command in a process of its own and return the object that it prints."""
     done = subprocess.run(
         [sys.executable, "-m", "autotransfer", *arguments, "--json"],
         capture_output=True,
@@ -58,14 +73,24 @@ def _run(*arguments: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
+FROZEN = ("--strategy", "feature-extraction", "--trials", "1")
+MINUTES = ("--seconds", "240")
+
+
 @pytest.mark.parametrize(
-    ("name", "num_test", "least"), [("hymenoptera", 153, 0.88), ("flowers5", 250, 0.62)]
+    ("name", "num_test", "least", "budget"),
+    [
+        ("hymenoptera", 153, 0.88, FROZEN),
+        ("flowers5", 250, 0.62, FROZEN),
+        pytest.param("hymenoptera", 153, 0.88, MINUTES, marks=pytest.mark.nightly),
+        pytest.param("flowers5", 250, 0.62, MINUTES, marks=pytest.mark.nightly),
+    ],
 )
-def test_four_minutes_find_a_source_that_helps(
-    kit: Path, name: str, num_test: int, least: float
+def test_a_source_that_helps_is_found(
+    kit: Path, name: str, num_test: int, least: float, budget: tuple[str, ...]
 ) -> None:
-    found = _run("fit", str(kit / "data" / f"{name}.zip"), *_sources(kit), "--seconds", "240")
+    pictures = str(kit / "data" / f"{name}.zip")
+    found = _run("fit", pictures, *_sources(kit), *budget)
     assert found["verdict"] == "positive"
     assert found["returned"] == "transfer"
     assert found["test"]["n"] == num_test
@@ -73,20 +98,9 @@ def test_four_minutes_find_a_source_that_helps(
     assert not USELESS & set(found["shortlist"])
     assert len(found["ranking"]) == 15
     assert sorted(row["rank"] for row in found["ranking"]) == list(range(1, 16))
-    rows = _run(
-        "predict",
-        found["model"],
-        str(kit / "data" / f"{name}.zip"),
-        "--plugin",
-        str(kit / "weights" / "timm_extra.py"),
-    )["predictions"]
-    again = _run(
-        "predict",
-        found["model"],
-        str(kit / "data" / f"{name}.zip"),
-        "--plugin",
-        str(kit / "weights" / "timm_extra.py"),
-    )["predictions"]
+    plugin = ("--plugin", str(kit / "weights" / "timm_extra.py"))
+    rows = _run("predict", found["model"], pictures, *plugin)["predictions"]
+    again = _run_afresh("predict", found["model"], pictures, *plugin)["predictions"]
     assert [row["image"] for row in rows] == [row["image"] for row in again]
     for row, other in zip(rows, again, strict=True):
         for label, share in row["probabilities"].items():
@@ -96,15 +110,16 @@ def test_four_minutes_find_a_source_that_helps(
     assert np.mean(hits) == pytest.approx(found["test"]["value"])
 
 
-@pytest.mark.slow
 def test_python_and_the_command_line_find_the_same(kit: Path, tmp_path: Path) -> None:
     target = str(kit / "data" / "hymenoptera.zip")
-    options = ["--source", "mobilenetv1-025-imagenet", "--source", "mobilenetv1-025-person"]
+    only = ["mobilenetv1-025-imagenet", "mobilenetv1-025-person"]
+    options = ["--source", only[0], "--source", only[1], "--strategy", "feature-extraction"]
     found = _run("fit", target, *_sources(kit), *options, "--trials", "6", "--name", "cli")
     selection = autotransfer.fit(
         target,
         sources=str(kit / "weights" / "catalogue.toml"),
-        only_sources=["mobilenetv1-025-imagenet", "mobilenetv1-025-person"],
+        only_sources=only,
+        strategies=["feature-extraction"],
         plugins=[kit / "weights" / "timm_extra.py"],
         budget=autotransfer.Budget(trials=6),
         name="python",
@@ -116,23 +131,25 @@ def test_python_and_the_command_line_find_the_same(kit: Path, tmp_path: Path) ->
     assert selection.verdict.test.value == pytest.approx(found["test"]["value"])
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::autotransfer.errors.NegativeTransferWarning")
+@pytest.mark.parametrize(
+    ("seeds", "trials"), [(1, 2), pytest.param(3, 6, marks=pytest.mark.nightly)]
+)
 def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_baselines(
-    kit: Path, tmp_path: Path
+    kit: Path, tmp_path: Path, seeds: int, trials: int
 ) -> None:
     place = f"zip://train::{kit / 'data' / 'flowers5.zip'}"
     test = open_target(str(kit / "data" / "flowers5.zip")).sealed
     assert test is not None
     registry = discover(files=[kit / "weights" / "timm_extra.py"])
     losses = []
-    for seed in range(3):
+    for seed in range(seeds):
         selection = autotransfer.fit(
             place,
             sources=str(kit / "weights" / "catalogue.toml"),
             only_sources=["mobilenetv1-025-person"],
             plugins=[kit / "weights" / "timm_extra.py"],
-            budget=autotransfer.Budget(trials=6),
+            budget=autotransfer.Budget(trials=trials),
             seed=seed,
             name=f"person-{seed}",
         )
@@ -160,20 +177,6 @@ def _source_of(kit: Path, name: str) -> Source:
     return found.sources[0]
 
 
-@pytest.mark.slow
-def test_the_ranking_alone_leaves_useless_sources_out(kit: Path) -> None:
-    found = _run("rank", str(kit / "data" / "hymenoptera.zip"), *_sources(kit))
-    assert not USELESS & set(found["shortlist"])
-    keys = {
-        *("source", "rank", "rank_low", "rank_high", "score"),
-        *("stage", "estimators", "seconds", "megabytes"),
-    }
-    assert set(found["ranking"][0]) == keys
-    for row in found["ranking"]:
-        assert row["rank_low"] <= row["rank"] <= row["rank_high"]
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hymenoptera", "flowers5", "eurosat"])
 def test_no_useless_source_is_in_the_shortlist(kit: Path, name: str) -> None:
     found = _run("rank", str(kit / "data" / f"{name}.zip"), *_sources(kit))
@@ -183,9 +186,15 @@ def test_no_useless_source_is_in_the_shortlist(kit: Path, name: str) -> None:
     assert found["constant_choice"].endswith("-imagenet")
     useless = [row["rank"] for row in found["ranking"] if row["source"] in USELESS]
     assert min(useless) > 10
+    keys = {
+        *("source", "rank", "rank_low", "rank_high", "score"),
+        *("stage", "estimators", "seconds", "megabytes"),
+    }
+    assert set(found["ranking"][0]) == keys
+    for row in found["ranking"]:
+        assert row["rank_low"] <= row["rank"] <= row["rank_high"]
 
 
-@pytest.mark.slow
 def test_photographs_and_sketches_are_far_apart_and_two_halves_near(kit: Path) -> None:
     pacs = kit / "data" / "pacs.zip"
     one = ("--source", "mobilenetv1-100-imagenet")
@@ -196,7 +205,6 @@ def test_photographs_and_sketches_are_far_apart_and_two_halves_near(kit: Path) -
     assert near["warnings"] == ["280 picture(s) are in both sets"]
 
 
-@pytest.mark.slow
 def test_the_catalogue_is_right_and_a_planted_fault_is_found(kit: Path, tmp_path: Path) -> None:
     pictures = f"zip://all::{kit / 'data' / 'imagenet_sample.zip'}"
     weights = kit / "weights"
@@ -218,15 +226,8 @@ def test_the_catalogue_is_right_and_a_planted_fault_is_found(kit: Path, tmp_path
 
 
 def _checked(*sources: str, on: str, code: int) -> dict[str, Any]:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "autotransfer", "sources", *sources),
-            *("--check", "--on", on, "--json"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)["checks"][0]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert run(["sources", *sources, "--check", "--on", on, "--json"]) == code
+    found: dict[str, Any] = json.loads(out.getvalue())["checks"][0]
     return found

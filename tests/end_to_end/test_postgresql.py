@@ -16,11 +16,12 @@ from tests.own_postgresql import PostgreSql
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(400),
+    pytest.mark.usefixtures("warm_cache"),
 ]
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
-TRIALS = 8
+TRIALS = 4
 OUTCOMES = """
 SELECT value_json FROM trial_user_attributes
 JOIN trials USING (trial_id) JOIN studies USING (study_id)

@@ -18,6 +18,8 @@ from autotransfer.problem import Budget
 from autotransfer.report import page
 from autotransfer.syncing import sync
 
+pytestmark = pytest.mark.usefixtures("warm_cache")
+
 HOSTILE = '<b>蜜蜂 & "bees"\''
 
 

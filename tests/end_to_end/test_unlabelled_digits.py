@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 import autotransfer
 from autotransfer.results import Decision
 
-pytestmark = [pytest.mark.kit, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.kit, pytest.mark.timeout(1800)]
 
 
 def _some(path: Path, n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -18,17 +18,32 @@ def _some(path: Path, n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.
     return arrays["x_train"][chosen], arrays["y_train"][chosen]
 
 
-def test_inverted_digits_are_called_unverified_and_never_a_success(kit: Path) -> None:
-    x, y = _some(kit / "data" / "mnist.npz", 1200, 0)
-    inverted = 255 - _some(kit / "data" / "mnist.npz", 800, 1)[0]
+@pytest.mark.parametrize(
+    ("num_source", "num_target", "strategies", "trials"),
+    [
+        pytest.param(300, 200, ["source-only", "deep-coral"], 2, marks=pytest.mark.slow),
+        pytest.param(1200, 800, None, 7, marks=pytest.mark.nightly),
+    ],
+)
+def test_inverted_digits_are_called_unverified_and_never_a_success(
+    kit: Path, num_source: int, num_target: int, strategies: list[str] | None, trials: int
+) -> None:
+    x, y = _some(kit / "data" / "mnist.npz", num_source, 0)
+    inverted = 255 - _some(kit / "data" / "mnist.npz", num_target, 1)[0]
     selection = autotransfer.fit(
-        inverted, source_data=(x, y), sources="small_cnn", budget="7 trials", seed=1
+        inverted,
+        source_data=(x, y),
+        sources="small_cnn",
+        strategies=strategies,
+        budget=f"{trials} trials",
+        seed=1,
     )
     assert selection.verdict.decision is Decision.UNVERIFIED
     assert "proves" in selection.verdict.sentence
     assert selection.verdict.gap is None
 
 
+@pytest.mark.nightly
 def test_dann_gains_ten_points_on_digits_over_photographs(kit: Path) -> None:
     x, y = _some(kit / "data" / "mnist.npz", 3000, 0)
     target, truth = _some(kit / "data" / "mnistm.npz", 2500, 1)

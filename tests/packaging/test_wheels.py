@@ -47,9 +47,12 @@ def _uv(*arguments: str | Path, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the programs of an environment with both wheels."""
-    folder = tmp_path_factory.mktemp("clean")
+def clean(disk_folder: Path) -> Path:
+    """The folder of the programs of an environment with both wheels.
+
+    On a disk, where uv links the files of its cache instead of copying some gigabytes.
+    """
+    folder = disk_folder
     wheels = folder / "wheels"
     for project in (ROOT, EXAMPLE):
         _uv("build", "--quiet", "--wheel", "--out-dir", wheels, project, folder=folder)
@@ -66,9 +69,9 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def autotransfer(clean: Path, tmp_path: Path) -> Run:
+def autotransfer(clean: Path, tmp_path: Path, mlflow_tables: None) -> Run:
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        cache = str(tmp_path / "cache")
+        cache = str(clean / "cache")
         return _run(clean / "autotransfer", *arguments, folder=tmp_path, AUTOTRANSFER_CACHE=cache)
 
     return run

@@ -174,6 +174,10 @@ checks = parametrize_with_checks(
 )
 
 
+def name_of(check: Any) -> str:
+    return str(getattr(check, "func", check).__name__)
+
+
 @checks  # type: ignore[untyped-decorator]
 def test_scikit_learns_own_checks_hold_for_the_interface(
     estimator: Any, check: Any, monkeypatch: pytest.MonkeyPatch
@@ -190,10 +194,36 @@ ALIKE = (  # with real fits; the interface is checked above for these as well
 )
 
 
-@pytest.mark.slow
+LEARNT = (  # what these look at is learnt; the others look at the interface
+    "check_classifier_data_not_an_array",
+    "check_classifiers_one_label",
+    "check_classifiers_train",
+    "check_decision_proba_consistency",
+    "check_dict_unchanged",
+    "check_estimators_pickle",
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_pipeline_consistency",
+)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@checks  # type: ignore[untyped-decorator]
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        pytest.param(
+            *pair,
+            marks=pytest.mark.slow if name_of(pair[1]) in LEARNT else pytest.mark.nightly,
+            id=f"{name_of(pair[1])}-{number}",
+        )
+        for number, pair in enumerate(checks.mark.args[1])
+        if not hasattr(pair, "marks") and name_of(pair[1]) not in ALIKE
+    ],
+)
 def test_scikit_learns_own_checks_pass_on_pictures(estimator: Any, check: Any) -> None:
-    if getattr(check, "func", check).__name__ in ALIKE:
-        pytest.skip("its rows are so alike that their pictures count as one and cannot be divided")
     check(estimator)
+
+
+def test_each_check_that_is_named_is_one_of_scikit_learn() -> None:
+    names = {name_of(pair[1]) for pair in checks.mark.args[1] if not hasattr(pair, "marks")}
+    assert names >= {*ALIKE, *LEARNT}

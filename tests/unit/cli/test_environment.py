@@ -12,7 +12,7 @@ CODE = """
 import os, sys
 from autotransfer.cli import run
 assert "torch" not in sys.modules
-run(["spaces"])
+run(["--help"])
 print(os.environ["OMP_WAIT_POLICY"])
 """
 

@@ -96,6 +96,12 @@ def _killed_at(at: int, run: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
+@pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    """A folder on a disk: these are about what is written to the end."""
+    return disk_path
+
+
 def _study(tmp_path: Path, *, resume: bool) -> Study:
     return open_study(
         "mine", storage=None, workspace=tmp_path, sampler="random", seed=0, resume=resume
