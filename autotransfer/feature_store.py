@@ -29,7 +29,7 @@ from autotransfer.problem import Source
 
 CACHE_VARIABLE = "AUTOTRANSFER_CACHE"
 MAX_BYTES = 10 << 30
-_VERSION = 1  # a change of how features are computed starts a new cache
+_VERSION = 2  # a change of how features are computed starts a new cache
 _DIGEST_BYTES = 32
 _LAYOUT_FILE = "layout.json"
 
@@ -86,8 +86,8 @@ class FeatureStore:
         self.max_bytes = max_bytes
 
     def table(self, source: Source) -> FeatureTable:
-        """Return the rows of one source under its own preprocessing."""
-        text = json.dumps([_VERSION, source.fingerprint, asdict(source.preprocessing)])
+        """Return the rows of one source."""
+        text = json.dumps([_VERSION, source.fingerprint])
         return FeatureTable(self.folder / hashlib.sha256(text.encode()).hexdigest()[:32], self)
 
     def evict(self, keep: Path) -> None:

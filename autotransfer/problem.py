@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -61,6 +61,10 @@ class Preprocessing:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     interpolation: str = "bilinear"
     crop_pct: float = 1.0
+
+    def plain(self) -> Json:
+        """Return plain values that are the same for 1 and 1.0, a list and a tuple."""
+        return json.loads(json.dumps(asdict(self)), parse_int=float)
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,12 @@ class Source:
 
     @property
     def fingerprint(self) -> str:
-        """Return the sha256 of everything that decides the features: network and weights."""
+        """Return the sha256 of everything that decides the features.
+
+        That is the network, its weights and how it sees pictures. What is only said of a source,
+        such as its name or its licence, is left out. It is the key of whatever is kept for a
+        source, in memory and on disk.
+        """
         match self.weights:
             case LocalWeights(sha256=sha256):
                 weights = f"sha256:{sha256}"
@@ -148,8 +157,8 @@ class Source:
                 weights = f"hub:{tag}"
             case Untrained(seed=seed):
                 weights = f"untrained:{seed}"
-        text = json.dumps([self.architecture, dict(self.kwargs), weights], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        decisive = [self.architecture, dict(self.kwargs), weights, self.preprocessing.plain()]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
 
 _SOURCES = TypeAdapter(Source)

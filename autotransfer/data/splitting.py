@@ -23,6 +23,8 @@ SEALED_FRACTION = 0.25
 KEPT_OPEN = 2  # different pictures of a class that are never sealed
 FEW_PICTURES = 500  # up to here every picture validates once; above, one division is enough
 NUM_FOLDS = 3
+FEW_A_CLASS = 8  # pictures of the median class up to which there are more folds
+NUM_FOLDS_OF_FEW = 5  # a third of five pictures is too much to give up
 VALIDATION_FRACTION = 0.25
 NO_PAIRS: NDArray[np.int64] = np.empty((0, 2), dtype=np.int64)
 _SALT = b"autotransfer sealed pictures 1"
@@ -70,9 +72,9 @@ def make_folds(
 ) -> tuple[Fold, ...]:
     """Return the folds of the search, stratified by class.
 
-    Up to 500 pictures there are three folds, and every picture validates once; above, one fold
-    with a quarter for validation. What a class cannot do without (its only picture or group)
-    always trains.
+    Up to 500 pictures there are three folds, five where a class has eight pictures or fewer, and
+    every picture validates once; above, one fold with a quarter for validation. What a class
+    cannot do without (its only picture or group) always trains.
 
     Args:
         images: (n,) the labelled search pictures.
@@ -86,11 +88,14 @@ def make_folds(
     """
     units, _ = _units(images, groups, same)
     few = every_picture or len(images) <= FEW_PICTURES
-    num_parts = NUM_FOLDS if few else round(1 / VALIDATION_FRACTION)
+    counts = np.bincount(images.labels)
+    a_class = float(np.median(counts[counts > 0]))
+    num_folds = NUM_FOLDS_OF_FEW if a_class <= FEW_A_CLASS else NUM_FOLDS
+    num_parts = num_folds if few else round(1 / VALIDATION_FRACTION)
     sizes = np.zeros((units.max(initial=-1) + 1, images.labels.max(initial=0) + 1), dtype=np.int64)
     np.add.at(sizes, (units, images.labels), 1)  # (units, K) pictures
     parts = _dealt(sizes, num_parts, np.random.default_rng(seed))[units]
-    held_out = [parts == part for part in (range(NUM_FOLDS) if few else range(1))]
+    held_out = [parts == part for part in (range(num_folds) if few else range(1))]
     folds = tuple(Fold(np.flatnonzero(~out), np.flatnonzero(out)) for out in held_out if out.any())
     if not folds:
         raise InvalidTargetError(

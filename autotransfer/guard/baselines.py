@@ -203,7 +203,7 @@ class Baselines:
         key = "|".join(
             [
                 name,
-                source.fingerprint + repr(source.preprocessing) if source else "",
+                source.fingerprint if source else "",
                 train.fingerprint,
                 tested.fingerprint,
                 ",".join(train.class_names),

@@ -23,6 +23,8 @@ _TABLE = (
 def mean_places(file: Path, *, without: str) -> dict[str, float]:
     """Return the mean place of each source over earlier targets, by fingerprint.
 
+    What an older version recorded has a fingerprint that no source has any more: it is no prior.
+
     Args:
         file: The SQLite file of the workspace; one that is not there has no record.
         without: Fingerprint of the target at hand, which must not inform itself.

@@ -7,7 +7,16 @@ from matplotlib.axes import Axes
 
 from autotransfer.guard.restoring import TITLES
 from autotransfer.report.figures import COLOURS, FAINT, figure, label
-from autotransfer.report.markup import NOTHING, bullets, facts, joined, name, paragraph, table
+from autotransfer.report.markup import (
+    NOTHING,
+    Cell,
+    bullets,
+    facts,
+    joined,
+    name,
+    paragraph,
+    table,
+)
 from autotransfer.report.material import Material
 from autotransfer.report.scale import Scale
 from autotransfer.results import Interval, Record
@@ -42,11 +51,26 @@ def verdict_section(material: Material) -> Markup:
             ],
         ),
     ]
+    if len(record.members) > 1:
+        head = ("weight", "source", "by", "stage")
+        parts.append(table(head, _members(record), "What is returned is put together of"))
     if verdict.test is not None:
         parts.append(table(("predictor", scale.title), _scores(record, scale), "Tested scores"))
         parts.append(_gaps(record, scale))
     parts.append(bullets(verdict.remarks))
     return joined(parts)
+
+
+def _members(record: Record) -> list[tuple[Cell, ...]]:
+    return [
+        (
+            f"{member.weight:.3f}",
+            name(member.source or "pixels"),
+            name(member.strategy),
+            None if member.layers is None else member.layers.stage,
+        )
+        for member in record.members
+    ]
 
 
 def _layers(record: Record) -> str:

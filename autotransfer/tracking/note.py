@@ -32,6 +32,12 @@ def note(record: Record) -> str:
             ],
         ),
         _table(
+            ("weight", "source", "by"),
+            [(f"{m.weight:.2f}", m.source or "pixels", m.strategy) for m in record.members]
+            if len(record.members) > 1
+            else [],
+        ),
+        _table(
             ("rank", "source", "score"),
             [(str(row.rank), row.source, f"{row.score:.2f}") for row in record.ranking.rows],
         ),

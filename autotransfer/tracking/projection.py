@@ -185,6 +185,10 @@ def record_tags(record: Record) -> dict[str, str]:
         "strategy": record.finalist.strategy,
         "finalist": str(record.finalist.number),
     }
+    if record.members:
+        tags["members"] = ", ".join(
+            f"{member.weight:.2f} {member.source or 'pixels'}" for member in record.members
+        )
     tags |= {f"provenance.{key(name)}": value for name, value in record.provenance.items()}
     return {name: one_line(value) for name, value in tags.items()}
 

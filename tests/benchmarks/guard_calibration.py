@@ -38,10 +38,11 @@ from scipy.stats import beta
 from autotransfer.evaluation.metrics import metric_named
 from autotransfer.guard.bootstrap import Comparison, compare
 from autotransfer.guard.mixture import fit_mixture, mixed_out_of_fold
-from autotransfer.guard.out_of_fold import select, select_out_of_fold
+from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.guard.verdict import default_margin, judge
 from autotransfer.guarding import INFLATION
 from autotransfer.results import Decision
+from autotransfer.search.choice import Terms, choose
 from autotransfer.search.pruning import RUNGS_PER_FOLD
 from tests.benchmarks.guard_draws import BASELINES, FOLDS, TRIALS, Draw, data_sets, draws
 
@@ -110,15 +111,14 @@ def replay(
     said = {m: _shares(draw.rungs[-1, m, inside]) for m in trials}
     left = {m: _shares(draw.left[:, m]) for m in (*trials, *baselines)}
     whole = {m: _shares(draw.whole[m]) for m in (*trials, *baselines)}
-    chosen = select(said, folds, labels, ACCURACY, combine=True, seed=0)
-    refitted = _hits(_mixed(whole, chosen), draw.truth)
+    chosen = choose(said, folds, labels, Terms(ACCURACY))
+    refitted = _hits(chosen.mix(whole), draw.truth)
     if inside.all():
-        found = select_out_of_fold(said, folds, labels, ACCURACY, combine=True, seed=0)
+        found = select_out_of_fold(said, folds, labels, Terms(ACCURACY))
         finalist, tested = found.probabilities, labels
         rivals = {str(b): _shares(draw.rungs[-1, b]) for b in baselines}
         parts = [
-            _mixed({m: p[f] for m, p in left.items()}, weights)
-            for f, weights in enumerate(found.chosen)
+            choice.mix({m: p[f] for m, p in left.items()}) for f, choice in enumerate(found.chosen)
         ]
         true = _hits(np.stack(parts), draw.truth)
         rivals_true = [_hits(left[b], draw.truth) for b in baselines]
@@ -126,7 +126,7 @@ def replay(
         rivals["together"] = mixed_out_of_fold(rivals, folds, labels)
     else:
         tested = draw.labels[~inside]
-        finalist = _mixed({m: _shares(draw.sealed[m]) for m in trials}, chosen)
+        finalist = chosen.mix({m: _shares(draw.sealed[m]) for m in trials})
         rivals = {str(b): _shares(draw.sealed[b]) for b in baselines}
         true = refitted
         rivals_true = [_hits(whole[b], draw.truth) for b in baselines]
@@ -188,16 +188,6 @@ def _shares(stored: NDArray[np.uint8]) -> NDArray[np.float64]:
     shares = stored.astype(np.float64) + 1e-3
     normalised: NDArray[np.float64] = shares / shares.sum(axis=-1, keepdims=True)
     return normalised
-
-
-def _mixed(
-    predictions: Mapping[int, NDArray[np.float64]], weights: Mapping[int, int]
-) -> NDArray[np.float64]:
-    total = sum(weights.values())
-    mean: NDArray[np.float64] = np.sum(
-        [w / total * predictions[m] for m, w in weights.items()], axis=0
-    )
-    return mean
 
 
 def _accuracy(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from scipy.stats import skew
 
 from autotransfer.evaluation.metrics import metric_named
-from autotransfer.guard.out_of_fold import select
 from autotransfer.guarding import INFLATION
+from autotransfer.search.choice import Terms, choose
 from tests.benchmarks.guard_draws import BASELINES, FOLDS, TRIALS, Draw, data_sets, draws
 
 ACCURACY = metric_named("accuracy")
@@ -73,7 +73,7 @@ def _best_by_other_folds(draw: Draw) -> list[int]:
         others = draw.folds != fold
         said = {m: draw.rungs[-1, m, others] / 255 + 1e-3 for m in range(TRIALS)}
         labels, folds = draw.labels[others], draw.folds[others]
-        found += select(said, folds, labels, ACCURACY, combine=False, seed=0)
+        found += choose(said, folds, labels, Terms(ACCURACY, combine=False)).weights
     return found
 
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from autotransfer import dividing
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.target import open_target
+from autotransfer.data.target import Target, open_target
 from autotransfer.dividing import divide
 
 
@@ -87,3 +89,52 @@ def test_features_are_divided_without_being_looked_at() -> None:
     division = divide(type(target)("features", items, None, None, ("a", "b")), pictures=False)
     assert division.sealed is None
     assert len(division.folds(0)) == 3
+
+
+def _grouped(n: int) -> tuple[Target, dict[str, str]]:
+    """Return a target in groups of three, and the group of each picture by its content."""
+    target = open_target(_noise(n))
+    names = tuple(f"patient {i % (n // 3)}" for i in range(n))
+    return replace(target, groups=names), dict(zip(target.train.digests, names, strict=True))
+
+
+def test_each_picture_keeps_its_own_group_when_others_are_sealed() -> None:
+    target, group_of = _grouped(1200)
+    division = divide(target, pictures=False)
+    assert division.sealed is not None
+    assert division.groups == tuple(group_of[digest] for digest in division.images.digests)
+    units = [group_of[digest] for digest in division.sealed.digests]
+    assert not set(units) & set(division.groups)
+    first = {group: units.index(group) for group in units}
+    same = np.array([first[group] for group in units])
+    assert (np.equal.outer(same, same) == np.equal.outer(*[division.sealed_units] * 2)).all()
+    for fold in division.folds(0):
+        learnt = {division.groups[i] for i in fold.train}
+        assert not learnt & {division.groups[i] for i in fold.validation}
+
+
+def test_pairs_are_counted_among_the_open_pictures_when_others_are_sealed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = open_target(_noise(1200))
+    pairs = np.array([[2 * i, 2 * i + 1] for i in range(100)])
+    twins = {frozenset(target.train.digests[i] for i in pair) for pair in pairs}
+    monkeypatch.setattr(dividing, "near_duplicates", lambda *_: pairs)
+    division = divide(target)
+    assert 0 < len(division.same) < 100
+    for pair in division.same:
+        assert frozenset(division.images.digests[i] for i in pair) in twins
+    units = division.units
+    assert len(np.unique(units)) == len(units) - len(division.same)
+
+
+def test_copies_within_the_users_own_test_are_one_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    # of twelve pictures the last four are the test: its first and last show the same
+    opened = open_target(_noise(12))
+    train, sealed = opened.train.subset(range(8)), opened.train.subset(range(8, 12))
+    pairs = np.array([[0, 1], [2, 9], [8, 11]])
+    monkeypatch.setattr(dividing, "near_duplicates", lambda *_: pairs)
+    division = divide(replace(opened, train=train, sealed=sealed))
+    assert division.same.tolist() == [[0, 1]]
+    same = np.equal.outer(*[division.sealed_units] * 2)
+    assert np.argwhere(np.triu(same, 1)).tolist() == [[0, 3]]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,13 @@ def test_a_row_layout_knows_its_columns() -> None:
         (4, 12),
         (12, 15),
     )
+
+
+def test_one_network_at_two_sizes_has_two_tables(tmp_path: Path) -> None:
+    store, small = FeatureStore(tmp_path), tiny_source()
+    large = replace(small, preprocessing=replace(small.preprocessing, input_size=64))
+    table, digest = store.table(small), "aa" * 32
+    table.set_layout(RowLayout((3,), 0, 1.0))
+    table.append([digest], np.ones((1, 3), dtype=np.float32))
+    assert digest in store.table(small)
+    assert digest not in store.table(large)

@@ -8,11 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from autotransfer.ensemble import EnsemblePredictor, Member
 from autotransfer.errors import ExportError
 from autotransfer.export import exporting
 from autotransfer.export.exporting import TOLERANCE, export_onnx, run_onnx
+from autotransfer.export.graph import KeptGraph
 from autotransfer.guard.pixels import fit_pixels
 from autotransfer.registry import discover
 from autotransfer.saved_predictor import Kept
@@ -96,6 +99,29 @@ def test_an_ensemble_of_two_sources_answers_the_same(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     assert export_onnx(path, kept, task.class_names, {}) <= TOLERANCE
     assert answers(path, kept, tmp_path / "other") <= TOLERANCE
+
+
+def test_the_graph_of_an_ensemble_shows_a_network_each_of_its_sizes(tmp_path: Path) -> None:
+    task = tiny_task(tmp_path / "f")
+    enlarged = replace(task.source.preprocessing, input_size=48)
+    source = replace(task.source, name="large", preprocessing=enlarged)
+    other = replace(task, source=source, features=task.features.of(source))
+    alone = [fitted(t, "feature-extraction", head="logistic") for t in (task, other)]
+    members = tuple(Member(kept.strategy, kept.source, 1, kept.predictor) for kept in alone)
+    kept = Kept(EnsemblePredictor(members), "ensemble", baseline=False, source=task.source)
+    noise = np.random.default_rng(0).integers(0, 256, (4, 40, 40, 3), dtype=np.uint8)
+    single, together = (_answers_of_graphs(found, noise) for found in (alone, [kept]))
+    assert np.abs(single[0] - single[1]).max() > 0.1
+    np.testing.assert_allclose(together[0], (single[0] + single[1]) / 2, atol=1e-5)
+
+
+def _answers_of_graphs(
+    found: list[Kept], pictures: NDArray[np.uint8]
+) -> list[NDArray[np.float32]]:
+    """Return the (n, K) probabilities of each predictor's graph, without the export."""
+    graphs = [KeptGraph(kept, kept.source).eval() for kept in found if kept.source is not None]
+    with torch.no_grad():
+        return [graph(torch.from_numpy(pictures)).numpy() for graph in graphs]
 
 
 def test_a_baseline_without_a_network_is_named(tmp_path: Path) -> None:

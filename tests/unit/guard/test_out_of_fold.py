@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from autotransfer.evaluation.metrics import metric_named
 from autotransfer.guard.calibration import calibration_error, fit_temperature, tempered
 from autotransfer.guard.competition import competition_bound
-from autotransfer.guard.out_of_fold import select, select_out_of_fold
+from autotransfer.guard.out_of_fold import select_out_of_fold
+from autotransfer.search.choice import Terms, choose
 
 ACCURACY = metric_named("accuracy")
 LABELS = np.array([0, 1] * 6)
 FOLDS = np.repeat([0, 1, 2], 4)
+SINGLE = Terms(ACCURACY, combine=False)
+TOGETHER = Terms(ACCURACY)
 
 
 def _right(*hits: int) -> NDArray[np.float64]:
@@ -30,8 +33,8 @@ def test_each_fold_is_predicted_by_the_winner_of_the_others() -> None:
         0: _right(1, 1, 1, 1, 0, 0, 1, 0, 0, 0, 1, 0),
         1: _right(0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 1),
     }
-    found = select_out_of_fold(trials, FOLDS, LABELS, ACCURACY, combine=False, seed=0)
-    assert found.chosen == ({1: 1}, {0: 1}, {0: 1})
+    found = select_out_of_fold(trials, FOLDS, LABELS, SINGLE)
+    assert [choice.weights for choice in found.chosen] == [{1: 1.0}, {0: 1.0}, {0: 1.0}]
     hits = found.probabilities.argmax(axis=1) == LABELS
     assert hits.tolist() == [False] * 4 + [False, False, True, False] * 2
 
@@ -43,10 +46,8 @@ def test_a_trial_whose_source_needed_the_fold_is_not_chosen_for_it() -> None:
         2: _right(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
     }
     allowed = [{0, 1, 2}, {1, 2}, set()]  # nothing left: nothing to go by
-    found = select_out_of_fold(
-        trials, FOLDS, LABELS, ACCURACY, combine=False, seed=0, allowed=allowed
-    )
-    assert found.chosen == ({0: 1}, {1: 1}, {0: 1})
+    found = select_out_of_fold(trials, FOLDS, LABELS, SINGLE, allowed=allowed)
+    assert [choice.weights for choice in found.chosen] == [{0: 1.0}, {1: 1.0}, {0: 1.0}]
 
 
 def test_of_as_many_right_answers_the_lower_log_loss_decides_in_folds_of_any_size() -> None:
@@ -54,7 +55,7 @@ def test_of_as_many_right_answers_the_lower_log_loss_decides_in_folds_of_any_siz
     in_the_small_fold = _right(1, 1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 0)  # shares 1, 1/2 and 3/5
     elsewhere = _right(1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0)  # 2/3, 3/4, 3/5: a lower plain mean
     trials = {0: in_the_small_fold, 1: 0.9 * elsewhere + 0.05}  # less sure where it is wrong
-    assert select(trials, folds, LABELS, ACCURACY, combine=False, seed=0) == {1: 1}
+    assert choose(trials, folds, LABELS, SINGLE).weights == {1: 1.0}
 
 
 @given(st.integers(0, 2**16), st.integers(2, 6))
@@ -63,10 +64,7 @@ def test_the_labels_of_a_fold_do_not_change_what_is_chosen_for_it(seed: int, num
     trials = {t: rng.dirichlet([1, 1], size=len(LABELS)) for t in range(num)}
     other = LABELS.copy()
     other[FOLDS == 1] = 1 - other[FOLDS == 1]
-    chosen = [
-        select_out_of_fold(trials, FOLDS, labels, ACCURACY, combine=True, seed=0)
-        for labels in (LABELS, other)
-    ]
+    chosen = [select_out_of_fold(trials, FOLDS, labels, TOGETHER) for labels in (LABELS, other)]
     assert chosen[0].chosen[1] == chosen[1].chosen[1]
     np.testing.assert_array_equal(
         chosen[0].probabilities[FOLDS == 1], chosen[1].probabilities[FOLDS == 1]
@@ -79,15 +77,14 @@ def test_luck_is_not_counted_as_skill() -> None:
     labels, folds = rng.integers(2, size=300), np.arange(300) % 3
     trials = {t: rng.dirichlet([1, 1], size=300) for t in range(40)}
     best = max(ACCURACY.score(labels, p) for p in trials.values())
-    found = select_out_of_fold(trials, folds, labels, ACCURACY, combine=True, seed=0)
+    found = select_out_of_fold(trials, folds, labels, TOGETHER)
     assert best > 0.55
     assert ACCURACY.score(labels, found.probabilities) == pytest.approx(0.5, abs=0.06)
 
 
 def test_of_equal_scores_the_lower_log_loss_wins() -> None:
     sure, unsure = _right(*[1] * 12), _right(*[1] * 12) * 0.5 + 0.25
-    chosen = select({0: unsure, 1: sure}, FOLDS, LABELS, ACCURACY, combine=False, seed=0)
-    assert chosen == {1: 1}
+    assert choose({0: unsure, 1: sure}, FOLDS, LABELS, SINGLE).weights == {1: 1.0}
 
 
 def test_temperature_two_halves_the_log_odds() -> None:

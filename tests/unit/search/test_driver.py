@@ -299,3 +299,40 @@ def test_the_same_seed_gives_the_same_trials(tmp_path: Path, arena: Arena) -> No
         )
         found.append([(o.number, o.source, dict(o.params), o.value) for o in outcomes])
     assert found[0] == found[1]
+
+
+def test_what_a_pruned_trial_took_counts_for_its_share_of_all_folds(
+    tmp_path: Path, arena: Arena
+) -> None:
+    # 10 s for a third of the first of three folds: a whole trial takes 90 s and 90 are left
+    def stopped(spec: TrialSpec) -> Outcome:
+        blank = Outcome(spec.number, spec.source.name, "tune", dict(spec.params), State.PRUNED)
+        return replace(blank, seconds=10.0, rungs=((0, 0.5), (1, 0.5)))
+
+    three = replace(arena, folds=arena.folds * 3)
+    executor = Scripted(Clock(), 10.0, stopped)
+    outcomes = _search(_study(tmp_path), three, _arms(Tune()), executor, deadline=100.0)
+    assert len(outcomes) == 1
+
+
+def test_a_trial_is_held_against_its_own_strategy_alone_and_a_resume_knows_it_still(
+    tmp_path: Path, arena: Arena
+) -> None:
+    class Lossy(Scripted):
+        @override
+        def wait(self) -> list[TrialResult]:
+            return [
+                replace(result, losses={0: np.full(6, LOSS[result.outcome.strategy])})
+                for result in super().wait()
+            ]
+
+    LOSS = {"tune": np.float32(1.0), "choose": np.float32(2.0)}
+    arms = _arms(Tune(), Choose())
+    for resume, trials in ((False, 16), (True, 17)):
+        executor = Lossy(Clock(), 1.0)
+        _search(_study(tmp_path, resume=resume), arena, arms, executor, trials=trials)
+        met = [
+            (s.strategy.name, s.rivals[0][0]) for s in executor.specs if s.rivals[0] is not None
+        ]
+        assert met
+        assert all(loss == LOSS[name] for name, loss in met)
