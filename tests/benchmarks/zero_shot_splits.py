@@ -124,7 +124,7 @@ def row(split: Split, strategies: Iterable[Strategy], seed: int) -> dict[str, fl
         arena.metric,
         [i for i, name in enumerate(names) if points[name].strategy.obvious],
         combine=False,
-        temper=False,
+        by_class=True,
         seed=seed,
     )
     folds = np.repeat(np.arange(len(sizes)), sizes)

@@ -13,9 +13,9 @@ from autotransfer.described.pair_test import judge_pairs
 from autotransfer.described.verdict import LEVEL, decide
 from autotransfer.problem import Need
 from autotransfer.registry import discover
-from autotransfer.results import Decision, Share
+from autotransfer.results import Decision
 from autotransfer.saved_predictor import Kept, read_kept, write_kept
-from autotransfer.strategy import Layers, Task
+from autotransfer.strategy import Layers, Share, Task
 from autotransfer.testing import Workbench
 from autotransfer_attribute_zero_shot.mean import DefaultEszsl, MeanOfEszsl, MeanPredictor
 from autotransfer_attribute_zero_shot.middle import MiddleTask, middle_eszsl, ridge
