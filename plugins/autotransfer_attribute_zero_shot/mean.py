@@ -81,7 +81,7 @@ class MeanPredictor(AttributePredictor):
         infos: list[Json] = []
         for number, (_, member) in enumerate(self.members):
             found, info = member.state()
-            tensors |= {f"{number}.{name}": tensor for name, tensor in found.items()}
+            tensors |= {f"{number}.{name}": tensor.clone() for name, tensor in found.items()}
             infos.append(info)
         beside = [source_to_json(source) for source in self.companions]
         return tensors, {"members": infos, "companions": beside}
