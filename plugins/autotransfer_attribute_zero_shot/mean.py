@@ -80,7 +80,7 @@ class MeanPredictor(AttributePredictor):
         tensors: dict[str, Tensor] = {}
         infos: list[Json] = []
         for number, (_, member) in enumerate(self.members):
-            found, info = member.state()
+            found, info = member.state()  # the table is that of all members
             tensors |= {f"{number}.{name}": tensor.clone() for name, tensor in found.items()}
             infos.append(info)
         beside = [source_to_json(source) for source in self.companions]
