@@ -74,8 +74,6 @@ def _at_hand(
     problem: Problem, sourcing: Sourcing, ranking: Ranking, clock: Clock
 ) -> tuple[tuple[Source, ...], list[Skipped]]:
     """Return the sources whose features are there, the default one first."""
-    if problem.setting is not Setting.LABELLED:
-        return (), []
     validation, sealed = problem.target.validation, sourcing.division.sealed
     further = [] if validation is None else [validation]
     return sourcing.pool(ranking, clock, further, 0 if sealed is None else len(sealed))

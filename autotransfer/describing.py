@@ -148,6 +148,7 @@ def judge_described(
     kept: Kept,
     outcomes: Sequence[Outcome],
     arms: Arms,
+    registry: Registry,
     arena: DescribedArena,
     sealed: ImageSet,
     chosen: Options,
@@ -157,7 +158,7 @@ def judge_described(
 
     def point(outcome: Outcome) -> Point:
         source = arms.source(outcome.source)
-        strategy = next(s for s in arms.strategies if s.name == outcome.strategy)
+        strategy = registry.strategy(outcome.strategy)
         seed = trial_seed(chosen.seed, outcome.number)
         return Point(arena, source, strategy, dict(outcome.params), seed)
 

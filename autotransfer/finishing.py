@@ -74,7 +74,7 @@ class Finishing:
             self.arena.metric,
             tuple(outcome.number for outcome in self.obvious(outcomes)),
             combine=self.chosen.ensemble and not self.chosen.single,
-            temper=self.arena.same_classes,
+            by_class=not self.arena.same_classes,
             seed=self.chosen.seed,
         )
 

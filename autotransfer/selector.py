@@ -354,6 +354,7 @@ def _judged(
         finishing.train(finalist, outcomes),
         outcomes,
         finishing.arms,
+        finishing.registry,
         finishing.arena,
         sealed,
         finishing.chosen,

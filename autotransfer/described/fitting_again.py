@@ -14,8 +14,8 @@ from autotransfer.described.pairs import ClosedForm
 from autotransfer.described.predictor import AttributePredictor, LeavesClassesOut
 from autotransfer.described.stacking import Division
 from autotransfer.errors import PluginError
-from autotransfer.problem import ParamValue, Source
-from autotransfer.strategy import FeatureReader, Predictor, Strategy, Trial
+from autotransfer.problem import Need, ParamValue, Source
+from autotransfer.strategy import FeatureReader, Predictor, Strategy, Task, Trial
 
 _PARTS = 4  # one in four pictures of the seen classes is held back to calibrate with
 
@@ -56,20 +56,30 @@ class Point:
         """Return the rules of a fit."""
         return Trial(self.params, _ignore, self.deadline, self.seed)
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Return every source that it reads, its own first."""
+        if Need.COMPANIONS not in self.strategy.needs:
+            return (self.source,)
+        return (self.source, *self._task(self.arena.images).companions)
+
     def fit(self, train: ImageSet) -> AttributePredictor:
         """Return the predictor that learns from some of the pictures.
 
         Raises:
             PluginError: If the strategy returns one that cannot score attribute rows.
         """
-        predictor = self.strategy.fit(self.arena.task(self.source, train), self.trial)
+        predictor = self.strategy.fit(self._task(train), self.trial)
         return as_attribute_predictor(predictor, self.strategy.name)
 
     def closed_form(self) -> ClosedForm | None:
         """Return scores of held-out classes without any fit, where the strategy has them."""
         if not isinstance(self.strategy, LeavesClassesOut):
             return None
-        return self.strategy.left_out(self.arena.task(self.source, self.arena.images), self.trial)
+        return self.strategy.left_out(self._task(self.arena.images), self.trial)
+
+    def _task(self, train: ImageSet) -> Task:
+        return self.arena.seen_by(self.strategy).task(self.source, train)
 
     def fitted_again(self, classes: Sequence[int]) -> Array:
         """Return (1, b, K) scores of the pictures of some classes, by a fit without them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +14,27 @@ from autotransfer.described.eszsl import PENALTIES, Array, Decomposition, Eszsl,
 _CHUNK = 20_000_000  # numbers of inverses that are held at once
 
 
+class ClassEvidence(Protocol):
+    """Which seen classes pictures look like, by fits that did not learn from them."""
+
+    def left_out_evidence(self, positions: NDArray[np.int64], gamma: float) -> Array:
+        """Return the (b, K) evidence of pictures that are left out together."""
+        ...
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """ESZSL with every way of leaving classes out, penalties in units of the mean eigenvalues.
 
     Args:
-        problem: The seen classes' pictures and rows, decomposed.
+        problem: The seen classes' pictures, of one source or of several.
         labels: (n,) classes in [0, K).
         rows: (K, a) scaled rows of the seen classes.
-        gammas: Penalties on features, absolute.
+        gammas: Penalties on features, in the units of the problem.
         lams: Penalties on attributes, absolute.
     """
 
-    problem: Eszsl
+    problem: ClassEvidence
     labels: NDArray[np.int64]
     rows: Array
     gammas: tuple[float, ...]

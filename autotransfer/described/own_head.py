@@ -20,6 +20,14 @@ from autotransfer.problem import Source
 from autotransfer.strategy import FeatureReader
 
 
+def known_to_any(sources: Sequence[Source], names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return (K,) whether some source was trained on each class, by name."""
+    known = np.zeros(len(names), dtype=np.bool_)
+    for source in sources:
+        known |= known_classes(source, names) >= 0
+    return known
+
+
 def known_classes(source: Source, names: Sequence[str]) -> NDArray[np.int64]:
     """Return the (K,) column of each class in the source's head; -1 where it is not known."""
     if source.class_names is None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.described.fitting_again import Point
-from autotransfer.described.own_head import head_in_pairs, known_classes
+from autotransfer.described.own_head import head_in_pairs, known_classes, known_to_any
 from autotransfer.described.pairs import (
     ALL_PAIRS_UP_TO,
     PERMUTATIONS,
@@ -65,6 +65,7 @@ def judge_pairs(
             null = np.maximum(null, theirs.exchanged(done, drawn).max(axis=1))
             entered += 1
     low, high = found.interval(chosen, table.num_seen, seed=seed)
+    known = known_to_any(point.sources, table.seen)
     columns = known_classes(point.source, table.seen)
     return Evidence(
         basis=HELD_OUT,
@@ -77,8 +78,8 @@ def judge_pairs(
         null_mean=float(exchanged[:, chosen].mean()),
         assignments=float(math.perm(len(table.class_names), table.num_seen)),
         nearest=float(found.nearest.mean()),
-        known=tuple(table.seen[k] for k in np.flatnonzero(columns >= 0)),
-        without_known=_without(found, columns, chosen),
+        known=tuple(table.seen[k] for k in np.flatnonzero(known)),
+        without_known=_without(found, known, chosen),
         own_head=head_in_pairs(point.arena.images, columns, point.reader),
         pairs=len(done),
         competitors=entered,
@@ -100,7 +101,7 @@ def _pairs(num_classes: int, deadline: float | None) -> Iterator[tuple[int, int]
         yield from games
 
 
-def _without(found: PairResults, columns: NDArray[np.int64], chosen: int) -> float | None:
-    """Return the mean over pairs of classes that the source does not know."""
-    new: Array = found.observed[(columns[found.pairs] < 0).all(axis=1), chosen]
+def _without(found: PairResults, known: NDArray[np.bool_], chosen: int) -> float | None:
+    """Return the mean over pairs of classes that no source knows."""
+    new: Array = found.observed[~known[found.pairs].any(axis=1), chosen]
     return float(new.mean()) if len(new) else None

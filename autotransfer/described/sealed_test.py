@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.described.measures import per_class_top1
-from autotransfer.described.own_head import head_among, known_classes
+from autotransfer.described.own_head import head_among, known_classes, known_to_any
 from autotransfer.described.pairs import Array, row_likeness, rows_for_classes
 from autotransfer.described.predictor import AttributePredictor
 from autotransfer.described.verdict import SEALED, Evidence
@@ -49,8 +49,7 @@ def judge_sealed(
     null = np.array([per_class_top1(labels, scores[:, rows].argmax(axis=1)) for rows in drawn])
     tested = np.unique(labels)
     low, high = _interval(labels, guesses == labels, seed)
-    columns = known_classes(source, table.class_names)
-    new = unseen[columns[unseen] < 0]
+    known = known_to_any((source, *predictor.companions), table.class_names)
     return Evidence(
         basis=SEALED,
         score=per_class_top1(labels, guesses),
@@ -62,9 +61,9 @@ def judge_sealed(
         null_mean=float(null.mean()),
         assignments=float(math.perm(len(table.class_names), len(unseen))),
         nearest=_nearest(scores, labels, table),
-        known=tuple(table.class_names[k] for k in unseen if columns[k] >= 0),
-        without_known=_among(scores, images.labels, new),
-        own_head=head_among(images, columns, reader),
+        known=tuple(table.class_names[k] for k in unseen if known[k]),
+        without_known=_among(scores, images.labels, unseen[~known[unseen]]),
+        own_head=head_among(images, known_classes(source, table.class_names), reader),
         seconds=time.monotonic() - began,
     )
 

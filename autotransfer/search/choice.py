@@ -72,8 +72,9 @@ class Terms:
         obvious: Numbers of the obvious candidates, in the order of preference; the first one that
             is there is the incumbent. Without any it is the best single candidate.
         combine: Whether candidates may be put together.
-        temper: Whether validation probabilities say how sure the answer on new items may be; not
-            where the classes of the folds are others than those of the answer.
+        temper: Whether probabilities are compared as sure as they turned out to be.
+        by_class: Whether folds hold out classes: the items of one gain or lose together, so that
+            the error of a gain is one over classes.
         seed: Deals out the items where the search has too few folds.
     """
 
@@ -81,6 +82,7 @@ class Terms:
     obvious: Sequence[int] = ()
     combine: bool = True
     temper: bool = True
+    by_class: bool = False
     seed: int = 0
 
 
@@ -104,6 +106,8 @@ def choose(
     if challenger.weights == kept.weights:
         return kept
     gains, gain = _gains_when_chosen_again(said, _dealt(folds, terms.seed), labels, terms)
+    if terms.by_class:
+        gains = np.array([gains[labels == label].mean() for label in np.unique(labels)])
     error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
     if gains.mean() < max(LEAST_ERRORS * error, _TOLERANCE) or gain < -_TOLERANCE:
         return kept

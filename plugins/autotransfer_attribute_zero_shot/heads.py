@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.described.eszsl import Decomposition
+from autotransfer.described.eszsl import Decomposition, Eszsl
 from autotransfer.described.holding_out import LeftOut, partitions
 from autotransfer.described.pairs import ClosedForm
 from autotransfer_attribute_zero_shot.dap import fit_dap
@@ -63,7 +63,8 @@ def fit_eszsl(task: HeadTask) -> Towers:
     """Return ESZSL with the penalties that tell held-out classes apart best."""
     left_out = LeftOut.of(task.decomposition, task.labels, task.rows)
     gamma, lam = chosen_penalties(left_out, task.seed)
-    compatibility = left_out.problem.compatibility(gamma * task.strength, lam)
+    problem = Eszsl.of(task.decomposition, task.labels, task.rows)
+    compatibility = problem.compatibility(gamma * task.strength, lam)
     a = task.rows.shape[1]
     return sharpened(Towers(compatibility, np.zeros(a), np.eye(a)), task)
 

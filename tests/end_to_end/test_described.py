@@ -72,7 +72,7 @@ def test_a_table_is_enough_for_classes_without_pictures(
     options = ["--attributes", table, "--sources", catalogue, "--source", "tiny-0"]
     found = _json(capsys, "fit", pictures / "train", *options, "--trials", 1, "--out", "model")
     assert found["basis"] == "held-out classes"
-    assert found["strategy"] == "attribute-zero-shot"
+    assert found["strategy"] in ("default-eszsl", "attribute-zero-shot")
     assert found["metric"] == "balanced_accuracy"
     assert found["test"]["n"] == SEEN
     assert [b["name"] for b in found["baselines"]] == ["chance", "exchanged-rows"]
@@ -101,6 +101,28 @@ def test_a_table_is_enough_for_classes_without_pictures(
     assert "held-out classes" in capsys.readouterr().out
     assert run(["predict", "model", str(pictures / "test"), "--explain"]) == 0
     assert "because" in capsys.readouterr().out.splitlines()[0]
+
+
+@pytest.mark.filterwarnings("ignore::autotransfer.errors.AutotransferWarning")
+def test_the_mean_of_two_sources_names_both_and_says_why_after_loading(
+    target: tuple[Path, Path], catalogue: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures, table = target
+    sources = ["--sources", catalogue, "--source", "tiny-0", "--source", "tiny-1"]
+    options = ["--attributes", table, *sources, "--strategy", "mean-of-eszsl"]
+    found = _json(capsys, "fit", pictures / "train", *options, "--out", "model")
+    assert found["strategy"] == "mean-of-eszsl"
+    assert found["zero_shot"]["pairs"] == SEEN * (SEEN - 1) // 2
+    if found["returned"] != "transfer":
+        pytest.skip("random networks gave nothing to return")
+    shares = {(m["source"], m["strategy"], m["weight"]) for m in found["members"]}
+    assert shares == {("tiny-0", "eszsl", 0.5), ("tiny-1", "eszsl", 0.5)}
+    for generalised in ([], ["--generalised"]):
+        command = ["predict", "model", pictures / "test", "--explain", *generalised]
+        rows = _json(capsys, *command)["predictions"]
+        assert len(rows[0]["probabilities"]) == len(UNSEEN) + SEEN * bool(generalised)
+        assert sum(rows[0]["probabilities"].values()) == pytest.approx(1.0)
+        assert 0 < rows[0]["because"][0]["share"] <= 1
 
 
 @pytest.mark.filterwarnings("ignore::autotransfer.errors.AutotransferWarning")

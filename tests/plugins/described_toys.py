@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
@@ -15,6 +16,7 @@ from autotransfer.described.class_splits import class_folds
 from autotransfer.described.fitting_again import Point
 from autotransfer.evaluation.metrics import metric_named
 from autotransfer.matrices import Matrices, MatrixReaders
+from autotransfer.strategy import Strategy
 from autotransfer_attribute_zero_shot import AttributeZeroShot
 
 Array = NDArray[np.float64]
@@ -44,8 +46,13 @@ class Toy:
 
     def point(self, **params: object) -> Point:
         """Return one point of the arm, on the pictures of the seen classes."""
+        return self.point_of(AttributeZeroShot(), {"random": self.features}, **params)
+
+    def point_of(self, strategy: Strategy, views: Mapping[str, Array], **params: object) -> Point:
+        """Return one point of a strategy on the first of some views of all pictures."""
         labels = [name for name in self.labels if name in self.table.seen]
-        given = Matrices.of({"random": self.features[self.seen]}, labels, self.table.seen)
+        matrices = {name: view[self.seen] for name, view in views.items()}
+        given = Matrices.of(matrices, labels, self.table.seen)
         items = given.items
         folds = class_folds(items.labels, len(self.table.unseen), seed=0)
         arena = DescribedArena(
@@ -54,9 +61,10 @@ class Toy:
             None,
             MatrixReaders(given),
             metric_named("balanced_accuracy"),
+            pool=given.sources,
             attributes=self.table,
         )
-        strategy, source = AttributeZeroShot(), given.sources[0]
+        source = given.sources[0]
         defaults = strategy.space(arena.task(source, items).info).defaults()
         return Point(arena, source, strategy, {**defaults, **params}, 0)  # type: ignore[dict-item]
 

@@ -101,6 +101,28 @@ def test_a_lower_log_loss_that_costs_answers_does_not_replace_the_obvious() -> N
     assert choice.weights == {OBVIOUS: 1.0}
 
 
+@pytest.mark.parametrize(("by_class", "winner"), [(False, OTHER), (True, OBVIOUS)])
+def test_where_folds_hold_out_classes_the_error_is_one_over_classes(
+    by_class: bool,  # noqa: FBT001 - pytest gives it
+    winner: int,
+) -> None:
+    labels = np.repeat(np.arange(6), 10)
+
+    def surely(sure: NDArray[np.float64]) -> NDArray[np.float64]:
+        said = np.tile((1 - sure[:, None]) / 5, (1, 6))
+        said[np.arange(60), labels] = sure
+        return said
+
+    # gains of log(.95 / .5) = .64 on one class and of log(.48 / .5) = -.04 on five: the mean is
+    # .07, its standard error .03 over sixty items and .11 over six classes
+    said = {
+        OBVIOUS: surely(np.full(60, 0.5)),
+        OTHER: surely(np.where(labels == 0, 0.95, 0.48)),
+    }
+    terms = Terms(ACCURACY, obvious=[OBVIOUS], combine=False, temper=False, by_class=by_class)
+    assert choose(said, np.arange(60) % 4, labels, terms).weights == {winner: 1.0}
+
+
 def test_the_order_of_the_candidates_changes_nothing() -> None:
     said, folds, labels = _problem(90, 0.7, 0.8, 0.75, 0.6)
     terms = Terms(ACCURACY, obvious=[0])
