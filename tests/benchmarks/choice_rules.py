@@ -15,8 +15,9 @@ import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,13 +102,13 @@ def rules() -> dict[str, Rule]:
         "default probe": lambda _: {DEFAULT: 1.0},
         "plain mean": lambda _: {MEAN: 1.0},
         "best by validation": _luckiest,
+        "mixture": lambda _: {MIXTURE: 1.0},
     }
-    found["mixture"] = lambda _: {MIXTURE: 1.0}
     for incumbent in (20.0, 10.0, 5.0, 1.0):
         for gate in (2.0, 1.0, 0.0):
             name = f"choice, prior {incumbent:g} : 1, {gate:g} errors"
-            found[name] = lambda cell, i=incumbent, g=gate: _chosen(cell, i, g, combine=True)
-    found["choice of one, 1 error"] = lambda cell: _chosen(cell, 20.0, 1.0, combine=False)
+            found[name] = partial(_chosen, incumbent=incumbent, gate=gate, combine=True)
+    found["choice of one, 1 error"] = partial(_chosen, incumbent=5.0, gate=1.0, combine=False)
     return found
 
 
@@ -115,7 +116,7 @@ def _luckiest(cell: Cell) -> Mapping[int, float]:
     return {max(cell.inside, key=lambda n: ACCURACY.score(cell.labels, cell.inside[n])): 1.0}
 
 
-def _chosen(cell: Cell, incumbent: float, gate: float, *, combine: bool) -> Mapping[int, float]:
+def _chosen(cell: Cell, *, incumbent: float, gate: float, combine: bool) -> Mapping[int, float]:
     """Return the weights of `choose` with another prior and another number of errors to gain."""
     kept = dict(cell.inside)
     terms = Terms(ACCURACY, obvious=[MIXTURE], combine=combine)
@@ -168,7 +169,7 @@ def _write(
     order = np.concatenate([fold.validation for fold in folds])
     numbered = np.repeat(np.arange(len(folds)), [len(fold.validation) for fold in folds])
     place.parent.mkdir(parents=True, exist_ok=True)
-    kept = {name: values.astype(np.float32) for name, values in arrays.items()}
+    kept: dict[str, Any] = {name: values.astype(np.float32) for name, values in arrays.items()}
     np.savez(place, order=order, folds=numbered, **kept)
 
 

@@ -39,7 +39,7 @@ def _kit_in_seconds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 def brief_baselines(patch: pytest.MonkeyPatch) -> None:
     """Train networks of sources from scratch for two epochs."""
-    whole, schedule = baselines.fit_scratch, scratch.SCHEDULE
+    whole, schedule = scratch.fit_scratch, scratch.SCHEDULE
 
     def fit_briefly(task: Task, **options: Any) -> Any:
         if task.source.architecture == SMALL_NETWORK:
