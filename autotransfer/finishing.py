@@ -80,12 +80,14 @@ class Finishing:
 
     def obvious(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Return the complete outcomes of the obvious, the one to beat first."""
+        installed = self.registry.strategies  # a resumed fit may know outcomes of others
         found = [
-            (self.registry.strategy(outcome.strategy).standing, outcome)
+            (installed[outcome.strategy].standing, outcome)
             for outcome in outcomes
             if outcome.state is State.COMPLETE
             and not outcome.unfit
-            and self.registry.strategy(outcome.strategy).obvious
+            and outcome.strategy in installed
+            and installed[outcome.strategy].obvious
         ]
         return [outcome for _, outcome in sorted(found, key=lambda pair: pair[0])]
 

@@ -208,11 +208,13 @@ def _replaced(outcome: Outcome, verdict: Verdict, metric: Metric) -> str:
     """Return what was tested first, and why it is not what the verdict is about."""
     gap = verdict.gap
     assert gap is not None
-    low, value, high = (metric.scale * limit for limit in (gap.low, gap.value, gap.high))
+    digits = 1 if metric.reads_decisions else 3
+    limits = (gap.value, gap.low, gap.high)
+    value, low, high = (f"{metric.scale * limit:.{digits}f}" for limit in limits)
     return (
         f"the search chose {outcome.strategy} on {outcome.source}, which was not supported (gap "
-        f"{value:.1f} {metric.unit}, 95 % interval {low:.1f} to {high:.1f}); this is a second "
-        "look, at a quarter of the error"
+        f"{value} {metric.unit}, 95 % interval {low} to {high}); what anybody would "
+        "try first was tested in its place"
     )
 
 

@@ -190,6 +190,18 @@ def test_strategies_that_are_named_leave_it_out() -> None:
     assert _first(selection.outcomes) == []
 
 
+@pytest.mark.parametrize("how", ["named alone", "nothing else may be tried"])
+def test_a_fit_can_do_without_any_other_candidate(how: str, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"strategies": ["mean-of-probes"]}
+    if how == "nothing else may be tried":
+        (tmp_path / "space.toml").write_text('strategies = ["multi-task"]', encoding="utf-8")
+        options = {"space": str(tmp_path / "space.toml")}
+    selection = _fit(tracking_uri=OFF, **options)
+    wanted = ["mean-of-probes"] if how == "named alone" else OBVIOUS
+    assert [o.strategy for o in selection.outcomes] == wanted
+    assert {member.source for member in selection.record.members} == set(NAMES)
+
+
 def test_a_second_is_enough_for_an_answer() -> None:
     selection = _fit(budget=autotransfer.Budget(seconds=1), tracking_uri=OFF)
     assert _first(selection.outcomes)[0] == (-1, "default-probe")

@@ -260,6 +260,7 @@ def test_the_obvious_that_is_there_comes_in_the_order_of_its_standing(
         _outcome(-2, strategy="obvious"),
         _outcome(-3, strategy="obvious", state=State.FAILED, value=None),
         _outcome(-4, strategy="obvious", unfit="weighs too much"),
+        _outcome(-5, strategy="of a plugin that is gone"),
         _outcome(7),
     ]
     assert [outcome.number for outcome in made.obvious(outcomes)] == [-2, -1]

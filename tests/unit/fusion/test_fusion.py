@@ -39,7 +39,7 @@ def _probe(task: Task, place: int) -> np.ndarray:
     """Return what a ridge probe on one of the three sources says, made by hand."""
     source = (task.source, *OTHERS)[place]
     reader = task.features.of(source)
-    head = fit_ridge(reader(task.train), task.train.labels, 3)
+    head = fit_ridge(reader(task.train), task.train.labels, len(task.class_names))
     return head.probabilities(reader(shapes(3, 4, seed=9)))
 
 
@@ -52,14 +52,14 @@ def test_the_plain_mean_weighs_the_probes_of_all_sources_equally(task: Task) -> 
     np.testing.assert_allclose(_fitted(MeanOfProbes(), task), wanted)
 
 
-def test_the_weights_of_the_mixture_arrive_in_the_answer(task: Task) -> None:
+def test_the_weights_of_the_mixture_arrive_in_the_answer(hard: Task) -> None:
     trial = Trial({}, lambda _progress, _predictor: None, None, 0)
-    predictor = MixtureOfProbes().fit(task, trial)
+    predictor = MixtureOfProbes().fit(hard, trial)
     weights = [share.weight for share in predictor.composition]
     assert [share.source for share in predictor.composition] == ["tiny", "second", "third"]
     assert sum(weights) == pytest.approx(1.0)
-    wanted = sum(w * _probe(task, place) for place, w in enumerate(weights))
-    np.testing.assert_allclose(_fitted(MixtureOfProbes(), task), np.asarray(wanted))
+    wanted = sum(w * _probe(hard, place) for place, w in enumerate(weights))
+    np.testing.assert_allclose(_fitted(MixtureOfProbes(), hard), np.asarray(wanted))
 
 
 def test_a_source_that_explains_the_labels_better_weighs_more(hard: Task) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -43,3 +45,13 @@ def test_a_gain_that_only_a_few_items_show_is_within_its_error() -> None:
     gains = np.log(other) - np.log(obvious)
     assert 0 < gains.mean() < gains.std(ddof=1) / 12**0.5
     assert choose(said, FOLDS, LABELS, TERMS).weights == {-1: 1.0}
+
+
+def test_a_gain_counts_on_the_items_that_had_no_part_in_the_choice() -> None:
+    # each candidate gives .9 to the labels of two folds and .3 to those of the third, the obvious
+    # .4 to all: on all items each of them gains, but whatever two folds choose loses on the third
+    said = {-1: _giving(np.full(12, 0.4))}
+    said |= {fold: _giving(np.where(fold == FOLDS, 0.3, 0.9)) for fold in range(3)}
+    alone = replace(TERMS, combine=False)
+    assert choose(said, FOLDS, LABELS, alone).weights == {-1: 1.0}
+    assert choose({-1: said[-1], 0: said[0]}, FOLDS, LABELS, alone).weights == {0: 1.0}
