@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from autotransfer.clock import Clock
+from autotransfer.data.image_set import ImageSet
 from autotransfer.dividing import Division
 from autotransfer.options import Options
 from autotransfer.preparing import Problem
@@ -18,11 +19,12 @@ from autotransfer.registry import Registry
 from autotransfer.results import Ranking, Skipped
 from autotransfer.search.arms import Arms, Terms, arms_of
 from autotransfer.search.obvious import obvious_points
-from autotransfer.search.pool import best_subset
+from autotransfer.search.pool import OBVIOUS, best_subset
 from autotransfer.search.probes import ProbePoint
 from autotransfer.search.result_limits import ResultLimits
 from autotransfer.sourcing import Sourcing, left_out
 from autotransfer.strategy import TaskInfo
+from autotransfer.transferability.ridge_loo import MAXIMUM_SCORES
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,9 @@ def candidates_of(
     arms, unfit = arms_of(shortlist, strategies, preset, terms)
     arms = replace(arms, others=everything)
     skipped = (*left_out(ranking), *unread, *unfit)
+    if _too_many(division.images):
+        reason = f"more than {MAXIMUM_SCORES} scores of items and classes for each source"
+        skipped = (*skipped, Skipped("*", OBVIOUS, reason))
     return Candidates(arms, obvious, pool, skipped)
 
 
@@ -100,12 +105,17 @@ def _obvious(
         sourcing.registry.strategies.values(),
         task,
         named=chosen.strategies,
-        single=chosen.single or len(pool) < 2,
+        single=chosen.single or len(pool) < 2 or _too_many(images),
     )
     return tuple(
         replace(point, source=pool[0]) if Need.COMPANIONS in point.strategy.needs else point
         for point in points
     )
+
+
+def _too_many(images: ImageSet) -> bool:
+    """Return whether a score for each item and class is too much to hold for every source."""
+    return len(images) * len(images.class_names) > MAXIMUM_SCORES
 
 
 def _strategies(

@@ -13,6 +13,7 @@ from autotransfer.evaluation.metrics import SMALLEST_PROBABILITY, metric_named
 
 LARGEST = 10.0  # times sharper or softer; beyond it a few pictures would decide
 _BINS = 10
+_MOST_NUMBERS = 2_000_000  # that a temperature is fitted to; of more, rows at even distances
 
 
 def tempered(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
@@ -51,6 +52,8 @@ def fit_temperature(
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599.
     """
     log_loss = metric_named("log_loss")
+    step = max(1, -(-probabilities.size // _MOST_NUMBERS))
+    probabilities, labels = probabilities[::step], labels[::step]
 
     def loss(log_temperature: float) -> float:
         answers = tempered(probabilities, float(np.exp(log_temperature)))

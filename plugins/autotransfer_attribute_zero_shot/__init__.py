@@ -22,7 +22,7 @@ from autotransfer.problem import Json, Need, Setting, Source
 from autotransfer.space import SearchSpace, choice, depth, regularisation
 from autotransfer.strategy import Predictor, Strategy, Task, TaskInfo, Trial
 from autotransfer_attribute_zero_shot.heads import HEADS, HeadTask, eszsl_left_out
-from autotransfer_attribute_zero_shot.mean import DefaultEszsl, MeanOfEszsl
+from autotransfer_attribute_zero_shot.mean import MeanOfEszsl
 from autotransfer_attribute_zero_shot.predictor import TowersPredictor, restore_towers
 from autotransfer_attribute_zero_shot.sae import DIRECTIONS, TO_FEATURES
 from autotransfer_attribute_zero_shot.scaling import (
@@ -139,5 +139,5 @@ def _ridge(found: Decomposition, values: Array) -> Array:
 
 @hookimpl
 def autotransfer_strategies() -> list[Strategy]:
-    """Offer the strategy of the search, and the obvious ones."""
-    return [AttributeZeroShot(), MeanOfEszsl(), DefaultEszsl()]
+    """Offer the strategy of the search, and the obvious one."""
+    return [AttributeZeroShot(), MeanOfEszsl()]

@@ -180,7 +180,10 @@ class MeanOfEszsl(Strategy):
 
 
 class DefaultEszsl(MeanOfEszsl):
-    """ESZSL on the last stage of the default source alone, at the middle penalties."""
+    """ESZSL on the last stage of the default source alone, at the middle penalties.
+
+    It is not offered: on one source the penalties are worth choosing. The benchmark compares it.
+    """
 
     name = "default-eszsl"
     standing = 30

@@ -36,6 +36,7 @@ from autotransfer.preparing import choose_sources, discover_plugins, make_reader
 from autotransfer.problem import Source
 from autotransfer.search.choice import Terms, choose
 from autotransfer.strategy import Strategy
+from autotransfer_attribute_zero_shot.mean import DefaultEszsl
 
 OURS, MEAN = "what a fit returns", "mean-of-eszsl"
 T_975 = {5: 2.571, 10: 2.228, 20: 2.086}  # quantiles of Student's t; 1.96 for all others
@@ -170,8 +171,11 @@ def main() -> int:
     sources = choose_sources(chosen, registry, opened[0]).sources
     sets = [target.train for target in opened]
     pictures = read_pictures(sets, len(given.learn), sources, make_readers(chosen))
-    names = (MEAN, "default-eszsl", "attribute-zero-shot")
-    strategies = [registry.strategy(name) for name in names]
+    strategies = [
+        registry.strategy(MEAN),
+        DefaultEszsl(),
+        registry.strategy("attribute-zero-shot"),
+    ]
     rows = [
         row(Split.of(pictures, given.table, given.unseen, seed), strategies, seed)
         for seed in range(given.first, given.first + given.splits)
