@@ -67,9 +67,12 @@ def autotransfer_strategies():
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def head() -> Iterator[Any]:
-    """A cluster whose driver is on a node without a core."""
+    """A cluster whose driver is on a node without a core.
+
+    Each test has its own: one whose nodes and actors were killed loses trials of the next.
+    """
     from ray.cluster_utils import Cluster
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
