@@ -3,7 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autotransfer.results import Skipped
+from autotransfer.strategy import Share
 from autotransfer.tracking.note import NOTE_LENGTH, escaped, note
+from autotransfer.tracking.projection import record_tags
 from tests.unit.tracking.conftest import HOSTILE, MakeOutcome, MakeRecord
 
 
@@ -24,6 +26,20 @@ def test_names_cannot_bring_markup_into_the_note(
     assert "<script>" not in text
     assert text.count(escaped(HOSTILE)) == 5
     assert escaped("*a* | <b>") == r"\*a\* \| &lt;b&gt;"
+
+
+def test_members_are_named_with_their_weights_where_there_are_several(
+    make_record: MakeRecord,
+) -> None:
+    members = (Share(HOSTILE, "probe", None, 0.75), Share(None, "pixels", None, 0.25))
+    text = note(make_record(members=members))
+    assert "<script>" not in text
+    assert f"| 0.75 | {escaped(HOSTILE)} | probe |" in text
+    assert "| 0.25 | pixels | pixels |" in text
+    assert "0.75 | " not in note(make_record(members=members[:1]))
+    tags = record_tags(make_record(members=members))
+    assert tags["members"].endswith("0.25 pixels")
+    assert "members" not in record_tags(make_record())
 
 
 def test_the_note_has_a_limit(make_record: MakeRecord) -> None:
