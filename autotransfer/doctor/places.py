@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -96,8 +97,9 @@ def _broken_tables(folder: Path) -> Iterator[Path]:
 
 
 def _database(path: Path) -> Finding:
+    uri = f"file:{quote(str(path.resolve()))}?mode=ro"
     try:
-        with sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True) as found:
+        with closing(sqlite3.connect(uri, uri=True)) as found:
             answer = found.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:
         answer = str(error)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import optuna
 import sqlalchemy.exc
 from optuna.storages import RDBStorage
+from sqlalchemy.pool import NullPool
 
 from autotransfer.errors import StudyStorageError
 
@@ -73,15 +74,25 @@ def open_storage(url: str) -> RDBStorage:
 
 def _opened(url: str, attempts: int = _ATTEMPTS) -> RDBStorage:
     """Return the storage, its tables made, even while another process makes them too."""
-    settings = {} if url.startswith("sqlite") else {"pool_pre_ping": True}
     try:
-        return RDBStorage(url, engine_kwargs=settings)
+        return RDBStorage(url, engine_kwargs=_settings(url))
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError, *_AWAY) as error:
         cause = _cause(error)
         if attempts == 1 or not any(text in cause for text in _MADE_AT_ONCE):
             raise StudyStorageError(_shown(url), cause) from error
     time.sleep(_FIRST_WAIT)
     return _opened(url, attempts - 1)
+
+
+def _settings(url: str) -> dict[str, Any]:
+    """Return how connections are kept: to a server for the next one, to a file never.
+
+    A file is opened in no time, and from Python 3.13 on a connection that nobody closes is a
+    warning.
+    """
+    if not url.startswith("sqlite"):
+        return {"pool_pre_ping": True}
+    return {} if url == "sqlite://" or ":memory:" in url else {"poolclass": NullPool}
 
 
 def _patient(action: Callable[..., T], url: str) -> Callable[..., T]:

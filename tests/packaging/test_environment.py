@@ -45,7 +45,7 @@ def _requires_python(pinned: Requirement) -> str | None:
         return None
     if not pinned.specifier.contains(found.version, prereleases=True):
         return None
-    return found.metadata.get("Requires-Python") or ""
+    return str((found.metadata.get_all("Requires-Python") or [""])[0])
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

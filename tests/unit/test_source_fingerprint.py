@@ -36,7 +36,7 @@ from autotransfer.search.trial import Arena
 from autotransfer.testing import shapes, tiny_readers, tiny_source
 
 SOURCE = Source("net", "resnet18", Untrained(0), Preprocessing(128), {"num_classes": 7})
-SEEN_AS = {
+SEEN_AS: dict[str, Any] = {
     "input_size": 224,
     "mean": (0.5, 0.456, 0.406),
     "std": (0.229, 0.224, 0.5),
@@ -55,7 +55,7 @@ DECISIVE: dict[str, list[Any]] = {
     "preprocessing": [replace(SOURCE.preprocessing, **{k: v}) for k, v in SEEN_AS.items()],
     "kwargs": [{}, {"num_classes": 8}, {"num_classes": 7, "in_chans": 1}],
 }
-SAID = {
+SAID: dict[str, Any] = {
     "name": "another",
     "class_names": ("ant", "bee"),
     "pretrained_on": "insects",
@@ -142,8 +142,8 @@ def test_each_size_of_a_network_has_features_of_its_own_whichever_is_asked_first
 def _read(reader: Features, images: ImageSet) -> tuple[Any, Any, Any]:
     """Return the last stage, the input, and the raw output of the first stage."""
     rows = np.arange(len(images))
-    inputs = [reader.inputs(images, stage).batch(rows).numpy() for stage in (0, 1)]
-    return reader(images), *inputs
+    inputs, stage = (reader.inputs(images, stage).batch(rows).numpy() for stage in (0, 1))
+    return reader(images), inputs, stage
 
 
 def test_each_size_has_a_table_of_its_own_on_disk(
