@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,9 @@ from PIL import Image
 
 from autotransfer.backbone import load_backbone
 from autotransfer.cli import run
+from autotransfer.guard import scratch
 from autotransfer.problem import Preprocessing, Source, Untrained
+from autotransfer.report import page
 from autotransfer.testing import shapes
 from autotransfer.weights import write_state_dict
 from tests.docs.blocks import DOCS, blocks
@@ -102,6 +106,12 @@ def demo(template: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     return folder
 
 
+def brief_fits(patch: pytest.MonkeyPatch) -> None:
+    """Train baselines for an epoch and draw no figures: the pages are about what to type."""
+    patch.setattr(scratch, "SCHEDULE", replace(scratch.SCHEDULE, epochs=1))
+    patch.setattr(page, "built", partial(page.built, sections=page.SECTIONS[:1]))
+
+
 @pytest.fixture(scope="session")
 def fitted(template: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fit for pages that begin with one."""
@@ -110,6 +120,7 @@ def fitted(template: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOTRANSFER_CACHE", str(cache))
         patch.chdir(folder)
+        brief_fits(patch)
         target, catalogue = str(template / "photos"), str(template / "catalogue.toml")
         options = ["--trials", "1", "--strategy", "feature-extraction", "--out", "photos-1"]
         assert run(["fit", target, "--sources", catalogue, *options]) == 0

@@ -6,7 +6,6 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ import pytest
 
 import autotransfer
 from autotransfer.cli import run
-from autotransfer.guard import scratch
 from tests.docs.blocks import PAGES, Block, blocks, name_of
-from tests.docs.conftest import write_pictures
+from tests.docs.conftest import brief_fits, write_pictures
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -33,6 +31,7 @@ NOT_RUN = {
     "autotransfer export": "on so few drawings a baseline may be returned that reads pixels alone",
 }
 # without labels: the strategies that train nothing, without the small network
+FROZEN = " --strategy feature-extraction"
 CHEAP_ADAPTATION = (
     " --strategy source-probe --strategy feature-coral"
     " --source my-network --source another-network"
@@ -49,9 +48,9 @@ RUNNABLE = [
 
 @pytest.fixture(autouse=True)
 def small_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fit in a Python block has the tiny sources and one trial; baselines train for a moment."""
+    """A fit in a Python block has the tiny sources and one trial."""
     whole: Callable[..., Any] = autotransfer.fit
-    monkeypatch.setattr(scratch, "SCHEDULE", replace(scratch.SCHEDULE, epochs=1))
+    brief_fits(monkeypatch)
 
     def fit(target: str, **options: Any) -> Any:
         return whole(target, **{"sources": "catalogue.toml", **options, "budget": "1 trials"})
@@ -90,6 +89,8 @@ def _small(words: list[str]) -> list[str]:
     line = re.sub(r" --(trials|seconds) \S+", "", " ".join(words))
     command = line.split(" ", 1)[0]
     flat = command == "fit" and _is_flat(Path(words[1]))
+    if command == "fit" and not flat and not re.search("--(strategy|attributes|resume)", line):
+        line += FROZEN
     if flat:
         line = line.replace(" --sources small_cnn", "") + CHEAP_ADAPTATION
     if command in NEEDS_SOURCES and "--sources" not in line:

@@ -126,8 +126,8 @@ def test_an_option_value_that_is_not_allowed(
 def test_pages_of_a_folder_without_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "nothing").mkdir()
-    _refused(["ui", "--workspace", "nothing"], capsys, "there are no runs in", "--workspace")
+    (tmp_path / "new").mkdir()
+    _refused(["ui", "--workspace", "new"], capsys, "there are no runs in", "--workspace")
 
 
 def test_a_catalogue_with_a_wrong_hash(

@@ -197,7 +197,6 @@ def test_bad_tables_end_with_one_line(
 CLOSED_FORM = """
 strategies = ["attribute-zero-shot"]
 [attribute-zero-shot]
-depth = 1.0
 head = "eszsl"
 normalisation = "standardise"
 direction = "to features"

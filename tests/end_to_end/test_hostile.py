@@ -51,12 +51,15 @@ def test_hostile_names_come_through_a_fit_unchanged_and_unrun(
     assert inside <= {"hostile", "sources", "cache"} | written
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")  # most classes have two items
-def test_five_thousand_classes_end_with_an_answer() -> None:
+@pytest.mark.parametrize(
+    "num_classes",
+    [pytest.param(1000, marks=pytest.mark.slow), pytest.param(5000, marks=pytest.mark.nightly)],
+)
+def test_thousands_of_classes_end_with_an_answer(num_classes: int) -> None:
     rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(5000), 3)
-    centres = rng.normal(size=(5000, 24))
+    labels = np.repeat(np.arange(num_classes), 3)
+    centres = rng.normal(size=(num_classes, 24))
     features = {
         name: centres[labels] + scale * rng.normal(size=(len(labels), 24))
         for name, scale in (("one", 0.3), ("two", 0.6))
@@ -64,7 +67,7 @@ def test_five_thousand_classes_end_with_an_answer() -> None:
     selection = autotransfer.fit_features(
         features, labels, budget=autotransfer.Budget(trials=1, seconds=240), name="many"
     )
-    assert len(selection.class_names) == 5000
+    assert len(selection.class_names) == num_classes
     assert selection.verdict.test is not None
     assert selection.verdict.test.value > 0.1
 

@@ -64,7 +64,7 @@ def test_before_there_is_an_answer_it_ends_at_once_and_can_be_resumed(
     target: Path, catalogue: Path
 ) -> None:
     code, out, said = _interrupted(_fit(target, catalogue, "--trials", "2"), "ranking ")
-    assert (code, out) == (130, "")
+    assert (code, out) == (130, ""), said
     assert "Traceback" not in said
     assert "--resume" in said
     again = _fit(target, catalogue, "--trials", "2", "--resume")

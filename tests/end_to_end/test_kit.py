@@ -81,7 +81,6 @@ MINUTES = ("--seconds", "240")
     ("name", "num_test", "least", "budget"),
     [
         ("hymenoptera", 153, 0.88, FROZEN),
-        ("flowers5", 250, 0.62, FROZEN),
         pytest.param("hymenoptera", 153, 0.88, MINUTES, marks=pytest.mark.nightly),
         pytest.param("flowers5", 250, 0.62, MINUTES, marks=pytest.mark.nightly),
     ],
@@ -133,10 +132,11 @@ def test_python_and_the_command_line_find_the_same(kit: Path, tmp_path: Path) ->
 
 @pytest.mark.filterwarnings("ignore::autotransfer.errors.NegativeTransferWarning")
 @pytest.mark.parametrize(
-    ("seeds", "trials"), [(1, 2), pytest.param(3, 6, marks=pytest.mark.nightly)]
+    ("seeds", "strategies", "trials"),
+    [(1, ["feature-extraction"], 1), pytest.param(3, None, 6, marks=pytest.mark.nightly)],
 )
 def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_baselines(
-    kit: Path, tmp_path: Path, seeds: int, trials: int
+    kit: Path, tmp_path: Path, seeds: int, strategies: list[str] | None, trials: int
 ) -> None:
     place = f"zip://train::{kit / 'data' / 'flowers5.zip'}"
     test = open_target(str(kit / "data" / "flowers5.zip")).sealed
@@ -149,6 +149,7 @@ def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_basel
             sources=str(kit / "weights" / "catalogue.toml"),
             only_sources=["mobilenetv1-025-person"],
             plugins=[kit / "weights" / "timm_extra.py"],
+            strategies=strategies,
             budget=autotransfer.Budget(trials=trials),
             seed=seed,
             name=f"person-{seed}",
@@ -177,7 +178,9 @@ def _source_of(kit: Path, name: str) -> Source:
     return found.sources[0]
 
 
-@pytest.mark.parametrize("name", ["hymenoptera", "flowers5", "eurosat"])
+@pytest.mark.parametrize(
+    "name", ["hymenoptera", "flowers5", pytest.param("eurosat", marks=pytest.mark.nightly)]
+)
 def test_no_useless_source_is_in_the_shortlist(kit: Path, name: str) -> None:
     found = _run("rank", str(kit / "data" / f"{name}.zip"), *_sources(kit))
     assert 3 <= len(found["shortlist"]) <= 5

@@ -68,11 +68,8 @@ def autotransfer_strategies():
 
 
 @pytest.fixture
-def head() -> Iterator[Any]:
-    """A cluster whose driver is on a node without a core.
-
-    Each test has its own: one whose nodes and actors were killed loses trials of the next.
-    """
+def cluster() -> Iterator[Any]:
+    """Two nodes with one core each; the driver is on a head without any."""
     from ray.cluster_utils import Cluster
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -81,21 +78,11 @@ def head() -> Iterator[Any]:
         warnings.simplefilter("ignore")
         found = Cluster()
         _add(found, num_cpus=0, include_dashboard=False)
-        found.nodes = []
+        found.nodes = [_add(found, num_cpus=1) for _ in range(2)]
         ray.init(address=found.address, log_to_driver=False, logging_level="ERROR")
         yield found
         ray.shutdown()
         found.shutdown()
-
-
-@pytest.fixture
-def cluster(head: Any) -> Any:
-    """Two nodes with one core each, whatever became of them in another test."""
-    head.nodes = [node for node in head.nodes if node in head.worker_nodes]
-    while len(head.nodes) < 2:
-        head.nodes.append(_add(head, num_cpus=1))
-    head.wait_for_nodes()
-    return head
 
 
 def _add(cluster: Any, **options: Any) -> Any:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from _pytest.mark.structures import ParameterSet
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.special import softmax
@@ -207,19 +209,20 @@ LEARNT = (  # what these look at is learnt; the others look at the interface
 )
 
 
+def on_pictures() -> Iterator[ParameterSet]:
+    """Yield the checks that are tried with real fits; of one with variants, the first at once."""
+    seen = set()
+    for number, pair in enumerate(checks.mark.args[1]):
+        name = name_of(pair[1])
+        if not hasattr(pair, "marks") and name not in ALIKE:
+            soon = name in LEARNT and name not in seen
+            mark = pytest.mark.slow if soon else pytest.mark.nightly
+            yield pytest.param(*pair, marks=mark, id=f"{name}-{number}")
+        seen.add(name)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize(
-    ("estimator", "check"),
-    [
-        pytest.param(
-            *pair,
-            marks=pytest.mark.slow if name_of(pair[1]) in LEARNT else pytest.mark.nightly,
-            id=f"{name_of(pair[1])}-{number}",
-        )
-        for number, pair in enumerate(checks.mark.args[1])
-        if not hasattr(pair, "marks") and name_of(pair[1]) not in ALIKE
-    ],
-)
+@pytest.mark.parametrize(("estimator", "check"), list(on_pictures()))
 def test_scikit_learns_own_checks_pass_on_pictures(estimator: Any, check: Any) -> None:
     check(estimator)
 
