@@ -39,7 +39,7 @@ from autotransfer.strategy import Strategy
 from autotransfer_attribute_zero_shot.mean import DefaultEszsl
 
 OURS, MEAN = "what a fit returns", "mean-of-eszsl"
-T_975 = {5: 2.571, 10: 2.228, 20: 2.086}  # quantiles of Student's t; 1.96 for all others
+T_975 = {5: 2.776, 10: 2.262, 20: 2.093}  # Student's t by the number of splits; 1.96 for others
 
 
 @dataclass(frozen=True)

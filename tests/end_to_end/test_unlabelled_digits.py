@@ -26,8 +26,15 @@ def _some(path: Path, n: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.
     ],
 )
 def test_inverted_digits_are_called_unverified_and_never_a_success(
-    kit: Path, num_source: int, num_target: int, strategies: list[str] | None, trials: int
+    kit: Path,
+    tmp_path: Path,
+    num_source: int,
+    num_target: int,
+    strategies: list[str] | None,
+    trials: int,
 ) -> None:
+    space = tmp_path / "short.toml"
+    space.write_text("".join(f"[{name}]\neffort = 0.05\n" for name in strategies or ()))
     x, y = _some(kit / "data" / "mnist.npz", num_source, 0)
     inverted = 255 - _some(kit / "data" / "mnist.npz", num_target, 1)[0]
     selection = autotransfer.fit(
@@ -35,6 +42,7 @@ def test_inverted_digits_are_called_unverified_and_never_a_success(
         source_data=(x, y),
         sources="small_cnn",
         strategies=strategies,
+        space=str(space) if strategies else None,
         budget=f"{trials} trials",
         seed=1,
     )

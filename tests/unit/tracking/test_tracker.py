@@ -192,7 +192,6 @@ def test_the_active_run_and_the_uri_of_the_user_stay(
     uri: str, tmp_path: Path, make_outcome: MakeOutcome, make_record: MakeRecord
 ) -> None:
     theirs = embedded_uri(tmp_path)
-    before = mlflow.get_tracking_uri()
     try:
         mlflow.set_tracking_uri(theirs)
         with mlflow.start_run() as run:
@@ -207,7 +206,7 @@ def test_the_active_run_and_the_uri_of_the_user_stay(
         kept = MlflowClient(theirs, theirs).get_run(run.info.run_id)
         assert (kept.data.params, kept.data.metrics) == ({}, {})
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(None)  # what was asked before is the default of this folder
 
 
 def test_the_page_of_the_trials_has_the_columns_that_tell_them_apart(
