@@ -32,6 +32,10 @@ LARGEST_SEED = 2**31 - 1
 EXPECTED_FAILED_CHECKS: Mapping[str, str] = {}
 
 
+# Probes of frozen networks: one chosen, and what anybody would try first.
+FROZEN = ("feature-extraction", "mixture-of-probes", "mean-of-probes", "default-probe")
+
+
 class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The fit of this package as a classifier of pictures.
 
@@ -41,7 +45,8 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     Args:
         sources: As for `autotransfer.fit`; None is a default set of timm's.
-        strategies: Names of the strategies; empty is what the space says.
+        strategies: Names of the strategies; empty is what the space says. By default probes of
+            frozen networks, of one source and of all together.
         space: Name of a preset, or a TOML file.
         trials: Number of trials; None leaves them to `seconds`.
         seconds: Time of one fit; None is no limit.
@@ -66,7 +71,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         self,
         *,
         sources: Any = None,
-        strategies: Sequence[str] = ("feature-extraction",),
+        strategies: Sequence[str] = FROZEN,
         space: str = "default",
         trials: int | None = 1,
         seconds: float | None = None,

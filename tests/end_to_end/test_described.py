@@ -220,9 +220,9 @@ def test_animals_that_were_never_shown_are_found(
     space: str | None,
     trials: int,
 ) -> None:
-    options: list[object] = ["--source", "mobilenetv2-imagenet", "--trials", trials]
+    options: list[object] = ["--source", "mobilenetv1-025-imagenet", "--trials", trials]
     if space is None:
-        options += ["--source", "mobilenetv1-025-imagenet"]
+        options += ["--source", "mobilenetv2-imagenet"]
     else:
         (tmp_path / "closed.toml").write_text(space)
         options += ["--space", tmp_path / "closed.toml"]

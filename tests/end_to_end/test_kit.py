@@ -179,7 +179,11 @@ def _source_of(kit: Path, name: str) -> Source:
 
 
 @pytest.mark.parametrize(
-    "name", ["hymenoptera", "flowers5", pytest.param("eurosat", marks=pytest.mark.nightly)]
+    "name",
+    [
+        "hymenoptera",
+        *(pytest.param(n, marks=pytest.mark.nightly) for n in ("flowers5", "eurosat")),
+    ],
 )
 def test_no_useless_source_is_in_the_shortlist(kit: Path, name: str) -> None:
     found = _run("rank", str(kit / "data" / f"{name}.zip"), *_sources(kit))

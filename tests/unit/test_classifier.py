@@ -59,6 +59,13 @@ def test_it_predicts_the_classes_that_it_was_given_and_leaves_no_file(tmp_path: 
     assert not hasattr(fitted, "n_features_in_")
 
 
+def test_the_probes_of_all_sources_put_together_compete() -> None:
+    sources = [tiny_source("one", seed=0), tiny_source("two", seed=1)]
+    fitted = AutoTransferClassifier(sources=sources, device="cpu").fit(*bars())
+    tried = {outcome.strategy for outcome in fitted.selection_.outcomes}
+    assert tried == set(classifier.FROZEN)
+
+
 def test_numbers_as_classes_come_back_as_numbers_in_their_order() -> None:
     X, y = bars()
     labels = np.where(y == "level", 10, 9)
