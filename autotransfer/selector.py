@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -248,7 +248,7 @@ def _fit(
         competing = candidates_of(problem, sourcing, ranking, preset, clock)
         clock.mark("rank")
         arms = competing.arms
-        skipped = [*sources.skipped, *unranked, *competing.skipped]
+        skipped = [*sources.skipped, *unranked, *_unsaid(competing.skipped, unranked)]
         arena = _arena(problem, division, competing, metric, chosen)
         tracker = start_tracking(study, place, opened, arms, chosen, budget)
         earlier = _earlier(study, division, place, chosen)
@@ -361,6 +361,12 @@ def _judged(
         guarding.deadline,
     )
     return Judged(found.verdict, found.kept, finalist), found.described
+
+
+def _unsaid(skipped: Iterable[Skipped], told: Iterable[Skipped]) -> list[Skipped]:
+    """Return what was skipped for other reasons than those that are told of the source."""
+    known = {(item.source, item.reason) for item in told}
+    return [item for item in skipped if (item.source, item.reason) not in known]
 
 
 def _check_same_problem(

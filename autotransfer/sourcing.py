@@ -79,6 +79,8 @@ class Sourcing:
     ) -> tuple[tuple[Source, ...], list[Skipped]]:
         """Return the sources whose features are at hand, the default one first, then by rank.
 
+        Those that there was no time to rank come last: they can still be put together.
+
         Args:
             ranking: Of the sources.
             clock: The time of the fit.
@@ -86,11 +88,12 @@ class Sourcing:
             sealed: Number of items that the guard reads at the end.
         """
         default = self.sources.sources[0].name
-        ranked = dict.fromkeys([*ranking.shortlist, *(row.source for row in ranking.rows)])
+        ranked = [*ranking.shortlist, *(row.source for row in ranking.rows)]
+        order = dict.fromkeys([default, *ranked, *(s.name for s in self.sources.sources)])
         needed = {default, *ranking.shortlist}
         time_left = TimeLeft(clock.deadline(POOL_SHARE), (clock.seconds or 0.0) * SEALED_SHARE)
         return read_all(
-            self.named(dict.fromkeys([default, *ranked])),
+            self.named(order),
             needed,
             [self.division.images, *further],
             sealed,

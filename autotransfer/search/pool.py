@@ -72,13 +72,14 @@ def read_all(
     found, skipped = list[Source](), list[Skipped]()
     sealed = 0.0
     for source in sources:
-        reader = readers[source]
-        missing = sum(reader.missing(part) for part in parts)
-        pace = _pace(reader, readers)
-        reason = ""
-        if source.name not in needed:
-            reason = time_left.reason_against(missing * pace, sealed + num_sealed * pace, missing)
+        pace, reason = 0.0, ""
         try:
+            reader = readers[source]
+            missing = sum(reader.missing(part) for part in parts)
+            pace = _pace(reader, readers)
+            if source.name not in needed:
+                taken = sealed + num_sealed * pace
+                reason = time_left.reason_against(missing * pace, taken, missing)
             for part in parts if missing and not reason else ():
                 reader(part)
         except InvalidSourceError as error:

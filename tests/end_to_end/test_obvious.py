@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 import autotransfer
-from autotransfer import finishing
+from autotransfer import finishing, sourcing
 from autotransfer.catalogue import resolve_sources
 from autotransfer.cli import run
 from autotransfer.export.exporting import TOLERANCE, run_onnx
@@ -199,6 +199,17 @@ def test_a_fit_can_do_without_any_other_candidate(how: str, tmp_path: Path) -> N
     selection = _fit(tracking_uri=OFF, **options)
     wanted = ["mean-of-probes"] if how == "named alone" else OBVIOUS
     assert [o.strategy for o in selection.outcomes] == wanted
+    assert {member.source for member in selection.record.members} == set(NAMES)
+
+
+def test_sources_that_there_was_no_time_to_rank_are_put_together_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sourcing, "RANK_SHARE", 0.0)
+    selection = _fit(
+        strategies=["mean-of-probes"], budget=autotransfer.Budget(seconds=60), tracking_uri=OFF
+    )
+    assert len(selection.ranking.rows) < len(NAMES)
     assert {member.source for member in selection.record.members} == set(NAMES)
 
 
