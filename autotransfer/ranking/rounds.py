@@ -71,7 +71,8 @@ def enter(
     entered: list[Source] = []
     for source in sources:
         if clock.left() < 0 and entered:
-            skipped.append(Skipped(source.name, "*", "no time was left to rank it"))
+            reason = "no time was left to rank it: not in the shortlist"
+            skipped.append(Skipped(source.name, "*", reason))
             continue
         try:
             readers[source](images)
