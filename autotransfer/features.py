@@ -23,10 +23,12 @@ from autotransfer.data.preprocessing import Geometry, PixelStore, standardise, t
 from autotransfer.data.views import PLAIN, View
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.feature_store import FeatureStore, RowLayout
+from autotransfer.folding import folded
 from autotransfer.problem import Source
 
 BATCH_SIZE = 16  # with channels_last the fastest on two cores; larger ones miss the caches
 FLUSH_ROWS = 256
+WORTH_FOLDING = 64  # pictures; a network takes as long to fold as it then gains
 ACTIVATION_BYTES = 1 << 30  # in memory, of all sources together
 
 Loader = Callable[[Source], Backbone]
@@ -64,6 +66,8 @@ class Features:
         self._pixels = pixels
         self._load = load
         self._backbone: Backbone | None = None
+        self._frozen: Backbone | None = None  # the same features in less time
+        self._awaited = 0  # pictures, since the network was loaded
         self._activations = activations
 
     @property
@@ -73,6 +77,13 @@ class Features:
             self._backbone = self._load(self.source).to(self.device).eval()
         return self._backbone
 
+    def _passed_through(self, num_pictures: int) -> Backbone:
+        """Return the network for so many more pictures: for many a lighter one."""
+        self._awaited += num_pictures
+        if self._frozen is None and self._awaited >= WORTH_FOLDING:
+            self._frozen = folded(self.backbone)
+        return self._frozen or self.backbone
+
     def release(self) -> None:
         """Forget the network and its activations; rows of features stay on disk."""
         self.unload()
@@ -80,7 +91,7 @@ class Features:
 
     def unload(self) -> None:
         """Forget the network; it is loaded again when something is missing."""
-        self._backbone = None
+        self._backbone, self._frozen, self._awaited = None, None, 0
 
     @property
     def layout(self) -> RowLayout:
@@ -152,9 +163,10 @@ class Features:
 
     def _pass(self, images: ImageSet) -> NDArray[np.float32]:
         rows = np.empty((len(images), self.layout.width), dtype=np.float32)
+        network = self._passed_through(len(images))
         for positions in _batches(len(images), BATCH_SIZE):
             with torch.inference_mode():
-                found = self.backbone.features(self.standardised(images.subset(positions)))
+                found = network.features(self.standardised(images.subset(positions)))
             parts = [*found.pooled] + (
                 [] if found.probabilities is None else [found.probabilities]
             )
@@ -169,9 +181,10 @@ class Features:
         fresh: dict[int, Tensor] = {}
         for begin in range(0, len(missing), BATCH_SIZE):
             positions = missing[begin : begin + BATCH_SIZE]
+            network = self._passed_through(len(positions))
             with torch.inference_mode():
                 x = self.standardised(images.subset(positions), view)
-                z = self.backbone.activations(x, stage).cpu()
+                z = network.activations(x, stage).cpu()
             for i, row in zip(positions, z, strict=True):
                 fresh[i] = row.clone()
                 self._activations.put(keys[i], fresh[i])
