@@ -61,11 +61,13 @@ def candidates_of(
     """
     chosen, registry, division = sourcing.chosen, sourcing.registry, sourcing.division
     shortlist = sourcing.named(ranking.shortlist)
-    everything, unread = _at_hand(problem, sourcing, ranking, clock)
-    pool = _within_limits(everything, problem, sourcing)
+    strategies = _strategies(chosen, registry, preset, problem.setting)
+    everything, pool, unread = sourcing.alone(ranking), tuple[Source, ...](), list[Skipped]()
+    if _puts_together(strategies, problem, sourcing):
+        everything, unread = _at_hand(problem, sourcing, ranking, clock)
+        pool = _within_limits(everything, problem, sourcing)
     obvious = _obvious(everything, pool, problem, sourcing)
     terms = _terms(division, problem, chosen, obvious=bool(obvious))
-    strategies = _strategies(chosen, registry, preset, problem.setting)
     arms, unfit = arms_of(shortlist, strategies, preset, terms)
     arms = replace(arms, others=everything)
     skipped = (*left_out(ranking), *unread, *unfit)
@@ -73,6 +75,13 @@ def candidates_of(
         reason = f"more than {MAXIMUM_SCORES} scores of items and classes for each source"
         skipped = (*skipped, Skipped("*", OBVIOUS, reason))
     return Candidates(arms, obvious, pool, skipped)
+
+
+def _puts_together(strategies: Sequence[Any], problem: Problem, sourcing: Sourcing) -> bool:
+    """Return whether anything that competes reads several sources."""
+    sources = sourcing.sources.sources
+    obvious = (point.strategy for point in _obvious(sources, sources, problem, sourcing))
+    return any(Need.COMPANIONS in strategy.needs for strategy in (*strategies, *obvious))
 
 
 def _at_hand(

@@ -9,7 +9,7 @@ from autotransfer.options import OnPart
 from autotransfer.results import Seconds
 
 RANK_SHARE = 0.25  # of the seconds, at most
-POOL_SHARE = 0.45  # of the seconds, ranking included, for the features of all sources
+POOL_SHARE = 0.6  # of the seconds, ranking included, for the features of all sources
 SEALED_SHARE = 0.15  # of the seconds, for passes of held-out items through all sources
 GUARD_SHARE = 0.3  # of the seconds, held back from the search
 CLOSING_SHARE = 0.05  # of the seconds, for saving and MLflow

@@ -90,7 +90,7 @@ class Sourcing:
         default = self.sources.sources[0].name
         ranked = [*ranking.shortlist, *(row.source for row in ranking.rows)]
         order = dict.fromkeys([default, *ranked, *(s.name for s in self.sources.sources)])
-        needed = {default, *ranking.shortlist}
+        needed = {default, ranking.shortlist[0]}
         time_left = TimeLeft(clock.deadline(POOL_SHARE), (clock.seconds or 0.0) * SEALED_SHARE)
         return read_all(
             self.named(order),
@@ -100,6 +100,12 @@ class Sourcing:
             self.readers,
             time_left,
         )
+
+    def alone(self, ranking: Ranking) -> tuple[Source, ...]:
+        """Return the source to probe by itself, which is the default one if it can be read."""
+        default = self.sources.sources[0].name
+        ranked = {row.source for row in ranking.rows}
+        return tuple(self.named([default if default in ranked else ranking.shortlist[0]]))
 
     def nested(self, ranking: Ranking, folds: Sequence[Fold]) -> tuple[tuple[str, ...], ...]:
         """Return the shortlist without each fold; nothing where all sources are on it anyway."""

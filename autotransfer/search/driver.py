@@ -6,13 +6,14 @@ points of the arms that train, an executor runs them, the core scores them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import optuna
 
-from autotransfer.problem import ParamValue, Source
+from autotransfer.problem import Need, ParamValue, Source
 from autotransfer.results import Outcome, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
@@ -181,10 +182,25 @@ class _Climb:
         until = self.limits.clock() + share * self.limits.seconds_left(self.outcomes)
         for point in points:
             left = min(self.limits.seconds_left(self.outcomes), until - self.limits.clock())
+            if left < math.inf:
+                left -= self._reading_seconds(point)
             if not self._fits(point.source, point.strategy, point.params, left):
                 self._note_forced("some probes were left out: no time was left for them")
-                return
+                continue
             self._run(point, deadline=self.limits.end(self.outcomes))
+
+    def _reading_seconds(self, point: ProbePoint) -> float:
+        """Return the seconds of the passes that a probe needs and no one has made yet."""
+        arena = self.arena.seen_by(point.strategy)
+        together = Need.COMPANIONS in point.strategy.needs
+        others = [other for other in arena.shortlist if together and other != point.source]
+        parts = [arena.images] if arena.validation is None else [arena.images, arena.validation]
+        seconds = 0.0
+        for source in [point.source, *others]:
+            reader = arena.readers[source]
+            pace = reader.pace or arena.readers.mean_pace or 0.0
+            seconds += pace * sum(reader.missing(part) for part in parts)
+        return seconds
 
     def _run(self, point: ProbePoint, *, deadline: float | None) -> None:
         number = min(min((o.number for o in self.outcomes), default=0), 0) - 1

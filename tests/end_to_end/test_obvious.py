@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from autotransfer.cli import run
 from autotransfer.export.exporting import TOLERANCE, run_onnx
 from autotransfer.results import Outcome
 from autotransfer.search.choice import Choice, Terms
+from autotransfer.search.pool import OBVIOUS as OF_ALL
 from autotransfer.selection import Selection
 from autotransfer.testing import shapes, tiny_readers, tiny_source
 from autotransfer.tracking import OFF
@@ -44,6 +45,10 @@ def _fit(**options: Any) -> Selection:
 def _incumbent(*arguments: Any) -> Choice:
     terms: Terms = arguments[-1]
     return Choice({terms.obvious[0]: 1.0}, incumbent=terms.obvious[0])
+
+
+def _refuse(*_: Any) -> NoReturn:
+    raise AssertionError("features of all sources were read")
 
 
 def _first(outcomes: Sequence[Outcome]) -> list[tuple[int, str]]:
@@ -185,7 +190,10 @@ def test_under_a_limit_as_many_sources_as_fit_are_put_together(tmp_path: Path) -
     assert len(small.record.members) == 1
 
 
-def test_strategies_that_are_named_leave_it_out() -> None:
+def test_strategies_that_are_named_leave_it_out_and_nothing_is_read_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sourcing, "read_all", _refuse)
     selection = _fit(strategies=["feature-extraction"], tracking_uri=OFF)
     assert _first(selection.outcomes) == []
 
@@ -211,6 +219,18 @@ def test_sources_that_there_was_no_time_to_rank_are_put_together_all_the_same(
     )
     assert len(selection.ranking.rows) < len(NAMES)
     assert {member.source for member in selection.record.members} == set(NAMES)
+
+
+def test_sources_without_time_to_be_read_are_named_and_the_default_one_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sourcing, "RANK_SHARE", 0.0)
+    monkeypatch.setattr(sourcing, "POOL_SHARE", 0.0)
+    selection = _fit(budget=autotransfer.Budget(seconds=60), tracking_uri=OFF)
+    assert _first(selection.outcomes) == [(-1, "default-probe")]
+    unread = [skip for skip in selection.record.skipped if skip.strategy == OF_ALL]
+    assert {skip.source for skip in unread} == set(NAMES[1:])
+    assert all("no time was left to read its features of 48" in s.reason for s in unread)
 
 
 def test_a_second_is_enough_for_an_answer() -> None:

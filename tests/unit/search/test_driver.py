@@ -92,6 +92,20 @@ def test_nothing_is_started_that_cannot_end_in_time(tmp_path: Path, arena: Arena
     assert [outcome.elapsed for outcome in outcomes] == [10.0, 20.0, 30.0, 40.0]
 
 
+def test_a_probe_that_has_to_read_too_much_first_gives_way_to_what_is_at_hand(
+    tmp_path: Path, arena: Arena
+) -> None:
+    # twelve pictures at 5 s each are 60 s of passes, and 50 s are left
+    one, two = tiny_source("one"), tiny_source("two", seed=1)
+    arena.readers[two](arena.images)
+    arena.readers[one].seconds, arena.readers[one].passed = 5.0, 1
+    executor, study = Scripted(Clock(), 1.0), study_in(tmp_path)
+    arms = replace(arms_of(Probe()), sources=(one, two))
+    outcomes = run_search(study, arena, arms, executor, deadline=50.0, trials=1)
+    assert {o.source for o in outcomes if o.probe} == {"two"}
+    assert "some probes were left out: no time was left for them" in study.forced
+
+
 def test_the_reserve_for_what_comes_after_is_kept(tmp_path: Path, arena: Arena) -> None:
     executor = Scripted(Clock(), 10.0)
     outcomes = run_search(
