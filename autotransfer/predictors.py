@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
-from autotransfer.heads.linear import LinearHead
+from autotransfer.heads.linear import LinearHead, unit_rows
 from autotransfer.problem import Json, Source
 from autotransfer.strategy import (
     FeatureReader,
@@ -96,13 +96,8 @@ def side_by_side(
 ) -> NDArray[np.floating]:
     """Return (n, d) features of several stages; with centres, each centred and of length one."""
     if centres:
-        blocks = [_unit_rows(x - c) for x, c in zip(blocks, centres, strict=True)]
+        blocks = [unit_rows(x - c) for x, c in zip(blocks, centres, strict=True)]
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
-
-
-def _unit_rows(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    unit: NDArray[np.float64] = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    return unit
 
 
 def restore_head(tensors: Mapping[str, Tensor], info: Mapping[str, Json]) -> HeadPredictor:

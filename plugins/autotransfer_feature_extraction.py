@@ -21,6 +21,7 @@ from autotransfer.heads import (
     fit_nearest_mean,
     fit_ridge,
 )
+from autotransfer.matrices import ARCHITECTURE
 from autotransfer.predictors import HeadPredictor, restore_head, side_by_side
 from autotransfer.problem import Json, Need, Source
 from autotransfer.space import SearchSpace, choice, depth, regularisation
@@ -44,7 +45,8 @@ class FeatureExtraction(Strategy):
 
     Several stages are brought to the same scale first: every feature to mean 0 and std 1
     (`standardise`), every stage to the same mean square (`none`), or every row of every stage to
-    length 1 about its mean (`cl2n`).
+    length 1 about its mean (`cl2n`, the default for networks: on few labels it is points better;
+    columns that were given may have different units and are standardised).
     """
 
     name = "feature-extraction"
@@ -53,11 +55,12 @@ class FeatureExtraction(Strategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
+        usual = "standardise" if task.source.architecture == ARCHITECTURE else "cl2n"
         return SearchSpace.of(
             depth=depth(default=1.0),
             regularisation=regularisation(),
             head=choice(tuple(HEADS), default="ridge"),
-            normalisation=choice(("none", "standardise", "cl2n"), default="standardise"),
+            normalisation=choice(("none", "standardise", "cl2n"), default=usual),
             stages=choice(tuple(NUM_STAGES), default="one"),
         )
 

@@ -12,8 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.heads import LinearHead
-from autotransfer.predictors import traced_logits
+from autotransfer.predictors import HeadPredictor, restore_head
 from autotransfer.problem import Json, Source, source_from_json, source_to_json
 from autotransfer.strategy import (
     FeatureReader,
@@ -33,14 +32,12 @@ class FusedProbe:
 
     Args:
         source: What it reads.
-        stage: The stage of it, in 1..S.
-        head: Reads the pooled features of the stage.
+        predictor: A head on a stage of it.
         weight: What its probabilities count, in [0, 1].
     """
 
     source: Source
-    stage: int
-    head: LinearHead
+    predictor: HeadPredictor
     weight: float
 
 
@@ -60,8 +57,7 @@ class FusionPredictor(Predictor):
         parts = []
         for probe in self.probes:
             reader = features if probe.source.name == own else features.of(probe.source)
-            said = probe.head.probabilities(reader(images, probe.stage))
-            parts.append(probe.weight * said)
+            parts.append(probe.weight * probe.predictor.predict(images, reader))
         mean: NDArray[np.float64] = np.sum(parts, axis=0)
         return mean
 
@@ -71,22 +67,20 @@ class FusionPredictor(Predictor):
         parts = []
         for probe in self.probes:
             reader = features if probe.source.name == own else features.of(probe.source)
-            said = traced_logits(probe.head, reader(probe.stage)).softmax(dim=1)
-            parts.append(probe.weight * said)
+            parts.append(probe.weight * probe.predictor.traced(reader))
         return torch.stack(parts).sum(dim=0)
 
     @override
     def state(self) -> PredictorState:
         tensors: dict[str, Tensor] = {}
         for number, probe in enumerate(self.probes):
-            weight = np.ascontiguousarray(probe.head.weight)
-            tensors[f"weight.{number}"] = torch.from_numpy(weight)
-            tensors[f"bias.{number}"] = torch.from_numpy(probe.head.bias)
+            own, _ = probe.predictor.state()
+            tensors |= {f"{number}.{key}": tensor for key, tensor in own.items()}
         sources = [self.probes[0].source, *self.companions]
         names = [source.name for source in sources]
         info: dict[str, Json] = {
             "sources": [names.index(probe.source.name) for probe in self.probes],
-            "stages": [probe.stage for probe in self.probes],
+            "stages": [probe.predictor.stage for probe in self.probes],
             "weights": [probe.weight for probe in self.probes],
             "companions": [source_to_json(source) for source in self.companions],
         }
@@ -95,7 +89,7 @@ class FusionPredictor(Predictor):
     @property
     @override
     def layers(self) -> Layers:
-        return _frozen(self.probes[0].stage)
+        return self.probes[0].predictor.layers
 
     @property
     @override
@@ -107,13 +101,9 @@ class FusionPredictor(Predictor):
     @override
     def composition(self) -> tuple[Share, ...]:
         return tuple(
-            Share(probe.source.name, PROBE, _frozen(probe.stage), probe.weight)
+            Share(probe.source.name, PROBE, probe.predictor.layers, probe.weight)
             for probe in self.probes
         )
-
-
-def _frozen(stage: int) -> Layers:
-    return Layers(stage=stage, copied=stage, tuned=0)
 
 
 def restore_fusion(
@@ -124,12 +114,21 @@ def restore_fusion(
     probes = [
         FusedProbe(
             sources[int(place)],
-            int(stage),
-            LinearHead(tensors[f"weight.{i}"].numpy(), tensors[f"bias.{i}"].numpy()),
+            restore_head(_of(number, tensors), {"stage": int(stage)}),
             float(weight),
         )
-        for i, (place, stage, weight) in enumerate(
+        for number, (place, stage, weight) in enumerate(
             zip(info["sources"], info["stages"], info["weights"], strict=True)
         )
     ]
     return FusionPredictor(tuple(probes))
+
+
+def _of(number: int, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of one probe by their own names."""
+    prefix = f"{number}."
+    return {
+        key.removeprefix(prefix): tensor
+        for key, tensor in tensors.items()
+        if key.startswith(prefix)
+    }

@@ -1,7 +1,7 @@
 """Ridge probes on the last stage of every source, put together: their mean, or a mixture.
 
 The probes choose penalty and temperature by closed-form leave-one-out, so that the whole fit
-costs one decomposition for each source. On few labels several sources together beat the best
+costs two decompositions for each source. On few labels several sources together beat the best
 single one; `docs/benchmarks.md` has the figures.
 """
 
@@ -18,7 +18,9 @@ from typing_extensions import override
 
 from autotransfer.fusion.mixture_weights import mixture_weights
 from autotransfer.fusion.predictor import FusedProbe, FusionPredictor, restore_fusion
-from autotransfer.heads.ridge import HeldOutRidge, fit_ridge_held_out
+from autotransfer.heads.ridge import HeldOutRidge
+from autotransfer.heads.unit_ridge import fit_unit_ridge
+from autotransfer.predictors import HeadPredictor
 from autotransfer.problem import Json, Need, Source
 from autotransfer.single_thread import single_thread
 from autotransfer.space import SearchSpace
@@ -34,12 +36,12 @@ class Probe:
 
     Args:
         source: What it reads.
-        stage: The stage of it.
-        fit: The head, with its leave-one-out probabilities.
+        predictor: The head on its last stage.
+        fit: The head with its leave-one-out probabilities.
     """
 
     source: Source
-    stage: int
+    predictor: HeadPredictor
     fit: HeldOutRidge
 
     @classmethod
@@ -48,8 +50,9 @@ class Probe:
         stage = reader.num_stages
         x = reader(task.train, stage)
         with single_thread():  # small decompositions: threads cost more than they give
-            fit = fit_ridge_held_out(x, task.train.labels, len(task.class_names))
-        return cls(source, stage, fit)
+            fit, centre = fit_unit_ridge(x, task.train.labels, len(task.class_names))
+        centres = () if centre is None else (centre,)
+        return cls(source, HeadPredictor(fit.head, stage, centres=centres), fit)
 
 
 class _Fusion(Strategy):
@@ -77,7 +80,7 @@ class _Fusion(Strategy):
         probes += [Probe.of(s, task.features.of(s), task) for s in self.companions(task)]
         weights = self.weights(probes, task.train.labels)
         fused = [
-            FusedProbe(probe.source, probe.stage, probe.fit.head, float(weight))
+            FusedProbe(probe.source, probe.predictor, float(weight))
             for probe, weight in zip(probes, weights, strict=True)
         ]
         return FusionPredictor(_worthwhile(fused))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
+_SHORTEST = 1e-12  # length of a row
 _ABSENT = -30.0  # of a class without a training picture, to the mean of the others: about 1e-13
 _SCALE_RANGE = (-6.0, 6.0)  # log of the inverse temperature
 _SMALLEST_STD = 1e-6  # a constant feature carries nothing; dividing by its std would be noise
@@ -73,6 +74,13 @@ def scale_of(features: NDArray[np.floating], *, standardise: bool) -> Standardis
     if standardise:
         return Standardisation.of(features)
     return Standardisation.identity(features.shape[1])
+
+
+def unit_rows(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n, d) features with every row of length one; rows of zeros stay."""
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    unit: NDArray[np.float64] = features / np.maximum(lengths, _SHORTEST)
+    return unit
 
 
 def with_absent(head: LinearHead, present: NDArray[np.int64], num_classes: int) -> LinearHead:

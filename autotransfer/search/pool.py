@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidSourceError
 from autotransfer.features import FeatureReaders, Features
-from autotransfer.heads.ridge import fit_ridge_held_out
+from autotransfer.heads.unit_ridge import fit_unit_ridge
 from autotransfer.problem import Source
 from autotransfer.results import Skipped
 from autotransfer.search.result_limits import ResultLimits
@@ -114,7 +114,7 @@ def best_subset(
     """
     num_classes = len(images.class_names)
     losses = {
-        s.name: fit_ridge_held_out(readers[s](images), images.labels, num_classes).log_loss(
+        s.name: fit_unit_ridge(readers[s](images), images.labels, num_classes)[0].log_loss(
             images.labels
         )
         for s in sources

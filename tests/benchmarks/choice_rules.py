@@ -28,7 +28,9 @@ from autotransfer.evaluation.metrics import metric_named
 from autotransfer.features import FeatureReaders
 from autotransfer.fusion.mixture_weights import mixture_weights
 from autotransfer.fusion.strategies import PRIOR
-from autotransfer.heads.ridge import HeldOutRidge, fit_ridge_held_out
+from autotransfer.heads.linear import unit_rows
+from autotransfer.heads.ridge import HeldOutRidge
+from autotransfer.heads.unit_ridge import fit_unit_ridge
 from autotransfer.problem import Source
 from autotransfer.search import choice as module
 from autotransfer.search.choice import Terms, choose
@@ -183,8 +185,10 @@ def _said(
     for source in sources:
         reader = readers[source]
         for stage in range(1, reader.num_stages + 1):
-            fit = fit_ridge_held_out(reader(train, stage), train.labels, num_classes)
-            found[len(found)] = fit.head.probabilities(reader(shown, stage))
+            fit, centre = fit_unit_ridge(reader(train, stage), train.labels, num_classes)
+            x = reader(shown, stage)
+            rows = x if centre is None else unit_rows(x - centre)
+            found[len(found)] = fit.head.probabilities(rows)
         last.append((fit, found[len(found) - 1]))
     likely = np.stack([fit.likely(train.labels) for fit, _ in last])
     answers = np.stack([said for _, said in last])

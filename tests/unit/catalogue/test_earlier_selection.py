@@ -93,8 +93,8 @@ def test_of_an_ensemble_the_member_with_the_greatest_weight_is_taken(tmp_path: P
 
 def _fused(*shares: tuple[Source, float]) -> FusionPredictor:
     """Return probes that read the last stage of their sources."""
-    head = LinearHead(np.zeros((3, 512)), np.zeros(3))
-    return FusionPredictor(tuple(FusedProbe(source, 4, head, weight) for source, weight in shares))
+    probe = HeadPredictor(LinearHead(np.zeros((3, 512)), np.zeros(3)), 4)
+    return FusionPredictor(tuple(FusedProbe(source, probe, weight) for source, weight in shares))
 
 
 def test_of_a_mixture_the_source_with_the_greatest_weight_stays_what_it_was(

@@ -15,6 +15,7 @@ from typing_extensions import override
 from autotransfer.data.image_set import ImageSet
 from autotransfer.fusion.predictor import FusedProbe, FusionPredictor, restore_fusion
 from autotransfer.heads import LinearHead
+from autotransfer.predictors import HeadPredictor
 from autotransfer.problem import Source
 from autotransfer.strategy import Layers, Share
 from autotransfer.testing import shapes, tiny_source
@@ -59,7 +60,13 @@ SAID = {
     "one": {1: -np.log(9), 2: np.log(9)},
     "two": {1: -np.log(3), 2: np.log(3)},
 }
-FUSED = FusionPredictor((FusedProbe(ONE, 2, ODDS, 0.8), FusedProbe(TWO, 1, ODDS, 0.2)))
+
+
+def _probe(source: Source, stage: int, weight: float) -> FusedProbe:
+    return FusedProbe(source, HeadPredictor(ODDS, stage), weight)
+
+
+FUSED = FusionPredictor((_probe(ONE, 2, 0.8), _probe(TWO, 1, 0.2)))
 WANTED = 0.8 * 0.9 + 0.2 * 0.25
 
 
@@ -74,7 +81,7 @@ def test_the_graph_says_the_same() -> None:
 
 
 def test_the_own_source_is_no_companion_and_every_source_is_one_once() -> None:
-    again = FusionPredictor((*FUSED.probes, FusedProbe(TWO, 2, ODDS, 0.0)))
+    again = FusionPredictor((*FUSED.probes, _probe(TWO, 2, 0.0)))
     assert [source.name for source in again.companions] == ["two"]
     assert again.layers == Layers(stage=2, copied=2, tuned=0)
 
@@ -87,9 +94,22 @@ def test_the_composition_has_source_stage_and_weight_of_every_probe() -> None:
 
 
 def test_two_probes_of_one_source_come_back_with_their_own_stages() -> None:
-    both = FusionPredictor((*FUSED.probes, FusedProbe(ONE, 1, ODDS, 0.0)))
+    both = FusionPredictor((*FUSED.probes, _probe(ONE, 1, 0.0)))
     again = restore_fusion(*both.state(), ONE)
-    places = [(probe.source.name, probe.stage, probe.weight) for probe in again.probes]
+    places = [(probe.source.name, probe.predictor.stage, probe.weight) for probe in again.probes]
     assert places == [("one", 2, 0.8), ("two", 1, 0.2), ("one", 1, 0.0)]
     said = again.predict(shapes(2, 1), _Reader(SAID))  # type: ignore[arg-type]
     assert said[0, 1] == pytest.approx(WANTED)
+
+
+def test_each_probe_centres_its_own_features_and_comes_back_with_its_centre() -> None:
+    # centred at log 9 + 2 and brought to length one, the feature of the first source says -1
+    centred = HeadPredictor(ODDS, 2, centres=(np.array([np.log(9) + 2.0]),))
+    mixed = FusionPredictor((FusedProbe(ONE, centred, 0.5), _probe(TWO, 1, 0.5)))
+    wanted = 0.5 / (1 + np.e) + 0.5 * 0.25
+    again = restore_fusion(*mixed.state(), ONE)
+    for predictor in (mixed, again):
+        said = predictor.predict(shapes(2, 1), _Reader(SAID))  # type: ignore[arg-type]
+        assert said[0, 1] == pytest.approx(wanted)
+        traced = predictor.traced(_Traced(SAID))  # type: ignore[arg-type]
+        assert float(traced[0, 1]) == pytest.approx(wanted)

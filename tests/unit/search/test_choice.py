@@ -68,12 +68,12 @@ def test_the_first_obvious_candidate_that_is_there_is_the_one_to_beat() -> None:
 
 def test_candidates_that_err_on_different_items_are_put_together() -> None:
     labels = np.arange(300) % 2
-    part = np.arange(300) // 2 % 3
-    said = {k: _said(labels, part != k, 0.9) for k in range(3)}
+    part = np.arange(300) // 2 % 5
+    said = {k: _said(labels, part != k, 0.9) for k in range(5)}
     choice = choose(said, np.arange(300) // 100, labels, Terms(ACCURACY, obvious=[0]))
-    assert len(choice.weights) == 3
+    assert len(choice.weights) == 5
     assert ACCURACY.score(labels, choice.mix(said)) == 1.0
-    assert choice.gain == pytest.approx(1 / 3, abs=0.01)
+    assert choice.gain == pytest.approx(1 / 5, abs=0.01)
 
 
 def test_nothing_is_put_together_where_that_is_not_wanted() -> None:
