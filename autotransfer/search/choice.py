@@ -24,7 +24,7 @@ from autotransfer.guard.calibration import fit_temperature, tempered
 
 Predictions = NDArray[np.float64]
 
-INCUMBENT_PRIOR = 5.0  # items that the incumbent is taken to have explained before any is seen
+INCUMBENT_PRIOR = 10.0  # items that the incumbent is taken to have explained before any is seen
 CHALLENGER_PRIOR = 1.0
 MOST_CHALLENGERS = 10  # the best by log loss
 LEAST_ERRORS = 1.0  # standard errors that a challenger has to gain
