@@ -23,7 +23,6 @@ from autotransfer.folding import folded
 from autotransfer.options import read_options
 from autotransfer.preparing import choose_from, discover_plugins
 
-
 NUM_PICTURES = 1000  # of a target, which a default set of sources would depend on
 
 
