@@ -22,6 +22,7 @@ LAYERS = {
     "heads": 2,
     "hub": 2,
     "cutting": 2,
+    "folding": 2,
     "halving": 2,
     "domain_statistics": 2,
     "small_network": 2,

@@ -226,7 +226,7 @@ def test_sources_without_time_to_be_read_are_named_and_the_default_one_answers(
 ) -> None:
     monkeypatch.setattr(sourcing, "RANK_SHARE", 0.0)
     monkeypatch.setattr(sourcing, "POOL_SHARE", 0.0)
-    selection = _fit(budget=autotransfer.Budget(seconds=60), tracking_uri=OFF)
+    selection = _fit(budget=autotransfer.Budget(seconds=60, trials=1), tracking_uri=OFF)
     assert _first(selection.outcomes) == [(-1, "default-probe")]
     unread = [skip for skip in selection.record.skipped if skip.strategy == OF_ALL]
     assert {skip.source for skip in unread} == set(NAMES[1:])

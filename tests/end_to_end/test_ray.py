@@ -33,6 +33,7 @@ pytestmark = [
 ]
 
 ATTEMPTS = 3
+_busy: list[str] = []  # why no node started; the tests that follow do not wait for one again
 PLUGIN = """
 import os, signal, time
 from pathlib import Path
@@ -87,13 +88,14 @@ def cluster() -> Iterator[Any]:
 
 def _add(cluster: Any, **options: Any) -> Any:
     """Return a new node; Ray gives it half a minute to start, a busy machine may need more."""
-    for _ in range(ATTEMPTS):
+    for _ in range(0 if _busy else ATTEMPTS):
         try:
             return cluster.add_node(**options)
         except Exception as error:
             if "timed out during startup" not in str(error):
                 raise
-    pytest.skip("this machine is too busy: no node of Ray starts within half a minute")
+    _busy.append("this machine is too busy: no node of Ray starts within half a minute")
+    pytest.skip(_busy[0])
 
 
 @pytest.fixture
