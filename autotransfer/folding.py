@@ -8,6 +8,7 @@ MobileNet takes about two thirds of the time without them.
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from functools import partial
 from typing import Any
 
@@ -44,7 +45,10 @@ def folded(backbone: Backbone) -> Backbone:
 
 
 def _pairs(backbone: Backbone) -> list[tuple[str, str]]:
-    """Return the names of convolutions and of the norms that read their output, one call each."""
+    """Return the names of convolutions and of the norms that read their output.
+
+    What is called more than once in a pass is left out.
+    """
     made_by: dict[int, str] = {}
     outputs: list[Tensor] = []  # kept, so that no other tensor takes their identity
     calls: list[tuple[str, str]] = []
@@ -70,7 +74,8 @@ def _pairs(backbone: Backbone) -> list[tuple[str, str]]:
     finally:
         for handle in handles:
             handle.remove()
-    return calls
+    used = Counter(name for pair in calls for name in pair)
+    return [pair for pair in calls if used[pair[0]] == used[pair[1]] == 1]
 
 
 def _fold(backbone: Backbone, before: str, norm: str) -> None:

@@ -93,6 +93,22 @@ def test_a_network_that_also_reads_what_comes_before_the_norm_is_left_as_it_is()
     assert folded(backbone) is backbone
 
 
+class _Twice(_Skipping):
+    """A convolution and a batch norm that are called twice in a pass."""
+
+    @override
+    def forward_features(self, x: Tensor) -> Tensor:
+        for _ in range(2):
+            x = self.norm(self.first(x[:, :3]))
+        mixed: Tensor = self.second(x)
+        return mixed
+
+
+def test_what_is_called_twice_is_left_as_it_is() -> None:
+    backbone = Backbone(tiny_source(), _Twice().eval())
+    assert folded(backbone) is backbone
+
+
 def test_many_pictures_pass_through_the_lighter_network_and_few_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
