@@ -75,7 +75,7 @@ class FusionPredictor(Predictor):
         tensors: dict[str, Tensor] = {}
         for number, probe in enumerate(self.probes):
             own, _ = probe.predictor.state()
-            tensors |= {f"{number}.{key}": tensor for key, tensor in own.items()}
+            tensors |= {f"{key}.{number}": tensor for key, tensor in own.items()}
         sources = [self.probes[0].source, *self.companions]
         names = [source.name for source in sources]
         info: dict[str, Json] = {
@@ -126,9 +126,5 @@ def restore_fusion(
 
 def _of(number: int, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of one probe by their own names."""
-    prefix = f"{number}."
-    return {
-        key.removeprefix(prefix): tensor
-        for key, tensor in tensors.items()
-        if key.startswith(prefix)
-    }
+    end = f".{number}"
+    return {key.removesuffix(end): found for key, found in tensors.items() if key.endswith(end)}

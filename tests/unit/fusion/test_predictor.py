@@ -113,3 +113,18 @@ def test_each_probe_centres_its_own_features_and_comes_back_with_its_centre() ->
         assert said[0, 1] == pytest.approx(wanted)
         traced = predictor.traced(_Traced(SAID))  # type: ignore[arg-type]
         assert float(traced[0, 1]) == pytest.approx(wanted)
+
+
+def test_a_fusion_that_was_saved_before_probes_had_centres_is_restored() -> None:
+    tensors = {f"weight.{n}": torch.from_numpy(ODDS.weight.copy()) for n in range(2)}
+    tensors |= {f"bias.{n}": torch.from_numpy(ODDS.bias.copy()) for n in range(2)}
+    _, info = FUSED.state()
+    said = restore_fusion(tensors, info, ONE).predict(shapes(2, 1), _Reader(SAID))  # type: ignore[arg-type]
+    assert said[0, 1] == pytest.approx(WANTED)
+
+
+def test_more_than_ten_probes_come_back_each_as_it_was() -> None:
+    heads = [LinearHead(np.array([[0.0], [float(n)]]), np.zeros(2)) for n in range(12)]
+    many = tuple(FusedProbe(ONE, HeadPredictor(head, 2), 1 / 12) for head in heads)
+    again = restore_fusion(*FusionPredictor(many).state(), ONE)
+    assert [p.predictor.head.weight[1, 0] for p in again.probes] == list(range(12))
