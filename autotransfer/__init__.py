@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from autotransfer.hookspecs import hookimpl
+from autotransfer.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from autotransfer.classifier import AutoTransferClassifier
     from autotransfer.comparing import ModelComparison, compare_models
     from autotransfer.domains import Distance, distance
-    from autotransfer.problem import Budget
+    from autotransfer.options import Budget
     from autotransfer.selection import Selection, load
     from autotransfer.selector import fit, fit_features, rank
     from autotransfer.similarity import domain_distance
@@ -34,7 +34,7 @@ _HOMES = {
     "AutoTransferClassifier": "autotransfer.classifier",
     "load": "autotransfer.selection",
     "Selection": "autotransfer.selection",
-    "Budget": "autotransfer.problem",
+    "Budget": "autotransfer.options",
     "score_features": "autotransfer.transferability",
     "domain_distance": "autotransfer.similarity",
 }

@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 
 from autotransfer.clock import Clock
+from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
-from autotransfer.dividing import Division
+from autotransfer.models.source import Source
 from autotransfer.options import Options
+from autotransfer.plugin.presets import Preset
+from autotransfer.plugin.registry import Registry
+from autotransfer.plugin.strategy import Need, TaskInfo
 from autotransfer.preparing import Problem
-from autotransfer.presets import Preset
-from autotransfer.problem import Need, Setting, Source
-from autotransfer.registry import Registry
-from autotransfer.results import Ranking, Skipped
+from autotransfer.results import Ranking, Setting, Skipped
 from autotransfer.search.arms import Arms, Terms, arms_of
 from autotransfer.search.obvious import obvious_points
 from autotransfer.search.pool import OBVIOUS, best_subset
 from autotransfer.search.probes import ProbePoint
 from autotransfer.search.result_limits import ResultLimits
 from autotransfer.sourcing import Sourcing, left_out
-from autotransfer.strategy import TaskInfo
 from autotransfer.transferability.ridge_loo import MAXIMUM_SCORES
 
 

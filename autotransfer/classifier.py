@@ -20,7 +20,7 @@ from typing_extensions import override
 from autotransfer.data.datasets import is_dataset, read_dataset
 from autotransfer.data.target import open_target
 from autotransfer.errors import InvalidTargetError
-from autotransfer.problem import Budget
+from autotransfer.options import Budget
 from autotransfer.selection import Selection, load
 from autotransfer.selector import fit
 from autotransfer.tracking import OFF

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from autotransfer.features import FeatureReaders
+from autotransfer.models.features import FeatureReaders
 from autotransfer.options import OnPart
 from autotransfer.results import Seconds
 

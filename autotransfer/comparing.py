@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.near_duplicates import near_duplicates
+from autotransfer.data.images.near_duplicates import near_duplicates
 from autotransfer.data.splitting import units_of
 from autotransfer.data.target import open_target
 from autotransfer.errors import InvalidOptionError, InvalidTargetError
-from autotransfer.evaluation.metrics import metric_named
 from autotransfer.guard.bootstrap import Comparison, compare
 from autotransfer.guard.ledger import level_of, look
 from autotransfer.guard.verdict import default_margin, judge, sentence
-from autotransfer.registry import discover
+from autotransfer.models.metrics import metric_named
+from autotransfer.plugin.registry import discover
 from autotransfer.results import Decision, Interval
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.selection import Selection, load

@@ -17,13 +17,15 @@ import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from autotransfer.backbone import fresh_backbone
-from autotransfer.predictors import HeadedSuffix
-from autotransfer.problem import Budget, Preprocessing, Source, Untrained
+from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.models.backbone import fresh_backbone
+from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.training import Schedule, train
+from autotransfer.models.weights import write_state_dict
+from autotransfer.options import Budget
 from autotransfer.selection import Selection
 from autotransfer.selector import fit
-from autotransfer.training import Schedule, train
-from autotransfer.weights import write_state_dict
 
 ARCHITECTURE = "test_resnet"  # the smallest residual network that timm names
 SIDE = 32

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from autotransfer.data.attributes import Attributes, read_attributes
+from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import NO_PAIRS
 from autotransfer.data.target import Target, open_target
@@ -17,13 +18,11 @@ from autotransfer.described.arena import DescribedArena
 from autotransfer.described.class_splits import class_folds
 from autotransfer.described.fitting_again import Point
 from autotransfer.described.judging import Findings, guard_described
-from autotransfer.dividing import Division
 from autotransfer.errors import InvalidOptionError, InvalidTargetError
 from autotransfer.options import Options
+from autotransfer.plugin.registry import Registry
 from autotransfer.preparing import Problem, choose_sources, make_readers
-from autotransfer.problem import Setting
-from autotransfer.registry import Registry
-from autotransfer.results import Outcome, State
+from autotransfer.results import Outcome, Setting, State
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms
 from autotransfer.search.driver import trial_seed

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_images
 from autotransfer.errors import InvalidTargetError
-from autotransfer.features import FeatureReaders
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
 from autotransfer.options import read_options
 from autotransfer.preparing import choose_from, discover_plugins, make_readers
-from autotransfer.problem import Source
 from autotransfer.similarity import describe, domain_distance, levels
 
 MOST_IMAGES = 2000  # of each set; beyond it the numbers hardly move

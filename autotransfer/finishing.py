@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.ensemble import ENSEMBLE, EnsemblePredictor, Member
-from autotransfer.evaluation.labelled import predicted, weighted
-from autotransfer.evaluation.metrics import metric_named
-from autotransfer.guard.calibration import fit_temperature
+from autotransfer.models.calibration import fit_temperature
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor, Member
+from autotransfer.models.scoring import predicted, weighted
 from autotransfer.options import Options
-from autotransfer.registry import Registry
+from autotransfer.plugin.registry import Registry
+from autotransfer.plugin.strategy import Trial
 from autotransfer.results import Outcome, State
 from autotransfer.saved_predictor import Kept, read_kept
 from autotransfer.search.arms import Arms
 from autotransfer.search.choice import Choice, Terms, choose
 from autotransfer.search.driver import best_of, trial_seed
 from autotransfer.search.trial import Arena
-from autotransfer.strategy import Trial
 from autotransfer.workspace import Place
 
 Predictions = NDArray[np.float64]

@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autotransfer.dividing import Division
-from autotransfer.evaluation.labelled import predicted, weighted
-from autotransfer.evaluation.metrics import Metric
+from autotransfer.data.holdout import Division
 from autotransfer.finishing import Finalist, Finishing
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
-from autotransfer.guard.calibration import tempered
 from autotransfer.guard.cause import cause_of
 from autotransfer.guard.far_apart import source_distance
 from autotransfer.guard.judging import Candidate, Judgement, Opened, Terms, guard, open_test
 from autotransfer.guard.ledger import level_of, look
 from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.guard.provenance import overlap_remark
-from autotransfer.guard.restoring import UNTRAINED
 from autotransfer.guard.stand import SEALED, Stand, out_of_fold_stand, sealed_stand
-from autotransfer.problem import Source
+from autotransfer.models.calibration import tempered
+from autotransfer.models.metrics import Metric
+from autotransfer.models.predictors.baselines import UNTRAINED
+from autotransfer.models.scoring import predicted, weighted
+from autotransfer.models.source import Source
 from autotransfer.results import Decision, Outcome, Ranking, State, Verdict
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.storage import STORAGE_FILE

@@ -18,22 +18,22 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedShuffleSplit
 from torch import nn
 
-from autotransfer.backbone import Backbone, fresh_backbone
+from autotransfer.data.holdout import divide
 from autotransfer.data.image_set import ImageSet
-from autotransfer.dividing import divide
 from autotransfer.errors import CutError, InvalidOptionError
-from autotransfer.features import Features
-from autotransfer.heads import fit_ridge
+from autotransfer.models.backbone import Backbone, fresh_backbone
+from autotransfer.models.features import Features
+from autotransfer.models.heads import fit_ridge
+from autotransfer.models.predictors.neural import HeadedSuffix, predict_batches
+from autotransfer.models.source import Source
+from autotransfer.models.training import Schedule, train
 from autotransfer.options import read_options
-from autotransfer.predictors import HeadedSuffix, predict_batches
 from autotransfer.preparing import (
     choose_sources,
     discover_plugins,
     make_readers,
     open_labelled,
 )
-from autotransfer.problem import Source
-from autotransfer.training import Schedule, train
 
 HELD_OUT = 0.3  # of the pictures, in every repeat
 FRESH_RATE, COPIED_RATE = 2e-3, 3e-4  # AdamW; what is copied needs small steps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +15,39 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidOptionError
-from autotransfer.problem import Budget
 from autotransfer.results import Outcome
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a fit may spend: trials, seconds, or both; at least one is set."""
+
+    trials: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.trials is None and self.seconds is None:
+            raise InvalidOptionError("a budget needs trials, seconds or both")
+        if self.trials is not None and self.trials < 1:
+            raise InvalidOptionError(f"trials must be at least 1, got {self.trials}")
+        if self.seconds is not None and not (self.seconds > 0 and math.isfinite(self.seconds)):
+            raise InvalidOptionError(f"seconds must be above 0, got {self.seconds:g}")
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Return the budget written as seconds ("90s", "10m", "2h") or trials ("40 trials")."""
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|trials?)?\s*", text)
+        if match is None:
+            raise InvalidOptionError(
+                f"budget {text!r} is not understood; write '90s', '10m', '2h' or '40 trials'"
+            )
+        number, unit = match.group(1), match.group(2) or ""
+        if unit.startswith("trial"):
+            return cls(trials=int(float(number)))
+        return cls(seconds=float(number) * _UNITS[unit])
+
 
 DEFAULT_BUDGET = Budget(seconds=600.0)
 DEFAULT_MEMORY = 2 << 30

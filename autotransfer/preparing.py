@@ -6,23 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autotransfer.backbone import load_backbone
-from autotransfer.catalogue import Sources, resolve_sources
-from autotransfer.catalogue.timm_names import describe_default_set
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.target import Target, open_target, open_unlabelled
 from autotransfer.errors import InvalidOptionError, InvalidTargetError
-from autotransfer.feature_store import FeatureStore
-from autotransfer.features import FeatureReaders
-from autotransfer.guard.restoring import GIVEN, MAJORITY, OF_PICTURES
-from autotransfer.matrices import Matrices, MatrixReaders
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.catalogue import Sources, resolve_sources
+from autotransfer.models.catalogue.timm_names import describe_default_set
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.precomputed_features import Matrices, MatrixReaders
+from autotransfer.models.predictors.baselines import GIVEN, MAJORITY, OF_PICTURES
+from autotransfer.models.source import Source, Untrained
 from autotransfer.options import Options, device_of, memory_of
-from autotransfer.presets import Preset, read_preset
-from autotransfer.problem import Preprocessing, Setting, Source, Untrained
-from autotransfer.registry import Registry, discover
-from autotransfer.strategy import TaskInfo
+from autotransfer.plugin.presets import Preset, read_preset
+from autotransfer.plugin.registry import Registry, discover
+from autotransfer.plugin.strategy import TaskInfo
+from autotransfer.results import Setting
 from autotransfer.tracking.registered import with_registered
 
 

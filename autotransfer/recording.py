@@ -8,15 +8,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from autotransfer.catalogue import Sources
 from autotransfer.clock import Clock
 from autotransfer.data.target import Target
 from autotransfer.errors import NegativeTransferWarning
-from autotransfer.features import FeatureReaders
-from autotransfer.options import Options
-from autotransfer.problem import Budget, ParamValue, Setting
+from autotransfer.models.catalogue import Sources
+from autotransfer.models.features import FeatureReaders
+from autotransfer.options import Budget, Options
 from autotransfer.reporting import Gather, with_report
-from autotransfer.results import Decision, Outcome, Ranking, Record, Skipped, Verdict
+from autotransfer.results import (
+    Decision,
+    Outcome,
+    ParamValue,
+    Ranking,
+    Record,
+    Setting,
+    Skipped,
+    Verdict,
+)
 from autotransfer.search.arms import Arms
 from autotransfer.search.study import Study
 from autotransfer.selection import Selection

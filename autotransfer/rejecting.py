@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.features import FeatureReaders
-from autotransfer.rejection import Rejection
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.out_of_distribution import Rejection
 from autotransfer.saved_predictor import Kept
 
 

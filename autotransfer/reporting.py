@@ -12,18 +12,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
-from autotransfer.dividing import Division
 from autotransfer.errors import ReportWarning
-from autotransfer.evaluation.labelled import predicted, weighted
-from autotransfer.features import FeatureReaders
 from autotransfer.finishing import Finalist, Finishing
-from autotransfer.guard.calibration import tempered
 from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.guard.stand import OUT_OF_FOLD, SEALED
-from autotransfer.problem import Setting
+from autotransfer.models.calibration import tempered
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.scoring import predicted, weighted
 from autotransfer.report import Material, Predicted, write_report
-from autotransfer.results import Outcome, Record
+from autotransfer.results import Outcome, Record, Setting
 from autotransfer.saved_predictor import Kept
 from autotransfer.selection import Selection
 
@@ -207,7 +206,7 @@ def with_report(
         until = min(until, deadline)
     try:
         faults = write_report(folder, gather(selection.record), until)
-    except Exception as error:  # noqa: BLE001 - a fault in the report must never lose a fit
+    except Exception as error:  # noqa: BLE001 - a third party's code
         faults = (f"no report was written ({type(error).__name__}: {error})",)
     if not faults:
         return selection

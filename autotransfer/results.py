@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, TypeAlias
 
-from autotransfer.problem import ParamValue
-from autotransfer.strategy import Layers, Share
+ParamValue: TypeAlias = str | int | float | bool
+Json: TypeAlias = Any  # what json.dumps takes
 
 REPORT_FILE = "report.html"  # in the folder of a selection, and among the artifacts of its run
+
+
+class Setting(StrEnum):
+    """What is known about the target."""
+
+    LABELLED = "labelled"
+    UNLABELLED = "unlabelled"
+    DESCRIBED = "described"
 
 
 class State(StrEnum):
@@ -28,6 +37,38 @@ class Decision(StrEnum):
     INCONCLUSIVE = "inconclusive"
     NEGATIVE = "negative"
     UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Which part of the source a predictor uses, in stages.
+
+    Args:
+        stage: The stage whose output the head reads.
+        copied: Number of stages that start from the source's weights.
+        tuned: Number of the copied or fresh stages that were trained.
+    """
+
+    stage: int
+    copied: int
+    tuned: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one member adds to an answer that is put together of several.
+
+    Args:
+        source: Name of the source that it reads; None where it reads pixels alone.
+        strategy: What made it.
+        layers: What it uses of the source; None where that has no meaning.
+        weight: Its share of the answer; those of all members sum to one.
+    """
+
+    source: str | None
+    strategy: str
+    layers: Layers | None
+    weight: float
 
 
 @dataclass(frozen=True)

@@ -25,24 +25,24 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
-from autotransfer.ensemble import ENSEMBLE, restore_ensemble
-from autotransfer.evaluation.labelled import weighted
-from autotransfer.guard.calibration import tempered
-from autotransfer.guard.restoring import restore_baseline
-from autotransfer.problem import (
-    Json,
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.calibration import tempered
+from autotransfer.models.out_of_distribution import Rejection
+from autotransfer.models.predictors.base import FeatureReader, Predictor
+from autotransfer.models.predictors.baselines import restore_baseline
+from autotransfer.models.predictors.ensemble import ENSEMBLE, restore_ensemble
+from autotransfer.models.scoring import weighted
+from autotransfer.models.source import (
     LocalWeights,
     Source,
     Untrained,
     source_from_json,
     source_to_json,
 )
-from autotransfer.registry import Registry
-from autotransfer.rejection import Rejection
-from autotransfer.strategy import FeatureReader, Predictor, Share
-from autotransfer.weights import write_state_dict
+from autotransfer.models.weights import write_state_dict
+from autotransfer.plugin.registry import Registry
+from autotransfer.results import Json, Share
 
 _SEEN = "seen.txt"
 _REJECTION = "rejection.safetensors"

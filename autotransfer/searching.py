@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autotransfer.evaluation.metrics import Metric
+from autotransfer.models.metrics import Metric
 from autotransfer.options import Options
-from autotransfer.problem import ParamValue
-from autotransfer.results import Outcome
+from autotransfer.results import Outcome, ParamValue
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits

@@ -18,21 +18,21 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
-from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.target import open_images
 from autotransfer.described.answering import Explanation, competing, explain, probabilities
 from autotransfer.errors import ExportError, InvalidOptionError
 from autotransfer.export import export_onnx
-from autotransfer.feature_store import FeatureStore
-from autotransfer.features import NO_FEATURES, FeatureReaders
-from autotransfer.matrices import Matrices, MatrixReaders
-from autotransfer.registry import Registry, discover
-from autotransfer.rejection import SHARE
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import NO_FEATURES, FeatureReaders
+from autotransfer.models.out_of_distribution import SHARE
+from autotransfer.models.precomputed_features import Matrices, MatrixReaders
+from autotransfer.models.predictors.base import FeatureReader
+from autotransfer.plugin.registry import Registry, discover
 from autotransfer.results import Described, Outcome, Ranking, Record, Skipped, Verdict
 from autotransfer.saved_predictor import Kept, read_kept, write_json, write_kept
-from autotransfer.strategy import FeatureReader
 
 RECORD_FILE = "selection.json"
 PIXEL_BYTES = 1 << 30

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from autotransfer.candidates import Candidates, candidates_of
 from autotransfer.clock import CLOSING_SHARE, GUARD_SHARE, Clock
 from autotransfer.data.attributes import Attributes
+from autotransfer.data.holdout import Division, divide
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import Target
 from autotransfer.described.arena import DescribedArena
@@ -27,25 +28,26 @@ from autotransfer.describing import (
     problem_of_descriptions,
     table_fingerprint,
 )
-from autotransfer.dividing import Division, divide
 from autotransfer.errors import (
     BudgetExhaustedError,
     DataWarning,
     InvalidOptionError,
     InvalidTargetError,
 )
-from autotransfer.evaluation.metrics import Metric, metric_named
 from autotransfer.executors import open_executor
 from autotransfer.finishing import Finalist, Finishing
 from autotransfer.guarding import Guarding, Judged
-from autotransfer.matrices import Matrices
+from autotransfer.models.metrics import Metric, metric_named
+from autotransfer.models.precomputed_features import Matrices
 from autotransfer.options import (
+    Budget,
     Options,
     budget_of,
     class_weights_of,
     memory_of,
     read_options,
 )
+from autotransfer.plugin.registry import Registry
 from autotransfer.preparing import (
     Problem,
     choose_preset,
@@ -56,14 +58,12 @@ from autotransfer.preparing import (
     problem_of_matrices,
     problem_of_pictures,
 )
-from autotransfer.problem import Budget, Setting
 from autotransfer.ranking import (
     rank_sources,
 )
 from autotransfer.ranking.forecast import forecast
 from autotransfer.ranking.memory import record_places
 from autotransfer.recording import closed, collected_warnings, record_of, start_tracking
-from autotransfer.registry import Registry
 from autotransfer.rejecting import with_rejection
 from autotransfer.reporting import Ended
 from autotransfer.results import (
@@ -71,6 +71,7 @@ from autotransfer.results import (
     Outcome,
     Ranking,
     Record,
+    Setting,
     Skipped,
 )
 from autotransfer.search.budget import SearchLimits

@@ -25,8 +25,8 @@ from PIL import Image
 from typing_extensions import override
 
 import autotransfer
-from autotransfer.data.decoding import decode_picture
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.decoding import decode_picture
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 from autotransfer.tracking.columns import answer_columns
 

@@ -9,21 +9,22 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from autotransfer.catalogue import Sources
 from autotransfer.clock import POOL_SHARE, RANK_SHARE, SEALED_SHARE, Clock
 from autotransfer.data.attributes import Attributes
+from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.splitting import Fold
 from autotransfer.described.estimator import HeldOutClasses
-from autotransfer.dividing import Division
 from autotransfer.errors import NoCandidateError
-from autotransfer.features import FeatureReaders
-from autotransfer.lineage import without_leaks
+from autotransfer.models.catalogue import Sources
+from autotransfer.models.catalogue.leakage import without_leaks
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
 from autotransfer.options import Options
+from autotransfer.plugin.registry import Registry
 from autotransfer.preparing import Problem
-from autotransfer.problem import Fold, Source
 from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, nested_shortlists, rank_sources
 from autotransfer.ranking.memory import mean_places
-from autotransfer.registry import Registry
 from autotransfer.results import Ranking, Skipped
 from autotransfer.search.pool import TimeLeft, read_all
 from autotransfer.search.result_limits import ResultLimits

@@ -17,25 +17,27 @@ from typing_extensions import override
 
 from autotransfer import hookimpl
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.views import View
+from autotransfer.data.images.views import View
 from autotransfer.errors import InvalidOptionError
-from autotransfer.heads import fit_ridge
-from autotransfer.predictors import (
+from autotransfer.models.heads import fit_ridge
+from autotransfer.models.predictors.base import Predictor, StageInputs
+from autotransfer.models.predictors.neural import (
     HeadedSuffix,
     NetworkPredictor,
     features_after,
     restore_network,
 )
-from autotransfer.problem import Json, Need, Source
-from autotransfer.space import (
+from autotransfer.models.source import Source
+from autotransfer.models.training import Limits, Objective, Schedule, Step, train
+from autotransfer.plugin.space import (
     SearchSpace,
     depth,
     floating,
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.strategy import Layers, Predictor, StageInputs, Strategy, Task, TaskInfo, Trial
-from autotransfer.training import Limits, Objective, Schedule, Step, train
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json, Layers
 
 LEARNING_RATE = 3e-5  # at ten times as much the features forget faster than they learn
 EXPANDER_MULTIPLIER = 10.0

@@ -14,18 +14,20 @@ from torch import Tensor
 from typing_extensions import override
 
 from autotransfer import hookimpl
-from autotransfer.heads import (
+from autotransfer.models.heads import (
     LinearHead,
     fit_discriminant,
     fit_logistic,
     fit_nearest_mean,
     fit_ridge,
 )
-from autotransfer.matrices import ARCHITECTURE
-from autotransfer.predictors import HeadPredictor, restore_head, side_by_side
-from autotransfer.problem import Json, Need, Source
-from autotransfer.space import SearchSpace, choice, depth, regularisation
-from autotransfer.strategy import Predictor, Strategy, Task, TaskInfo, Trial
+from autotransfer.models.precomputed_features import ARCHITECTURE
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.neural import HeadPredictor, restore_head, side_by_side
+from autotransfer.models.source import Source
+from autotransfer.plugin.space import SearchSpace, choice, depth, regularisation
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json
 
 HEADS = {
     "ridge": fit_ridge,

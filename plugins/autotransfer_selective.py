@@ -38,23 +38,20 @@ from typing_extensions import override
 
 from autotransfer import hookimpl
 from autotransfer.data.image_set import ImageSet
-from autotransfer.heads import LinearHead, fit_logistic
-from autotransfer.heads.linear import Standardisation
-from autotransfer.heads.logistic import DEFAULT_C
-from autotransfer.predictors import HeadPredictor, restore_head
-from autotransfer.problem import Json, Need, Source
-from autotransfer.space import SearchSpace, choice, depth, floating, regularisation
-from autotransfer.strategy import (
+from autotransfer.models.heads import LinearHead, fit_logistic
+from autotransfer.models.heads.linear import Standardisation
+from autotransfer.models.heads.logistic import DEFAULT_C
+from autotransfer.models.predictors.base import (
     FeatureReader,
-    Layers,
     Predictor,
     PredictorState,
-    Strategy,
-    Task,
-    TaskInfo,
     TensorReader,
-    Trial,
 )
+from autotransfer.models.predictors.neural import HeadPredictor, restore_head
+from autotransfer.models.source import Source
+from autotransfer.plugin.space import SearchSpace, choice, depth, floating, regularisation
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json, Layers
 
 GATES = ("channels", "stages", "both")
 OFF = 0.1  # a gate below this share of the largest is closed

@@ -26,24 +26,21 @@ from typing_extensions import override
 from autotransfer import hookimpl
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidSourceError
-from autotransfer.heads import LinearHead, fit_ridge
-from autotransfer.heads.linear import Standardisation, inverse_temperature
-from autotransfer.heads.ridge import leave_one_out
-from autotransfer.predictors import traced_logits
-from autotransfer.problem import Json, Need, Source, source_from_json, source_to_json
-from autotransfer.single_thread import single_thread
-from autotransfer.space import SearchSpace, depth, integer, regularisation
-from autotransfer.strategy import (
+from autotransfer.models.heads import LinearHead, fit_ridge
+from autotransfer.models.heads.linear import Standardisation, inverse_temperature
+from autotransfer.models.heads.ridge import leave_one_out
+from autotransfer.models.predictors.base import (
     FeatureReader,
-    Layers,
     Predictor,
     PredictorState,
-    Strategy,
-    Task,
-    TaskInfo,
     TensorReader,
-    Trial,
 )
+from autotransfer.models.predictors.neural import traced_logits
+from autotransfer.models.single_thread import single_thread
+from autotransfer.models.source import Source, source_from_json, source_to_json
+from autotransfer.plugin.space import SearchSpace, depth, integer, regularisation
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json, Layers
 
 MOST_SOURCES = 5
 PRIOR = 10.0  # pictures' worth of pull towards equal weights, at regularisation 1

@@ -21,7 +21,7 @@ settings.load_profile("untimed")
 # two processes share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest.register_assert_rewrite("autotransfer.testing")
+pytest.register_assert_rewrite("autotransfer.plugin.testing")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import autotransfer
-from autotransfer import hookspecs
+from autotransfer.plugin import hookspecs
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [

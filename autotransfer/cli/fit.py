@@ -82,9 +82,8 @@ def fit(target: str, **options: Any) -> None:
     from autotransfer.cli.matrices import run_features
     from autotransfer.cli.progress import callbacks, progress_of
     from autotransfer.cli.texts import fit_json, fit_text
-    from autotransfer.matrices import read_matrices
-    from autotransfer.options import budget_of, read_options
-    from autotransfer.problem import Budget
+    from autotransfer.models.precomputed_features import read_matrices
+    from autotransfer.options import Budget, budget_of, read_options
     from autotransfer.selector import fit as run
 
     quiet_optuna()

@@ -10,7 +10,7 @@ import click
 from autotransfer.cli.options import json_option, plugin_option, print_json
 
 if TYPE_CHECKING:
-    from autotransfer.registry import Registry
+    from autotransfer.plugin.registry import Registry
 
 
 @click.command()
@@ -25,7 +25,7 @@ def plugins(plugins: tuple[str, ...], check: str | None, *, as_json: bool) -> in
     With --check, try every promise of the plugin interface on generated pictures instead, say
     what is broken and what to do, and exit with 2 where something is.
     """
-    from autotransfer.registry import discover
+    from autotransfer.plugin.registry import discover
 
     registry = discover(files=[Path(plugin) for plugin in plugins])
     if check is not None:
@@ -59,8 +59,8 @@ def _list(registry: Registry, *, as_json: bool) -> None:
 @json_option
 def spaces(plugins: tuple[str, ...], *, as_json: bool) -> None:
     """List the search spaces."""
-    from autotransfer.presets import read_preset
-    from autotransfer.registry import discover
+    from autotransfer.plugin.presets import read_preset
+    from autotransfer.plugin.registry import discover
 
     registry = discover(files=[Path(plugin) for plugin in plugins])
     found = {name: read_preset(path) for name, path in sorted(registry.presets.items())}

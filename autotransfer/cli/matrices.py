@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autotransfer.matrices import Matrices
+    from autotransfer.models.precomputed_features import Matrices
     from autotransfer.selection import Selection
 
 BASELINE = "baseline"  # the matrix of this name uses no source

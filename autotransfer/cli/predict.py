@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def predict(model_dir: str, images: str, **options: Any) -> None:
     """Predict all pictures below IMAGES with the selection in MODEL_DIR."""
     from autotransfer.data.target import open_images
-    from autotransfer.matrices import read_matrices
+    from autotransfer.models.precomputed_features import read_matrices
     from autotransfer.selection import load
 
     selection = load(model_dir, plugins=options["plugins"], device=options["device"])

@@ -13,7 +13,7 @@ from autotransfer.cli.options import say
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from autotransfer.evaluation.metrics import Metric
+    from autotransfer.models.metrics import Metric
     from autotransfer.results import Outcome
 
 SHOWN = 5  # trials of the live leaderboard
@@ -83,7 +83,7 @@ def progress_of(metric: str, seconds: float | None) -> Iterator[Progress]:
     from rich.console import Console
     from rich.live import Live
 
-    from autotransfer.evaluation.metrics import METRICS
+    from autotransfer.models.metrics import METRICS
 
     console = Console(stderr=True)
     shown = LiveProgress(METRICS.get(metric), seconds, console.print)

@@ -10,8 +10,8 @@ import click
 from autotransfer.cli.options import print_json, say
 
 if TYPE_CHECKING:
-    from autotransfer.registry import Registry
-    from autotransfer.testing import Finding
+    from autotransfer.plugin.registry import Registry
+    from autotransfer.plugin.testing import Finding
 
 BROKEN = 2
 _WORDS = {True: "kept", False: "BROKEN", None: "does not apply"}
@@ -19,7 +19,7 @@ _WORDS = {True: "kept", False: "BROKEN", None: "does not apply"}
 
 def print_check(registry: Registry, name: str, *, as_json: bool) -> int:
     """Print how a part or a plugin keeps its promises; return the exit code."""
-    from autotransfer.testing.plugin_checks import check_named
+    from autotransfer.plugin.testing.plugin_checks import check_named
 
     findings = []
     for finding in check_named(registry, name):

@@ -10,8 +10,8 @@ import click
 from autotransfer.cli.options import common, print_json, say
 
 if TYPE_CHECKING:
-    from autotransfer.catalogue import Sources
-    from autotransfer.catalogue.checking import Check
+    from autotransfer.models.catalogue import Sources
+    from autotransfer.models.catalogue.verification import Check
 
 FAULTS_FOUND = 2
 
@@ -22,9 +22,9 @@ FAULTS_FOUND = 2
 @click.option("--on", metavar="PICTURES", help="Pictures of classes that the sources know.")
 def sources(**options: Any) -> int:
     """List the sources: the default set, a catalogue, or named ones."""
-    from autotransfer.catalogue import resolve_sources
     from autotransfer.errors import InvalidOptionError
-    from autotransfer.registry import discover
+    from autotransfer.models.catalogue import resolve_sources
+    from autotransfer.plugin.registry import discover
 
     if options["on"] and not options["check"]:
         raise InvalidOptionError("--on PICTURES goes with --check")
@@ -66,10 +66,10 @@ def _check(resolved: Sources, on: str | None, *, as_json: bool) -> int:
     """Print what was found about every source; return the exit code."""
     from dataclasses import asdict
 
-    from autotransfer.backbone import load_backbone
-    from autotransfer.catalogue.checking import check_source
-    from autotransfer.catalogue.matching import open_classes
-    from autotransfer.data.preprocessing import PixelStore
+    from autotransfer.data.images.preprocessing import PixelStore
+    from autotransfer.models.backbone import load_backbone
+    from autotransfer.models.catalogue.class_names import open_classes
+    from autotransfer.models.catalogue.verification import check_source
     from autotransfer.selection import PIXEL_BYTES
 
     images = None if on is None else open_classes(on)

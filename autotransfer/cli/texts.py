@@ -10,8 +10,8 @@ from statistics import pstdev
 from typing import Any
 
 from autotransfer.cli.described_texts import described_json, described_text
-from autotransfer.evaluation.metrics import METRICS, Metric
-from autotransfer.problem import HubWeights, LocalWeights, Source
+from autotransfer.models.metrics import METRICS, Metric
+from autotransfer.models.source import HubWeights, LocalWeights, Source
 from autotransfer.results import REPORT_FILE, Decision, Interval, Outcome, Record, Skipped, State
 
 _RUNNERS_UP = 3

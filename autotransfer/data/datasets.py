@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from autotransfer.data.arrays import class_names_of, flat_labels
-from autotransfer.data.decoding import decode_picture, upright_rgb
+from autotransfer.data.images.arrays import class_names_of, flat_labels
+from autotransfer.data.images.decoding import decode_picture, upright_rgb
+from autotransfer.data.images.reading import as_uint8
 from autotransfer.data.listing import SPLITS, Listing, bytewise
-from autotransfer.data.reading import as_uint8
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
 IMAGE_KEYS = ("image", "img", "pixel_values", "picture")

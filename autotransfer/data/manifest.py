@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import pandas as pd
 
+from autotransfer.data.images.reading import FileReader
 from autotransfer.data.listing import SPLITS, Listing, bytewise, path_bytes
-from autotransfer.data.reading import FileReader
 from autotransfer.data.storage import Place
 from autotransfer.errors import InvalidTargetError
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,6 @@ from scipy.sparse.csgraph import connected_components
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidTargetError
-from autotransfer.problem import Fold
 
 SEALED_FROM = 1000  # pictures; below, none is given up and the selection is cross-fitted
 SEALED_FRACTION = 0.25
@@ -28,6 +28,14 @@ NUM_FOLDS_OF_FEW = 5  # a third of five pictures is too much to give up
 VALIDATION_FRACTION = 0.25
 NO_PAIRS: NDArray[np.int64] = np.empty((0, 2), dtype=np.int64)
 _SALT = b"autotransfer sealed pictures 1"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One division of the search pictures; both are (n,) positions within them."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
 
 
 def seal(

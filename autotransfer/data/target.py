@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.data.arrays import read_npz, read_pictures
 from autotransfer.data.datasets import is_dataset, read_dataset
-from autotransfer.data.decoding import in_threads
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.arrays import read_npz, read_pictures
+from autotransfer.data.images.decoding import in_threads
+from autotransfer.data.images.reading import ArrayReader
 from autotransfer.data.listing import Listing
 from autotransfer.data.manifest import GROUP, read_manifest
-from autotransfer.data.reading import ArrayReader
 from autotransfer.data.storage import open_place
 from autotransfer.data.tree import grow_tree, read_tree
 from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError

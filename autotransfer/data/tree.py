@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from autotransfer.data.images.reading import FileReader
 from autotransfer.data.listing import SPLITS, Listing, bytewise, path_bytes
-from autotransfer.data.reading import FileReader
 from autotransfer.data.storage import Entry, Place, entries
 from autotransfer.errors import InvalidTargetError
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.described.predictor import AttributePredictor
+from autotransfer.models.predictors.base import FeatureReader, Predictor
+from autotransfer.plugin.zero_shot import AttributePredictor
 from autotransfer.results import Described
-from autotransfer.strategy import FeatureReader, Predictor
 
 Array = NDArray[np.float64]
 

@@ -11,11 +11,13 @@ from typing_extensions import override
 
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
-from autotransfer.evaluation.labelled import Score, predicted
-from autotransfer.evaluation.metrics import metric_named
-from autotransfer.problem import Setting, Source
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.scoring import Score, predicted
+from autotransfer.models.source import Source
+from autotransfer.plugin.strategy import Task
+from autotransfer.results import Setting
 from autotransfer.search.trial import Arena
-from autotransfer.strategy import Predictor, Task
 
 
 @dataclass(frozen=True)

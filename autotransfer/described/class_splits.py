@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.problem import Fold
+from autotransfer.data.splitting import Fold
 
 REPEATS = 8  # a class is held out about twice
 LEAST_HELD_OUT = 2

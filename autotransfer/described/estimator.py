@@ -8,13 +8,13 @@ import numpy as np
 from typing_extensions import override
 
 from autotransfer.data.attributes import Attributes
-from autotransfer.described.eszsl import Decomposition
-from autotransfer.described.holding_out import LeftOut, partitions
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.heads.linear import Standardisation
-from autotransfer.problem import Need
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.heads.linear import Standardisation
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.models.zero_shot.eszsl import Decomposition
+from autotransfer.models.zero_shot.left_out import LeftOut, partitions
+from autotransfer.plugin.estimator import TransferabilityEstimator
+from autotransfer.plugin.strategy import Need
 
 PENALTIES = (1.0, 10.0, 100.0)  # in units of the mean eigenvalue; few pictures want large ones
 _GROUP = 3

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.described.arena import DescribedArena
-from autotransfer.described.pairs import ClosedForm
-from autotransfer.described.predictor import AttributePredictor, LeavesClassesOut
 from autotransfer.described.stacking import Division
 from autotransfer.errors import PluginError
-from autotransfer.problem import Need, ParamValue, Source
-from autotransfer.strategy import FeatureReader, Predictor, Strategy, Task, Trial
+from autotransfer.models.predictors.base import FeatureReader, Predictor
+from autotransfer.models.source import Source
+from autotransfer.plugin.strategy import Need, Strategy, Task, Trial
+from autotransfer.plugin.zero_shot import AttributePredictor, ClosedForm, LeavesClassesOut
+from autotransfer.results import ParamValue
 
 _PARTS = 4  # one in four pictures of the seen classes is held back to calibrate with
 
@@ -115,7 +116,7 @@ def as_attribute_predictor(predictor: Predictor, strategy: str) -> AttributePred
         raise PluginError(
             strategy,
             f"returned a {type(predictor).__name__}; in the described setting a strategy returns "
-            "an autotransfer.described.predictor.AttributePredictor",
+            "an autotransfer.plugin.zero_shot.AttributePredictor",
         )
     return predictor
 

@@ -19,8 +19,8 @@ from autotransfer.described.pair_test import judge_pairs
 from autotransfer.described.sealed_test import judge_sealed
 from autotransfer.described.stacking import Calibration, calibrate
 from autotransfer.described.verdict import HELD_OUT, SEALED, Evidence, verdict_of
-from autotransfer.guard.majority import MajorityPredictor
-from autotransfer.guard.restoring import MAJORITY
+from autotransfer.models.predictors.baselines import MAJORITY
+from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.results import Described, Verdict, ZeroShot
 from autotransfer.saved_predictor import Kept
 

@@ -12,12 +12,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.catalogue.matching import columns_of
 from autotransfer.data.image_set import ImageSet
 from autotransfer.described.measures import per_class_top1
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.problem import Source
-from autotransfer.strategy import FeatureReader
+from autotransfer.models.catalogue.class_names import columns_of
+from autotransfer.models.predictors.base import FeatureReader
+from autotransfer.models.source import Source
 
 
 def known_to_any(sources: Sequence[Source], names: Sequence[str]) -> NDArray[np.bool_]:

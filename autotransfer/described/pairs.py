@@ -5,16 +5,15 @@ The class is the unit: intervals resample classes, and the null exchanges whole 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from autotransfer.plugin.zero_shot import LeftOutScores
 
-# (G, b, K) scores of the pictures of some classes against all K rows, by fits without them
-LeftOutScores = Callable[[Sequence[int]], Array]
+Array = NDArray[np.float64]
 
 PERMUTATIONS = 1000
 REFITTED = 400  # permutations before everything is fitted again, in closed form
@@ -35,22 +34,6 @@ def rounds(num_classes: int) -> list[list[tuple[int, int]]]:
         found.append([(min(g), max(g)) for g in games if max(g) < num_classes])
         players = [players[0], players[-1], *players[1:-1]]
     return found
-
-
-@dataclass(frozen=True)
-class ClosedForm:
-    """Fits without some classes that cost no training.
-
-    Args:
-        scores: Of held-out pictures, for G candidates.
-        chosen: Which of the candidates a fit returns.
-        exchanged: From (P, 2) pairs and (N, K) rows of the classes to the (N, G) mean scores of
-            fits in which the rows were exchanged before anything was learned.
-    """
-
-    scores: LeftOutScores
-    chosen: int
-    exchanged: Callable[[Sequence[tuple[int, int]], NDArray[np.int64]], Array]
 
 
 def rows_for_classes(num_rows: int, *, seed: int, draws: int = PERMUTATIONS) -> NDArray[np.int64]:

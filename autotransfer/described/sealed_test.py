@@ -13,10 +13,10 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.described.measures import per_class_top1
 from autotransfer.described.own_head import head_among, known_classes, known_to_any
 from autotransfer.described.pairs import Array, row_likeness, rows_for_classes
-from autotransfer.described.predictor import AttributePredictor
 from autotransfer.described.verdict import SEALED, Evidence
-from autotransfer.problem import Source
-from autotransfer.strategy import FeatureReader
+from autotransfer.models.predictors.base import FeatureReader
+from autotransfer.models.source import Source
+from autotransfer.plugin.zero_shot import AttributePredictor
 
 _DRAWS = 2000
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.described.measures import SeenUnseen, seen_unseen_curve
-from autotransfer.heads.linear import inverse_temperature
+from autotransfer.models.heads.linear import inverse_temperature
 
 Array = NDArray[np.float64]
 

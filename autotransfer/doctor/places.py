@@ -14,7 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from autotransfer.doctor.finding import Finding
-from autotransfer.feature_store import CACHE_VARIABLE, MAX_BYTES, default_folder
+from autotransfer.models.feature_store import CACHE_VARIABLE, MAX_BYTES, default_folder
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.tracking.store import STORE_FILE
 

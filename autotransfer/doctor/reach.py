@@ -12,7 +12,7 @@ from huggingface_hub import constants
 
 from autotransfer.doctor.finding import Finding
 from autotransfer.errors import PluginError
-from autotransfer.registry import discover
+from autotransfer.plugin.registry import discover
 
 TIMEOUT = 10.0  # seconds
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from autotransfer.data.decoding import decode_picture
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.reading import FileReader
+from autotransfer.data.images.decoding import decode_picture
+from autotransfer.data.images.reading import FileReader
 
 SPOOL = "spool"
 

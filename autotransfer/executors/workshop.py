@@ -18,16 +18,16 @@ import safetensors.torch
 import torch
 from numpy.typing import NDArray
 
-from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.executors.packing import packed, spool_folder
-from autotransfer.feature_store import FeatureStore, default_folder
-from autotransfer.features import FeatureReaders
-from autotransfer.matrices import MatrixReaders
-from autotransfer.problem import Json, ParamValue, Source
-from autotransfer.registry import Registry, discover
-from autotransfer.results import Outcome
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import FeatureStore, default_folder
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.precomputed_features import MatrixReaders
+from autotransfer.models.source import Source
+from autotransfer.plugin.registry import Registry, discover
+from autotransfer.results import Json, Outcome, ParamValue
 from autotransfer.search.pruning import Losses
 from autotransfer.search.trial import Arena, TrialResult, TrialSpec, run_trial
 

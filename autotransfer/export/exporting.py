@@ -16,15 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch.export import Dim
 
-from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import PixelStore
-from autotransfer.data.reading import ArrayReader
+from autotransfer.data.images.preprocessing import PixelStore
+from autotransfer.data.images.reading import ArrayReader
 from autotransfer.errors import AutotransferError, ExportError
 from autotransfer.export.graph import KeptGraph
-from autotransfer.feature_store import FeatureStore
-from autotransfer.features import FeatureReaders
-from autotransfer.problem import Source
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
 from autotransfer.saved_predictor import Kept
 
 TOLERANCE = 1e-4  # in probability, between the graph and the selection

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.backbone import Backbone, load_backbone
-from autotransfer.data.preprocessing import Geometry, standardise, to_channels
-from autotransfer.evaluation.metrics import SMALLEST_PROBABILITY
+from autotransfer.data.images.preprocessing import Geometry, standardise, to_channels
 from autotransfer.export.resizing import ResizeAndCrop
-from autotransfer.guard.calibration import tempered_tensor
-from autotransfer.problem import Source
+from autotransfer.models.backbone import Backbone, load_backbone
+from autotransfer.models.calibration import tempered_tensor
+from autotransfer.models.metrics import SMALLEST_PROBABILITY
+from autotransfer.models.predictors.base import TensorReader
+from autotransfer.models.source import Source
 from autotransfer.saved_predictor import Kept
-from autotransfer.strategy import TensorReader
 
 
 class KeptGraph(nn.Module):

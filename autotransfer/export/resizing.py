@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.data.preprocessing import LONGEST_RATIO, Geometry
+from autotransfer.data.images.preprocessing import LONGEST_RATIO, Geometry
 from autotransfer.errors import InvalidOptionError
 
 _BICUBIC = -0.5  # Pillow's choice of the parameter of Keys 1981

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.feature_store import default_folder
-from autotransfer.registry import Registry
+from autotransfer.models.feature_store import default_folder
+from autotransfer.plugin.registry import Registry
 from autotransfer.saved_predictor import Kept, read_kept, write_kept
 
 _VERSION = "1"

@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.ensemble import EnsemblePredictor, Member
 from autotransfer.errors import DeadlineError, ReducedBudgetWarning
-from autotransfer.evaluation.labelled import predicted, weighted
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.bootstrap import compare
-from autotransfer.guard.majority import fit_majority
 from autotransfer.guard.mixture import Mixture, fit_mixture, mixed_out_of_fold
-from autotransfer.guard.pixels import fit_pixels
-from autotransfer.guard.restoring import (
+from autotransfer.guard.scratch import SCHEDULE, fit_scratch, fit_untrained, untrained_twin
+from autotransfer.guard.stand import Stand
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.baselines import (
     GIVEN,
     MAJORITY,
     PIXELS,
@@ -29,14 +28,15 @@ from autotransfer.guard.restoring import (
     TOGETHER,
     UNTRAINED,
 )
-from autotransfer.guard.scratch import SCHEDULE, fit_scratch, fit_untrained, untrained_twin
-from autotransfer.guard.stand import Stand
-from autotransfer.problem import Source
+from autotransfer.models.predictors.dummy import fit_majority
+from autotransfer.models.predictors.ensemble import EnsemblePredictor, Member
+from autotransfer.models.predictors.pixels import fit_pixels
+from autotransfer.models.scoring import predicted, weighted
+from autotransfer.models.single_thread import single_thread
+from autotransfer.models.small_cnn import small_source
+from autotransfer.models.source import Source
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.trial import Arena
-from autotransfer.single_thread import single_thread
-from autotransfer.small_network import small_source
-from autotransfer.strategy import Predictor
 
 Predictions = NDArray[np.float64]
 

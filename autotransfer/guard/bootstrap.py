@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import beta, binom
 
-from autotransfer.evaluation.metrics import Metric
+from autotransfer.models.metrics import Metric
 from autotransfer.results import Interval
 
 DRAWS = 4000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autotransfer.evaluation.metrics import Metric
+from autotransfer.models.metrics import Metric
 from autotransfer.results import Outcome, RankedSource
 
 DATA, METHOD, UNKNOWN = "data", "method", "unknown"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.evaluation.metrics import Metric
 from autotransfer.guard.bootstrap import LEVEL, TOLERANCE
+from autotransfer.models.metrics import Metric
 
 _DRAWS = 1000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.problem import Source
+from autotransfer.models.source import Source
 from autotransfer.search.trial import Arena
 from autotransfer.similarity.proxy_a import proxy_a_distance
 from autotransfer.similarity.samples import Samples

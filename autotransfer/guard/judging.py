@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.evaluation.labelled import predicted, weighted
-from autotransfer.evaluation.metrics import Metric
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.bootstrap import LEVEL, Comparison, compare
-from autotransfer.guard.calibration import calibration_error
 from autotransfer.guard.competition import competition_bound
-from autotransfer.guard.restoring import TITLES
 from autotransfer.guard.stand import OUT_OF_FOLD, Stand
 from autotransfer.guard.verdict import decide, default_margin, judge, sentence
-from autotransfer.heads import fit_ridge
-from autotransfer.predictors import HeadPredictor
-from autotransfer.problem import Source
+from autotransfer.models.calibration import calibration_error
+from autotransfer.models.heads import fit_ridge
+from autotransfer.models.metrics import Metric
+from autotransfer.models.predictors.baselines import TITLES
+from autotransfer.models.predictors.neural import HeadPredictor
+from autotransfer.models.scoring import predicted, weighted
+from autotransfer.models.source import Source
 from autotransfer.results import Baseline, Interval, Verdict
 from autotransfer.search.trial import Arena
 

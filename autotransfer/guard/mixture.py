@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.fusion.mixture_weights import mixture_weights
-from autotransfer.guard.calibration import fit_temperature, tempered
+from autotransfer.models.calibration import fit_temperature, tempered
+from autotransfer.models.mixture_weights import mixture_weights
 
 Predictions = NDArray[np.float64]
 

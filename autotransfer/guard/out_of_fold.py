@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.guard.calibration import fit_temperature, tempered
+from autotransfer.models.calibration import fit_temperature, tempered
 from autotransfer.search.choice import Choice, Terms, choose
 
 Predictions = NDArray[np.float64]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from autotransfer.catalogue.matching import columns_of
-from autotransfer.problem import Source
+from autotransfer.models.catalogue.class_names import columns_of
+from autotransfer.models.source import Source
 
 _NAMED = 5
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from autotransfer.heads import fit_ridge
-from autotransfer.predictors import HeadedSuffix, HeadPredictor, NetworkPredictor
-from autotransfer.problem import Source, Untrained
-from autotransfer.strategy import Layers, Task
-from autotransfer.training import Limits, Schedule, train
+from autotransfer.models.heads import fit_ridge
+from autotransfer.models.predictors.neural import HeadedSuffix, HeadPredictor, NetworkPredictor
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.training import Limits, Schedule, train
+from autotransfer.plugin.strategy import Task
+from autotransfer.results import Layers
 
 LARGEST_SIDE = 96  # pixels: from scratch, few pictures do not fill larger inputs, and time counts
 SCHEDULE = Schedule(epochs=20, learning_rate=2e-3, weight_decay=5e-2, label_smoothing=0.1)

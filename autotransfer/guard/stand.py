@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.problem import Fold
+from autotransfer.data.splitting import Fold
 
 SEALED = "sealed pictures"
 OUT_OF_FOLD = "out-of-fold"

@@ -6,8 +6,8 @@ import math
 from typing import Literal, TypeAlias
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.evaluation.metrics import Metric
 from autotransfer.guard.bootstrap import TOLERANCE, Comparison
+from autotransfer.models.metrics import Metric
 from autotransfer.results import Decision
 
 Returned: TypeAlias = Literal["transfer", "baseline"]

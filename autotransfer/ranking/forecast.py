@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.guard.pixels import describe
-from autotransfer.heads.ridge import leave_one_out
-from autotransfer.problem import Source
+from autotransfer.models.heads.ridge import leave_one_out
+from autotransfer.models.predictors.pixels import describe
+from autotransfer.models.source import Source
 from autotransfer.ranking.rounds import stratified_order
 from autotransfer.results import Ranking
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from scipy.stats import rankdata
 
 from autotransfer.errors import DataWarning
-from autotransfer.problem import Source
+from autotransfer.models.source import Source
 from autotransfer.results import Outcome
 
 _TABLE = (

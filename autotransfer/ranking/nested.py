@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.features import FeatureReaders
-from autotransfer.problem import Fold, Source
+from autotransfer.data.splitting import Fold
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
 from autotransfer.ranking.race import Consensus, Race
 from autotransfer.ranking.rounds import HOPELESS, ROUNDS, stratified_order, survivors
 from autotransfer.results import Skipped

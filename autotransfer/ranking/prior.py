@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from autotransfer.problem import Source
+from autotransfer.models.source import Source
 from autotransfer.ranking.scoring import Scored
 
 PRIOR = "prior"

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidSourceError, NoCandidateError
-from autotransfer.features import FeatureReaders
-from autotransfer.problem import Source
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
+from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.ranking.consensus import mean_ranks, places
 from autotransfer.ranking.prior import PRIOR, constant_choice, priors
 from autotransfer.ranking.resampling import probability_within_a_point, rank_intervals
@@ -32,7 +33,6 @@ from autotransfer.ranking.rounds import (
 from autotransfer.ranking.scoring import Scored, score_source
 from autotransfer.ranking.shortlist import shortlist
 from autotransfer.results import RankedSource, Ranking, Skipped
-from autotransfer.transferability.estimator import TransferabilityEstimator
 
 DEFAULT_ESTIMATORS = ("logme", "regularised-h-score", "knn", "leep", "nce")
 

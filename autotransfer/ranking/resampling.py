@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.errors import AutotransferError
+from autotransfer.models.single_thread import single_thread
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.ranking.consensus import mean_ranks, places
 from autotransfer.ranking.scoring import Scored, scores_of
-from autotransfer.single_thread import single_thread
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.statistics import Statistics
 
 POINT = 0.01  # of accuracy
 _DRAWS = 2000

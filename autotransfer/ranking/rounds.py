@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DataWarning, InvalidSourceError, ReducedBudgetWarning
-from autotransfer.features import FeatureReaders, Features
-from autotransfer.problem import Source
+from autotransfer.models.features import FeatureReaders, Features
+from autotransfer.models.source import Source
 from autotransfer.results import Skipped
 
 ROUNDS = (100, 300, 1000)  # pictures seen after each round, as far as there are so many

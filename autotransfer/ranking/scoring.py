@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DataWarning, InvalidSourceError, UndefinedScoreError
-from autotransfer.features import Features
-from autotransfer.problem import Need, Source
-from autotransfer.single_thread import single_thread
-from autotransfer.transferability.estimator import TransferabilityEstimator
+from autotransfer.models.features import Features
+from autotransfer.models.single_thread import single_thread
+from autotransfer.models.source import Source
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
+from autotransfer.plugin.strategy import Need
 from autotransfer.transferability.ridge_loo import leave_one_out_hits
-from autotransfer.transferability.statistics import Statistics
 
 
 @dataclass(frozen=True, eq=False)

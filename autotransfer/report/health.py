@@ -10,7 +10,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.near_duplicates import near_duplicates
+from autotransfer.data.images.near_duplicates import near_duplicates
 from autotransfer.report.markup import Cell, bar, bullets, folded, joined, name, paragraph, table
 from autotransfer.report.material import Material
 from autotransfer.report.sampling import sampled

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from scipy.ndimage import laplace
 
-from autotransfer.data.decoding import in_threads
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.reading import FileReader
+from autotransfer.data.images.decoding import in_threads
+from autotransfer.data.images.reading import FileReader
 
 SIDE = 128  # pixels of the shortest side that the numbers are taken at
 _MODEL, _ORIENTATION, _CHANGED, _PHOTO, _TAKEN = 272, 274, 306, 0x8769, 36867  # EXIF 2.32

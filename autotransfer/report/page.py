@@ -156,7 +156,7 @@ def _built(
             return section.build(material), ""
     except OverrunError:
         return paragraph(NO_TIME, "quiet"), ""
-    except Exception as error:  # noqa: BLE001 - a fault in the report must never lose a fit
+    except Exception as error:  # noqa: BLE001 - a third party's code
         reason = clean(f"{type(error).__name__}: {error}", 300)
         body = Markup('<p class="fault">This section could not be made ({}).</p>').format(reason)
         return body, f"the report has no section {section.title!r} ({reason})"

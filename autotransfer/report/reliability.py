@@ -7,7 +7,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from autotransfer.guard.calibration import calibration_error
+from autotransfer.models.calibration import calibration_error
 from autotransfer.report.confusion import who_and_where
 from autotransfer.report.figures import COLOURS, FAINT, figure
 from autotransfer.report.markup import joined, paragraph

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autotransfer.evaluation.metrics import METRICS, Metric
+from autotransfer.models.metrics import METRICS, Metric
 from autotransfer.results import Interval, Record
 
 

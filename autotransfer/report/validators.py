@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from autotransfer.problem import Setting
 from autotransfer.report.leaderboard import best_first
 from autotransfer.report.markup import Cell, joined, name, paragraph, table
 from autotransfer.report.material import Material
-from autotransfer.results import Outcome
+from autotransfer.results import Outcome, Setting
 
 SHOWN = 12
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from autotransfer.guard.restoring import TITLES
+from autotransfer.models.predictors.baselines import TITLES
 from autotransfer.report.figures import COLOURS, FAINT, figure, label
 from autotransfer.report.markup import (
     NOTHING,

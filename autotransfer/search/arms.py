@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from autotransfer.errors import NoCandidateError
-from autotransfer.presets import Preset
-from autotransfer.problem import Need, Setting, Source
-from autotransfer.results import Skipped
-from autotransfer.space import SearchSpace
-from autotransfer.strategy import Strategy, TaskInfo
+from autotransfer.models.source import Source
+from autotransfer.plugin.presets import Preset
+from autotransfer.plugin.space import SearchSpace
+from autotransfer.plugin.strategy import Need, Strategy, TaskInfo
+from autotransfer.results import Setting, Skipped
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.evaluation.metrics import SMALLEST_PROBABILITY, Metric
-from autotransfer.fusion.mixture_weights import mixture_weights
-from autotransfer.guard.calibration import fit_temperature, tempered
+from autotransfer.models.calibration import fit_temperature, tempered
+from autotransfer.models.metrics import SMALLEST_PROBABILITY, Metric
+from autotransfer.models.mixture_weights import mixture_weights
 
 Predictions = NDArray[np.float64]
 

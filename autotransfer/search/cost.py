@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autotransfer.problem import ParamValue
-from autotransfer.results import Outcome, State
+from autotransfer.models.training import RUNGS
+from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search.pruning import RUNGS_PER_FOLD
-from autotransfer.training import RUNGS
 
 MARGIN = 1.2  # a trial is predicted this much longer: a late one would be lost
 _SHRINKAGE = 0.1  # towards no effect of a source, in units of one observation

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from autotransfer.problem import ParamValue
-from autotransfer.results import Outcome, State
+from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search.cost import work_of
 from autotransfer.search.trial import OUT_OF_TIME
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import optuna
 
-from autotransfer.problem import Need, ParamValue, Source
-from autotransfer.results import Outcome, State
+from autotransfer.models.source import Source
+from autotransfer.plugin.strategy import Need, Strategy
+from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.cost import CostModel
@@ -30,7 +31,6 @@ from autotransfer.search.probes import (
 from autotransfer.search.pruning import Losses, rivals
 from autotransfer.search.study import Study
 from autotransfer.search.trial import Arena, TrialResult, TrialSpec, run_trial
-from autotransfer.strategy import Strategy
 
 __all__ = ["SearchLimits", "best_of", "search", "trial_seed"]
 

@@ -10,11 +10,10 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from autotransfer.problem import ParamValue
-from autotransfer.results import Outcome, State
+from autotransfer.plugin.strategy import Strategy
+from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.study import Study
-from autotransfer.strategy import Strategy
 
 SEEN = "seen"  # digests of the pictures that a fit learns from, kept with its study
 MOST_POINTS = 3

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from autotransfer.problem import Need
+from autotransfer.plugin.strategy import Need, Strategy, TaskInfo
 from autotransfer.search.probes import ProbePoint
-from autotransfer.strategy import Strategy, TaskInfo
 
 
 def obvious_points(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.evaluation.metrics import Metric
+from autotransfer.models.metrics import Metric
 from autotransfer.results import Outcome, State
 from autotransfer.search.driver import best_of
 

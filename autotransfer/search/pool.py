@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidSourceError
-from autotransfer.features import FeatureReaders, Features
-from autotransfer.heads.unit_ridge import fit_unit_ridge
-from autotransfer.problem import Source
+from autotransfer.models.features import FeatureReaders, Features
+from autotransfer.models.heads.unit_ridge import fit_unit_ridge
+from autotransfer.models.source import Source
 from autotransfer.results import Skipped
 from autotransfer.search.result_limits import ResultLimits
 

@@ -7,9 +7,9 @@ from itertools import product
 
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
-from autotransfer.problem import ParamValue
+from autotransfer.plugin.space import Parameter, SearchSpace
+from autotransfer.results import ParamValue
 from autotransfer.search.arms import Arms
-from autotransfer.space import Parameter, SearchSpace
 
 SMALL_SPACE = 64  # points; a sampler would propose most of them several times
 # Changes of the defaults, in the words of the shared knobs; tried on the first source, in order.

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 
 from optuna.distributions import CategoricalDistribution
 
-from autotransfer.problem import ParamValue, Source
-from autotransfer.results import Outcome, State
+from autotransfer.models.source import Source
+from autotransfer.plugin.space import SearchSpace
+from autotransfer.plugin.strategy import Strategy
+from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search.arms import Arms
-from autotransfer.space import SearchSpace
-from autotransfer.strategy import Strategy
 
 _NO_PROBE = (float("-inf"), 0.0)
 VARIED_SOURCES = 2  # on which every choice of a probe's parameters is tried, one at a time

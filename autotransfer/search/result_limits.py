@@ -10,9 +10,9 @@ from statistics import median
 import torch
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.features import FeatureReaders
-from autotransfer.problem import Source
-from autotransfer.strategy import Predictor
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.source import Source
 
 _BATCH = 8  # pictures in a timed batch
 _REPEATS = 3

@@ -14,8 +14,7 @@ from optuna.trial import Trial, TrialState
 from pydantic import TypeAdapter
 
 from autotransfer.errors import InvalidOptionError, StudyExistsError
-from autotransfer.problem import ParamValue
-from autotransfer.results import Outcome, State
+from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.denial import not_finite, out_of_memory
 from autotransfer.search.portfolio import portfolio

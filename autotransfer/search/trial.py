@@ -13,15 +13,19 @@ import torch
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.splitting import Fold
 from autotransfer.errors import DeadlineError
-from autotransfer.evaluation.folds import mean_over_folds
-from autotransfer.evaluation.labelled import Score, evaluate
-from autotransfer.evaluation.metrics import Metric
-from autotransfer.features import NO_FEATURES, FeatureReaders
-from autotransfer.guard.restoring import OF_PICTURES
-from autotransfer.halving import collected_remarks
-from autotransfer.problem import Fold, ParamValue, Setting, Source
-from autotransfer.results import Outcome, State
+from autotransfer.models.features import NO_FEATURES, FeatureReaders
+from autotransfer.models.folds import mean_over_folds
+from autotransfer.models.metrics import Metric
+from autotransfer.models.micro_batches import collected_remarks
+from autotransfer.models.predictors.base import FeatureReader, Predictor
+from autotransfer.models.predictors.baselines import OF_PICTURES
+from autotransfer.models.scoring import Score, evaluate
+from autotransfer.models.source import Source
+from autotransfer.models.training import RUNGS
+from autotransfer.plugin.strategy import Strategy, Task, Trial
+from autotransfer.results import Outcome, ParamValue, Setting, State
 from autotransfer.search.pruning import (
     RUNGS_PER_FOLD,
     Losses,
@@ -30,8 +34,6 @@ from autotransfer.search.pruning import (
     step_of,
 )
 from autotransfer.search.watch import ended_at
-from autotransfer.strategy import FeatureReader, Predictor, Strategy, Task, Trial
-from autotransfer.training import RUNGS
 
 _LAST_RUNG = RUNGS_PER_FOLD - 1
 _TOLERANCE = 1e-9
@@ -196,7 +198,7 @@ def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
         outcome = replace(blank, state=State.PRUNED, reason=OUT_OF_TIME + _first_line(stop))
     except KeyboardInterrupt:
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a strategy does, we go on
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may fail in any way
         outcome = replace(
             blank,
             state=State.FAILED,

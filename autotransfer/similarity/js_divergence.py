@@ -8,9 +8,9 @@ import numpy as np
 from scipy.special import xlogy
 from typing_extensions import override
 
+from autotransfer.models.linear_algebra import Array
 from autotransfer.similarity.measure import DomainDistance
 from autotransfer.similarity.samples import Samples
-from autotransfer.transferability.linear_algebra import Array
 
 BINS = 32
 

@@ -8,9 +8,9 @@ import numpy as np
 from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
+from autotransfer.models.linear_algebra import Array
 from autotransfer.similarity.measure import DomainDistance
 from autotransfer.similarity.samples import SEED, Samples
-from autotransfer.transferability.linear_algebra import Array
 
 BANDWIDTHS = (0.5, 1.0, 2.0)  # multiples of the mean squared distance, multi-kernel form
 PERMUTATIONS = 200

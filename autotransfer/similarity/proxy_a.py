@@ -14,9 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from typing_extensions import override
 
+from autotransfer.models.linear_algebra import Array
 from autotransfer.similarity.measure import DomainDistance
 from autotransfer.similarity.samples import SEED, Samples
-from autotransfer.transferability.linear_algebra import Array
 
 FOLDS = 5
 MAXIMUM_ITERATIONS = 2000

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
 from autotransfer.errors import InvalidTargetError, UndefinedScoreError
-from autotransfer.transferability.linear_algebra import Array
+from autotransfer.models.linear_algebra import Array
 
 MAXIMUM_PAIRWISE = 2000  # images of each side in measures that compare all pairs
 SEED = 0

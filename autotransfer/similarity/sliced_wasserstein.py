@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from typing_extensions import override
 
+from autotransfer.models.linear_algebra import Array
 from autotransfer.similarity.measure import DomainDistance
 from autotransfer.similarity.samples import SEED, Samples
-from autotransfer.transferability.linear_algebra import Array
 
 PROJECTIONS = 64
 

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from autotransfer.evaluation.metrics import METRICS
+from autotransfer.models.metrics import METRICS
+from autotransfer.plugin.space import study_name
 from autotransfer.results import Interval, Outcome, Ranking, Record, State
-from autotransfer.space import study_name
 
 PARENT_TAG = "mlflow.parentRunId"
 NUMBER_TAG = "autotransfer.number"

@@ -15,10 +15,10 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from autotransfer.catalogue.earlier_selection import PREDICTOR_FILE, source_of_selection
 from autotransfer.errors import InvalidSourceError
-from autotransfer.feature_store import default_folder
-from autotransfer.problem import Source
+from autotransfer.models.catalogue.earlier_fit import PREDICTOR_FILE, source_of_selection
+from autotransfer.models.feature_store import default_folder
+from autotransfer.models.source import Source
 from autotransfer.tracking.store import patience, store_uri
 
 CHAMPION = "champion"

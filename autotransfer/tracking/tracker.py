@@ -187,7 +187,7 @@ class Tracker:
         try:
             with patience():
                 found = action()
-        except Exception as error:  # noqa: BLE001 - whatever a store raises, the fit goes on
+        except Exception as error:  # noqa: BLE001 - a third party's code
             self._retry_at = time.monotonic() + self._pause
             self._pause *= 2
             self._warn(error)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from autotransfer.transferability.estimator import TransferabilityEstimator
+from collections.abc import Sequence
+
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
+from autotransfer.plugin.hookspecs import hookimpl
 from autotransfer.transferability.first_party import ESTIMATORS
 from autotransfer.transferability.gbc import Gbc, GbcDiagonal
 from autotransfer.transferability.h_score import HScore
@@ -19,7 +23,6 @@ from autotransfer.transferability.regularised_h_score import RegularisedHScore
 from autotransfer.transferability.ridge_loo import RidgeLoo
 from autotransfer.transferability.scoring import score_features
 from autotransfer.transferability.sfda import Sfda
-from autotransfer.transferability.statistics import Statistics
 from autotransfer.transferability.transrate import TransRate
 
 __all__ = [
@@ -44,3 +47,9 @@ __all__ = [
     "Sfda",
     "TransRate",
 ]
+
+
+@hookimpl
+def autotransfer_estimators() -> Sequence[TransferabilityEstimator]:
+    """Offer the first-party estimators."""
+    return ESTIMATORS

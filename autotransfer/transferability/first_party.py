@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autotransfer.transferability.estimator import TransferabilityEstimator
+from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.transferability.gbc import Gbc, GbcDiagonal
 from autotransfer.transferability.h_score import HScore
 from autotransfer.transferability.knn import NearestNeighbour

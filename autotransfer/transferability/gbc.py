@@ -10,10 +10,10 @@ from scipy.special import logsumexp
 from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.linear_algebra import Array, squared_distances
-from autotransfer.transferability.moments import class_indicator
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.linear_algebra import Array, squared_distances
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.models.statistics.moments import class_indicator
+from autotransfer.plugin.estimator import TransferabilityEstimator
 
 MINIMUM_VARIANCE = 1e-4  # of the authors' code; a class of one image has no variance
 MAXIMUM_DIAGONAL_CLASSES = 2000  # K^2 d logarithms: minutes beyond

@@ -11,9 +11,9 @@ from scipy.linalg import lapack
 from typing_extensions import override
 
 from autotransfer.errors import DataWarning
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.linear_algebra import EPSILON, Array
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.linear_algebra import EPSILON, Array
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 
 _SAFE = 10.0  # margin above the rank tolerance from which the plain factor is used
 

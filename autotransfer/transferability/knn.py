@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.linear_algebra import Array, spans
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.linear_algebra import Array, spans
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 
 _COLUMNS_AT_ONCE = 1024
 

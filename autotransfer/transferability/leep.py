@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from autotransfer.problem import Need
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.linear_algebra import Array
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.linear_algebra import Array
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
+from autotransfer.plugin.strategy import Need
 
 
 def leep(probabilities: NDArray[np.floating], by_class: list[NDArray[np.int64]]) -> float:

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 from typing_extensions import override
 
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 
 
 def lfc(statistics: Statistics) -> float:

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 from typing_extensions import override
 
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.linear_algebra import EPSILON, Array, Tridiagonal
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.linear_algebra import EPSILON, Array, Tridiagonal
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 
 MAX_ITERATIONS = 11  # of the fixed point, as in the authors' code
 TOLERANCE = 1e-3  # relative change of alpha / beta at which it stops, as in the authors' code

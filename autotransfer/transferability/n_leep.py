@@ -12,9 +12,9 @@ from sklearn.mixture import GaussianMixture
 from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.transferability.estimator import TransferabilityEstimator
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.transferability.leep import leep
-from autotransfer.transferability.statistics import Statistics
 
 COMPONENTS_PER_CLASS = 5
 SEED = 123  # of the authors' evaluation code; the mixture depends on it

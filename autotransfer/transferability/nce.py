@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 from typing_extensions import override
 
-from autotransfer.problem import Need
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
+from autotransfer.plugin.strategy import Need
 
 
 def nce(source_labels: NDArray[np.int64], labels: NDArray[np.int64]) -> float:

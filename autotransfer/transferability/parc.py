@@ -11,9 +11,9 @@ from sklearn.decomposition import PCA
 from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.linear_algebra import Array
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.linear_algebra import Array
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 
 MAXIMUM_IMAGES = 5000  # all pairs are ranked; beyond, evenly chosen images stand for all
 SEED = 1919  # of the authors' randomised components; rows are correlated across their signs

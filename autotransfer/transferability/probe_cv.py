@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.heads.logistic import fit_logistic
-from autotransfer.transferability.estimator import TransferabilityEstimator
+from autotransfer.models.heads.logistic import fit_logistic
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.transferability.ridge_loo import require_affordable
-from autotransfer.transferability.statistics import Statistics
 
 FOLDS = 5
 _ALWAYS_TRAIN = -1

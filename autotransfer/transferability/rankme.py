@@ -8,9 +8,9 @@ import numpy as np
 from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.linear_algebra import EPSILON
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.linear_algebra import EPSILON
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 
 _OFFSET = 1e-7  # added to each share, as in the paper
 

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import linalg
 from typing_extensions import override
 
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.linear_algebra import Array
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.linear_algebra import Array
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 
 
 def shrinkage(statistics: Statistics) -> float:

@@ -8,9 +8,9 @@ import numpy as np
 from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.linear_algebra import Array
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.linear_algebra import Array
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 
 PENALTIES = np.logspace(-3, 3, 13)  # in units of the mean eigenvalue of the covariance's Gram
 MAXIMUM_SCORES = 50_000_000  # n x K of them, 400 MB

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from numpy.typing import ArrayLike
 
 from autotransfer.errors import UndefinedScoreError, UnknownNameError
-from autotransfer.transferability.estimator import TransferabilityEstimator
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.transferability.first_party import ESTIMATORS
-from autotransfer.transferability.statistics import Statistics
 
 
 def score_features(

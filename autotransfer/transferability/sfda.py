@@ -12,10 +12,10 @@ from scipy.special import softmax
 from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.linear_algebra import Array, add_outer, mirror_lower, spans
-from autotransfer.transferability.moments import class_indicator
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.linear_algebra import Array, add_outer, mirror_lower, spans
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.models.statistics.moments import class_indicator
+from autotransfer.plugin.estimator import TransferabilityEstimator
 
 TEMPERATURE = 5.0  # of the shrinkage exp(-5 lambda_max) in the paper
 MINIMUM_SHRINKAGE = 1e-10

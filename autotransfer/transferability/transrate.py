@@ -7,9 +7,9 @@ from typing import ClassVar, Literal
 import numpy as np
 from typing_extensions import override
 
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.linear_algebra import Array, add_outer, log_determinant
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.models.linear_algebra import Array, add_outer, log_determinant
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
 
 DISTORTION = 1e-4  # epsilon of the paper's experiments
 Weighting = Literal["size", "equal"]

@@ -17,9 +17,10 @@ from PIL import Image
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_images
 from autotransfer.errors import DeadlineError
-from autotransfer.problem import ParamValue, Setting, Source
-from autotransfer.results import Outcome, State
-from autotransfer.strategy import Predictor, Strategy, Task, Trial
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.source import Source
+from autotransfer.plugin.strategy import Strategy, Task, Trial
+from autotransfer.results import Outcome, ParamValue, Setting, State
 from autotransfer.unlabelled.consensus import label_free_score
 from autotransfer.unlabelled.problem import UnlabelledProblem
 from autotransfer.unlabelled.stones import Route
@@ -140,7 +141,7 @@ def run_without_labels(point: Point, arena: Arena) -> Result:
         result = Result(replace(blank, state=State.PRUNED, reason=str(stop).split("\n")[0]))
     except KeyboardInterrupt:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a strategy does, the search goes on
+    except Exception as error:  # noqa: BLE001 - a third party's code
         result = Result(
             replace(
                 blank,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autotransfer.errors import NoCandidateError
-from autotransfer.presets import Preset
-from autotransfer.problem import Need, Setting, Source, Untrained
-from autotransfer.results import Skipped
+from autotransfer.models.source import Source, Untrained
+from autotransfer.plugin.presets import Preset
+from autotransfer.plugin.strategy import Need, Strategy, TaskInfo
+from autotransfer.results import Setting, Skipped
 from autotransfer.search.arms import Arms
-from autotransfer.strategy import Strategy, TaskInfo
 
 _GIVEN = frozenset({Need.SOURCE_IMAGES, Need.UNLABELLED_TARGET, Need.INTERMEDIATES})
 

@@ -9,18 +9,19 @@ from functools import partial
 from typing import Any
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.options import Options, budget_of
+from autotransfer.options import Budget, Options, budget_of
+from autotransfer.plugin.registry import Registry
 from autotransfer.preparing import choose_preset
-from autotransfer.problem import Budget, ParamValue, Setting
 from autotransfer.recording import closed, track
-from autotransfer.registry import Registry
 from autotransfer.report import Material
 from autotransfer.reporting import SOURCE, TARGET, material_without_labels
 from autotransfer.results import (
     Outcome,
+    ParamValue,
     Ranking,
     Record,
     Seconds,
+    Setting,
     Skipped,
     Verdict,
 )

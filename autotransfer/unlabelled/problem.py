@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from autotransfer.catalogue import Sources
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_target, open_unlabelled
 from autotransfer.errors import DataWarning, InvalidTargetError
-from autotransfer.features import FeatureReaders
+from autotransfer.models.catalogue import Sources
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
 from autotransfer.options import Options
+from autotransfer.plugin.registry import Registry
 from autotransfer.preparing import choose_from, make_readers
-from autotransfer.registry import Registry
-from autotransfer.small_network import SMALL_NETWORK, small_source
 from autotransfer.unlabelled.division import Part, divide_source, divide_target
 from autotransfer.unlabelled.stones import Stone, open_stones
 

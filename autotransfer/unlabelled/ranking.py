@@ -12,12 +12,12 @@ from scipy.stats import rankdata
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import AutotransferError
-from autotransfer.features import FeatureReaders
-from autotransfer.problem import Source, Untrained
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.results import RankedSource, Ranking, Skipped
 from autotransfer.similarity import domain_distance
 from autotransfer.transferability.ridge_loo import RidgeLoo
-from autotransfer.transferability.statistics import Statistics
 from autotransfer.unlabelled.problem import UnlabelledProblem
 
 SEEN = 300  # pictures of each domain

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from autotransfer.options import Options
-from autotransfer.problem import Setting
 from autotransfer.results import (
     Baseline,
     Decision,
@@ -14,6 +13,7 @@ from autotransfer.results import (
     Ranking,
     Record,
     Seconds,
+    Setting,
     Skipped,
     Verdict,
 )

@@ -7,7 +7,7 @@ from typing import Any
 from autotransfer.data.target import open_unlabelled
 from autotransfer.errors import AutotransferError, InvalidOptionError
 from autotransfer.options import Options
-from autotransfer.problem import Setting
+from autotransfer.results import Setting
 
 
 def setting_of(target: Any, chosen: Options) -> Setting:

@@ -12,11 +12,11 @@ import numpy as np
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_target, open_unlabelled
 from autotransfer.errors import InvalidTargetError
+from autotransfer.models.predictors.base import FeatureReader
+from autotransfer.models.source import Source, Untrained
 from autotransfer.options import Options
-from autotransfer.problem import Source, Untrained
 from autotransfer.results import Skipped
 from autotransfer.similarity import domain_distance
-from autotransfer.strategy import FeatureReader
 from autotransfer.unlabelled.path import LEAST_GAIN, SOURCE, TARGET, Path, shortest_path
 
 DISTANCE = "proxy-a-distance"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.heads import fit_ridge
-from autotransfer.single_thread import single_thread
+from autotransfer.models.heads import fit_ridge
+from autotransfer.models.single_thread import single_thread
 from autotransfer.validators.evidence import Evidence
 
 

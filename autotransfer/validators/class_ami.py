@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_mutual_info_score
 
-from autotransfer.single_thread import single_thread
+from autotransfer.models.single_thread import single_thread
 from autotransfer.validators.evidence import SMALLEST, Evidence
 
 STARTS = 4

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from autotransfer.heads.linear import Standardisation
-from autotransfer.single_thread import single_thread
+from autotransfer.models.heads.linear import Standardisation
+from autotransfer.models.single_thread import single_thread
 from autotransfer.validators.evidence import Evidence
 
 LARGEST = 20.0

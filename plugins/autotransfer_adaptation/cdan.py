@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.problem import ParamValue
-from autotransfer.space import SearchSpace, choice
-from autotransfer.training import Step
+from autotransfer.models.training import Step
+from autotransfer.plugin.space import SearchSpace, choice
+from autotransfer.results import ParamValue
 from autotransfer_adaptation.dann import STRENGTHS, Critic, domain_loss
 from autotransfer_adaptation.reversal import reverse, strength
 from autotransfer_adaptation.two_domains import Domains, TwoDomains

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.backbone import load_backbone
-from autotransfer.predictors import HeadedSuffix, NetworkPredictor
-from autotransfer.problem import Json, Source
-from autotransfer.strategy import Layers
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor
+from autotransfer.models.source import Source
+from autotransfer.results import Json, Layers
 
 TEMPERATURE = 0.05  # Saito et al. 2019, section 3.1
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.predictors import HeadedSuffix
-from autotransfer.problem import ParamValue
-from autotransfer.space import SearchSpace, choice
-from autotransfer.training import Step
+from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.models.training import Step
+from autotransfer.plugin.space import SearchSpace, choice
+from autotransfer.results import ParamValue
 from autotransfer_adaptation.class_shares import ClassShares
 from autotransfer_adaptation.reversal import reverse, strength
 from autotransfer_adaptation.two_domains import Domains, TwoDomains

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.problem import ParamValue
-from autotransfer.space import SearchSpace, floating
-from autotransfer.training import Step
+from autotransfer.models.training import Step
+from autotransfer.plugin.space import SearchSpace, floating
+from autotransfer.results import ParamValue
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from typing_extensions import override
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.single_thread import single_thread
-from autotransfer.space import SearchSpace, floating
-from autotransfer.strategy import Task, TaskInfo, Trial
+from autotransfer.models.single_thread import single_thread
+from autotransfer.plugin.space import SearchSpace, floating
+from autotransfer.plugin.strategy import Task, TaskInfo, Trial
 from autotransfer_adaptation.source_probe import AlignedProbe
 
 SHRINKAGE = 0.1  # towards a multiple of the identity

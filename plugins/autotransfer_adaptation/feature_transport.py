@@ -8,9 +8,9 @@ from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 from typing_extensions import override
 
-from autotransfer.single_thread import single_thread
-from autotransfer.space import SearchSpace, floating
-from autotransfer.strategy import Task, TaskInfo, Trial
+from autotransfer.models.single_thread import single_thread
+from autotransfer.plugin.space import SearchSpace, floating
+from autotransfer.plugin.strategy import Task, TaskInfo, Trial
 from autotransfer_adaptation.feature_coral import target_features
 from autotransfer_adaptation.source_probe import AlignedProbe
 

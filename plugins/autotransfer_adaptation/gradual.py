@@ -16,24 +16,26 @@ from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.domain_statistics import adapt_statistics, batch_norms
 from autotransfer.errors import InvalidOptionError
-from autotransfer.predictors import (
+from autotransfer.models.batch_norm import adapt_statistics, batch_norms
+from autotransfer.models.predictors.base import Predictor, StageInputs
+from autotransfer.models.predictors.neural import (
     HeadedSuffix,
     NetworkPredictor,
     predict_batches,
     restore_network,
 )
-from autotransfer.problem import Json, Need, ParamValue, Setting, Source, Untrained
-from autotransfer.space import (
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.training import Limits, Schedule, train
+from autotransfer.plugin.space import (
     SearchSpace,
     depth,
     floating,
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.strategy import Layers, Predictor, StageInputs, Strategy, Task, TaskInfo, Trial
-from autotransfer.training import Limits, Schedule, train
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json, Layers, ParamValue, Setting
 from autotransfer_adaptation.two_domains import (
     WEIGHT_DECAY,
     Plan,

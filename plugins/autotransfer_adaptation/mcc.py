@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.problem import ParamValue
-from autotransfer.space import SearchSpace, floating
-from autotransfer.training import Step
+from autotransfer.models.training import Step
+from autotransfer.plugin.space import SearchSpace, floating
+from autotransfer.results import ParamValue
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 TEMPERATURE = 2.5  # Jin et al. 2020, section 4.1

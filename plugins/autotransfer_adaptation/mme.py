@@ -15,9 +15,11 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.domain_statistics import DomainStatistics
-from autotransfer.problem import Json, Need, ParamValue, Source, Untrained
-from autotransfer.space import (
+from autotransfer.models.batch_norm import DomainStatistics
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.training import Limits, Objective, Schedule, Step, train
+from autotransfer.plugin.space import (
     SearchSpace,
     choice,
     depth,
@@ -25,8 +27,8 @@ from autotransfer.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.strategy import Layers, Predictor, Strategy, Task, TaskInfo, Trial
-from autotransfer.training import Limits, Objective, Schedule, Step, train
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json, Layers, ParamValue
 from autotransfer_adaptation.cosine import CosineHeaded, CosinePredictor, restore_cosine
 from autotransfer_adaptation.mcc import TEMPERATURE, class_confusion
 from autotransfer_adaptation.reversal import reverse

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.problem import ParamValue
-from autotransfer.space import SearchSpace, floating
-from autotransfer.training import Step
+from autotransfer.models.training import Step
+from autotransfer.plugin.space import SearchSpace, floating
+from autotransfer.results import ParamValue
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 SOURCE_SHARE = 0.6  # of the steps, on source pictures; afterwards none of them is seen

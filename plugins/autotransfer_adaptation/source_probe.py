@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.heads import fit_logistic
-from autotransfer.predictors import HeadPredictor, restore_head
-from autotransfer.problem import Json, Need, Setting, Source
-from autotransfer.space import SearchSpace, depth, regularisation
-from autotransfer.strategy import Predictor, Strategy, Task, TaskInfo, Trial
+from autotransfer.models.heads import fit_logistic
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.neural import HeadPredictor, restore_head
+from autotransfer.models.source import Source
+from autotransfer.plugin.space import SearchSpace, depth, regularisation
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json, Setting
 
 
 class SourceProbe(Strategy):

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.views import View
-from autotransfer.domain_statistics import DomainStatistics, adapt_statistics
+from autotransfer.data.images.views import View
 from autotransfer.errors import InvalidOptionError
-from autotransfer.strategy import StageInputs, Task
+from autotransfer.models.batch_norm import DomainStatistics, adapt_statistics
+from autotransfer.models.predictors.base import StageInputs
+from autotransfer.plugin.strategy import Task
 from autotransfer_adaptation.cosine import CosineHeaded
 from autotransfer_adaptation.two_domains import Plan, spread_batches
 

@@ -14,19 +14,21 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.domain_statistics import adapt_statistics
 from autotransfer.errors import InvalidOptionError
-from autotransfer.predictors import HeadedSuffix, NetworkPredictor, restore_network
-from autotransfer.problem import Json, Need, ParamValue, Setting, Source, Untrained
-from autotransfer.space import (
+from autotransfer.models.batch_norm import adapt_statistics
+from autotransfer.models.predictors.base import Predictor, StageInputs
+from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor, restore_network
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.training import Limits, Schedule, Step, train
+from autotransfer.plugin.space import (
     SearchSpace,
     depth,
     floating,
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.strategy import Layers, Predictor, StageInputs, Strategy, Task, TaskInfo, Trial
-from autotransfer.training import Limits, Schedule, Step, train
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json, Layers, ParamValue, Setting
 
 WEIGHT_DECAY = 1e-2
 SCRATCH = (500, 64, 1e-3)  # steps, pictures of each domain in a step, learning rate

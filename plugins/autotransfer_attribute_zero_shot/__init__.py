@@ -15,12 +15,14 @@ from typing_extensions import override
 
 from autotransfer import hookimpl
 from autotransfer.data.attributes import Attributes
-from autotransfer.described.eszsl import Decomposition
-from autotransfer.described.pairs import ClosedForm
 from autotransfer.errors import InvalidTargetError
-from autotransfer.problem import Json, Need, Setting, Source
-from autotransfer.space import SearchSpace, choice, depth, regularisation
-from autotransfer.strategy import Predictor, Strategy, Task, TaskInfo, Trial
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.source import Source
+from autotransfer.models.zero_shot.eszsl import Decomposition
+from autotransfer.plugin.space import SearchSpace, choice, depth, regularisation
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.zero_shot import ClosedForm
+from autotransfer.results import Json, Setting
 from autotransfer_attribute_zero_shot.heads import HEADS, HeadTask, eszsl_left_out
 from autotransfer_attribute_zero_shot.mean import MeanOfEszsl
 from autotransfer_attribute_zero_shot.predictor import TowersPredictor, restore_towers

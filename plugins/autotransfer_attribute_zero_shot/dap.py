@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from autotransfer.described.eszsl import Decomposition
-from autotransfer.single_thread import single_thread
+from autotransfer.models.single_thread import single_thread
+from autotransfer.models.zero_shot.eszsl import Decomposition
 from autotransfer_attribute_zero_shot.predictor import Towers
 from autotransfer_attribute_zero_shot.scaling import Array
 

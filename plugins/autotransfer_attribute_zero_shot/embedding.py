@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from autotransfer.described.eszsl import Decomposition
 from autotransfer.errors import DeadlineError
+from autotransfer.models.zero_shot.eszsl import Decomposition
 from autotransfer_attribute_zero_shot.predictor import Towers
 from autotransfer_attribute_zero_shot.scaling import Array
 

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.described.eszsl import Decomposition, Eszsl
-from autotransfer.described.holding_out import LeftOut, partitions
-from autotransfer.described.pairs import ClosedForm
+from autotransfer.models.zero_shot.eszsl import Decomposition, Eszsl
+from autotransfer.models.zero_shot.left_out import LeftOut, partitions
+from autotransfer.plugin.zero_shot import ClosedForm
 from autotransfer_attribute_zero_shot.dap import fit_dap
 from autotransfer_attribute_zero_shot.embedding import fit_embedding
 from autotransfer_attribute_zero_shot.predictor import Towers

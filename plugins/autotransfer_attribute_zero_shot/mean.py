@@ -15,25 +15,17 @@ from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.described.holding_out import LeftOut
-from autotransfer.described.pairs import ClosedForm
-from autotransfer.described.predictor import AttributePredictor
-from autotransfer.described.several_sources import MeanEvidence
 from autotransfer.errors import InvalidTargetError
-from autotransfer.problem import Json, Need, Setting, Source, source_from_json, source_to_json
-from autotransfer.space import SearchSpace
-from autotransfer.strategy import (
-    FeatureReader,
-    Layers,
-    PredictorState,
-    Share,
-    Strategy,
-    Task,
-    TaskInfo,
-    Trial,
-)
+from autotransfer.models.predictors.base import FeatureReader, PredictorState
+from autotransfer.models.source import Source, source_from_json, source_to_json
+from autotransfer.models.zero_shot.left_out import LeftOut
+from autotransfer.plugin.space import SearchSpace
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.zero_shot import AttributePredictor, ClosedForm
+from autotransfer.results import Json, Layers, Setting, Share
 from autotransfer_attribute_zero_shot.middle import MiddleTask, middle_eszsl
 from autotransfer_attribute_zero_shot.predictor import TowersPredictor, restore_towers
+from autotransfer_attribute_zero_shot.several_sources import MeanEvidence
 
 ESZSL = "eszsl"
 

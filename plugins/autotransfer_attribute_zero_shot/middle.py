@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.attributes import Attributes
-from autotransfer.described.eszsl import (
+from autotransfer.models.single_thread import single_thread
+from autotransfer.models.zero_shot.eszsl import (
     Decomposition,
     Eszsl,
     class_targets,
     row_kernel,
     solved,
 )
-from autotransfer.single_thread import single_thread
 from autotransfer_attribute_zero_shot.predictor import Towers, TowersPredictor
 from autotransfer_attribute_zero_shot.scaling import Array, Scaling, feature_scaling, row_scaling
 

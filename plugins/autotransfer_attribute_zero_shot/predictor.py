@@ -12,9 +12,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.described.predictor import AttributePredictor
-from autotransfer.problem import Json
-from autotransfer.strategy import FeatureReader, Layers, PredictorState
+from autotransfer.models.predictors.base import FeatureReader, PredictorState
+from autotransfer.plugin.zero_shot import AttributePredictor
+from autotransfer.results import Json, Layers
 from autotransfer_attribute_zero_shot.scaling import Array, Scaling, unit_rows
 
 _SMALLEST = 1e-12

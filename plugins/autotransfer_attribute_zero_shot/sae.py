@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.described.eszsl import Decomposition
+from autotransfer.models.zero_shot.eszsl import Decomposition
 from autotransfer_attribute_zero_shot.predictor import Towers
 from autotransfer_attribute_zero_shot.scaling import Array
 

@@ -14,9 +14,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from autotransfer import hookimpl
-from autotransfer.predictors import NetworkPredictor, restore_network
-from autotransfer.problem import Json, Need, ParamValue, Source
-from autotransfer.space import (
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.neural import NetworkPredictor, restore_network
+from autotransfer.models.source import Source
+from autotransfer.models.training import Limits, Schedule, train
+from autotransfer.plugin.space import (
     SearchSpace,
     choice,
     depth,
@@ -25,8 +27,8 @@ from autotransfer.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.strategy import Predictor, Strategy, Task, TaskInfo, Trial
-from autotransfer.training import Limits, Schedule, train
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json, ParamValue
 from autotransfer_fine_tune.batches import AUGMENTATIONS, Batches
 from autotransfer_fine_tune.keeping import CONSERVATION, WayBack, conserved, objective
 from autotransfer_fine_tune.learning import learner

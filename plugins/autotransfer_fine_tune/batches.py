@@ -7,15 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autotransfer.data.views import MIRROR, PLAIN, View
-from autotransfer.strategy import Task
+from autotransfer.data.images.views import MIRROR, PLAIN, View
+from autotransfer.plugin.strategy import Task
 
 AUGMENTATIONS = ("none", "flip", "crop", "colour")
 CACHED_VIEWS = 4  # of each picture, where a frozen prefix makes a view worth keeping
 
 
 class Batches:
-    """What `autotransfer.training.train` asks for inputs.
+    """What `autotransfer.models.training.train` asks for inputs.
 
     Behind a frozen prefix each picture has a few fixed views, whose activations are computed
     once. Without one there is nothing to keep, and random views are drawn afresh at each step.

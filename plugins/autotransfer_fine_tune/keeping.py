@@ -9,8 +9,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from autotransfer.backbone import POOLED, Backbone
-from autotransfer.conservation import (
+from autotransfer.models.backbone import POOLED, Backbone
+from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.models.training import Objective, Step, mixed
+from autotransfer.plugin.strategy import Task
+from autotransfer.results import ParamValue
+from autotransfer_fine_tune.plan import HEAD, Plan, probe
+from autotransfer_fine_tune.regularisers import (
     FeatureMaps,
     StartingPoint,
     calibrated,
@@ -20,11 +25,6 @@ from autotransfer.conservation import (
     interpolate,
     relational_loss,
 )
-from autotransfer.predictors import HeadedSuffix
-from autotransfer.problem import ParamValue
-from autotransfer.strategy import Task
-from autotransfer.training import Objective, Step, mixed
-from autotransfer_fine_tune.plan import HEAD, Plan, probe
 
 CONSERVATION = ("none", "l2-sp", "distillation", "delta", "rkd", "co-tuning")
 MIXUP = 0.2

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from autotransfer.conservation import LowRank
-from autotransfer.predictors import HeadedSuffix
+from autotransfer.models.predictors.neural import HeadedSuffix
 from autotransfer_fine_tune.plan import LOW_RANK, Plan
+from autotransfer_fine_tune.regularisers import LowRank
 
 
 @dataclass(frozen=True)

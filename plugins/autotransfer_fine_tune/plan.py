@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from autotransfer.backbone import Backbone, fresh_backbone
 from autotransfer.errors import CutError
-from autotransfer.heads import LinearHead, fit_ridge
-from autotransfer.predictors import HeadedSuffix
-from autotransfer.problem import ParamValue
-from autotransfer.strategy import Layers, Task
+from autotransfer.models.backbone import Backbone, fresh_backbone
+from autotransfer.models.heads import LinearHead, fit_ridge
+from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.plugin.strategy import Task
+from autotransfer.results import Layers, ParamValue
 
 HEAD = "head."
 VECTORS, LOW_RANK = "biases and norms", "low rank"

@@ -18,12 +18,14 @@ from typing_extensions import override
 from autotransfer import hookimpl
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import AutotransferError, InvalidOptionError
-from autotransfer.heads import LinearHead, fit_logistic
-from autotransfer.heads.linear import Standardisation
-from autotransfer.predictors import HeadPredictor, restore_head
-from autotransfer.problem import Json, Need, Source
-from autotransfer.space import SearchSpace, choice, depth, floating, integer, regularisation
-from autotransfer.strategy import Predictor, Strategy, Task, TaskInfo, Trial
+from autotransfer.models.heads import LinearHead, fit_logistic
+from autotransfer.models.heads.linear import Standardisation
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.neural import HeadPredictor, restore_head
+from autotransfer.models.source import Source
+from autotransfer.plugin.space import SearchSpace, choice, depth, floating, integer, regularisation
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json
 from autotransfer_instance_weighting.density_ratio import density_ratio
 from autotransfer_instance_weighting.kliep import kliep
 from autotransfer_instance_weighting.rows import matched_labels, principal_axes, some_of_each

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.heads import LinearHead
-from autotransfer.heads.logistic import DEFAULT_C
+from autotransfer.models.heads import LinearHead
+from autotransfer.models.heads.logistic import DEFAULT_C
 from autotransfer_instance_weighting.weighted_logistic import (
     full_head,
     solve,

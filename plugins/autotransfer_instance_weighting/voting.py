@@ -12,16 +12,15 @@ from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.heads import LinearHead
-from autotransfer.predictors import traced_logits
-from autotransfer.problem import Json
-from autotransfer.strategy import (
+from autotransfer.models.heads import LinearHead
+from autotransfer.models.predictors.base import (
     FeatureReader,
-    Layers,
     Predictor,
     PredictorState,
     TensorReader,
 )
+from autotransfer.models.predictors.neural import traced_logits
+from autotransfer.results import Json, Layers
 from autotransfer_instance_weighting.tradaboost import Vote
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from autotransfer.heads import LinearHead
-from autotransfer.heads.linear import Standardisation, with_absent
-from autotransfer.heads.logistic import DEFAULT_C, MAX_ITERATIONS
+from autotransfer.models.heads import LinearHead
+from autotransfer.models.heads.linear import Standardisation, with_absent
+from autotransfer.models.heads.logistic import DEFAULT_C, MAX_ITERATIONS
 
 
 def fit_weighted_logistic(

@@ -20,17 +20,19 @@ from typing_extensions import override
 
 from autotransfer import hookimpl
 from autotransfer.data.image_set import ImageSet
-from autotransfer.domain_statistics import (
+from autotransfer.errors import InvalidOptionError
+from autotransfer.models.batch_norm import (
     BATCH_SIZE,
     MOST_PICTURES,
     DomainStatistics,
     adapt_statistics,
 )
-from autotransfer.errors import InvalidOptionError
-from autotransfer.heads import LinearHead, fit_ridge
-from autotransfer.predictors import HeadedSuffix, NetworkPredictor, restore_network
-from autotransfer.problem import Json, Need, ParamValue, Source
-from autotransfer.space import (
+from autotransfer.models.heads import LinearHead, fit_ridge
+from autotransfer.models.predictors.base import Predictor, StageInputs
+from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor, restore_network
+from autotransfer.models.source import Source
+from autotransfer.models.training import Limits, Objective, Schedule, Step, train
+from autotransfer.plugin.space import (
     SearchSpace,
     choice,
     depth,
@@ -39,8 +41,8 @@ from autotransfer.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.strategy import Layers, Predictor, StageInputs, Strategy, Task, TaskInfo, Trial
-from autotransfer.training import Limits, Objective, Schedule, Step, train
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json, Layers, ParamValue
 from autotransfer_multi_task.gradient_projection import project, projected_loss
 from autotransfer_multi_task.two_heads import Draws, TwoHeads
 

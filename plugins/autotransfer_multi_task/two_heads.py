@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.heads import LinearHead
-from autotransfer.predictors import HeadedSuffix
-from autotransfer.strategy import StageInputs
+from autotransfer.models.heads import LinearHead
+from autotransfer.models.predictors.base import StageInputs
+from autotransfer.models.predictors.neural import HeadedSuffix
 
 
 class TwoHeads(nn.Module):

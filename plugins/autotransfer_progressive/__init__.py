@@ -17,19 +17,21 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer import hookimpl
-from autotransfer.backbone import Backbone, load_backbone
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import CutError
-from autotransfer.problem import Json, Need, Source, Untrained
-from autotransfer.space import (
+from autotransfer.models.backbone import Backbone, load_backbone
+from autotransfer.models.predictors.base import FeatureReader, Predictor
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.training import Limits, Schedule, Step, train
+from autotransfer.plugin.space import (
     SearchSpace,
     choice,
     integer,
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.strategy import FeatureReader, Predictor, Strategy, Task, TaskInfo, Trial
-from autotransfer.training import Limits, Schedule, Step, train
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json
 from autotransfer_progressive.network import Tap
 from autotransfer_progressive.predictor import (
     Batches,

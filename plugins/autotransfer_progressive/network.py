@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.backbone import Backbone
-from autotransfer.predictors import HeadedSuffix
+from autotransfer.models.backbone import Backbone
+from autotransfer.models.predictors.neural import HeadedSuffix
 
 SMALL_GATE = 0.1  # how much of the normalised lateral enters an adapter at the start
 

@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.views import MIRROR, PLAIN
-from autotransfer.predictors import PREDICTION_BATCH
-from autotransfer.problem import Json, Source, source_from_json, source_to_json
-from autotransfer.strategy import (
+from autotransfer.data.images.views import MIRROR, PLAIN
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.predictors.base import (
     FeatureReader,
-    Layers,
     Predictor,
     PredictorState,
     StageInputs,
     TensorReader,
 )
+from autotransfer.models.predictors.neural import PREDICTION_BATCH
+from autotransfer.models.source import Source, source_from_json, source_to_json
+from autotransfer.results import Json, Layers
 from autotransfer_progressive.network import ProgressiveNetwork, Tap
 
 

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 
 from autotransfer.data.splitting import make_folds
-from autotransfer.evaluation.metrics import metric_named
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines, Predictions
 from autotransfer.guard.mixture import fit_mixture
-from autotransfer.guard.restoring import MAJORITY
 from autotransfer.guard.stand import Stand, out_of_fold_stand, sealed_stand
-from autotransfer.registry import discover
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.predictors.baselines import MAJORITY
+from autotransfer.plugin.registry import discover
 from autotransfer.search.trial import Arena
 from tests.plugins.digits_transfer import DigitsTransfer
 

@@ -24,16 +24,16 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import make_folds
-from autotransfer.evaluation.metrics import metric_named
-from autotransfer.features import FeatureReaders
-from autotransfer.fusion.mixture_weights import mixture_weights
-from autotransfer.fusion.strategies import PRIOR
-from autotransfer.heads.linear import unit_rows
-from autotransfer.heads.ridge import HeldOutRidge
-from autotransfer.heads.unit_ridge import fit_unit_ridge
-from autotransfer.problem import Source
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.heads.linear import unit_rows
+from autotransfer.models.heads.ridge import HeldOutRidge
+from autotransfer.models.heads.unit_ridge import fit_unit_ridge
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.mixture_weights import mixture_weights
+from autotransfer.models.source import Source
 from autotransfer.search import choice as module
 from autotransfer.search.choice import Terms, choose
+from autotransfer_fusion.strategies import PRIOR
 from tests.benchmarks.scoreboard_draws import (
     SETS,
     TargetSet,

@@ -24,6 +24,7 @@ from statistics import median  # noqa: E402
 import numpy as np  # noqa: E402
 from scipy import linalg  # noqa: E402
 
+from autotransfer.models.linear_algebra import Array, Rows  # noqa: E402
 from autotransfer.transferability import (  # noqa: E402
     Gbc,
     HScore,
@@ -32,7 +33,6 @@ from autotransfer.transferability import (  # noqa: E402
     Statistics,
     TransRate,
 )
-from autotransfer.transferability.linear_algebra import Array, Rows  # noqa: E402
 
 SHAPES = ("5000,1280,100", "10000,2048,200")
 SUITE = (LogME(), HScore(), RegularisedHScore(), TransRate(), Gbc())

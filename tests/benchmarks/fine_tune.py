@@ -25,15 +25,16 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from autotransfer.backbone import Backbone, load_backbone
-from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.target import open_target
-from autotransfer.feature_store import FeatureStore
-from autotransfer.features import FeatureReaders
-from autotransfer.predictors import HeadedSuffix
-from autotransfer.problem import Preprocessing, Setting, Source, Untrained
-from autotransfer.strategy import Task
-from autotransfer.training import Schedule, train
+from autotransfer.models.backbone import Backbone, load_backbone
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.training import Schedule, train
+from autotransfer.plugin.strategy import Task
+from autotransfer.results import Setting
 from autotransfer_fine_tune.batches import Batches
 from autotransfer_fine_tune.keeping import objective
 

@@ -17,9 +17,9 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from autotransfer.backbone import Backbone, load_backbone
-from autotransfer.features import BATCH_SIZE
-from autotransfer.folding import folded
+from autotransfer.models.backbone import Backbone, load_backbone
+from autotransfer.models.features import BATCH_SIZE
+from autotransfer.models.folding import folded
 from autotransfer.options import read_options
 from autotransfer.preparing import choose_from, discover_plugins
 

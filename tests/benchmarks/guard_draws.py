@@ -20,7 +20,7 @@ from sklearn.datasets import load_digits
 from torch.nn.functional import cross_entropy
 
 from autotransfer.data.target import open_target
-from autotransfer.guard.pixels import describe
+from autotransfer.models.predictors.pixels import describe
 
 TRIALS, BASELINES, FOLDS, SEALED = 10, 3, 3, 0.3
 FEATURES, HIDDEN, STEPS = 64, 64, 60

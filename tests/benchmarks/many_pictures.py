@@ -22,11 +22,12 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
+from autotransfer.data.holdout import divide
+from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.data.target import open_target
-from autotransfer.dividing import divide
+from autotransfer.models.source import Source, Untrained
 from autotransfer.options import read_options
 from autotransfer.preparing import discover_plugins, make_readers
-from autotransfer.problem import Preprocessing, Source, Untrained
 from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 
 NUM_CLASSES = 10

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.features import FeatureReaders
-from autotransfer.problem import Source
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
 from tests.benchmarks.probe_rules import Features, Probe, best_stages, rules
 from tests.benchmarks.scoreboard_draws import (
     SETS,

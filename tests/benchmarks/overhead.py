@@ -27,10 +27,13 @@ from unittest import mock
 import optuna
 
 import autotransfer
-from autotransfer import features, predictors, selector, training
-from autotransfer.data import near_duplicates, target
+from autotransfer import selector
+from autotransfer.data import target
+from autotransfer.data.images import near_duplicates
 from autotransfer.finishing import Finishing
 from autotransfer.guarding import Guarding
+from autotransfer.models import features, training
+from autotransfer.models.predictors import neural
 from autotransfer.search import driver, executor, trial
 from autotransfer.search.study import Study
 from autotransfer.selection import Selection
@@ -47,7 +50,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     (PASSES, features.Features, "_fill"),
     (PASSES, features.Features, "activations"),
     (PASSES, features.Features, "standardised"),
-    (PASSES, predictors.NetworkPredictor, "predict"),
+    (PASSES, neural.NetworkPredictor, "predict"),
     (PASSES, target, "in_threads"),
     (PASSES, near_duplicates, "in_threads"),
     ("opening the pictures and sources", selector, "problem_of_pictures"),

@@ -22,14 +22,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from autotransfer.backbone import load_backbone
-from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.target import open_target
-from autotransfer.feature_store import FeatureStore, RowLayout
-from autotransfer.features import FeatureReaders
-from autotransfer.heads import LinearHead
-from autotransfer.problem import Preprocessing, Setting, Source, Untrained
-from autotransfer.strategy import Predictor, Task, Trial
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import FeatureStore, RowLayout
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.heads import LinearHead
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.source import Source, Untrained
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.results import Setting
 from autotransfer_feature_extraction import HEADS, FeatureExtraction
 
 GOAL = 50.0  # milliseconds

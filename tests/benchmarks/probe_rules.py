@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from autotransfer.heads.linear import inverse_temperature, scale_of
-from autotransfer.heads.ridge import fit_ridge, leave_one_out
+from autotransfer.models.heads.linear import inverse_temperature, scale_of
+from autotransfer.models.heads.ridge import fit_ridge, leave_one_out
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -22,7 +22,7 @@ import numpy as np
 import optuna
 
 from autotransfer.data.splitting import make_folds
-from autotransfer.evaluation.metrics import metric_named
+from autotransfer.models.metrics import metric_named
 from autotransfer.options import read_options
 from autotransfer.preparing import (
     choose_preset,

@@ -22,15 +22,15 @@ from typing import Any
 
 import torch
 
-from autotransfer.backbone import load_backbone
+from autotransfer.data.holdout import divide
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import Geometry, PixelStore, decode, standardise
-from autotransfer.dividing import divide
-from autotransfer.feature_store import CACHE_VARIABLE, FeatureStore
-from autotransfer.features import BATCH_SIZE, FeatureReaders
+from autotransfer.data.images.preprocessing import Geometry, PixelStore, decode, standardise
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import CACHE_VARIABLE, FeatureStore
+from autotransfer.models.features import BATCH_SIZE, FeatureReaders
+from autotransfer.models.source import Source
 from autotransfer.options import read_options
 from autotransfer.preparing import choose_sources, discover_plugins, open_labelled
-from autotransfer.problem import Source
 from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 from autotransfer.results import Ranking
 from autotransfer.selection import PIXEL_BYTES

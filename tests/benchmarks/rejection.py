@@ -13,14 +13,14 @@ from pathlib import Path
 
 import torch
 
-from autotransfer.backbone import load_backbone
-from autotransfer.catalogue import resolve_sources
-from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.target import open_target
-from autotransfer.feature_store import FeatureStore
-from autotransfer.features import FeatureReaders
-from autotransfer.registry import discover
-from autotransfer.rejection import Rejection
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.catalogue import resolve_sources
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.out_of_distribution import Rejection
+from autotransfer.plugin.registry import discover
 
 SHARES = (0.05, 0.1)
 TARGETS = ("flowers5", "hymenoptera")
@@ -46,9 +46,7 @@ def main(kit: Path, names: list[str]) -> None:
             assert foreign is not None
             for share in SHARES:
                 rates = [found.rejected(read(i), share).mean() for i in (known, foreign)]
-                print(  # noqa: T201
-                    f"| {source.name} | {name} | {share:g} | {rates[0]:.3f} | {rates[1]:.3f} |"
-                )
+                print(f"| {source.name} | {name} | {share:g} | {rates[0]:.3f} | {rates[1]:.3f} |")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.features import FeatureReaders
-from autotransfer.problem import Source
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
 from tests.benchmarks.probe_rules import DEFAULT_PROBE, PLAIN_MEAN, Features, answers_of
 from tests.benchmarks.scoreboard_draws import (
     SETS,

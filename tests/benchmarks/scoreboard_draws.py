@@ -23,15 +23,15 @@ import platformdirs
 import torch
 from numpy.typing import NDArray
 
-from autotransfer.backbone import load_backbone
-from autotransfer.catalogue import resolve_sources
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.target import open_target
-from autotransfer.feature_store import FeatureStore
-from autotransfer.features import FeatureReaders
-from autotransfer.problem import Source
-from autotransfer.registry import discover
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.catalogue import resolve_sources
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
+from autotransfer.plugin.registry import discover
 
 MOST_PICTURES, MOST_TESTED, LEAST_LEFT = 1500, 400, 10
 SHOTS = (5, 20)  # labelled pictures a class

@@ -33,8 +33,9 @@ import optuna
 from numpy.typing import ArrayLike, NDArray
 
 from autotransfer.data.splitting import NUM_FOLDS
-from autotransfer.problem import ParamValue, Source
-from autotransfer.results import Outcome, State
+from autotransfer.models.source import Source
+from autotransfer.plugin.space import SearchSpace, choice, depth, integer, learning_rate_multiplier
+from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search import portfolio
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
@@ -42,7 +43,6 @@ from autotransfer.search.driver import search
 from autotransfer.search.pruning import ERRORS, RUNGS_PER_FOLD, clearly_worse
 from autotransfer.search.study import Study, sampler_named
 from autotransfer.search.trial import TrialResult, TrialSpec
-from autotransfer.space import SearchSpace, choice, depth, integer, learning_rate_multiplier
 from tests.benchmarks.search_table import (
     DEFAULT,
     GRID,

@@ -23,14 +23,16 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import NUM_FOLDS, make_folds
-from autotransfer.evaluation.folds import mean_over_folds
-from autotransfer.evaluation.metrics import metric_named
+from autotransfer.models.folds import mean_over_folds
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.source import Source, source_from_json, source_to_json
 from autotransfer.options import read_options
+from autotransfer.plugin.strategy import Strategy, Trial
 from autotransfer.preparing import choose_sources, discover_plugins, make_readers, open_labelled
-from autotransfer.problem import ParamValue, Source, source_from_json, source_to_json
+from autotransfer.results import ParamValue
 from autotransfer.search.pruning import Losses, calibrated_losses, step_of
 from autotransfer.search.trial import Arena
-from autotransfer.strategy import Predictor, Strategy, Trial
 
 TUNE, PROBE = "fine-tune", "feature-extraction"
 HEADS = ("ridge", "logistic", "lda", "nearest-mean")

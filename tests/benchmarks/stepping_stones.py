@@ -20,16 +20,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from autotransfer.backbone import load_backbone
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.target import open_images, open_target
-from autotransfer.feature_store import FeatureStore
-from autotransfer.features import FeatureReaders
-from autotransfer.problem import Setting
-from autotransfer.registry import discover
-from autotransfer.small_network import small_source
-from autotransfer.strategy import Task, Trial
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.small_cnn import small_source
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.results import Setting
 from autotransfer.unlabelled.stones import Stone, choose_route
 
 SOURCE, TARGET = (0, 20), (60, 80)

@@ -20,19 +20,21 @@ from typing import Any
 
 import numpy as np
 
+from autotransfer.data.holdout import divide
 from autotransfer.data.image_set import ImageSet
-from autotransfer.dividing import divide
-from autotransfer.features import FeatureReaders
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.source import Source
 from autotransfer.options import read_options
+from autotransfer.plugin.registry import Registry
+from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.preparing import (
     choose_sources,
     discover_plugins,
     make_readers,
     open_labelled,
 )
-from autotransfer.problem import ParamValue, Setting, Source
-from autotransfer.registry import Registry
-from autotransfer.strategy import Predictor, Task, Trial
+from autotransfer.results import ParamValue, Setting
 
 METHODS: Mapping[str, tuple[str, Mapping[str, ParamValue]]] = {
     "probe": ("feature-extraction", {}),

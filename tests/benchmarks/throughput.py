@@ -23,12 +23,12 @@ from statistics import median
 import numpy as np
 import torch
 
-from autotransfer.evaluation.metrics import metric_named
+from autotransfer.data.splitting import Fold
 from autotransfer.executors.processes import ProcessExecutor
 from autotransfer.executors.workshop import Workshop
+from autotransfer.models.metrics import metric_named
 from autotransfer.options import memory_of, read_options
 from autotransfer.preparing import choose_sources, discover_plugins, make_readers, open_labelled
-from autotransfer.problem import Fold
 from autotransfer.results import State
 from autotransfer.search.executor import Executor, InlineExecutor
 from autotransfer.search.trial import Arena, TrialSpec

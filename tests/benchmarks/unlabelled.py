@@ -24,16 +24,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from autotransfer.backbone import load_backbone
-from autotransfer.catalogue import Sources, resolve_sources
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.target import open_target
-from autotransfer.feature_store import FeatureStore
-from autotransfer.features import FeatureReaders
-from autotransfer.problem import ParamValue, Setting, Source
-from autotransfer.registry import Registry, discover
-from autotransfer.strategy import Strategy, TaskInfo
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.catalogue import Sources, resolve_sources
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
+from autotransfer.plugin.registry import Registry, discover
+from autotransfer.plugin.strategy import Strategy, TaskInfo
+from autotransfer.results import ParamValue, Setting
 from autotransfer.unlabelled.arena import Arena, Point, run_without_labels
 from autotransfer.unlabelled.arms import reads_target
 from autotransfer.unlabelled.consensus import Candidate, decide

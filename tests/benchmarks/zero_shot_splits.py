@@ -28,14 +28,14 @@ from autotransfer.described.arena import DescribedArena
 from autotransfer.described.class_splits import class_folds
 from autotransfer.described.fitting_again import Point
 from autotransfer.described.measures import per_class_top1
-from autotransfer.evaluation.metrics import metric_named
-from autotransfer.features import FeatureReaders
-from autotransfer.matrices import Matrices, MatrixReaders
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.precomputed_features import Matrices, MatrixReaders
+from autotransfer.models.source import Source
 from autotransfer.options import read_options
+from autotransfer.plugin.strategy import Strategy
 from autotransfer.preparing import choose_sources, discover_plugins, make_readers
-from autotransfer.problem import Source
 from autotransfer.search.choice import Terms, choose
-from autotransfer.strategy import Strategy
 from autotransfer_attribute_zero_shot.mean import DefaultEszsl
 
 OURS, MEAN = "what a fit returns", "mean-of-eszsl"

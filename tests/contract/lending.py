@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from autotransfer.problem import ParamValue
-from autotransfer.strategy import Predictor, Strategy, Task
-from autotransfer.testing import StrategyContract, Workbench
-from autotransfer.testing.promises import Promise
-from autotransfer.testing.strategy_promises import STRATEGY_PROMISES
-from autotransfer.testing.workbench import EFFORT
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.plugin.strategy import Strategy, Task
+from autotransfer.plugin.testing import StrategyContract, Workbench
+from autotransfer.plugin.testing.promises import Promise
+from autotransfer.plugin.testing.strategy_promises import STRATEGY_PROMISES
+from autotransfer.plugin.testing.workbench import EFFORT
+from autotransfer.results import ParamValue
 
 # What can be told of a predictor that has learnt something. All else is about the fit itself.
 LOOKING = (

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotransfer.described.predictor import AttributePredictor
-from autotransfer.strategy import Task
-from autotransfer.testing import Workbench
+from autotransfer.plugin.strategy import Task
+from autotransfer.plugin.testing import Workbench
+from autotransfer.plugin.zero_shot import AttributePredictor
 from autotransfer_attribute_zero_shot import AttributeZeroShot
 
 

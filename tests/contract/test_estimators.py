@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from typing_extensions import override
 
-from autotransfer.registry import discover
-from autotransfer.testing import EstimatorContract
-from autotransfer.transferability.estimator import TransferabilityEstimator
+from autotransfer.plugin.estimator import TransferabilityEstimator
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.testing import EstimatorContract
 
 ESTIMATORS = discover().estimators
 

@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from autotransfer import hookspecs
-from autotransfer.presets import read_preset
-from autotransfer.problem import Preprocessing, Setting, Source, Untrained
-from autotransfer.registry import discover
-from autotransfer.strategy import Strategy, TaskInfo
-from autotransfer.testing import StrategyContract
-from autotransfer.testing.plugin_checks import check_named
-from autotransfer.testing.strategy_promises import STRATEGY_PROMISES
-from autotransfer.transferability.estimator import TransferabilityEstimator
-from autotransfer.transferability.statistics import Statistics
+from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin import hookspecs
+from autotransfer.plugin.estimator import TransferabilityEstimator
+from autotransfer.plugin.presets import read_preset
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.strategy import Strategy, TaskInfo
+from autotransfer.plugin.testing import StrategyContract
+from autotransfer.plugin.testing.plugin_checks import check_named
+from autotransfer.plugin.testing.strategy_promises import STRATEGY_PROMISES
+from autotransfer.results import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "plugin-guide.md").read_text("utf-8")

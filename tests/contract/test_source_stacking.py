@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autotransfer.testing import Workbench
+from autotransfer.plugin.testing import Workbench
 from autotransfer_source_stacking import SourceStacking
 
 

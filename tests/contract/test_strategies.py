@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
-from autotransfer.problem import Setting
-from autotransfer.registry import discover
-from autotransfer.strategy import Strategy
-from autotransfer.testing import Workbench
-from autotransfer.testing.promises import Promise
-from autotransfer.testing.strategy_promises import STRATEGY_PROMISES
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.strategy import Strategy
+from autotransfer.plugin.testing import Workbench
+from autotransfer.plugin.testing.promises import Promise
+from autotransfer.plugin.testing.strategy_promises import STRATEGY_PROMISES
+from autotransfer.results import Setting
 from autotransfer_adaptation.two_domains import TwoDomains
 from tests.contract.lending import LendingContract
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autotransfer.backbone import load_backbone
 from autotransfer.cli import run
+from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.guard import scratch
-from autotransfer.problem import Preprocessing, Source, Untrained
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.weights import write_state_dict
+from autotransfer.plugin.testing import shapes
 from autotransfer.report import page
-from autotransfer.testing import shapes
-from autotransfer.weights import write_state_dict
 from tests.docs.blocks import DOCS, blocks
 
 LABELLED = (

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autotransfer.backbone import load_backbone
+from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.guard import baselines, scratch
-from autotransfer.problem import Preprocessing, Source, Untrained
-from autotransfer.small_network import SMALL_NETWORK
-from autotransfer.strategy import Task
-from autotransfer.testing import shapes
-from autotransfer.weights import write_state_dict
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.small_cnn import SMALL_NETWORK
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.weights import write_state_dict
+from autotransfer.plugin.strategy import Task
+from autotransfer.plugin.testing import shapes
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +138,7 @@ def forward_passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
             count += 1
         return call(module, *args, **kwargs)
 
-    from autotransfer import backbone
+    from autotransfer.models import backbone
 
     pooled, both = backbone._pooled_output, backbone._pooled_and_logits
 

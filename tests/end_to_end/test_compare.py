@@ -11,8 +11,8 @@ import pytest
 import autotransfer
 from autotransfer.cli import run
 from autotransfer.errors import InvalidOptionError, InvalidTargetError
+from autotransfer.plugin.testing import shapes
 from autotransfer.selection import Selection
-from autotransfer.testing import shapes
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),

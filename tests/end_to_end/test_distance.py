@@ -10,8 +10,8 @@ from PIL import Image
 import autotransfer
 from autotransfer.cli import run
 from autotransfer.errors import InvalidTargetError
+from autotransfer.plugin.testing.tiny import shapes, tiny_source
 from autotransfer.similarity import MEASURES
-from autotransfer.testing.tiny import shapes, tiny_source
 
 
 @pytest.fixture(autouse=True)

@@ -12,12 +12,12 @@ from autotransfer.search import watch
 
 PLUGIN = """
 import os, sys, time
-import numpy as np
+import numpy as np  # noqa: E402
 from autotransfer import hookimpl
-from autotransfer.heads import fit_ridge
-from autotransfer.predictors import HeadPredictor, restore_head
-from autotransfer.space import SearchSpace, choice
-from autotransfer.strategy import Strategy
+from autotransfer.models.heads import fit_ridge
+from autotransfer.models.predictors.neural import HeadPredictor, restore_head
+from autotransfer.plugin.space import SearchSpace, choice
+from autotransfer.plugin.strategy import Strategy
 
 class Wrong(HeadPredictor):
     factor = 2.0

@@ -19,10 +19,10 @@ from autotransfer.data.target import open_target
 from autotransfer.errors import DataWarning, InvalidOptionError, StudyExistsError
 from autotransfer.finishing import Finalist, Finishing
 from autotransfer.guard.ledger import look
+from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.results import Decision, Outcome, State
 from autotransfer.saved_predictor import Kept
 from autotransfer.selection import Selection
-from autotransfer.testing import shapes, tiny_source
 
 # Optuna tells its study from a sampler that is still marked experimental in places.
 pytestmark = [

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import autotransfer
-from autotransfer.problem import Source
-from autotransfer.testing import tiny_source
+from autotransfer.models.source import Source
+from autotransfer.plugin.testing import tiny_source
 
 
 def _pictures(folder: Path) -> Path:

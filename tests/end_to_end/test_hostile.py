@@ -11,8 +11,8 @@ import pytest
 
 import autotransfer
 from autotransfer.errors import PluginError
-from autotransfer.registry import discover
-from autotransfer.testing import shapes
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.testing import shapes
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -17,18 +17,18 @@ import pytest
 import torch
 
 import autotransfer
-from autotransfer.backbone import load_backbone
 from autotransfer.cli import run
-from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.target import open_target
-from autotransfer.evaluation.metrics import metric_named
-from autotransfer.feature_store import FeatureStore
-from autotransfer.features import FeatureReaders
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
 from autotransfer.guard.stand import sealed_stand
-from autotransfer.problem import Source
-from autotransfer.registry import discover
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.source import Source
+from autotransfer.plugin.registry import discover
 from autotransfer.search.trial import Arena
 
 pytestmark = [pytest.mark.kit, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -172,7 +172,7 @@ def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_basel
 
 
 def _source_of(kit: Path, name: str) -> Source:
-    from autotransfer.catalogue import resolve_sources
+    from autotransfer.models.catalogue import resolve_sources
 
     found = resolve_sources(str(kit / "weights" / "catalogue.toml"), only=[name])
     return found.sources[0]

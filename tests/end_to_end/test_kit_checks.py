@@ -17,7 +17,7 @@ from autotransfer.cli import run
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_images
 from autotransfer.domains import Distance
-from autotransfer.weights import write_state_dict
+from autotransfer.models.weights import write_state_dict
 
 pytestmark = [pytest.mark.kit, pytest.mark.slow, pytest.mark.timeout(900)]
 

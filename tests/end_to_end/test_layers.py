@@ -12,7 +12,7 @@ from PIL import Image
 from autotransfer.cli import run
 from autotransfer.errors import InvalidOptionError
 from autotransfer.layer_curve import Point, layers
-from autotransfer.testing.tiny import shapes, tiny_source
+from autotransfer.plugin.testing.tiny import shapes, tiny_source
 
 
 @pytest.fixture(autouse=True)

@@ -14,14 +14,14 @@ from mlflow import MlflowClient
 
 import autotransfer
 from autotransfer import finishing, sourcing
-from autotransfer.catalogue import resolve_sources
 from autotransfer.cli import run
 from autotransfer.export.exporting import TOLERANCE, run_onnx
+from autotransfer.models.catalogue import resolve_sources
+from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome
 from autotransfer.search.choice import Choice, Terms
 from autotransfer.search.pool import OBVIOUS as OF_ALL
 from autotransfer.selection import Selection
-from autotransfer.testing import shapes, tiny_readers, tiny_source
 from autotransfer.tracking import OFF
 
 PICTURES = shapes(12, 4, seed=1)  # so many directions that the sources differ in what they see

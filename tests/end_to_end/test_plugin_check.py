@@ -15,12 +15,12 @@ import random
 from pathlib import Path
 
 from autotransfer import hookimpl
-from autotransfer.heads import fit_ridge
-from autotransfer.predictors import HeadPredictor, restore_head
-from autotransfer.problem import Preprocessing, Source, Untrained
-from autotransfer.space import SearchSpace
-from autotransfer.strategy import Strategy
-from autotransfer.transferability.estimator import TransferabilityEstimator
+from autotransfer.models.heads import fit_ridge
+from autotransfer.models.predictors.neural import HeadPredictor, restore_head
+from autotransfer.models.source import Preprocessing, Source, Untrained
+from autotransfer.plugin.space import SearchSpace
+from autotransfer.plugin.strategy import Strategy
+from autotransfer.plugin.estimator import TransferabilityEstimator
 
 
 class Careless(Strategy):

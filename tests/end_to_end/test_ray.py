@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 
 import autotransfer
-from autotransfer.evaluation.metrics import metric_named
+from autotransfer.data.splitting import Fold
 from autotransfer.executors.workshop import Workshop
-from autotransfer.problem import Fold
-from autotransfer.registry import discover
+from autotransfer.models.metrics import metric_named
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.strategy import Strategy
+from autotransfer.plugin.testing import shapes, tiny_source
+from autotransfer.plugin.testing.tiny import tiny_readers
 from autotransfer.results import State
 from autotransfer.search.trial import Arena, TrialSpec
-from autotransfer.strategy import Strategy
-from autotransfer.testing import shapes, tiny_source
-from autotransfer.testing.tiny import tiny_readers
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (autotransfer[ray])")
 pytestmark = [
@@ -38,10 +38,10 @@ PLUGIN = """
 import os, signal, time
 from pathlib import Path
 from autotransfer import hookimpl
-from autotransfer.heads import fit_ridge
-from autotransfer.predictors import HeadPredictor, restore_head
-from autotransfer.space import SearchSpace, choice
-from autotransfer.strategy import Strategy
+from autotransfer.models.heads import fit_ridge
+from autotransfer.models.predictors.neural import HeadPredictor, restore_head
+from autotransfer.plugin.space import SearchSpace, choice
+from autotransfer.plugin.strategy import Strategy
 
 class Slow(Strategy):
     name = "slow"

@@ -14,7 +14,7 @@ from PIL import Image
 import autotransfer
 from autotransfer.cli import run
 from autotransfer.errors import ReportWarning, TrackingWarning
-from autotransfer.problem import Budget
+from autotransfer.options import Budget
 from autotransfer.report import page
 from autotransfer.syncing import sync
 

@@ -13,9 +13,9 @@ from typing_extensions import override
 
 import autotransfer
 from autotransfer import selector
+from autotransfer.data.holdout import Division, divide
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import Target, open_target
-from autotransfer.dividing import Division, divide
 from autotransfer.guarding import Guarding
 
 pytestmark = [

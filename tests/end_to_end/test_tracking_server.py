@@ -26,7 +26,7 @@ from PIL import Image
 
 import autotransfer
 from autotransfer.errors import TrackingWarning
-from autotransfer.guard.majority import MajorityPredictor
+from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.results import (
     Baseline,
     Decision,

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 import autotransfer
 from autotransfer.export.exporting import TOLERANCE, run_onnx
-from autotransfer.testing import shapes, tiny_source
+from autotransfer.plugin.testing import shapes, tiny_source
 
 pytest.importorskip("onnxruntime")
 
 IN_A_FRESH_PROCESS = """
-import numpy as np
+import numpy as np  # noqa: E402
 import autotransfer
 
 selection = autotransfer.load("model")

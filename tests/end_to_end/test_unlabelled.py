@@ -21,9 +21,9 @@ from autotransfer.errors import (
     NoCandidateError,
     TrackingWarning,
 )
+from autotransfer.plugin.testing import shapes
 from autotransfer.results import Decision, State
 from autotransfer.syncing import sync
-from autotransfer.testing import shapes
 
 SPACE = """
 description = "Few steps"

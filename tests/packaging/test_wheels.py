@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotransfer.testing import shapes
+from autotransfer.plugin.testing import shapes
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "autotransfer-nearest-mean"

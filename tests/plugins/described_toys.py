@@ -14,9 +14,9 @@ from autotransfer.data.attributes import Attributes, read_attributes
 from autotransfer.described.arena import DescribedArena
 from autotransfer.described.class_splits import class_folds
 from autotransfer.described.fitting_again import Point
-from autotransfer.evaluation.metrics import metric_named
-from autotransfer.matrices import Matrices, MatrixReaders
-from autotransfer.strategy import Strategy
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.precomputed_features import Matrices, MatrixReaders
+from autotransfer.plugin.strategy import Strategy
 from autotransfer_attribute_zero_shot import AttributeZeroShot
 
 Array = NDArray[np.float64]

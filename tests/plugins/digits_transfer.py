@@ -19,11 +19,13 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.data.target import open_target
-from autotransfer.problem import LocalWeights, Preprocessing, Setting, Source
-from autotransfer.strategy import Task
-from autotransfer.testing import tiny_readers
-from autotransfer.weights import write_state_dict
+from autotransfer.models.source import LocalWeights, Source
+from autotransfer.models.weights import write_state_dict
+from autotransfer.plugin.strategy import Task
+from autotransfer.plugin.testing import tiny_readers
+from autotransfer.results import Setting
 
 WIDTH = 64
 PREPROCESSING = Preprocessing(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), interpolation="nearest")

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.predictors import HeadedSuffix
-from autotransfer.problem import Setting
-from autotransfer.small_network import small_source
-from autotransfer.strategy import Task, Trial
-from autotransfer.testing import shapes, tiny_task
+from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.models.small_cnn import small_source
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_task
+from autotransfer.results import Setting
 from autotransfer_adaptation import Dann, Mcc, autotransfer_strategies
 from autotransfer_adaptation.class_shares import ClassShares
 from autotransfer_adaptation.dann import Critic, domain_loss

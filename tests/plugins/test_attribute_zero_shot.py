@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_sylvester
 from scipy.special import expit
 
-from autotransfer.described.eszsl import Decomposition
 from autotransfer.errors import DeadlineError
+from autotransfer.models.zero_shot.eszsl import Decomposition
 from autotransfer_attribute_zero_shot.dap import fit_dap, logistic_attributes, platt
 from autotransfer_attribute_zero_shot.embedding import fit_embedding
 from autotransfer_attribute_zero_shot.heads import HEADS, HeadTask, eszsl_left_out, fit_eszsl
@@ -83,8 +83,8 @@ def test_the_penalties_that_are_returned_are_those_of_the_chosen_candidate() -> 
     towers = fit_eszsl(task)
     kept = ~np.isin(task.labels, (2, 7))
     rest = np.setdiff1d(np.arange(10), (2, 7))
-    from autotransfer.described.eszsl import Eszsl
-    from autotransfer.described.holding_out import LeftOut
+    from autotransfer.models.zero_shot.eszsl import Eszsl
+    from autotransfer.models.zero_shot.left_out import LeftOut
     from autotransfer_attribute_zero_shot.heads import chosen_penalties
 
     gamma, lam = chosen_penalties(LeftOut.of(task.decomposition, task.labels, task.rows), 0)

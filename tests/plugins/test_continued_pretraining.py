@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.heads import fit_ridge
-from autotransfer.strategy import Predictor, Task, Trial
-from autotransfer.testing import shapes, tiny_task
+from autotransfer.models.heads import fit_ridge
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer_continued_pretraining import ContinuedPretraining, vicreg
 
 

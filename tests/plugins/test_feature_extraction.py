@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from autotransfer.predictors import HeadPredictor, restore_head, side_by_side
-from autotransfer.strategy import Predictor, Task, Trial
-from autotransfer.testing import shapes, tiny_task
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.neural import HeadPredictor, restore_head, side_by_side
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer_feature_extraction import HEADS, NUM_STAGES, FeatureExtraction
 
 

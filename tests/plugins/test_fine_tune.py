@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from autotransfer.predictors import NetworkPredictor
-from autotransfer.strategy import Predictor, Task, Trial
-from autotransfer.testing import tiny_task
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.neural import NetworkPredictor
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import tiny_task
 from autotransfer_fine_tune import FineTune
 
 

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 import autotransfer_fine_tune
-from autotransfer.evaluation.metrics import metric_named
-from autotransfer.problem import Fold, Source
+from autotransfer.data.splitting import Fold
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.source import Source
+from autotransfer.models.training import Step
+from autotransfer.plugin.testing import shapes, tiny_source
+from autotransfer.plugin.testing.tiny import tiny_readers
 from autotransfer.results import Outcome, State
 from autotransfer.search.trial import Arena, TrialSpec, run_trial
-from autotransfer.testing import shapes, tiny_source
-from autotransfer.testing.tiny import tiny_readers
-from autotransfer.training import Step
 from autotransfer_fine_tune import FineTune
 
 

@@ -11,14 +11,15 @@ import pytest
 import torch
 from torch import nn
 
-from autotransfer.backbone import POOLED, load_backbone
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.predictors import HeadedSuffix, NetworkPredictor
-from autotransfer.problem import Source
-from autotransfer.strategy import Predictor, Task, Trial
-from autotransfer.testing import tiny_task
-from autotransfer.testing.tiny import tiny_readers
-from autotransfer.training import Step, mixed
+from autotransfer.models.backbone import POOLED, load_backbone
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor
+from autotransfer.models.source import Source
+from autotransfer.models.training import Step, mixed
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import tiny_task
+from autotransfer.plugin.testing.tiny import tiny_readers
 from autotransfer_fine_tune import FineTune
 from autotransfer_fine_tune.keeping import CONSERVATION, PULL, conserved, objective
 from autotransfer_fine_tune.plan import prepared, probe

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from autotransfer.backbone import fresh_backbone, load_backbone
-from autotransfer.predictors import HeadedSuffix
-from autotransfer.strategy import Layers, Task
-from autotransfer.testing import tiny_task
-from autotransfer.testing.tiny import tiny_readers
+from autotransfer.models.backbone import fresh_backbone, load_backbone
+from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.plugin.strategy import Task
+from autotransfer.plugin.testing import tiny_task
+from autotransfer.plugin.testing.tiny import tiny_readers
+from autotransfer.results import Layers
 from autotransfer_fine_tune import FineTune
 from autotransfer_fine_tune.plan import Plan, prepared, probe
 

@@ -9,8 +9,8 @@ import torch
 
 import autotransfer
 from autotransfer.errors import InvalidOptionError
-from autotransfer.strategy import Trial
-from autotransfer.testing import shapes, tiny_task
+from autotransfer.plugin.strategy import Trial
+from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer_fix_match import Aligned, FixMatch, pseudo_loss
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidOptionError
-from autotransfer.problem import Setting
-from autotransfer.small_network import small_source
-from autotransfer.strategy import Task, Trial
-from autotransfer.testing import shapes, tiny_task
+from autotransfer.models.small_cnn import small_source
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_task
+from autotransfer.results import Setting
 from autotransfer_adaptation import DirectSelfTraining, GradualSelfTraining
 from autotransfer_adaptation.gradual import most_certain
 

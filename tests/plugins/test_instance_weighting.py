@@ -9,10 +9,11 @@ import pytest
 from numpy.typing import NDArray
 
 from autotransfer.errors import AutotransferError, InvalidOptionError
-from autotransfer.heads import LinearHead, fit_logistic
-from autotransfer.predictors import HeadPredictor
-from autotransfer.strategy import Predictor, Task, Trial
-from autotransfer.testing import shapes, tiny_task
+from autotransfer.models.heads import LinearHead, fit_logistic
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.neural import HeadPredictor
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer_instance_weighting import (
     InstanceWeighting,
     density_ratio,

@@ -14,9 +14,9 @@ import autotransfer
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_target
 from autotransfer.errors import InvalidOptionError
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer.results import Decision, State
-from autotransfer.strategy import Task, Trial
-from autotransfer.testing import shapes, tiny_task
 from autotransfer_adaptation import Mme
 from autotransfer_adaptation.cosine import TEMPERATURE, CosineHeaded
 from autotransfer_adaptation.mme import adversarial_entropy

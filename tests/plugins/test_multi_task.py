@@ -11,15 +11,12 @@ import torch
 from torch import Tensor, nn
 
 import autotransfer_multi_task
-from autotransfer.domain_statistics import (
-    PRIOR_PICTURES,
-    DomainStatistics,
-    adapt_statistics,
-)
 from autotransfer.errors import InvalidOptionError
-from autotransfer.predictors import NetworkPredictor
-from autotransfer.strategy import Predictor, Task, Trial
-from autotransfer.testing import shapes, tiny_task
+from autotransfer.models.batch_norm import PRIOR_PICTURES, DomainStatistics, adapt_statistics
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.neural import NetworkPredictor
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer_multi_task import MultiTask, annealed
 from autotransfer_multi_task.gradient_projection import project, projected_loss
 

@@ -22,11 +22,11 @@ import torch
 import autotransfer
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import AutotransferWarning
-from autotransfer.evaluation.metrics import metric_named
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
 from autotransfer.guard.stand import sealed_stand
-from autotransfer.registry import discover
+from autotransfer.models.metrics import metric_named
+from autotransfer.plugin.registry import discover
 from autotransfer.search.trial import Arena
 from tests.plugins.digits_transfer import KINDS, DigitsTransfer
 

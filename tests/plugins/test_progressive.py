@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from autotransfer.backbone import load_backbone
-from autotransfer.problem import LocalWeights, Source
-from autotransfer.registry import discover
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.source import LocalWeights, Source
+from autotransfer.models.weights import write_state_dict
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.strategy import Strategy, Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_source, tiny_task
 from autotransfer.saved_predictor import Kept, read_kept, write_kept
-from autotransfer.strategy import Predictor, Strategy, Task, Trial
-from autotransfer.testing import shapes, tiny_source, tiny_task
-from autotransfer.weights import write_state_dict
 from autotransfer_fine_tune import FineTune
 from autotransfer_progressive import Progressive, make_plan
 from autotransfer_progressive.predictor import Batches, ProgressivePredictor

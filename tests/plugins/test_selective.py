@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import approx_fprime, minimize
 
-from autotransfer.heads import fit_logistic
-from autotransfer.strategy import Predictor, Task, Trial
-from autotransfer.testing import shapes, tiny_task
+from autotransfer.models.heads import fit_logistic
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer_selective import (
     GATES,
     Columns,

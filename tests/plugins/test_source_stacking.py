@@ -9,16 +9,17 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from autotransfer.backbone import load_backbone
 from autotransfer.errors import AutotransferError
-from autotransfer.heads import LinearHead, fit_ridge
-from autotransfer.heads.linear import inverse_temperature
-from autotransfer.problem import LocalWeights, Source
-from autotransfer.registry import discover
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.heads import LinearHead, fit_ridge
+from autotransfer.models.heads.linear import inverse_temperature
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.source import LocalWeights, Source
+from autotransfer.models.weights import write_state_dict
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_source, tiny_task
 from autotransfer.saved_predictor import Kept, read_kept, write_kept
-from autotransfer.strategy import Predictor, Task, Trial
-from autotransfer.testing import shapes, tiny_source, tiny_task
-from autotransfer.weights import write_state_dict
 from autotransfer_source_stacking import (
     Member,
     SourceStacking,

@@ -10,6 +10,7 @@ from autotransfer.results import (
     Baseline,
     Decision,
     Interval,
+    Layers,
     Outcome,
     RankedSource,
     Ranking,
@@ -19,7 +20,7 @@ from autotransfer.results import (
     State,
     Verdict,
 )
-from autotransfer.strategy import Layers
+from tests.unit.transferability.samples import Sample, draw
 
 MakeOutcome = Callable[..., Outcome]
 MakeRecord = Callable[..., Record]
@@ -89,3 +90,13 @@ def make_record(make_outcome: MakeOutcome) -> MakeRecord:
         return replace(record, **fields)
 
     return make
+
+
+@pytest.fixture
+def sample() -> Sample:
+    return draw(0)
+
+
+@pytest.fixture
+def wide_sample() -> Sample:
+    return draw(1, n=24, d=50)

@@ -13,24 +13,25 @@ import pytest
 from numpy.typing import NDArray
 
 from autotransfer import guarding as module
+from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
-from autotransfer.dividing import Division
-from autotransfer.evaluation.metrics import metric_named
+from autotransfer.data.splitting import Fold
 from autotransfer.finishing import Finalist, Finishing
 from autotransfer.guard.baselines import TrainedBaseline
 from autotransfer.guard.judging import Candidate, Judgement, Opened, Terms
-from autotransfer.guard.majority import MajorityPredictor
 from autotransfer.guard.stand import Stand
 from autotransfer.guarding import Guarding, Judged
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.options import Options
-from autotransfer.problem import Fold
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Decision, Interval, Outcome, Ranking, State
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms
 from autotransfer.search.choice import Choice
 from autotransfer.search.trial import Arena
-from autotransfer.strategy import Predictor, Task, Trial
-from autotransfer.testing import shapes, tiny_readers, tiny_source
 from autotransfer.unguarded import UNGUARDED
 from autotransfer.workspace import Place
 from tests.unit.told import Obvious, Teller, registry_of, told

@@ -25,8 +25,8 @@ from autotransfer import classifier
 from autotransfer.classifier import EXPECTED_FAILED_CHECKS, AutoTransferClassifier
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidTargetError
-from autotransfer.testing import shapes
-from autotransfer.testing.tiny import tiny_source
+from autotransfer.plugin.testing import shapes
+from autotransfer.plugin.testing.tiny import tiny_source
 
 SIDE = 32
 

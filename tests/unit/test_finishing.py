@@ -12,20 +12,21 @@ import pytest
 from numpy.typing import NDArray
 
 from autotransfer import finishing as module
-from autotransfer.ensemble import ENSEMBLE, EnsemblePredictor
-from autotransfer.evaluation.metrics import metric_named
+from autotransfer.data.splitting import Fold
 from autotransfer.finishing import Finalist, Finishing
-from autotransfer.guard.majority import MajorityPredictor
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.dummy import MajorityPredictor
+from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor
 from autotransfer.options import Options
-from autotransfer.problem import Fold
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome, State
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms
 from autotransfer.search.choice import Choice, Terms
 from autotransfer.search.driver import trial_seed
 from autotransfer.search.trial import Arena
-from autotransfer.strategy import Predictor, Task, Trial
-from autotransfer.testing import shapes, tiny_readers, tiny_source
 from autotransfer.workspace import Place
 from tests.unit.told import Obvious, Teller, registry_of, told
 

@@ -12,16 +12,16 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
-from autotransfer.heads import (
+from autotransfer.models.heads import (
     LinearHead,
     fit_discriminant,
     fit_logistic,
     fit_nearest_mean,
     fit_ridge,
 )
-from autotransfer.heads import discriminant as module
-from autotransfer.heads.linear import inverse_temperature, with_absent
-from autotransfer.heads.ridge import leave_one_out
+from autotransfer.models.heads import lda as module
+from autotransfer.models.heads.linear import inverse_temperature, with_absent
+from autotransfer.models.heads.ridge import leave_one_out
 
 Fit = Callable[..., LinearHead]
 HEADS: list[Fit] = [fit_ridge, fit_logistic, fit_discriminant, fit_nearest_mean]

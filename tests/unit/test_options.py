@@ -5,7 +5,7 @@ import pytest
 
 from autotransfer.errors import InvalidOptionError
 from autotransfer.options import class_weights_of, read_options
-from autotransfer.testing import shapes
+from autotransfer.plugin.testing import shapes
 
 
 def test_balanced_weights_are_the_inverse_of_the_frequency() -> None:

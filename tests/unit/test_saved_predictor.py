@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from autotransfer.guard.majority import MajorityPredictor
-from autotransfer.guard.restoring import MAJORITY
-from autotransfer.registry import discover
+from autotransfer.models.predictors.baselines import MAJORITY
+from autotransfer.models.predictors.dummy import MajorityPredictor
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.testing import shapes
 from autotransfer.saved_predictor import Kept, read_kept, write_kept
-from autotransfer.testing import shapes
 
 IMAGES = shapes(2, 2)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotransfer.dividing import Division
+from autotransfer.data.holdout import Division
 from autotransfer.guard.bootstrap import LEVEL
 from tests.unit.looks import (
     HELD_OUT,

@@ -12,28 +12,28 @@ import numpy as np
 import pytest
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.data.target import open_target
-from autotransfer.evaluation.metrics import metric_named
-from autotransfer.feature_store import FeatureStore, RowLayout
-from autotransfer.features import Features
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
 from autotransfer.guard.stand import sealed_stand
-from autotransfer.problem import (
+from autotransfer.models.feature_store import FeatureStore, RowLayout
+from autotransfer.models.features import Features
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.source import (
     HubWeights,
     LocalWeights,
-    Preprocessing,
     Source,
     Untrained,
     source_from_json,
     source_to_json,
 )
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.ranking.memory import mean_places, record_places
 from autotransfer.ranking.prior import priors
-from autotransfer.registry import discover
 from autotransfer.results import Outcome, State
 from autotransfer.search.trial import Arena
-from autotransfer.testing import shapes, tiny_readers, tiny_source
 
 SOURCE = Source("net", "resnet18", Untrained(0), Preprocessing(128), {"num_classes": 7})
 SEEN_AS: dict[str, Any] = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.heads.linear import unit_rows
-from autotransfer.heads.ridge import fit_ridge, fit_ridge_held_out
-from autotransfer.heads.unit_ridge import fit_unit_ridge
+from autotransfer.models.heads.linear import unit_rows
+from autotransfer.models.heads.ridge import fit_ridge, fit_ridge_held_out
+from autotransfer.models.heads.unit_ridge import fit_unit_ridge
 
 Floats = NDArray[np.float64]
 

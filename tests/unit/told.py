@@ -13,19 +13,17 @@ from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.problem import Json, Need, Source
-from autotransfer.registry import Registry
-from autotransfer.space import SearchSpace
-from autotransfer.strategy import (
+from autotransfer.models.predictors.base import (
     FeatureReader,
     Predictor,
     PredictorState,
-    Strategy,
-    Task,
-    TaskInfo,
     TensorReader,
-    Trial,
 )
+from autotransfer.models.source import Source
+from autotransfer.plugin.registry import Registry
+from autotransfer.plugin.space import SearchSpace
+from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Json
 
 
 @dataclass(frozen=True)

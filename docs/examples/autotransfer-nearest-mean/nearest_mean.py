@@ -1,10 +1,10 @@
 import numpy as np
 
 from autotransfer import hookimpl
-from autotransfer.heads import LinearHead
-from autotransfer.predictors import HeadPredictor, restore_head
-from autotransfer.space import SearchSpace, depth, floating
-from autotransfer.strategy import Strategy
+from autotransfer.models.heads import LinearHead
+from autotransfer.models.predictors.neural import HeadPredictor, restore_head
+from autotransfer.plugin.space import SearchSpace, depth, floating
+from autotransfer.plugin.strategy import Strategy
 
 
 class NearestMean(Strategy):

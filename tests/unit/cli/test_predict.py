@@ -16,8 +16,8 @@ from PIL import Image
 import autotransfer
 from autotransfer.cli import run
 from autotransfer.data.image_set import ImageSet
-from autotransfer.guard.majority import MajorityPredictor
-from autotransfer.guard.restoring import MAJORITY
+from autotransfer.models.predictors.baselines import MAJORITY
+from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.results import Record
 from autotransfer.saved_predictor import Kept
 from autotransfer.selection import Selection

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from autotransfer.cli.progress import LiveProgress, Plain, progress_of
-from autotransfer.evaluation.metrics import metric_named
+from autotransfer.models.metrics import metric_named
 from autotransfer.results import Outcome, State
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autotransfer.cli.texts import fit_json, fit_text
-from autotransfer.strategy import Layers, Share
+from autotransfer.results import Layers, Share
 from tests.unit.conftest import MakeRecord
 
 LAST = Layers(stage=4, copied=4, tuned=0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.reading import ArrayReader
+from autotransfer.data.images.reading import ArrayReader
 from autotransfer.errors import HiddenLabelsError
 
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.splitting import make_folds, seal
+from autotransfer.data.splitting import Fold, make_folds, seal
 from autotransfer.errors import InvalidTargetError
-from autotransfer.problem import Fold
 
 
 class Contents:

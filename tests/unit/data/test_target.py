@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.reading import PictureReader
+from autotransfer.data.images.reading import PictureReader
 from autotransfer.data.target import open_images, open_target, open_unlabelled
 from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.described.eszsl import Decomposition, Eszsl
-from autotransfer.described.holding_out import LeftOut
-from autotransfer.described.several_sources import MeanEvidence
+from autotransfer.models.zero_shot.eszsl import Decomposition, Eszsl
+from autotransfer.models.zero_shot.left_out import LeftOut
+from autotransfer_attribute_zero_shot.several_sources import MeanEvidence
 
 Array = NDArray[np.float64]
 GAMMAS, LAM = (0.7, 5.0), 1.3

@@ -5,23 +5,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotransfer.evaluation.metrics import metric_named
-from autotransfer.problem import Fold
+from autotransfer.data.splitting import Fold
+from autotransfer.models.metrics import metric_named
+from autotransfer.plugin.testing import shapes, tiny_source
+from autotransfer.plugin.testing.tiny import tiny_readers
 from autotransfer.search.trial import Arena
-from autotransfer.testing import shapes, tiny_source
-from autotransfer.testing.tiny import tiny_readers
 
 PLUGIN = '''
 """A strategy that does what its parameter says: dies, hangs, raises, or answers class shares."""
 import os, signal, sys, time
 from pathlib import Path
-import numpy as np
+import numpy as np  # noqa: E402
 import torch
 from autotransfer import hookimpl
-from autotransfer.predictors import HeadPredictor, restore_head
-from autotransfer.heads import fit_ridge
-from autotransfer.space import SearchSpace, choice
-from autotransfer.strategy import Strategy
+from autotransfer.models.predictors.neural import HeadPredictor, restore_head
+from autotransfer.models.heads import fit_ridge
+from autotransfer.plugin.space import SearchSpace, choice
+from autotransfer.plugin.strategy import Strategy
 
 
 class Moody(Strategy):

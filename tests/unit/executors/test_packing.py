@@ -9,7 +9,7 @@ import pytest
 
 from autotransfer.data.target import open_target
 from autotransfer.executors.packing import PackedReader, packed
-from autotransfer.testing import shapes
+from autotransfer.plugin.testing import shapes
 
 
 @pytest.fixture

@@ -13,11 +13,11 @@ from autotransfer.errors import InvalidOptionError
 from autotransfer.executors import open_executor
 from autotransfer.executors.processes import ProcessExecutor
 from autotransfer.executors.workshop import Workshop
-from autotransfer.registry import discover
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.strategy import Strategy
 from autotransfer.results import Outcome, State
 from autotransfer.search.executor import Executor, InlineExecutor
 from autotransfer.search.trial import Arena, TrialSpec, run_trial
-from autotransfer.strategy import Strategy
 
 pytestmark = pytest.mark.timeout(280)
 

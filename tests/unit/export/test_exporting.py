@@ -11,17 +11,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from autotransfer.ensemble import EnsemblePredictor, Member
 from autotransfer.errors import ExportError
 from autotransfer.export import exporting
 from autotransfer.export.exporting import TOLERANCE, export_onnx, run_onnx
 from autotransfer.export.graph import KeptGraph
-from autotransfer.guard.pixels import fit_pixels
-from autotransfer.registry import discover
+from autotransfer.models.predictors.ensemble import EnsemblePredictor, Member
+from autotransfer.models.predictors.pixels import fit_pixels
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.strategy import Strategy, Task, Trial
+from autotransfer.plugin.testing import shapes
+from autotransfer.plugin.testing.tiny import tiny_readers, tiny_source, tiny_task
 from autotransfer.saved_predictor import Kept
-from autotransfer.strategy import Strategy, Task, Trial
-from autotransfer.testing import shapes
-from autotransfer.testing.tiny import tiny_readers, tiny_source, tiny_task
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from autotransfer.ensemble import EnsemblePredictor, Member
 from autotransfer.export.graph import KeptGraph
-from autotransfer.heads import fit_ridge
-from autotransfer.predictors import HeadPredictor
+from autotransfer.models.heads import fit_ridge
+from autotransfer.models.predictors.ensemble import EnsemblePredictor, Member
+from autotransfer.models.predictors.neural import HeadPredictor
+from autotransfer.plugin.strategy import Task
+from autotransfer.plugin.testing import shapes, tiny_source
+from autotransfer.plugin.testing.tiny import tiny_task
 from autotransfer.saved_predictor import Kept
-from autotransfer.strategy import Task
-from autotransfer.testing import shapes, tiny_source
-from autotransfer.testing.tiny import tiny_task
 from tests.unit.told import told
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import Geometry, decode
-from autotransfer.data.reading import ArrayReader
+from autotransfer.data.images.preprocessing import Geometry, decode
+from autotransfer.data.images.reading import ArrayReader
 from autotransfer.errors import InvalidOptionError
 from autotransfer.export.resizing import ResizeAndCrop
 

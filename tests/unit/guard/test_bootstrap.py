@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from autotransfer.evaluation.metrics import METRICS
 from autotransfer.guard import bootstrap
 from autotransfer.guard.bootstrap import Comparison, compare
+from autotransfer.models.metrics import METRICS
 
 ACCURACY = METRICS["accuracy"]
 LABELS_AND_TWO = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from autotransfer.data.target import open_target
-from autotransfer.evaluation.metrics import metric_named
 from autotransfer.guard.cause import DATA, METHOD, UNKNOWN, cause_of
 from autotransfer.guard.far_apart import source_distance
 from autotransfer.guard.provenance import overlap_remark
+from autotransfer.models.metrics import metric_named
+from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome, RankedSource, State
 from autotransfer.search.trial import Arena
-from autotransfer.testing.tiny import shapes, tiny_readers, tiny_source
 
 ACCURACY = metric_named("accuracy")
 LOSER = Outcome(0, "faces", "fine-tune", {}, State.COMPLETE, value=0.6)

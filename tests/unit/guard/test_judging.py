@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.evaluation.metrics import metric_named
 from autotransfer.guard import judging
 from autotransfer.guard import verdict as verdicts
 from autotransfer.guard.baselines import TrainedBaseline
 from autotransfer.guard.bootstrap import compare
 from autotransfer.guard.competition import competition_bound
 from autotransfer.guard.judging import Candidate, Terms, guard, open_test
-from autotransfer.guard.restoring import MAJORITY, PIXELS
 from autotransfer.guard.stand import OUT_OF_FOLD, SEALED, Stand
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.predictors.baselines import MAJORITY, PIXELS
+from autotransfer.plugin.testing import tiny_readers, tiny_source
 from autotransfer.results import Decision, Verdict
 from autotransfer.search.trial import Arena
-from autotransfer.testing import tiny_readers, tiny_source
 
 N = 120
 ACCURACY = metric_named("accuracy")

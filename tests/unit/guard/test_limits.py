@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from autotransfer.evaluation.metrics import METRICS
 from autotransfer.guard.bootstrap import Comparison, compare
 from autotransfer.guard.competition import competition_bound
 from autotransfer.guard.verdict import judge
+from autotransfer.models.metrics import METRICS
 from autotransfer.results import Decision
 
 ACCURACY, LOG_LOSS = METRICS["accuracy"], METRICS["log_loss"]

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autotransfer.evaluation.metrics import metric_named
+from autotransfer.data.splitting import Fold
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
 from autotransfer.guard.mixture import LEAST, PRIOR, Mixture, fit_mixture, mixed_out_of_fold
-from autotransfer.guard.restoring import PIXELS, TOGETHER, UNTRAINED
 from autotransfer.guard.stand import out_of_fold_stand, sealed_stand
-from autotransfer.problem import Fold
-from autotransfer.registry import discover
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.predictors.baselines import PIXELS, TOGETHER, UNTRAINED
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.saved_predictor import read_kept, write_kept
 from autotransfer.search.trial import Arena
-from autotransfer.testing.tiny import shapes, tiny_readers, tiny_source
 
 LABELS = np.array([0, 1] * 10)
 

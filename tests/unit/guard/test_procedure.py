@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from autotransfer.evaluation.metrics import metric_named
 from autotransfer.guard import out_of_fold as module
 from autotransfer.guard.out_of_fold import select_out_of_fold
+from autotransfer.models.metrics import metric_named
 from autotransfer.search.choice import Choice, Terms
 
 LABELS = np.array([0, 1] * 12)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from autotransfer.data.splitting import Fold
 from autotransfer.guard.stand import OUT_OF_FOLD, SEALED, out_of_fold_stand, sealed_stand
-from autotransfer.problem import Fold
-from autotransfer.testing import shapes
+from autotransfer.plugin.testing import shapes
 
 IMAGES = shapes(2, 3)
 UNITS = np.array([10, 11, 12, 13, 14, 15])

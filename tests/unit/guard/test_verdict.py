@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.evaluation.metrics import METRICS
 from autotransfer.guard.bootstrap import Comparison, compare
 from autotransfer.guard.verdict import (
     decide,
@@ -15,6 +14,7 @@ from autotransfer.guard.verdict import (
     labels_to_settle,
     sentence,
 )
+from autotransfer.models.metrics import METRICS
 from autotransfer.results import Decision, Interval
 
 MIRROR = {Decision.POSITIVE: Decision.NEGATIVE, Decision.NEGATIVE: Decision.POSITIVE}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from autotransfer.problem import Preprocessing, Source, Untrained
+from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.models.source import Source, Untrained
 from autotransfer.ranking.scoring import Scored
 
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.ranking.forecast import forecast
 from autotransfer.results import RankedSource, Ranking
-from autotransfer.testing import shapes, tiny_source
 
 IMAGES = shapes(3, 20, seed=4)
 SOURCE = replace(tiny_source("net"), num_pretraining_images=1_000_000)

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotransfer.backbone import Backbone
-from autotransfer.problem import Fold, Source
+from autotransfer.data.splitting import Fold
+from autotransfer.models.backbone import Backbone
+from autotransfer.models.source import Source
+from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.ranking import Consensus, nested_shortlists, rank_sources
-from autotransfer.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.transferability import ESTIMATORS
 
 IMAGES = shapes(3, 12)

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotransfer.backbone import Backbone, load_backbone
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.preprocessing import PixelStore
+from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.errors import DataWarning, NoCandidateError, ReducedBudgetWarning
-from autotransfer.feature_store import FeatureStore
-from autotransfer.features import FeatureReaders
-from autotransfer.problem import LocalWeights, Source
+from autotransfer.models.backbone import Backbone, load_backbone
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import LocalWeights, Source
+from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.ranking import Consensus, rank_sources
 from autotransfer.ranking import race as module
 from autotransfer.ranking.rounds import stratified_order, survivors
-from autotransfer.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.transferability import ESTIMATORS
 
 NAMES = ("logme", "regularised-h-score", "knn", "leep", "nce")

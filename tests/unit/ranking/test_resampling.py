@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.ranking.resampling import probability_within_a_point, rank_intervals
 from autotransfer.ranking.scoring import Scored, scores_of
 from autotransfer.transferability import ESTIMATORS
-from autotransfer.transferability.statistics import Statistics
 from tests.unit.ranking.samples import scored
 
 KNN = next(e for e in ESTIMATORS if e.name == "knn")

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.features import Features
-from autotransfer.problem import Fold
+from autotransfer.data.splitting import Fold
+from autotransfer.models.features import Features
+from autotransfer.plugin.estimator import TransferabilityEstimator
+from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.ranking import Consensus, nested_shortlists
 from autotransfer.ranking import race as module
 from autotransfer.ranking.race import Race
 from autotransfer.ranking.resampling import probability_within_a_point
 from autotransfer.ranking.scoring import Scored
-from autotransfer.testing.tiny import shapes, tiny_readers, tiny_source
-from autotransfer.transferability.estimator import TransferabilityEstimator
 from tests.unit.ranking.samples import scored
 
 IMAGES = shapes(2, 15)

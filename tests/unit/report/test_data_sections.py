@@ -14,6 +14,7 @@ from scipy.stats import mannwhitneyu
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_target
+from autotransfer.plugin.testing import shapes
 from autotransfer.report.differing import (
     Difference,
     class_difference,
@@ -31,7 +32,6 @@ from autotransfer.report.health import (
 from autotransfer.report.looks import Look, looks_of
 from autotransfer.report.material import Material
 from autotransfer.report.shift import kind_of_shift, shift_section
-from autotransfer.testing import shapes
 
 Make = Callable[..., Any]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autotransfer.data.target import open_target
-from autotransfer.guard.calibration import calibration_error, tempered
+from autotransfer.models.calibration import calibration_error, tempered
 from autotransfer.report.confusion import confusion, confusion_section, most_confused
 from autotransfer.report.labelling import labelling_section, margins_of
 from autotransfer.report.material import Material, Predicted
@@ -127,7 +127,7 @@ def test_swapped_labels_are_found_first() -> None:
 
 IN_A_NEW_PROCESS = """
 import warnings
-import numpy as np
+import numpy as np  # noqa: E402
 import autotransfer
 from autotransfer.report.material import Predicted
 from autotransfer.report.mislabelled import label_issues

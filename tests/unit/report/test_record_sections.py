@@ -22,8 +22,7 @@ from autotransfer.report.stages import probe_curve, stages_section
 from autotransfer.report.style import STYLE
 from autotransfer.report.validators import validators_section
 from autotransfer.report.verdict import verdict_section
-from autotransfer.results import Described, Skipped, State, ZeroShot
-from autotransfer.strategy import Layers
+from autotransfer.results import Described, Layers, Skipped, State, ZeroShot
 
 Make = Callable[..., Any]
 

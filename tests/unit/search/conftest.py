@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotransfer.evaluation.metrics import metric_named
-from autotransfer.problem import Fold
+from autotransfer.data.splitting import Fold
+from autotransfer.models.metrics import metric_named
+from autotransfer.plugin.testing import shapes, tiny_readers
 from autotransfer.search.trial import Arena
-from autotransfer.testing import shapes, tiny_readers
 
 
 @pytest.fixture

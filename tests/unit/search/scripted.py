@@ -8,8 +8,12 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from autotransfer.heads import fit_ridge
-from autotransfer.predictors import HeadPredictor
+from autotransfer.models.heads import fit_ridge
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.neural import HeadPredictor
+from autotransfer.plugin.space import SearchSpace, choice, depth, floating
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Outcome, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
@@ -17,9 +21,6 @@ from autotransfer.search.driver import search
 from autotransfer.search.probes import ProbePoint
 from autotransfer.search.study import Study, open_study
 from autotransfer.search.trial import Arena, TrialResult, TrialSpec
-from autotransfer.space import SearchSpace, choice, depth, floating
-from autotransfer.strategy import Predictor, Strategy, Task, TaskInfo, Trial
-from autotransfer.testing import tiny_source
 
 
 class Probe(Strategy):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from autotransfer.evaluation.metrics import metric_named
+from autotransfer.models.metrics import metric_named
 from autotransfer.search.choice import Choice, Terms, choose
 
 ACCURACY = metric_named("accuracy")

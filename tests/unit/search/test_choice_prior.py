@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from autotransfer.evaluation.metrics import metric_named
+from autotransfer.models.metrics import metric_named
 from autotransfer.search import choice as module
 from autotransfer.search.choice import Terms, choose
 

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from autotransfer.problem import ParamValue
-from autotransfer.results import Outcome, State
+from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search.denial import reason_to_deny
 
 POINT: dict[str, ParamValue] = {"depth": 0.5, "learning_rate_multiplier": 1.0, "epochs": 8}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
+from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Outcome, State
 from autotransfer.search.study import open_study
 from autotransfer.search.trial import Arena, TrialResult, TrialSpec
-from autotransfer.testing import tiny_source
 from tests.unit.search.scripted import (
     Choose,
     Clock,

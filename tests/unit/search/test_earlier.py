@@ -3,12 +3,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from autotransfer.plugin.space import SearchSpace, floating
+from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Outcome, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.earlier import SEEN, earlier_fits, packed_digests
 from autotransfer.search.study import Study, open_study
-from autotransfer.space import SearchSpace, floating
-from autotransfer.testing import tiny_source
 
 SPACE = SearchSpace.of(size=floating(0.0, 1.0, default=0.5))
 

@@ -17,12 +17,12 @@ import optuna
 import pytest
 import sqlalchemy
 
-from autotransfer.feature_store import FeatureStore, RowLayout
-from autotransfer.guard.majority import MajorityPredictor
+from autotransfer.models.feature_store import FeatureStore, RowLayout
+from autotransfer.models.predictors.dummy import MajorityPredictor
+from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Outcome, State
 from autotransfer.saved_predictor import Kept
 from autotransfer.search.study import Study, open_study
-from autotransfer.testing import tiny_source
 from autotransfer.workspace import Place
 
 KEPT = Kept(MajorityPredictor(np.array([0.25, 0.75])), "majority", baseline=True, source=None)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from autotransfer.fusion import DefaultProbe, MeanOfProbes, MixtureOfProbes
-from autotransfer.problem import Setting
+from autotransfer.plugin.strategy import TaskInfo
+from autotransfer.plugin.testing import tiny_source
+from autotransfer.results import Setting
 from autotransfer.search.obvious import obvious_points
-from autotransfer.strategy import TaskInfo
-from autotransfer.testing import tiny_source
+from autotransfer_fusion import DefaultProbe, MeanOfProbes, MixtureOfProbes
 from tests.unit.told import Teller
 
 ALL = (DefaultProbe(), MixtureOfProbes(), MeanOfProbes(), Teller(lambda *_: None))  # type: ignore[arg-type]

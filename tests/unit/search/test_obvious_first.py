@@ -7,12 +7,13 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.plugin.space import SearchSpace
+from autotransfer.plugin.strategy import Task, TaskInfo, Trial
+from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import State
 from autotransfer.search.probes import ProbePoint
 from autotransfer.search.trial import Arena
-from autotransfer.space import SearchSpace
-from autotransfer.strategy import Predictor, Task, TaskInfo, Trial
-from autotransfer.testing import tiny_source
 from tests.unit.search.scripted import (
     Clock,
     Probe,

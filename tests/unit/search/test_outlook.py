@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from autotransfer.evaluation.metrics import metric_named
+from autotransfer.models.metrics import metric_named
 from autotransfer.results import Outcome, State
 from autotransfer.search.outlook import curve, last_doubling, outlook
 

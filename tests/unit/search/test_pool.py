@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidSourceError
-from autotransfer.problem import Source
+from autotransfer.models.source import Source
+from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.search import pool as module
 from autotransfer.search.pool import OBVIOUS, TimeLeft, best_subset, read_all
 from autotransfer.search.result_limits import ResultLimits
-from autotransfer.testing import shapes, tiny_readers, tiny_source
 
 IMAGES = shapes(3, 4)
 SEALED = 30

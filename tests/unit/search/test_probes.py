@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Outcome, State
 from autotransfer.search.probes import by_probes
-from autotransfer.testing import tiny_source
 
 SOURCES = tuple(replace(tiny_source(), name=name) for name in ("a", "b", "c", "d"))
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from autotransfer.evaluation.metrics import metric_named
-from autotransfer.problem import Fold
+from autotransfer.data.splitting import Fold
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import State
 from autotransfer.search.pruning import calibrated_losses
 from autotransfer.search.trial import Arena, TrialResult, TrialSpec, run_trial
-from autotransfer.strategy import Predictor, Task, Trial
-from autotransfer.testing import shapes, tiny_readers, tiny_source
 from tests.unit.told import Obvious, Teller, told
 
 IMAGES = shapes(2, 12)

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from autotransfer.results import Skipped
-from autotransfer.strategy import Share
+from autotransfer.results import Share, Skipped
 from autotransfer.tracking.note import NOTE_LENGTH, escaped, note
 from autotransfer.tracking.projection import record_tags
 from tests.unit.tracking.conftest import HOSTILE, MakeOutcome, MakeRecord

@@ -6,7 +6,7 @@ import pytest
 from mlflow import MlflowClient
 
 from autotransfer.errors import InvalidSourceError
-from autotransfer.testing.tiny import tiny_source
+from autotransfer.plugin.testing.tiny import tiny_source
 from autotransfer.tracking.registered import register, with_registered
 from autotransfer.tracking.store import embedded_uri
 

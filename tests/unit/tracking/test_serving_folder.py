@@ -11,7 +11,7 @@ import torch
 from mlflow import MlflowClient
 from PIL import Image
 
-from autotransfer.guard.majority import MajorityPredictor
+from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.saved_predictor import Kept
 from autotransfer.selection import Selection
 from autotransfer.tracking import Tracker

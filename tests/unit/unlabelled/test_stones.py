@@ -11,7 +11,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_images
 from autotransfer.errors import InvalidTargetError
 from autotransfer.options import Options
-from autotransfer.testing import shapes
+from autotransfer.plugin.testing import shapes
 from autotransfer.unlabelled.stones import Route, Stone, choose_route, left_out, open_stones
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from nearest_mean import NearestMean
 
-from autotransfer.testing import StrategyContract, Workbench
+from autotransfer.plugin.testing import StrategyContract, Workbench
 
 
 class TestNearestMean(StrategyContract):

@@ -1,5 +1,0 @@
-"""Where sources come from: timm names, default sets and TOML catalogues."""
-
-from autotransfer.catalogue.resolving import Sources, resolve_sources
-
-__all__ = ["Sources", "resolve_sources"]

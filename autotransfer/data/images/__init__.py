@@ -1,0 +1,1 @@
+"""What is about pixels: decoding, preparing, augmented views, look-alikes."""

@@ -1,0 +1,169 @@
+"""Pictures in memory and in `.npz` files, with their labels."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fsspec.implementations.local import LocalFileSystem
+from numpy.typing import NDArray
+from PIL import Image
+
+from autotransfer.data.image_set import ImageReader
+from autotransfer.data.images.reading import ArrayReader, FileReader, PictureReader
+from autotransfer.data.listing import SPLITS, Listing, bytewise
+from autotransfer.data.storage import Place
+from autotransfer.errors import InvalidTargetError
+
+
+def read_pictures(pictures: Any, labels: Any | None = None) -> Listing:
+    """Return an array, or a list of arrays, PIL images or paths, with labels or without.
+
+    Args:
+        pictures: (n, h, w), (n, h, w, 1 | 3 | 4), or n pictures that may differ in size.
+        labels: (n,) integers or names; None without labels.
+
+    Raises:
+        InvalidTargetError: If the pictures are in none of these forms, or the labels do not fit.
+    """
+    reader = _reader(pictures)
+    n = len(reader.names)
+    splits = ["train"] * n
+    name = "arrays" if isinstance(reader, ArrayReader) else "pictures"
+    if labels is None:
+        return Listing(reader, splits, name=name)
+    values = flat_labels(labels, n)
+    return Listing(reader, splits, _named(values), class_names_of(values), name=name)
+
+
+def read_npz(place: Place) -> Listing:
+    """Return the arrays x_train, y_train, x_val, ... of an `.npz` file; x and y are training.
+
+    Raises:
+        InvalidTargetError: If it is no such file, or arrays are missing or do not fit together.
+    """
+    arrays = _load(place)
+    splits = [key[2:] for key in arrays if key.startswith("x_") and key[2:] in SPLITS]
+    if not splits:
+        raise InvalidTargetError(
+            f"{place.text}: no array 'x' or 'x_train'; it holds {', '.join(arrays) or 'nothing'}"
+        )
+    notes = tuple(
+        f"the array {key!r} was ignored; the splits are {', '.join(SPLITS)}"
+        for key in arrays
+        if key.startswith("x_") and key[2:] not in SPLITS
+    )
+    try:
+        listing = _npz_listing(arrays, splits)
+    except InvalidTargetError as error:
+        raise InvalidTargetError(f"{place.text}: {error}") from None
+    return replace(listing, notes=notes, name=place.name)
+
+
+def _npz_listing(arrays: Mapping[str, NDArray[Any]], splits: Sequence[str]) -> Listing:
+    reader = ArrayReader(*(arrays[f"x_{split}"] for split in splits))
+    sizes = [len(arrays[f"x_{split}"]) for split in splits]
+    of_picture = np.repeat([SPLITS[split] for split in splits], sizes).tolist()
+    missing = [f"y_{split}" for split in splits if f"y_{split}" not in arrays]
+    if len(missing) == len(splits):
+        return Listing(reader, of_picture)
+    if missing:
+        raise InvalidTargetError(f"there is no array {missing[0]!r}, though others have labels")
+    values = np.concatenate(
+        [flat_labels(arrays[f"y_{s}"], size) for s, size in zip(splits, sizes, strict=True)]
+    )
+    classes, names = _npz_classes(values, arrays)
+    return Listing(reader, of_picture, classes, names)
+
+
+def _reader(pictures: Any) -> ImageReader:
+    if getattr(pictures, "ndim", None) == 1 and getattr(pictures.dtype, "kind", "") in "OUT":
+        pictures = list(pictures)  # a column of paths or of pictures
+    if isinstance(pictures, Sequence) and not isinstance(pictures, str):
+        if all(isinstance(item, Image.Image) for item in pictures):
+            return PictureReader(pictures)
+        if all(isinstance(item, str | os.PathLike) for item in pictures):
+            paths = [os.fspath(path) for path in pictures]
+            return FileReader(LocalFileSystem(), paths, paths)
+        if all(isinstance(item, np.ndarray) for item in pictures):
+            return ArrayReader(*(item[None] for item in pictures))
+    try:
+        array = np.asarray(pictures)
+    except (ValueError, TypeError) as error:
+        raise InvalidTargetError(f"the pictures are no regular array ({error})") from error
+    if array.dtype == object or array.ndim == 0:
+        raise InvalidTargetError(
+            f"a target of type {type(pictures).__name__} is not understood; give a path, (X, y), "
+            "an array (n, h, w, 3), or a list of pictures or paths"
+        )
+    return ArrayReader(array)
+
+
+def _load(place: Place) -> dict[str, NDArray[Any]]:
+    try:
+        local = isinstance(place.filesystem, LocalFileSystem)  # then no copy is in memory
+        with (
+            Path(place.root).open("rb") if local else io.BytesIO(place.read()) as file,
+            np.load(file, allow_pickle=False) as archive,
+        ):
+            arrays = {key.lower(): archive[key] for key in archive.files}
+    except (OSError, ValueError, EOFError, LookupError, zipfile.BadZipFile, zlib.error) as error:
+        raise InvalidTargetError(
+            f"{place.text}: not an .npz file of plain arrays ({error})"
+        ) from error
+    except TypeError as error:  # numpy read a lone array, which has no names
+        raise InvalidTargetError(f"{place.text}: not an .npz file") from error
+    return {{"x": "x_train", "y": "y_train"}.get(key, key): arrays[key] for key in arrays}
+
+
+def flat_labels(labels: Any, n: int) -> NDArray[Any]:
+    """Return (n,) labels: whole numbers as integers, names as they are."""
+    values = np.asarray(labels)
+    if values.shape == (n, 1):
+        values = values[:, 0]
+    if values.shape != (n,):
+        raise InvalidTargetError(
+            f"labels of the shape {values.shape} for {n} picture(s); they must be ({n},), one "
+            "number or name each"
+        )
+    if values.dtype.kind == "f":
+        if not (np.isfinite(values).all() and (values == np.round(values)).all()):
+            raise InvalidTargetError("labels must be whole numbers or names, not fractions or NaN")
+        return values.astype(np.int64)
+    if values.dtype == object and not all(isinstance(v, str | int) for v in values.tolist()):
+        raise InvalidTargetError("labels must be whole numbers or names, without gaps")
+    return values
+
+
+def _named(values: NDArray[Any]) -> list[str]:
+    return [str(value) for value in values.tolist()]
+
+
+def class_names_of(values: NDArray[Any]) -> tuple[str, ...]:
+    """Return the classes: numbers in their order, names bytewise."""
+    if values.dtype.kind in "iub":
+        return tuple(_named(np.unique(values)))
+    return tuple(bytewise(set(_named(values))))
+
+
+def _npz_classes(
+    values: NDArray[Any], arrays: Mapping[str, NDArray[Any]]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Return the class name of each picture, and the classes in order."""
+    if "class_names" not in arrays or values.dtype.kind not in "iu":
+        return _named(values), class_names_of(values)
+    names = tuple(_named(arrays["class_names"]))
+    if values.size and not (values.min() >= 0 and values.max() < len(names)):
+        raise InvalidTargetError(
+            f"labels from {values.min()} to {values.max()}, but class_names has {len(names)} names"
+        )
+    if len(set(names)) < len(names):
+        raise InvalidTargetError("class_names holds a name twice")
+    return [names[value] for value in values.tolist()], names

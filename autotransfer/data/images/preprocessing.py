@@ -1,0 +1,205 @@
+"""From pictures to the tensors that a source expects; each picture decoded once per size."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.decoding import in_threads
+from autotransfer.errors import InvalidOptionError
+from autotransfer.results import Json
+
+# A JPEG is decoded at no less than this many times the size it is resized to, so that the
+# resize, not the decoder, decides how it looks (Pillow's own choice for thumbnails).
+DECODING_MARGIN = 2
+LONGEST_RATIO = 8  # of the sides; what is cut off lies far outside the centre crop
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a source wants its pictures: resize, centre crop, scale to [0, 1], standardise.
+
+    Args:
+        input_size: Side of the square input in pixels.
+        mean: Mean of each of the three channels, for values in [0, 1].
+        std: Standard deviation of each channel, for values in [0, 1].
+        interpolation: "nearest", "bilinear" or "bicubic".
+        crop_pct: Fraction of the resized shorter side that the centre crop keeps, in (0, 1].
+    """
+
+    input_size: int
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    interpolation: str = "bilinear"
+    crop_pct: float = 1.0
+
+    def plain(self) -> Json:
+        """Return plain values that are the same for 1 and 1.0, a list and a tuple."""
+        return json.loads(json.dumps(asdict(self)), parse_int=float)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a picture is brought to size; sources that share it share the decoded pixels.
+
+    Args:
+        input_size: Side s of the square in pixels.
+        crop_pct: Fraction of the resized shorter side that the centre crop keeps, in (0, 1].
+        interpolation: "nearest", "bilinear", "bicubic" or "lanczos".
+
+    Raises:
+        InvalidOptionError: If a value is not allowed.
+    """
+
+    input_size: int
+    crop_pct: float
+    interpolation: str
+
+    def __post_init__(self) -> None:
+        if self.input_size < 1:
+            raise InvalidOptionError(f"input_size must be at least 1, got {self.input_size}")
+        if not 0 < self.crop_pct <= 1:
+            raise InvalidOptionError(f"crop_pct must be in (0, 1], got {self.crop_pct}")
+        if self.interpolation not in _FILTERS:
+            raise InvalidOptionError(
+                f"interpolation must be one of {', '.join(_FILTERS)}, got {self.interpolation!r}"
+            )
+
+    @classmethod
+    def of(cls, preprocessing: Preprocessing) -> Geometry:
+        """Return the geometric part of a preprocessing."""
+        return cls(preprocessing.input_size, preprocessing.crop_pct, preprocessing.interpolation)
+
+    @property
+    def resized_side(self) -> int:
+        """Return the shorter side in pixels before the crop."""
+        return max(round(self.input_size / self.crop_pct), self.input_size)
+
+
+def decode(images: ImageSet, geometry: Geometry) -> Tensor:
+    """Return the uint8 (n, 3, s, s) pixels: shorter side resized, centre cropped.
+
+    Raises:
+        CorruptImagesError: If a picture cannot be decoded.
+    """
+    return _stacked(_decoded(images, geometry), geometry)
+
+
+def standardise(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Return float32 pixels scaled to [0, 1], then with the source's mean and std.
+
+    Args:
+        pixels: uint8 (b, 3, h, w), on any device.
+        preprocessing: Mean and std of each channel.
+    """
+    mean = torch.tensor(preprocessing.mean, device=pixels.device).view(1, 3, 1, 1)
+    std = torch.tensor(preprocessing.std, device=pixels.device).view(1, 3, 1, 1)
+    return pixels.to(torch.float32).div_(255).sub_(mean).div_(std)
+
+
+def to_channels(x: Tensor, num_channels: int) -> Tensor:
+    """Return standardised (b, 3, h, w) pictures for a network with another number of channels.
+
+    One channel reads the mean of the three; more read them in turn, scaled by 3 / c, which keeps
+    the sum that the first layer sees.
+    """
+    if num_channels == 3:
+        return x
+    if num_channels == 1:
+        return x.mean(dim=1, keepdim=True)
+    return x[:, [i % 3 for i in range(num_channels)]] * (3 / num_channels)
+
+
+class PixelStore:
+    """Decoded pictures in memory, by content and geometry; the least recently used ones go.
+
+    Several threads may use one store.
+
+    Args:
+        max_bytes: Memory for pixels; what does not fit is decoded again when it is needed.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._pixels: OrderedDict[tuple[str, Geometry], Tensor] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, images: ImageSet, geometry: Geometry) -> Tensor:
+        """Return the uint8 (n, 3, s, s) pixels of the pictures; each content decoded once."""
+        digests = images.digests
+        found = self._found(digests, geometry)
+        missing = {d: i for i, d in reversed(list(enumerate(digests))) if d not in found}
+        fresh = _decoded(images.subset(list(missing.values())), geometry)
+        for digest, pixels in zip(missing, fresh, strict=True):
+            found[digest] = pixels
+            self._keep((digest, geometry), pixels)
+        return _stacked([found[digest] for digest in digests], geometry)
+
+    def _found(self, digests: tuple[str, ...], geometry: Geometry) -> dict[str, Tensor]:
+        found = {}
+        with self._lock:
+            for digest in digests:
+                if (digest, geometry) in self._pixels:
+                    self._pixels.move_to_end((digest, geometry))
+                    found[digest] = self._pixels[digest, geometry]
+        return found
+
+    def _keep(self, key: tuple[str, Geometry], pixels: Tensor) -> None:
+        with self._lock:
+            if key in self._pixels:
+                return
+            self._pixels[key] = pixels
+            self._bytes += pixels.nbytes
+            while self._bytes > self._max_bytes:
+                _, oldest = self._pixels.popitem(last=False)
+                self._bytes -= oldest.nbytes
+
+
+def _decoded(images: ImageSet, geometry: Geometry) -> list[Tensor]:
+    """Return each picture as uint8 (3, s, s)."""
+    needed = DECODING_MARGIN * geometry.resized_side
+
+    def one(position: int) -> Tensor:
+        pixels = np.asarray(_fitted(images.read(position, needed), geometry))  # (s, s, 3)
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+    return in_threads(one, range(len(images)))
+
+
+def _fitted(picture: Image.Image, geometry: Geometry) -> Image.Image:
+    """Return the s x s centre of a picture whose shorter side was resized, up or down."""
+    shorter, side = min(picture.size), geometry.input_size
+    picture = _centre(picture, *(min(long, LONGEST_RATIO * shorter) for long in picture.size))
+    width, height = (round(x * geometry.resized_side / shorter) for x in picture.size)
+    if (width, height) != picture.size:
+        picture = picture.resize((width, height), _FILTERS[geometry.interpolation])
+    return _centre(picture, side, side)
+
+
+def _centre(picture: Image.Image, width: int, height: int) -> Image.Image:
+    if picture.size == (width, height):
+        return picture
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height))
+
+
+def _stacked(pixels: list[Tensor], geometry: Geometry) -> Tensor:
+    if not pixels:
+        return torch.empty((0, 3, geometry.input_size, geometry.input_size), dtype=torch.uint8)
+    return torch.stack(pixels)

@@ -1,0 +1,219 @@
+"""Readers: pictures in files of any fsspec file system, in arrays, or as PIL images."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import zipfile
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fsspec.archive import AbstractArchiveFileSystem
+from fsspec.implementations.local import LocalFileSystem
+from numpy.typing import NDArray
+from PIL import Image
+
+from autotransfer.data.images.decoding import (
+    SMALLEST_SIDE,
+    decode_picture,
+    in_threads,
+    upright_rgb,
+)
+from autotransfer.errors import CorruptImagesError, InvalidTargetError
+
+MAX_FILE_BYTES = 512 << 20  # of one picture's file; an archive may promise more than it should
+
+# RuntimeError: a member that needs a password, or a loop of links; KeyError: a link to nothing
+_UNREADABLE = (OSError, EOFError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error)
+
+
+class FileReader:
+    """Pictures in files of an fsspec file system; may be read by several threads.
+
+    Args:
+        filesystem: Any fsspec file system: local, inside an archive, remote.
+        paths: Path of each picture in the file system.
+        names: Path of each picture below the target.
+    """
+
+    def __init__(self, filesystem: Any, paths: Sequence[str], names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        self._filesystem = filesystem
+        self._paths = tuple(paths)
+        self._local = isinstance(filesystem, LocalFileSystem)
+        # the members of an archive share one file object, and so one position
+        in_archive = isinstance(filesystem, AbstractArchiveFileSystem)
+        self._lock = threading.Lock() if in_archive else None
+        self._digests: dict[int, str] = {}
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """Return the sha256 of each file; files that were read before are not read again.
+
+        Raises:
+            CorruptImagesError: If a file cannot be read.
+        """
+        unread = [i for i in range(len(self._paths)) if i not in self._digests]
+        in_threads(self._content, unread)
+        return tuple(self._digests[i] for i in range(len(self._paths)))
+
+    def read(self, index: int, min_side: int | None = None) -> Image.Image:
+        """Return one picture, upright, as RGB; see `ImageReader.read`.
+
+        Raises:
+            CorruptImagesError: If the file is not a picture that can be used.
+        """
+        content = self._content(index)
+        try:
+            return decode_picture(content, min_side)
+        except ValueError as error:
+            raise CorruptImagesError([(self.names[index], str(error))]) from None
+
+    @property
+    def local(self) -> bool:
+        """Return whether these are plain files of this machine."""
+        return self._local
+
+    def content(self, index: int) -> bytes:
+        """Return the encoded picture.
+
+        Raises:
+            CorruptImagesError: If the file cannot be read.
+        """
+        return self._content(index)
+
+    def _content(self, index: int) -> bytes:
+        try:
+            content = self._bytes(self._paths[index])
+        except FileNotFoundError:
+            raise CorruptImagesError([(self.names[index], "there is no such file")]) from None
+        except _UNREADABLE as error:
+            raise CorruptImagesError([(self.names[index], f"unreadable ({error})")]) from None
+        if len(content) > MAX_FILE_BYTES:
+            raise CorruptImagesError(
+                [(self.names[index], f"larger than {MAX_FILE_BYTES >> 20} MiB, the limit")]
+            )
+        if index not in self._digests:
+            self._digests[index] = hashlib.sha256(content).hexdigest()
+        return content
+
+    def _bytes(self, path: str) -> bytes:
+        """Return the file, or one byte more than the limit."""
+        content: bytes
+        if self._local:
+            with Path(path).open("rb") as file:
+                return file.read(MAX_FILE_BYTES + 1)
+        if self._lock is None:
+            content = self._filesystem.cat_file(path, end=MAX_FILE_BYTES + 1)
+            return content
+        with self._lock, self._filesystem.open(path, "rb") as member:
+            content = member.read(MAX_FILE_BYTES + 1)
+        return content
+
+
+class ArrayReader:
+    """Pictures in arrays; the name of a picture is its index over all of them.
+
+    Args:
+        arrays: Each (n, h, w), (n, h, w, 1), (n, h, w, 3) or (n, h, w, 4); integers in
+            [0, 255] or floats in [0, 1].
+
+    Raises:
+        InvalidTargetError: If the shape or a value is none of these.
+    """
+
+    def __init__(self, *arrays: NDArray[Any]) -> None:
+        self._rows = [row for array in arrays for row in as_uint8(array)]
+        self.names = tuple(map(str, range(len(self._rows))))
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """Return the sha256 of the shape and the pixels of each picture."""
+        return tuple(
+            hashlib.sha256(f"{row.shape}".encode() + row.tobytes()).hexdigest()
+            for row in self._rows
+        )
+
+    def read(self, index: int, min_side: int | None = None) -> Image.Image:  # noqa: ARG002
+        """Return one picture as RGB; see `ImageReader.read`."""
+        return upright_rgb(Image.fromarray(self._rows[index]))
+
+
+class PictureReader:
+    """Pictures that are PIL images already; the name of a picture is its index.
+
+    Args:
+        pictures: The images, of any size and mode.
+
+    Raises:
+        CorruptImagesError: If some cannot be used.
+    """
+
+    def __init__(self, pictures: Sequence[Image.Image]) -> None:
+        self.names = tuple(map(str, range(len(pictures))))
+        problems = [
+            (str(i), f"{image.width} x {image.height} pixels; too small")
+            for i, image in enumerate(pictures)
+            if min(image.size) < SMALLEST_SIDE
+        ]
+        if problems:
+            raise CorruptImagesError(problems)
+        self._pictures = list(pictures)
+        self._lock = threading.Lock()  # one that was opened from a file is decoded when it is read
+
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """Return the sha256 of the size and the pixels of each picture."""
+        return tuple(
+            hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
+            for picture in map(self.read, range(len(self._pictures)))
+        )
+
+    def read(self, index: int, min_side: int | None = None) -> Image.Image:  # noqa: ARG002
+        """Return one picture as RGB; see `ImageReader.read`."""
+        try:
+            with self._lock:
+                return upright_rgb(self._pictures[index])
+        except (OSError, ValueError, SyntaxError) as error:
+            raise CorruptImagesError([(self.names[index], f"damaged ({error})")]) from None
+
+
+def as_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return (n, h, w) or (n, h, w, 3 or 4) bytes, a view of the array where that is possible."""
+    array = np.asarray(pixels)
+    if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[-1] not in (1, 3, 4)):
+        raise InvalidTargetError(
+            f"pictures of the shape {array.shape}; an array must be (n, h, w) or (n, h, w, c) "
+            "with 1, 3 or 4 channels, and channels come last"
+        )
+    if min(array.shape[1:3]) < SMALLEST_SIDE:
+        raise InvalidTargetError(
+            f"pictures of {array.shape[1]} x {array.shape[2]} pixels; at least "
+            f"{SMALLEST_SIDE} x {SMALLEST_SIDE} are needed"
+        )
+    if array.ndim == 4 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.dtype == np.uint8 or not array.size:
+        return array.astype(np.uint8, copy=False)
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    return _scaled(array)
+
+
+def _scaled(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.dtype.kind not in "iuf":
+        raise InvalidTargetError(f"pixels of type {array.dtype}; they must be numbers")
+    low, high = array.min(), array.max()  # NaN, where there is one
+    limit = 1 if array.dtype.kind == "f" else 255
+    if not (low >= 0 and high <= limit):
+        raise InvalidTargetError(
+            f"{array.dtype} pixels from {low:g} to {high:g}; integers must lie in [0, 255] and "
+            "floats in [0, 1]: scale the array first"
+        )
+    if limit == 1:
+        array = np.round(array * 255)
+    return array.astype(np.uint8)

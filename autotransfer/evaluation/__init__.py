@@ -1,1 +1,0 @@
-"""How predictors are scored."""

@@ -1,0 +1,374 @@
+"""A timm network behind one face: stages, features of all stages, and the layers after a cut.
+
+Stage 0 is the input; the last stage gives the pooled features that a classifier would read.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autotransfer.errors import CutError, InvalidSourceError, UndefinedScoreError
+from autotransfer.models.cutting import cut_after
+from autotransfer.models.hub import cached_only_when_unreachable
+from autotransfer.models.small_cnn import SMALL_NETWORK
+from autotransfer.models.source import HubWeights, Source, Untrained
+from autotransfer.models.weights import hub_error, read_state_dict
+
+MAX_STAGES = 6  # networks that name one stage per block are grouped down to about this many
+POOLED = "pooled"  # the last stage, where it is more than the pooled output of a module
+_TOLERANCE = 1e-4
+_NAMED_KEYS = 3
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One block of a backbone: the module that ends it and its pooled width."""
+
+    module: str
+    num_features: int
+
+
+@dataclass(frozen=True)
+class StageFeatures:
+    """What one forward pass yields.
+
+    Args:
+        pooled: The (b, d_s) pooled features of stages 1..S.
+        probabilities: The (b, Z) output of the source's own head, None without one.
+    """
+
+    pooled: list[Tensor]
+    probabilities: Tensor | None
+
+
+class _StopForwardError(Exception):
+    """Ends a forward pass once the stage that was asked for has run."""
+
+
+class Backbone(nn.Module):
+    """A source's network.
+
+    Args:
+        source: What the network was made from.
+        network: The timm network.
+    """
+
+    def __init__(self, source: Source, network: nn.Module) -> None:
+        super().__init__()
+        self.source = source
+        self.network = network
+        self.num_source_classes = _num_source_classes(network)
+        self.stages = _find_stages(self)
+
+    @property
+    def num_stages(self) -> int:
+        """Return the number S of stages."""
+        return len(self.stages)
+
+    @property
+    def num_features(self) -> int:
+        """Return the width d of the last stage."""
+        return self.stages[-1].num_features
+
+    @property
+    def has_head(self) -> bool:
+        """Return whether the source has a classifier of its own."""
+        return self.num_source_classes > 0
+
+    @property
+    def megabytes(self) -> float:
+        """Return the size of parameters and buffers, 1e6 bytes."""
+        tensors = [*self.parameters(), *self.buffers()]
+        return sum(tensor.nbytes for tensor in tensors) / 1e6
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the (b, d) pooled features of the last stage of standardised pictures."""
+        return _pooled_output(self.network, x)
+
+    def features(self, x: Tensor) -> StageFeatures:
+        """Return the pooled features of every stage, and the head's output, from one pass."""
+        names = [stage.module for stage in self.stages if stage.module != POOLED]
+        with _captured(self.network, names) as found:
+            if self.has_head:
+                last, logits = _pooled_and_logits(self.network, x)
+            else:
+                last, logits = self(x), None
+        pooled = [
+            last if stage.module == POOLED else pool(found[stage.module], stage.num_features)
+            for stage in self.stages
+        ]
+        return StageFeatures(pooled, None if logits is None else logits.softmax(dim=1))
+
+    def activations(self, x: Tensor, stage: int) -> Tensor:
+        """Return the raw output of a stage; the pass stops there. Stage 0 returns x."""
+        if stage == 0:
+            return x
+        module = self.network.get_submodule(self._module_of(stage))
+        found: list[Tensor] = []
+
+        def stop(_module: nn.Module, _args: Any, output: Tensor) -> None:
+            found.append(output)
+            raise _StopForwardError
+
+        handle = module.register_forward_hook(stop)
+        try:
+            self(x)
+        except _StopForwardError:
+            pass
+        finally:
+            handle.remove()
+        return found[0]
+
+    def suffix(self, stage: int) -> nn.Module:
+        """Return a copy of the layers after a stage: raw stage output to (b, d).
+
+        Raises:
+            CutError: If the network cannot be cut there; stage 0, the whole network, always can.
+        """
+        sample = self.sample()
+        if stage == 0:
+            return cut_after(self.network, None, sample, _pooled_output)
+        suffix = cut_after(self.network, self._module_of(stage), sample, _pooled_output)
+        self.eval()
+        with torch.no_grad():
+            z = self.activations(sample, stage)
+            try:
+                same = torch.allclose(suffix.eval()(z), self(sample), atol=1e-5, rtol=1e-4)
+            except Exception as error:
+                raise CutError(self.source.name, stage, str(error).split("\n")[0]) from error
+        if not same:
+            raise CutError(self.source.name, stage, "the two halves differ from the whole")
+        return suffix
+
+    def cut(self, frozen: int) -> tuple[int, nn.Module]:
+        """Return how many stages are frozen, and a copy of the layers after them, which learn.
+
+        At least one stage learns. Where the network cannot be cut there, nothing is frozen.
+
+        Args:
+            frozen: How many stages shall be frozen.
+        """
+        frozen = min(frozen, self.num_stages - 1)
+        try:
+            return frozen, self.suffix(frozen)
+        except CutError:
+            return 0, self.suffix(0)
+
+    def classifier(self) -> nn.Linear:
+        """Return a copy of the source's own classifier, (b, d) features to (b, Z) logits.
+
+        Raises:
+            UndefinedScoreError: If there is none, or it is not one linear layer.
+        """
+        layer = self.network.get_classifier() if self.has_head else None  # type: ignore[operator]
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1):
+            linear = nn.Linear(layer.in_channels, layer.out_channels, layer.bias is not None)
+            state = layer.state_dict()
+            linear.load_state_dict({**state, "weight": state["weight"].flatten(1)})
+            return linear.requires_grad_(requires_grad=False)
+        if not isinstance(layer, nn.Linear) or layer.in_features != self.num_features:
+            raise UndefinedScoreError(
+                f"{self.source.name} has no linear classifier of its own; choose a conservation "
+                "that needs none (l2-sp, delta, rkd)"
+            )
+        return copy.deepcopy(layer).requires_grad_(requires_grad=False)
+
+    def sample(self, size: int = 2) -> Tensor:
+        """Return a standard-normal batch of the input's shape, always the same."""
+        side = self.source.preprocessing.input_size
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(size, self.source.num_channels, side, side, generator=generator)
+        return x.to(next(self.parameters()).device)
+
+    def _module_of(self, stage: int) -> str:
+        if not 1 <= stage <= self.num_stages:
+            raise ValueError(f"stage must be in 0..{self.num_stages}, got {stage}")
+        module = self.stages[stage - 1].module
+        if module == POOLED:
+            raise CutError(self.source.name, stage, "nothing comes after the pooled features")
+        return module
+
+
+def load_backbone(
+    source: Source, device: str | torch.device = "cpu", *, pretrained: bool = True
+) -> Backbone:
+    """Return the source's network in eval mode.
+
+    Args:
+        source: What to load.
+        device: Where to put it.
+        pretrained: False leaves out the weights, where they are overwritten anyway.
+
+    Raises:
+        InvalidSourceError: If the architecture is unknown, the weights cannot be had, or they
+            do not fit the architecture.
+    """
+    state = read_state_dict(source) if pretrained else None
+    with torch.random.fork_rng(devices=[]):
+        match source.weights:
+            case HubWeights(tag=tag) if pretrained:
+                with cached_only_when_unreachable():
+                    network = _create(source, tag, fetch=True)
+            case Untrained(seed=seed):
+                torch.manual_seed(seed)
+                network = _create(source, source.architecture)
+            case _:
+                network = _create(source, source.architecture)
+    if state is not None:
+        _load(network, state, source)
+    network.to(memory_format=torch.channels_last)
+    return Backbone(source, network.eval()).to(device).eval()
+
+
+def fresh_backbone(source: Source, seed: int) -> Backbone:
+    """Return the source's architecture without its weights, initialised from a seed."""
+    return load_backbone(replace(source, weights=Untrained(seed)))
+
+
+def pool(output: Tensor, num_features: int) -> Tensor:
+    """Return the (b, d) mean over positions.
+
+    Takes maps (b, d, h, w) or (b, h, w, d), tokens (b, t, d), or what is pooled already.
+
+    Which axis holds the channels is told by its length, `num_features`.
+    """
+    if output.ndim == 2:
+        return output
+    axis = next(
+        (i for i in (1, output.ndim - 1) if output.shape[i] == num_features), output.ndim - 1
+    )
+    if output.ndim == 3:
+        axis = 2
+    others = [i for i in range(1, output.ndim) if i != axis]
+    return output.mean(dim=others)
+
+
+def _create(source: Source, name: str, *, fetch: bool = False) -> nn.Module:
+    if not timm.is_model(name):
+        raise InvalidSourceError(
+            f"source {source.name!r}: timm has no architecture {name!r}, nor is it our "
+            f"{SMALL_NETWORK}; if a file registers it, name that file with --plugin"
+        )
+    try:
+        network: nn.Module = timm.create_model(name, pretrained=fetch, **dict(source.kwargs))
+    except (TypeError, AttributeError) as error:
+        raise InvalidSourceError(
+            f"source {source.name!r}: {name} does not take {dict(source.kwargs)} ({error})"
+        ) from error
+    except Exception as error:
+        if fetch:
+            raise hub_error(source, error) from error
+        raise
+    return network
+
+
+def _load(network: nn.Module, state: Mapping[str, Tensor], source: Source) -> None:
+    try:
+        missing, unexpected = network.load_state_dict(dict(state), strict=False)
+    except RuntimeError as error:
+        raise InvalidSourceError(
+            f"source {source.name!r}: the weights do not fit {source.architecture} "
+            f"({str(error).splitlines()[-1].strip()})"
+        ) from error
+    if missing or unexpected:
+        raise InvalidSourceError(
+            f"source {source.name!r}: the weights do not fit {source.architecture}: "
+            f"{len(missing)} tensors missing ({', '.join(missing[:_NAMED_KEYS])}), "
+            f"{len(unexpected)} unexpected ({', '.join(unexpected[:_NAMED_KEYS])})"
+        )
+
+
+def _num_source_classes(network: nn.Module) -> int:
+    if not hasattr(network, "forward_head"):  # a network of features only
+        return 0
+    return int(getattr(network, "num_classes", 0) or 0)
+
+
+def _pooled_output(network: nn.Module, x: Tensor) -> Tensor:
+    """Return the (b, d) features that the classifier of a timm network would read."""
+    if hasattr(network, "forward_head"):
+        output: Tensor = network.forward_head(network.forward_features(x), pre_logits=True)  # type: ignore[operator]
+        return output if output.ndim == 2 else output.flatten(2).mean(-1)
+    maps: Tensor = network(x)[-1]
+    return maps.mean(dim=(2, 3))
+
+
+def _pooled_and_logits(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the pooled features and the classifier's output from one pass."""
+    maps = network.forward_features(x)  # type: ignore[operator]
+    pooled: Tensor = network.forward_head(maps, pre_logits=True)  # type: ignore[operator]
+    logits: Tensor = network.forward_head(maps)  # type: ignore[operator]
+    return pooled if pooled.ndim == 2 else pooled.flatten(2).mean(-1), logits
+
+
+@contextmanager
+def _captured(network: nn.Module, names: list[str]) -> Iterator[dict[str, Tensor]]:
+    """Yield a dictionary that a forward pass fills with the raw outputs of the modules."""
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _args: Any, output: Tensor) -> None:
+            found[name] = output
+
+        return hook
+
+    handles = [network.get_submodule(name).register_forward_hook(keep(name)) for name in names]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _candidates(network: nn.Module) -> list[tuple[str, int]]:
+    """Return (module, channels) of every stage that timm names, grouped when there are many."""
+    info = getattr(network, "feature_info", None)
+    if info is None:
+        return []
+    entries = info.info if hasattr(info, "info") else info
+    found: dict[str, int] = {}
+    modules = dict(network.named_modules())
+    for entry in entries:
+        name = str(entry.get("module", ""))
+        if name in modules:
+            found[name] = int(entry["num_chs"])
+    names = list(found.items())
+    if len(names) <= MAX_STAGES:
+        return names
+    step = len(names) / 4
+    return [names[round((i + 1) * step) - 1] for i in range(4)]
+
+
+def _find_stages(backbone: Backbone) -> tuple[Stage, ...]:
+    """Return the stages whose pooled outputs differ, the pooled features last."""
+    candidates = _candidates(backbone.network)
+    sample = backbone.sample(2)
+    was_training = backbone.network.training
+    backbone.network.eval()
+    with torch.no_grad(), _captured(backbone.network, [name for name, _ in candidates]) as found:
+        last = backbone(sample)
+    backbone.network.train(was_training)
+    stages: list[Stage] = []
+    previous: Tensor | None = None
+    for name, channels in candidates:
+        output = pool(found[name], channels)
+        if previous is None or not _equal(output, previous):
+            stages.append(Stage(name, output.shape[1]))
+            previous = output
+    if previous is None or not _equal(last, previous):
+        stages.append(Stage(POOLED, last.shape[1]))
+    return tuple(stages)
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.allclose(a, b, atol=_TOLERANCE, rtol=_TOLERANCE)

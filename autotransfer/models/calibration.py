@@ -1,0 +1,82 @@
+"""Temperature scaling, and how well probabilities are calibrated."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
+from torch import Tensor
+
+from autotransfer.models.metrics import SMALLEST_PROBABILITY, metric_named
+
+LARGEST = 10.0  # times sharper or softer; beyond it a few pictures would decide
+_BINS = 10
+_MOST_NUMBERS = 2_000_000  # that a temperature is fitted to; of more, rows at even distances
+
+
+def tempered(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Return p^(1/T), normalised; above 1 is softer. Decisions stay as they are.
+
+    Args:
+        probabilities: (n, K).
+        temperature: T > 0.
+    """
+    if temperature == 1.0:
+        return probabilities
+    logits = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)) / temperature
+    softer: NDArray[np.float64] = softmax(logits, axis=1)
+    return softer
+
+
+def tempered_tensor(probabilities: Tensor, temperature: float) -> Tensor:
+    """Return the same for a tensor, traceable."""
+    if temperature == 1.0:
+        return probabilities
+    logits = torch.log(torch.clamp(probabilities, min=SMALLEST_PROBABILITY)) / temperature
+    return logits.softmax(dim=1)
+
+
+def fit_temperature(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64], *, pull: float = 0.0
+) -> float:
+    """Return the temperature T with the lowest log loss, within a factor of 10 of 1.
+
+    Args:
+        probabilities: (n, K) for pictures that were not learnt from.
+        labels: (n,) classes.
+        pull: Towards 1, in pictures: pull / n (log T)^2 is added to the loss.
+
+    References:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599.
+    """
+    log_loss = metric_named("log_loss")
+    step = max(1, -(-probabilities.size // _MOST_NUMBERS))
+    probabilities, labels = probabilities[::step], labels[::step]
+
+    def loss(log_temperature: float) -> float:
+        answers = tempered(probabilities, float(np.exp(log_temperature)))
+        return pull / len(labels) * log_temperature**2 - log_loss.score(labels, answers)
+
+    limit = float(np.log(LARGEST))
+    found = minimize_scalar(loss, bounds=(-limit, limit), method="bounded")
+    return float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
+
+
+def calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Return the expected calibration error in [0, 1], over ten bins with equally many pictures.
+
+    Args:
+        probabilities: (n, K).
+        labels: (n,) classes.
+
+    References:
+        Nixon et al., Measuring Calibration in Deep Learning, 2019, arXiv:1904.01685 (the bins).
+    """
+    sure = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    order = np.argsort(sure, kind="stable")
+    bins = np.array_split(order, min(_BINS, len(order)))
+    gaps = [abs(right[b].mean() - sure[b].mean()) * len(b) for b in bins]
+    return float(sum(gaps) / len(order))

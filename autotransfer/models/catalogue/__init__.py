@@ -1,0 +1,5 @@
+"""Where sources come from: timm names, default sets and TOML catalogues."""
+
+from autotransfer.models.catalogue.resolving import Sources, resolve_sources
+
+__all__ = ["Sources", "resolve_sources"]

@@ -1,0 +1,65 @@
+"""Sources that earlier fits have tuned, and which of this target's pictures they know.
+
+A source that has learnt from a picture cannot be tested on it: its score there would say how well
+it remembers. Such a source is left out, with a reason.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+from autotransfer.data.holdout import Division
+from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import DataWarning, NoCandidateError
+from autotransfer.models.catalogue import Sources
+from autotransfer.models.source import Source
+from autotransfer.results import Skipped
+
+
+def without_leaks(
+    sources: Sources, division: Division, validation: ImageSet | None = None
+) -> Sources:
+    """Return the sources that know none of the pictures that test the result.
+
+    Those are the sealed pictures and the user's own validation split; where nothing is sealed,
+    all pictures, since each of them is tested out of fold.
+
+    Warns:
+        DataWarning: Where a source knows pictures that only choose it.
+
+    Raises:
+        NoCandidateError: If no source is left.
+    """
+    if not any(source.seen for source in sources.sources):
+        return sources
+    parts = [division.images if division.sealed is None else division.sealed]
+    parts += [] if validation is None else [validation]
+    testing = {digest for part in parts for digest in part.digests}
+    known = {source.name: len(testing & set(source.seen)) for source in sources.sources}
+    skipped = tuple(
+        Skipped(name, "*", _reason(count, len(testing))) for name, count in known.items() if count
+    )
+    kept = tuple(source for source in sources.sources if not known[source.name])
+    if not kept:
+        raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
+    for source in kept:
+        _warn_of_choice(source, division.images)
+    return Sources(kept, (*sources.skipped, *skipped), sources.default_set)
+
+
+def _reason(count: int, total: int) -> str:
+    return (
+        f"an earlier fit tuned it on {count} of the {total} pictures that would test it here; "
+        "test it on pictures that it has not seen"
+    )
+
+
+def _warn_of_choice(source: Source, images: ImageSet) -> None:
+    count = len(set(images.digests) & set(source.seen))
+    if count:
+        warnings.warn(
+            f"{source.name} was tuned on {count} of the {len(images)} pictures of the search, so "
+            "its validation scores are too good; the test on sealed pictures is not concerned",
+            DataWarning,
+            stacklevel=3,
+        )

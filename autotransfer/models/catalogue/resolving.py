@@ -1,0 +1,106 @@
+"""From what the user named to sources that can be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import timm
+
+from autotransfer.errors import (
+    InvalidSourceError,
+    NoCandidateError,
+    UnknownNameError,
+)
+from autotransfer.models.catalogue.earlier_fit import is_selection, source_of_selection
+from autotransfer.models.catalogue.timm_names import DEFAULT_SETS, default_set, timm_source
+from autotransfer.models.catalogue.toml_catalogue import read_catalogue
+from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
+from autotransfer.models.source import Source
+from autotransfer.results import Skipped
+
+SourceLike: TypeAlias = "str | Path | Source"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The candidates of a fit.
+
+    Args:
+        sources: Those whose architecture is known, in the order they were named.
+        skipped: The others, with the reason.
+        default_set: Name of the default set that was taken because none was named, or "".
+    """
+
+    sources: tuple[Source, ...]
+    skipped: tuple[Skipped, ...]
+    default_set: str = ""
+
+
+def resolve_sources(
+    requested: SourceLike | Iterable[SourceLike] | None,
+    *,
+    only: Sequence[str] = (),
+    from_plugins: Sequence[Source] = (),
+    device_type: str = "cpu",
+) -> Sources:
+    """Return the candidates.
+
+    Args:
+        requested: A default set, a catalogue, a timm name, the folder of an earlier selection, a
+            source, or several of them; None is the default set for the device.
+        only: Names to keep; empty keeps all.
+        from_plugins: Sources that plugins offer; they come after the requested ones.
+        device_type: "cpu" or "cuda".
+
+    Raises:
+        UnknownNameError: If a name in `only`, or a timm name, is unknown.
+        InvalidSourceError: If a catalogue is wrong or two sources have one name.
+        NoCandidateError: If no architecture is known.
+    """
+    chosen = ""
+    if requested is None:
+        chosen = "small" if device_type == "cuda" else "tiny"
+        requested = chosen
+    items = [requested] if isinstance(requested, str | Path | Source) else list(requested)
+    found = [source for item in items for source in _expand(item)]
+    found += from_plugins
+    names = [source.name for source in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidSourceError(f"two sources are named {name!r}; rename one of them")
+    for name in only:
+        if name not in names:
+            raise UnknownNameError("source", name, names)
+    found = [source for source in found if not only or source.name in only]
+    known = tuple(source for source in found if timm.is_model(source.architecture))
+    skipped = tuple(
+        Skipped(
+            source.name,
+            "*",
+            f"timm has no architecture {source.architecture!r}; name the file that registers it "
+            "with --plugin",
+        )
+        for source in found
+        if source not in known
+    )
+    if not known:
+        raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
+    return Sources(known, skipped, chosen)
+
+
+def _expand(item: SourceLike) -> tuple[Source, ...]:
+    if isinstance(item, Source):
+        return (item,)
+    text = str(item)
+    if is_selection(Path(text)):
+        return (source_of_selection(Path(text)),)
+    if text in DEFAULT_SETS:
+        return default_set(text)
+    if text == SMALL_NETWORK:
+        return (small_source(),)
+    if isinstance(item, Path) or text.endswith(".toml"):
+        return read_catalogue(Path(text))
+    return (timm_source(text),)

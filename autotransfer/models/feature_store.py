@@ -1,0 +1,238 @@
+"""Rows of features on disk: append-only shards, read through memory maps.
+
+A shard is one `.npy` file of (digest, row) records. It is written under a temporary name, synced
+and renamed, so that a reader sees a whole shard or none, whoever is killed when. Two processes
+that fill the same cache write different shards; a row that is there twice does no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import mmap
+import os
+import shutil
+import uuid
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from autotransfer.errors import DataWarning
+from autotransfer.models.source import Source
+
+CACHE_VARIABLE = "AUTOTRANSFER_CACHE"
+MAX_BYTES = 10 << 30
+_VERSION = 2  # a change of how features are computed starts a new cache
+_DIGEST_BYTES = 32
+_LAYOUT_FILE = "layout.json"
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """How a row divides: the pooled features of stages 1..S, then the head's probabilities.
+
+    Args:
+        widths: (S,) number of pooled features of each stage.
+        num_source_classes: Z, 0 without a head.
+        megabytes: Size of the network in memory, 1e6 bytes.
+    """
+
+    widths: tuple[int, ...]
+    num_source_classes: int
+    megabytes: float
+
+    @property
+    def width(self) -> int:
+        """Return the length of a row."""
+        return sum(self.widths) + self.num_source_classes
+
+    @property
+    def head_columns(self) -> tuple[int, int]:
+        """Return the first and the last-plus-one column of the probabilities."""
+        return sum(self.widths), self.width
+
+    def columns(self, stage: int) -> tuple[int, int]:
+        """Return the first and the last-plus-one column of a stage in 1..S."""
+        if not 1 <= stage <= len(self.widths):
+            raise ValueError(f"stage must be in 1..{len(self.widths)}, got {stage}")
+        bounds = np.cumsum((0, *self.widths))
+        start, stop = list(pairwise(bounds))[stage - 1]
+        return int(start), int(stop)
+
+
+def default_folder() -> Path:
+    """Return `AUTOTRANSFER_CACHE`, or the user's cache folder."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named) if named else Path(platformdirs.user_cache_dir("autotransfer"))
+
+
+class FeatureStore:
+    """All tables of one cache folder, bounded in size.
+
+    Args:
+        folder: Where the tables are; made when first written.
+        max_bytes: When all tables together grow beyond it, those used longest ago go.
+    """
+
+    def __init__(self, folder: Path | None = None, max_bytes: int = MAX_BYTES) -> None:
+        self.folder = (default_folder() if folder is None else folder) / "features"
+        self.max_bytes = max_bytes
+
+    def table(self, source: Source) -> FeatureTable:
+        """Return the rows of one source."""
+        text = json.dumps([_VERSION, source.fingerprint])
+        return FeatureTable(self.folder / hashlib.sha256(text.encode()).hexdigest()[:32], self)
+
+    def evict(self, keep: Path) -> None:
+        """Delete whole tables, least recently used first, until the rest fits."""
+        tables = [path for path in self.folder.iterdir() if path.is_dir()]
+        sizes = {path: sum(_size(file) for file in path.glob("*.npy")) for path in tables}
+        excess = sum(sizes.values()) - self.max_bytes
+        for path in sorted(tables, key=_last_use):
+            if excess <= 0:
+                return
+            if path != keep:
+                shutil.rmtree(path, ignore_errors=True)
+                excess -= sizes[path]
+
+
+class FeatureTable:
+    """The rows of one source, by picture."""
+
+    def __init__(self, folder: Path, store: FeatureStore) -> None:
+        self._folder = folder
+        self._store = store
+        self._writable = True
+        self._last = folder  # the shard that was written last
+        self._shards: list[NDArray[np.void]] = []
+        self._places: dict[str, tuple[int, int]] = {}  # digest -> (shard, position)
+        self.layout = self._read_layout()
+        if self.layout is not None:
+            self._open_shards()
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self._places
+
+    def set_layout(self, layout: RowLayout) -> None:
+        """Fix the meaning of the columns, before the first row."""
+        self.layout = layout
+        self._guarded(
+            lambda: _write_atomically(
+                self._folder / _LAYOUT_FILE, json.dumps(asdict(layout)).encode()
+            )
+        )
+
+    def append(self, digests: Sequence[str], rows: NDArray[np.float32]) -> None:
+        """Add rows, (n, width), and write them as one shard."""
+        shard = np.empty(len(digests), dtype=self._record())
+        shard["digest"] = [bytes.fromhex(digest) for digest in digests]
+        shard["row"] = rows
+        self._add(shard)
+        self._guarded(lambda: self._write(shard))
+        if self._writable:
+            with contextlib.suppress(OSError, ValueError):  # else it stays in memory
+                self._shards[-1] = np.load(self._last, mmap_mode="r", allow_pickle=False)
+
+    def read(self, digests: Sequence[str], start: int, stop: int) -> NDArray[np.float32]:
+        """Return the columns [start, stop) of the rows of these pictures, in order."""
+        out = np.empty((len(digests), stop - start), dtype=np.float32)
+        places = np.array([self._places[digest] for digest in digests]).reshape(-1, 2)
+        for number in np.unique(places[:, 0]):
+            wanted = np.flatnonzero(places[:, 0] == number)
+            shard = self._shards[number]
+            out[wanted] = shard["row"][places[wanted, 1], start:stop]
+            _let_go(shard)
+        return out
+
+    def _record(self) -> np.dtype[np.void]:
+        assert self.layout is not None
+        return np.dtype([("digest", f"V{_DIGEST_BYTES}"), ("row", "<f4", (self.layout.width,))])
+
+    def _add(self, shard: NDArray[np.void]) -> None:
+        number = len(self._shards)
+        self._shards.append(shard)
+        for position, digest in enumerate(shard["digest"]):
+            self._places.setdefault(digest.tobytes().hex(), (number, position))
+
+    def _write(self, shard: NDArray[np.void]) -> None:
+        path = self._folder / f"{uuid.uuid4().hex}.npy"
+        temporary = path.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            np.save(file, shard)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        self._last = path
+        self._store.evict(keep=self._folder)
+
+    def _guarded(self, write: object) -> None:
+        """Write, or go on in memory alone when the folder cannot be written."""
+        if not self._writable:
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write()  # type: ignore[operator]
+        except OSError as error:
+            self._writable = False
+            warnings.warn(
+                f"the feature cache {self._store.folder} cannot be written ({error}); this run "
+                f"keeps features in memory only. Set {CACHE_VARIABLE} to a writable folder.",
+                DataWarning,
+                stacklevel=2,
+            )
+
+    def _read_layout(self) -> RowLayout | None:
+        path = self._folder / _LAYOUT_FILE
+        try:
+            values = json.loads(path.read_bytes())
+            layout = RowLayout(
+                tuple(values["widths"]), values["num_source_classes"], values["megabytes"]
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        with contextlib.suppress(OSError):  # a read-only cache is still good to read
+            os.utime(path)
+        return layout
+
+    def _open_shards(self) -> None:
+        for path in sorted(self._folder.glob("*.npy")):
+            try:
+                shard = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, ValueError, EOFError):
+                continue  # evicted meanwhile, or damaged: its pictures are computed again
+            if shard.dtype == self._record():
+                self._add(shard)
+
+
+def _let_go(shard: NDArray[np.void]) -> None:
+    """Give back the memory of the pages that were read; the file, and its cache, keep them."""
+    mapped: object = shard.base
+    if isinstance(mapped, mmap.mmap) and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _last_use(table: Path) -> float:
+    try:
+        return (table / _LAYOUT_FILE).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)

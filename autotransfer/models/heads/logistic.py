@@ -1,0 +1,65 @@
+"""Multinomial logistic regression on frozen features."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from autotransfer.models.heads.linear import LinearHead, scale_of, with_absent
+
+DEFAULT_C = 0.1  # with standardised features; the searched range is four decades around it
+MAX_ITERATIONS = 300
+
+
+def fit_logistic(
+    features: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    num_classes: int,
+    *,
+    regularisation: float = 1.0,
+    standardise: bool = True,
+) -> LinearHead:
+    """Return the L2-regularised multinomial logistic regression.
+
+    Args:
+        features: (n, d) frozen features.
+        labels: (n,) classes in [0, K); at least two different ones.
+        num_classes: K; classes without a picture get a probability near zero.
+        regularisation: Multiplier of the default penalty, C = 0.1 / regularisation.
+        standardise: Whether features are brought to mean 0 and std 1 first.
+
+    Raises:
+        ValueError: If fewer than two classes occur.
+    """
+    scale = scale_of(features, standardise=standardise)
+    x = scale.apply(features)
+    axes = _row_space(x)
+    if axes is not None:  # the penalty does not see a rotation, and no weight leaves this space
+        x = x @ axes
+    solver = LogisticRegression(C=DEFAULT_C / regularisation, max_iter=MAX_ITERATIONS)
+    with warnings.catch_warnings():  # an early stop of the solver is a regulariser, not a fault
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        solver.fit(x, labels)
+    weight, bias = solver.coef_, solver.intercept_
+    weight = weight if axes is None else weight @ axes.T
+    if len(solver.classes_) == 2:  # scikit-learn keeps one row for two classes
+        weight, bias = np.vstack([-weight, weight]) / 2, np.hstack([-bias, bias]) / 2
+    head = with_absent(LinearHead(weight, bias), solver.classes_, num_classes)
+    return scale.fold_into(head)
+
+
+def _row_space(x: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return (d, r) orthonormal axes that span the rows, where there are fewer rows than d."""
+    n, d = x.shape
+    if n >= d:
+        return None
+    values, left = linalg.eigh(x @ x.T, driver="evd")
+    good = values > n * np.finfo(float).eps * max(float(values[-1]), 1e-300)
+    axes: NDArray[np.float64] = x.T @ (left[:, good] / np.sqrt(values[good]))
+    return axes if axes.shape[1] else None

@@ -1,0 +1,1 @@
+"""Trained answers that can be saved and restored without pickle."""

@@ -1,0 +1,53 @@
+"""How saved baselines come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from autotransfer.errors import UnknownNameError
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.dummy import restore_majority
+from autotransfer.models.predictors.ensemble import restore_ensemble
+from autotransfer.models.predictors.neural import restore_head, restore_network
+from autotransfer.models.predictors.pixels import restore_pixels
+from autotransfer.models.source import Source
+from autotransfer.results import Json
+
+MAJORITY = "majority"
+PIXELS = "classical-pixels"
+UNTRAINED = "untrained-features"
+SCRATCH = "from-scratch"
+SMALL = "small-network"
+GIVEN = "given-baseline"
+TOGETHER = "baselines-together"
+OF_PICTURES = (MAJORITY, PIXELS, UNTRAINED, SMALL, SCRATCH)
+
+TITLES = {
+    MAJORITY: "class shares alone",
+    PIXELS: "classical pixels",
+    UNTRAINED: "untrained features",
+    SCRATCH: "the same network from scratch",
+    SMALL: "a small network from scratch",
+    GIVEN: "a probe on the baseline's features",
+    TOGETHER: "the baselines together",
+}
+
+
+def restore_baseline(
+    name: str, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source | None
+) -> Predictor:
+    """Return the baseline whose `state()` was (tensors, info)."""
+    match name:
+        case "majority":
+            return restore_majority(tensors, info)
+        case "classical-pixels":
+            return restore_pixels(tensors, info)
+        case "untrained-features" | "given-baseline":
+            return restore_head(tensors, info)
+        case "from-scratch" | "small-network" if source is not None:
+            return restore_network(tensors, info, source)
+        case "baselines-together":
+            return restore_ensemble(tensors, info, source, restore_baseline)
+    raise UnknownNameError("baseline", name, list(TITLES))

@@ -1,0 +1,56 @@
+"""The baseline that looks at no picture: the shares of the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from typing_extensions import override
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.models.predictors.base import FeatureReader, Predictor, PredictorState
+from autotransfer.results import Json
+
+MAJORITY_TITLE = "the most frequent class"
+
+
+@dataclass(frozen=True)
+class MajorityPredictor(Predictor):
+    """The same probabilities for every picture.
+
+    Args:
+        shares: (K,) class probabilities.
+    """
+
+    shares: NDArray[np.float64]
+
+    @override
+    def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
+        return np.tile(self.shares, (len(images), 1))  # (n, K)
+
+    @override
+    def state(self) -> PredictorState:
+        return {"shares": torch.from_numpy(self.shares)}, {}
+
+
+def fit_majority(train: ImageSet, num_classes: int) -> MajorityPredictor:
+    """Return the class shares, with one more picture of each class than there is.
+
+    Args:
+        train: The labelled pictures to learn from; may be empty.
+        num_classes: K.
+    """
+    counts = np.bincount(train.labels, minlength=num_classes) + 1.0
+    return MajorityPredictor(counts / counts.sum())
+
+
+def restore_majority(
+    tensors: Mapping[str, Tensor],
+    info: Mapping[str, Json],  # noqa: ARG001, the common signature
+) -> MajorityPredictor:
+    """Return the predictor whose `state()` was (tensors, info)."""
+    return MajorityPredictor(tensors["shares"].numpy())

@@ -1,0 +1,122 @@
+"""Something to transfer from: an architecture, its weights and how it sees images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from pydantic import TypeAdapter
+
+from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.results import Json
+
+
+@dataclass(frozen=True)
+class LocalWeights:
+    """Weights in a file on disk; `sha256` is the hash that the file was found to have."""
+
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class HubWeights:
+    """Pretrained weights that timm fetches by the architecture's own tag."""
+
+    tag: str
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """No weights: the architecture's own initialisation, from a seed."""
+
+    seed: int = 0
+
+
+Weights: TypeAlias = LocalWeights | HubWeights | Untrained
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something to transfer from: an architecture, its weights and how it sees pictures.
+
+    Args:
+        name: Unique name within one fit.
+        architecture: A name that `timm.create_model` knows.
+        weights: Where the weights come from.
+        preprocessing: What the network expects of a picture.
+        kwargs: Further arguments of `timm.create_model`.
+        class_names: Names of the Z classes of the head in its order; None when unknown.
+        pretrained_on: The data set that the weights were trained on.
+        license: Licence of the weights, as their origin states it.
+        origin: Where the weights were published.
+        num_pretraining_images: Size of the pretraining set; None when unknown.
+        pretraining_accuracy: Top-1 accuracy of the head on the validation part of its own
+            pretraining set, a fraction; None when unknown.
+        seen: Content hashes of the pictures that an earlier fit tuned it on.
+    """
+
+    name: str
+    architecture: str
+    weights: Weights
+    preprocessing: Preprocessing
+    kwargs: Mapping[str, Json] = field(default_factory=dict)
+    class_names: tuple[str, ...] | None = None
+    pretrained_on: str = "unknown"
+    license: str = "unknown"
+    origin: str = "unknown"
+    num_pretraining_images: int | None = None
+    pretraining_accuracy: float | None = None
+    seen: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def num_channels(self) -> int:
+        """Return the number of input channels of the network."""
+        return int(self.kwargs.get("in_chans", 3))
+
+    @property
+    def adaptation(self) -> str:
+        """Return how RGB pictures are brought to the network; empty where they are as they are."""
+        if self.num_channels == 3:
+            return ""
+        if self.num_channels == 1:
+            return "one input channel: it reads the mean of red, green and blue"
+        return (
+            f"{self.num_channels} input channels: it reads red, green and blue in turn, scaled so "
+            "that the sum is that of three"
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the sha256 of everything that decides the features.
+
+        That is the network, its weights and how it sees pictures. What is only said of a source,
+        such as its name or its licence, is left out. It is the key of whatever is kept for a
+        source, in memory and on disk.
+        """
+        match self.weights:
+            case LocalWeights(sha256=sha256):
+                weights = f"sha256:{sha256}"
+            case HubWeights(tag=tag):
+                weights = f"hub:{tag}"
+            case Untrained(seed=seed):
+                weights = f"untrained:{seed}"
+        decisive = [self.architecture, dict(self.kwargs), weights, self.preprocessing.plain()]
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+_SOURCES = TypeAdapter(Source)
+
+
+def source_to_json(source: Source) -> Json:
+    """Return the source as plain values for JSON."""
+    return _SOURCES.dump_python(source, mode="json")
+
+
+def source_from_json(values: Json) -> Source:
+    """Return the source whose `source_to_json` this is."""
+    return _SOURCES.validate_python(values)

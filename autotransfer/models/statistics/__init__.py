@@ -1,0 +1,1 @@
+"""What transferability scores need of features and labels, computed once."""

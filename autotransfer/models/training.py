@@ -1,0 +1,377 @@
+"""The one training loop: schedule, deadline, rungs and seeding; public, for plugins."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from autotransfer.errors import DeadlineError
+from autotransfer.models.micro_batches import fitted
+
+RUNGS = (1 / 9, 1 / 3)  # shares of a trial's own budget at which it is scored; 1 is the end
+_MEASURED_STEPS = 3  # the first steps warm up and are timed before the rest is predicted
+
+BatchSource = Callable[[NDArray[np.int64], np.random.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an objective sees of one step.
+
+    Args:
+        network: The network, in training mode.
+        inputs: (b, ...) what `batch` returned.
+        targets: (b,) classes.
+        positions: (b,) which training pictures these are.
+        progress: Share of all steps that is done, in [0, 1).
+        generator: The generator of the training, for whatever else is random.
+    """
+
+    network: nn.Module
+    inputs: Tensor
+    targets: Tensor
+    positions: NDArray[np.int64]
+    progress: float
+    generator: np.random.Generator
+
+
+Objective = Callable[[Step], Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train: linear warm-up, then cosine to zero.
+
+    Args:
+        epochs: Passes over the training pictures.
+        batch_size: Pictures in a step.
+        learning_rate: Peak rate of the layers that are tuned.
+        head_multiplier: Rate of the head, in units of `learning_rate`.
+        weight_decay: Decoupled weight decay of AdamW; L2 penalty of SGD.
+        optimiser: "adamw", or "sgd" with Nesterov momentum 0.9.
+        warmup: Share of all steps spent warming up, in [0, 1).
+        label_smoothing: In [0, 1).
+        mixup: Parameter of the Beta distribution of mixup (Zhang et al., ICLR 2018); 0 is off.
+        clip: Largest norm of the gradient.
+        keep_batch_statistics: Whether batch norm uses, and keeps, the statistics it has; with
+            few pictures those of a batch are noise.
+    """
+
+    epochs: int
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    head_multiplier: float = 1.0
+    weight_decay: float = 1e-2
+    optimiser: str = "adamw"
+    warmup: float = 0.05
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    clip: float = 1.0
+    keep_batch_statistics: bool = False
+
+    def rate(self, progress: float) -> float:
+        """Return the learning rate at a share of all steps, in units of the peak."""
+        if progress < self.warmup:
+            return progress / self.warmup
+        return 0.5 * (1 + math.cos(math.pi * (progress - self.warmup) / (1 - self.warmup)))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When training has to be over, and what to do when it cannot be.
+
+    Args:
+        deadline: `time.monotonic()` of the end; None is no limit.
+        shorten: Whether the schedule shrinks to fit; otherwise a deadline that is sure to be
+            missed raises as soon as the first steps have been timed.
+        clock: The clock of the deadline.
+    """
+
+    deadline: float | None = None
+    shorten: bool = False
+    clock: Callable[[], float] = time.monotonic
+
+    def go_on(self, done: int) -> bool:
+        """Return whether another step may start after so many.
+
+        Raises:
+            DeadlineError: If the deadline is past and the schedule may not shrink, or nothing
+                was done yet.
+        """
+        if self.deadline is None or self.clock() < self.deadline:
+            return True
+        if self.shorten and done:
+            return False
+        raise DeadlineError("the deadline of the trial has passed")
+
+    def planned_steps(self, steps: int, *, done: int, seconds_per_step: float) -> int:
+        """Return the number of steps in all that the time allows.
+
+        Raises:
+            DeadlineError: If not all of them fit and the schedule may not shrink.
+        """
+        if self.deadline is None:
+            return steps
+        possible = done + int((self.deadline - self.clock()) / max(seconds_per_step, 1e-9))
+        if possible >= steps:
+            return steps
+        if not self.shorten:
+            raise DeadlineError(
+                f"{steps} steps of {seconds_per_step:.2g} s do not fit in the time left"
+            )
+        return max(possible, done + 1)
+
+
+def train(
+    network: nn.Module,
+    batch: BatchSource,
+    labels: NDArray[np.int64],
+    schedule: Schedule,
+    *,
+    seed: int,
+    limits: Limits | None = None,
+    head: Sequence[nn.Parameter] = (),
+    on_rung: Callable[[float], None] | None = None,
+    objective: Objective | None = None,
+    after_step: Callable[[float], None] | None = None,
+    rate_of: Callable[[str], float] | None = None,
+    decay_of: Callable[[str], float] | None = None,
+) -> int:
+    """Train in place; the network ends in eval mode.
+
+    Modules whose own parameters are all frozen stay in eval mode. On a GPU that has it, the
+    forward pass runs in bfloat16. From the first batch on that does not fit in its memory,
+    batches are shown in halves, whose gradients add up; see `halving`.
+
+    Args:
+        network: Maps a batch to (b, K) logits; parameters without gradient stay as they are.
+        batch: Returns the inputs of the pictures at (b,) positions; its generator decides
+            augmentation.
+        labels: (n,) classes in [0, K).
+        schedule: How long and how fast.
+        seed: Seeds order, augmentation and dropout; torch's global state is left as it was.
+        limits: The deadline.
+        head: Parameters that learn at the rate of the head.
+        on_rung: Called at each of `RUNGS` with the share of the budget that is spent.
+        objective: Returns the scalar that is minimised; None is cross-entropy with the label
+            smoothing of the schedule.
+        after_step: Called after every update with the learning rate of the tuned layers, for
+            what acts on the weights themselves (decay towards the source, for one).
+        rate_of: Learning rate of a parameter by its name, in units of the tuned layers' rate;
+            None is 1 for all. The head multiplier comes on top.
+        decay_of: Weight decay of a parameter by its name, in units of the schedule's; None is 1
+            for all. Vectors (biases, norms) never decay.
+
+    Returns:
+        Number of steps that were taken.
+
+    Raises:
+        DeadlineError: If the training cannot end in time; `limits.shorten` avoids that.
+        FloatingPointError: If the loss is not finite.
+        torch.OutOfMemoryError: If half a batch does not fit either.
+    """
+    limits = limits or Limits()
+    devices = [p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"][:1]
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        hooks = _Hooks(on_rung, objective or cross_entropy(schedule), after_step)
+        optimiser = _optimiser(network, schedule, head, rate_of or _one, decay_of or _one)
+        steps = _run(network, batch, labels, schedule, seed, limits, optimiser, hooks)
+    network.eval()
+    return steps
+
+
+@dataclass(frozen=True)
+class _Hooks:
+    on_rung: Callable[[float], None] | None
+    objective: Objective
+    after_step: Callable[[float], None] | None
+
+
+def cross_entropy(schedule: Schedule) -> Objective:
+    """Return the default objective: cross-entropy, smoothed and mixed as the schedule says."""
+
+    def loss(step: Step) -> Tensor:
+        inputs, targets, others, share = mixed(step, schedule.mixup)
+        logits = step.network(inputs)
+        own = _smoothed(logits, targets, schedule)
+        return (
+            own
+            if share == 1.0
+            else share * own + (1 - share) * _smoothed(logits, others, schedule)
+        )
+
+    return loss
+
+
+def mixed(step: Step, alpha: float) -> tuple[Tensor, Tensor, Tensor, float]:
+    """Return inputs mixed with others of the batch, both their classes, and the first's share."""
+    if not alpha:
+        return step.inputs, step.targets, step.targets, 1.0
+    share = float(step.generator.beta(alpha, alpha))
+    order = torch.from_numpy(step.generator.permutation(len(step.inputs)))
+    inputs = share * step.inputs + (1 - share) * step.inputs[order]
+    return inputs, step.targets, step.targets[order.to(step.targets.device)], share
+
+
+def _smoothed(logits: Tensor, targets: Tensor, schedule: Schedule) -> Tensor:
+    return nn.functional.cross_entropy(logits, targets, label_smoothing=schedule.label_smoothing)
+
+
+def _one(_name: str) -> float:
+    return 1.0
+
+
+def _run(
+    network: nn.Module,
+    batch: BatchSource,
+    labels: NDArray[np.int64],
+    schedule: Schedule,
+    seed: int,
+    limits: Limits,
+    optimiser: torch.optim.Optimizer,
+    hooks: _Hooks,
+) -> int:
+    generator = np.random.default_rng(seed)
+    peaks = [group["lr"] for group in optimiser.param_groups]
+    planned = schedule.epochs * math.ceil(len(labels) / schedule.batch_size)
+    rungs = list(RUNGS) if hooks.on_rung is not None else []
+    order = _endless_order(len(labels), schedule.batch_size, generator)
+    began, step, pieces = 0.0, 0, 1
+    _train_mode(network, schedule)
+    while step < planned and limits.go_on(step):
+        if step == 1:  # the first step pays for allocations and is no measure of the rest
+            began = limits.clock()
+        if step == 1 + _MEASURED_STEPS:
+            seconds = (limits.clock() - began) / _MEASURED_STEPS
+            planned = limits.planned_steps(planned, done=step, seconds_per_step=seconds)
+        rate = schedule.rate((step + 1) / planned)
+        for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+            group["lr"] = peak * rate
+        shown = _shown(network, batch, labels, next(order), step / planned, generator)
+        learn = partial(_accumulate, shown, hooks.objective, optimiser)
+        pieces = fitted(learn, pieces=pieces, size=len(shown.targets))
+        nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
+        optimiser.step()
+        if hooks.after_step is not None:
+            hooks.after_step(schedule.learning_rate * rate)
+        step += 1
+        while rungs and step / planned >= rungs[0] and step < planned:
+            network.eval()
+            assert hooks.on_rung is not None
+            hooks.on_rung(rungs.pop(0))
+            _train_mode(network, schedule)
+    return step
+
+
+def _train_mode(network: nn.Module, schedule: Schedule) -> None:
+    network.train()
+    for module in network.modules():
+        own = list(module.parameters(recurse=False))
+        normalises = isinstance(module, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001
+        frozen = bool(own) and not any(parameter.requires_grad for parameter in own)
+        if frozen or (normalises and schedule.keep_batch_statistics):
+            module.eval()
+
+
+def _shown(
+    network: nn.Module,
+    batch: BatchSource,
+    labels: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    progress: float,
+    generator: np.random.Generator,
+) -> Step:
+    device = next(network.parameters()).device
+    targets = torch.from_numpy(labels[positions]).to(device)
+    inputs = batch(positions, generator).to(device)
+    return Step(network, inputs, targets, positions, progress, generator)
+
+
+def _accumulate(
+    shown: Step, objective: Objective, optimiser: torch.optim.Optimizer, pieces: int
+) -> None:
+    """Put the gradient of the mean loss into the parameters, in so many pieces of the batch."""
+    optimiser.zero_grad(set_to_none=True)
+    size = len(shown.targets)
+    for part in np.array_split(np.arange(size), pieces):
+        piece = shown if pieces == 1 else _part(shown, slice(part[0], part[-1] + 1))
+        with torch.autocast("cuda", torch.bfloat16, enabled=_halves(shown.inputs.device)):
+            loss = objective(piece)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the training loss became {loss.item()}; try a lower rate")
+        share = len(part) / size
+        (loss if pieces == 1 else share * loss).backward()  # type: ignore[no-untyped-call]
+
+
+def _part(shown: Step, part: slice) -> Step:
+    return replace(
+        shown,
+        inputs=shown.inputs[part],
+        targets=shown.targets[part],
+        positions=shown.positions[part],
+    )
+
+
+def _halves(device: torch.device) -> bool:
+    """Return whether the forward pass runs in bfloat16."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def _optimiser(
+    network: nn.Module,
+    schedule: Schedule,
+    head: Sequence[nn.Parameter],
+    rate_of: Callable[[str], float],
+    decay_of: Callable[[str], float],
+) -> torch.optim.Optimizer:
+    """Return the optimiser; vectors (biases, norms) are not decayed.
+
+    All weights are updated in one kernel where the device has one: parameter by parameter, a
+    step of AdamW on a small network costs three times as much.
+    """
+    of_head = {id(parameter) for parameter in head}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            multiplier = schedule.head_multiplier if id(parameter) in of_head else 1.0
+            decay = decay_of(name) if parameter.ndim > 1 else 0.0
+            key = (multiplier * rate_of(name), decay)
+            groups.setdefault(key, []).append(parameter)
+    described = [
+        {
+            "params": parameters,
+            "lr": schedule.learning_rate * multiplier,
+            "weight_decay": schedule.weight_decay * decay,
+        }
+        for (multiplier, decay), parameters in groups.items()
+    ]
+    fused = all(parameter.device.type in ("cpu", "cuda") for parameter in network.parameters())
+    if schedule.optimiser == "sgd":
+        return torch.optim.SGD(
+            described, lr=schedule.learning_rate, momentum=0.9, nesterov=True, fused=fused
+        )
+    return torch.optim.AdamW(described, fused=fused)
+
+
+def _endless_order(
+    n: int, batch_size: int, generator: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Yield batches of positions, a fresh permutation for each epoch.
+
+    A single picture that is left over has no batch statistics: the first one of the epoch is
+    shown with it once more.
+    """
+    while True:
+        permutation = generator.permutation(n).astype(np.int64)
+        for start in range(0, n, batch_size):
+            batch = permutation[start : start + batch_size]
+            yield np.append(batch, permutation[0]) if len(batch) == 1 < n else batch

@@ -1,0 +1,111 @@
+"""Weights on disk: read without running code, verified by hash, written atomically."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import uuid
+import warnings
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from autotransfer.errors import InvalidSourceError
+from autotransfer.models.source import LocalWeights, Source
+
+_CHUNK = 1 << 20
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file as hex; remembered while size and time stay the same."""
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - part of the key
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_state_dict(source: Source) -> dict[str, Tensor] | None:
+    """Return the tensors of a source with local weights, None for any other.
+
+    Raises:
+        InvalidSourceError: If the file is missing, has another hash than the source says, or
+            cannot be read without executing what it holds.
+    """
+    if not isinstance(source.weights, LocalWeights):
+        return None
+    path = source.weights.path
+    if not path.is_file():
+        raise InvalidSourceError(f"source {source.name!r}: no weights file {path}")
+    found = sha256_of(path)
+    if found != source.weights.sha256:
+        raise InvalidSourceError(
+            f"source {source.name!r}: {path} has sha256 {found}, expected "
+            f"{source.weights.sha256}; fetch the file again or correct the catalogue"
+        )
+    return _read_tensors(path, source.name)
+
+
+def _read_tensors(path: Path, name: str) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        try:
+            tensors: dict[str, Tensor] = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise InvalidSourceError(
+                f"source {name!r}: {path} is not a safetensors file ({error})"
+            ) from error
+        return tensors
+    try:
+        with warnings.catch_warnings():  # of pickle protocols; what is refused raises
+            warnings.simplefilter("ignore", UserWarning)
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise InvalidSourceError(
+            f"source {name!r}: {path} cannot be read without executing what it holds, so it is "
+            "refused; load it where you trust it and save its state_dict with "
+            "safetensors.torch.save_file"
+        ) from error
+    return _unwrapped(content, path, name)
+
+
+def _unwrapped(content: object, path: Path, name: str) -> dict[str, Tensor]:
+    for key in _WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise InvalidSourceError(f"source {name!r}: {path} holds no state dict of tensors")
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def write_state_dict(path: Path, tensors: Mapping[str, Tensor]) -> str:
+    """Write tensors as safetensors, whole or not at all; return the sha256 of the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
+    save_file(
+        {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()},
+        temporary,
+    )
+    temporary.replace(path)
+    return sha256_of(path)
+
+
+def hub_error(source: Source, error: Exception) -> InvalidSourceError:
+    """Return the error for weights that timm could not fetch, with the ways out."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0][:200]
+    return InvalidSourceError(
+        f"source {source.name!r}: its pretrained weights could not be fetched ({reason}). Without "
+        "a network, use a catalogue of local files (--sources catalogue.toml), or point HF_HOME "
+        "to a folder where the weights were fetched before"
+    )

@@ -1,0 +1,42 @@
+"""The plugin interface: four hooks that return things and change nothing.
+
+A plugin is a module, named by an entry point in the group `autotransfer` or given as a file,
+with functions marked by `autotransfer.hookimpl`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from autotransfer.models.source import Source
+    from autotransfer.plugin.estimator import TransferabilityEstimator
+    from autotransfer.plugin.strategy import Strategy
+
+NAMESPACE = "autotransfer"
+hookspec = pluggy.HookspecMarker(NAMESPACE)
+hookimpl = pluggy.HookimplMarker(NAMESPACE)
+
+
+@hookspec
+def autotransfer_strategies() -> Iterable[Strategy]:  # type: ignore[empty-body]
+    """Return the strategies that the plugin offers, one instance each."""
+
+
+@hookspec
+def autotransfer_estimators() -> Iterable[TransferabilityEstimator]:  # type: ignore[empty-body]
+    """Return the transferability estimators that the plugin offers."""
+
+
+@hookspec
+def autotransfer_sources() -> Iterable[Source]:  # type: ignore[empty-body]
+    """Return sources; they join the sources that the user names."""
+
+
+@hookspec
+def autotransfer_search_spaces() -> Iterable[Path]:  # type: ignore[empty-body]
+    """Return TOML files of search spaces; a preset is called like its file."""

@@ -1,0 +1,191 @@
+"""What a plugin author reads: the strategy interface and the records it meets.
+
+A strategy turns a task and parameters into a predictor. It never holds validation or test
+pictures: it hands its predictor to `Trial.report` and the core scores it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from autotransfer.data.attributes import Attributes
+from autotransfer.data.image_set import ImageSet
+from autotransfer.models.predictors.base import FeatureReader, Predictor
+from autotransfer.models.source import Source
+from autotransfer.results import Json, ParamValue, Setting
+
+if TYPE_CHECKING:
+    from autotransfer.models.backbone import Backbone
+    from autotransfer.plugin.space import SearchSpace
+
+
+class Need(StrEnum):
+    """What a strategy or an estimator cannot do without."""
+
+    SOURCE_IMAGES = "source images"
+    SOURCE_HEAD = "source head"
+    TARGET_LABELS = "target labels"
+    UNLABELLED_TARGET = "unlabelled target"
+    ATTRIBUTES = "attributes"
+    COMPANIONS = "other sources"
+    INTERMEDIATES = "intermediate pictures"
+
+
+class Report(Protocol):
+    """How a strategy shows an unfinished predictor to the core."""
+
+    def __call__(self, progress: float, predictor: Predictor, /) -> None:
+        """Offer the predictor after a share of the strategy's own budget.
+
+        Args:
+            progress: Share of the trial's own budget that is spent, in (0, 1]. The core scores
+                at its rungs (1/9, 1/3 and 1) and ignores the rest.
+            predictor: What would be returned if the trial ended now.
+
+        Raises:
+            optuna.TrialPruned: If the trial is not worth finishing. Let it through.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of an arm's space, and the rules it runs under.
+
+    Args:
+        params: A value for every parameter of the strategy's space.
+        report: Where to show unfinished predictors.
+        deadline: `time.monotonic()` at which the trial has to be over; None is no limit.
+        seed: Seeds everything that is random in the trial.
+    """
+
+    params: Mapping[str, ParamValue]
+    report: Report
+    deadline: float | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """What a search space may depend on; nothing that costs a forward pass.
+
+    Args:
+        source: The source of the arm.
+        setting: What is known about the target.
+        num_images: Number of pictures to learn from.
+        num_classes: Number K of target classes.
+    """
+
+    source: Source
+    setting: Setting
+    num_images: int
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything a strategy may see.
+
+    Args:
+        source: What to transfer from.
+        setting: What is known about the target.
+        class_names: The K columns of every prediction.
+        train: The labelled pictures to learn from: of the target, or in the unlabelled setting
+            of the source, with the classes of the target.
+        features: The cache of the frozen source.
+        device: Where to compute.
+        load_backbone: Returns a fresh pretrained copy at each call.
+        unlabelled: Unlabelled target pictures, where the setting has them.
+        source_images: Labelled source pictures with class names of their own, where there are
+            some.
+        companions: The other sources of the shortlist, best first, or for an obvious strategy
+            all others; `features.of(companion)` reads them.
+        attributes: Rows of the K classes, those with pictures first; in the described setting.
+        through: Sets of pictures between source and target, in the order in which to go; those
+            with labels have classes of the target.
+    """
+
+    source: Source
+    setting: Setting
+    class_names: tuple[str, ...]
+    train: ImageSet
+    features: FeatureReader
+    device: torch.device
+    load_backbone: Callable[[], Backbone]
+    unlabelled: ImageSet | None = None
+    source_images: ImageSet | None = None
+    companions: tuple[Source, ...] = ()
+    attributes: Attributes | None = None
+    through: tuple[ImageSet, ...] = ()
+
+    def backbone(self) -> Backbone:
+        """Return a fresh pretrained copy of the source's network, in eval mode."""
+        return self.load_backbone()
+
+    @property
+    def info(self) -> TaskInfo:
+        """Return the part of the task that a search space may depend on."""
+        return TaskInfo(self.source, self.setting, len(self.train), len(self.class_names))
+
+
+class Strategy(ABC):
+    """A method of transfer; stateless, so that any process can run it by name.
+
+    Attributes:
+        name: Unique, kebab-case.
+        needs: What it cannot do without.
+        settings: The settings it works in.
+        trains: Whether a trial trains layers of the network; what only reads cached features
+            costs milliseconds and is tried on every source first.
+        least_per_class: Pictures a class from which it is worth a trial; with fewer it is left
+            out, unless the user names it.
+        optimises: Names of the validators that its own objective maximises; in the unlabelled
+            setting they say nothing about it and do not judge it.
+        moves_source: Whether its predictor no longer sees source pictures as it learned them,
+            because their features were moved to the target's place; its accuracy on them then
+            says little.
+        obvious: Whether it is what anybody would try first. It is then no arm of the search, but
+            competes in every fit: on the default source, with all others as `Task.companions`.
+        goes_through: Whether it goes from source to target through `Task.through`; its outcome
+            names the way.
+        standing: Order in which methods are preferred, lower first: what is known of their
+            robustness. Without target labels all validators together may overrule it; of the
+            obvious ones the first is what others have to beat.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    settings: ClassVar[frozenset[Setting]] = frozenset({Setting.LABELLED})
+    trains: ClassVar[bool] = True
+    least_per_class: ClassVar[int] = 1
+    optimises: ClassVar[frozenset[str]] = frozenset()
+    moves_source: ClassVar[bool] = False
+    obvious: ClassVar[bool] = False
+    goes_through: ClassVar[bool] = False
+    standing: ClassVar[int] = 100
+
+    @abstractmethod
+    def space(self, task: TaskInfo) -> SearchSpace:
+        """Return the parameters, each with its default; ranges do not depend on the source."""
+
+    @abstractmethod
+    def fit(self, task: Task, trial: Trial) -> Predictor:
+        """Return a predictor trained on `task.train`, and on `task.unlabelled` where it is given.
+
+        Raises:
+            optuna.TrialPruned: Passed through from `trial.report`.
+            DeadlineError: If the trial cannot end before its deadline.
+        """
+
+    @abstractmethod
+    def restore(
+        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+    ) -> Predictor:
+        """Return the predictor whose `state()` was (tensors, info)."""

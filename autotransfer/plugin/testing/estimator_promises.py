@@ -1,0 +1,84 @@
+"""What every transferability estimator owes the core, promise by promise."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+
+from autotransfer.errors import DataWarning, UndefinedScoreError
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.plugin.estimator import TransferabilityEstimator
+from autotransfer.plugin.strategy import Need
+from autotransfer.plugin.testing.promises import BrokenPromiseError, DoesNotApply, Promise, demand
+
+_TOLERANCE = 1e-12
+
+
+def generated_statistics(*, n: int = 60, d: int = 8, head: bool = True) -> Statistics:
+    """Return statistics of three classes, (n, d) normal features and a source head of five."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(n) % 3
+    features = rng.normal(size=(n, d)) + 2.0 * np.eye(3, d)[labels]
+    probabilities = rng.dirichlet(np.ones(5), size=n)
+    return Statistics.of(features.astype(np.float32), labels, probabilities if head else None)
+
+
+def _finite(estimator: TransferabilityEstimator) -> None:
+    score = estimator.score(generated_statistics())
+    demand(math.isfinite(score), f"the score is {score}")
+
+
+def _repeatable(estimator: TransferabilityEstimator) -> None:
+    first = estimator.score(generated_statistics())
+    second = estimator.score(generated_statistics())
+    demand(
+        math.isclose(first, second, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE),
+        f"the score is {first!r} once and {second!r} the next time",
+    )
+
+
+def _few_pictures(estimator: TransferabilityEstimator) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        try:
+            score = estimator.score(generated_statistics(n=12, d=40))
+        except UndefinedScoreError as reason:
+            demand(bool(str(reason)), "UndefinedScoreError was raised without a reason")
+        else:
+            demand(math.isfinite(score), f"12 pictures with 40 features have the score {score}")
+
+
+def _says_when_a_head_is_missing(estimator: TransferabilityEstimator) -> None:
+    if Need.SOURCE_HEAD not in estimator.needs:
+        raise DoesNotApply("it needs no head")
+    try:
+        score = estimator.score(generated_statistics(head=False))
+    except UndefinedScoreError:
+        return
+    raise BrokenPromiseError(f"without source probabilities the score is {score}")
+
+
+ESTIMATOR_PROMISES: tuple[Promise[TransferabilityEstimator], ...] = (
+    Promise(
+        "the-score-is-a-finite-number",
+        _finite,
+        "return a float; raise UndefinedScoreError where there is no value, never NaN",
+    ),
+    Promise(
+        "the-same-statistics-give-the-same-score",
+        _repeatable,
+        "fix the seed of all that is random, and do not change the statistics in place",
+    ),
+    Promise(
+        "fewer-pictures-than-features-give-a-number-or-say-why-not",
+        _few_pictures,
+        "raise UndefinedScoreError with the reason where n <= d leaves no value",
+    ),
+    Promise(
+        "it-says-when-it-needs-a-head",
+        _says_when_a_head_is_missing,
+        "read the probabilities with statistics.require_probabilities(self.name)",
+    ),
+)

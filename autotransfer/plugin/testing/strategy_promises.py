@@ -1,0 +1,246 @@
+"""What every strategy owes the core, promise by promise."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import optuna
+import safetensors.torch
+import torch
+
+from autotransfer.errors import AutotransferError, DeadlineError
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.plugin.space import SHARED_KNOBS, depth, learning_rate_multiplier, regularisation
+from autotransfer.plugin.strategy import Task
+from autotransfer.plugin.testing.generators import disturbed_generators, generator_states
+from autotransfer.plugin.testing.promises import BrokenPromiseError, Promise, demand
+from autotransfer.plugin.testing.tiny import shapes
+from autotransfer.plugin.testing.workbench import Workbench
+
+_TOLERANCE = 1e-6
+_KNOBS = dict(zip(SHARED_KNOBS, (learning_rate_multiplier, regularisation, depth), strict=True))
+
+
+def _space_is_valid(bench: Workbench) -> None:
+    space = bench.strategy.space(bench.task().info)
+    demand(
+        space.contains(space.defaults()),
+        f"the default point {space.defaults()} is outside the space",
+    )
+
+
+def _knobs_keep_their_range(bench: Workbench) -> None:
+    for name, parameter in bench.strategy.space(bench.task().info).parameters.items():
+        if name in _KNOBS:
+            demand(
+                parameter.distribution == _KNOBS[name]().distribution,
+                f"{name} has the range {parameter.distribution} of its own",
+            )
+
+
+def _rows_sum_to_one(bench: Workbench) -> None:
+    task, unseen = bench.task(), shapes(3, 2, seed=9)
+    found = bench.fit(task).predict(unseen, task.features)
+    expected = (len(unseen), len(task.class_names))
+    demand(found.shape == expected, f"the shape is {found.shape}, not (n, K) = {expected}")
+    demand(bool((found >= 0).all()), f"the smallest probability is {found.min():.3g}")
+    sums = found.sum(axis=1)
+    demand(
+        bool(np.isfinite(found).all()) and bool(np.abs(sums - 1).max() <= _TOLERANCE),
+        f"rows sum to between {sums.min():.6g} and {sums.max():.6g}",
+    )
+
+
+def _same_seed_same_bits(bench: Workbench) -> None:
+    task = bench.task()
+    first = bench.fit(task).predict(task.train, task.features)
+    with torch.random.fork_rng(devices=()):
+        torch.rand(3)  # the global generator has moved on
+        second = bench.fit(task).predict(task.train, task.features)
+    demand(
+        bool(np.array_equal(first, second)),
+        f"two fits with one seed differ by up to {np.abs(first - second).max():.3g}",
+    )
+
+
+def _generators_left_alone(bench: Workbench) -> None:
+    task = bench.task()
+    with disturbed_generators():
+        before = generator_states()
+        bench.fit(task)
+        after = generator_states()
+    moved = [name for name, state in after.items() if state != before[name]]
+    demand(not moved, f"{' and '.join(moved)} global generator was seeded or drawn from")
+
+
+def _training_pictures_stay(bench: Workbench) -> None:
+    task = bench.task()
+
+    def content() -> list[bytes]:
+        pixels = [task.train[i].tobytes() for i in range(len(task.train))]
+        return [*pixels, task.train.labels.tobytes()]
+
+    before = content()
+    bench.fit(task)
+    demand(content() == before, "training pictures or labels were changed in place")
+
+
+def _two_classes_two_pictures(bench: Workbench) -> None:
+    task = bench.task(2, 2)
+    _all_rows(bench.fit(task), task)
+
+
+def _one_picture_a_class(bench: Workbench) -> None:
+    task = bench.task(2, 1)
+    try:
+        predictor = bench.fit(task)
+    except AutotransferError as reason:
+        demand(bool(str(reason)), f"{type(reason).__name__} was raised without a message")
+    else:
+        _all_rows(predictor, task)
+
+
+def _all_rows(predictor: Predictor, task: Task) -> None:
+    found = predictor.predict(task.train, task.features)
+    expected = (len(task.train), len(task.class_names))
+    demand(found.shape == expected, f"the shape is {found.shape}, not (n, K) = {expected}")
+    demand(bool(np.isfinite(found).all()), "some probabilities are not finite")
+
+
+def _state_on_the_cpu(bench: Workbench) -> None:
+    tensors, _ = bench.fit(bench.task()).state()
+    devices = {tensor.device.type for tensor in tensors.values()}
+    demand(devices <= {"cpu"}, f"state() has tensors on {', '.join(sorted(devices))}")
+
+
+def _saved_and_restored(bench: Workbench) -> None:
+    task = bench.task()
+    predictor = bench.fit(task)
+    tensors, info = predictor.state()
+    content = safetensors.torch.save({key: value.contiguous() for key, value in tensors.items()})
+    restored = bench.strategy.restore(
+        safetensors.torch.load(content), json.loads(json.dumps(info)), task.source
+    )
+    gap = np.abs(
+        restored.predict(task.train, task.features) - predictor.predict(task.train, task.features)
+    ).max()
+    demand(bool(gap <= _TOLERANCE), f"restored probabilities differ by up to {gap:.3g}")
+
+
+def _pruning_passes(bench: Workbench) -> None:
+    def prune(_progress: float, _predictor: Predictor, /) -> None:
+        raise optuna.TrialPruned("enough")
+
+    try:
+        bench.fit(bench.task(), report=prune)
+    except optuna.TrialPruned:
+        return
+    demand(
+        not bench.strategy.trains, "fit went on to its end: nothing was reported, or it was caught"
+    )
+
+
+def _deadline_is_kept(bench: Workbench) -> None:
+    task, past = bench.task(), time.monotonic() - 1
+    if not bench.strategy.trains:
+        demand(
+            isinstance(bench.fit(task, deadline=past), Predictor),
+            "fit returned something that is no Predictor",
+        )
+        return
+    try:
+        bench.fit(task, deadline=past)
+    except DeadlineError:
+        return
+    raise BrokenPromiseError("fit went on although the deadline was over")
+
+
+def _better_than_chance(bench: Workbench) -> None:
+    task = bench.task()
+    found = bench.fit(task).predict(task.train, task.features)
+    accuracy, chance = (found.argmax(axis=1) == task.train.labels).mean(), 1 / found.shape[1]
+    demand(
+        bool(accuracy > chance),
+        f"{accuracy:.2f} of its own training pictures are right, chance is {chance:.2f}",
+    )
+
+
+STRATEGY_PROMISES: tuple[Promise[Workbench], ...] = (
+    Promise(
+        "the-defaults-lie-inside-the-space",
+        _space_is_valid,
+        "give every parameter of space() a default within its range",
+    ),
+    Promise(
+        "shared-knobs-keep-their-range",
+        _knobs_keep_their_range,
+        f"build {', '.join(SHARED_KNOBS)} with the functions of these names in "
+        "autotransfer.plugin.space and choose only the default, or give your parameter another "
+        "name",
+    ),
+    Promise(
+        "a-row-a-picture-sums-to-one",
+        _rows_sum_to_one,
+        "return probabilities of the classes task.class_names from predict(): a softmax of "
+        "the scores, in that order",
+    ),
+    Promise(
+        "the-same-seed-gives-the-same-bits",
+        _same_seed_same_bits,
+        "draw all that is random from a generator seeded with trial.seed: "
+        "torch.Generator().manual_seed(trial.seed) or numpy.random.default_rng(trial.seed)",
+    ),
+    Promise(
+        "the-global-generators-are-left-alone",
+        _generators_left_alone,
+        "pass a generator of your own to all that is random; where a library draws from the "
+        "global one, put it in `with torch.random.fork_rng(devices=()):`",
+    ),
+    Promise(
+        "the-training-pictures-stay-as-they-are",
+        _training_pictures_stay,
+        "copy before you write: task.train[i].copy(), task.train.labels.copy()",
+    ),
+    Promise(
+        "two-classes-with-two-pictures-each-work",
+        _two_classes_two_pictures,
+        "try fit() on four pictures of two classes; do not split them further",
+    ),
+    Promise(
+        "one-picture-a-class-works-or-is-refused-in-words",
+        _one_picture_a_class,
+        "try fit() on two pictures of two classes; where that cannot work, raise an error of "
+        "autotransfer.errors that says why",
+    ),
+    Promise(
+        "what-is-saved-lies-on-the-cpu",
+        _state_on_the_cpu,
+        "call .cpu() on every tensor that state() returns",
+    ),
+    Promise(
+        "a-saved-predictor-predicts-the-same",
+        _saved_and_restored,
+        "let state() return all that predict() reads, tensors in the first part and what "
+        "json.dumps takes in the second, and let restore() put it back",
+    ),
+    Promise(
+        "pruning-passes-through",
+        _pruning_passes,
+        "call trial.report(progress, predictor) while it trains and let optuna.TrialPruned "
+        "through, or say `trains = False` where it trains no layer",
+    ),
+    Promise(
+        "a-deadline-in-the-past-is-honoured",
+        _deadline_is_kept,
+        "pass limits=Limits(trial.deadline) to autotransfer.models.training.train, or raise "
+        "DeadlineError yourself when time.monotonic() is beyond trial.deadline",
+    ),
+    Promise(
+        "training-pictures-are-predicted-better-than-chance",
+        _better_than_chance,
+        "see whether labels and columns are in the same order, and whether fit() learns at all "
+        "at the default point",
+    ),
+)

@@ -1,0 +1,100 @@
+"""Tiny generated pictures and a tiny network with random weights: no network, no files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from autotransfer.data.attributes import Attributes
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
+from autotransfer.data.target import open_target
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source, Untrained
+from autotransfer.plugin.strategy import Need, Strategy, Task
+from autotransfer.results import Setting
+
+SIDE = 32
+
+
+def shapes(num_classes: int = 3, per_class: int = 6, *, seed: int = 0) -> ImageSet:
+    """Return labelled pictures (n, 32, 32, 3): bars of another direction for each class."""
+    rng = np.random.default_rng(seed)
+    grid = np.indices((SIDE, SIDE)) / SIDE
+    pixels, labels = [], []
+    for label in range(num_classes):
+        angle = np.pi * label / num_classes
+        wave = np.cos(angle) * grid[0] + np.sin(angle) * grid[1]
+        for _ in range(per_class):
+            bars = np.sin(2 * np.pi * (4 * wave + rng.random()))[..., None]
+            noisy = 0.5 + 0.3 * bars + rng.normal(0, 0.05, (SIDE, SIDE, 3))
+            pixels.append(np.round(255 * np.clip(noisy, 0, 1)).astype(np.uint8))
+            labels.append(f"direction {label}")
+    opened = open_target((np.stack(pixels), labels), minimum_per_class=1)
+    return opened.train
+
+
+def tiny_source(name: str = "tiny", *, seed: int = 0) -> Source:
+    """Return timm's smallest residual network with random weights."""
+    preprocessing = Preprocessing(SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    return Source(name, "test_resnet", Untrained(seed), preprocessing, {"num_classes": 5})
+
+
+def tiny_readers(cache: Path) -> FeatureReaders:
+    """Return feature readers whose cache is in the given folder."""
+    return FeatureReaders(
+        FeatureStore(cache), PixelStore(1 << 26), load_backbone, torch.device("cpu")
+    )
+
+
+def tiny_task(cache: Path, *, num_classes: int = 3, per_class: int = 6, seed: int = 0) -> Task:
+    """Return a labelled task on `shapes` with `tiny_source`."""
+    source, readers = tiny_source(), tiny_readers(cache)
+    images = shapes(num_classes, per_class, seed=seed)
+    return Task(
+        source=source,
+        setting=Setting.LABELLED,
+        class_names=images.class_names,
+        train=images,
+        features=readers[source],
+        device=readers.device,
+        load_backbone=lambda: load_backbone(source),
+    )
+
+
+def task_for(strategy: Strategy, cache: Path, num_classes: int = 3, per_class: int = 6) -> Task:
+    """Return a small task in a setting of the strategy, with everything that it needs.
+
+    In the described setting there are two more classes without pictures, whose bars lie between
+    those of the first three.
+    """
+    task = tiny_task(cache, num_classes=num_classes, per_class=per_class)
+    setting = next(setting for setting in Setting if setting in strategy.settings)
+    if setting is Setting.DESCRIBED:
+        task = _described(task)
+    if setting is Setting.UNLABELLED or Need.UNLABELLED_TARGET in strategy.needs:
+        unlabelled = shapes(num_classes, per_class, seed=1).without_labels()
+        task = replace(task, unlabelled=unlabelled)
+    if Need.SOURCE_IMAGES in strategy.needs:
+        task = replace(task, source_images=shapes(num_classes, 8, seed=1))
+    if Need.INTERMEDIATES in strategy.needs:
+        task = replace(task, through=(shapes(num_classes, per_class, seed=2).without_labels(),))
+    if Need.COMPANIONS in strategy.needs:
+        task = replace(task, companions=(tiny_source("other", seed=1),))
+    return replace(task, setting=setting)
+
+
+def _described(task: Task) -> Task:
+    """Return the task with a row of attributes for each class and two more classes."""
+    seen = len(task.class_names)
+    angles = np.pi * np.append(np.arange(seen), [0.5, 1.5]) / seen
+    values = np.column_stack([np.cos(2 * angles), np.sin(2 * angles)])
+    names = (*task.class_names, "between 0 and 1", "between 1 and 2")
+    return replace(
+        task, class_names=names, attributes=Attributes(("cosine", "sine"), names, values, seen)
+    )

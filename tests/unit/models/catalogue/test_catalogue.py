@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+
+from autotransfer.errors import (
+    InvalidSourceError,
+    NoCandidateError,
+    UnknownNameError,
+)
+from autotransfer.models.catalogue import resolve_sources
+from autotransfer.models.catalogue.timm_names import (
+    DEFAULT_SETS,
+    DefaultSource,
+    default_set,
+    describe_default_set,
+    timm_source,
+)
+from autotransfer.models.catalogue.toml_catalogue import read_catalogue
+from autotransfer.models.source import HubWeights, LocalWeights, Untrained
+
+GOOD = '[[source]]\nname = "a"\narchitecture = "resnet18"\nuntrained = true\ninput_size = 32\n'
+ENTRIES = [entry for entries in DEFAULT_SETS.values() for entry in entries]
+
+
+def _catalogue(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_source_without_weights_comes_from_the_hub(tmp_path: Path) -> None:
+    text = GOOD.replace("untrained = true\n", "")
+    (source,) = read_catalogue(_catalogue(tmp_path, text))
+    assert source.weights == HubWeights("resnet18")
+
+
+def test_an_untrained_source_keeps_its_seed(tmp_path: Path) -> None:
+    (source,) = read_catalogue(_catalogue(tmp_path, GOOD + "seed = 5\n"))
+    assert source.weights == Untrained(5)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no [[source]]"),
+        ("x = [", "not TOML"),
+        ("[[source]]\nname = 'a'\n", "'architecture' is missing"),
+        (GOOD + "color = 'red'\n", "unknown key 'color'"),
+        (GOOD.replace("32", "'big'"), "input_size must be int"),
+        (GOOD.replace("32", "0"), "input_size must be at least 1"),
+        (GOOD + "mean = [0.5]\n", "mean must hold three numbers"),
+        (GOOD + "std = [0, 1, 1]\n", "std must be above 0"),
+        (GOOD + "crop_pct = 1.5\n", "crop_pct must be in (0, 1]"),
+        (GOOD + "interpolation = 'magic'\n", "interpolation must be one of"),
+        (GOOD + GOOD, "two sources are named 'a'"),
+        (GOOD.replace("untrained = true", "weights = 'gone.safetensors'"), "gone.safetensors"),
+    ],
+)
+def test_a_wrong_catalogue_is_named_with_what_is_wrong(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    with pytest.raises(InvalidSourceError) as caught:
+        read_catalogue(_catalogue(tmp_path, text))
+    assert "mine.toml" in str(caught.value)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_a_default_source_is_known_to_timm_with_its_size(entry: DefaultSource) -> None:
+    source = timm_source(entry.name)
+    assert source.license != "unknown"
+    with torch.device("meta"):
+        network = timm.create_model(entry.name, pretrained=False)
+    megabytes = sum(parameter.numel() for parameter in network.parameters()) * 4 / 1e6
+    assert entry.megabytes == pytest.approx(megabytes, rel=0.01)
+
+
+def test_a_default_set_is_described_before_anything_is_fetched() -> None:
+    text = describe_default_set("tiny", 300)
+    for source in default_set("tiny"):
+        assert source.name in text
+    assert "MB" in text
+    assert "min" in text
+
+
+def test_none_means_tiny_on_a_processor_and_small_on_a_gpu() -> None:
+    assert resolve_sources(None).default_set == "tiny"
+    assert resolve_sources(None, device_type="cuda").default_set == "small"
+
+
+def test_an_unknown_timm_name_lists_close_ones() -> None:
+    with pytest.raises(UnknownNameError, match="resnet18"):
+        resolve_sources("resnet18x")
+
+
+def test_only_keeps_the_named_and_refuses_the_unknown(tmp_path: Path) -> None:
+    path = _catalogue(tmp_path, GOOD + GOOD.replace('"a"', '"b"'))
+    assert [s.name for s in resolve_sources(path, only=["b"]).sources] == ["b"]
+    with pytest.raises(UnknownNameError, match="a, b"):
+        resolve_sources(path, only=["c"])
+
+
+def test_an_unregistered_architecture_is_skipped_with_the_way_out(tmp_path: Path) -> None:
+    strange = GOOD.replace('"a"', '"b"').replace("resnet18", "strange_net")
+    found = resolve_sources(_catalogue(tmp_path, GOOD + strange))
+    assert [source.name for source in found.sources] == ["a"]
+    assert found.skipped[0].source == "b"
+    assert "--plugin" in found.skipped[0].reason
+    with pytest.raises(NoCandidateError, match="strange_net"):
+        resolve_sources(_catalogue(tmp_path, strange))
+
+
+@pytest.mark.kit
+def test_the_catalogue_of_the_kit_is_read_with_hashes_and_licences(kit: Path) -> None:
+    sources = read_catalogue(kit / "weights" / "catalogue.toml")
+    assert len(sources) == 15
+    assert all(isinstance(source.weights, LocalWeights) for source in sources)
+    assert all(source.license != "unknown" for source in sources)
+    imagenet = next(s for s in sources if s.name == "mobilenetv2-imagenet")
+    assert imagenet.class_names is not None
+    assert len(imagenet.class_names) == 1000

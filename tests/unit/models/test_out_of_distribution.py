@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from autotransfer.errors import InvalidOptionError
+from autotransfer.models.out_of_distribution import MOST_REFERENCES, NEIGHBOUR, Rejection
+
+
+def cloud(n: int, seed: int, shift: float = 0.0, d: int = 16) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, d))
+    x[:, 0] += 6.0
+    x[:, 1] += shift
+    return x
+
+
+def made(x: np.ndarray) -> Rejection:
+    found = Rejection.of(x)
+    assert found is not None
+    return found
+
+
+def test_the_distance_is_one_minus_the_cosine_of_the_second_nearest_other() -> None:
+    x = cloud(30, 0)
+    found = made(x)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    for i in (0, 7, 29):
+        cosines = np.sort(np.delete(unit @ unit[i], i))[::-1]
+        assert found.distances[i] == pytest.approx(1 - cosines[NEIGHBOUR - 1], abs=1e-6)
+    new = cloud(1, 9)
+    cosines = np.sort(unit @ (new[0] / np.linalg.norm(new[0])))[::-1]
+    assert found.distance(new)[0] == pytest.approx(1 - cosines[NEIGHBOUR - 1], abs=1e-6)
+
+
+def test_about_the_stated_share_of_new_pictures_of_the_same_kind_is_rejected() -> None:
+    shares = [made(cloud(300, s)).rejected(cloud(300, s + 100), 0.1).mean() for s in range(8)]
+    assert np.mean(shares) == pytest.approx(0.1, abs=0.03)
+
+
+def test_what_lies_elsewhere_is_rejected() -> None:
+    assert made(cloud(300, 0)).rejected(cloud(100, 1, shift=20.0), 0.05).all()
+
+
+def test_the_threshold_is_the_conformal_quantile() -> None:
+    found = Rejection(np.eye(19, dtype=np.float32), np.arange(1.0, 20.0))
+    assert found.threshold(0.05) == 19.0  # ceil(20 x 0.95) = the 19th of 19
+    assert found.threshold(0.5) == 10.0
+
+
+def test_too_few_pictures_for_a_share_are_refused_with_the_number_needed() -> None:
+    found = Rejection(np.eye(18, dtype=np.float32), np.arange(18.0))
+    with pytest.raises(InvalidOptionError, match="at least 19 are needed"):
+        found.threshold(0.05)
+    assert Rejection.of(cloud(NEIGHBOUR, 0)) is None
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -1.0, float("nan")])
+def test_a_share_outside_zero_and_one_is_refused(share: float) -> None:
+    with pytest.raises(InvalidOptionError, match=r"must be in \(0, 1\)"):
+        made(cloud(30, 0)).threshold(share)
+
+
+def test_of_many_pictures_a_thousand_are_kept() -> None:
+    found = made(cloud(MOST_REFERENCES + 50, 0, d=4))
+    assert found.references.shape == (MOST_REFERENCES, 4)
+    assert len(found.distances) == MOST_REFERENCES
