@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from autotransfer.options import Budget
     from autotransfer.selection import Selection, load
     from autotransfer.selector import fit, fit_features, rank
-    from autotransfer.similarity import domain_distance
     from autotransfer.transferability import score_features
+    from autotransfer.transferability.distances import domain_distance
 
 __version__ = "0.1.0"
 
@@ -36,7 +36,7 @@ _HOMES = {
     "Selection": "autotransfer.selection",
     "Budget": "autotransfer.options",
     "score_features": "autotransfer.transferability",
-    "domain_distance": "autotransfer.similarity",
+    "domain_distance": "autotransfer.transferability.distances",
 }
 
 __all__ = [

@@ -13,18 +13,19 @@ from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
 from autotransfer.models.source import Source
 from autotransfer.options import Options
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.presets import Preset
 from autotransfer.plugin.registry import Registry
-from autotransfer.plugin.strategy import Need, TaskInfo
+from autotransfer.plugin.strategy import TaskInfo
 from autotransfer.preparing import Problem
 from autotransfer.results import Ranking, Setting, Skipped
 from autotransfer.search.arms import Arms, Terms, arms_of
+from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.search.obvious import obvious_points
 from autotransfer.search.pool import OBVIOUS, best_subset
 from autotransfer.search.probes import ProbePoint
-from autotransfer.search.result_limits import ResultLimits
 from autotransfer.sourcing import Sourcing, left_out
-from autotransfer.transferability.ridge_loo import MAXIMUM_SCORES
+from autotransfer.transferability.scores.ridge_loo import MAXIMUM_SCORES
 
 
 @dataclass(frozen=True)

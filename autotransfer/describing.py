@@ -23,8 +23,8 @@ from autotransfer.options import Options
 from autotransfer.plugin.registry import Registry
 from autotransfer.preparing import Problem, choose_sources, make_readers
 from autotransfer.results import Outcome, Setting, State
-from autotransfer.saved_predictor import Kept
 from autotransfer.search.arms import Arms
+from autotransfer.search.checkpoint import Kept
 from autotransfer.search.driver import trial_seed
 from autotransfer.search.trial import Arena
 

@@ -16,7 +16,7 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
 from autotransfer.options import read_options
 from autotransfer.preparing import choose_from, discover_plugins, make_readers
-from autotransfer.similarity import describe, domain_distance, levels
+from autotransfer.transferability.distances import describe, domain_distance, levels
 
 MOST_IMAGES = 2000  # of each set; beyond it the numbers hardly move
 FEWEST_IMAGES = 10  # of each set; with fewer the classifier between the sets has nothing to learn

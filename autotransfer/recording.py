@@ -26,11 +26,11 @@ from autotransfer.results import (
     Verdict,
 )
 from autotransfer.search.arms import Arms
+from autotransfer.search.run_folder import Place
 from autotransfer.search.study import Study
 from autotransfer.selection import Selection
-from autotransfer.syncing import TrackingPlan
 from autotransfer.tracking import OFF, Tracker
-from autotransfer.workspace import Place
+from autotransfer.tracking.sync import TrackingPlan
 
 
 @contextmanager

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import ReportWarning
-from autotransfer.finishing import Finalist, Finishing
+from autotransfer.guard.evaluation_split import OUT_OF_FOLD, SEALED
 from autotransfer.guard.out_of_fold import select_out_of_fold
-from autotransfer.guard.stand import OUT_OF_FOLD, SEALED
 from autotransfer.models.calibration import tempered
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.scoring import predicted, weighted
 from autotransfer.report import Material, Predicted, write_report
 from autotransfer.results import Outcome, Record, Setting
-from autotransfer.saved_predictor import Kept
+from autotransfer.search.checkpoint import Kept
+from autotransfer.search.refit import Finalist, Finishing
 from autotransfer.selection import Selection
 
 LEARNT, UNLABELLED, SOURCE = "training pictures", "pictures without labels", "source pictures"

@@ -32,7 +32,7 @@ from autotransfer.models.precomputed_features import Matrices, MatrixReaders
 from autotransfer.models.predictors.base import FeatureReader
 from autotransfer.plugin.registry import Registry, discover
 from autotransfer.results import Described, Outcome, Ranking, Record, Skipped, Verdict
-from autotransfer.saved_predictor import Kept, read_kept, write_json, write_kept
+from autotransfer.search.checkpoint import Kept, read_kept, write_json, write_kept
 
 RECORD_FILE = "selection.json"
 PIXEL_BYTES = 1 << 30

@@ -34,9 +34,8 @@ from autotransfer.errors import (
     InvalidOptionError,
     InvalidTargetError,
 )
-from autotransfer.executors import open_executor
-from autotransfer.finishing import Finalist, Finishing
-from autotransfer.guarding import Guarding, Judged
+from autotransfer.guard.guard import Guarding, Judged
+from autotransfer.guard.unguarded import UNGUARDED
 from autotransfer.models.metrics import Metric, metric_named
 from autotransfer.models.precomputed_features import Matrices
 from autotransfer.options import (
@@ -58,13 +57,7 @@ from autotransfer.preparing import (
     problem_of_matrices,
     problem_of_pictures,
 )
-from autotransfer.ranking import (
-    rank_sources,
-)
-from autotransfer.ranking.forecast import forecast
-from autotransfer.ranking.memory import record_places
 from autotransfer.recording import closed, collected_warnings, record_of, start_tracking
-from autotransfer.rejecting import with_rejection
 from autotransfer.reporting import Ended
 from autotransfer.results import (
     Described,
@@ -75,19 +68,24 @@ from autotransfer.results import (
     Skipped,
 )
 from autotransfer.search.budget import SearchLimits
-from autotransfer.search.earlier import SEEN, Earlier, earlier_fits, packed_digests
-from autotransfer.search.result_limits import ResultLimits
+from autotransfer.search.deployment_limits import ResultLimits
+from autotransfer.search.executors import open_executor
+from autotransfer.search.recorder import Searching, refit_reserve
+from autotransfer.search.refit import Finalist, Finishing
+from autotransfer.search.rejecting import with_rejection
+from autotransfer.search.run_folder import Place, claim
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.search.study import Study, load_studies, open_study
 from autotransfer.search.trial import Arena
-from autotransfer.searching import Searching, refit_reserve
+from autotransfer.search.warm_start import SEEN, Earlier, earlier_fits, packed_digests
 from autotransfer.selection import Selection
 from autotransfer.sourcing import Sourcing, usable
 from autotransfer.tracking import Tracker
-from autotransfer.unguarded import UNGUARDED
+from autotransfer.transferability.ranking import rank_sources
+from autotransfer.transferability.ranking.earlier_targets import record_places
+from autotransfer.transferability.ranking.forecast import forecast
 from autotransfer.unlabelled.fitting import fit_unlabelled
 from autotransfer.unlabelled.setting import setting_of
-from autotransfer.workspace import Place, claim
 
 
 def fit(target: Any, y: Any = None, **options: Any) -> Selection:

@@ -23,13 +23,18 @@ from autotransfer.models.source import Source
 from autotransfer.options import Options
 from autotransfer.plugin.registry import Registry
 from autotransfer.preparing import Problem
-from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, nested_shortlists, rank_sources
-from autotransfer.ranking.memory import mean_places
 from autotransfer.results import Ranking, Skipped
+from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.search.pool import TimeLeft, read_all
-from autotransfer.search.result_limits import ResultLimits
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.search.study import Study
+from autotransfer.transferability.ranking import (
+    DEFAULT_ESTIMATORS,
+    Consensus,
+    nested_shortlists,
+    rank_sources,
+)
+from autotransfer.transferability.ranking.earlier_targets import mean_places
 
 _RANKINGS = TypeAdapter(Ranking)
 

@@ -29,6 +29,7 @@ from autotransfer.models.predictors.neural import (
 )
 from autotransfer.models.source import Source
 from autotransfer.models.training import Limits, Objective, Schedule, Step, train
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
     SearchSpace,
     depth,
@@ -36,7 +37,7 @@ from autotransfer.plugin.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json, Layers
 
 LEARNING_RATE = 3e-5  # at ten times as much the features forget faster than they learn

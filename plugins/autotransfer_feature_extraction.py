@@ -25,8 +25,9 @@ from autotransfer.models.precomputed_features import ARCHITECTURE
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.neural import HeadPredictor, restore_head, side_by_side
 from autotransfer.models.source import Source
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import SearchSpace, choice, depth, regularisation
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json
 
 HEADS = {

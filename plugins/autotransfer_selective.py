@@ -49,8 +49,9 @@ from autotransfer.models.predictors.base import (
 )
 from autotransfer.models.predictors.neural import HeadPredictor, restore_head
 from autotransfer.models.source import Source
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import SearchSpace, choice, depth, floating, regularisation
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json, Layers
 
 GATES = ("channels", "stages", "both")

@@ -38,8 +38,9 @@ from autotransfer.models.predictors.base import (
 from autotransfer.models.predictors.neural import traced_logits
 from autotransfer.models.single_thread import single_thread
 from autotransfer.models.source import Source, source_from_json, source_to_json
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import SearchSpace, depth, integer, regularisation
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json, Layers
 
 MOST_SOURCES = 5

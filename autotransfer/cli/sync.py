@@ -22,7 +22,7 @@ def sync(
     as_json: bool,
 ) -> int:
     """Write to MLflow what could not be written before; doing it twice changes nothing."""
-    from autotransfer.syncing import sync as run
+    from autotransfer.tracking.sync import sync as run
 
     quiet_optuna()
     found = run(names, storage=storage, tracking_uri=tracking_uri)

@@ -14,7 +14,7 @@ from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.models.zero_shot.eszsl import Decomposition
 from autotransfer.models.zero_shot.left_out import LeftOut, partitions
 from autotransfer.plugin.estimator import TransferabilityEstimator
-from autotransfer.plugin.strategy import Need
+from autotransfer.plugin.need import Need
 
 PENALTIES = (1.0, 10.0, 100.0)  # in units of the mean eigenvalue; few pictures want large ones
 _GROUP = 3

@@ -14,7 +14,8 @@ from autotransfer.described.stacking import Division
 from autotransfer.errors import PluginError
 from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.source import Source
-from autotransfer.plugin.strategy import Need, Strategy, Task, Trial
+from autotransfer.plugin.need import Need
+from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.plugin.zero_shot import AttributePredictor, ClosedForm, LeavesClassesOut
 from autotransfer.results import ParamValue
 

@@ -22,7 +22,7 @@ from autotransfer.described.verdict import HELD_OUT, SEALED, Evidence, verdict_o
 from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.results import Described, Verdict, ZeroShot
-from autotransfer.saved_predictor import Kept
+from autotransfer.search.checkpoint import Kept
 
 _CURVE_POINTS = 50
 

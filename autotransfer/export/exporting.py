@@ -25,7 +25,7 @@ from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
-from autotransfer.saved_predictor import Kept
+from autotransfer.search.checkpoint import Kept
 
 TOLERANCE = 1e-4  # in probability, between the graph and the selection
 OPSET = 18

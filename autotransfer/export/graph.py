@@ -15,7 +15,7 @@ from autotransfer.models.calibration import tempered_tensor
 from autotransfer.models.metrics import SMALLEST_PROBABILITY
 from autotransfer.models.predictors.base import TensorReader
 from autotransfer.models.source import Source
-from autotransfer.saved_predictor import Kept
+from autotransfer.search.checkpoint import Kept
 
 
 class KeptGraph(nn.Module):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from autotransfer.models.feature_store import default_folder
 from autotransfer.plugin.registry import Registry
-from autotransfer.saved_predictor import Kept, read_kept, write_kept
+from autotransfer.search.checkpoint import Kept, read_kept, write_kept
 
 _VERSION = "1"
 _PREDICTIONS = "predictions.npy"

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DeadlineError, ReducedBudgetWarning
 from autotransfer.guard.baseline_cache import BaselineCache
+from autotransfer.guard.baseline_mixture import Mixture, fit_mixture, mixed_out_of_fold
 from autotransfer.guard.bootstrap import compare
-from autotransfer.guard.mixture import Mixture, fit_mixture, mixed_out_of_fold
-from autotransfer.guard.scratch import SCHEDULE, fit_scratch, fit_untrained, untrained_twin
-from autotransfer.guard.stand import Stand
+from autotransfer.guard.evaluation_split import Stand
+from autotransfer.guard.from_scratch import SCHEDULE, fit_scratch, fit_untrained, untrained_twin
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.baselines import (
     GIVEN,
@@ -35,7 +35,7 @@ from autotransfer.models.scoring import predicted, weighted
 from autotransfer.models.single_thread import single_thread
 from autotransfer.models.small_cnn import small_source
 from autotransfer.models.source import Source
-from autotransfer.saved_predictor import Kept
+from autotransfer.search.checkpoint import Kept
 from autotransfer.search.trial import Arena
 
 Predictions = NDArray[np.float64]

@@ -7,8 +7,8 @@ import numpy as np
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.source import Source
 from autotransfer.search.trial import Arena
-from autotransfer.similarity.proxy_a import proxy_a_distance
-from autotransfer.similarity.samples import Samples
+from autotransfer.transferability.distances.proxy_a import proxy_a_distance
+from autotransfer.transferability.distances.samples import Samples
 
 MOST = 500  # pictures of each set
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from autotransfer.models.statistics.feature_statistics import Statistics
-from autotransfer.plugin.strategy import Need
+from autotransfer.plugin.need import Need
 
 
 class TransferabilityEstimator(ABC):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import torch
@@ -19,23 +18,12 @@ from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.source import Source
+from autotransfer.plugin.need import Need
 from autotransfer.results import Json, ParamValue, Setting
 
 if TYPE_CHECKING:
     from autotransfer.models.backbone import Backbone
     from autotransfer.plugin.space import SearchSpace
-
-
-class Need(StrEnum):
-    """What a strategy or an estimator cannot do without."""
-
-    SOURCE_IMAGES = "source images"
-    SOURCE_HEAD = "source head"
-    TARGET_LABELS = "target labels"
-    UNLABELLED_TARGET = "unlabelled target"
-    ATTRIBUTES = "attributes"
-    COMPANIONS = "other sources"
-    INTERMEDIATES = "intermediate pictures"
 
 
 class Report(Protocol):

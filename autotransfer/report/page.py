@@ -32,7 +32,7 @@ from autotransfer.report.validators import validators_section
 from autotransfer.report.verdict import verdict_section
 from autotransfer.report.wrong import wrong_section
 from autotransfer.results import REPORT_FILE
-from autotransfer.search.watch import GRACE_SECONDS, OverrunError, ended_at
+from autotransfer.search.watchdog import GRACE_SECONDS, OverrunError, ended_at
 
 NO_TIME = "Left out: no time was left for it. A larger --seconds leaves some."
 

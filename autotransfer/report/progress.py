@@ -12,7 +12,7 @@ from autotransfer.report.figures import COLOURS, figure
 from autotransfer.report.material import Material
 from autotransfer.report.scale import Scale
 from autotransfer.results import Outcome
-from autotransfer.search.outlook import curve
+from autotransfer.search.progress_forecast import curve
 
 
 def progress_section(material: Material) -> Markup | None:

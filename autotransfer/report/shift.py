@@ -22,7 +22,7 @@ from autotransfer.report.markup import Cell, joined, name, paragraph, table
 from autotransfer.report.material import Embed, Material
 from autotransfer.report.sampling import sampled
 from autotransfer.results import Record
-from autotransfer.similarity import domain_distance
+from autotransfer.transferability.distances import domain_distance
 
 MOST_PICTURES = 200  # of each set
 MOST_FEATURES = 150  # pictures of each set that the classifier sees

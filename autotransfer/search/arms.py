@@ -10,9 +10,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 
 from autotransfer.errors import NoCandidateError
 from autotransfer.models.source import Source
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.presets import Preset
 from autotransfer.plugin.space import SearchSpace
-from autotransfer.plugin.strategy import Need, Strategy, TaskInfo
+from autotransfer.plugin.strategy import Strategy, TaskInfo
 from autotransfer.results import Setting, Skipped
 
 

@@ -14,12 +14,12 @@ import numpy as np
 import optuna
 
 from autotransfer.models.source import Source
-from autotransfer.plugin.strategy import Need, Strategy
+from autotransfer.plugin.need import Need
+from autotransfer.plugin.strategy import Strategy
 from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.cost import CostModel
-from autotransfer.search.denial import reason_to_deny
 from autotransfer.search.executor import Executor
 from autotransfer.search.probes import (
     ProbePoint,
@@ -29,6 +29,7 @@ from autotransfer.search.probes import (
     ordered,
 )
 from autotransfer.search.pruning import Losses, rivals
+from autotransfer.search.skip_rules import reason_to_deny
 from autotransfer.search.study import Study
 from autotransfer.search.trial import Arena, TrialResult, TrialSpec, run_trial
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from autotransfer.plugin.strategy import Need, Strategy, TaskInfo
+from autotransfer.plugin.need import Need
+from autotransfer.plugin.strategy import Strategy, TaskInfo
 from autotransfer.search.probes import ProbePoint
 
 

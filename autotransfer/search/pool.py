@@ -12,7 +12,7 @@ from autotransfer.models.features import FeatureReaders, Features
 from autotransfer.models.heads.unit_ridge import fit_unit_ridge
 from autotransfer.models.source import Source
 from autotransfer.results import Skipped
-from autotransfer.search.result_limits import ResultLimits
+from autotransfer.search.deployment_limits import ResultLimits
 
 OBVIOUS = "probes of all sources"  # what a source that is not at hand is left out of
 _UNKNOWN_PACE = 0.02  # seconds for an item of a small network on two cores

@@ -16,9 +16,9 @@ from pydantic import TypeAdapter
 from autotransfer.errors import InvalidOptionError, StudyExistsError
 from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search.arms import Arms
-from autotransfer.search.denial import not_finite, out_of_memory
-from autotransfer.search.portfolio import portfolio
+from autotransfer.search.initial_points import portfolio
 from autotransfer.search.pruning import Losses, restored, stored
+from autotransfer.search.skip_rules import not_finite, out_of_memory
 from autotransfer.search.storage import STORAGE_FILE, open_storage, storage_url
 
 SAMPLERS = ("tpe", "gp", "random")

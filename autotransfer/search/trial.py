@@ -33,7 +33,7 @@ from autotransfer.search.pruning import (
     clearly_worse,
     step_of,
 )
-from autotransfer.search.watch import ended_at
+from autotransfer.search.watchdog import ended_at
 
 _LAST_RUNG = RUNGS_PER_FOLD - 1
 _TOLERANCE = 1e-9

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from autotransfer.plugin.estimator import TransferabilityEstimator
-from autotransfer.transferability.gbc import Gbc, GbcDiagonal
-from autotransfer.transferability.h_score import HScore
-from autotransfer.transferability.knn import NearestNeighbour
-from autotransfer.transferability.leep import Leep
-from autotransfer.transferability.lfc import Lfc
-from autotransfer.transferability.logme import LogME
-from autotransfer.transferability.n_leep import NLeep
-from autotransfer.transferability.nce import Nce
-from autotransfer.transferability.parc import Parc
-from autotransfer.transferability.probe_cv import ProbeCv
-from autotransfer.transferability.rankme import RankMe
-from autotransfer.transferability.regularised_h_score import RegularisedHScore
-from autotransfer.transferability.ridge_loo import RidgeLoo
-from autotransfer.transferability.sfda import Sfda
-from autotransfer.transferability.transrate import TransRate
+from autotransfer.transferability.scores.gbc import Gbc, GbcDiagonal
+from autotransfer.transferability.scores.h_score import HScore
+from autotransfer.transferability.scores.knn import NearestNeighbour
+from autotransfer.transferability.scores.leep import Leep
+from autotransfer.transferability.scores.lfc import Lfc
+from autotransfer.transferability.scores.logme import LogME
+from autotransfer.transferability.scores.n_leep import NLeep
+from autotransfer.transferability.scores.nce import Nce
+from autotransfer.transferability.scores.parc import Parc
+from autotransfer.transferability.scores.probe_cv import ProbeCv
+from autotransfer.transferability.scores.rankme import RankMe
+from autotransfer.transferability.scores.regularised_h_score import RegularisedHScore
+from autotransfer.transferability.scores.ridge_loo import RidgeLoo
+from autotransfer.transferability.scores.sfda import Sfda
+from autotransfer.transferability.scores.transrate import TransRate
 
 ESTIMATORS: tuple[TransferabilityEstimator, ...] = (
     LogME(),

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from autotransfer.errors import NoCandidateError
 from autotransfer.models.source import Source, Untrained
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.presets import Preset
-from autotransfer.plugin.strategy import Need, Strategy, TaskInfo
+from autotransfer.plugin.strategy import Strategy, TaskInfo
 from autotransfer.results import Setting, Skipped
 from autotransfer.search.arms import Arms
 

@@ -25,8 +25,9 @@ from autotransfer.results import (
     Skipped,
     Verdict,
 )
-from autotransfer.saved_predictor import Kept, read_kept
 from autotransfer.search.arms import Arms
+from autotransfer.search.checkpoint import Kept, read_kept
+from autotransfer.search.run_folder import Place, claim
 from autotransfer.search.study import Study, open_study
 from autotransfer.selection import Selection
 from autotransfer.tracking import Tracker
@@ -46,7 +47,6 @@ from autotransfer.unlabelled.ranking import rank_without_labels
 from autotransfer.unlabelled.recording import outcome_of, record_of
 from autotransfer.unlabelled.searching import METRIC, candidates_of, search_without_labels
 from autotransfer.unlabelled.stones import Route, choose_route, common_source, left_out
-from autotransfer.workspace import Place, claim
 
 SEARCH_SHARE = 0.9  # of the seconds; the rest is for saving, the report and MLflow
 REPORT_SHARE = 0.975  # of the seconds, until the report has to be there

@@ -16,8 +16,8 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.results import RankedSource, Ranking, Skipped
-from autotransfer.similarity import domain_distance
-from autotransfer.transferability.ridge_loo import RidgeLoo
+from autotransfer.transferability.distances import domain_distance
+from autotransfer.transferability.scores.ridge_loo import RidgeLoo
 from autotransfer.unlabelled.problem import UnlabelledProblem
 
 SEEN = 300  # pictures of each domain

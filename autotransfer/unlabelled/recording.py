@@ -17,11 +17,11 @@ from autotransfer.results import (
     Skipped,
     Verdict,
 )
+from autotransfer.search.run_folder import Place
 from autotransfer.unlabelled.consensus import Choice
 from autotransfer.unlabelled.problem import UnlabelledProblem
 from autotransfer.unlabelled.searching import METRIC
 from autotransfer.unlabelled.wording import sentence_of
-from autotransfer.workspace import Place
 
 SOURCE_ONLY = "source-only"
 

@@ -12,15 +12,15 @@ import optuna
 from autotransfer.errors import BudgetExhaustedError
 from autotransfer.options import Options
 from autotransfer.results import Outcome, State
-from autotransfer.saved_predictor import Kept, write_kept
 from autotransfer.search.arms import Arms
+from autotransfer.search.checkpoint import Kept, write_kept
 from autotransfer.search.driver import trial_seed
+from autotransfer.search.run_folder import Place
 from autotransfer.search.study import Study
 from autotransfer.tracking import Tracker
 from autotransfer.unlabelled.arena import Arena, Point, Result, run_without_labels
 from autotransfer.unlabelled.arms import reads_target
 from autotransfer.unlabelled.consensus import Candidate
-from autotransfer.workspace import Place
 
 METRIC = "label-free"  # what trials are compared by; it is no accuracy
 MOST_TRIALS = 20  # of a method: scores that hardly know the truth pick worse from more trials

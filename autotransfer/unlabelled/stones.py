@@ -16,7 +16,7 @@ from autotransfer.models.predictors.base import FeatureReader
 from autotransfer.models.source import Source, Untrained
 from autotransfer.options import Options
 from autotransfer.results import Skipped
-from autotransfer.similarity import domain_distance
+from autotransfer.transferability.distances import domain_distance
 from autotransfer.unlabelled.path import LEAST_GAIN, SOURCE, TARGET, Path, shortest_path
 
 DISTANCE = "proxy-a-distance"

@@ -27,6 +27,7 @@ from autotransfer.models.predictors.neural import (
 )
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.training import Limits, Schedule, train
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
     SearchSpace,
     depth,
@@ -34,7 +35,7 @@ from autotransfer.plugin.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json, Layers, ParamValue, Setting
 from autotransfer_adaptation.two_domains import (
     WEIGHT_DECAY,

@@ -19,6 +19,7 @@ from autotransfer.models.batch_norm import DomainStatistics
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.training import Limits, Objective, Schedule, Step, train
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
     SearchSpace,
     choice,
@@ -27,7 +28,7 @@ from autotransfer.plugin.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json, Layers, ParamValue
 from autotransfer_adaptation.cosine import CosineHeaded, CosinePredictor, restore_cosine
 from autotransfer_adaptation.mcc import TEMPERATURE, class_confusion

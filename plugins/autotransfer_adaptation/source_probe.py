@@ -13,8 +13,9 @@ from autotransfer.models.heads import fit_logistic
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.neural import HeadPredictor, restore_head
 from autotransfer.models.source import Source
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import SearchSpace, depth, regularisation
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json, Setting
 
 

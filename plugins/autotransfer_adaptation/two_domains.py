@@ -20,6 +20,7 @@ from autotransfer.models.predictors.base import Predictor, StageInputs
 from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor, restore_network
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.training import Limits, Schedule, Step, train
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
     SearchSpace,
     depth,
@@ -27,7 +28,7 @@ from autotransfer.plugin.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json, Layers, ParamValue, Setting
 
 WEIGHT_DECAY = 1e-2

@@ -19,8 +19,9 @@ from autotransfer.errors import InvalidTargetError
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source
 from autotransfer.models.zero_shot.eszsl import Decomposition
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import SearchSpace, choice, depth, regularisation
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.plugin.zero_shot import ClosedForm
 from autotransfer.results import Json, Setting
 from autotransfer_attribute_zero_shot.heads import HEADS, HeadTask, eszsl_left_out

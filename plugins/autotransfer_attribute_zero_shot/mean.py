@@ -19,8 +19,9 @@ from autotransfer.errors import InvalidTargetError
 from autotransfer.models.predictors.base import FeatureReader, PredictorState
 from autotransfer.models.source import Source, source_from_json, source_to_json
 from autotransfer.models.zero_shot.left_out import LeftOut
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import SearchSpace
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.plugin.zero_shot import AttributePredictor, ClosedForm
 from autotransfer.results import Json, Layers, Setting, Share
 from autotransfer_attribute_zero_shot.middle import MiddleTask, middle_eszsl

@@ -18,6 +18,7 @@ from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.neural import NetworkPredictor, restore_network
 from autotransfer.models.source import Source
 from autotransfer.models.training import Limits, Schedule, train
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
     SearchSpace,
     choice,
@@ -27,7 +28,7 @@ from autotransfer.plugin.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json, ParamValue
 from autotransfer_fine_tune.batches import AUGMENTATIONS, Batches
 from autotransfer_fine_tune.keeping import CONSERVATION, WayBack, conserved, objective

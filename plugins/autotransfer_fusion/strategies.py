@@ -23,8 +23,9 @@ from autotransfer.models.predictors.base import FeatureReader
 from autotransfer.models.predictors.neural import HeadPredictor
 from autotransfer.models.single_thread import single_thread
 from autotransfer.models.source import Source
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import SearchSpace
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json
 from autotransfer_fusion.predictor import FusedProbe, FusionPredictor, restore_fusion
 

@@ -23,8 +23,9 @@ from autotransfer.models.heads.linear import Standardisation
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.neural import HeadPredictor, restore_head
 from autotransfer.models.source import Source
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import SearchSpace, choice, depth, floating, integer, regularisation
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json
 from autotransfer_instance_weighting.density_ratio import density_ratio
 from autotransfer_instance_weighting.kliep import kliep

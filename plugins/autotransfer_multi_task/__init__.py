@@ -32,6 +32,7 @@ from autotransfer.models.predictors.base import Predictor, StageInputs
 from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor, restore_network
 from autotransfer.models.source import Source
 from autotransfer.models.training import Limits, Objective, Schedule, Step, train
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
     SearchSpace,
     choice,
@@ -41,7 +42,7 @@ from autotransfer.plugin.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json, Layers, ParamValue
 from autotransfer_multi_task.gradient_projection import project, projected_loss
 from autotransfer_multi_task.two_heads import Draws, TwoHeads

@@ -23,6 +23,7 @@ from autotransfer.models.backbone import Backbone, load_backbone
 from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.training import Limits, Schedule, Step, train
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
     SearchSpace,
     choice,
@@ -30,7 +31,7 @@ from autotransfer.plugin.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json
 from autotransfer_progressive.network import Tap
 from autotransfer_progressive.predictor import (

@@ -19,9 +19,9 @@ import torch
 
 from autotransfer.data.splitting import make_folds
 from autotransfer.guard.baseline_cache import BaselineCache
+from autotransfer.guard.baseline_mixture import fit_mixture
 from autotransfer.guard.baselines import Baselines, Predictions
-from autotransfer.guard.mixture import fit_mixture
-from autotransfer.guard.stand import Stand, out_of_fold_stand, sealed_stand
+from autotransfer.guard.evaluation_split import Stand, out_of_fold_stand, sealed_stand
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.plugin.registry import discover

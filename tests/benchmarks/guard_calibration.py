@@ -35,11 +35,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
+from autotransfer.guard.baseline_mixture import fit_mixture, mixed_out_of_fold
 from autotransfer.guard.bootstrap import Comparison, compare
-from autotransfer.guard.mixture import fit_mixture, mixed_out_of_fold
+from autotransfer.guard.guard import INFLATION
 from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.guard.verdict import default_margin, judge
-from autotransfer.guarding import INFLATION
 from autotransfer.models.metrics import metric_named
 from autotransfer.results import Decision
 from autotransfer.search.choice import Terms, choose

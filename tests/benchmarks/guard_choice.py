@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import skew
 
-from autotransfer.guarding import INFLATION
+from autotransfer.guard.guard import INFLATION
 from autotransfer.models.metrics import metric_named
 from autotransfer.search.choice import Terms, choose
 from tests.benchmarks.guard_draws import BASELINES, FOLDS, TRIALS, Draw, data_sets, draws

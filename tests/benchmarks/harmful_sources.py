@@ -24,7 +24,7 @@ from autotransfer.data.target import open_target
 from autotransfer.errors import AutotransferWarning
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
-from autotransfer.guard.stand import sealed_stand
+from autotransfer.guard.evaluation_split import sealed_stand
 from autotransfer.models.metrics import metric_named
 from autotransfer.options import read_options
 from autotransfer.preparing import choose_sources, discover_plugins, make_readers

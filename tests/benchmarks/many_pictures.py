@@ -28,7 +28,7 @@ from autotransfer.data.target import open_target
 from autotransfer.models.source import Source, Untrained
 from autotransfer.options import read_options
 from autotransfer.preparing import discover_plugins, make_readers
-from autotransfer.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
+from autotransfer.transferability.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 
 NUM_CLASSES = 10
 _PIECE = 10_000

@@ -30,15 +30,15 @@ import autotransfer
 from autotransfer import selector
 from autotransfer.data import target
 from autotransfer.data.images import near_duplicates
-from autotransfer.finishing import Finishing
-from autotransfer.guarding import Guarding
+from autotransfer.guard.guard import Guarding
 from autotransfer.models import features, training
 from autotransfer.models.predictors import neural
 from autotransfer.search import driver, executor, trial
+from autotransfer.search.refit import Finishing
+from autotransfer.search.run_folder import Place
 from autotransfer.search.study import Study
 from autotransfer.selection import Selection
 from autotransfer.tracking import Tracker
-from autotransfer.workspace import Place
 
 PASSES = "passes and decoding"
 BOOKS = ("Optuna", "study", "MLflow", "predictors to disk")

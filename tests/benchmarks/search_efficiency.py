@@ -36,7 +36,7 @@ from autotransfer.data.splitting import NUM_FOLDS
 from autotransfer.models.source import Source
 from autotransfer.plugin.space import SearchSpace, choice, depth, integer, learning_rate_multiplier
 from autotransfer.results import Outcome, ParamValue, State
-from autotransfer.search import portfolio
+from autotransfer.search import initial_points
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.driver import search
@@ -169,7 +169,7 @@ def ours(
     first_rung: int = 0,
     shortlist: int | None = None,
     every_stage: bool = False,
-    variants: Sequence[Mapping[str, ParamValue]] = portfolio.VARIANTS,
+    variants: Sequence[Mapping[str, ParamValue]] = initial_points.VARIANTS,
 ) -> Rule:
     """Return our own search on a clock that recorded seconds move.
 
@@ -195,7 +195,7 @@ def ours(
         )
         executor = _Recorded(curve, clock, errors, first_rung)
         deadline = BUDGETS[-1] * table.unit
-        with patch.object(portfolio, "VARIANTS", variants):
+        with patch.object(initial_points, "VARIANTS", variants):
             search(
                 Study(
                     optuna.create_study(direction="maximize", sampler=sampler_named(sampler, seed))

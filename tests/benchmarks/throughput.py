@@ -24,13 +24,13 @@ import numpy as np
 import torch
 
 from autotransfer.data.splitting import Fold
-from autotransfer.executors.processes import ProcessExecutor
-from autotransfer.executors.workshop import Workshop
 from autotransfer.models.metrics import metric_named
 from autotransfer.options import memory_of, read_options
 from autotransfer.preparing import choose_sources, discover_plugins, make_readers, open_labelled
 from autotransfer.results import State
 from autotransfer.search.executor import Executor, InlineExecutor
+from autotransfer.search.executors.processes import ProcessExecutor
+from autotransfer.search.executors.worker_context import Workshop
 from autotransfer.search.trial import Arena, TrialSpec
 
 SLOTS = 2

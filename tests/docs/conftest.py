@@ -11,7 +11,7 @@ from PIL import Image
 
 from autotransfer.cli import run
 from autotransfer.data.images.preprocessing import Preprocessing
-from autotransfer.guard import scratch
+from autotransfer.guard import from_scratch
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.weights import write_state_dict
@@ -109,7 +109,7 @@ def demo(template: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def brief_fits(patch: pytest.MonkeyPatch) -> None:
     """Train baselines for an epoch and draw no figures: the pages are about what to type."""
-    patch.setattr(scratch, "SCHEDULE", replace(scratch.SCHEDULE, epochs=1))
+    patch.setattr(from_scratch, "SCHEDULE", replace(from_scratch.SCHEDULE, epochs=1))
     patch.setattr(page, "built", partial(page.built, sections=page.SECTIONS[:1]))
 
 

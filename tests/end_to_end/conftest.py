@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autotransfer.data.images.preprocessing import Preprocessing
-from autotransfer.guard import baselines, scratch
+from autotransfer.guard import baselines, from_scratch
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.small_cnn import SMALL_NETWORK
 from autotransfer.models.source import Source, Untrained
@@ -40,13 +40,13 @@ def _kit_in_seconds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 def brief_baselines(patch: pytest.MonkeyPatch) -> None:
     """Train networks of sources from scratch for two epochs."""
-    whole, schedule = scratch.fit_scratch, scratch.SCHEDULE
+    whole, schedule = from_scratch.fit_scratch, from_scratch.SCHEDULE
 
     def fit_briefly(task: Task, **options: Any) -> Any:
         if task.source.architecture == SMALL_NETWORK:
             return whole(task, **options)
         with pytest.MonkeyPatch.context() as brief:
-            brief.setattr(scratch, "SCHEDULE", replace(schedule, epochs=2))
+            brief.setattr(from_scratch, "SCHEDULE", replace(schedule, epochs=2))
             return whole(task, **options)
 
     patch.setattr(baselines, "fit_scratch", fit_briefly)

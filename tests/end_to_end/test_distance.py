@@ -11,7 +11,7 @@ import autotransfer
 from autotransfer.cli import run
 from autotransfer.errors import InvalidTargetError
 from autotransfer.plugin.testing.tiny import shapes, tiny_source
-from autotransfer.similarity import MEASURES
+from autotransfer.transferability.distances import MEASURES
 
 
 @pytest.fixture(autouse=True)

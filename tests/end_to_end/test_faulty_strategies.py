@@ -8,7 +8,7 @@ import pytest
 
 import autotransfer
 from autotransfer.results import State
-from autotransfer.search import watch
+from autotransfer.search import watchdog
 
 PLUGIN = """
 import os, sys, time
@@ -77,7 +77,7 @@ def test_the_fit_ends_with_an_answer_and_the_outcomes_say_who_failed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(watch, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(watchdog, "GRACE_SECONDS", 0.5)
     plugin = tmp_path / f"faulty_{len(reasons)}.py"
     plugin.write_text(PLUGIN, encoding="utf-8")
     selection = autotransfer.fit(

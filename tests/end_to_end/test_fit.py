@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 import autotransfer
 from autotransfer.data.target import open_target
 from autotransfer.errors import DataWarning, InvalidOptionError, StudyExistsError
-from autotransfer.finishing import Finalist, Finishing
 from autotransfer.guard.ledger import look
 from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.results import Decision, Outcome, State
-from autotransfer.saved_predictor import Kept
+from autotransfer.search.checkpoint import Kept
+from autotransfer.search.refit import Finalist, Finishing
 from autotransfer.selection import Selection
 
 # Optuna tells its study from a sampler that is still marked experimental in places.
@@ -281,7 +281,7 @@ def test_an_ensemble_that_gains_enough_is_the_finalist(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # on so few pictures nothing gains a standard error: the two best are taken all the same
-    from autotransfer import finishing
+    from autotransfer.search import refit
     from autotransfer.search.choice import Choice, Terms
 
     def both(
@@ -307,7 +307,7 @@ def test_an_ensemble_that_gains_enough_is_the_finalist(
         return kept
 
     train = Finishing.train
-    monkeypatch.setattr(finishing, "choose", both)
+    monkeypatch.setattr(refit, "choose", both)
     monkeypatch.setattr(Finishing, "train", trained)
     selection = _fit(target, catalogue, out=tmp_path / "model", **FROZEN)
     finalist = selection.record.finalist

@@ -22,7 +22,7 @@ from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.target import open_target
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
-from autotransfer.guard.stand import sealed_stand
+from autotransfer.guard.evaluation_split import sealed_stand
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders

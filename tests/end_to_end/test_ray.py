@@ -16,13 +16,13 @@ import pytest
 
 import autotransfer
 from autotransfer.data.splitting import Fold
-from autotransfer.executors.workshop import Workshop
 from autotransfer.models.metrics import metric_named
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy
 from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.plugin.testing.tiny import tiny_readers
 from autotransfer.results import State
+from autotransfer.search.executors.worker_context import Workshop
 from autotransfer.search.trial import Arena, TrialSpec
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (autotransfer[ray])")
@@ -122,7 +122,7 @@ def _spec(number: int, arena: Arena, strategy: Strategy, mood: str) -> TrialSpec
 def test_a_killed_worker_and_a_killed_node_cost_no_trial(
     cluster: Any, arena: Arena, plugin: Path
 ) -> None:
-    from autotransfer.executors.ray_cluster import RayExecutor
+    from autotransfer.search.executors.ray_cluster import RayExecutor
 
     strategy = discover(files=[plugin]).strategy("slow")
     executor = RayExecutor(
@@ -157,7 +157,7 @@ def test_a_killed_worker_and_a_killed_node_cost_no_trial(
 def test_a_trial_whose_actors_end_before_they_start_is_no_lost_trial(
     cluster: Any, arena: Arena, plugin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from autotransfer.executors.ray_cluster import RayExecutor
+    from autotransfer.search.executors.ray_cluster import RayExecutor
 
     strategy = discover(files=[plugin]).strategy("slow")
     executor = RayExecutor(Workshop.of(arena, [plugin], 1 << 26), arena, workers=1, address=None)
@@ -186,7 +186,7 @@ def test_a_trial_whose_actors_end_before_they_start_is_no_lost_trial(
 def test_a_fit_on_real_pictures_ends_when_one_of_two_nodes_is_killed(
     cluster: Any, kit: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from autotransfer.executors.ray_cluster import RayExecutor
+    from autotransfer.search.executors.ray_cluster import RayExecutor
 
     lost: list[int] = []
     dead = RayExecutor._dead

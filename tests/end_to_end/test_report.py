@@ -16,7 +16,7 @@ from autotransfer.cli import run
 from autotransfer.errors import ReportWarning, TrackingWarning
 from autotransfer.options import Budget
 from autotransfer.report import page
-from autotransfer.syncing import sync
+from autotransfer.tracking.sync import sync
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
 

@@ -16,7 +16,7 @@ from autotransfer import selector
 from autotransfer.data.holdout import Division, divide
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import Target, open_target
-from autotransfer.guarding import Guarding
+from autotransfer.guard.guard import Guarding
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 import autotransfer
 from autotransfer.cli import run
 from autotransfer.errors import TrackingWarning
-from autotransfer.syncing import sync
+from autotransfer.tracking.sync import sync
 
 pytestmark = pytest.mark.timeout(280)
 

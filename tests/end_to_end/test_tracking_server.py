@@ -38,11 +38,11 @@ from autotransfer.results import (
     State,
     Verdict,
 )
-from autotransfer.saved_predictor import Kept
+from autotransfer.search.checkpoint import Kept
 from autotransfer.selection import Selection
-from autotransfer.syncing import sync
 from autotransfer.tracking import Tracker
 from autotransfer.tracking.store import embedded_uri
+from autotransfer.tracking.sync import sync
 
 pytestmark = [
     pytest.mark.slow,

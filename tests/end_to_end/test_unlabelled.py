@@ -23,7 +23,7 @@ from autotransfer.errors import (
 )
 from autotransfer.plugin.testing import shapes
 from autotransfer.results import Decision, State
-from autotransfer.syncing import sync
+from autotransfer.tracking.sync import sync
 
 SPACE = """
 description = "Few steps"

@@ -13,7 +13,7 @@ from autotransfer.models.mixture_weights import mixture_weights
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_source, tiny_task
-from autotransfer.saved_predictor import Kept, read_kept, write_kept
+from autotransfer.search.checkpoint import Kept, read_kept, write_kept
 from autotransfer_fusion import DefaultProbe, MeanOfProbes, MixtureOfProbes
 
 OTHERS = (tiny_source("second", seed=1), tiny_source("third", seed=2))

@@ -17,7 +17,7 @@ from autotransfer.models.weights import write_state_dict
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_source, tiny_task
-from autotransfer.saved_predictor import Kept, read_kept, write_kept
+from autotransfer.search.checkpoint import Kept, read_kept, write_kept
 from autotransfer_fine_tune import FineTune
 from autotransfer_progressive import Progressive, make_plan
 from autotransfer_progressive.predictor import Batches, ProgressivePredictor

@@ -19,7 +19,7 @@ from autotransfer.models.weights import write_state_dict
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_source, tiny_task
-from autotransfer.saved_predictor import Kept, read_kept, write_kept
+from autotransfer.search.checkpoint import Kept, read_kept, write_kept
 from autotransfer_source_stacking import (
     Member,
     SourceStacking,

@@ -20,9 +20,10 @@ from autotransfer.models.predictors.base import (
     TensorReader,
 )
 from autotransfer.models.source import Source
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.registry import Registry
 from autotransfer.plugin.space import SearchSpace
-from autotransfer.plugin.strategy import Need, Strategy, Task, TaskInfo, Trial
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Json
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from autotransfer.errors import DataWarning, UndefinedScoreError
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.plugin.estimator import TransferabilityEstimator
-from autotransfer.plugin.strategy import Need
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.testing.promises import BrokenPromiseError, DoesNotApply, Promise, demand
 
 _TOLERANCE = 1e-12

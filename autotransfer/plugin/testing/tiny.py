@@ -16,7 +16,8 @@ from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source, Untrained
-from autotransfer.plugin.strategy import Need, Strategy, Task
+from autotransfer.plugin.need import Need
+from autotransfer.plugin.strategy import Strategy, Task
 from autotransfer.results import Setting
 
 SIDE = 32

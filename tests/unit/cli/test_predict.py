@@ -19,7 +19,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.results import Record
-from autotransfer.saved_predictor import Kept
+from autotransfer.search.checkpoint import Kept
 from autotransfer.selection import Selection
 
 CLASSES = ("wasp", "ant", "bee")  # as the columns are; in no other order

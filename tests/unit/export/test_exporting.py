@@ -21,7 +21,7 @@ from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.plugin.testing import shapes
 from autotransfer.plugin.testing.tiny import tiny_readers, tiny_source, tiny_task
-from autotransfer.saved_predictor import Kept
+from autotransfer.search.checkpoint import Kept
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

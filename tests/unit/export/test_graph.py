@@ -15,7 +15,7 @@ from autotransfer.models.predictors.neural import HeadPredictor
 from autotransfer.plugin.strategy import Task
 from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.plugin.testing.tiny import tiny_task
-from autotransfer.saved_predictor import Kept
+from autotransfer.search.checkpoint import Kept
 from tests.unit.told import told
 
 

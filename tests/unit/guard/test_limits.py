@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from autotransfer.guard.bootstrap import Comparison, compare
-from autotransfer.guard.competition import competition_bound
+from autotransfer.guard.selection_bias import competition_bound
 from autotransfer.guard.verdict import judge
 from autotransfer.models.metrics import METRICS
 from autotransfer.results import Decision

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from autotransfer.guard.competition import competition_bound
 from autotransfer.guard.out_of_fold import select_out_of_fold
+from autotransfer.guard.selection_bias import competition_bound
 from autotransfer.models.calibration import calibration_error, fit_temperature, tempered
 from autotransfer.models.metrics import metric_named
 from autotransfer.search.choice import Terms, choose

@@ -22,7 +22,7 @@ from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.plugin.testing.tiny import tiny_readers
 from autotransfer.results import State
-from autotransfer.search.denial import out_of_memory
+from autotransfer.search.skip_rules import out_of_memory
 from autotransfer.search.trial import Arena, TrialSpec, run_trial
 
 LABELS = np.arange(22) % 2  # batches of 8, 8 and 6

@@ -21,9 +21,9 @@ from autotransfer.models.feature_store import FeatureStore, RowLayout
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Outcome, State
-from autotransfer.saved_predictor import Kept
+from autotransfer.search.checkpoint import Kept
+from autotransfer.search.run_folder import Place
 from autotransfer.search.study import Study, open_study
-from autotransfer.workspace import Place
 
 KEPT = Kept(MajorityPredictor(np.array([0.25, 0.75])), "majority", baseline=True, source=None)
 

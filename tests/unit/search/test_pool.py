@@ -17,8 +17,8 @@ from autotransfer.errors import InvalidSourceError
 from autotransfer.models.source import Source
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.search import pool as module
+from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.search.pool import OBVIOUS, TimeLeft, best_subset, read_all
-from autotransfer.search.result_limits import ResultLimits
 
 IMAGES = shapes(3, 4)
 SEALED = 30

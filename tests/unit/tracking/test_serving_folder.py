@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from autotransfer.models.predictors.dummy import MajorityPredictor
-from autotransfer.saved_predictor import Kept
+from autotransfer.search.checkpoint import Kept
 from autotransfer.selection import Selection
 from autotransfer.tracking import Tracker
 from autotransfer.tracking.serving_folder import write_serving_folder

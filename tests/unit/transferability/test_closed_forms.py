@@ -12,20 +12,20 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from autotransfer.errors import DataWarning, UndefinedScoreError
 from autotransfer.transferability import Statistics
-from autotransfer.transferability.gbc import gbc, gbc_diagonal
-from autotransfer.transferability.h_score import h_score
-from autotransfer.transferability.knn import knn
-from autotransfer.transferability.leep import leep
-from autotransfer.transferability.lfc import lfc
-from autotransfer.transferability.logme import logme
-from autotransfer.transferability.nce import nce
-from autotransfer.transferability.parc import parc
-from autotransfer.transferability.probe_cv import folds_of
-from autotransfer.transferability.rankme import rankme
-from autotransfer.transferability.regularised_h_score import regularised_h_score, shrinkage
-from autotransfer.transferability.ridge_loo import leave_one_out, ridge_loo
-from autotransfer.transferability.sfda import sfda
-from autotransfer.transferability.transrate import transrate
+from autotransfer.transferability.scores.gbc import gbc, gbc_diagonal
+from autotransfer.transferability.scores.h_score import h_score
+from autotransfer.transferability.scores.knn import knn
+from autotransfer.transferability.scores.leep import leep
+from autotransfer.transferability.scores.lfc import lfc
+from autotransfer.transferability.scores.logme import logme
+from autotransfer.transferability.scores.nce import nce
+from autotransfer.transferability.scores.parc import parc
+from autotransfer.transferability.scores.probe_cv import folds_of
+from autotransfer.transferability.scores.rankme import rankme
+from autotransfer.transferability.scores.regularised_h_score import regularised_h_score, shrinkage
+from autotransfer.transferability.scores.ridge_loo import leave_one_out, ridge_loo
+from autotransfer.transferability.scores.sfda import sfda
+from autotransfer.transferability.scores.transrate import transrate
 from tests.unit.transferability.samples import Sample, draw
 
 Array = NDArray[np.float64]

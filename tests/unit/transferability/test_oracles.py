@@ -12,8 +12,8 @@ import pytest
 
 from autotransfer.errors import DataWarning
 from autotransfer.transferability import ESTIMATORS, Parc, Statistics, TransRate
-from autotransfer.transferability.gbc import log_gbc
-from autotransfer.transferability.parc import parc
+from autotransfer.transferability.scores.gbc import log_gbc
+from autotransfer.transferability.scores.parc import parc
 
 CASES = (
     "g_n60_d128_c3_NltD",

@@ -20,7 +20,7 @@ from autotransfer.models.predictors.neural import HeadedSuffix, HeadPredictor, N
 from autotransfer.models.source import Source
 from autotransfer.plugin.testing.tiny import tiny_source
 from autotransfer.results import Layers
-from autotransfer.saved_predictor import Kept, write_kept
+from autotransfer.search.checkpoint import Kept, write_kept
 from autotransfer_fusion.predictor import FusedProbe, FusionPredictor
 
 CLASSES = ("ant", "bee", "fly")

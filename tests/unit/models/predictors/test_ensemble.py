@@ -14,7 +14,7 @@ from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source, tiny_task
 from autotransfer.results import ParamValue
-from autotransfer.saved_predictor import Kept, read_kept, write_kept
+from autotransfer.search.checkpoint import Kept, read_kept, write_kept
 from tests.unit.told import told
 
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.plugin.estimator import TransferabilityEstimator
-from autotransfer.plugin.strategy import Need
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.testing import check_estimator
 
 

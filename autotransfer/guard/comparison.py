@@ -1,0 +1,230 @@
+"""The guard: opens the tested pictures once, for the finalist, the reference and the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.guard.baselines import Baselines, TrainedBaseline
+from autotransfer.guard.bootstrap import LEVEL, Comparison, compare
+from autotransfer.guard.evaluation_split import OUT_OF_FOLD, Stand
+from autotransfer.guard.selection_bias import competition_bound
+from autotransfer.guard.verdict import decide, default_margin, judge, sentence
+from autotransfer.models.calibration import calibration_error
+from autotransfer.models.heads import fit_ridge
+from autotransfer.models.metrics import Metric
+from autotransfer.models.predictors.baselines import TITLES
+from autotransfer.models.predictors.neural import HeadPredictor
+from autotransfer.models.scoring import predicted, weighted
+from autotransfer.models.source import Source
+from autotransfer.results import Baseline, Interval, Verdict
+from autotransfer.search.trial import Arena
+
+Predictions = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The one candidate that the search chose.
+
+    Args:
+        probabilities: (m, K) what it says of the tested pictures.
+        trials: (m, K) validation predictions of all that competed, where the same pictures
+            validated and test; empty otherwise.
+        competed: How many trials competed.
+        validation: Its validation score.
+        obvious: Whether it is what anybody would try first.
+    """
+
+    probabilities: Predictions
+    trials: Mapping[int, Predictions]
+    competed: int
+    validation: float
+    obvious: bool = False
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict, and the baseline that is returned where transfer is not."""
+
+    verdict: Verdict
+    baseline: TrainedBaseline
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a verdict is given by.
+
+    Args:
+        margin: The gap that counts as no difference; None is the default of the metric.
+        level: Error on each side of the intervals.
+        looks: Which look at the tested pictures this is.
+        seed: Seeds the bootstrap.
+    """
+
+    margin: float | None = None
+    level: float = LEVEL
+    looks: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What is known of the tested pictures beside any candidate.
+
+    Args:
+        stand: What is compared on.
+        arena: The score and the features.
+        probed: (m, K) what a probe on the default source says.
+        baselines: What uses no source.
+    """
+
+    stand: Stand
+    arena: Arena
+    probed: Predictions
+    baselines: tuple[TrainedBaseline, ...]
+
+
+def open_test(
+    stand: Stand,
+    arena: Arena,
+    reference: Source,
+    baselines: Baselines,
+    say: Callable[[str], None],
+) -> Opened:
+    """Return what every candidate is compared with, trained once.
+
+    Args:
+        stand: What is compared on.
+        arena: The score and the features.
+        reference: The default source; a probe on it says what the search bought.
+        baselines: What uses no source.
+        say: Told about progress.
+    """
+    probed = np.concatenate([_probed(reference, arena, *pair) for pair in stand.divisions])
+    arena.readers.release()
+    found: list[TrainedBaseline] = []
+    for baseline in baselines.on(stand):
+        stopped = "" if baseline.whole else ", stopped: it cannot win any more"
+        say(f"baseline {TITLES[baseline.name]}: {baseline.seconds:.1f} s{stopped}")
+        found.append(baseline)
+    return Opened(stand, arena, probed, tuple(found))
+
+
+def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
+    """Return the tested verdict on a candidate.
+
+    Args:
+        candidate: What the search chose, or the obvious.
+        opened: What it is compared with.
+        terms: Margin, level and seed.
+    """
+    stand, arena, found = opened.stand, opened.arena, opened.baselines
+    whole = {b.name: b.probabilities for b in found if b.whole}
+    comparison = _compared(candidate.probabilities, whole, stand, arena, terms)
+    others = {"reference": opened.probed}
+    probe = _compared(candidate.probabilities, others, stand, arena, terms)
+    best = next(b for b in found if b.name == comparison.best_baseline)
+    shown = tuple(_shown(b, stand, arena.metric) for b in found)
+    bound = _bound(candidate, stand, arena.metric, best, terms)
+    instead = next((b for b in found if b.mixture), best)  # together, where they could be weighted
+    verdict = _verdict(
+        candidate, comparison, shown, probe.gap, bound, stand, arena.metric, terms, instead.name
+    )
+    return Judgement(verdict, instead)
+
+
+def _probed(source: Source, arena: Arena, train: ImageSet, tested: ImageSet) -> Predictions:
+    """Return what the reference arm says: ridge on the last stage of the default source."""
+    reader, num_classes = arena.readers[source], len(train.class_names)
+    head = fit_ridge(reader(train), train.labels, num_classes)
+    probe = HeadPredictor(head, reader.num_stages)
+    return weighted(predicted(probe, tested, reader, num_classes), arena.class_weights)
+
+
+def _compared(
+    finalist: Predictions,
+    others: Mapping[str, Predictions],
+    stand: Stand,
+    arena: Arena,
+    terms: Terms,
+) -> Comparison:
+    return compare(
+        arena.metric,
+        stand.labels,
+        finalist,
+        others,
+        units=stand.units,
+        level=terms.level,
+        inflation=stand.inflation,
+        seed=terms.seed,
+    )
+
+
+def _shown(baseline: TrainedBaseline, stand: Stand, metric: Metric) -> Baseline:
+    rows = len(baseline.probabilities)  # fewer than all where it was stopped
+    score = metric.score(stand.labels[:rows], baseline.probabilities)
+    return Baseline(baseline.name, score, baseline.seconds, whole=baseline.whole)
+
+
+def _bound(
+    candidate: Candidate, stand: Stand, metric: Metric, best: TrainedBaseline, terms: Terms
+) -> float | None:
+    if stand.basis != OUT_OF_FOLD or not candidate.trials:
+        return None
+    return competition_bound(
+        metric,
+        stand.labels,
+        candidate.trials,
+        best.probabilities,
+        stand.units,
+        seed=terms.seed,
+        level=terms.level,
+    )
+
+
+def _verdict(
+    candidate: Candidate,
+    comparison: Comparison,
+    baselines: tuple[Baseline, ...],
+    gap_reference: Interval,
+    bound: float | None,
+    stand: Stand,
+    metric: Metric,
+    terms: Terms,
+    instead: str,
+) -> Verdict:
+    margin = terms.margin
+    if margin is None:
+        margin = default_margin(metric, comparison.n)
+    decision = judge(comparison, margin=margin)
+    returned = decide(comparison, decision, margin, obvious=candidate.obvious)
+    name = comparison.best_baseline
+    told = sentence(
+        comparison, decision, margin=margin, baseline=TITLES[name], pictures=stand.pictures
+    )
+    test = comparison.test
+    return Verdict(
+        decision=decision,
+        basis=stand.basis,
+        sentence=told,
+        returned=returned,
+        test=test,
+        baselines=baselines,
+        best_baseline=name,
+        gap=comparison.gap,
+        minimum_detectable=comparison.minimum_detectable,
+        gap_reference=gap_reference,
+        returned_baseline="" if returned == "transfer" else instead,
+        returned_test=test.value if returned == "transfer" else comparison.scores[instead],
+        competed=candidate.competed,
+        optimism=candidate.validation - test.value,
+        looks=terms.looks,
+        mcnemar=comparison.mcnemar,
+        calibration_error=calibration_error(candidate.probabilities, stand.labels),
+        competition_bound=bound,
+    )

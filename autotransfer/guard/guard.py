@@ -1,0 +1,232 @@
+"""The end of a fit for a labelled target: from the finalist to a verdict and what is returned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from autotransfer.data.holdout import Division
+from autotransfer.guard.baseline_cache import BaselineCache
+from autotransfer.guard.baselines import Baselines, TrainedBaseline
+from autotransfer.guard.cause import cause_of
+from autotransfer.guard.comparison import Candidate, Judgement, Opened, Terms, guard, open_test
+from autotransfer.guard.contamination import overlap_remark
+from autotransfer.guard.evaluation_split import SEALED, Stand, out_of_fold_stand, sealed_stand
+from autotransfer.guard.far_apart import source_distance
+from autotransfer.guard.ledger import level_of, look
+from autotransfer.guard.out_of_fold import select_out_of_fold
+from autotransfer.models.calibration import tempered
+from autotransfer.models.metrics import Metric
+from autotransfer.models.predictors.baselines import UNTRAINED
+from autotransfer.models.scoring import predicted, weighted
+from autotransfer.models.source import Source
+from autotransfer.results import Decision, Outcome, Ranking, State, Verdict
+from autotransfer.search.checkpoint import Kept
+from autotransfer.search.refit import Finalist, Finishing
+from autotransfer.search.storage import STORAGE_FILE
+
+INFLATION = 1.2  # of the variance of out-of-fold gaps; `docs/negative-transfer.md` has the figures
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The end of a test.
+
+    Args:
+        verdict: On the candidate that was tested last.
+        kept: The predictor that is returned.
+        finalist: The candidate of the verdict.
+    """
+
+    verdict: Verdict
+    kept: Kept
+    finalist: Finalist
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A candidate, what it says of the tested pictures, and its predictor where it is trained."""
+
+    finalist: Finalist
+    candidate: Candidate
+    kept: Kept | None
+    source: Source
+
+
+@dataclass(frozen=True)
+class Guarding:
+    """Tests the finalist, and decides what is returned.
+
+    Args:
+        finishing: Trains what is returned.
+        division: Who is sealed, and who belongs together.
+        reference: The default source.
+        ranking: Where the cause of a negative verdict is looked for.
+        target: Name of the target.
+        deadline: `time.monotonic()` at which everything has to be done.
+        shortlists: Returns the sources that would have been tried without each fold.
+    """
+
+    finishing: Finishing
+    division: Division
+    reference: Source
+    ranking: Ranking
+    target: str
+    deadline: float | None
+    shortlists: Callable[[], Sequence[Collection[str]]] = tuple
+
+    def judged(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Judged:
+        """Return the verdict and the predictor that is returned because of it.
+
+        Where the finalist is not supported, the obvious is tested in its place, which is a second
+        look at the same pictures, before anything without a source is returned.
+        """
+        finishing, arena, chosen = self.finishing, self.finishing.arena, self.finishing.chosen
+        stand = self._stand()
+        first = self._entry(finalist, outcomes, stand)
+        cache = BaselineCache(finishing.registry)
+        due = self._due(finalist, first.kept)
+        baselines = Baselines(arena, first.source, cache, chosen.seed, due)
+        opened = open_test(stand, arena, self.reference, baselines, chosen.say)
+        entry, judgement = first, self._look(first, opened)
+        second = finishing.second(finalist, outcomes)
+        if judgement.verdict.returned == "baseline" and second is not None:
+            chosen.say(f"not supported; testing {second.outcome.strategy} in its place")
+            entry = self._entry(second, outcomes, stand)
+            lost = judgement.verdict
+            judgement = self._look(entry, opened)
+            remark = _replaced(finalist.outcome, lost, arena.metric)
+            remarks = (*judgement.verdict.remarks, remark)
+            judgement = replace(judgement, verdict=replace(judgement.verdict, remarks=remarks))
+        verdict = self._explained(judgement.verdict, entry, outcomes)
+        if verdict.returned == "transfer":
+            kept = entry.kept or finishing.train(entry.finalist, outcomes)
+        else:
+            kept = self._baseline(judgement.baseline, baselines)
+        return Judged(verdict, kept, entry.finalist)
+
+    def _entry(self, finalist: Finalist, outcomes: Sequence[Outcome], stand: Stand) -> _Entry:
+        """Return what a finalist says of the tested pictures."""
+        finishing = self.finishing
+        kept = None if self.division.sealed is None else finishing.train(finalist, outcomes)
+        candidate = self._candidate(finalist, outcomes, kept, stand)
+        source = finishing.arms.source(finalist.outcome.source)
+        return _Entry(finalist, candidate, kept, source)
+
+    def _look(self, entry: _Entry, opened: Opened) -> Judgement:
+        """Return the verdict on one candidate; every look at the pictures costs some error."""
+        finishing, stand = self.finishing, opened.stand
+        digests = [d for _, tested in stand.divisions for d in tested.digests]
+        answers = entry.candidate.probabilities.argmax(axis=1)
+        ledger = finishing.place.workspace / STORAGE_FILE
+        looks = look(ledger, digests, answers, finishing.place.name)
+        chosen = finishing.chosen
+        terms = Terms(chosen.margin, level_of(looks), looks, chosen.seed)
+        return guard(entry.candidate, opened, terms)
+
+    def _due(self, finalist: Finalist, kept: Kept | None) -> float | None:
+        """Return when the baselines have to be done: the finalist may yet have to be trained."""
+        if self.deadline is None or kept is not None:
+            return self.deadline
+        folds = len(self.finishing.arena.divisions())
+        return self.deadline - finalist.outcome.seconds / max(folds - 1, 1)
+
+    def _stand(self) -> Stand:
+        arena, division = self.finishing.arena, self.division
+        if division.sealed is not None:
+            return sealed_stand(arena.images, division.sealed, division.sealed_units)
+        return out_of_fold_stand(arena.images, arena.folds, division.units, INFLATION)
+
+    def _candidate(
+        self,
+        finalist: Finalist,
+        outcomes: Sequence[Outcome],
+        kept: Kept | None,
+        stand: Stand,
+    ) -> Candidate:
+        finishing, arena = self.finishing, self.finishing.arena
+        competed = sum(outcome.state is State.COMPLETE for outcome in outcomes)
+        obvious = {outcome.number for outcome in finishing.obvious(outcomes)}
+        value, given = finalist.outcome.value, finalist.outcome.number in obvious
+        assert value is not None
+        if kept is not None:
+            (_, tested), num_classes = stand.divisions[0], len(arena.images.class_names)
+            raw = predicted(kept.predictor, tested, arena.reader_of(kept.source), num_classes)
+            said = tempered(weighted(raw, arena.class_weights), kept.temperature)
+            return Candidate(said, {}, competed, value, given)
+        trials = finishing.candidates(outcomes)
+        source_of = {outcome.number: outcome.source for outcome in outcomes}
+        allowed = finalist.alone_in(len(stand.divisions)) or [
+            {n for n in trials if source_of[n] in shortlist or n in obvious}
+            for shortlist in self.shortlists()
+        ]
+        found = select_out_of_fold(
+            trials,
+            stand.folds,
+            stand.labels,
+            finishing.terms(outcomes),
+            allowed=allowed,
+        )
+        return Candidate(found.probabilities, trials, competed, value, given)
+
+    def _baseline(self, best: TrainedBaseline, baselines: Baselines) -> Kept:
+        """Return a baseline, trained on all that is not sealed."""
+        kept = None if self.division.sealed is None else best.kept
+        kept = kept or baselines.trained(best)
+        return replace(
+            kept,
+            seen=tuple(sorted(set(self.division.images.digests))),
+            class_weights=self.finishing.class_weights,
+        )
+
+    def _explained(self, verdict: Verdict, entry: _Entry, outcomes: Sequence[Outcome]) -> Verdict:
+        outcome, source = entry.finalist.outcome, entry.source
+        metric = self.finishing.arena.metric
+        remarks = [*verdict.remarks, _competition(verdict, metric.scale)]
+        cause = ""
+        if verdict.decision is Decision.NEGATIVE:
+            row = next((r for r in self.ranking.rows if r.source == source.name), None)
+            untrained = next((b.test for b in verdict.baselines if b.name == UNTRAINED), None)
+            best = max(b.test for b in verdict.baselines if b.test is not None)
+            distance = source_distance(self.finishing.arena, source, self.finishing.chosen.seed)
+            found = cause_of(outcome, outcomes, row, untrained, best, metric, distance)
+            cause = found.kind
+            remarks.append(f"cause: {found.sentence}")
+        if verdict.looks > 1:
+            remarks.append(
+                f"these pictures have tested {verdict.looks - 1} other model(s) before, so the "
+                f"interval is one of {100 * (1 - 2 * level_of(verdict.looks)):.1f} %; new "
+                "pictures would make it narrower"
+            )
+        remarks.append(overlap_remark(source, self.division.images.class_names, self.target))
+        return replace(verdict, cause=cause, remarks=tuple(r for r in remarks if r))
+
+
+def _replaced(outcome: Outcome, verdict: Verdict, metric: Metric) -> str:
+    """Return what was tested first, and why it is not what the verdict is about."""
+    gap = verdict.gap
+    assert gap is not None
+    digits = 1 if metric.reads_decisions else 3
+    limits = (gap.value, gap.low, gap.high)
+    value, low, high = (f"{metric.scale * limit:.{digits}f}" for limit in limits)
+    return (
+        f"the search chose {outcome.strategy} on {outcome.source}, which was not supported (gap "
+        f"{value} {metric.unit}, 95 % interval {low} to {high}); what anybody would "
+        "try first was tested in its place"
+    )
+
+
+def _competition(verdict: Verdict, scale: float) -> str:
+    """Return how many trials competed, and what that made the validation score look like."""
+    if verdict.optimism is None or not np.isfinite(verdict.optimism):
+        return ""
+    amount = scale * verdict.optimism
+    where = "sealed test" if verdict.basis == SEALED else "out-of-fold test"
+    side = "above" if amount >= 0 else "below"
+    unit = " points" if scale != 1 else ""
+    return (
+        f"chosen from {verdict.competed} complete trial(s); the validation score that chose it "
+        f"lies {abs(amount):.1f}{unit} {side} this {where}"
+    )

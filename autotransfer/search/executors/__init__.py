@@ -1,0 +1,64 @@
+"""Where trials run beside the driver: process slots on this machine, or a Ray cluster."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+from autotransfer.errors import InvalidOptionError
+from autotransfer.search.executor import Executor, InlineExecutor
+from autotransfer.search.executors.processes import ProcessExecutor
+from autotransfer.search.executors.worker_context import Workshop
+from autotransfer.search.trial import Arena
+
+__all__ = ["EXECUTORS", "open_executor"]
+
+EXECUTORS = ("inline", "processes", "ray")
+
+
+def open_executor(
+    arena: Arena,
+    *,
+    name: str | None,
+    workers: int | None,
+    ray_address: str | None,
+    plugins: Sequence[str | Path],
+    memory_bytes: int,
+) -> Executor:
+    """Return who runs the trials of a fit.
+
+    Args:
+        arena: What all trials share.
+        name: One of `EXECUTORS`; None is processes where `workers` is given, else inline.
+        workers: Trials at a time; None is one for every two cores, or what the cluster has.
+        ray_address: Of a cluster, or "auto"; None starts one on this machine.
+        plugins: Plugin files, which workers load as well.
+        memory_bytes: What all trials together may keep in memory.
+
+    Raises:
+        InvalidOptionError: If there is no such executor, or it is not installed.
+    """
+    name = name or ("inline" if workers is None else "processes")
+    if name not in EXECUTORS:
+        raise InvalidOptionError(f"no executor named {name!r}; available: {', '.join(EXECUTORS)}")
+    if ray_address is not None and name != "ray":
+        raise InvalidOptionError("--ray-address is for --executor ray")
+    if name == "inline":
+        if workers not in (None, 1):
+            raise InvalidOptionError(f"--executor inline runs one trial at a time, not {workers}")
+        return InlineExecutor(arena)
+    if name == "ray" and importlib.util.find_spec("ray") is None:
+        raise InvalidOptionError(
+            "--executor ray needs Ray, which is not installed: pip install 'autotransfer[ray]'"
+        )
+    workshop = Workshop.of(arena, plugins, memory_bytes)
+    if name == "ray":
+        # not at the top: Ray costs a second to import, and is not always there
+        cluster = importlib.import_module("autotransfer.search.executors.ray_cluster")
+        found: Executor = cluster.RayExecutor(
+            workshop, arena, workers=workers, address=ray_address
+        )
+        return found
+    return ProcessExecutor(workshop, arena, workers=workers)

@@ -1,0 +1,191 @@
+"""Process slots: one single-worker process for each, spawned, threads divided among them.
+
+A pool would lose every pending trial with one killed worker. Here a worker that is killed costs
+one trial, which is tried once more in a new one; a worker that goes on after its deadline is
+ended from outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+
+from autotransfer.search.executors.lost_trials import RETRIES, died_reason, lost_result
+from autotransfer.search.executors.worker_context import Answer, Job, Workshop
+from autotransfer.search.trial import Arena, TrialResult, TrialSpec
+from autotransfer.search.watchdog import GRACE_SECONDS
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_CORES_PER_WORKER = 2
+
+
+@dataclass
+class _Slot:
+    """One worker process and the trial that it runs."""
+
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    spec: TrialSpec | None = None
+    since: float = 0.0
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self.connection.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class ProcessExecutor:
+    """Runs trials in processes of this machine.
+
+    Args:
+        workshop: What a worker opens.
+        arena: The arena of the driver.
+        workers: Number of slots; None is one for every two cores.
+    """
+
+    def __init__(self, workshop: Workshop, arena: Arena, *, workers: int | None) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        self.slots = workers or max(1, cores // _CORES_PER_WORKER)
+        self._threads = max(1, cores // self.slots)
+        self._whole = workshop
+        self._workshop = workshop.share(self.slots)
+        self._arena = arena
+        self._slots: list[_Slot] = []
+        self._lost: Counter[int] = Counter()
+
+    @property
+    def pids(self) -> list[int]:
+        """Return the process id of every worker."""
+        return [slot.process.pid for slot in self._slots]
+
+    def submit(self, spec: TrialSpec) -> None:
+        """Give a trial to a worker that is idle; a new one is started where there is none."""
+        slot = next((slot for slot in self._slots if slot.spec is None), None) or self._started()
+        slot.spec, slot.since = spec, time.monotonic()
+        with contextlib.suppress(OSError):  # it has died while it was idle: `wait` sees that
+            slot.connection.send(Job.of(spec))
+
+    def wait(self) -> list[TrialResult]:
+        """Return the results of one or more trials."""
+        while True:
+            busy = [slot for slot in self._slots if slot.spec is not None]
+            ready = wait([slot.connection for slot in busy], self._patience(busy))
+            found = [self._answer(slot) for slot in busy if slot.connection in ready]
+            found += [self._late(slot) for slot in busy if slot in self._overdue(busy)]
+            results = [result for result in found if result is not None]
+            if results:
+                return results
+
+    def close(self) -> None:
+        """End every worker."""
+        for slot in self._slots:
+            slot.end()
+        self._slots.clear()
+        self._whole.remove()
+
+    def _started(self) -> _Slot:
+        ours, theirs = Pipe()
+        number = len(self._slots)
+        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(self._threads))}
+        environment |= _graphics_card(number)
+        command = [
+            sys.executable,
+            "-m",
+            "autotransfer.search.executors.worker",
+            str(theirs.fileno()),
+        ]
+        with _uninterrupted():
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                command,
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        theirs.close()
+        slot = _Slot(process, ours)
+        slot.connection.send(self._workshop)
+        self._slots.append(slot)
+        return slot
+
+    def _patience(self, busy: list[_Slot]) -> float | None:
+        """Return the seconds until the first trial is overdue."""
+        ends = [slot.spec.deadline for slot in busy if slot.spec and slot.spec.deadline]
+        if not ends:
+            return None
+        return max(0.0, min(ends) + 2 * GRACE_SECONDS - time.monotonic())
+
+    def _overdue(self, busy: list[_Slot]) -> list[_Slot]:
+        now = time.monotonic()
+        return [
+            slot
+            for slot in busy
+            if slot.spec is not None
+            and slot.spec.deadline is not None
+            and now >= slot.spec.deadline + 2 * GRACE_SECONDS
+        ]
+
+    def _answer(self, slot: _Slot) -> TrialResult | None:
+        """Return the result of a slot that has spoken; None where its trial is tried again."""
+        spec = slot.spec
+        assert spec is not None
+        try:
+            answer = slot.connection.recv()
+        except (EOFError, OSError):
+            return self._dead(slot, spec)
+        assert isinstance(answer, Answer)
+        slot.spec = None
+        return answer.result(spec)
+
+    def _dead(self, slot: _Slot, spec: TrialSpec) -> TrialResult | None:
+        seconds = time.monotonic() - slot.since
+        slot.end()
+        self._slots.remove(slot)
+        self._lost[spec.number] += 1
+        if self._lost[spec.number] <= RETRIES:
+            self.submit(spec)
+            return None
+        detail = f"exit status {slot.process.returncode}"
+        return lost_result(spec, died_reason(self._lost[spec.number], detail), seconds)
+
+    def _late(self, slot: _Slot) -> TrialResult | None:
+        """End a worker that goes on after the deadline of its trial."""
+        spec = slot.spec
+        if spec is None:
+            return None
+        slot.end()
+        self._slots.remove(slot)
+        reason = "did not stop at its deadline; its worker was ended"
+        return lost_result(spec, reason, time.monotonic() - slot.since)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let a process that is started in the block never be interrupted from the terminal.
+
+    An interrupt is for the driver; a worker that is still importing would end with a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _graphics_card(number: int) -> dict[str, str]:
+    """Return which card a worker sees, where there are several."""
+    cards = [card for card in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if card]
+    return {"CUDA_VISIBLE_DEVICES": cards[number % len(cards)]} if len(cards) > 1 else {}

@@ -1,0 +1,41 @@
+"""The process of one slot: `python -m autotransfer.search.executors.worker FILE_DESCRIPTOR`.
+
+It gets a workshop, then jobs, over the connection that it inherited from the driver, and answers
+each. What goes over it is pickled: both ends are this program, and nobody else has the other end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from multiprocessing.connection import Connection
+
+import optuna
+import torch
+
+from autotransfer.search.executors.worker_context import Bench, Job, Workshop
+
+
+def main(descriptor: int) -> None:
+    """Answer jobs until the driver is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the driver to decide about
+    warnings.simplefilter("ignore")  # the driver has said it
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    connection = Connection(descriptor)
+    try:
+        workshop = connection.recv()
+        assert isinstance(workshop, Workshop)
+        bench = Bench(workshop)
+        while True:
+            job = connection.recv()
+            assert isinstance(job, Job)
+            connection.send(bench.run(job))
+    except (EOFError, OSError):
+        return
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,190 @@
+"""What a worker needs to run trials of a fit: plain records, no live object of the driver.
+
+A strategy and a source go by name; a worker looks the strategy up among its own plugins, opens
+the same feature cache, and sends back what the trained predictor's `state()` says.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.preprocessing import PixelStore
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import FeatureStore, default_folder
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.precomputed_features import MatrixReaders
+from autotransfer.models.source import Source
+from autotransfer.plugin.registry import Registry, discover
+from autotransfer.results import Json, Outcome, ParamValue
+from autotransfer.search.executors.image_spool import packed, spool_folder
+from autotransfer.search.pruning import Losses
+from autotransfer.search.trial import Arena, TrialResult, TrialSpec, run_trial
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial, for a worker.
+
+    Args:
+        number: Of the trial.
+        source: What to transfer from.
+        strategy: Name of the strategy.
+        params: The parameters.
+        seed: Seeds everything random.
+        seconds: Time it may take; None is no limit. Clocks of two machines do not compare.
+        rivals: See `TrialSpec`.
+    """
+
+    number: int
+    source: Source
+    strategy: str
+    params: Mapping[str, ParamValue]
+    seed: int
+    seconds: float | None
+    rivals: tuple[NDArray[np.float32] | None, ...]
+
+    @classmethod
+    def of(cls, spec: TrialSpec) -> Job:
+        """Return the trial as a job."""
+        seconds = None if spec.deadline is None else spec.deadline - time.monotonic()
+        return cls(
+            spec.number,
+            spec.source,
+            spec.strategy.name,
+            dict(spec.params),
+            spec.seed,
+            seconds,
+            tuple(spec.rivals),
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker sends back.
+
+    Args:
+        outcome: How the trial ended.
+        tensors: The predictor's tensors as safetensors; None where there is no predictor.
+        info: The predictor's plain values.
+        validation: See `TrialResult`.
+        losses: See `TrialResult`.
+    """
+
+    outcome: Outcome
+    tensors: bytes | None
+    info: Mapping[str, Json]
+    validation: NDArray[np.float64] | None
+    losses: Losses
+
+    @classmethod
+    def of(cls, result: TrialResult) -> Answer:
+        """Return a result as an answer; what was pruned sends no predictor."""
+        tensors: bytes | None = None
+        info: dict[str, Json] = {}
+        if result.predictor is not None and result.validation is not None:
+            state, info = result.predictor.state()
+            tensors = safetensors.torch.save({k: t.contiguous() for k, t in state.items()})
+        return cls(result.outcome, tensors, info, result.validation, result.losses)
+
+    def result(self, spec: TrialSpec) -> TrialResult:
+        """Return the answer as the result of the trial."""
+        predictor = None
+        if self.tensors is not None:
+            tensors = safetensors.torch.load(self.tensors)
+            predictor = spec.strategy.restore(tensors, self.info, spec.source)
+        return TrialResult(self.outcome, predictor, self.validation, self.losses)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The arena of a fit, as records that a new process can open.
+
+    Args:
+        kind: Class of the arena: each setting may have its own.
+        fields: Its fields but the readers; pictures lie where every worker can open them.
+        device: Type of the device.
+        matrices: The readers themselves where features were given; else None.
+        plugins: Plugin files.
+        cache: Folder of the feature cache.
+        memory_bytes: What one worker may keep in memory.
+        spool: Folder of copied pictures, deleted at the end.
+    """
+
+    kind: type[Arena]
+    fields: Mapping[str, Any]
+    device: str
+    matrices: MatrixReaders | None
+    plugins: tuple[str, ...]
+    cache: Path
+    memory_bytes: int
+    spool: Path
+
+    @classmethod
+    def of(cls, arena: Arena, plugins: Sequence[str | Path], memory_bytes: int) -> Workshop:
+        """Return the arena as a workshop; pictures in archives are copied out of them."""
+        cache = default_folder()
+        spool = spool_folder(cache)
+        fields = {
+            name: packed(value, spool) if isinstance(value, ImageSet) else value
+            for name, value in vars(arena).items()
+            if name != "readers"
+        }
+        given = arena.readers if isinstance(arena.readers, MatrixReaders) else None
+        return cls(
+            type(arena),
+            fields,
+            arena.readers.device.type,
+            given,
+            tuple(str(Path(plugin).resolve()) for plugin in plugins),
+            cache,
+            memory_bytes,
+            spool,
+        )
+
+    def share(self, workers: int) -> Workshop:
+        """Return the workshop with the memory of one of so many workers."""
+        return replace(self, memory_bytes=self.memory_bytes // workers)
+
+    def remove(self) -> None:
+        """Delete the copies."""
+        shutil.rmtree(self.spool, ignore_errors=True)
+
+
+class Bench:
+    """An opened workshop in a worker: runs one job after the other."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        # first: a plugin file may register the architectures of the sources
+        self._registry: Registry = discover(files=[Path(p) for p in workshop.plugins])
+        readers = workshop.matrices or FeatureReaders(
+            FeatureStore(workshop.cache),
+            PixelStore(workshop.memory_bytes // 2),
+            load_backbone,
+            torch.device(workshop.device),
+            workshop.memory_bytes // 2,
+        )
+        self._arena = workshop.kind(**workshop.fields, readers=readers)
+
+    def run(self, job: Job) -> Answer:
+        """Run one trial."""
+        spec = TrialSpec(
+            job.number,
+            job.source,
+            self._registry.strategy(job.strategy),
+            job.params,
+            job.seed,
+            None if job.seconds is None else time.monotonic() + job.seconds,
+            job.rivals,
+        )
+        return Answer.of(run_trial(spec, self._arena))

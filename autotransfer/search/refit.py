@@ -1,0 +1,257 @@
+"""From finished trials to the one candidate that the guard tests, and to what is returned."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.models.calibration import fit_temperature
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor, Member
+from autotransfer.models.scoring import predicted, weighted
+from autotransfer.options import Options
+from autotransfer.plugin.registry import Registry
+from autotransfer.plugin.strategy import Trial
+from autotransfer.results import Outcome, State
+from autotransfer.search.arms import Arms
+from autotransfer.search.checkpoint import Kept, read_kept
+from autotransfer.search.choice import Choice, Terms, choose
+from autotransfer.search.driver import best_of, trial_seed
+from autotransfer.search.run_folder import Place
+from autotransfer.search.trial import Arena
+
+Predictions = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """What the search chose.
+
+    Args:
+        outcome: The best candidate, or several together as one more outcome.
+        choice: Which candidates, and with which weights.
+        temperature: What its probabilities are softened by, the members' own temperatures apart.
+        fixed: Whether it was fixed before any validation, so that no fold chooses another one.
+    """
+
+    outcome: Outcome
+    choice: Choice
+    temperature: float = 1.0
+    fixed: bool = False
+
+    def alone_in(self, num_folds: int) -> list[set[int]]:
+        """Return the candidates that each fold may choose from; empty where it is any."""
+        return [set(self.choice.weights)] * num_folds if self.fixed else []
+
+
+@dataclass(frozen=True)
+class Finishing:
+    """Chooses the finalist, and trains it once more on all search pictures.
+
+    Args:
+        arms: Sources and strategies of the search.
+        arena: Its pictures.
+        place: Where the predictors of trials are.
+        registry: Restores them.
+        chosen: Whether to refit, and whether to combine.
+        deadline: `time.monotonic()` after which no ensemble is trained.
+    """
+
+    arms: Arms
+    arena: Arena
+    place: Place
+    registry: Registry
+    chosen: Options
+    deadline: float | None
+
+    def terms(self, outcomes: Sequence[Outcome]) -> Terms:
+        """Return what a choice among these outcomes is made by."""
+        return Terms(
+            self.arena.metric,
+            tuple(outcome.number for outcome in self.obvious(outcomes)),
+            combine=self.chosen.ensemble and not self.chosen.single,
+            by_class=not self.arena.same_classes,
+            seed=self.chosen.seed,
+        )
+
+    def obvious(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Return the complete outcomes of the obvious, the one to beat first."""
+        installed = self.registry.strategies  # a resumed fit may know outcomes of others
+        found = [
+            (installed[outcome.strategy].standing, outcome)
+            for outcome in outcomes
+            if outcome.state is State.COMPLETE
+            and not outcome.unfit
+            and outcome.strategy in installed
+            and installed[outcome.strategy].obvious
+        ]
+        return [outcome for _, outcome in sorted(found, key=lambda pair: pair[0])]
+
+    def choose(self, outcomes: Sequence[Outcome]) -> Finalist | None:
+        """Return what is worth returning by its validation; None if nothing is complete."""
+        best = best_of(outcomes)
+        if best is None:
+            return None
+        predictions = self.candidates(outcomes)
+        if not predictions:
+            return self._single(best, {})
+        terms = self.terms(outcomes)
+        choice = choose(predictions, self._folds(), self.arena.validation_labels, terms)
+        if len(choice.weights) > 1 and not self._time_for(choice, outcomes):
+            self.chosen.say("an ensemble would gain, but there is no time to train it")
+            choice = Choice({choice.incumbent: 1.0})
+        if len(choice.weights) > 1:
+            return self._combined(choice, outcomes, predictions)
+        (number,) = choice.weights
+        return self._single(next(o for o in outcomes if o.number == number), predictions)
+
+    def candidates(self, outcomes: Sequence[Outcome]) -> dict[int, Predictions]:
+        """Return what each candidate said of the validation pictures, by its number."""
+        found = self.place.validations(outcomes)
+        if not self.chosen.refit:  # only the checkpoints of the best trials are still there
+            kept = {o.number for o in outcomes if self.place.trial_folder(o).is_dir()}
+            found = {n: p for n, p in found.items() if n in kept}
+        return found
+
+    def second(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Finalist | None:
+        """Return the obvious, to test it after the finalist; None where it is the finalist."""
+        obvious = self.obvious(outcomes)
+        if not obvious or obvious[0].number == finalist.outcome.number:
+            return None
+        return replace(self._single(obvious[0], self.candidates(outcomes)), fixed=True)
+
+    def _single(self, outcome: Outcome, predictions: Mapping[int, Predictions]) -> Finalist:
+        temperature = 1.0
+        if outcome.number in predictions and self.arena.same_classes:
+            said = predictions[outcome.number]
+            temperature = fit_temperature(said, self.arena.validation_labels)
+        return Finalist(outcome, Choice({outcome.number: 1.0}), temperature)
+
+    def _folds(self) -> NDArray[np.int64]:
+        sizes = [len(held_out) for _, held_out in self.arena.divisions()]
+        return np.repeat(np.arange(len(sizes)), sizes)
+
+    def _time_for(self, choice: Choice, outcomes: Sequence[Outcome]) -> bool:
+        seconds = sum(o.seconds for o in outcomes if o.number in choice.weights)
+        return self.deadline is None or time.monotonic() + seconds <= self.deadline
+
+    def train(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Kept:
+        """Return the finalist trained on all search pictures."""
+        by_number = {outcome.number: outcome for outcome in outcomes}
+        trained = {n: self._trained(by_number[n]) for n in finalist.choice.weights}
+        kept = next(iter(trained.values()))
+        if len(trained) > 1:
+            kept = self._together(finalist, trained)
+        seen = set(self.arena.images.digests)
+        for member in trained.values():
+            read = () if member.source is None else (member.source, *member.predictor.companions)
+            seen |= {digest for source in read for digest in source.seen}
+        if self.arena.validation is not None:
+            seen |= set(self.arena.validation.digests)
+        return replace(
+            kept,
+            temperature=finalist.temperature,
+            seen=tuple(sorted(seen)),
+            class_weights=self.class_weights,
+        )
+
+    @property
+    def class_weights(self) -> tuple[float, ...] | None:
+        """Return how much each class counts; None for as much as it occurs."""
+        weights = self.arena.class_weights
+        return None if weights is None else tuple(map(float, weights))
+
+    def _trained(self, outcome: Outcome) -> Kept:
+        """Return a trial trained on all search pictures, or the checkpoint of its first fold.
+
+        The checkpoint also stays where the training went astray: where the new predictor, which
+        learnt from them, knows the pictures of the first fold clearly worse than the checkpoint
+        that never saw them.
+        """
+        if not self.chosen.refit:
+            return read_kept(self.place.trial_folder(outcome), self.registry)
+        source = self.arms.source(outcome.source)
+        self.chosen.say(
+            f"training {outcome.strategy} from {outcome.source} on all search pictures"
+        )
+        strategy = self.registry.strategy(outcome.strategy)
+        task = self.arena.seen_by(strategy).task(source, self.arena.images)
+        seed = trial_seed(self.chosen.seed, outcome.number)
+        trial = Trial(outcome.params, lambda _progress, _predictor: None, None, seed)
+        kept = Kept(strategy.fit(task, trial), outcome.strategy, baseline=False, source=source)
+        if self._astray(kept, outcome) and self.place.trial_folder(outcome).is_dir():
+            self.chosen.say("that training went astray; the checkpoint that was tested is kept")
+            return read_kept(self.place.trial_folder(outcome), self.registry)
+        return kept
+
+    def _astray(self, kept: Kept, outcome: Outcome) -> bool:
+        arena = self.arena
+        if not outcome.fold_values or arena.validation is not None or not arena.same_classes:
+            return False
+        _, held_out = self.arena.divisions()[0]
+        raw = predicted(
+            kept.predictor,
+            held_out,
+            self.arena.reader_of(kept.source),
+            len(self.arena.images.class_names),
+        )
+        found = weighted(raw, self.arena.class_weights)
+        expected = outcome.fold_values[0]
+        error = (max(expected * (1 - expected), 0.01) / len(held_out)) ** 0.5
+        return bool(self.arena.metric.score(held_out.labels, found) < expected - error)
+
+    def _combined(
+        self,
+        choice: Choice,
+        outcomes: Sequence[Outcome],
+        predictions: Mapping[int, Predictions],
+    ) -> Finalist:
+        """Return several candidates as one more outcome."""
+        arena = self.arena
+        members = [outcome for outcome in outcomes if outcome.number in choice.weights]
+        first = max(members, key=lambda outcome: choice.weights[outcome.number])
+        named = ", ".join(
+            f"{choice.weights[o.number]:.2f} x {o.title} ({o.strategy})" for o in members
+        )
+        mean = choice.mix(predictions)
+        labels = arena.validation_labels
+        value = arena.metric.score(labels, mean)
+        self.chosen.say(
+            f"ensemble of {named}: {arena.metric.name} {arena.metric.display(value):.3f}"
+        )
+        outcome = Outcome(
+            number=max(outcome.number for outcome in outcomes) + 1,
+            source=first.source,
+            strategy=ENSEMBLE,
+            params={"members": named, "gain": choice.gain, "standard_error": choice.error},
+            state=State.COMPLETE,
+            value=value,
+            log_loss=-metric_named("log_loss").score(labels, mean),
+            seconds=sum(outcome.seconds for outcome in members),
+        )
+        temperature = fit_temperature(mean, labels) if arena.same_classes else 1.0
+        return Finalist(outcome, choice, temperature)
+
+    def _together(self, finalist: Finalist, trained: Mapping[int, Kept]) -> Kept:
+        """Return the members as one predictor; the source of the outcome comes first."""
+        choice = finalist.choice
+        members = [
+            Member(
+                kept.strategy,
+                kept.source,
+                choice.weights[number],
+                kept.predictor,
+                choice.temperatures.get(number, 1.0),
+            )
+            for number, kept in trained.items()
+        ]
+
+        def elsewhere(member: Member) -> bool:
+            return member.source is None or member.source.name != finalist.outcome.source
+
+        predictor = EnsemblePredictor(tuple(sorted(members, key=elsewhere)))
+        return Kept(predictor, ENSEMBLE, baseline=False, source=predictor.sources[0])

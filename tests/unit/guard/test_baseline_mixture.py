@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autotransfer.data.splitting import Fold
+from autotransfer.guard.baseline_cache import BaselineCache
+from autotransfer.guard.baseline_mixture import (
+    LEAST,
+    PRIOR,
+    Mixture,
+    fit_mixture,
+    mixed_out_of_fold,
+)
+from autotransfer.guard.baselines import Baselines
+from autotransfer.guard.evaluation_split import out_of_fold_stand, sealed_stand
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.predictors.baselines import PIXELS, TOGETHER, UNTRAINED
+from autotransfer.plugin.registry import discover
+from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
+from autotransfer.search.checkpoint import read_kept, write_kept
+from autotransfer.search.trial import Arena
+
+LABELS = np.array([0, 1] * 10)
+
+
+def _sure(probability: float) -> np.ndarray:
+    """Return predictions that give so much to the right class."""
+    rows = np.full((len(LABELS), 2), 1 - probability)
+    rows[np.arange(len(LABELS)), LABELS] = probability
+    return rows
+
+
+def test_equal_baselines_weigh_the_same() -> None:
+    found = fit_mixture({"a": _sure(0.7), "b": _sure(0.7), "c": _sure(0.7)}, LABELS).weights
+    assert found == pytest.approx({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
+
+
+def test_a_baseline_weighs_the_pictures_that_it_explains_and_five_more() -> None:
+    # one that is always wrong explains next to nothing, however much it is softened:
+    # (20 + 5) of 30 pictures against 5 of 30
+    found = fit_mixture({"right": _sure(1.0), "wrong": _sure(0.0)}, LABELS).weights
+    total = len(LABELS) + 2 * PRIOR
+    assert found == pytest.approx(
+        {"right": (20 + PRIOR) / total, "wrong": PRIOR / total}, abs=0.03
+    )
+
+
+def test_what_weighs_next_to_nothing_is_left_out() -> None:
+    many = np.tile(LABELS, 20)
+    said = {"right": np.tile(_sure(1.0), (20, 1)), "wrong": np.tile(_sure(0.0), (20, 1))}
+    assert PRIOR / (len(many) + 2 * PRIOR) < LEAST
+    assert fit_mixture(said, many).weights == {"right": 1.0}
+
+
+@given(st.integers(0, 2**16))
+def test_the_labels_of_a_fold_do_not_weigh_for_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    folds = np.arange(len(LABELS)) % 2
+    said = {name: rng.dirichlet([1, 1], size=len(LABELS)) for name in "abc"}
+    other = np.where(folds == 1, 1 - LABELS, LABELS)
+    found, again = (mixed_out_of_fold(said, folds, labels) for labels in (LABELS, other))
+    np.testing.assert_array_equal(found[folds == 1], again[folds == 1])
+    mixture = fit_mixture({n: p[folds == 0] for n, p in said.items()}, LABELS[folds == 0])
+    np.testing.assert_allclose(found[folds == 1], mixture.mix(said)[folds == 1])
+
+
+def test_the_surest_does_not_decide_for_all() -> None:
+    # right about 15 of 20 and sure of all; right about all 20 and less sure
+    hits = np.arange(len(LABELS)) < 15
+    sure = np.where(hits[:, None], _sure(0.999), _sure(0.001))
+    said = {"sure": sure, "right": _sure(0.9)}
+    found = fit_mixture(said, LABELS)
+    assert found.temperatures["sure"] > 2
+    assert found.temperatures["right"] < 0.8
+    halves = {"sure": 0.5, "right": 0.5}
+    plain = Mixture(halves, {"sure": 1.0, "right": 1.0}).mix(said)
+    assert (plain.argmax(axis=1) == LABELS).mean() == 0.75
+    calibrated = Mixture(halves, found.temperatures).mix(said)
+    assert (calibrated.argmax(axis=1) == LABELS).all()
+
+
+@pytest.fixture
+def baselines(tmp_path: Path) -> Baselines:
+    images = shapes(3, 6)
+    arena = Arena(
+        images,
+        (),
+        None,
+        tiny_readers(tmp_path),
+        metric_named("accuracy"),
+        baselines=("majority", PIXELS, UNTRAINED),
+    )
+    cache = BaselineCache(discover(), tmp_path / "kept")
+    return Baselines(arena, tiny_source("finalist"), cache, 0, None)
+
+
+def test_out_of_fold_the_baselines_stand_together_as_well(
+    baselines: Baselines, tmp_path: Path
+) -> None:
+    images = baselines.arena.images
+    place = np.arange(len(images)) % 2
+    folds = tuple(
+        Fold(train=np.flatnonzero(place != fold), validation=np.flatnonzero(place == fold))
+        for fold in range(2)
+    )
+    stand = out_of_fold_stand(images, folds, np.arange(len(images)), 1.0)
+    *single, together = baselines.on(stand)
+    said = {b.name: b.probabilities for b in single if b.name != "majority"}
+    assert together.name == TOGETHER
+    assert together.mixture == fit_mixture(said, stand.labels)
+    np.testing.assert_array_equal(
+        together.probabilities, mixed_out_of_fold(said, stand.folds, stand.labels)
+    )
+
+    kept = baselines.trained(together)
+    write_kept(tmp_path / "model", kept)
+    again = read_kept(tmp_path / "model", discover())
+    fresh = shapes(3, 2, seed=5)
+    readers = [baselines.arena.reader_of(k.source) for k in (kept, again)]
+    answers = [k.predict(fresh, r) for k, r in zip((kept, again), readers, strict=True)]
+    parts = {name: baselines.trained(next(b for b in single if b.name == name)) for name in said}
+    expected = together.mixture.mix(
+        {n: k.predict(fresh, baselines.arena.reader_of(k.source)) for n, k in parts.items()}
+    )
+    np.testing.assert_allclose(answers[0], expected, atol=1e-6)
+    np.testing.assert_allclose(answers[1], expected, atol=1e-6)
+
+
+def test_on_sealed_pictures_nothing_says_how_they_should_be_weighted(
+    baselines: Baselines,
+) -> None:
+    images = baselines.arena.images
+    sealed = shapes(3, 2, seed=3)
+    found = [b.name for b in baselines.on(sealed_stand(images, sealed, np.arange(len(sealed))))]
+    assert found == ["majority", PIXELS, UNTRAINED]

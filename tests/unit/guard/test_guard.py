@@ -1,0 +1,123 @@
+"""What a fit hands to the guard: candidate, stand and terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotransfer.guard.bootstrap import LEVEL
+from autotransfer.guard.evaluation_split import OUT_OF_FOLD, SEALED
+from autotransfer.guard.ledger import look
+from autotransfer.search.storage import STORAGE_FILE
+from tests.unit.guard.looks import (
+    FOLDS,
+    GROUPS,
+    HELD_OUT,
+    IMAGES,
+    SEALED_IMAGES,
+    Handed,
+    Looked,
+    N,
+    looking,
+    open_division,
+    right,
+    sealed_division,
+)
+
+
+@pytest.fixture
+def looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Looked]:
+    """A function that returns all looks of a fit."""
+    return looking(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def handed(looked: Callable[..., Looked]) -> Callable[..., Handed]:
+    """A function that returns what the guard gets at the only look."""
+
+    def make(*arguments: Any, **changes: Any) -> Handed:
+        (only,) = looked(*arguments, **changes).looks
+        return only
+
+    return make
+
+
+def test_the_variance_of_out_of_fold_gaps_counts_a_fifth_more(
+    handed: Callable[..., Handed],
+) -> None:
+    # what was measured is in docs/negative-transfer.md
+    stand = handed(open_division(), [("one", right(IMAGES, hits=True))]).stand
+    assert (stand.basis, stand.inflation) == (OUT_OF_FOLD, 1.2)
+
+
+def test_out_of_fold_a_group_is_one_unit_wherever_its_pictures_are(
+    handed: Callable[..., Handed],
+) -> None:
+    stand = handed(open_division(), [("one", right(IMAGES, hits=True))]).stand
+    groups = [GROUPS[i] for i in HELD_OUT]
+    same = np.equal.outer(stand.units, stand.units)
+    assert same.tolist() == [[a == b for b in groups] for a in groups]
+    assert not same.all()
+
+
+def test_on_sealed_pictures_units_are_theirs_and_nothing_is_inflated(
+    handed: Callable[..., Handed],
+) -> None:
+    says = right(SEALED_IMAGES, hits=True)
+    stand = handed(
+        sealed_division([4, 4, 5, 6, 7, 8]), [("one", right(IMAGES, hits=True))], says
+    ).stand
+    assert stand.units.tolist() == [4, 4, 5, 6, 7, 8]
+    assert (stand.basis, stand.inflation) == (SEALED, 1.0)
+
+
+def test_on_sealed_pictures_the_candidate_is_weighted_then_softened(
+    handed: Callable[..., Handed],
+) -> None:
+    # one to three; class 1 counts three times: one to nine; the root of nine is three
+    says = np.tile([0.25, 0.75], (len(SEALED_IMAGES), 1))
+    trials = [("one", right(IMAGES, hits=True))]
+    found = handed(
+        sealed_division(range(6)),
+        trials,
+        says,
+        temperature=2.0,
+        class_weights=np.array([1.0, 3.0]),
+    )
+    np.testing.assert_allclose(found.candidate.probabilities, says)
+    assert found.candidate.trials == {}
+
+
+def test_a_trial_from_a_source_that_only_the_fold_itself_had_listed_is_not_chosen_for_it(
+    handed: Callable[..., Handed],
+) -> None:
+    # the second trial is always right, but without the first fold its source had not been tried
+    trials = [("one", right(IMAGES, hits=False)), ("two", right(IMAGES, hits=True))]
+    shortlists = (("one",), ("one", "two"), ("one", "two"))
+    said = handed(open_division(), trials, shortlists=shortlists).candidate.probabilities
+    hits = said.argmax(axis=1) == IMAGES.labels[HELD_OUT]
+    assert hits.tolist() == [False] * len(FOLDS[0].validation) + [True] * (N - 4)
+
+
+def test_the_trials_that_competed_are_the_candidates(handed: Callable[..., Handed]) -> None:
+    trials = [("one", right(IMAGES, hits=True)), ("two", right(IMAGES, hits=False))]
+    candidate = handed(open_division(), trials).candidate
+    assert candidate.competed == 2
+    for number, (_, rows) in enumerate(trials):
+        np.testing.assert_allclose(candidate.trials[number], rows[HELD_OUT], atol=1e-6)
+
+
+def test_every_other_set_of_answers_on_the_same_pictures_lowers_the_level(
+    handed: Callable[..., Handed], tmp_path: Path
+) -> None:
+    trials = [("one", right(IMAGES, hits=True))]
+    first = handed(open_division(), trials)
+    assert (first.terms.looks, first.terms.level) == (1, LEVEL)
+    digests = IMAGES.subset(HELD_OUT).digests
+    look(tmp_path / STORAGE_FILE, digests, np.full(N, 5), "another fit")
+    third = handed(open_division(), [("one", right(IMAGES, hits=False))])
+    assert (third.terms.looks, third.terms.level) == (3, LEVEL / 9)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autotransfer.data.target import open_target
+from autotransfer.plugin.testing import shapes
+from autotransfer.search.executors.image_spool import PackedReader, packed
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    images = shapes(2, 4)
+    path = tmp_path / "bars.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for i in range(len(images)):
+            picture = tmp_path / f"{i}.png"
+            images[i].save(picture)
+            file.write(picture, f"{images.class_names[images.labels[i]]}/{i}.png")
+    return path
+
+
+def test_pictures_of_an_archive_are_copied_out_and_stay_the_same(
+    archive: Path, tmp_path: Path
+) -> None:
+    images = open_target(str(archive)).train.subset([5, 0, 3])
+    copy = packed(images, tmp_path / "spool")
+    assert copy is not None
+    assert isinstance(copy.reader, PackedReader)
+    sent = pickle.loads(pickle.dumps(copy))  # noqa: S301 - what a connection does
+    assert sent.fingerprint == images.fingerprint
+    assert sent.names == images.names
+    for i in range(3):
+        np.testing.assert_array_equal(np.asarray(sent[i]), np.asarray(images[i]))
+
+
+def test_arrays_and_nothing_stay_as_they_are(tmp_path: Path) -> None:
+    images = shapes(2, 2)
+    assert packed(images, tmp_path / "spool") is images
+    assert not (tmp_path / "spool").exists()

@@ -1,0 +1,321 @@
+"""From trials to the finalist, and what is trained and kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from autotransfer.data.splitting import Fold
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.dummy import MajorityPredictor
+from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor
+from autotransfer.options import Options
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
+from autotransfer.results import Outcome, State
+from autotransfer.search import refit as module
+from autotransfer.search.arms import Arms
+from autotransfer.search.checkpoint import Kept
+from autotransfer.search.choice import Choice, Terms
+from autotransfer.search.driver import trial_seed
+from autotransfer.search.refit import Finalist, Finishing
+from autotransfer.search.run_folder import Place
+from autotransfer.search.trial import Arena
+from tests.unit.told import Obvious, Teller, registry_of, told
+
+IMAGES = shapes(2, 8)
+LABELS = IMAGES.labels
+N = len(LABELS)
+FOLDS = tuple(
+    Fold(
+        train=np.flatnonzero(np.arange(N) % 2 != f),
+        validation=np.flatnonzero(np.arange(N) % 2 == f),
+    )
+    for f in (0, 1)
+)
+HELD_OUT = np.concatenate([fold.validation for fold in FOLDS])
+SHARES = MajorityPredictor(np.array([0.5, 0.5]))
+CHECKPOINT = Kept(SHARES, "the checkpoint", baseline=True, source=None)
+ALONE = Choice({7: 1.0}, {7: 1.0})
+TOGETHER = Choice({7: 2 / 3, 3: 1 / 3}, {7: 0.5, 3: 1.0}, gain=0.2, error=0.1, incumbent=3)
+Answer = Callable[[Task, Trial], Predictor]
+
+
+def _giving(right: float, hits: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    """Return the rows that give so much to the right class; to the wrong one where no hit is."""
+    shares = np.full(N, right) if hits is None else np.where(hits, right, 1 - right)
+    ones = np.where(LABELS == 1, shares, 1 - shares)
+    return np.stack([1 - ones, ones], axis=1)
+
+
+def _outcome(number: int = 7, **changes: object) -> Outcome:
+    outcome = Outcome(
+        number,
+        "tiny",
+        "teller",
+        {},
+        State.COMPLETE,
+        value=0.9,
+        log_loss=0.3,
+        fold_values=(0.9, 0.9),
+    )
+    return replace(outcome, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def finishing(tmp_path: Path) -> Callable[..., Finishing]:
+    """A function that returns what finishes a fit with a strategy and options."""
+
+    def make(answer: Answer, **changes: object) -> Finishing:
+        teller = Teller(answer)
+        arena = Arena(IMAGES, FOLDS, None, tiny_readers(tmp_path), metric_named("accuracy"))
+        arena = replace(arena, class_weights=changes.pop("class_weights", None))  # type: ignore[arg-type]
+        return Finishing(
+            Arms((tiny_source(),), (teller,), {}),
+            arena,
+            Place("fit", tmp_path, tmp_path / "fit"),
+            registry_of(teller),
+            Options(**changes),  # type: ignore[arg-type]
+            None,
+        )
+
+    return make
+
+
+def _predicted(kept: Kept, made: Finishing) -> NDArray[np.float64]:
+    return kept.predict(IMAGES, made.arena.reader_of(kept.source))
+
+
+def _keep(finishing: Finishing, said: Mapping[int, NDArray[np.float64]]) -> None:
+    """Write what trials said of the pictures, in the order in which the folds hold them out."""
+    for number, rows in said.items():
+        finishing.place.keep(_outcome(number), CHECKPOINT, rows[HELD_OUT])
+
+
+def test_the_finalist_is_trained_on_every_search_picture(
+    finishing: Callable[..., Finishing],
+) -> None:
+    seeds = []
+
+    def answer(task: Task, trial: Trial) -> Predictor:
+        seeds.append(trial.seed)
+        return told(IMAGES, _giving(0.9))
+
+    made = finishing(answer)
+    kept = made.train(Finalist(_outcome(), ALONE), [_outcome()])
+    teller = made.registry.strategy("teller")
+    assert isinstance(teller, Teller)
+    (task,) = teller.tasks
+    assert task.train.digests == IMAGES.digests
+    assert task.train.labels.tolist() == LABELS.tolist()
+    assert seeds == [trial_seed(0, 7)]
+    assert set(kept.seen) == set(IMAGES.digests)
+
+
+def test_a_training_that_went_astray_is_replaced_by_the_checkpoint(
+    finishing: Callable[..., Finishing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(module, "read_kept", lambda *_: CHECKPOINT)
+    made = finishing(lambda *_: told(IMAGES, _giving(0.1)), say=said.append)
+    finalist = Finalist(_outcome(), ALONE)
+    assert made.train(finalist, [_outcome()]).strategy == "teller"  # there is no checkpoint
+    made.place.trial_folder(_outcome()).mkdir(parents=True)
+    assert made.train(finalist, [_outcome()]).strategy == "the checkpoint"
+    assert "went astray" in said[-1]
+
+
+def test_a_training_astray_is_told_by_one_standard_error_on_the_first_fold(
+    finishing: Callable[..., Finishing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # three of four right were validated; one standard error on eight pictures is 0.153: five of
+    # eight are within it, four are not
+    monkeypatch.setattr(module, "read_kept", lambda *_: CHECKPOINT)
+    found = []
+    for wrong in (3, 4):
+        hits = np.ones(N, dtype=bool)
+        hits[FOLDS[0].validation[:wrong]] = False
+        made = finishing(lambda *_, hits=hits: told(IMAGES, _giving(0.9, hits)))
+        outcome = _outcome(fold_values=(0.75, 0.1))
+        made.place.trial_folder(outcome).mkdir(parents=True, exist_ok=True)
+        found.append(made.train(Finalist(outcome, ALONE), [outcome]).strategy)
+    assert found == ["teller", "the checkpoint"]
+
+
+def test_what_is_trained_keeps_the_temperature_and_the_class_weights(
+    finishing: Callable[..., Finishing],
+) -> None:
+    # one to three for each class; class 1 counts three times: one to nine; softened: one to three
+    rows = np.tile([0.25, 0.75], (N, 1))
+    made = finishing(lambda *_: told(IMAGES, rows), class_weights=np.array([1.0, 3.0]))
+    kept = made.train(Finalist(_outcome(), ALONE, temperature=2.0), [_outcome()])
+    np.testing.assert_allclose(_predicted(kept, made), np.tile([0.25, 0.75], (N, 1)))
+    assert (kept.temperature, kept.class_weights) == (2.0, (1.0, 3.0))
+
+
+def test_the_temperature_of_a_trial_is_that_of_what_it_said_of_validation_pictures(
+    finishing: Callable[..., Finishing],
+) -> None:
+    # nine to one, and three of four right: the root of nine is three
+    made = finishing(lambda *_: told(IMAGES, _giving(0.9)))
+    _keep(made, {7: _giving(0.9, np.arange(N) % 8 < 6)})
+    finalist = made.choose([_outcome()])
+    assert finalist is not None
+    assert finalist.choice.weights == {7: 1.0}
+    assert finalist.temperature == pytest.approx(2.0, rel=1e-3)
+
+
+def test_members_have_the_weights_and_the_temperatures_of_the_choice(
+    finishing: Callable[..., Finishing],
+) -> None:
+    # at temperature 1/2 three to one is nine to one: two thirds of .9 and a third of .3
+    rows = {trial_seed(0, 7): _giving(0.75), trial_seed(0, 3): _giving(0.3)}
+    made = finishing(lambda _task, trial: told(IMAGES, rows[trial.seed]))
+    together = replace(_outcome(9), strategy=ENSEMBLE)
+    kept = made.train(Finalist(together, TOGETHER), [_outcome(3), _outcome(7)])
+    assert isinstance(kept.predictor, EnsemblePredictor)
+    np.testing.assert_allclose(_predicted(kept, made), _giving((2 * 0.9 + 0.3) / 3))
+    assert [share.weight for share in kept.members] == pytest.approx([2 / 3, 1 / 3])
+
+
+def test_an_ensemble_is_softened_as_the_mean_of_its_softened_members_needs(
+    finishing: Callable[..., Finishing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # at temperature 1/2, s to one is s^2 to one: .95; two thirds of it and a third of .8 are .9,
+    # three of four right: the root of nine is three
+    hits = np.arange(N) % 8 < 6
+    root = 19**0.5
+    made = finishing(lambda *_: told(IMAGES, _giving(0.9)))
+    _keep(made, {7: _giving(root / (1 + root), hits), 3: _giving(0.8, hits)})
+    monkeypatch.setattr(module, "choose", lambda *_: TOGETHER)
+    finalist = made.choose([_outcome(3), _outcome(7)])
+    assert finalist is not None
+    assert finalist.choice == TOGETHER
+    assert finalist.outcome.number == 8
+    assert (finalist.outcome.params["gain"], finalist.outcome.params["standard_error"]) == (
+        0.2,
+        0.1,
+    )
+    assert finalist.temperature == pytest.approx(2.0, rel=1e-3)
+
+
+def test_where_no_time_is_left_for_an_ensemble_the_one_to_beat_is_returned(
+    finishing: Callable[..., Finishing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    made = replace(finishing(lambda *_: told(IMAGES, _giving(0.9)), say=said.append), deadline=0.0)
+    _keep(made, {7: _giving(0.9), 3: _giving(0.8)})
+    monkeypatch.setattr(module, "choose", lambda *_: TOGETHER)
+    finalist = made.choose([_outcome(3), _outcome(7)])
+    assert finalist is not None
+    assert finalist.choice.weights == {3: 1.0}
+    assert finalist.outcome.number == 3
+    assert "no time to train it" in said[-1]
+
+
+def test_the_choice_knows_the_folds_the_score_and_what_is_obvious(
+    finishing: Callable[..., Finishing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[Any, ...]] = []
+
+    def choose(*arguments: Any) -> Choice:
+        given.append(arguments)
+        return ALONE
+
+    monkeypatch.setattr(module, "choose", choose)
+    made = _with_obvious(finishing(lambda *_: told(IMAGES, _giving(0.9)), seed=5))
+    outcomes = [_outcome(-2, strategy="obvious"), _outcome(7)]
+    _keep(made, {-2: _giving(0.9), 7: _giving(0.8)})
+    made.choose(outcomes)
+    ((said, folds, labels, terms),) = given
+    assert set(said) == {-2, 7}
+    np.testing.assert_allclose(said[7], _giving(0.8)[HELD_OUT], atol=1e-6)
+    assert folds.tolist() == [0] * 8 + [1] * 8
+    assert labels.tolist() == LABELS[HELD_OUT].tolist()
+    assert terms == Terms(made.arena.metric, (-2,), combine=True, temper=True, seed=5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"single": True}, {"ensemble": False}, {"single": True, "ensemble": False}]
+)
+def test_nothing_is_put_together_where_the_user_does_not_want_it(
+    finishing: Callable[..., Finishing], options: Mapping[str, bool]
+) -> None:
+    made = finishing(lambda *_: told(IMAGES, _giving(0.9)), **options)
+    assert not made.terms([_outcome()]).combine
+
+
+def test_the_obvious_that_is_there_comes_in_the_order_of_its_standing(
+    finishing: Callable[..., Finishing],
+) -> None:
+    made = _with_obvious(finishing(lambda *_: told(IMAGES, _giving(0.9))))
+    outcomes = [
+        _outcome(-1, strategy="plainer"),
+        _outcome(-2, strategy="obvious"),
+        _outcome(-3, strategy="obvious", state=State.FAILED, value=None),
+        _outcome(-4, strategy="obvious", unfit="weighs too much"),
+        _outcome(-5, strategy="of a plugin that is gone"),
+        _outcome(7),
+    ]
+    assert [outcome.number for outcome in made.obvious(outcomes)] == [-2, -1]
+
+
+def test_the_obvious_is_trained_with_every_source_and_the_others_with_the_shortlist(
+    finishing: Callable[..., Finishing],
+) -> None:
+    pool = (tiny_source(), tiny_source("second", seed=1), tiny_source("third", seed=2))
+    made = _with_obvious(finishing(lambda *_: told(IMAGES, _giving(0.9))))
+    made = replace(made, arena=replace(made.arena, shortlist=pool[:2], pool=pool))
+    outcomes = [_outcome(-2, strategy="obvious"), _outcome(7)]
+    for number in (-2, 7):
+        finalist = Finalist(outcomes[number == 7], Choice({number: 1.0}))
+        made.train(finalist, outcomes)
+    read = []
+    for name in ("obvious", "teller"):
+        strategy = made.registry.strategy(name)
+        assert isinstance(strategy, Teller)
+        read += [[companion.name for companion in task.companions] for task in strategy.tasks]
+    assert read == [["second", "third"], ["second"]]
+
+
+def test_the_obvious_is_second_unless_it_is_the_finalist_and_no_fold_chooses_another(
+    finishing: Callable[..., Finishing],
+) -> None:
+    made = _with_obvious(finishing(lambda *_: told(IMAGES, _giving(0.9))))
+    outcomes = [_outcome(-2, strategy="obvious"), _outcome(7)]
+    _keep(made, {-2: _giving(0.9, np.arange(N) % 8 < 6), 7: _giving(0.8)})
+    second = made.second(Finalist(outcomes[1], ALONE), outcomes)
+    assert second is not None
+    assert second.outcome.number == -2
+    assert second.temperature == pytest.approx(2.0, rel=1e-3)
+    assert second.alone_in(2) == [{-2}, {-2}]
+    assert Finalist(outcomes[1], ALONE).alone_in(2) == []
+    assert made.second(second, outcomes) is None
+    assert made.second(Finalist(outcomes[1], ALONE), outcomes[1:]) is None
+
+
+def test_without_training_again_only_what_is_still_there_may_be_chosen(
+    finishing: Callable[..., Finishing],
+) -> None:
+    made = finishing(lambda *_: told(IMAGES, _giving(0.9)), refit=False)
+    outcomes = [_outcome(n, value=n / 10) for n in range(2, 7)]
+    for outcome in outcomes:
+        made.place.keep(outcome, CHECKPOINT, _giving(0.9)[HELD_OUT])
+    assert set(made.candidates(outcomes)) == {4, 5, 6}  # the checkpoints of the best three
+    assert set(replace(made, chosen=Options()).candidates(outcomes)) == {2, 3, 4, 5, 6}
+
+
+def _with_obvious(made: Finishing) -> Finishing:
+    """Return the same with two obvious strategies beside the teller, the plainer one second."""
+    teller = made.registry.strategy("teller")
+    assert isinstance(teller, Teller)
+    plainer = Obvious(teller.answer)
+    plainer.name, plainer.standing = "plainer", 20  # type: ignore[misc]
+    return replace(made, registry=registry_of(teller, Obvious(teller.answer), plainer))

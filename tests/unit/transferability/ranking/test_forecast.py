@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from autotransfer.plugin.testing import shapes, tiny_source
+from autotransfer.results import RankedSource, Ranking
+from autotransfer.transferability.ranking.forecast import forecast
+
+IMAGES = shapes(3, 20, seed=4)
+SOURCE = replace(tiny_source("net"), num_pretraining_images=1_000_000)
+
+
+def _ranking(*accuracies: float | None) -> Ranking:
+    row = RankedSource("net", 1, 1, 1, 1.0, 2, {}, 1.0, 1.0, len(IMAGES), accuracies)
+    return Ranking((row,), ("net",), "net")
+
+
+def test_it_says_that_it_is_a_forecast_and_what_it_rests_on() -> None:
+    text = forecast(_ranking(0.2, 0.35), [SOURCE], IMAGES)
+    assert text.startswith("forecast, not a test:")
+    assert "a probe on net gets 0.350 right" in text
+
+
+@pytest.mark.parametrize(("accuracy", "said"), [(0.0, "likely to hurt"), (1.0, "")])
+def test_a_probe_that_knows_less_than_the_pixels_warns(accuracy: float, said: str) -> None:
+    text = forecast(_ranking(accuracy), [SOURCE], IMAGES)
+    assert said in text
+    assert ("hurt" in text) == (accuracy == 0.0)
+
+
+def test_a_source_that_learnt_from_few_pictures_is_named() -> None:
+    few = replace(SOURCE, num_pretraining_images=400)
+    assert "learnt from 400 pictures only" in forecast(_ranking(0.5), [few], IMAGES)
+    assert "pictures only" not in forecast(_ranking(0.5), [SOURCE], IMAGES)
+
+
+def test_without_a_probe_there_is_no_forecast() -> None:
+    assert forecast(_ranking(None, None), [SOURCE], IMAGES) == ""
