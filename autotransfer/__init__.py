@@ -12,29 +12,29 @@ from typing import TYPE_CHECKING, Any
 from autotransfer.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from autotransfer.classifier import AutoTransferClassifier
-    from autotransfer.comparing import ModelComparison, compare_models
-    from autotransfer.domains import Distance, distance
-    from autotransfer.options import Budget
-    from autotransfer.selection import Selection, load
-    from autotransfer.selector import fit, fit_features, rank
+    from autotransfer.inspection.compare import ModelComparison, compare_models
+    from autotransfer.inspection.distance import Distance, distance
+    from autotransfer.orchestrator import fit, fit_features, rank
+    from autotransfer.scenarios.options import Budget
+    from autotransfer.selection.selection import Selection, load
+    from autotransfer.sklearn import AutoTransferClassifier
     from autotransfer.transferability import score_features
     from autotransfer.transferability.distances import domain_distance
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "fit": "autotransfer.selector",
-    "fit_features": "autotransfer.selector",
-    "rank": "autotransfer.selector",
-    "compare_models": "autotransfer.comparing",
-    "ModelComparison": "autotransfer.comparing",
-    "distance": "autotransfer.domains",
-    "Distance": "autotransfer.domains",
-    "AutoTransferClassifier": "autotransfer.classifier",
-    "load": "autotransfer.selection",
-    "Selection": "autotransfer.selection",
-    "Budget": "autotransfer.options",
+    "fit": "autotransfer.orchestrator",
+    "fit_features": "autotransfer.orchestrator",
+    "rank": "autotransfer.orchestrator",
+    "compare_models": "autotransfer.inspection.compare",
+    "ModelComparison": "autotransfer.inspection.compare",
+    "distance": "autotransfer.inspection.distance",
+    "Distance": "autotransfer.inspection.distance",
+    "AutoTransferClassifier": "autotransfer.sklearn",
+    "load": "autotransfer.selection.selection",
+    "Selection": "autotransfer.selection.selection",
+    "Budget": "autotransfer.scenarios.options",
     "score_features": "autotransfer.transferability",
     "domain_distance": "autotransfer.transferability.distances",
 }

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 ParamValue: TypeAlias = str | int | float | bool
 Json: TypeAlias = Any  # what json.dumps takes
 
+RECORD_FILE = "selection.json"
 REPORT_FILE = "report.html"  # in the folder of a selection, and among the artifacts of its run
 
 

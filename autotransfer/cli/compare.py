@@ -11,7 +11,7 @@ from autotransfer.cli.options import json_option, plugin_option, print_json
 from autotransfer.errors import InvalidOptionError
 
 if TYPE_CHECKING:
-    from autotransfer.comparing import ModelComparison
+    from autotransfer.inspection.compare import ModelComparison
 
 
 @click.command()
@@ -32,7 +32,7 @@ def compare(model_a: str, model_b: str, images: str, **options: Any) -> None:
     if options["margin"] is not None and options["margin"] < 0:
         raise InvalidOptionError(f"--margin must be a number from 0 on, got {options['margin']}")
 
-    from autotransfer.comparing import compare_models
+    from autotransfer.inspection.compare import compare_models
 
     found = compare_models(
         model_a,

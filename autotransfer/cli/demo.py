@@ -18,9 +18,9 @@ from autotransfer.cli.options import json_option, print_json, quiet_optuna
 @json_option
 def demo(out: str, seconds: float, seed: int, *, as_json: bool) -> None:
     """Run the main job on handwritten digits: no network, no pictures of your own."""
+    from autotransfer.cli.demo_run import run_demo
     from autotransfer.cli.progress import callbacks, progress_of
     from autotransfer.cli.texts import fit_json, fit_text
-    from autotransfer.demo import run_demo
 
     quiet_optuna()
     with progress_of("accuracy", seconds) as progress:

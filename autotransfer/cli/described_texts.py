@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autotransfer.described.answering import Explanation
     from autotransfer.results import Described, ZeroShot
+    from autotransfer.scenarios.zero_shot.prediction import Explanation
 
 
 def described_json(found: Described) -> dict[str, Any]:

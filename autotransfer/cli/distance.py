@@ -9,7 +9,7 @@ import click
 from autotransfer.cli.options import common, print_json, say
 
 if TYPE_CHECKING:
-    from autotransfer.domains import Distance
+    from autotransfer.inspection.distance import Distance
 
 _MEANING = {
     "mmd": "squared, unbiased; 0 for equal sets",
@@ -41,7 +41,7 @@ def distance(images_a: str, images_b: str, **options: Any) -> None:
     """Say how far the pictures of two sets are apart, in numbers and in words."""
     as_json = options.pop("as_json")
 
-    from autotransfer.domains import distance as run
+    from autotransfer.inspection.distance import distance as run
 
     found = run(
         images_a,

@@ -21,7 +21,7 @@ _SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 def doctor(plugins: tuple[str, ...], workspace: str, *, online: bool, as_json: bool) -> int:
     """Check the environment, and say how to mend what is wrong (exit code 2)."""
     try:
-        from autotransfer.doctor import examine
+        from autotransfer.cli.checks import examine
     except (ImportError, OSError, RuntimeError) as error:
         remedy = "install it again: pip install --force-reinstall autotransfer"
         found = [{"part": "import", "state": "wrong", "found": str(error), "remedy": remedy}]

@@ -18,7 +18,7 @@ def export(model_dir: str, out: str, plugins: tuple[str, ...], *, as_json: bool)
     The file takes decoded pictures, uint8 (n, h, w, 3), and is written only if onnxruntime
     answers as the selection does, to 1e-4.
     """
-    from autotransfer.selection import load
+    from autotransfer.selection.selection import load
 
     selection = load(model_dir, plugins=plugins)
     written = selection.to_onnx(out)

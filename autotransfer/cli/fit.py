@@ -83,8 +83,8 @@ def fit(target: str, **options: Any) -> None:
     from autotransfer.cli.progress import callbacks, progress_of
     from autotransfer.cli.texts import fit_json, fit_text
     from autotransfer.models.precomputed_features import read_matrices
-    from autotransfer.options import Budget, budget_of, read_options
-    from autotransfer.selector import fit as run
+    from autotransfer.orchestrator import fit as run
+    from autotransfer.scenarios.options import Budget, budget_of, read_options
 
     quiet_optuna()
     trials, seconds = options.pop("trials"), options.pop("seconds")

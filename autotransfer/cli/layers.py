@@ -11,7 +11,7 @@ from autotransfer.cli.options import common, print_json, say
 from autotransfer.errors import InvalidOptionError
 
 if TYPE_CHECKING:
-    from autotransfer.layer_curve import LayerCurve
+    from autotransfer.inspection.layer_curve import LayerCurve
 
 _COLOURS = {"frozen": "#b5542b", "tuned": "#2b6cb5"}
 
@@ -39,7 +39,7 @@ def layers(target: str, **options: Any) -> None:
     if out.suffix.lower() not in (".png", ".svg"):
         raise InvalidOptionError(f"--out must end with .png or .svg, got {out}")
 
-    from autotransfer.layer_curve import layers as run
+    from autotransfer.inspection.layer_curve import layers as run
 
     curve = run(
         target,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autotransfer.models.precomputed_features import Matrices
-    from autotransfer.selection import Selection
+    from autotransfer.selection.selection import Selection
 
 BASELINE = "baseline"  # the matrix of this name uses no source
 
@@ -20,7 +20,7 @@ def run_features(matrices: tuple[Matrices, Matrices | None], options: dict[str, 
     import numpy as np
 
     from autotransfer.errors import InvalidTargetError
-    from autotransfer.selector import fit_features
+    from autotransfer.orchestrator import fit_features
 
     train, test = matrices
     if train.labels is None:

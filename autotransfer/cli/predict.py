@@ -33,7 +33,7 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
     """Predict all pictures below IMAGES with the selection in MODEL_DIR."""
     from autotransfer.data.target import open_images
     from autotransfer.models.precomputed_features import read_matrices
-    from autotransfer.selection import load
+    from autotransfer.selection.selection import load
 
     selection = load(model_dir, plugins=options["plugins"], device=options["device"])
     generalised = options["generalised"]

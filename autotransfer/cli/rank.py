@@ -31,7 +31,7 @@ def rank(target: str, **options: Any) -> None:
     estimators = options.pop("estimators")
 
     from autotransfer.cli.ranking_texts import rank_json, rank_text
-    from autotransfer.selector import rank as run
+    from autotransfer.orchestrator import rank as run
 
     ranking, skipped = run(
         target,

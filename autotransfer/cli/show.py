@@ -13,7 +13,7 @@ from autotransfer.cli.options import json_option, print_json
 def show(directory: str, *, as_json: bool) -> None:
     """Show what a fit found, from its folder DIR."""
     from autotransfer.cli.texts import fit_json, fit_text
-    from autotransfer.selection import read_record
+    from autotransfer.selection.selection import read_record
 
     record = read_record(directory)
     if as_json:

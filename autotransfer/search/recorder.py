@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from autotransfer.models.metrics import Metric
-from autotransfer.options import Options
 from autotransfer.results import Outcome, ParamValue
+from autotransfer.scenarios.options import Options
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.checkpoint import Kept

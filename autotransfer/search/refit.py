@@ -13,10 +13,10 @@ from autotransfer.models.calibration import fit_temperature
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor, Member
 from autotransfer.models.scoring import predicted, weighted
-from autotransfer.options import Options
 from autotransfer.plugin.registry import Registry
 from autotransfer.plugin.strategy import Trial
 from autotransfer.results import Outcome, State
+from autotransfer.scenarios.options import Options
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Kept, read_kept
 from autotransfer.search.choice import Choice, Terms, choose

@@ -10,9 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.results import Record
+from autotransfer.results import RECORD_FILE, Record
 from autotransfer.search.study import Study, load_studies
-from autotransfer.selection import RECORD_FILE
 from autotransfer.tracking import Tracker
 
 _TRACKING = "tracking"

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from autotransfer.cli.texts import fit_text
-from autotransfer.selection import read_record
+from autotransfer.selection.selection import read_record
 
 
 def draw(folder: Path, out: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.unlabelled.audit import draw, estimate
+from autotransfer.scenarios.unlabelled.audit import draw, estimate
 
 LABELS = (25, 50, 100)
 FEWEST = 2  # pictures for each label, for a pair to be audited with so many

@@ -20,8 +20,8 @@ from torch import Tensor
 from autotransfer.models.backbone import Backbone, load_backbone
 from autotransfer.models.features import BATCH_SIZE
 from autotransfer.models.folding import folded
-from autotransfer.options import read_options
-from autotransfer.preparing import choose_from, discover_plugins
+from autotransfer.scenarios.inputs import choose_from, discover_plugins
+from autotransfer.scenarios.options import read_options
 
 NUM_PICTURES = 1000  # of a target, which a default set of sources would depend on
 

@@ -26,8 +26,8 @@ from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
 from autotransfer.guard.evaluation_split import sealed_stand
 from autotransfer.models.metrics import metric_named
-from autotransfer.options import read_options
-from autotransfer.preparing import choose_sources, discover_plugins, make_readers
+from autotransfer.scenarios.inputs import choose_sources, discover_plugins, make_readers
+from autotransfer.scenarios.options import read_options
 from autotransfer.search.trial import Arena
 
 ACCURACY = metric_named("accuracy")

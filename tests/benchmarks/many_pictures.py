@@ -26,8 +26,8 @@ from autotransfer.data.holdout import divide
 from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.data.target import open_target
 from autotransfer.models.source import Source, Untrained
-from autotransfer.options import read_options
-from autotransfer.preparing import discover_plugins, make_readers
+from autotransfer.scenarios.inputs import discover_plugins, make_readers
+from autotransfer.scenarios.options import read_options
 from autotransfer.transferability.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 
 NUM_CLASSES = 10

@@ -27,7 +27,7 @@ from unittest import mock
 import optuna
 
 import autotransfer
-from autotransfer import selector
+from autotransfer import orchestrator
 from autotransfer.data import target
 from autotransfer.data.images import near_duplicates
 from autotransfer.guard.guard import Guarding
@@ -37,7 +37,7 @@ from autotransfer.search import driver, executor, trial
 from autotransfer.search.refit import Finishing
 from autotransfer.search.run_folder import Place
 from autotransfer.search.study import Study
-from autotransfer.selection import Selection
+from autotransfer.selection.selection import Selection
 from autotransfer.tracking import Tracker
 
 PASSES = "passes and decoding"
@@ -53,9 +53,9 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     (PASSES, neural.NetworkPredictor, "predict"),
     (PASSES, target, "in_threads"),
     (PASSES, near_duplicates, "in_threads"),
-    ("opening the pictures and sources", selector, "problem_of_pictures"),
-    ("duplicates and folds", selector, "divide"),
-    ("ranking: scores", selector, "rank_sources"),
+    ("opening the pictures and sources", orchestrator, "problem_of_pictures"),
+    ("duplicates and folds", orchestrator, "divide"),
+    ("ranking: scores", orchestrator, "rank_sources"),
     ("probes: heads", driver._Climb, "probe"),
     ("scores and calibration", trial._Reporter, "score"),
     ("trials: copies of networks, batches", executor, "run_trial"),

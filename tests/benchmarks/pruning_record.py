@@ -23,14 +23,14 @@ import optuna
 
 from autotransfer.data.splitting import make_folds
 from autotransfer.models.metrics import metric_named
-from autotransfer.options import read_options
-from autotransfer.preparing import (
+from autotransfer.scenarios.inputs import (
     choose_preset,
     choose_sources,
     discover_plugins,
     make_readers,
     open_labelled,
 )
+from autotransfer.scenarios.options import read_options
 from autotransfer.search.arms import Terms, arms_of
 from autotransfer.search.trial import Arena, TrialSpec, run_trial
 

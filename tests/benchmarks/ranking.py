@@ -29,10 +29,10 @@ from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import CACHE_VARIABLE, FeatureStore
 from autotransfer.models.features import BATCH_SIZE, FeatureReaders
 from autotransfer.models.source import Source
-from autotransfer.options import read_options
-from autotransfer.preparing import choose_sources, discover_plugins, open_labelled
 from autotransfer.results import Ranking
-from autotransfer.selection import PIXEL_BYTES
+from autotransfer.scenarios.inputs import choose_sources, discover_plugins, open_labelled
+from autotransfer.scenarios.options import read_options
+from autotransfer.selection.selection import PIXEL_BYTES
 from autotransfer.transferability.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 
 GOALS = {"every picture": 1.10, "from the cache": 0.10, "racing": 0.50}

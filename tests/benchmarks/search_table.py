@@ -27,10 +27,15 @@ from autotransfer.models.folds import mean_over_folds
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source, source_from_json, source_to_json
-from autotransfer.options import read_options
 from autotransfer.plugin.strategy import Strategy, Trial
-from autotransfer.preparing import choose_sources, discover_plugins, make_readers, open_labelled
 from autotransfer.results import ParamValue
+from autotransfer.scenarios.inputs import (
+    choose_sources,
+    discover_plugins,
+    make_readers,
+    open_labelled,
+)
+from autotransfer.scenarios.options import read_options
 from autotransfer.search.pruning import Losses, calibrated_losses, step_of
 from autotransfer.search.trial import Arena
 

@@ -30,7 +30,7 @@ from autotransfer.models.small_cnn import small_source
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.results import Setting
-from autotransfer.unlabelled.stones import Stone, choose_route
+from autotransfer.scenarios.unlabelled.intermediate_domains import Stone, choose_route
 
 SOURCE, TARGET = (0, 20), (60, 80)
 STONES = {"10 to 50": (10, 50), "40 to 70": (40, 70)}

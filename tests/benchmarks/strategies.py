@@ -25,16 +25,16 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source
-from autotransfer.options import read_options
 from autotransfer.plugin.registry import Registry
 from autotransfer.plugin.strategy import Task, Trial
-from autotransfer.preparing import (
+from autotransfer.results import ParamValue, Setting
+from autotransfer.scenarios.inputs import (
     choose_sources,
     discover_plugins,
     make_readers,
     open_labelled,
 )
-from autotransfer.results import ParamValue, Setting
+from autotransfer.scenarios.options import read_options
 
 METHODS: Mapping[str, tuple[str, Mapping[str, ParamValue]]] = {
     "probe": ("feature-extraction", {}),

@@ -25,9 +25,14 @@ import torch
 
 from autotransfer.data.splitting import Fold
 from autotransfer.models.metrics import metric_named
-from autotransfer.options import memory_of, read_options
-from autotransfer.preparing import choose_sources, discover_plugins, make_readers, open_labelled
 from autotransfer.results import State
+from autotransfer.scenarios.inputs import (
+    choose_sources,
+    discover_plugins,
+    make_readers,
+    open_labelled,
+)
+from autotransfer.scenarios.options import memory_of, read_options
 from autotransfer.search.executor import Executor, InlineExecutor
 from autotransfer.search.executors.processes import ProcessExecutor
 from autotransfer.search.executors.worker_context import Workshop

@@ -35,11 +35,11 @@ from autotransfer.models.source import Source
 from autotransfer.plugin.registry import Registry, discover
 from autotransfer.plugin.strategy import Strategy, TaskInfo
 from autotransfer.results import ParamValue, Setting
-from autotransfer.unlabelled.arena import Arena, Point, run_without_labels
-from autotransfer.unlabelled.arms import reads_target
-from autotransfer.unlabelled.consensus import Candidate, decide
-from autotransfer.unlabelled.division import divide_source, divide_target
-from autotransfer.unlabelled.problem import UnlabelledProblem
+from autotransfer.scenarios.unlabelled.arms import reads_target
+from autotransfer.scenarios.unlabelled.consensus import Candidate, decide
+from autotransfer.scenarios.unlabelled.holdout import divide_source, divide_target
+from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
+from autotransfer.scenarios.unlabelled.trials import Arena, Point, run_without_labels
 
 DIGITS = "small_cnn"
 PHOTOS = "mobilenetv1-050-imagenet"

@@ -19,18 +19,22 @@ import numpy as np
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_target
-from autotransfer.described.arena import DescribedArena
-from autotransfer.described.fitting_again import Point
-from autotransfer.described.measures import harmonic_mean, per_class_top1, seen_unseen_curve
-from autotransfer.described.stacking import calibrate
-from autotransfer.describing import described_arena, problem_of_descriptions
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.source import Source
 from autotransfer.models.zero_shot.eszsl import PENALTIES, Eszsl
-from autotransfer.options import read_options
 from autotransfer.plugin.strategy import Strategy
-from autotransfer.preparing import discover_plugins
 from autotransfer.results import ParamValue
+from autotransfer.scenarios.inputs import discover_plugins
+from autotransfer.scenarios.options import read_options
+from autotransfer.scenarios.zero_shot.calibrated_stacking import calibrate
+from autotransfer.scenarios.zero_shot.metrics import (
+    harmonic_mean,
+    per_class_top1,
+    seen_unseen_curve,
+)
+from autotransfer.scenarios.zero_shot.refits import Point
+from autotransfer.scenarios.zero_shot.scenario import described_arena, problem_of_descriptions
+from autotransfer.scenarios.zero_shot.trials import DescribedArena
 from autotransfer.search.trial import Arena
 
 HEADS: dict[str, dict[str, ParamValue]] = {

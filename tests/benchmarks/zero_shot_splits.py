@@ -24,17 +24,17 @@ from numpy.typing import NDArray
 from autotransfer.data.attributes import Attributes, read_attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_target
-from autotransfer.described.arena import DescribedArena
-from autotransfer.described.class_splits import class_folds
-from autotransfer.described.fitting_again import Point
-from autotransfer.described.measures import per_class_top1
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.precomputed_features import Matrices, MatrixReaders
 from autotransfer.models.source import Source
-from autotransfer.options import read_options
 from autotransfer.plugin.strategy import Strategy
-from autotransfer.preparing import choose_sources, discover_plugins, make_readers
+from autotransfer.scenarios.inputs import choose_sources, discover_plugins, make_readers
+from autotransfer.scenarios.options import read_options
+from autotransfer.scenarios.zero_shot.class_folds import class_folds
+from autotransfer.scenarios.zero_shot.metrics import per_class_top1
+from autotransfer.scenarios.zero_shot.refits import Point
+from autotransfer.scenarios.zero_shot.trials import DescribedArena
 from autotransfer.search.choice import Terms, choose
 from autotransfer_attribute_zero_shot.mean import DefaultEszsl
 

@@ -12,7 +12,7 @@ import autotransfer
 from autotransfer.cli import run
 from autotransfer.errors import InvalidOptionError, InvalidTargetError
 from autotransfer.plugin.testing import shapes
-from autotransfer.selection import Selection
+from autotransfer.selection.selection import Selection
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),

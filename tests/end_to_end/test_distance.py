@@ -131,7 +131,7 @@ def test_places_without_enough_pictures_are_one_line_and_exit_code_two(
 
 
 def test_of_large_sets_a_fixed_sample_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autotransfer.domains.MOST_IMAGES", 20)
+    monkeypatch.setattr("autotransfer.inspection.distance.MOST_IMAGES", 20)
     images = shapes(3, 12)
     found = [
         autotransfer.distance(images, images.subset(range(15)), sources=[tiny_source()])

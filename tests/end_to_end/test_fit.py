@@ -22,7 +22,7 @@ from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.results import Decision, Outcome, State
 from autotransfer.search.checkpoint import Kept
 from autotransfer.search.refit import Finalist, Finishing
-from autotransfer.selection import Selection
+from autotransfer.selection.selection import Selection
 
 # Optuna tells its study from a sampler that is still marked experimental in places.
 pytestmark = [

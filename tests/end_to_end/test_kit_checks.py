@@ -16,7 +16,7 @@ import autotransfer
 from autotransfer.cli import run
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_images
-from autotransfer.domains import Distance
+from autotransfer.inspection.distance import Distance
 from autotransfer.models.weights import write_state_dict
 
 pytestmark = [pytest.mark.kit, pytest.mark.slow, pytest.mark.timeout(900)]

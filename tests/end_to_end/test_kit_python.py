@@ -25,8 +25,8 @@ from mlflow import MlflowClient
 import autotransfer
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_target
-from autotransfer.export.exporting import TOLERANCE, run_onnx
-from autotransfer.selection import Selection
+from autotransfer.selection.export.exporting import TOLERANCE, run_onnx
+from autotransfer.selection.selection import Selection
 from autotransfer.tracking.viewer import Viewer
 from tests.end_to_end.conftest import brief_baselines
 

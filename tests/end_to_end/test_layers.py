@@ -11,7 +11,7 @@ from PIL import Image
 
 from autotransfer.cli import run
 from autotransfer.errors import InvalidOptionError
-from autotransfer.layer_curve import Point, layers
+from autotransfer.inspection.layer_curve import Point, layers
 from autotransfer.plugin.testing.tiny import shapes, tiny_source
 
 

@@ -13,16 +13,16 @@ import pytest
 from mlflow import MlflowClient
 
 import autotransfer
-from autotransfer import sourcing
 from autotransfer.cli import run
-from autotransfer.export.exporting import TOLERANCE, run_onnx
 from autotransfer.models.catalogue import resolve_sources
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome
+from autotransfer.scenarios import shortlist
 from autotransfer.search import refit
 from autotransfer.search.choice import Choice, Terms
 from autotransfer.search.pool import OBVIOUS as OF_ALL
-from autotransfer.selection import Selection
+from autotransfer.selection.export.exporting import TOLERANCE, run_onnx
+from autotransfer.selection.selection import Selection
 from autotransfer.tracking import OFF
 
 PICTURES = shapes(12, 4, seed=1)  # so many directions that the sources differ in what they see
@@ -194,7 +194,7 @@ def test_under_a_limit_as_many_sources_as_fit_are_put_together(tmp_path: Path) -
 def test_strategies_that_are_named_leave_it_out_and_nothing_is_read_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sourcing, "read_all", _refuse)
+    monkeypatch.setattr(shortlist, "read_all", _refuse)
     selection = _fit(strategies=["feature-extraction"], tracking_uri=OFF)
     assert _first(selection.outcomes) == []
 
@@ -214,7 +214,7 @@ def test_a_fit_can_do_without_any_other_candidate(how: str, tmp_path: Path) -> N
 def test_sources_that_there_was_no_time_to_rank_are_put_together_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sourcing, "RANK_SHARE", 0.0)
+    monkeypatch.setattr(shortlist, "RANK_SHARE", 0.0)
     selection = _fit(
         strategies=["mean-of-probes"], budget=autotransfer.Budget(seconds=60), tracking_uri=OFF
     )
@@ -225,8 +225,8 @@ def test_sources_that_there_was_no_time_to_rank_are_put_together_all_the_same(
 def test_sources_without_time_to_be_read_are_named_and_the_default_one_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sourcing, "RANK_SHARE", 0.0)
-    monkeypatch.setattr(sourcing, "POOL_SHARE", 0.0)
+    monkeypatch.setattr(shortlist, "RANK_SHARE", 0.0)
+    monkeypatch.setattr(shortlist, "POOL_SHARE", 0.0)
     selection = _fit(budget=autotransfer.Budget(seconds=60, trials=1), tracking_uri=OFF)
     assert _first(selection.outcomes) == [(-1, "default-probe")]
     unread = [skip for skip in selection.record.skipped if skip.strategy == OF_ALL]

@@ -14,8 +14,8 @@ from PIL import Image
 import autotransfer
 from autotransfer.cli import run
 from autotransfer.errors import ReportWarning, TrackingWarning
-from autotransfer.options import Budget
 from autotransfer.report import page
+from autotransfer.scenarios.options import Budget
 from autotransfer.tracking.sync import sync
 
 pytestmark = pytest.mark.usefixtures("warm_cache")

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 import autotransfer
 from autotransfer.cli import run
-from autotransfer.export.exporting import TOLERANCE, run_onnx
+from autotransfer.selection.export.exporting import TOLERANCE, run_onnx
 
 
 def test_a_registered_result_is_used_in_every_way(

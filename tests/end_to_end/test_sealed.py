@@ -12,7 +12,7 @@ from PIL import Image
 from typing_extensions import override
 
 import autotransfer
-from autotransfer import selector
+from autotransfer import orchestrator
 from autotransfer.data.holdout import Division, divide
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import Target, open_target
@@ -69,7 +69,7 @@ def test_sealed_pixels_and_labels_are_never_touched_before_the_guard(
         seal.broken = True
         return judged(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(selector, "divide", sealing)
+    monkeypatch.setattr(orchestrator, "divide", sealing)
     monkeypatch.setattr(Guarding, "judged", begun)
     selection = autotransfer.fit(target, sources=catalogue, budget=autotransfer.Budget(trials=4))
     assert seal.broken

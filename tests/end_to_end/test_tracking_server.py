@@ -39,7 +39,7 @@ from autotransfer.results import (
     Verdict,
 )
 from autotransfer.search.checkpoint import Kept
-from autotransfer.selection import Selection
+from autotransfer.selection.selection import Selection
 from autotransfer.tracking import Tracker
 from autotransfer.tracking.store import embedded_uri
 from autotransfer.tracking.sync import sync

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 import autotransfer
-from autotransfer.export.exporting import TOLERANCE, run_onnx
 from autotransfer.plugin.testing import shapes, tiny_source
+from autotransfer.selection.export.exporting import TOLERANCE, run_onnx
 
 pytest.importorskip("onnxruntime")
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from autotransfer.data.attributes import Attributes, read_attributes
-from autotransfer.described.arena import DescribedArena
-from autotransfer.described.class_splits import class_folds
-from autotransfer.described.fitting_again import Point
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.precomputed_features import Matrices, MatrixReaders
 from autotransfer.plugin.strategy import Strategy
+from autotransfer.scenarios.zero_shot.class_folds import class_folds
+from autotransfer.scenarios.zero_shot.refits import Point
+from autotransfer.scenarios.zero_shot.trials import DescribedArena
 from autotransfer_attribute_zero_shot import AttributeZeroShot
 
 Array = NDArray[np.float64]

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from autotransfer.described.measures import per_class_top1
-from autotransfer.described.pair_test import judge_pairs
-from autotransfer.described.verdict import HELD_OUT, LEVEL, decide, verdict_of
 from autotransfer.results import Decision
+from autotransfer.scenarios.zero_shot.metrics import per_class_top1
+from autotransfer.scenarios.zero_shot.pairwise_guard import judge_pairs
+from autotransfer.scenarios.zero_shot.verdict import HELD_OUT, LEVEL, decide, verdict_of
 from tests.plugins.described_toys import Toy, digits_toy, shapes_toy
 
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from autotransfer.described.fitting_again import Point
-from autotransfer.described.pair_test import judge_pairs
-from autotransfer.described.verdict import LEVEL, decide
 from autotransfer.models.zero_shot.eszsl import Decomposition, Eszsl
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Task
 from autotransfer.plugin.testing import Workbench
 from autotransfer.results import Decision, Layers, Share
+from autotransfer.scenarios.zero_shot.pairwise_guard import judge_pairs
+from autotransfer.scenarios.zero_shot.refits import Point
+from autotransfer.scenarios.zero_shot.verdict import LEVEL, decide
 from autotransfer.search.checkpoint import Kept, read_kept, write_kept
 from autotransfer_attribute_zero_shot.mean import DefaultEszsl, MeanOfEszsl, MeanPredictor
 from autotransfer_attribute_zero_shot.middle import MiddleTask, middle_eszsl, ridge

@@ -20,7 +20,7 @@ from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.results import Record
 from autotransfer.search.checkpoint import Kept
-from autotransfer.selection import Selection
+from autotransfer.selection.selection import Selection
 
 CLASSES = ("wasp", "ant", "bee")  # as the columns are; in no other order
 SHADES = {"b/2.png": 0, "a/9.png": 1, "c.png": 2, "a/10.png": 1}  # name: class

@@ -24,10 +24,10 @@ from autotransfer.guard.unguarded import UNGUARDED
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.dummy import MajorityPredictor
-from autotransfer.options import Options
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Decision, Interval, Outcome, Ranking, State
+from autotransfer.scenarios.options import Options
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Kept
 from autotransfer.search.choice import Choice

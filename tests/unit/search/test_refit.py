@@ -16,10 +16,10 @@ from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor
-from autotransfer.options import Options
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome, State
+from autotransfer.scenarios.options import Options
 from autotransfer.search import refit as module
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Kept

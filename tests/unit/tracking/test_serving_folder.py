@@ -13,7 +13,7 @@ from PIL import Image
 
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.search.checkpoint import Kept
-from autotransfer.selection import Selection
+from autotransfer.selection.selection import Selection
 from autotransfer.tracking import Tracker
 from autotransfer.tracking.serving_folder import write_serving_folder
 from autotransfer.tracking.store import embedded_uri, patience

@@ -1,0 +1,162 @@
+"""The embedded default: real handwritten digits, and four small sources trained in seconds.
+
+The target is few labelled digits, shifted in position and contrast. One source has seen many
+plain digits of the same classes, one has seen other digits only, one has learnt random labels,
+one has learnt nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.models.backbone import fresh_backbone
+from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.training import Schedule, train
+from autotransfer.models.weights import write_state_dict
+from autotransfer.orchestrator import fit
+from autotransfer.scenarios.options import Budget
+from autotransfer.selection.selection import Selection
+
+ARCHITECTURE = "test_resnet"  # the smallest residual network that timm names
+SIDE = 32
+TRAIN_PER_CLASS = 8
+TEST_PER_CLASS = 40
+_SCHEDULE = Schedule(epochs=8, batch_size=32, learning_rate=3e-3)
+_PREPROCESSING = Preprocessing(SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@dataclass(frozen=True)
+class _Digits:
+    """Pictures (n, s, s, 3) uint8 and their classes."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+def run_demo(
+    out: str | Path,
+    *,
+    seconds: float,
+    seed: int,
+    say: Callable[[str], None],
+    **told: Callable[..., None],
+) -> Selection:
+    """Return the selection of a fit on the embedded target.
+
+    Args:
+        out: Folder of everything: the sources, the MLflow store, the study and the result.
+        seconds: Budget of the fit; training the sources comes before.
+        seed: Seeds the sources and the fit.
+        say: Told about progress.
+        **told: Further options of the fit that are told about it.
+    """
+    folder = Path(out).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    plain, few, test = _divide(seed)
+    say(f"training four small sources on {len(plain.labels)} plain digits")
+    catalogue = _write_sources(folder / "sources", plain, seed)
+    target = folder / "digits.npz"
+    np.savez(
+        target, x_train=few.pixels, y_train=few.labels, x_test=test.pixels, y_test=test.labels
+    )
+    here = Path.cwd()
+    os.chdir(folder)  # the workspace of a fit is the working folder
+    try:
+        selection = fit(
+            target, sources=catalogue, budget=Budget(seconds=seconds), seed=seed, say=say, **told
+        )
+    finally:
+        os.chdir(here)
+    return selection
+
+
+def _divide(seed: int) -> tuple[_Digits, _Digits, _Digits]:
+    """Return plain digits for the sources, and shifted ones for the target and its test."""
+    bunch = load_digits()
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(bunch.target))
+    pictures, labels = bunch.images[order] / 16.0, bunch.target[order].astype(np.int64)
+    place = np.empty(len(labels), dtype=np.int64)  # place of each picture within its class
+    for label in range(10):
+        members = np.flatnonzero(labels == label)
+        place[members] = np.arange(len(members))
+    few = place < TRAIN_PER_CLASS
+    test = (place >= TRAIN_PER_CLASS) & (place < TRAIN_PER_CLASS + TEST_PER_CLASS)
+    rest = ~few & ~test
+    return (
+        _Digits(_drawn(pictures[rest]), labels[rest]),
+        _Digits(_shifted(pictures[few], rng), labels[few]),
+        _Digits(_shifted(pictures[test], rng), labels[test]),
+    )
+
+
+def _drawn(pictures: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return (n, 8, 8) pictures in [0, 1] as (n, s, s, 3) with a margin."""
+    large = np.kron(pictures, np.ones((1, 3, 3)))
+    margin = (SIDE - large.shape[1]) // 2
+    framed = np.pad(large, ((0, 0), (margin, margin), (margin, margin)))
+    return _as_rgb(framed)
+
+
+def _shifted(pictures: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the pictures moved by up to three pixels, fainter, on noise."""
+    framed = _drawn(pictures)[..., 0] / 255.0
+    moved = np.stack([np.roll(p, rng.integers(-3, 4, size=2), axis=(0, 1)) for p in framed])
+    return _as_rgb(np.clip(0.1 + 0.7 * moved + rng.normal(0, 0.05, moved.shape), 0, 1))
+
+
+def _as_rgb(pictures: NDArray[np.float64]) -> NDArray[np.uint8]:
+    grey = np.round(pictures * 255).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
+def _write_sources(folder: Path, plain: _Digits, seed: int) -> Path:
+    """Train the sources and return their catalogue."""
+    low = plain.labels < 5
+    shuffled = np.random.default_rng(seed).permutation(plain.labels)
+    stories = {
+        "digits-all": (plain.pixels, plain.labels, "plain handwritten digits 0 to 9"),
+        "digits-0-to-4": (plain.pixels[low], plain.labels[low], "plain handwritten digits 0 to 4"),
+        "digits-random-labels": (plain.pixels, shuffled, "plain digits with random labels"),
+    }
+    entries = []
+    for name, (pixels, labels, story) in stories.items():
+        file = folder / f"{name}.safetensors"
+        sha256 = _train_source(name, pixels, labels, seed, file)
+        entries.append(_entry(name, f'weights = "{file.name}"\nsha256 = "{sha256}"', story))
+    entries.append(_entry("untrained", f"untrained = true\nseed = {seed}", "nothing"))
+    catalogue = folder / "catalogue.toml"
+    catalogue.write_text("\n".join(entries), encoding="utf-8")
+    return catalogue
+
+
+def _entry(name: str, weights: str, story: str) -> str:
+    return (
+        f'[[source]]\nname = "{name}"\narchitecture = "{ARCHITECTURE}"\n{weights}\n'
+        f"kwargs = {{ num_classes = 0 }}\ninput_size = {SIDE}\nmean = [0.5, 0.5, 0.5]\n"
+        f'std = [0.5, 0.5, 0.5]\npretrained_on = "{story}"\nlicense = "BSD-3-Clause"\n'
+        'origin = "trained by autotransfer demo on the digits of scikit-learn"\n'
+    )
+
+
+def _train_source(
+    name: str, pixels: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, file: Path
+) -> str:
+    """Train one source, write its weights, and return their sha256."""
+    source = Source(name, ARCHITECTURE, Untrained(seed), _PREPROCESSING, {"num_classes": 0})
+    backbone = fresh_backbone(source, seed)
+    network = HeadedSuffix(backbone.suffix(0), backbone.num_features, 10, seed=seed)
+    inputs = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+    train(network, lambda positions, _rng: inputs[positions], labels, _SCHEDULE, seed=seed)
+    trained = network.suffix.get_submodule("network").state_dict()
+    return write_state_dict(file, trained)

@@ -1,5 +1,0 @@
-"""A saved answer as one ONNX graph, from decoded pictures to probabilities."""
-
-from autotransfer.export.exporting import export_onnx
-
-__all__ = ["export_onnx"]

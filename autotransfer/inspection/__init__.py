@@ -1,0 +1,1 @@
+"""Looking at sources and targets outside a fit: compare, distance, layer curve."""

@@ -1,0 +1,169 @@
+"""Champion against challenger: the guard's test for any two saved models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.near_duplicates import near_duplicates
+from autotransfer.data.splitting import units_of
+from autotransfer.data.target import open_target
+from autotransfer.errors import InvalidOptionError, InvalidTargetError
+from autotransfer.guard.bootstrap import Comparison, compare
+from autotransfer.guard.ledger import level_of, look
+from autotransfer.guard.verdict import default_margin, judge, sentence
+from autotransfer.models.metrics import metric_named
+from autotransfer.plugin.registry import discover
+from autotransfer.results import Decision, Interval
+from autotransfer.search.storage import STORAGE_FILE
+from autotransfer.selection.selection import Selection, load
+
+Probabilities = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ModelComparison:
+    """What a test of two models on the same labelled pictures found.
+
+    Args:
+        decision: Positive where the first model is better, negative where the second one is.
+        sentence: The verdict in one sentence for people.
+        metric: Name of the score.
+        scores: Score of each model.
+        gap: First minus second, with its 95 % interval (wider at a further look).
+        minimum_detectable: Smallest true gap that would be found four times out of five.
+        mcnemar: Two-sided mid-p of McNemar's test.
+        left_out: Number of pictures that one of the models had learnt from.
+        looks: Which look at these pictures this is.
+    """
+
+    decision: Decision
+    sentence: str
+    metric: str
+    scores: tuple[float, float]
+    gap: Interval
+    minimum_detectable: float
+    mcnemar: float
+    left_out: int
+    looks: int
+
+
+def compare_models(
+    first: str | Path,
+    second: str | Path,
+    pictures: Any,
+    *,
+    metric: str = "accuracy",
+    margin: float | None = None,
+    plugins: Sequence[str | Path] = (),
+    device: str = "cpu",
+    seed: int = 0,
+) -> ModelComparison:
+    """Return which of two saved models is better on labelled pictures, and how sure that is.
+
+    Pictures that either model has learnt from are left out. Of a target with splits the test
+    pictures are used, or all where there is no test.
+
+    Args:
+        first: Folder of a selection.
+        second: Folder of another one with the same classes.
+        pictures: Labelled pictures, in any form that a target has.
+        metric: The score.
+        margin: Gap that counts as no difference; None is the default of the metric.
+        plugins: Plugin files that the models need.
+        device: Where to compute.
+        seed: Seeds the resamples.
+
+    Raises:
+        InvalidOptionError: If a folder holds no selection, or the classes differ.
+        InvalidTargetError: If the pictures have no labels or other classes, or if the models
+            have learnt from all of them.
+    """
+    registry = discover(files=[Path(plugin) for plugin in plugins])
+    models = tuple(load(m, device=device, registry=registry) for m in (first, second))
+    names = models[0].class_names
+    if set(names) != set(models[1].class_names):
+        raise InvalidOptionError(
+            f"the models tell different classes apart: {', '.join(names)}; and "
+            f"{', '.join(models[1].class_names)}. Only models with the same classes compare"
+        )
+    opened = open_target(pictures, minimum_per_class=1)
+    images = _with_classes(opened.sealed or opened.train, names)
+    fresh = _unseen(images, models)
+    left_out = len(images) - len(fresh)
+    if not len(fresh):
+        raise InvalidTargetError(
+            f"the models have learnt from all {len(images)} pictures; compare them on new ones"
+        )
+    said = [_predicted(model, fresh, names) for model in models]
+    answers = np.concatenate([p.argmax(axis=1) for p in said])
+    looks = look(Path.cwd() / STORAGE_FILE, fresh.digests * 2, answers, "compare")
+    chosen = metric_named(metric)
+    comparison = compare(
+        chosen,
+        fresh.labels,
+        said[0],
+        {"second": said[1]},
+        units=units_of(fresh, None, near_duplicates(fresh)),
+        level=level_of(looks),
+        seed=seed,
+    )
+    found = _judged(comparison, margin, (Path(first).name, Path(second).name))
+    return replace(found, left_out=left_out, looks=looks)
+
+
+def _judged(
+    comparison: Comparison, margin: float | None, names: tuple[str, str]
+) -> ModelComparison:
+    metric = comparison.metric
+    margin = default_margin(metric, comparison.n) if margin is None else margin
+    decision = judge(comparison, margin=margin)
+    told = sentence(
+        comparison,
+        decision,
+        margin=margin,
+        subject=names[0],
+        rival=names[1],
+        pictures="labelled pictures",
+    )
+    return ModelComparison(
+        decision=decision,
+        sentence=told,
+        metric=metric.name,
+        scores=(comparison.test.value, comparison.scores["second"]),
+        gap=comparison.gap,
+        minimum_detectable=comparison.minimum_detectable,
+        mcnemar=comparison.mcnemar,
+        left_out=0,
+        looks=1,
+    )
+
+
+def _with_classes(images: ImageSet, names: Sequence[str]) -> ImageSet:
+    """Return the pictures with their labels in the order of the models' classes."""
+    if not images.labelled:
+        raise InvalidTargetError("the pictures have no labels; sort them into one folder a class")
+    unknown = [name for name in images.class_names if name not in names]
+    if unknown:
+        raise InvalidTargetError(
+            f"the models know no class {', '.join(unknown)}; they know {', '.join(names)}"
+        )
+    column = np.array([names.index(name) for name in images.class_names], dtype=np.int64)
+    return ImageSet(images, np.arange(len(images)), column[images.labels], names)
+
+
+def _unseen(images: ImageSet, models: Sequence[Selection]) -> ImageSet:
+    """Return the pictures that no model has learnt from."""
+    seen = {digest for model in models for digest in model.kept.seen}
+    return images.subset([i for i, d in enumerate(images.digests) if d not in seen])
+
+
+def _predicted(model: Selection, images: ImageSet, names: Sequence[str]) -> Probabilities:
+    found = model.predict_proba(images)
+    return found[:, [model.class_names.index(name) for name in names]]

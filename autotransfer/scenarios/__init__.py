@@ -1,0 +1,1 @@
+"""How a target is posed, and what a fit does differently because of it."""

@@ -1,0 +1,210 @@
+"""Before a fit: plugins, preset, target, sources, and who is sealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autotransfer.data.attributes import Attributes
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
+from autotransfer.data.target import Target, open_target, open_unlabelled
+from autotransfer.errors import InvalidOptionError, InvalidTargetError
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.catalogue import Sources, resolve_sources
+from autotransfer.models.catalogue.timm_names import describe_default_set
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.precomputed_features import Matrices, MatrixReaders
+from autotransfer.models.predictors.baselines import GIVEN, MAJORITY, OF_PICTURES
+from autotransfer.models.source import Source, Untrained
+from autotransfer.plugin.presets import Preset, read_preset
+from autotransfer.plugin.registry import Registry, discover
+from autotransfer.plugin.strategy import TaskInfo
+from autotransfer.results import Setting
+from autotransfer.scenarios.options import Options, device_of, memory_of
+from autotransfer.tracking.registered import with_registered
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that a fit starts from.
+
+    Args:
+        target: The labelled items.
+        sources: The candidates.
+        readers: Their features.
+        source_images: Labelled source pictures, where they were given.
+        unlabelled: Further target pictures without labels, where they were given.
+        pictures: Whether the items are pictures; features alone have no layers to train.
+        baselines: Names of the baselines.
+        baseline_source: The features that use no source, for the baseline of that kind.
+        attributes: Rows of the classes with and without pictures; in the described setting.
+    """
+
+    target: Target
+    sources: Sources
+    readers: FeatureReaders
+    source_images: ImageSet | None = None
+    unlabelled: ImageSet | None = None
+    pictures: bool = True
+    baselines: tuple[str, ...] = OF_PICTURES
+    baseline_source: Source | None = None
+    attributes: Attributes | None = None
+
+    @property
+    def setting(self) -> Setting:
+        """Return what is known about the target."""
+        return Setting.LABELLED if self.attributes is None else Setting.DESCRIBED
+
+
+def problem_of_pictures(target: Any, chosen: Options, registry: Registry) -> Problem:
+    """Return the problem of a target of pictures."""
+    opened = open_labelled(target, chosen)
+    source_images = open_source_images(chosen)
+    sources = choose_sources(chosen, registry, opened)
+    unlabelled = open_more(chosen)
+    return Problem(opened, sources, make_readers(chosen), source_images, unlabelled)
+
+
+def problem_of_matrices(
+    train: Matrices, sealed: Matrices | None, baseline: str | None, chosen: Options
+) -> Problem:
+    """Return the problem of features that were given.
+
+    Raises:
+        InvalidOptionError: If the baseline is none of the matrices, or nothing else is there.
+        InvalidTargetError: If there is one class.
+    """
+    if len(train.class_names) < 2:
+        raise InvalidTargetError(
+            f"there is one class ({', '.join(train.class_names)}); at least two are needed"
+        )
+    names = [source.name for source in train.sources]
+    if baseline is not None and (baseline not in names or len(names) < 2):
+        raise InvalidOptionError(
+            f"baseline {baseline!r} must be one of the matrices, beside at least one source: "
+            f"{', '.join(names)}"
+        )
+    candidates = tuple(
+        source
+        for source in train.sources
+        if source.name != baseline
+        and (not chosen.only_sources or source.name in chosen.only_sources)
+    )
+    if not candidates:
+        raise InvalidOptionError(
+            f"none of the sources {', '.join(chosen.only_sources)} is among the matrices: "
+            f"{', '.join(names)}"
+        )
+    given = next((source for source in train.sources if source.name == baseline), None)
+    items = train.items
+    target = Target(
+        "features", items, None, None if sealed is None else sealed.items, train.class_names
+    )
+    parts = [train] if sealed is None else [train, sealed]
+    return Problem(
+        target,
+        Sources(candidates, ()),
+        MatrixReaders(*parts),
+        pictures=False,
+        baselines=(MAJORITY,) if given is None else (MAJORITY, GIVEN),
+        baseline_source=given,
+    )
+
+
+def discover_plugins(chosen: Options) -> Registry:
+    """Return what is installed, with the plugin files that the user names."""
+    return discover(files=[Path(plugin) for plugin in chosen.plugins])
+
+
+def choose_preset(chosen: Options, registry: Registry) -> Preset:
+    """Return the preset, checked against every installed strategy."""
+    for name in chosen.strategies:
+        registry.strategy(name)
+    preset = read_preset(registry.preset(chosen.space))
+    anything = Source("any", "any", Untrained(), Preprocessing(input_size=32))
+    info = TaskInfo(anything, Setting.LABELLED, num_images=100, num_classes=2)
+    preset.check({name: s.space(info) for name, s in registry.strategies.items()})
+    return preset
+
+
+def open_labelled(target: Any, chosen: Options) -> Target:
+    """Return the labelled target, every picture checked.
+
+    Raises:
+        InvalidTargetError: If it has no labels or cannot be used.
+        InvalidOptionError: If there is no such setting.
+    """
+    if chosen.setting not in (None, *Setting):
+        raise InvalidOptionError(
+            f"setting must be one of {', '.join(Setting)}, got {chosen.setting!r}"
+        )
+    opened = open_target(
+        target, on_bad_image=chosen.on_bad_image, group_column=chosen.group_column
+    )
+    if not opened.labelled:
+        raise InvalidTargetError(
+            "the target has no labels: its pictures lie in no class folders. Sort them into one "
+            "folder a class, or name labelled source pictures of the same classes with "
+            "--source-data PATH"
+        )
+    for note in opened.notes:
+        chosen.say(note)
+    return opened
+
+
+def open_source_images(chosen: Options) -> ImageSet | None:
+    """Return the labelled source pictures that were given, or None.
+
+    Raises:
+        InvalidTargetError: If they have no labels or cannot be used.
+    """
+    if chosen.source_data is None:
+        return None
+    opened = open_target(chosen.source_data, on_bad_image=chosen.on_bad_image)
+    if not opened.labelled:
+        raise InvalidTargetError(
+            f"{opened.name}: source pictures need labels; sort them into one folder a class"
+        )
+    chosen.say(f"source pictures: {len(opened.train)} of {len(opened.class_names)} classes")
+    return opened.train
+
+
+def open_more(chosen: Options) -> ImageSet | None:
+    """Return the further target pictures without labels that were given, or None."""
+    if chosen.unlabelled is None:
+        return None
+    images, _, _, notes = open_unlabelled(chosen.unlabelled, on_bad_image=chosen.on_bad_image)
+    for note in notes:
+        chosen.say(note)
+    chosen.say(f"pictures without labels: {len(images)}")
+    return images
+
+
+def choose_sources(chosen: Options, registry: Registry, opened: Target) -> Sources:
+    """Return the candidate sources; a default set is described before it is fetched."""
+    return choose_from(chosen, registry, len(opened.train))
+
+
+def choose_from(chosen: Options, registry: Registry, num_images: int) -> Sources:
+    """Return the candidate sources for so many pictures."""
+    workspace = Path(chosen.workspace or ".")
+    resolved = resolve_sources(
+        with_registered(chosen.sources, chosen.tracking_uri, workspace),
+        only=chosen.only_sources,
+        from_plugins=tuple(registry.sources.values()),
+        device_type=device_of(chosen.device).type,
+    )
+    if resolved.default_set:
+        chosen.say(describe_default_set(resolved.default_set, num_images))
+    return resolved
+
+
+def make_readers(chosen: Options) -> FeatureReaders:
+    """Return the feature readers of a fit, on the user's cache."""
+    half = memory_of(chosen) // 2
+    return FeatureReaders(
+        FeatureStore(), PixelStore(half), load_backbone, device_of(chosen.device), half
+    )

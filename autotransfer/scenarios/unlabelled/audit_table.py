@@ -1,0 +1,155 @@
+"""The audit of a fit: a table to fill in, and the tested verdict once it is filled."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import InvalidOptionError
+from autotransfer.results import Decision, Verdict
+from autotransfer.scenarios.unlabelled.audit import Draw, Estimate, draw, estimate
+from autotransfer.scenarios.unlabelled.consensus import Choice
+
+AUDIT_FILE = "audit.csv"
+MARGIN = 0.01  # of accuracy: a gap within it is no difference
+_NAMED = 5
+
+
+def number_or_table(text: str | int) -> int | Path:
+    """Return what --audit-labels means: a number of labels to ask for, or the filled table.
+
+    Raises:
+        InvalidOptionError: If it is neither.
+    """
+    if isinstance(text, int) or text.lstrip("-").isdigit():
+        number = int(text)
+        if number < 1:
+            raise InvalidOptionError(f"audit_labels must be at least 1, got {number}")
+        return number
+    path = Path(text)
+    if not path.is_file():
+        raise InvalidOptionError(
+            f"--audit-labels {text}: neither a number of labels nor a table that is there"
+        )
+    return path
+
+
+def plan_audit(
+    choice: Choice, held_out: ImageSet, num_labels: int, *, seed: int
+) -> dict[str, Any]:
+    """Return the pair of predictors and the draw, as plain values to keep before anyone looks.
+
+    Raises:
+        InvalidOptionError: If there is no adapted candidate to audit.
+    """
+    if choice.finalist is None:
+        raise InvalidOptionError(
+            f"there is nothing to audit: source-only stands alone, because {choice.refused}"
+        )
+    drawn = draw(choice.finalist.answers, choice.baseline.answers, num_labels, seed=seed)
+    return {
+        "finalist": choice.finalist.number,
+        "baseline": choice.baseline.number,
+        "draw": asdict(drawn),
+        "pictures": [held_out.digests[i] for i in drawn.positions],
+    }
+
+
+def write_table(path: Path, plan: Mapping[str, Any], held_out: ImageSet, *, seed: int) -> None:
+    """Write the pictures to label, in random order and without any prediction beside them."""
+    positions = np.array(_draw_of(plan).positions)
+    order = np.random.default_rng(seed).permutation(len(positions))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "label"])
+        writer.writerows([held_out.names[i], ""] for i in positions[order])
+
+
+def read_table(
+    path: Path, plan: Mapping[str, Any], held_out: ImageSet, class_names: Sequence[str]
+) -> dict[int, int]:
+    """Return the class of every drawn position.
+
+    Raises:
+        InvalidOptionError: If pictures or labels are missing, or there are others.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"image", "label"} <= set(rows[0]):
+        raise InvalidOptionError(f"{path}: the columns image and label are needed")
+    given = {row["image"]: (row["label"] or "").strip() for row in rows}
+    asked = {held_out.names[i]: i for i in _draw_of(plan).positions}
+    missing = [name for name in asked if not given.get(name)]
+    if missing:
+        raise InvalidOptionError(
+            f"{path}: {len(missing)} of {len(asked)} pictures have no label "
+            f"({', '.join(missing[:_NAMED])}); a part of the draw would be biased: label all"
+        )
+    unknown = sorted({given[name] for name in asked} - set(class_names))
+    if unknown:
+        raise InvalidOptionError(
+            f"{path}: no class named {', '.join(unknown[:_NAMED])}; the classes are "
+            f"{', '.join(class_names)}"
+        )
+    return {position: class_names.index(given[name]) for name, position in asked.items()}
+
+
+def audited(
+    verdict: Verdict,
+    plan: Mapping[str, Any],
+    labels: dict[int, int],
+    finalist: NDArray[np.int64],
+    baseline: NDArray[np.int64],
+    margin: float | None,
+) -> Verdict:
+    """Return the verdict that the labels support."""
+    drawn = _draw_of(plan)
+    found = estimate(drawn, labels, finalist, baseline)
+    decision = _decision(found, MARGIN if margin is None else margin)
+    transfer = decision is Decision.POSITIVE or (
+        decision is Decision.INCONCLUSIVE and found.gap.value > 0
+    )
+    gap = found.gap
+    return replace(
+        verdict,
+        decision=decision,
+        basis="audit labels",
+        sentence=(
+            f"{decision}: the adapted predictor gains {100 * gap.value:+.1f} points over "
+            f"source-only, 95 % interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f} "
+            f"({found.wins} wins and {found.losses} losses among {len(drawn.differing)} labelled "
+            f"pictures; the two differ on {drawn.share:.0%} of all)"
+        ),
+        returned="transfer" if transfer else "baseline",
+        test=found.finalist,
+        baselines=tuple(replace(b, test=found.baseline.value) for b in verdict.baselines),
+        gap=gap,
+        minimum_detectable=float(2.8 / 1.96 * (gap.high - gap.low) / 2),
+        returned_test=(found.finalist if transfer else found.baseline).value,
+    )
+
+
+def _decision(found: Estimate, margin: float) -> Decision:
+    gap = found.gap
+    if gap.low > 0:
+        return Decision.POSITIVE
+    if gap.high < 0:
+        return Decision.NEGATIVE
+    return Decision.NEUTRAL if -margin <= gap.low <= gap.high <= margin else Decision.INCONCLUSIVE
+
+
+def _draw_of(plan: Mapping[str, Any]) -> Draw:
+    stored = plan["draw"]
+    return Draw(
+        tuple(stored["differing"]),
+        tuple(stored["agreeing"]),
+        stored["num_differing"],
+        stored["num_images"],
+    )

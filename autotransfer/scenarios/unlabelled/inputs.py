@@ -1,0 +1,163 @@
+"""Opening the problem: a target without labels, and source pictures with the same classes."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.target import open_target, open_unlabelled
+from autotransfer.errors import DataWarning, InvalidTargetError
+from autotransfer.models.catalogue import Sources
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
+from autotransfer.plugin.registry import Registry
+from autotransfer.scenarios.inputs import choose_from, make_readers
+from autotransfer.scenarios.options import Options
+from autotransfer.scenarios.unlabelled.holdout import Part, divide_source, divide_target
+from autotransfer.scenarios.unlabelled.intermediate_domains import Stone, open_stones
+
+FEWEST_TARGET = 10
+FEW_A_CLASS = 10  # target pictures for each class: alignment needs about as many
+
+
+@dataclass(frozen=True)
+class UnlabelledProblem:
+    """Everything that a fit without target labels starts from.
+
+    Args:
+        name: Short name of the target.
+        target: Its pictures; their labels are hidden, or there are none.
+        source: The labelled source pictures.
+        class_names: The K classes, those of the source pictures.
+        sources: The candidates.
+        readers: Their features.
+        notes: What was decided or left out.
+        stones: Intermediate sets of pictures.
+    """
+
+    name: str
+    target: Part
+    source: Part
+    class_names: tuple[str, ...]
+    sources: Sources
+    readers: FeatureReaders
+    notes: tuple[str, ...]
+    stones: tuple[Stone, ...] = ()
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Return the content hashes of all pictures that a fit learns from or chooses with."""
+        return tuple(sorted({digest for images in self._sets for digest in images.digests}))
+
+    @property
+    def fingerprint(self) -> str:
+        """Return one hash over all pictures and the source labels."""
+        return "".join(images.fingerprint[:16] for images in self._sets)
+
+    @property
+    def _sets(self) -> list[ImageSet]:
+        parts = [self.target.learn, self.target.held_out, self.source.learn, self.source.held_out]
+        return [*parts, *(stone.images for stone in self.stones)]
+
+
+def open_problem(target: Any, chosen: Options, registry: Registry) -> UnlabelledProblem:
+    """Return the problem, every picture checked.
+
+    Raises:
+        InvalidTargetError: If there are no source pictures, too few target pictures, or both
+            name classes and share none.
+    """
+    if chosen.source_data is None:
+        raise InvalidTargetError(
+            "the target has no labels, so labelled source pictures of the same classes are "
+            "needed; name them with --source-data PATH, or sort the target into one folder a class"
+        )
+    images, named, opened_as, notes = open_unlabelled(target, on_bad_image=chosen.on_bad_image)
+    source = open_target(chosen.source_data, on_bad_image=chosen.on_bad_image)
+    if not source.labelled:
+        raise InvalidTargetError(
+            f"{source.name}: source pictures need labels; sort them into one folder a class"
+        )
+    _compare_classes(named, source.class_names)
+    images, source_images = _without_shared(images, source.train)
+    _check_size(images, len(source.class_names))
+    for note in (*notes, *source.notes):
+        chosen.say(note)
+    return UnlabelledProblem(
+        opened_as,
+        divide_target(images),
+        divide_source(source_images),
+        source.class_names,
+        _with_small_network(chosen, registry, len(images)),
+        make_readers(chosen),
+        (*notes, *source.notes),
+        open_stones(chosen, source.class_names, [images, source_images]),
+    )
+
+
+def _with_small_network(chosen: Options, registry: Registry, num_images: int) -> Sources:
+    """Return the candidates and, unless the user names which to keep, the small network."""
+    found = choose_from(chosen, registry, num_images)
+    named = {source.name for source in found.sources}
+    if SMALL_NETWORK in named or chosen.only_sources:
+        return found
+    return Sources((*found.sources, small_source()), found.skipped, found.default_set)
+
+
+def _compare_classes(named: tuple[str, ...], of_source: tuple[str, ...]) -> None:
+    """Refuse a target whose folders name other classes than the source pictures have."""
+    if not named:
+        return
+    shared = [name for name in named if name in of_source]
+    if not shared:
+        raise InvalidTargetError(
+            f"the target's folders ({', '.join(named[:5])}) and the classes of the source "
+            f"pictures ({', '.join(of_source[:5])}) share no name; both must have the same classes"
+        )
+    missing = [name for name in of_source if name not in named]
+    other = [name for name in named if name not in of_source]
+    if missing or other:
+        parts = [
+            f"no folder for {', '.join(missing[:5])}" if missing else "",
+            f"further folders {', '.join(other[:5])}" if other else "",
+        ]
+        warnings.warn(
+            f"the target has {' and '.join(part for part in parts if part)}; methods that align "
+            "the domains assume the classes of the source pictures",
+            DataWarning,
+            stacklevel=5,
+        )
+
+
+def _check_size(images: ImageSet, num_classes: int) -> None:
+    if len(images) < FEWEST_TARGET:
+        raise InvalidTargetError(
+            f"the target has {len(images)} picture(s); without labels at least {FEWEST_TARGET} "
+            "are needed: add pictures, or label some"
+        )
+    if len(images) < FEW_A_CLASS * num_classes:
+        warnings.warn(
+            f"{len(images)} target pictures for {num_classes} classes are few: aligning domains "
+            f"needs about {FEW_A_CLASS} a class, and the choice among methods is little more than "
+            "a guess",
+            DataWarning,
+            stacklevel=5,
+        )
+
+
+def _without_shared(target: ImageSet, source: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """Return both sets, without the source pictures that are in the target as well."""
+    shared = set(target.digests)
+    kept = np.array([digest not in shared for digest in source.digests])
+    if kept.all():
+        return target, source
+    warnings.warn(
+        f"{int((~kept).sum())} source picture(s) are in the target as well, and were left out",
+        DataWarning,
+        stacklevel=5,
+    )
+    return target, source.subset(np.flatnonzero(kept))

@@ -1,0 +1,104 @@
+"""Ranking sources without target labels.
+
+How well a source reads the labelled source pictures, and how far apart it sees the domains.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from scipy.stats import rankdata
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import AutotransferError
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.statistics.feature_statistics import Statistics
+from autotransfer.results import RankedSource, Ranking, Skipped
+from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
+from autotransfer.transferability.distances import domain_distance
+from autotransfer.transferability.scores.ridge_loo import RidgeLoo
+
+SEEN = 300  # pictures of each domain
+SHORTLIST = 2  # pretrained sources, unless the user says how many
+DISTANCE = "proxy-a-distance"
+ACCURACY = "ridge-loo"
+
+
+def rank_without_labels(
+    problem: UnlabelledProblem, *, seed: int, max_sources: int | None
+) -> tuple[Ranking, list[Skipped]]:
+    """Return the ranking: mean rank of source accuracy and domain distance.
+
+    Untrained networks have nothing to rank; they come last and are always on the shortlist.
+    """
+    pretrained = [s for s in problem.sources.sources if not isinstance(s.weights, Untrained)]
+    untrained = [s for s in problem.sources.sources if isinstance(s.weights, Untrained)]
+    measured, skipped = {}, []
+    labelled = _sampled(problem.source.learn, seed)
+    target = _sampled(problem.target.learn, seed)
+    for source in pretrained:
+        began = time.perf_counter()
+        try:
+            scores = _scores(source, problem.readers, labelled, target)
+        except AutotransferError as error:
+            skipped.append(Skipped(source.name, "*", str(error).split("\n")[0]))
+            continue
+        measured[source.name] = (scores, time.perf_counter() - began)
+    names = list(measured)
+    columns = [[measured[name][0][key] for name in names] for key in (ACCURACY, DISTANCE)]
+    mean_ranks = np.mean([rankdata([-v for v in values]) for values in columns], axis=0)
+    order = sorted(range(len(names)), key=lambda i: (mean_ranks[i], names[i]))
+    kept = [source for source in pretrained if source.name in measured]
+    by_name = {source.name: source for source in [*kept, *untrained]}
+    placed = [(names[i], float(mean_ranks[i]), *measured[names[i]]) for i in order]
+    placed += [(source.name, float(len(names) + 1), {}, 0.0) for source in untrained]
+    rows = [
+        _row(by_name[name], place, score, scores, seconds, problem.readers, len(labelled))
+        for place, (name, score, scores, seconds) in enumerate(placed, start=1)
+    ]
+    most = SHORTLIST if max_sources is None else max_sources
+    chosen = [*(names[i] for i in order[:most]), *(source.name for source in untrained)]
+    return Ranking(tuple(rows), tuple(chosen), placed[0][0] if placed else ""), skipped
+
+
+def _scores(
+    source: Source, readers: FeatureReaders, labelled: ImageSet, target: ImageSet
+) -> dict[str, float]:
+    """Return both scores; higher is better, so the distance is negative."""
+    reader = readers[source]
+    x, y = reader(labelled), reader(target)
+    accuracy = RidgeLoo().score(Statistics.of(x, labelled.labels))
+    rng = np.random.default_rng(0)  # pictures often come by class; the distance reads the first
+    distance = domain_distance(rng.permutation(x), rng.permutation(y), [DISTANCE])[DISTANCE]
+    return {ACCURACY: accuracy, DISTANCE: -distance}
+
+
+def _sampled(images: ImageSet, seed: int) -> ImageSet:
+    """Return some pictures in random order: a distance may read only the first ones of a set."""
+    return images.subset(np.random.default_rng(seed).permutation(len(images))[:SEEN])
+
+
+def _row(
+    source: Source,
+    place: int,
+    score: float,
+    scores: dict[str, float],
+    seconds: float,
+    readers: FeatureReaders,
+    num_images: int,
+) -> RankedSource:
+    layout = readers[source].layout
+    return RankedSource(
+        source=source.name,
+        rank=place,
+        rank_low=place,
+        rank_high=place,
+        score=score,
+        stage=len(layout.widths),
+        estimators=scores,
+        seconds=seconds,
+        megabytes=layout.megabytes,
+        num_images=num_images if scores else 0,
+    )

@@ -1,0 +1,148 @@
+"""The guard of the described setting: do the attributes carry anything to classes not seen?
+
+Tested on sealed pictures of unseen classes where the user has some, else on seen classes, each
+held out with every other one. The null exchanges attribute rows, drawn from the whole table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autotransfer.data.attributes import Attributes
+from autotransfer.data.image_set import ImageSet
+from autotransfer.models.predictors.baselines import MAJORITY
+from autotransfer.models.predictors.dummy import MajorityPredictor
+from autotransfer.results import Described, Verdict, ZeroShot
+from autotransfer.scenarios.zero_shot.calibrated_stacking import Calibration, calibrate
+from autotransfer.scenarios.zero_shot.metrics import (
+    harmonic_mean,
+    per_class_top1,
+    seen_unseen_curve,
+)
+from autotransfer.scenarios.zero_shot.pairwise_guard import judge_pairs
+from autotransfer.scenarios.zero_shot.refits import Point, as_attribute_predictor
+from autotransfer.scenarios.zero_shot.sealed_guard import judge_sealed
+from autotransfer.scenarios.zero_shot.verdict import HELD_OUT, SEALED, Evidence, verdict_of
+from autotransfer.search.checkpoint import Kept
+
+_CURVE_POINTS = 50
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The verdict, what is returned because of it, and the figures beside it."""
+
+    verdict: Verdict
+    kept: Kept
+    described: Described
+
+
+def guard_described(
+    finalist: Kept,
+    point: Point,
+    competitors: Sequence[Point],
+    sealed: ImageSet | None,
+    *,
+    value: float,
+    seed: int,
+    deadline: float | None,
+    say: Callable[[str], None],
+) -> Findings:
+    """Return the tested verdict.
+
+    Args:
+        finalist: Trained on all pictures of the seen classes.
+        point: The same, to fit again.
+        competitors: The trials it competed with.
+        sealed: Labelled pictures that nothing has touched so far, labels as places in the table;
+            None where there are none.
+        value: Per-class top-1 among held-out classes, as the search measured it.
+        seed: Seeds what is drawn.
+        deadline: `time.monotonic()` from which tests are cut short.
+        say: Told about progress.
+    """
+    table = point.arena.table
+    predictor = as_attribute_predictor(finalist.predictor, finalist.strategy)
+    calibration = calibrate(point.divisions(say))
+    figures = [_held_out_figures(calibration, value)]
+    unseen = None if sealed is None else _unseen_pictures(sealed, table)
+    if sealed is None or unseen is None:
+        say(f"holding out every pair of the {table.num_seen} seen classes")
+        evidence = judge_pairs(point, competitors, seed=seed, deadline=deadline)
+    else:
+        say(f"testing {len(unseen)} sealed pictures of unseen classes")
+        evidence = judge_sealed(predictor, unseen, table, point.source, point.reader, seed=seed)
+        scores = predictor.scores(sealed, point.reader, table.values)
+        figures.append(_sealed_figures(scores, sealed, table, calibration, evidence.score))
+    verdict = verdict_of(evidence)
+    if verdict.returned == "transfer":
+        kept = finalist
+    else:
+        shares = np.full(len(table.class_names), 1 / len(table.class_names))
+        kept = Kept(MajorityPredictor(shares), MAJORITY, baseline=True, source=None)
+    described = _described(table, calibration, figures, evidence)
+    return Findings(verdict, kept, described)
+
+
+def _unseen_pictures(sealed: ImageSet, table: Attributes) -> ImageSet | None:
+    places = np.flatnonzero(sealed.labels >= table.num_seen)
+    return sealed.subset(places) if len(np.unique(sealed.labels[places])) > 1 else None
+
+
+def _held_out_figures(calibration: Calibration, value: float) -> ZeroShot:
+    return ZeroShot(
+        HELD_OUT,
+        calibration.unseen,
+        calibration.seen,
+        harmonic_mean(calibration.unseen, calibration.seen),
+        calibration.area,
+        value,
+    )
+
+
+def _sealed_figures(
+    scores: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+    sealed: ImageSet,
+    table: Attributes,
+    calibration: Calibration,
+    alone: float,
+) -> ZeroShot:
+    """Return the figures of sealed pictures; those with seen classes where some are of these."""
+    of_unseen = sealed.labels >= table.num_seen
+    if of_unseen.all():
+        shifted = scores - calibration.handicap * (np.arange(scores.shape[1]) < table.num_seen)
+        unseen = per_class_top1(sealed.labels, shifted.argmax(axis=1))
+        return ZeroShot(SEALED, unseen, None, None, None, alone)
+    curve = seen_unseen_curve(scores, sealed.labels, table.num_seen)
+    unseen, seen = curve.at(calibration.handicap)
+    places = np.unique(np.linspace(0, len(curve.unseen) - 1, _CURVE_POINTS).round().astype(int))
+    points = tuple((float(curve.unseen[i]), float(curve.seen[i])) for i in places)
+    return ZeroShot(SEALED, unseen, seen, harmonic_mean(unseen, seen), curve.area, alone, points)
+
+
+def _described(
+    table: Attributes,
+    calibration: Calibration,
+    figures: Sequence[ZeroShot],
+    evidence: Evidence,
+) -> Described:
+    return Described(
+        seen=table.seen,
+        unseen=table.unseen,
+        attributes=table.names,
+        values=tuple(tuple(row) for row in table.values.tolist()),
+        handicap=calibration.handicap,
+        sharpness=calibration.sharpness,
+        figures=tuple(figures),
+        p_value=evidence.p_value,
+        null_high=evidence.null_high,
+        pairs=evidence.pairs,
+        nearest_seen_class=evidence.nearest,
+        known_to_source=evidence.known,
+        without_known=evidence.without_known,
+        own_head=evidence.own_head,
+        competitors=evidence.competitors,
+    )

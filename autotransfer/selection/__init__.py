@@ -1,0 +1,1 @@
+"""What a fit returns: the selection, its export and its serving."""

@@ -1,0 +1,5 @@
+"""A saved answer as one ONNX graph, from decoded pictures to probabilities."""
+
+from autotransfer.selection.export.exporting import export_onnx
+
+__all__ = ["export_onnx"]

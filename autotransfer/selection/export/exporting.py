@@ -1,0 +1,185 @@
+"""Writing a selection as ONNX, and only where the written graph gives the same answers."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.export import Dim
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.preprocessing import PixelStore
+from autotransfer.data.images.reading import ArrayReader
+from autotransfer.errors import AutotransferError, ExportError
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
+from autotransfer.search.checkpoint import Kept
+from autotransfer.selection.export.graph import KeptGraph
+
+TOLERANCE = 1e-4  # in probability, between the graph and the selection
+OPSET = 18
+INPUT, OUTPUT = "pictures", "probabilities"
+_NEEDED = ("onnx", "onnxruntime", "onnxscript")
+_PIXEL_BYTES = 1 << 28
+_SIZES = ((3 / 4, 1.0), (1.7, 1.2), (2.6, 3.9))  # height and width, in units of the input's side
+
+
+def export_onnx(
+    path: Path, kept: Kept, class_names: Sequence[str], about: Mapping[str, str]
+) -> float:
+    """Write a predictor as one ONNX file, after its answers were compared with ours.
+
+    Input `pictures`: uint8 (n, h, w, 3), upright RGB, of any one size. Output `probabilities`:
+    float32 (n, K). Resizing, cropping, standardisation, head, class weights and temperature are
+    inside. The classes, in order, are in the metadata `class_names`, a JSON list.
+
+    Args:
+        path: File to write.
+        kept: The predictor.
+        class_names: Names of the K classes.
+        about: Further metadata.
+
+    Returns:
+        The largest difference in probability that was found.
+
+    Raises:
+        ExportError: If a package is missing, the predictor has no graph, the runtime cannot run
+            it, or its answers differ by more than `TOLERANCE`.
+    """
+    _refuse_missing()
+    source = _source(kept)
+    graph = KeptGraph(kept, source).eval()
+    batches = _samples(source)
+    program = _program(graph, torch.from_numpy(batches[1]), kept.strategy)
+    metadata = {**about, "class_names": json.dumps(list(class_names), ensure_ascii=False)}
+    program.model.metadata_props.update(metadata)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        program.save(str(temporary))
+        difference = _difference(temporary, kept, source, batches)
+        temporary.replace(path)
+    except OSError as error:
+        raise ExportError(f"{path} cannot be written ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return difference
+
+
+def _refuse_missing() -> None:
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ExportError(
+            f"the export needs {', '.join(missing)}, which is not installed: "
+            "pip install 'autotransfer[onnx]'"
+        )
+
+
+def _source(kept: Kept) -> Source:
+    if kept.source is None:
+        raise ExportError(
+            f"the selection returned the baseline {kept.strategy!r}, which reads pixels without a "
+            "network and has no graph; predict with autotransfer instead"
+        )
+    return kept.source
+
+
+def _program(graph: KeptGraph, pictures: torch.Tensor, strategy: str) -> Any:
+    """Return what torch makes of the graph."""
+    n, height, width = (Dim.DYNAMIC for _ in range(3))
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the exporter, about itself
+            graph(pictures)  # loads the networks, so that they are part of the module
+            return torch.onnx.export(
+                graph,
+                (pictures,),
+                dynamo=True,
+                dynamic_shapes=({0: n, 1: height, 2: width},),
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                verbose=False,
+            )
+    except AutotransferError as error:
+        raise ExportError(f"the strategy {strategy!r} cannot be exported: {error}") from error
+    except Exception as error:
+        raise ExportError(
+            f"torch cannot write this network as ONNX ({_reason(error)}); predict with "
+            "autotransfer, or fit with another source"
+        ) from error
+
+
+def _samples(source: Source) -> list[NDArray[np.uint8]]:
+    """Return batches (2, h, w, 3) of smooth noise, small, large and long."""
+    rng = np.random.default_rng(0)
+    batches = []
+    for tall, wide in _SIZES:
+        side = source.preprocessing.input_size
+        height, width = (max(int(x * side) + 1, 8) for x in (tall, wide))
+        coarse = rng.random((2, 8, 8, 3))
+        rows = np.linspace(0, 7, height).round().astype(int)
+        columns = np.linspace(0, 7, width).round().astype(int)
+        noise = 0.3 * rng.random((2, height, width, 3))
+        blocks = 0.7 * coarse[:, rows][:, :, columns]
+        batches.append(np.round(255 * (blocks + noise)).astype(np.uint8))
+    return batches
+
+
+def _difference(
+    path: Path, kept: Kept, source: Source, batches: Sequence[NDArray[np.uint8]]
+) -> float:
+    """Return the largest difference between the graph and the predictor."""
+    with tempfile.TemporaryDirectory() as cache:  # the samples are nobody's pictures
+        readers = FeatureReaders(
+            FeatureStore(Path(cache)), PixelStore(_PIXEL_BYTES), load_backbone, torch.device("cpu")
+        )
+        ours = [kept.predict(_images(batch), readers[source]) for batch in batches]
+    theirs = run_onnx(path, batches)
+    difference = max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
+    if not difference <= TOLERANCE:
+        raise ExportError(
+            f"the exported graph differs from the selection by {difference:.2g} in probability, "
+            f"more than {TOLERANCE:g}; nothing was written; choose "
+            f"another source than {source.name!r} ({source.architecture}), or report the fault"
+        )
+    return difference
+
+
+def _images(batch: NDArray[np.uint8]) -> ImageSet:
+    return ImageSet(ArrayReader(batch), np.arange(len(batch)))
+
+
+def run_onnx(path: Path, batches: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+    """Return the (n, K) probabilities that the runtime finds for batches of pictures.
+
+    Raises:
+        ExportError: If the runtime cannot run the file.
+    """
+    runtime = importlib.import_module("onnxruntime")  # not at the top: it is not always there
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return [session.run([OUTPUT], {INPUT: batch})[0] for batch in batches]
+    except Exception as error:
+        reason = _reason(error)
+        raise ExportError(f"onnxruntime cannot run the exported graph ({reason})") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of what was raised first."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

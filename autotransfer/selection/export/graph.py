@@ -1,0 +1,122 @@
+"""A kept predictor as one module: decoded pictures in, calibrated probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autotransfer.data.images.preprocessing import Geometry, standardise, to_channels
+from autotransfer.models.backbone import Backbone, load_backbone
+from autotransfer.models.calibration import tempered_tensor
+from autotransfer.models.metrics import SMALLEST_PROBABILITY
+from autotransfer.models.predictors.base import TensorReader
+from autotransfer.models.source import Source
+from autotransfer.search.checkpoint import Kept
+from autotransfer.selection.export.resizing import ResizeAndCrop
+
+
+class KeptGraph(nn.Module):
+    """What `Kept.predict` does, as tensor operations.
+
+    Args:
+        kept: The predictor.
+        source: The source that it reads.
+    """
+
+    def __init__(self, kept: Kept, source: Source) -> None:
+        super().__init__()
+        self.kept = kept
+        self.source = source
+        self._backbones: dict[str, Backbone] = {}
+        self._resizes: dict[Geometry, ResizeAndCrop] = {}
+
+    @override
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Return the (n, K) float32 probabilities of uint8 (n, h, w, 3) pictures."""
+        shares = self.kept.predictor.traced(self.reader(pictures))  # (n, K), double
+        if self.kept.class_weights is not None:
+            weights = torch.tensor(self.kept.class_weights, dtype=torch.float64)
+            shares = torch.clamp(shares, min=SMALLEST_PROBABILITY) * weights
+            shares = shares / shares.sum(dim=1, keepdim=True)
+        return tempered_tensor(shares, self.kept.temperature).to(torch.float32)
+
+    def reader(self, pictures: Tensor) -> TensorReader:
+        """Return what the predictor reads of a batch."""
+        return _Reader(self, self.source, pictures, {}, {})
+
+    def backbone(self, source: Source) -> Backbone:
+        """Return the frozen network of a source, loaded once."""
+        key = source.fingerprint
+        if key not in self._backbones:
+            found = load_backbone(source).requires_grad_(requires_grad=False)
+            self._backbones[key] = found
+            self.add_module(f"source_{len(self._backbones)}", found)
+        return self._backbones[key]
+
+    def resize(self, geometry: Geometry) -> ResizeAndCrop:
+        """Return what brings pictures to a size."""
+        return self._resizes.setdefault(geometry, ResizeAndCrop(geometry))
+
+
+class _Reader:
+    """One batch as one source sees it; nothing is computed twice."""
+
+    def __init__(
+        self,
+        graph: KeptGraph,
+        source: Source,
+        pictures: Tensor,
+        resized: dict[Geometry, Tensor],
+        readers: dict[str, _Reader],
+    ) -> None:
+        self._graph = graph
+        self._source = source
+        self._pictures = pictures
+        self._resized = resized
+        self._readers = readers
+        self._pooled: Sequence[Tensor] | None = None
+        readers.setdefault(source.fingerprint, self)
+
+    def __call__(self, stage: int) -> Tensor:
+        if self._pooled is None:
+            self._pooled = self._graph.backbone(self._source).features(self.inputs(0)).pooled
+        return self._pooled[stage - 1].float()
+
+    def inputs(self, stage: int) -> Tensor:
+        preprocessing = self._source.preprocessing
+        geometry = Geometry.of(preprocessing)
+        if geometry not in self._resized:
+            self._resized[geometry] = self._graph.resize(geometry)(self._pictures)
+        pixels = self._resized[geometry].clone()  # what follows works in place
+        ready = to_channels(standardise(pixels, preprocessing), self._source.num_channels)
+        if stage == 0:
+            return ready
+        return _raw_output(self._graph.backbone(self._source), ready, stage)
+
+    def of(self, source: Source) -> _Reader:
+        found = self._readers.get(source.fingerprint)
+        if found is not None:
+            return found
+        return _Reader(self._graph, source, self._pictures, self._resized, self._readers)
+
+
+def _raw_output(backbone: Backbone, x: Tensor, stage: int) -> Tensor:
+    """Return the raw output of a stage; what runs after it is not part of the graph.
+
+    `Backbone.activations` stops the pass by an exception, which a tracer does not follow.
+    """
+    found: list[Tensor] = []
+
+    def keep(_module: nn.Module, _args: object, output: Tensor) -> None:
+        found.append(output)
+
+    module = backbone.network.get_submodule(backbone.stages[stage - 1].module)
+    handle = module.register_forward_hook(keep)
+    try:
+        backbone(x)
+    finally:
+        handle.remove()
+    return found[0]

@@ -1,0 +1,235 @@
+"""`AutoTransferClassifier`: a fit behind scikit-learn's interface."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+from typing_extensions import override
+
+from autotransfer.data.datasets import is_dataset, read_dataset
+from autotransfer.data.target import open_target
+from autotransfer.errors import InvalidTargetError
+from autotransfer.orchestrator import fit
+from autotransfer.scenarios.options import Budget
+from autotransfer.selection.selection import Selection, load
+from autotransfer.tracking import OFF
+
+LARGEST_SEED = 2**31 - 1
+
+# scikit-learn's own checks that cannot hold for pictures, each with the reason; none is known,
+# once the rows of numbers that they make are drawn as pictures
+EXPECTED_FAILED_CHECKS: Mapping[str, str] = {}
+
+
+# Probes of frozen networks: one chosen, and what anybody would try first.
+FROZEN = ("feature-extraction", "mixture-of-probes", "mean-of-probes", "default-probe")
+
+
+class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """The fit of this package as a classifier of pictures.
+
+    It has what a fold of a cross-validation needs and no more: by default it probes frozen
+    networks, tests nothing (the cross-validation does), writes nothing to MLflow, and leaves no
+    file behind.
+
+    Args:
+        sources: As for `autotransfer.fit`; None is a default set of timm's.
+        strategies: Names of the strategies; empty is what the space says. By default probes of
+            frozen networks, of one source and of all together.
+        space: Name of a preset, or a TOML file.
+        trials: Number of trials; None leaves them to `seconds`.
+        seconds: Time of one fit; None is no limit.
+        metric: What the search maximises.
+        guard: Whether the result is tested against baselines, and a baseline returned where
+            transfer hurts.
+        max_sources: Largest size of the shortlist.
+        picture_shape: (h, w) or (h, w, c) of a picture, where X has one row of pixels for each.
+        workspace: Folder that keeps study, MLflow runs and result; None keeps nothing.
+        tracking_uri: Of MLflow, where there is a workspace.
+        plugins: Plugin files.
+        device: "auto", "cpu" or "cuda".
+        random_state: Seeds everything that is random; None and 0 are the same.
+
+    Attributes:
+        classes_: (K,) the classes, sorted.
+        selection_: What the fit found; its verdict, ranking and outcomes.
+        n_features_in_: Pixels of a picture; only where X has one row of pixels for each.
+    """
+
+    def __init__(
+        self,
+        *,
+        sources: Any = None,
+        strategies: Sequence[str] = FROZEN,
+        space: str = "default",
+        trials: int | None = 1,
+        seconds: float | None = None,
+        metric: str = "accuracy",
+        guard: bool = False,
+        max_sources: int | None = None,
+        picture_shape: tuple[int, ...] | None = None,
+        workspace: str | Path | None = None,
+        tracking_uri: str | None = None,
+        plugins: Sequence[str | Path] = (),
+        device: str = "auto",
+        random_state: Any = 0,
+    ) -> None:
+        self.sources = sources
+        self.strategies = strategies
+        self.space = space
+        self.trials = trials
+        self.seconds = seconds
+        self.metric = metric
+        self.guard = guard
+        self.max_sources = max_sources
+        self.picture_shape = picture_shape
+        self.workspace = workspace
+        self.tracking_uri = tracking_uri
+        self.plugins = plugins
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: ArrayLike | None = None) -> AutoTransferClassifier:
+        """Return itself, fitted.
+
+        Args:
+            X: Pictures: an array (n, h, w) or (n, h, w, c), a list of paths or of PIL images, a
+                dataset of torch or of Hugging Face, or (n, d) rows where `picture_shape` is set.
+            y: (n,) classes; None where X is a dataset that has them.
+
+        Raises:
+            AutotransferError: As for `autotransfer.fit`.
+        """
+        pictures, labels = self._pictures(X, reset=True), self._labels(X, y)
+        self.classes_, encoded = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise InvalidTargetError(
+                f"AutoTransferClassifier needs at least 2 classes in y, got {len(self.classes_)} "
+                f"class ({', '.join(map(str, self.classes_))})"
+            )
+        names = [str(value) for value in self.classes_.tolist()]
+        opened = open_target((pictures, [names[k] for k in encoded]), minimum_per_class=1).train
+        temporary = tempfile.TemporaryDirectory() if self.workspace is None else None
+        try:
+            place = Path(temporary.name) if temporary is not None else Path(str(self.workspace))
+            place.mkdir(parents=True, exist_ok=True)
+            self.selection_ = fit(opened, workspace=place, **self._options())
+        finally:
+            if temporary is not None:
+                temporary.cleanup()
+        self._columns = [self.selection_.class_names.index(name) for name in names]
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return (n, K) probabilities of pictures in any form that `fit` takes, as `classes_`."""
+        check_is_fitted(self, "selection_")
+        found: NDArray[np.float64] = self.selection_.predict_proba(self._pictures(X, reset=False))
+        ordered: NDArray[np.float64] = found[:, self._columns]
+        return ordered
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the (n,) most probable classes."""
+        check_is_fitted(self, "selection_")
+        best: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return best
+
+    def score(
+        self, X: Any, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the accuracy; y may be None where X is a dataset that has its classes."""
+        labels = self._labels(X, y)
+        value: float = super().score(X, labels, sample_weight)
+        return value
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        flat = self.picture_shape is not None
+        tags.input_tags.two_d_array = flat
+        tags.input_tags.three_d_array = not flat
+        return tags
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the parameters, and the selection as the files of its folder."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        found = state.get("selection_")
+        if isinstance(found, Selection):
+            del state["selection_"]
+            with tempfile.TemporaryDirectory() as folder:
+                found.save(folder)
+                files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+            state["_files"] = files
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        files = state.pop("_files", None)
+        super().__setstate__(state)
+        if files is None:
+            return
+        folder = Path(tempfile.mkdtemp())  # stays: the weights are read when they are needed
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        self.selection_ = load(folder, plugins=self.plugins)
+        weakref.finalize(self.selection_, shutil.rmtree, folder, ignore_errors=True)
+
+    def _options(self) -> dict[str, Any]:
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            seed = 0 if seed is None else check_random_state(seed).randint(LARGEST_SEED)
+        budget = None
+        if self.trials is not None or self.seconds is not None:
+            budget = Budget(self.trials, self.seconds)
+        return {
+            "sources": self.sources,
+            "strategies": tuple(self.strategies),
+            "space": self.space,
+            "budget": budget,
+            "metric": self.metric,
+            "guard": self.guard,
+            "max_sources": self.max_sources,
+            "tracking_uri": OFF if self.workspace is None else self.tracking_uri,
+            "plugins": tuple(self.plugins),
+            "device": self.device,
+            "seed": int(seed),
+        }
+
+    def _pictures(self, X: Any, *, reset: bool) -> Any:
+        """Return the pictures; rows of pixels are brought into their shape."""
+        if self.picture_shape is None:
+            return X
+        rows = np.asarray(X)
+        shape = tuple(self.picture_shape)
+        if rows.ndim != 2 or rows.shape[1] != int(np.prod(shape)):
+            raise InvalidTargetError(
+                f"X of the shape {rows.shape}; with picture_shape={shape} it must be "
+                f"(n, {int(np.prod(shape))})"
+            )
+        if reset:
+            self.n_features_in_ = rows.shape[1]
+        return rows.reshape(-1, *shape)
+
+    def _labels(self, X: Any, y: ArrayLike | None) -> NDArray[Any]:
+        if y is None and is_dataset(X):
+            found = read_dataset(X).classes
+            if found is not None:
+                return np.asarray(found)
+        if y is None:
+            raise InvalidTargetError(
+                "AutoTransferClassifier requires y to be passed, but the target y is None"
+            )
+        labels: NDArray[Any] = column_or_1d(y, warn=True)
+        if labels.dtype.kind == "f":
+            assert_all_finite(labels, input_name="y")
+        check_classification_targets(labels)
+        return labels
