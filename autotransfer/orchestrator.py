@@ -1,91 +1,32 @@
-"""`fit` and `rank`: the sequence of a fit, read from top to bottom."""
+"""`fit` and `rank`: the sequence of a fit, read from top to bottom, the same in every scenario."""
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
+from pydantic import TypeAdapter
 
-from autotransfer.data.attributes import Attributes
-from autotransfer.data.holdout import Division, divide
-from autotransfer.data.image_set import ImageSet
-from autotransfer.data.target import Target
-from autotransfer.errors import (
-    BudgetExhaustedError,
-    DataWarning,
-    InvalidOptionError,
-    InvalidTargetError,
-)
-from autotransfer.guard.guard import Guarding, Judged
-from autotransfer.guard.unguarded import UNGUARDED
-from autotransfer.models.metrics import Metric, metric_named
-from autotransfer.models.precomputed_features import Matrices
-from autotransfer.plugin.registry import Registry
-from autotransfer.results import (
-    Described,
-    Outcome,
-    Ranking,
-    Record,
-    Setting,
-    Skipped,
-)
-from autotransfer.scenarios.candidates import Candidates, candidates_of
-from autotransfer.scenarios.choose import setting_of
-from autotransfer.scenarios.clock import CLOSING_SHARE, GUARD_SHARE, Clock
-from autotransfer.scenarios.inputs import (
-    Problem,
-    choose_preset,
-    choose_sources,
-    discover_plugins,
-    make_readers,
-    open_labelled,
-    problem_of_matrices,
-    problem_of_pictures,
-)
-from autotransfer.scenarios.labelled_report import Ended
-from autotransfer.scenarios.options import (
-    Budget,
-    Options,
-    budget_of,
-    class_weights_of,
-    memory_of,
-    read_options,
-)
-from autotransfer.scenarios.recording import closed, collected_warnings, record_of, start_tracking
-from autotransfer.scenarios.shortlist import Sourcing, usable
-from autotransfer.scenarios.unlabelled.scenario import fit_unlabelled
-from autotransfer.scenarios.zero_shot.scenario import (
-    described_arena,
-    described_options,
-    divide_described,
-    is_described,
-    judge_described,
-    problem_of_descriptions,
-    table_fingerprint,
-)
-from autotransfer.scenarios.zero_shot.trials import DescribedArena
+from autotransfer.errors import BudgetExhaustedError
+from autotransfer.report import Material, report_faults
+from autotransfer.results import Outcome, Ranking, Record, Skipped
+from autotransfer.scenarios.base import Candidates, Scenario, Searched
+from autotransfer.scenarios.choose import scenario_of
+from autotransfer.scenarios.clock import CLOSING_SHARE, RANK_SHARE
+from autotransfer.scenarios.options import memory_of, refuse_unusable
+from autotransfer.scenarios.precomputed import Precomputed
+from autotransfer.scenarios.record import record_of
+from autotransfer.scenarios.run import Run, requested, running
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.deployment_limits import ResultLimits
+from autotransfer.search.driver import search
 from autotransfer.search.executors import open_executor
-from autotransfer.search.recorder import Searching, refit_reserve
-from autotransfer.search.refit import Finalist, Finishing
-from autotransfer.search.rejecting import with_rejection
-from autotransfer.search.run_folder import Place, claim
-from autotransfer.search.storage import STORAGE_FILE
-from autotransfer.search.study import Study, load_studies, open_study
-from autotransfer.search.trial import Arena
-from autotransfer.search.warm_start import SEEN, Earlier, earlier_fits, packed_digests
+from autotransfer.search.recorder import TrialRecorder
 from autotransfer.selection.selection import Selection
-from autotransfer.tracking import Tracker
-from autotransfer.transferability.ranking import rank_sources
-from autotransfer.transferability.ranking.earlier_targets import record_places
-from autotransfer.transferability.ranking.forecast import forecast
+
+_RANKINGS = TypeAdapter(Ranking)
 
 
 def fit(target: Any, y: Any = None, **options: Any) -> Selection:
@@ -105,30 +46,8 @@ def fit(target: Any, y: Any = None, **options: Any) -> Selection:
         AutotransferError: If the target, a source or an option cannot be used; the message says
             what to do. `BudgetExhaustedError` if not one trial could finish.
     """
-    began = time.monotonic()
-    chosen = read_options(options)
-    target = target if y is None else (target, y)
-    with collected_warnings() as caught:
-        registry = discover_plugins(chosen)
-        if is_described(chosen):
-            chosen = described_options(chosen)
-            problem = problem_of_descriptions(target, chosen, registry)
-            return _fit(problem, chosen, registry, began, caught)
-        if setting_of(target, chosen) is Setting.UNLABELLED:
-            if chosen.unlabelled is not None:
-                raise InvalidOptionError(
-                    "the target itself has no labels; unlabelled is for pictures beside labelled "
-                    "ones: put them all into the target"
-                )
-            return fit_unlabelled(target, chosen, registry, began, caught)
-        if chosen.through:
-            raise InvalidOptionError(
-                "through is for targets without labels, beside source_data; for a labelled target "
-                "give pictures without labels as unlabelled, or labelled ones as source_data"
-            )
-        if chosen.audit_labels is not None:
-            raise InvalidOptionError("audit_labels is for targets without labels; leave it out")
-        return _fit(problem_of_pictures(target, chosen, registry), chosen, registry, began, caught)
+    with requested(options) as request:
+        return _fit(scenario_of(target if y is None else (target, y), request))
 
 
 def fit_features(
@@ -157,14 +76,9 @@ def fit_features(
     Raises:
         AutotransferError: As for `fit`.
     """
-    began = time.monotonic()
-    chosen = read_options(options)
-    with collected_warnings() as caught:
-        registry = discover_plugins(chosen)
-        train = Matrices.of(features, y)
-        sealed = None if test is None else Matrices.of(*test, train.class_names)
-        problem = problem_of_matrices(train, sealed, baseline, chosen)
-        return _fit(problem, chosen, registry, began, caught)
+    with requested(options) as request:
+        refuse_unusable(request.options, Precomputed.title)
+        return _fit(Precomputed.of(features, y, test, baseline, request))
 
 
 def rank(
@@ -188,276 +102,128 @@ def rank(
     Raises:
         AutotransferError: As for `fit`.
     """
-    chosen = read_options(options)
-    target = target if y is None else (target, y)
-    registry = discover_plugins(chosen)
-    for name in estimators:
-        registry.estimator(name)
-    if is_described(chosen):
-        problem = problem_of_descriptions(target, chosen, registry)
-        opened, sources, table = problem.target, problem.sources, problem.attributes
-        division = divide_described(opened)
-    else:
-        opened, table = open_labelled(target, chosen), None
-        sources = choose_sources(chosen, registry, opened)
-        division = divide(opened)
-    readers, workspace = make_readers(chosen), Path(chosen.workspace or ".")
-    sourcing = Sourcing(sources, division, readers, registry, workspace, chosen, table)
-    ranking, skipped = rank_sources(
-        sources.sources,
-        division.images,
-        readers,
-        sourcing.consensus(estimators),
-        seed=chosen.seed,
-        max_sources=chosen.max_sources,
-        racing=racing,
-    )
-    told = forecast(ranking, sources.sources, division.images) if table is None else ""
-    return replace(ranking, forecast=told), [*sources.skipped, *skipped]
+    with requested(options) as request:
+        for name in estimators:
+            request.registry.estimator(name)
+        scenario = scenario_of(target if y is None else (target, y), request)
+        ranking, skipped = scenario.rank(estimators, racing=racing)
+        told = replace(ranking, forecast=scenario.forecast(ranking))
+        return told, [*scenario.sources.skipped, *skipped]
 
 
-def _fit(
-    problem: Problem, chosen: Options, registry: Registry, began: float, caught: list[str]
-) -> Selection:
-    budget, metric = budget_of(chosen), metric_named(chosen.metric)
-    preset = choose_preset(chosen, registry)
-    opened, readers, table = problem.target, problem.readers, problem.attributes
-    division = divide_described(opened) if table else divide(opened, pictures=problem.pictures)
-    sources = usable(problem, division, chosen)
-    clock = Clock(began, budget.seconds, chosen.on_part)
-    with claim(
-        opened.name,
-        chosen.name,
-        chosen.out,
-        chosen.storage,
-        resume=chosen.resume,
-        workspace=chosen.workspace,
-    ) as place:
-        study = open_study(
-            place.name,
-            storage=chosen.storage,
-            workspace=place.workspace,
-            sampler=chosen.sampler,
-            seed=chosen.seed,
-            resume=chosen.resume,
-        )
-        _check_same_problem(study, division, chosen, table)
-        sourcing = Sourcing(sources, division, readers, registry, place.workspace, chosen, table)
-        ranking, unranked = sourcing.ranked(study, clock)
-        competing = candidates_of(problem, sourcing, ranking, preset, clock)
-        clock.mark("rank")
-        arms = competing.arms
-        skipped = [*sources.skipped, *unranked, *_unsaid(competing.skipped, unranked)]
-        arena = _arena(problem, division, competing, metric, chosen)
-        tracker = start_tracking(study, place, opened, arms, chosen, budget)
-        earlier = _earlier(study, division, place, chosen)
-        outcomes = _search(study, competing, arena, place, tracker, budget, clock, chosen, earlier)
-        clock.mark("search")
-        record_places(
-            place.workspace / STORAGE_FILE, division.images.fingerprint, arms.sources, outcomes
-        )
-        latest = clock.deadline(1 - GUARD_SHARE / 2)
-        finishing = Finishing(arms, arena, place, registry, _combining(chosen), latest)
-        finalist = finishing.choose(outcomes)
-        if finalist is None:
-            tracker.fail("no trial finished")
-            raise BudgetExhaustedError(_nothing_finished(outcomes))
-        guarding = Guarding(
-            finishing,
-            division,
-            sources.sources[0],
-            ranking,
-            opened.name,
-            clock.deadline(1 - CLOSING_SHARE),
-            partial(sourcing.nested, ranking, arena.folds),
-        )
-        judged, described = _judged(guarding, finalist, outcomes)
-        verdict, finalist = judged.verdict, judged.finalist
-        kept = with_rejection(judged.kept, division.images, readers)
-        clock.mark("guard")
-        record = record_of(
-            study,
-            place,
-            chosen,
-            opened,
-            verdict,
-            finalist.outcome,
-            ranking,
-            outcomes,
-            skipped,
-            clock,
-            readers,
-            [*division.notes, *caught],
-            sources,
-        )
-        record = replace(record, members=kept.members)
-        if described is not None:
-            record = _of_descriptions(record, described)
-        ended = Ended(finishing, division, finalist, outcomes, kept, problem.pictures)
-        due = clock.deadline(1 - CLOSING_SHARE / 2)
-        selection = Selection(record, kept, readers.device)
-        return closed(selection, place, tracker, study, chosen, ended.material, due)
+def _fit(scenario: Scenario[Any, Any]) -> Selection:
+    """Return the selection of an opened scenario: rank, search, choose, judge, close."""
+    with running(scenario.request, scenario.name) as run:
+        run.check_same_problem(scenario.identity, scenario.differing)
+        ranking, unranked = _ranked(scenario, run)
+        candidates = scenario.candidates(ranking, run)
+        run.clock.mark("rank")
+        context = scenario.context(candidates)
+        _start_tracking(scenario, candidates, run)
+        outcomes = _search(scenario, candidates, context, run)
+        run.clock.mark("search")
+        searched = Searched(ranking, candidates, context, outcomes)
+        try:
+            finalist = scenario.choose(searched, run)
+        except BudgetExhaustedError as error:
+            run.tracker.fail(str(error).split("\n", maxsplit=1)[0])
+            raise
+        judged = scenario.judge(finalist, searched, run)
+        run.clock.mark("guard")
+        record = record_of(scenario, searched, judged, unranked, run)
+        selection = Selection(record, judged.kept, scenario.readers.device)
+        return _closed(selection, scenario.material(searched, judged, run), run)
 
 
-def _arena(
-    problem: Problem,
-    division: Division,
-    competing: Candidates,
-    metric: Metric,
-    chosen: Options,
-) -> Arena:
-    """Return what all trials share."""
-    opened, table = problem.target, problem.attributes
-    arena = Arena(
-        division.images,
-        division.folds(chosen.seed) if table is None else (),
-        opened.validation,
-        problem.readers,
-        metric,
-        _unseen(problem.source_images, division, opened, "source"),
-        competing.arms.sources,
-        problem.baselines,
-        problem.baseline_source,
-        class_weights_of(chosen, division.images),
-        _unseen(problem.unlabelled, division, opened, "unlabelled"),
-        competing.pool,
-    )
-    return arena if table is None else described_arena(arena, table, chosen.seed)
+def _ranked(scenario: Scenario[Any, Any], run: Run) -> tuple[Ranking, list[Skipped]]:
+    """Return the order of the sources, from the study where it is there already."""
+    stored = run.study.recall("ranking")
+    if stored is None:
+        ranking, skipped = scenario.rank(due=run.clock.deadline(RANK_SHARE))
+        stored = {
+            "ranking": _RANKINGS.dump_python(ranking, mode="json"),
+            "skipped": [vars(item) for item in skipped],
+        }
+        run.study.remember("ranking", stored)
+    ranking = _RANKINGS.validate_python(stored["ranking"])
+    run.options.say("shortlist: " + ", ".join(ranking.shortlist))
+    return ranking, [Skipped(**item) for item in stored["skipped"]]
 
 
-def _combining(chosen: Options) -> Options:
-    """Return the options with ensembles only where nothing limits what an answer may cost."""
-    limited = chosen.max_mb is not None or chosen.max_ms is not None
-    return replace(chosen, ensemble=chosen.ensemble and not limited)
-
-
-def _of_descriptions(record: Record, described: Described) -> Record:
-    """Return the record of a fit in which some classes have no pictures."""
-    setting = str(Setting.DESCRIBED)
-    return replace(record, setting=setting, class_names=described.unseen, described=described)
-
-
-def _judged(
-    guarding: Guarding, finalist: Finalist, outcomes: Sequence[Outcome]
-) -> tuple[Judged, Described | None]:
-    """Return verdict and predictor; in the described setting the figures of held-out classes."""
-    finishing = guarding.finishing
-    if not finishing.chosen.guard:
-        return Judged(UNGUARDED, finishing.train(finalist, outcomes), finalist), None
-    if not isinstance(finishing.arena, DescribedArena):
-        return guarding.judged(finalist, outcomes), None
-    sealed = guarding.division.sealed
-    assert sealed is not None
-    found = judge_described(
-        finalist.outcome,
-        finishing.train(finalist, outcomes),
-        outcomes,
-        finishing.arms,
-        finishing.registry,
-        finishing.arena,
-        sealed,
-        finishing.chosen,
-        guarding.deadline,
-    )
-    return Judged(found.verdict, found.kept, finalist), found.described
-
-
-def _unsaid(skipped: Iterable[Skipped], told: Iterable[Skipped]) -> list[Skipped]:
-    """Return what was skipped for other reasons than those that are told of the source."""
-    known = {(item.source, item.reason) for item in told}
-    return [item for item in skipped if (item.source, item.reason) not in known]
-
-
-def _check_same_problem(
-    study: Study, division: Division, chosen: Options, table: Attributes | None
-) -> None:
-    """Refuse to resume a study on other pictures or with another score."""
-    problem = [division.images.fingerprint, chosen.metric, chosen.seed, *table_fingerprint(table)]
-    before = study.recall("problem")
-    if before is None:
-        study.remember("problem", problem)
-    elif before != problem:
-        raise InvalidOptionError(
-            "this study was begun with other pictures, another metric or another seed; resume it "
-            "with the same ones, or choose another --name"
-        )
-
-
-def _unseen(
-    images: ImageSet | None, division: Division, opened: Target, kind: str
-) -> ImageSet | None:
-    """Return the further pictures that are none of those the target is tested on."""
-    if images is None:
-        return None
-    parts = (division.images, division.sealed, opened.validation)
-    ours = {digest for part in parts if part is not None for digest in part.digests}
-    kept = [i for i, digest in enumerate(images.digests) if digest not in ours]
-    if not kept:
-        raise InvalidTargetError(
-            f"all {len(images)} {kind} pictures are pictures of the target as well; give others"
-        )
-    if len(kept) < len(images):
-        warnings.warn(
-            f"{len(images) - len(kept)} {kind} picture(s) are also among those that test "
-            "the target, and were left out",
-            DataWarning,
-            stacklevel=4,
-        )
-    return images.subset(kept)
+def _start_tracking(scenario: Scenario[Any, Any], candidates: Candidates, run: Run) -> None:
+    shortlist = ", ".join(source.name for source in candidates.arms.sources)
+    told = {
+        "target": scenario.name,
+        "setting": str(scenario.kind),
+        "metric": scenario.metric,
+        **scenario.parameters,
+        "shortlist": shortlist,
+    }
+    run.start_tracking(told, scenario.fingerprint)
 
 
 def _search(
-    study: Study,
-    competing: Candidates,
-    arena: Arena,
-    place: Place,
-    tracker: Tracker,
-    budget: Budget,
-    clock: Clock,
-    chosen: Options,
-    earlier: Earlier,
+    scenario: Scenario[Any, Any], candidates: Candidates, context: Any, run: Run
 ) -> list[Outcome]:
-    held_back = GUARD_SHARE * (clock.seconds or 0.0)
+    """Return every outcome of the study, those of earlier invocations included."""
+    options, clock = run.options, run.clock
     limits = SearchLimits(
-        budget.trials,
-        clock.deadline(1 - GUARD_SHARE),
+        scenario.num_trials(run),
+        clock.deadline(scenario.search_share),
         began=clock.began,
-        reserve=refit_reserve(arena, held_back),
+        reserve=scenario.reserve(context, run),
     )
-    return Searching(
-        study,
-        competing.arms,
-        arena,
-        place,
-        tracker,
-        limits,
-        ResultLimits(chosen.max_mb, chosen.max_ms, arena.readers, arena.images),
-        open_executor(
-            arena,
-            name=chosen.executor,
-            workers=chosen.workers,
-            ray_address=chosen.ray_address,
-            plugins=chosen.plugins,
-            memory_bytes=memory_of(chosen),
+    recorder = TrialRecorder(
+        arms=candidates.arms,
+        context=context,
+        place=run.place,
+        limits=limits,
+        result_limits=ResultLimits(
+            options.max_mb, options.max_ms, scenario.readers, scenario.items
         ),
-        chosen,
-        earlier.points,
-        competing.obvious,
-    ).run()
+        always_kept={point.strategy.name for point in candidates.obvious},
+        write=run.tracker.write,
+        say=options.say,
+        on_outcome=options.on_outcome,
+        forecast=scenario.progress_forecast(context, run),
+    )
+    recorder.repeat(run.study.outcomes)
+    executor = open_executor(
+        context,
+        name=options.executor,
+        workers=options.workers,
+        ray_address=options.ray_address,
+        plugins=options.plugins,
+        memory_bytes=memory_of(options),
+    )
+    return search(
+        run.study,
+        candidates.arms,
+        context,
+        limits,
+        executor,
+        seed=options.seed,
+        on_result=recorder.keep,
+        on_recorded=recorder.show,
+        say=options.say,
+        earlier=scenario.first_points(run),
+        obvious=candidates.obvious,
+    )
 
 
-def _earlier(study: Study, division: Division, place: Place, chosen: Options) -> Earlier:
-    """Note what this fit learns from; return the first points of earlier ones, if wanted."""
-    study.remember(SEEN, packed_digests(division.images.digests))
-    if not chosen.warm_start:
-        return Earlier((), ())
-    studies = load_studies(storage=chosen.storage, workspace=place.workspace)
-    tested = division.images if division.sealed is None else division.sealed
-    found = earlier_fits(studies, tested.digests, metric=chosen.metric, without=place.name)
-    chosen.say(found.sentence())
-    return found
+def _closed(selection: Selection, gather: Callable[[Record], Material], run: Run) -> Selection:
+    """Save a selection and write its report, then mirror both to MLflow.
 
-
-def _nothing_finished(outcomes: Sequence[Outcome]) -> str:
-    reasons = dict.fromkeys(o.reason for o in outcomes if o.reason)
-    return "not one trial finished within the budget" + "".join(f"\n  {r}" for r in reasons)
+    Whatever fails in the report, the selection stays; its warnings name what the report lacks.
+    """
+    folder, record = run.place.folder, selection.record
+    selection.save(folder)
+    faults = report_faults(folder, record, gather, run.clock.deadline(1 - CLOSING_SHARE / 2))
+    if faults:
+        record = replace(record, warnings=(*record.warnings, *faults))
+        selection = replace(selection, record=record)
+        selection.save(folder)
+    run.tracker.finish(record, folder, register=run.options.register)
+    run.study.remember("run_id", run.tracker.run_id)  # only now where MLflow was away before
+    run.options.say(selection.verdict.sentence)
+    return selection

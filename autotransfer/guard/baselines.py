@@ -36,7 +36,7 @@ from autotransfer.models.single_thread import single_thread
 from autotransfer.models.small_cnn import small_source
 from autotransfer.models.source import Source
 from autotransfer.search.checkpoint import Kept
-from autotransfer.search.trial import Arena
+from autotransfer.search.cross_validation import LabelledContext
 
 Predictions = NDArray[np.float64]
 
@@ -68,14 +68,14 @@ class Baselines:
     """Trains baselines, or takes them from where earlier ones are.
 
     Args:
-        arena: The search pictures, the features and which baselines there are.
+        context: The search pictures, the features and which baselines there are.
         finalist: The source whose architecture is trained from scratch.
         cache: Where earlier baselines are.
         seed: Seeds training.
         deadline: `time.monotonic()` at which the last one has to be done.
     """
 
-    arena: Arena
+    context: LabelledContext
     finalist: Source
     cache: BaselineCache
     seed: int
@@ -88,7 +88,7 @@ class Baselines:
         """
         so_far: list[TrainedBaseline] = []
         again = 0.0  # seconds to train those so far once more, on all pictures
-        for name in self.arena.baselines:
+        for name in self.context.baselines:
             try:
                 found = self._over(name, stand, so_far, again)
             except DeadlineError:
@@ -133,7 +133,7 @@ class Baselines:
         for done, (train, tested) in enumerate(stand.divisions):
             due = self._due(len(stand.divisions) - done, int(several), again)
             kept, probabilities = self._one(name, train, tested, due)
-            parts.append(weighted(probabilities, self.arena.class_weights))
+            parts.append(weighted(probabilities, self.context.class_weights))
             learns = name in (SMALL, SCRATCH)
             if learns and len(parts) == 1 and self._lost(parts[0], so_far, stand):
                 break
@@ -168,7 +168,7 @@ class Baselines:
         )
 
     def _whole(self, name: str) -> Kept:
-        predictor, _ = self._fit(name, self.arena.images, None)
+        predictor, _ = self._fit(name, self.context.images, None)
         return Kept(predictor, name, baseline=True, source=self._source(name))
 
     def _lost(self, first: Predictions, so_far: Sequence[TrainedBaseline], stand: Stand) -> bool:
@@ -177,7 +177,7 @@ class Baselines:
             return False
         labels, m = stand.divisions[0][1].labels, len(first)
         others = {b.name: b.probabilities[:m] for b in so_far}
-        found = compare(self.arena.metric, labels, first, others, units=stand.units[:m])
+        found = compare(self.context.metric, labels, first, others, units=stand.units[:m])
         return found.gap.high < 0
 
     def _warn(self, name: str) -> None:
@@ -190,7 +190,7 @@ class Baselines:
 
     def _source(self, name: str) -> Source | None:
         if name == GIVEN:
-            return self.arena.baseline_source
+            return self.context.baseline_source
         if name == SMALL:
             return small_source(self.seed)
         return untrained_twin(self.finalist, self.seed) if name in (UNTRAINED, SCRATCH) else None
@@ -216,7 +216,7 @@ class Baselines:
             return found
         predictor, whole = self._fit(name, train, deadline)
         kept = Kept(predictor, name, baseline=True, source=source)
-        reader = self.arena.reader_of(source)
+        reader = self.context.reader_of(source)
         probabilities = predicted(predictor, tested, reader, len(train.class_names))
         if whole:
             self.cache.put(key, kept, probabilities)
@@ -233,7 +233,7 @@ class Baselines:
             return pixels, deadline is None or time.monotonic() < deadline
         source = self._source(name)
         assert source is not None
-        task = self.arena.task(source, images)
+        task = self.context.task(source, images)
         if name in (UNTRAINED, GIVEN):
             return fit_untrained(task), True
         return fit_scratch(task, seed=self.seed, deadline=deadline)

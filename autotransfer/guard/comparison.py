@@ -22,7 +22,7 @@ from autotransfer.models.predictors.neural import HeadPredictor
 from autotransfer.models.scoring import predicted, weighted
 from autotransfer.models.source import Source
 from autotransfer.results import Baseline, Interval, Verdict
-from autotransfer.search.trial import Arena
+from autotransfer.search.cross_validation import LabelledContext
 
 Predictions = NDArray[np.float64]
 
@@ -78,20 +78,20 @@ class Opened:
 
     Args:
         stand: What is compared on.
-        arena: The score and the features.
+        context: The score and the features.
         probed: (m, K) what a probe on the default source says.
         baselines: What uses no source.
     """
 
     stand: Stand
-    arena: Arena
+    context: LabelledContext
     probed: Predictions
     baselines: tuple[TrainedBaseline, ...]
 
 
 def open_test(
     stand: Stand,
-    arena: Arena,
+    context: LabelledContext,
     reference: Source,
     baselines: Baselines,
     say: Callable[[str], None],
@@ -100,19 +100,19 @@ def open_test(
 
     Args:
         stand: What is compared on.
-        arena: The score and the features.
+        context: The score and the features.
         reference: The default source; a probe on it says what the search bought.
         baselines: What uses no source.
         say: Told about progress.
     """
-    probed = np.concatenate([_probed(reference, arena, *pair) for pair in stand.divisions])
-    arena.readers.release()
+    probed = np.concatenate([_probed(reference, context, *pair) for pair in stand.divisions])
+    context.readers.release()
     found: list[TrainedBaseline] = []
     for baseline in baselines.on(stand):
         stopped = "" if baseline.whole else ", stopped: it cannot win any more"
         say(f"baseline {TITLES[baseline.name]}: {baseline.seconds:.1f} s{stopped}")
         found.append(baseline)
-    return Opened(stand, arena, probed, tuple(found))
+    return Opened(stand, context, probed, tuple(found))
 
 
 def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
@@ -123,38 +123,40 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         opened: What it is compared with.
         terms: Margin, level and seed.
     """
-    stand, arena, found = opened.stand, opened.arena, opened.baselines
+    stand, context, found = opened.stand, opened.context, opened.baselines
     whole = {b.name: b.probabilities for b in found if b.whole}
-    comparison = _compared(candidate.probabilities, whole, stand, arena, terms)
+    comparison = _compared(candidate.probabilities, whole, stand, context, terms)
     others = {"reference": opened.probed}
-    probe = _compared(candidate.probabilities, others, stand, arena, terms)
+    probe = _compared(candidate.probabilities, others, stand, context, terms)
     best = next(b for b in found if b.name == comparison.best_baseline)
-    shown = tuple(_shown(b, stand, arena.metric) for b in found)
-    bound = _bound(candidate, stand, arena.metric, best, terms)
+    shown = tuple(_shown(b, stand, context.metric) for b in found)
+    bound = _bound(candidate, stand, context.metric, best, terms)
     instead = next((b for b in found if b.mixture), best)  # together, where they could be weighted
     verdict = _verdict(
-        candidate, comparison, shown, probe.gap, bound, stand, arena.metric, terms, instead.name
+        candidate, comparison, shown, probe.gap, bound, stand, context.metric, terms, instead.name
     )
     return Judgement(verdict, instead)
 
 
-def _probed(source: Source, arena: Arena, train: ImageSet, tested: ImageSet) -> Predictions:
+def _probed(
+    source: Source, context: LabelledContext, train: ImageSet, tested: ImageSet
+) -> Predictions:
     """Return what the reference arm says: ridge on the last stage of the default source."""
-    reader, num_classes = arena.readers[source], len(train.class_names)
+    reader, num_classes = context.readers[source], len(train.class_names)
     head = fit_ridge(reader(train), train.labels, num_classes)
     probe = HeadPredictor(head, reader.num_stages)
-    return weighted(predicted(probe, tested, reader, num_classes), arena.class_weights)
+    return weighted(predicted(probe, tested, reader, num_classes), context.class_weights)
 
 
 def _compared(
     finalist: Predictions,
     others: Mapping[str, Predictions],
     stand: Stand,
-    arena: Arena,
+    context: LabelledContext,
     terms: Terms,
 ) -> Comparison:
     return compare(
-        arena.metric,
+        context.metric,
         stand.labels,
         finalist,
         others,

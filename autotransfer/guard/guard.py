@@ -24,7 +24,7 @@ from autotransfer.models.scoring import predicted, weighted
 from autotransfer.models.source import Source
 from autotransfer.results import Decision, Outcome, Ranking, State, Verdict
 from autotransfer.search.checkpoint import Kept
-from autotransfer.search.refit import Finalist, Finishing
+from autotransfer.search.finalists import Finalist, Finalists
 from autotransfer.search.storage import STORAGE_FILE
 
 INFLATION = 1.2  # of the variance of out-of-fold gaps; `docs/negative-transfer.md` has the figures
@@ -56,26 +56,28 @@ class _Entry:
 
 
 @dataclass(frozen=True)
-class Guarding:
+class Guard:
     """Tests the finalist, and decides what is returned.
 
     Args:
-        finishing: Trains what is returned.
+        finalists: Trains what is returned.
         division: Who is sealed, and who belongs together.
         reference: The default source.
         ranking: Where the cause of a negative verdict is looked for.
         target: Name of the target.
         deadline: `time.monotonic()` at which everything has to be done.
         shortlists: Returns the sources that would have been tried without each fold.
+        margin: Gap that counts as no difference; None is that of the metric.
     """
 
-    finishing: Finishing
+    finalists: Finalists
     division: Division
     reference: Source
     ranking: Ranking
     target: str
     deadline: float | None
     shortlists: Callable[[], Sequence[Collection[str]]] = tuple
+    margin: float | None = None
 
     def judged(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Judged:
         """Return the verdict and the predictor that is returned because of it.
@@ -83,61 +85,60 @@ class Guarding:
         Where the finalist is not supported, the obvious is tested in its place, which is a second
         look at the same pictures, before anything without a source is returned.
         """
-        finishing, arena, chosen = self.finishing, self.finishing.arena, self.finishing.chosen
+        finalists, context = self.finalists, self.finalists.context
         stand = self._stand()
         first = self._entry(finalist, outcomes, stand)
-        cache = BaselineCache(finishing.registry)
+        cache = BaselineCache(finalists.registry)
         due = self._due(finalist, first.kept)
-        baselines = Baselines(arena, first.source, cache, chosen.seed, due)
-        opened = open_test(stand, arena, self.reference, baselines, chosen.say)
+        baselines = Baselines(context, first.source, cache, finalists.seed, due)
+        opened = open_test(stand, context, self.reference, baselines, finalists.say)
         entry, judgement = first, self._look(first, opened)
-        second = finishing.second(finalist, outcomes)
+        second = finalists.second(finalist, outcomes)
         if judgement.verdict.returned == "baseline" and second is not None:
-            chosen.say(f"not supported; testing {second.outcome.strategy} in its place")
+            finalists.say(f"not supported; testing {second.outcome.strategy} in its place")
             entry = self._entry(second, outcomes, stand)
             lost = judgement.verdict
             judgement = self._look(entry, opened)
-            remark = _replaced(finalist.outcome, lost, arena.metric)
+            remark = _replaced(finalist.outcome, lost, context.metric)
             remarks = (*judgement.verdict.remarks, remark)
             judgement = replace(judgement, verdict=replace(judgement.verdict, remarks=remarks))
         verdict = self._explained(judgement.verdict, entry, outcomes)
         if verdict.returned == "transfer":
-            kept = entry.kept or finishing.train(entry.finalist, outcomes)
+            kept = entry.kept or finalists.train(entry.finalist, outcomes)
         else:
             kept = self._baseline(judgement.baseline, baselines)
         return Judged(verdict, kept, entry.finalist)
 
     def _entry(self, finalist: Finalist, outcomes: Sequence[Outcome], stand: Stand) -> _Entry:
         """Return what a finalist says of the tested pictures."""
-        finishing = self.finishing
-        kept = None if self.division.sealed is None else finishing.train(finalist, outcomes)
+        finalists = self.finalists
+        kept = None if self.division.sealed is None else finalists.train(finalist, outcomes)
         candidate = self._candidate(finalist, outcomes, kept, stand)
-        source = finishing.arms.source(finalist.outcome.source)
+        source = finalists.arms.source(finalist.outcome.source)
         return _Entry(finalist, candidate, kept, source)
 
     def _look(self, entry: _Entry, opened: Opened) -> Judgement:
         """Return the verdict on one candidate; every look at the pictures costs some error."""
-        finishing, stand = self.finishing, opened.stand
+        finalists, stand = self.finalists, opened.stand
         digests = [d for _, tested in stand.divisions for d in tested.digests]
         answers = entry.candidate.probabilities.argmax(axis=1)
-        ledger = finishing.place.workspace / STORAGE_FILE
-        looks = look(ledger, digests, answers, finishing.place.name)
-        chosen = finishing.chosen
-        terms = Terms(chosen.margin, level_of(looks), looks, chosen.seed)
+        ledger = finalists.place.workspace / STORAGE_FILE
+        looks = look(ledger, digests, answers, finalists.place.name)
+        terms = Terms(self.margin, level_of(looks), looks, finalists.seed)
         return guard(entry.candidate, opened, terms)
 
     def _due(self, finalist: Finalist, kept: Kept | None) -> float | None:
         """Return when the baselines have to be done: the finalist may yet have to be trained."""
         if self.deadline is None or kept is not None:
             return self.deadline
-        folds = len(self.finishing.arena.divisions())
+        folds = len(self.finalists.context.divisions())
         return self.deadline - finalist.outcome.seconds / max(folds - 1, 1)
 
     def _stand(self) -> Stand:
-        arena, division = self.finishing.arena, self.division
+        context, division = self.finalists.context, self.division
         if division.sealed is not None:
-            return sealed_stand(arena.images, division.sealed, division.sealed_units)
-        return out_of_fold_stand(arena.images, arena.folds, division.units, INFLATION)
+            return sealed_stand(context.images, division.sealed, division.sealed_units)
+        return out_of_fold_stand(context.images, context.folds, division.units, INFLATION)
 
     def _candidate(
         self,
@@ -146,17 +147,17 @@ class Guarding:
         kept: Kept | None,
         stand: Stand,
     ) -> Candidate:
-        finishing, arena = self.finishing, self.finishing.arena
+        finalists, context = self.finalists, self.finalists.context
         competed = sum(outcome.state is State.COMPLETE for outcome in outcomes)
-        obvious = {outcome.number for outcome in finishing.obvious(outcomes)}
+        obvious = {outcome.number for outcome in finalists.obvious(outcomes)}
         value, given = finalist.outcome.value, finalist.outcome.number in obvious
         assert value is not None
         if kept is not None:
-            (_, tested), num_classes = stand.divisions[0], len(arena.images.class_names)
-            raw = predicted(kept.predictor, tested, arena.reader_of(kept.source), num_classes)
-            said = tempered(weighted(raw, arena.class_weights), kept.temperature)
+            (_, tested), num_classes = stand.divisions[0], len(context.images.class_names)
+            raw = predicted(kept.predictor, tested, context.reader_of(kept.source), num_classes)
+            said = tempered(weighted(raw, context.class_weights), kept.temperature)
             return Candidate(said, {}, competed, value, given)
-        trials = finishing.candidates(outcomes)
+        trials = finalists.candidates(outcomes)
         source_of = {outcome.number: outcome.source for outcome in outcomes}
         allowed = finalist.alone_in(len(stand.divisions)) or [
             {n for n in trials if source_of[n] in shortlist or n in obvious}
@@ -166,7 +167,7 @@ class Guarding:
             trials,
             stand.folds,
             stand.labels,
-            finishing.terms(outcomes),
+            finalists.terms(outcomes),
             allowed=allowed,
         )
         return Candidate(found.probabilities, trials, competed, value, given)
@@ -178,19 +179,19 @@ class Guarding:
         return replace(
             kept,
             seen=tuple(sorted(set(self.division.images.digests))),
-            class_weights=self.finishing.class_weights,
+            class_weights=self.finalists.class_weights,
         )
 
     def _explained(self, verdict: Verdict, entry: _Entry, outcomes: Sequence[Outcome]) -> Verdict:
         outcome, source = entry.finalist.outcome, entry.source
-        metric = self.finishing.arena.metric
+        metric = self.finalists.context.metric
         remarks = [*verdict.remarks, _competition(verdict, metric.scale)]
         cause = ""
         if verdict.decision is Decision.NEGATIVE:
             row = next((r for r in self.ranking.rows if r.source == source.name), None)
             untrained = next((b.test for b in verdict.baselines if b.name == UNTRAINED), None)
             best = max(b.test for b in verdict.baselines if b.test is not None)
-            distance = source_distance(self.finishing.arena, source, self.finishing.chosen.seed)
+            distance = source_distance(self.finalists.context, source, self.finalists.seed)
             found = cause_of(outcome, outcomes, row, untrained, best, metric, distance)
             cause = found.kind
             remarks.append(f"cause: {found.sentence}")

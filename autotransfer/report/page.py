@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from markupsafe import Markup
 
+from autotransfer.errors import ReportWarning
 from autotransfer.report.confusion import confusion_section
 from autotransfer.report.cost import cost_section
 from autotransfer.report.described import described_section
@@ -31,9 +33,10 @@ from autotransfer.report.style import STYLE
 from autotransfer.report.validators import validators_section
 from autotransfer.report.verdict import verdict_section
 from autotransfer.report.wrong import wrong_section
-from autotransfer.results import REPORT_FILE
+from autotransfer.results import REPORT_FILE, Record
 from autotransfer.search.watchdog import GRACE_SECONDS, OverrunError, ended_at
 
+MOST_SECONDS = 120.0  # for a report, where nothing else limits it
 NO_TIME = "Left out: no time was left for it. A larger --seconds leaves some."
 
 
@@ -103,6 +106,31 @@ SECTIONS = (
     Section("skipped", "Not tried, and notes", skipped_section),
     Section("provenance", "Provenance", provenance_section),
 )
+
+
+def report_faults(
+    folder: Path,
+    record: Record,
+    gather: Callable[[Record], Material],
+    deadline: float | None = None,
+) -> tuple[str, ...]:
+    """Write the report of a fit; return what went wrong, in sentences, each of them warned of.
+
+    Args:
+        folder: Of the selection.
+        record: What was found.
+        gather: Returns what the report is made from.
+        deadline: `time.monotonic()` at which it has to be there; None is two minutes from now.
+    """
+    until = time.monotonic() + MOST_SECONDS
+    try:
+        due = until if deadline is None else min(until, deadline)
+        faults = write_report(folder, gather(record), due)
+    except Exception as error:  # noqa: BLE001 - a fault in the report must never lose a fit
+        faults = (f"no report was written ({type(error).__name__}: {error})",)
+    for fault in faults:
+        warnings.warn(fault, ReportWarning, stacklevel=4)
+    return faults
 
 
 def write_report(

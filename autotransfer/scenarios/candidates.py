@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,15 @@ from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
 from autotransfer.models.source import Source
 from autotransfer.plugin.need import Need
-from autotransfer.plugin.presets import Preset
-from autotransfer.plugin.registry import Registry
-from autotransfer.plugin.strategy import TaskInfo
+from autotransfer.plugin.strategy import Strategy, TaskInfo
 from autotransfer.results import Ranking, Setting, Skipped
+from autotransfer.scenarios.base import Candidates
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import Problem
 from autotransfer.scenarios.options import Options
+from autotransfer.scenarios.run import Request
 from autotransfer.scenarios.shortlist import Sourcing, left_out
-from autotransfer.search.arms import Arms, Terms, arms_of
+from autotransfer.search.arms import Terms, arms_of
 from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.search.obvious import obvious_points
 from autotransfer.search.pool import OBVIOUS, best_subset
@@ -28,25 +28,8 @@ from autotransfer.search.probes import ProbePoint
 from autotransfer.transferability.scores.ridge_loo import MAXIMUM_SCORES
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """What competes.
-
-    Args:
-        arms: What the search may try.
-        obvious: What is tried before it.
-        pool: The sources that the obvious puts together.
-        skipped: What was left out, and why.
-    """
-
-    arms: Arms
-    obvious: tuple[ProbePoint, ...]
-    pool: tuple[Source, ...]
-    skipped: tuple[Skipped, ...]
-
-
 def candidates_of(
-    problem: Problem, sourcing: Sourcing, ranking: Ranking, preset: Preset, clock: Clock
+    problem: Problem, sourcing: Sourcing, ranking: Ranking, request: Request, clock: Clock
 ) -> Candidates:
     """Return what competes, the features of the sources read as far as time allows.
 
@@ -54,22 +37,22 @@ def candidates_of(
         problem: The target.
         sourcing: The sources.
         ranking: Their order.
-        preset: Which strategies, and over which spaces.
+        request: Which strategies, and over which spaces.
         clock: The time of the fit.
 
     Raises:
         NoCandidateError: If nothing does.
     """
-    chosen, registry, division = sourcing.chosen, sourcing.registry, sourcing.division
+    chosen, division = sourcing.chosen, sourcing.division
     shortlist = sourcing.named(ranking.shortlist)
-    strategies = _strategies(chosen, registry, preset, problem.setting)
+    strategies = _strategies(request, problem.setting)
     everything, pool, unread = sourcing.alone(ranking), tuple[Source, ...](), list[Skipped]()
     if _puts_together(strategies, problem, sourcing):
         everything, unread = _at_hand(problem, sourcing, ranking, clock)
         pool = _within_limits(everything, problem, sourcing)
     obvious = _obvious(everything, pool, problem, sourcing)
     terms = _terms(division, problem, chosen, obvious=bool(obvious))
-    arms, unfit = arms_of(shortlist, strategies, preset, terms)
+    arms, unfit = arms_of(shortlist, strategies, request.preset, terms)
     arms = replace(arms, others=everything)
     skipped = (*left_out(ranking), *unread, *unfit)
     if _too_many(division.images):
@@ -128,18 +111,14 @@ def _too_many(images: ImageSet) -> bool:
     return len(images) * len(images.class_names) > MAXIMUM_SCORES
 
 
-def _strategies(
-    chosen: Options, registry: Registry, preset: Preset, setting: Setting
-) -> list[Any]:
+def _strategies(request: Request, kind: Setting) -> list[Strategy]:
     """Return the strategies of the search."""
-    names: Iterable[str] = chosen.strategies or preset.strategies or registry.strategies
-    if setting is not Setting.LABELLED and not chosen.strategies:
-        names = registry.strategies  # presets name strategies of the labelled setting
-    found = [registry.strategy(name) for name in dict.fromkeys(names)]
+    found = [request.registry.strategy(name) for name in request.strategies_for(kind)]
+    single = request.options.single
     return [
         strategy
         for strategy in found
-        if not strategy.obvious and not (chosen.single and Need.COMPANIONS in strategy.needs)
+        if not strategy.obvious and not (single and Need.COMPANIONS in strategy.needs)
     ]
 
 

@@ -135,12 +135,7 @@ def open_labelled(target: Any, chosen: Options) -> Target:
 
     Raises:
         InvalidTargetError: If it has no labels or cannot be used.
-        InvalidOptionError: If there is no such setting.
     """
-    if chosen.setting not in (None, *Setting):
-        raise InvalidOptionError(
-            f"setting must be one of {', '.join(Setting)}, got {chosen.setting!r}"
-        )
     opened = open_target(
         target, on_bad_image=chosen.on_bad_image, group_column=chosen.group_column
     )

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import ReportWarning
 from autotransfer.guard.evaluation_split import OUT_OF_FOLD, SEALED
 from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.models.calibration import tempered
-from autotransfer.models.features import FeatureReaders
 from autotransfer.models.scoring import predicted, weighted
-from autotransfer.report import Material, Predicted, write_report
-from autotransfer.results import Outcome, Record, Setting
+from autotransfer.report import Material, Predicted
+from autotransfer.results import Outcome, Record
 from autotransfer.search.checkpoint import Kept
-from autotransfer.search.refit import Finalist, Finishing
-from autotransfer.selection.selection import Selection
+from autotransfer.search.finalists import Finalist, Finalists
 
 LEARNT, UNLABELLED, SOURCE = "training pictures", "pictures without labels", "source pictures"
 VALIDATION, TARGET = "validation pictures", "target pictures"
-MOST_SECONDS = 120.0  # for a report, where nothing else limits it
-
-Gather = Callable[[Record], Material]
 
 
 @dataclass(frozen=True)
@@ -38,7 +29,7 @@ class Ended:
     """A fit with labels that has ended; it knows what its report is made from.
 
     Args:
-        finishing: The pictures of the search and the folder of its trials.
+        finalists: The pictures of the search and the folder of its trials.
         division: Who was sealed.
         finalist: What the search chose.
         outcomes: Everything that was tried.
@@ -46,7 +37,7 @@ class Ended:
         visible: Whether the items are pictures.
     """
 
-    finishing: Finishing
+    finalists: Finalists
     division: Division
     finalist: Finalist
     outcomes: Sequence[Outcome]
@@ -55,21 +46,19 @@ class Ended:
 
     def material(self, record: Record) -> Material:
         """Return what the report is made from; predictions are made when a section asks."""
-        arena, kept = self.finishing.arena, self.kept
-        if record.setting == Setting.DESCRIBED:
-            return Material(record, pictures=self._pictures())
-        source = self.finishing.arms.source(record.finalist.source)
-        features = arena.readers[source]
+        context, kept = self.finalists.context, self.kept
+        source = self.finalists.arms.source(record.finalist.source)
+        features = context.readers[source]
         domains = {}
-        if arena.source_images is not None and self.visible:
-            domains = {LEARNT: arena.images, SOURCE: arena.source_images}
+        if context.source_images is not None and self.visible:
+            domains = {LEARNT: context.images, SOURCE: context.source_images}
         return Material(
             record,
             pictures=self._pictures(),
             tested=cache(lambda: self._tested(record)),
             checked=cache(lambda: self._checked(record)),
             unlabelled=UNLABELLED,
-            predict=lambda images: kept.predict(images, arena.reader_of(kept.source)),
+            predict=lambda images: kept.predict(images, context.reader_of(kept.source)),
             features=features if self.visible else None,
             embeddings={f"features of {source.name}": features} if domains else {},
             domains=domains,
@@ -79,13 +68,13 @@ class Ended:
     def _pictures(self) -> dict[str, ImageSet]:
         if not self.visible:
             return {}
-        arena = self.finishing.arena
+        context = self.finalists.context
         found = {
-            LEARNT: arena.images,
-            VALIDATION: arena.validation,
+            LEARNT: context.images,
+            VALIDATION: context.validation,
             SEALED: self.division.sealed,
-            SOURCE: arena.source_images,
-            UNLABELLED: arena.unlabelled,
+            SOURCE: context.source_images,
+            UNLABELLED: context.unlabelled,
         }
         return {title: images for title, images in found.items() if images}
 
@@ -96,10 +85,10 @@ class Ended:
         if sealed is None:
             subject = "the finalist, which is not returned" if baseline else "the finalist"
             return self._out_of_fold(subject)
-        arena, kept = self.finishing.arena, self.kept
-        num_classes = len(arena.images.class_names)
-        said = predicted(kept.predictor, sealed, arena.reader_of(kept.source), num_classes)
-        raw = weighted(said, arena.class_weights)
+        context, kept = self.finalists.context, self.kept
+        num_classes = len(context.images.class_names)
+        said = predicted(kept.predictor, sealed, context.reader_of(kept.source), num_classes)
+        raw = weighted(said, context.class_weights)
         subject = "the baseline that is returned" if baseline else "the finalist"
         return Predicted(subject, SEALED, sealed, tempered(raw, kept.temperature), raw)
 
@@ -115,7 +104,7 @@ class Ended:
         return Predicted("the finalist", VALIDATION, self._validated()[0], said)
 
     def _out_of_fold(self, subject: str) -> Predicted | None:
-        trials = self.finishing.candidates(self.outcomes)
+        trials = self.finalists.candidates(self.outcomes)
         if not trials:
             return None
         images, folds = self._validated()
@@ -123,96 +112,19 @@ class Ended:
             trials,
             folds,
             images.labels,
-            self.finishing.terms(self.outcomes),
+            self.finalists.terms(self.outcomes),
             allowed=self.finalist.alone_in(len(np.unique(folds))),
         )
         return Predicted(subject, OUT_OF_FOLD, images, found.probabilities, found.raw)
 
     def _validations(self) -> Mapping[int, NDArray[np.float64]]:
-        return self.finishing.place.validations(self.outcomes)
+        return self.finalists.place.validations(self.outcomes)
 
     def _validated(self) -> tuple[ImageSet, NDArray[np.int64]]:
         """Return the pictures of the kept predictions in their order, and the fold of each."""
-        arena = self.finishing.arena
-        if arena.validation is not None:
-            return arena.validation, np.zeros(len(arena.validation), dtype=np.int64)
-        parts = [fold.validation for fold in arena.folds]
+        context = self.finalists.context
+        if context.validation is not None:
+            return context.validation, np.zeros(len(context.validation), dtype=np.int64)
+        parts = [fold.validation for fold in context.folds]
         folds = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        return arena.images.subset(np.concatenate(parts)), folds
-
-
-def material_without_labels(
-    record: Record,
-    readers: FeatureReaders,
-    learnt: Mapping[str, ImageSet],
-    held_out: Mapping[str, ImageSet],
-    returned: Kept,
-    predictors: Mapping[str, Kept],
-) -> Material:
-    """Return what the report of a fit without target labels is made from.
-
-    Args:
-        record: What was found.
-        readers: Features of the sources.
-        learnt: Source and target pictures that were learnt from, under their names.
-        held_out: Those that were held back, under the same names.
-        returned: What is returned.
-        predictors: Source-only first, then the finalist where it adapts, by what they are
-            called.
-    """
-
-    def embedded(kept: Kept) -> Callable[[ImageSet], NDArray[np.float64]]:
-        assert kept.source is not None
-        reader = readers[kept.source]
-        return lambda images: kept.predictor.embed(images, reader)
-
-    def checked() -> Predicted:
-        title, plain = next(iter(predictors.items()))
-        assert plain.source is not None
-        images = held_out[SOURCE]
-        said = plain.predict(images, readers[plain.source])
-        return Predicted(title, "held-out source pictures", images, said)
-
-    source = returned.source
-    assert source is not None
-    return Material(
-        record,
-        pictures=dict(learnt),
-        checked=cache(checked),
-        unlabelled=TARGET,
-        predict=lambda images: returned.predict(images, readers[source]),
-        features=readers[source],
-        embeddings={title: embedded(kept) for title, kept in predictors.items()},
-        domains=dict(held_out),
-    )
-
-
-def with_report(
-    selection: Selection, folder: Path, gather: Gather, deadline: float | None
-) -> Selection:
-    """Write the report beside a saved selection; whatever fails, the selection stays.
-
-    Args:
-        selection: Saved already.
-        folder: Where.
-        gather: Returns what the report is made from.
-        deadline: `time.monotonic()` at which it has to be there; None is two minutes from now.
-
-    Returns:
-        The selection, its warnings naming what the report lacks.
-    """
-    until = time.monotonic() + MOST_SECONDS
-    if deadline is not None:
-        until = min(until, deadline)
-    try:
-        faults = write_report(folder, gather(selection.record), until)
-    except Exception as error:  # noqa: BLE001 - a third party's code
-        faults = (f"no report was written ({type(error).__name__}: {error})",)
-    if not faults:
-        return selection
-    for fault in faults:
-        warnings.warn(fault, ReportWarning, stacklevel=3)
-    record = replace(selection.record, warnings=(*selection.record.warnings, *faults))
-    found = replace(selection, record=record)
-    found.save(folder)
-    return found
+        return context.images.subset(np.concatenate(parts)), folds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,7 @@ def read_options(given: dict[str, Any]) -> Options:
         raise InvalidOptionError(
             f"no option {unknown[0]!r}; available: {', '.join(sorted(known))}"
         )
-    chosen = Options(**given)
+    chosen = Options(**{name: _or_empty(name, value) for name, value in given.items()})
     if chosen.max_sources is not None and chosen.max_sources < 1:
         raise InvalidOptionError(f"max_sources must be at least 1, got {chosen.max_sources}")
     for name in ("max_mb", "max_ms", "memory"):
@@ -201,6 +201,78 @@ def read_options(given: dict[str, Any]) -> Options:
             f"margin must be a number from 0 on, in units of the score, got {chosen.margin}"
         )
     return chosen
+
+
+def _or_empty(name: str, value: Any) -> Any:
+    """Return an option; None stands for an empty list as well."""
+    default = Options.__dataclass_fields__[name].default
+    return default if value is None and default == () else value
+
+
+_WITH_LABELS = "is for a target with labels; leave it out"
+_WITHOUT_LABELS = "is for a target without labels; leave it out"
+_OF_IMAGES = "is for images; features were given, so leave it out"
+# Options that have no meaning in a scenario, and what to do about them.
+REFUSED: Mapping[str, Mapping[str, str]] = {
+    "labelled": {
+        "through": "is for targets without labels, beside source_data; for a labelled target give "
+        "pictures without labels as unlabelled, or labelled ones as source_data",
+        "audit_labels": _WITHOUT_LABELS,
+    },
+    "precomputed": {
+        "setting": _OF_IMAGES,
+        "source_data": _OF_IMAGES,
+        "attributes": _OF_IMAGES,
+        "group_column": _OF_IMAGES,
+        "unlabelled": _OF_IMAGES,
+        "through": _OF_IMAGES,
+        "audit_labels": _WITHOUT_LABELS,
+        "sources": "is for images; the sources are those whose features were given",
+        "max_mb": _OF_IMAGES,
+        "max_ms": _OF_IMAGES,
+        "on_bad_image": _OF_IMAGES,
+    },
+    "unlabelled": {
+        "unlabelled": "is for pictures beside labelled ones, and the target itself has no labels; "
+        "put them all into the target",
+        "group_column": _WITH_LABELS,
+        "metric": _WITH_LABELS,
+        "class_weights": _WITH_LABELS,
+        "warm_start": _WITH_LABELS,
+        "guard": "is for a target with labels: without them nothing is tested; leave it out",
+    },
+    "described": {
+        "source_data": "cannot be used beside attributes; leave it out",
+        "unlabelled": "cannot be used beside attributes; leave it out",
+        "through": _WITHOUT_LABELS,
+        "audit_labels": _WITHOUT_LABELS,
+        "group_column": "cannot be used beside attributes: classes are held out, not pictures",
+        "class_weights": "cannot be used beside attributes: every class counts the same",
+        "margin": "cannot be used beside attributes: the test exchanges rows of attributes",
+    },
+}
+
+
+def refuse_unusable(options: Options, scenario: str) -> None:
+    """Refuse options that have no meaning in a scenario.
+
+    Raises:
+        InvalidOptionError: Naming the option and what to do.
+    """
+    for name, reason in REFUSED[scenario].items():
+        if _is_given(getattr(options, name), Options.__dataclass_fields__[name].default):
+            raise InvalidOptionError(f"{name} {reason}")
+    if scenario == "precomputed" and options.device not in ("auto", "cpu"):
+        raise InvalidOptionError(f"device {options.device!r} {_OF_IMAGES}")
+    if scenario == "unlabelled" and options.margin is not None and options.audit_labels is None:
+        raise InvalidOptionError("margin is for a verdict with labels; give audit_labels as well")
+
+
+def _is_given(value: Any, default: Any) -> bool:
+    """Return whether an option differs from its default; arrays are never compared."""
+    if value is default or (isinstance(value, Sized) and default == () and not len(value)):
+        return False
+    return not isinstance(value, str | int | float) or value != default
 
 
 def class_weights_of(chosen: Options, images: ImageSet) -> NDArray[np.float64] | None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from autotransfer.data.attributes import Attributes
 from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
@@ -18,25 +14,21 @@ from autotransfer.models.catalogue import Sources
 from autotransfer.models.catalogue.leakage import without_leaks
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
+from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.plugin.registry import Registry
 from autotransfer.results import Ranking, Skipped
-from autotransfer.scenarios.clock import POOL_SHARE, RANK_SHARE, SEALED_SHARE, Clock
+from autotransfer.scenarios.clock import POOL_SHARE, SEALED_SHARE, Clock
 from autotransfer.scenarios.inputs import Problem
 from autotransfer.scenarios.options import Options
-from autotransfer.scenarios.zero_shot.held_out_classes import HeldOutClasses
 from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.search.pool import TimeLeft, read_all
 from autotransfer.search.storage import STORAGE_FILE
-from autotransfer.search.study import Study
 from autotransfer.transferability.ranking import (
     DEFAULT_ESTIMATORS,
     Consensus,
     nested_shortlists,
-    rank_sources,
 )
 from autotransfer.transferability.ranking.earlier_targets import mean_places
-
-_RANKINGS = TypeAdapter(Ranking)
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ class Sourcing:
         registry: The scores.
         workspace: Where places on earlier targets are remembered.
         chosen: The options.
-        table: Attributes of the classes, in the described setting.
+        further_scores: Scores beside the default ones.
     """
 
     sources: Sources
@@ -59,26 +51,16 @@ class Sourcing:
     registry: Registry
     workspace: Path
     chosen: Options
-    table: Attributes | None = None
+    further_scores: Sequence[TransferabilityEstimator] = ()
 
     def consensus(self, names: Sequence[str] = ()) -> Consensus:
         """Return what the order rests on; scores that the user names stand alone."""
         fingerprint = self.division.images.fingerprint
         memory = mean_places(self.workspace / STORAGE_FILE, without=fingerprint)
         scores = [self.registry.estimator(name) for name in names or DEFAULT_ESTIMATORS]
-        if self.table is not None and not names:
-            scores.append(HeldOutClasses(self.table))
+        if not names:
+            scores += self.further_scores
         return Consensus(scores, memory, with_prior=not names)
-
-    def ranked(self, study: Study, clock: Clock) -> tuple[Ranking, list[Skipped]]:
-        """Return the ranking of a fit, from the study where it is there already."""
-        stored = study.recall("ranking")
-        if stored is None:
-            stored = self._ranked_anew(clock)
-            study.remember("ranking", stored)
-        ranking = _RANKINGS.validate_python(stored["ranking"])
-        self.chosen.say("shortlist: " + ", ".join(ranking.shortlist))
-        return ranking, [Skipped(**item) for item in stored["skipped"]]
 
     def pool(
         self, ranking: Ranking, clock: Clock, further: Sequence[ImageSet], sealed: int
@@ -132,24 +114,6 @@ class Sourcing:
         by_name = {source.name: source for source in self.sources.sources}
         return [by_name[name] for name in names]
 
-    def _ranked_anew(self, clock: Clock) -> dict[str, object]:
-        sources, images = self.sources.sources, self.division.images
-        self.chosen.say(f"ranking {len(sources)} sources on {len(images)} pictures")
-        due = clock.deadline(RANK_SHARE)
-        ranking, skipped = rank_sources(
-            sources,
-            images,
-            self.readers,
-            self.consensus(),
-            seed=self.chosen.seed,
-            max_sources=self.chosen.max_sources,
-            seconds=None if due is None else due - time.monotonic(),
-        )
-        return {
-            "ranking": _RANKINGS.dump_python(ranking, mode="json"),
-            "skipped": [vars(item) for item in skipped],
-        }
-
 
 def usable(problem: Problem, division: Division, chosen: Options) -> Sources:
     """Return the sources that know no tested picture and can keep the limits on the result.
@@ -158,11 +122,22 @@ def usable(problem: Problem, division: Division, chosen: Options) -> Sources:
         NoCandidateError: If there is none.
     """
     sources = without_leaks(problem.sources, division, problem.target.validation)
-    limits = ResultLimits(chosen.max_mb, chosen.max_ms, problem.readers, problem.target.train)
+    return within_limits(sources, problem.readers, problem.target.train, chosen)
+
+
+def within_limits(
+    sources: Sources, readers: FeatureReaders, images: ImageSet, chosen: Options
+) -> Sources:
+    """Return the sources that can keep the limits on the result.
+
+    Raises:
+        NoCandidateError: If there is none.
+    """
+    limits = ResultLimits(chosen.max_mb, chosen.max_ms, readers, images)
     if limits.none:
         return sources
     reasons = {source.name: limits.against([source]) for source in sources.sources}
-    problem.readers.release()
+    readers.release()
     skipped = [Skipped(name, "*", reason) for name, reason in reasons.items() if reason]
     kept = tuple(source for source in sources.sources if not reasons[source.name])
     if not kept:

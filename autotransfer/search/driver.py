@@ -10,13 +10,11 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import optuna
 
 from autotransfer.models.source import Source
-from autotransfer.plugin.need import Need
 from autotransfer.plugin.strategy import Strategy
-from autotransfer.results import Outcome, ParamValue, State
+from autotransfer.results import Outcome, ParamValue
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.cost import CostModel
@@ -31,9 +29,7 @@ from autotransfer.search.probes import (
 from autotransfer.search.pruning import Losses, rivals
 from autotransfer.search.skip_rules import reason_to_deny
 from autotransfer.search.study import Study
-from autotransfer.search.trial import Arena, TrialResult, TrialSpec, run_trial
-
-__all__ = ["SearchLimits", "best_of", "search", "trial_seed"]
+from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec, best_of
 
 MAX_IDLE = 25  # proposals in a row that bring nothing new: the space is used up
 PROBE_SHARE = 0.25  # of the seconds of the search, for choices of probes beyond every stage
@@ -41,14 +37,18 @@ _ORDER = "order"  # the sources by their probes; kept, as a trial knows its sour
 
 OnResult = Callable[[TrialResult], Outcome]
 OnRecorded = Callable[[Outcome], None]
-RunProbe = Callable[[TrialSpec, Arena], TrialResult]
+RunProbe = Callable[[TrialSpec, TrialContext], TrialResult]
 Say = Callable[[str], None]
+
+
+def _in_context(spec: TrialSpec, context: TrialContext) -> TrialResult:
+    return context.run(spec)
 
 
 def search(
     study: Study,
     arms: Arms,
-    arena: Arena,
+    context: TrialContext,
     limits: SearchLimits,
     executor: Executor,
     *,
@@ -57,7 +57,7 @@ def search(
     on_recorded: OnRecorded,
     say: Say,
     earlier: Callable[[Arms], Sequence[Mapping[str, ParamValue]]] = lambda _arms: (),
-    run_probe: RunProbe = run_trial,
+    run_probe: RunProbe = _in_context,
     obvious: Sequence[ProbePoint] = (),
 ) -> list[Outcome]:
     """Run probes and trials until the budget or the space is used up.
@@ -67,7 +67,7 @@ def search(
     Args:
         study: Where proposals come from and outcomes go.
         arms: What may be tried.
-        arena: Pictures, folds and score, the same for every arm.
+        context: Pictures, folds and score, the same for every arm.
         limits: When to end.
         executor: Runs the trials; the probes, which read the cache, run here.
         seed: With the number of a trial, the seed of the trial.
@@ -85,7 +85,7 @@ def search(
     climb = _Climb(
         study,
         arms,
-        arena,
+        context,
         limits,
         executor,
         seed,
@@ -112,30 +112,13 @@ def search(
     return climb.outcomes
 
 
-def best_of(outcomes: Sequence[Outcome]) -> Outcome | None:
-    """Return the complete outcome with the best score; ties go to the lower log loss.
-
-    What breaks a limit on the result is left out.
-    """
-    complete = [o for o in outcomes if o.state is State.COMPLETE and not o.unfit]
-    if not complete:
-        return None
-    return max(complete, key=lambda o: (o.value or 0.0, -(o.log_loss or 0.0), -abs(o.number)))
-
-
-def trial_seed(seed: int, number: int) -> int:
-    """Return the seed of a trial, or of a probe (below zero): the same whenever it is run."""
-    key = (seed, number) if number >= 0 else (seed, -number, 1)
-    return int(np.random.SeedSequence(key).generate_state(1)[0] >> 1)
-
-
 @dataclass
 class _Climb:
     """The state of one search; the only place that changes."""
 
     study: Study
     arms: Arms
-    arena: Arena
+    context: TrialContext
     limits: SearchLimits
     executor: Executor
     seed: int
@@ -160,6 +143,8 @@ class _Climb:
 
     def probe(self) -> None:
         """Run every probe that has not run yet, then put the sources in the order they give."""
+        if not self.context.probes:
+            return
         if self.study.recall(_ORDER) is None:
             self._probe_all(self._unrun(first_points(self.arms, self._stages_of)), 1.0)
             self._probe_all(self._unrun(further_points(self.arms, self.outcomes)), PROBE_SHARE)
@@ -168,7 +153,7 @@ class _Climb:
         self.arms = ordered(self.arms, self.study.recall(_ORDER)).trained
 
     def _stages_of(self, source: Source) -> int:
-        return self.arena.readers[source].num_stages
+        return self.context.readers[source].num_stages
 
     def _unrun(self, points: Iterable[ProbePoint]) -> Iterator[ProbePoint]:
         done = {_place(o.source, o.strategy, o.params) for o in self.outcomes}
@@ -184,30 +169,17 @@ class _Climb:
         for point in points:
             left = min(self.limits.seconds_left(self.outcomes), until - self.limits.clock())
             if left < math.inf:
-                left -= self._reading_seconds(point)
+                left -= self.context.reading_seconds(point.strategy, point.source)
             if not self._fits(point.source, point.strategy, point.params, left):
                 self._note_forced("some probes were left out: no time was left for them")
                 continue
             self._run(point, deadline=self.limits.end(self.outcomes))
 
-    def _reading_seconds(self, point: ProbePoint) -> float:
-        """Return the seconds of the passes that a probe needs and no one has made yet."""
-        arena = self.arena.seen_by(point.strategy)
-        together = Need.COMPANIONS in point.strategy.needs
-        others = [other for other in arena.shortlist if together and other != point.source]
-        parts = [arena.images] if arena.validation is None else [arena.images, arena.validation]
-        seconds = 0.0
-        for source in [point.source, *others]:
-            reader = arena.readers[source]
-            pace = reader.pace or arena.readers.mean_pace or 0.0
-            seconds += pace * sum(reader.missing(part) for part in parts)
-        return seconds
-
     def _run(self, point: ProbePoint, *, deadline: float | None) -> None:
         number = min(min((o.number for o in self.outcomes), default=0), 0) - 1
-        seed = trial_seed(self.seed, number)
+        seed = self.context.seed_of(self.seed, number)
         spec = TrialSpec(number, point.source, point.strategy, point.params, seed, deadline)
-        self._keep(self.run_probe(spec, self.arena), self.study.keep_probe)
+        self._keep(self.run_probe(spec, self.context), self.study.keep_probe)
 
     # the rungs above
 
@@ -276,9 +248,9 @@ class _Climb:
         self, source: Source, strategy: Strategy, params: Mapping[str, ParamValue]
     ) -> str | None:
         if not self.arms.open(source, strategy):
-            return "the source has no classifier of its own"
+            return "the source has nothing that the strategy could read"
         same = [o for o in self.outcomes if (o.source, o.strategy) == (source.name, strategy.name)]
-        reason = reason_to_deny(params, same)
+        reason = reason_to_deny(params, same) or self._has_had_enough(strategy)
         if reason is not None:
             return reason
         left = self.limits.seconds_left(self.outcomes)
@@ -286,6 +258,12 @@ class _Climb:
             self._note_forced(f"{strategy.name} on {source.name} was not started: too little time")
             return "would not end in time"
         return None
+
+    def _has_had_enough(self, strategy: Strategy) -> str | None:
+        most = self.context.most_trials
+        if most is None or sum(o.strategy == strategy.name for o in self.outcomes) < most:
+            return None
+        return f"{strategy.name} has had {most} trials"
 
     def _fits(
         self,
@@ -297,7 +275,7 @@ class _Climb:
         """Return whether a trial is likely to end in so many seconds."""
         if seconds_left == float("inf"):
             return True
-        model = CostModel.of(self.outcomes, len(self.arena.divisions()))
+        model = CostModel.of(self.outcomes, self.context.num_fits)
         predicted = model.seconds(source.name, strategy.name, params)
         return (predicted or 0.0) < seconds_left
 
@@ -314,9 +292,9 @@ class _Climb:
             source=source,
             strategy=strategy,
             params=params,
-            seed=trial_seed(self.seed, trial.number),
+            seed=self.context.seed_of(self.seed, trial.number),
             deadline=self.limits.end(self.outcomes),
-            rivals=rivals(known, self.arena.num_steps),
+            rivals=rivals(known, self.context.num_steps),
         )
 
     def _note_forced(self, decision: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from autotransfer.search.trial import Arena, TrialResult, TrialSpec, run_trial
+from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
 
 
 class Executor(Protocol):
@@ -37,8 +37,8 @@ class InlineExecutor:
 
     slots = 1
 
-    def __init__(self, arena: Arena) -> None:
-        self._arena = arena
+    def __init__(self, context: TrialContext) -> None:
+        self._context = context
         self._waiting: list[TrialSpec] = []
 
     def submit(self, spec: TrialSpec) -> None:
@@ -47,7 +47,7 @@ class InlineExecutor:
 
     def wait(self) -> list[TrialResult]:
         """Run the trial."""
-        return [run_trial(self._waiting.pop(0), self._arena)]
+        return [self._context.run(self._waiting.pop(0))]
 
     def close(self) -> None:
         """Forget what was not begun."""

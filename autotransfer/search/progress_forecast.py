@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autotransfer.models.metrics import Metric
 from autotransfer.results import Outcome, State
-from autotransfer.search.driver import best_of
+from autotransfer.search.trial import best_of
 
 _DRAWS = 500
 

@@ -1,42 +1,29 @@
-"""One trial as a function: from a specification to a result, whoever runs it."""
+"""A trial: what is run, what comes back, and what all trials of a fit share."""
 
 from __future__ import annotations
 
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import optuna
 import torch
 from numpy.typing import NDArray
 
-from autotransfer.data.image_set import ImageSet
-from autotransfer.data.splitting import Fold
 from autotransfer.errors import DeadlineError
-from autotransfer.models.features import NO_FEATURES, FeatureReaders
-from autotransfer.models.folds import mean_over_folds
-from autotransfer.models.metrics import Metric
+from autotransfer.models.features import FeatureReaders
 from autotransfer.models.micro_batches import collected_remarks
-from autotransfer.models.predictors.base import FeatureReader, Predictor
-from autotransfer.models.predictors.baselines import OF_PICTURES
-from autotransfer.models.scoring import Score, evaluate
+from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source
-from autotransfer.models.training import RUNGS
-from autotransfer.plugin.strategy import Strategy, Task, Trial
-from autotransfer.results import Outcome, ParamValue, Setting, State
-from autotransfer.search.pruning import (
-    RUNGS_PER_FOLD,
-    Losses,
-    calibrated_losses,
-    clearly_worse,
-    step_of,
-)
+from autotransfer.plugin.strategy import Strategy
+from autotransfer.results import Outcome, ParamValue, State
+from autotransfer.search.pruning import Losses
 from autotransfer.search.watchdog import ended_at
 
-_LAST_RUNG = RUNGS_PER_FOLD - 1
-_TOLERANCE = 1e-9
 OUT_OF_TIME = "out of time: "
 
 
@@ -64,85 +51,6 @@ class TrialSpec:
 
 
 @dataclass(frozen=True)
-class Arena:
-    """What all trials of a fit share: the same pictures, the same folds, the same score.
-
-    `shortlist` are the sources of the search, `pool` all whose features are at hand.
-    """
-
-    images: ImageSet
-    folds: tuple[Fold, ...]
-    validation: ImageSet | None
-    readers: FeatureReaders
-    metric: Metric
-    source_images: ImageSet | None = None
-    shortlist: tuple[Source, ...] = ()
-    baselines: tuple[str, ...] = OF_PICTURES
-    baseline_source: Source | None = None
-    class_weights: NDArray[np.float64] | None = None
-    unlabelled: ImageSet | None = None
-    pool: tuple[Source, ...] = ()
-
-    def seen_by(self, strategy: Strategy) -> Arena:
-        """Return what a strategy sees: the obvious ones every source, others the shortlist."""
-        return replace(self, shortlist=self.pool) if strategy.obvious else self
-
-    @property
-    def num_steps(self) -> int:
-        """Return the number of steps of a trial."""
-        return RUNGS_PER_FOLD * max(len(self.folds), 1)
-
-    def divisions(self) -> list[tuple[ImageSet, ImageSet]]:
-        """Return (train, validation) of every fold; the user's own validation is one fold."""
-        if self.validation is not None:
-            return [(self.images, self.validation)]
-        return [
-            (self.images.subset(fold.train), self.images.subset(fold.validation))
-            for fold in self.folds
-        ]
-
-    @property
-    def validation_labels(self) -> NDArray[np.int64]:
-        """Return the labels of the validation pictures of all folds, in order."""
-        return np.concatenate([held_out.labels for _, held_out in self.divisions()])
-
-    def reader_of(self, source: Source | None) -> FeatureReader:
-        """Return the features of a source; of none, a reader that refuses to read."""
-        return NO_FEATURES if source is None else self.readers[source]
-
-    def score(self, predictor: Predictor, validation: ImageSet, source: Source) -> Score:
-        """Return the score of a predictor on the validation pictures of a fold."""
-        return evaluate(
-            predictor,
-            validation,
-            self.readers[source],
-            metric=self.metric,
-            num_classes=len(self.images.class_names),
-            class_weights=self.class_weights,
-        )
-
-    @property
-    def same_classes(self) -> bool:
-        """Return whether every fold learns the classes that it is tested on."""
-        return True
-
-    def task(self, source: Source, train: ImageSet) -> Task:
-        """Return what a strategy may see."""
-        return Task(
-            source=source,
-            setting=Setting.LABELLED,
-            class_names=self.images.class_names,
-            train=train,
-            features=self.readers[source],
-            device=self.readers.device,
-            load_backbone=lambda: self.readers.load(source).to(self.readers.device),
-            unlabelled=self.unlabelled,
-            source_images=self.source_images,
-            companions=tuple(other for other in self.shortlist if other.name != source.name),
-        )
-
-
-@dataclass(frozen=True)
 class TrialResult:
     """The outcome, and what is left of a trial unless it failed.
 
@@ -160,27 +68,18 @@ class TrialResult:
     losses: Losses = field(default_factory=dict)
 
 
-@dataclass
-class _Progress:
-    """What a running trial has shown so far."""
+def attempted(
+    spec: TrialSpec, work: Callable[[Outcome], Outcome], device: torch.device
+) -> Outcome:
+    """Return the outcome of a trial; whatever goes wrong becomes one, with one line that says why.
 
-    rungs: list[tuple[int, float]] = field(default_factory=list)
-    scores: list[Score] = field(default_factory=list)
-    losses: dict[int, NDArray[np.float32]] = field(default_factory=dict)
-    first: Predictor | None = None
-
-    def mean(self, of: Callable[[Score], float]) -> float:
-        """Return the mean over the folds that are scored."""
-        sizes = [len(score.probabilities) for score in self.scores]
-        return mean_over_folds([of(score) for score in self.scores], sizes)
-
-
-def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
-    """Fit the arm once on every fold; a failure is an outcome, not an exception."""
+    Args:
+        spec: What is run; it is ended at its deadline.
+        work: Returns the complete outcome, given one without any figures.
+        device: Where it computes.
+    """
     began = time.perf_counter()
-    arena = arena.seen_by(spec.strategy)
-    arena.readers.focus(spec.source)
-    progress, remarks = _Progress(), list[str]()
+    remarks = list[str]()
     blank = Outcome(
         spec.number,
         spec.source.name,
@@ -191,88 +90,86 @@ def run_trial(spec: TrialSpec, arena: Arena) -> TrialResult:
     )
     try:
         with ended_at(spec.deadline), collected_remarks() as remarks:
-            _run_folds(spec, arena, progress)
+            outcome = work(blank)
     except optuna.TrialPruned as stop:
         outcome = replace(blank, state=State.PRUNED, reason=_first_line(stop))
     except DeadlineError as stop:
         outcome = replace(blank, state=State.PRUNED, reason=OUT_OF_TIME + _first_line(stop))
     except KeyboardInterrupt:
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may fail in any way
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a strategy does, we go on
         outcome = replace(
             blank,
             state=State.FAILED,
             reason=f"{type(error).__name__}: {_first_line(error)}",
             error=traceback.format_exc(),
         )
-    else:
-        assert progress.first is not None
-        outcome = replace(
-            blank,
-            value=progress.mean(lambda score: score.value),
-            log_loss=progress.mean(lambda score: score.log_loss),
-            layers=progress.first.layers,
-        )
-    if arena.readers.device.type == "cuda":
+    if device.type == "cuda":
         torch.cuda.empty_cache()
-    outcome = replace(
-        outcome,
-        fold_values=tuple(score.value for score in progress.scores),
-        rungs=tuple(progress.rungs),
-        remarks=tuple(remarks),
-        seconds=time.perf_counter() - began,
-    )
-    validation = None
-    if outcome.state is State.COMPLETE:
-        validation = np.concatenate([score.probabilities for score in progress.scores])
-    return TrialResult(outcome, progress.first, validation, progress.losses)
+    return replace(outcome, remarks=tuple(remarks), seconds=time.perf_counter() - began)
 
 
 def _first_line(error: BaseException) -> str:
     return str(error).split("\n", maxsplit=1)[0]
 
 
-def _run_folds(spec: TrialSpec, arena: Arena, progress: _Progress) -> None:
-    for fold, (train, validation) in enumerate(arena.divisions()):
-        reporter = _Reporter(spec, arena, validation, fold, progress)
-        task = arena.task(spec.source, train)
-        predictor = spec.strategy.fit(task, Trial(spec.params, reporter, spec.deadline, spec.seed))
-        if progress.first is None:
-            progress.first = predictor
-        progress.scores.append(reporter.score(predictor, _LAST_RUNG))
+class TrialContext(ABC):
+    """What all trials of a fit share, and how one of them is run: each scenario has its own.
+
+    It goes to other processes: its fields are plain records, sets of items and the readers.
+
+    Attributes:
+        readers: Features of the sources.
+        probes: Whether what trains nothing is tried on every source and stage before the sampler
+            proposes anything.
+        keeps_all: Whether every predictor stays, not those of the best trials alone.
+        most_trials: Of one strategy; None is no limit.
+    """
+
+    readers: FeatureReaders
+    probes: ClassVar[bool] = True
+    keeps_all: ClassVar[bool] = False
+    most_trials: ClassVar[int | None] = None
+
+    @abstractmethod
+    def run(self, spec: TrialSpec) -> TrialResult:
+        """Run one trial; a failure is an outcome, not an exception."""
+
+    @abstractmethod
+    def display(self, value: float) -> str:
+        """Return the value of an outcome with the name of the score."""
+
+    @property
+    def num_fits(self) -> int:
+        """Return how many times a trial fits."""
+        return 1
+
+    @property
+    def num_steps(self) -> int:
+        """Return the number of rungs at which a trial is scored."""
+        return 1
+
+    def seed_of(self, seed: int, number: int) -> int:
+        """Return the seed of a trial of the fit with this seed."""
+        return trial_seed(seed, number)
+
+    def reading_seconds(self, strategy: Strategy, source: Source) -> float:  # noqa: ARG002
+        """Return the seconds of the passes that a probe needs and no one has made yet."""
+        return 0.0
 
 
-@dataclass
-class _Reporter:
-    """Scores what a strategy shows at the rungs of one fold, and stops what is too weak."""
+def trial_seed(seed: int, number: int) -> int:
+    """Return the seed of a trial, or of a probe (below zero): the same whenever it is run."""
+    key = (seed, number) if number >= 0 else (seed, -number, 1)
+    return int(np.random.SeedSequence(key).generate_state(1)[0] >> 1)
 
-    spec: TrialSpec
-    arena: Arena
-    validation: ImageSet
-    fold: int
-    progress: _Progress
-    passed: int = 0
 
-    def __call__(self, progress: float, predictor: Predictor, /) -> None:
-        """Score at the first rung that was not passed yet; see `Report`."""
-        reached = sum(progress >= rung - _TOLERANCE for rung in RUNGS)
-        if progress >= 1 or reached <= self.passed:
-            return  # the core scores what is returned in any case
-        self.passed = reached
-        self.score(predictor, reached - 1)
+def best_of(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Return the complete outcome with the best score; ties go to the lower log loss.
 
-    def score(self, predictor: Predictor, rung: int) -> Score:
-        """Return the score and note it; raises `TrialPruned` where it is clearly behind."""
-        score = self.arena.score(predictor, self.validation, self.spec.source)
-        step = step_of(self.fold, rung)
-        self.progress.rungs.append((step, score.value))
-        losses = calibrated_losses(self.validation.labels, score.probabilities)
-        self.progress.losses[step] = losses
-        rival = self.spec.rivals[step] if step < len(self.spec.rivals) else None
-        last = step == self.arena.num_steps - 1
-        if rival is not None and not last and clearly_worse(losses, rival):
-            raise optuna.TrialPruned(
-                f"a calibrated log loss of {losses.mean():.3g} at step {step}; the best half of "
-                f"this strategy had {rival.mean():.3g} or less on the same pictures"
-            )
-        return score
+    What breaks a limit on the result is left out.
+    """
+    complete = [o for o in outcomes if o.state is State.COMPLETE and not o.unfit]
+    if not complete:
+        return None
+    return max(complete, key=lambda o: (o.value or 0.0, -(o.log_loss or 0.0), -abs(o.number)))

@@ -13,7 +13,9 @@ from mlflow.types import ColSpec, Schema
 
 from autotransfer.tracking.columns import answer_columns
 
-SERVING = Path(__file__).parents[1] / "selection" / "serving.py"  # run by MLflow, above us in the layers
+SERVING = (
+    Path(__file__).parents[1] / "selection" / "serving.py"
+)  # run by MLflow, above us in the layers
 _PINNED = ("autotransfer", "torch", "timm")  # what decides whether the same file loads the same
 # what single trials left behind: megabytes nobody asked for
 _NOT_SERVED = ("trials", "validation", "*.tmp", ".*")

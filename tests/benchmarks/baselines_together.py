@@ -25,7 +25,7 @@ from autotransfer.guard.evaluation_split import Stand, out_of_fold_stand, sealed
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.plugin.registry import discover
-from autotransfer.search.trial import Arena
+from autotransfer.search.cross_validation import LabelledContext
 from tests.plugins.digits_transfer import DigitsTransfer
 
 ACCURACY = metric_named("accuracy")
@@ -37,8 +37,8 @@ def lost(folder: Path, seed: int) -> tuple[float, float]:
     world = DigitsTransfer(folder / "world", seed)
     source = world.task("mis-scaled", LABELS_A_CLASS).source
     train, test = world.pictures(LABELS_A_CLASS)
-    arena = Arena(train, (), None, world.readers, ACCURACY)
-    baselines = Baselines(arena, source, BaselineCache(discover(), folder), seed, None)
+    context = LabelledContext(train, (), None, world.readers, ACCURACY)
+    baselines = Baselines(context, source, BaselineCache(discover(), folder), seed, None)
     stand = sealed_stand(train, test, np.arange(len(test)))
     final = _said(baselines, stand)
     folds = make_folds(train, seed=seed, every_picture=True)

@@ -28,7 +28,7 @@ from autotransfer.guard.evaluation_split import sealed_stand
 from autotransfer.models.metrics import metric_named
 from autotransfer.scenarios.inputs import choose_sources, discover_plugins, make_readers
 from autotransfer.scenarios.options import read_options
-from autotransfer.search.trial import Arena
+from autotransfer.search.cross_validation import LabelledContext
 
 ACCURACY = metric_named("accuracy")
 
@@ -55,8 +55,8 @@ def gap(given: argparse.Namespace, name: str, seed: int) -> tuple[float, str, st
     chosen = read_options(options)
     registry = discover_plugins(chosen)
     source = choose_sources(chosen, registry, opened).sources[0]
-    arena = Arena(opened.train, (), None, make_readers(chosen), ACCURACY)
-    baselines = Baselines(arena, source, BaselineCache(registry), seed, None)
+    context = LabelledContext(opened.train, (), None, make_readers(chosen), ACCURACY)
+    baselines = Baselines(context, source, BaselineCache(registry), seed, None)
     stand = sealed_stand(opened.train, test, np.arange(len(test)))
     best = max(ACCURACY.score(test.labels, b.probabilities) for b in baselines.on(stand))
     got = ACCURACY.score(test.labels, selection.predict_proba(test))

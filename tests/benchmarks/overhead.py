@@ -27,14 +27,14 @@ from unittest import mock
 import optuna
 
 import autotransfer
-from autotransfer import orchestrator
 from autotransfer.data import target
 from autotransfer.data.images import near_duplicates
-from autotransfer.guard.guard import Guarding
+from autotransfer.guard.guard import Guard
 from autotransfer.models import features, training
 from autotransfer.models.predictors import neural
-from autotransfer.search import driver, executor, trial
-from autotransfer.search.refit import Finishing
+from autotransfer.scenarios import labelled
+from autotransfer.search import cross_validation, driver
+from autotransfer.search.finalists import Finalists
 from autotransfer.search.run_folder import Place
 from autotransfer.search.study import Study
 from autotransfer.selection.selection import Selection
@@ -53,14 +53,14 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     (PASSES, neural.NetworkPredictor, "predict"),
     (PASSES, target, "in_threads"),
     (PASSES, near_duplicates, "in_threads"),
-    ("opening the pictures and sources", orchestrator, "problem_of_pictures"),
-    ("duplicates and folds", orchestrator, "divide"),
-    ("ranking: scores", orchestrator, "rank_sources"),
+    ("opening the pictures and sources", labelled, "problem_of_pictures"),
+    ("duplicates and folds", labelled, "divide"),
+    ("ranking: scores", labelled, "rank_sources"),
     ("probes: heads", driver._Climb, "probe"),
-    ("scores and calibration", trial._Reporter, "score"),
-    ("trials: copies of networks, batches", executor, "run_trial"),
-    ("choice and ensemble", Finishing, "choose"),
-    ("guard: heads, pixels, tests", Guarding, "judged"),
+    ("scores and calibration", cross_validation._Reporter, "score"),
+    ("trials: copies of networks, batches", cross_validation, "run_trial"),
+    ("choice and ensemble", Finalists, "choose"),
+    ("guard: heads, pixels, tests", Guard, "judged"),
     ("Optuna", optuna.Study, "ask"),
     ("Optuna", optuna.Trial, "_suggest"),
     ("study", Study, "record"),

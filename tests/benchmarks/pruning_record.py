@@ -32,7 +32,8 @@ from autotransfer.scenarios.inputs import (
 )
 from autotransfer.scenarios.options import read_options
 from autotransfer.search.arms import Terms, arms_of
-from autotransfer.search.trial import Arena, TrialSpec, run_trial
+from autotransfer.search.cross_validation import LabelledContext, run_trial
+from autotransfer.search.trial import TrialSpec
 
 TUNE = "fine-tune"
 
@@ -57,7 +58,7 @@ def _recorder(given: argparse.Namespace, pictures: str) -> Callable[[int], None]
     order = np.random.default_rng(17).permutation(len(opened.train))[: given.pictures_each]
     images = opened.train.subset(np.sort(order))
     folds = make_folds(images, seed=0)
-    arena = Arena(images, folds, None, make_readers(chosen), metric_named("accuracy"))
+    context = LabelledContext(images, folds, None, make_readers(chosen), metric_named("accuracy"))
     sources = [
         replace(s, preprocessing=replace(s.preprocessing, input_size=given.side))
         for s in choose_sources(chosen, registry, opened).sources
@@ -77,7 +78,7 @@ def _recorder(given: argparse.Namespace, pictures: str) -> Callable[[int], None]
         path = given.table / f"{opened.name}-{number:03d}.json"
         if path.exists():
             return
-        result = run_trial(TrialSpec(number, source, strategy, params, number, None), arena)
+        result = run_trial(TrialSpec(number, source, strategy, params, number, None), context)
         outcome = result.outcome
         sys.stderr.write(
             f"{opened.name} {number}: {outcome.state} {outcome.value} "

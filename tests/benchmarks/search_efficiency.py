@@ -188,7 +188,7 @@ def ours(
         clock = SimpleNamespace(now=curve.spent * table.unit)
         strategies = (_Offered(name=PROBE, trains=False), _Offered(name=TUNE, trains=True))
         arms = Arms(sources, strategies, {PROBE: PROBE_SPACE, TUNE: SPACE})  # type: ignore[arg-type]
-        arena: Any = SimpleNamespace(
+        context: Any = SimpleNamespace(
             readers=_Stages(table),
             divisions=lambda: [(None, None)] * NUM_FOLDS,
             num_steps=NUM_FOLDS * RUNGS_PER_FOLD,
@@ -201,7 +201,7 @@ def ours(
                     optuna.create_study(direction="maximize", sampler=sampler_named(sampler, seed))
                 ),
                 arms,
-                arena,
+                context,
                 SearchLimits(None, deadline, clock=lambda: clock.now),
                 executor,
                 seed=seed,

@@ -36,8 +36,8 @@ from autotransfer.scenarios.inputs import (
     open_labelled,
 )
 from autotransfer.scenarios.options import read_options
+from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.pruning import Losses, calibrated_losses, step_of
-from autotransfer.search.trial import Arena
 
 TUNE, PROBE = "fine-tune", "feature-extraction"
 HEADS = ("ridge", "logistic", "lda", "nearest-mean")
@@ -82,13 +82,13 @@ def record(wanted: Recording, pictures: str) -> bool:
     opened = open_labelled(pictures, chosen)
     images, held = _divided(opened.train, opened.sealed)
     folds = make_folds(images, seed=0)
-    arena = Arena(images, folds, None, make_readers(chosen), metric_named("accuracy"))
+    context = LabelledContext(images, folds, None, make_readers(chosen), metric_named("accuracy"))
     sources = [
         replace(s, preprocessing=replace(s.preprocessing, input_size=wanted.side))
         for s in choose_sources(chosen, registry, opened).sources
         if not wanted.sources or s.name in wanted.sources
     ]
-    stages = {source.name: arena.readers[source].num_stages for source in sources}
+    stages = {source.name: context.readers[source].num_stages for source in sources}
     about = {"sources": [source_to_json(s) for s in sources], "stages": list(stages.values())}
     wanted.table.mkdir(parents=True, exist_ok=True)
     (wanted.table / f"target-{opened.name}.json").write_text(json.dumps(about), encoding="utf-8")
@@ -100,8 +100,8 @@ def record(wanted: Recording, pictures: str) -> bool:
             continue
         if time.monotonic() > wanted.until:
             return False
-        arena.readers.focus(source)
-        _run(path, registry.strategy(strategy), source, params, arena, fold, held)
+        context.readers.focus(source)
+        _run(path, registry.strategy(strategy), source, params, context, fold, held)
         sys.stderr.write(f"{opened.name} {fold} {source.name} {strategy} {params}\n")
     return True
 
@@ -137,12 +137,12 @@ def _run(
     strategy: Strategy,
     source: Source,
     params: Params,
-    arena: Arena,
+    context: LabelledContext,
     fold: int,
     held: Sequence[ImageSet],
 ) -> None:
-    train, validation = arena.divisions()[fold]
-    reader, task = arena.readers[source], arena.task(source, train)
+    train, validation = context.divisions()[fold]
+    reader, task = context.readers[source], context.task(source, train)
     shown: list[NDArray[np.float64]] = []
 
     def report(_progress: float, predictor: Predictor, /) -> None:

@@ -33,10 +33,11 @@ from autotransfer.scenarios.inputs import (
     open_labelled,
 )
 from autotransfer.scenarios.options import memory_of, read_options
+from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.executor import Executor, InlineExecutor
 from autotransfer.search.executors.processes import ProcessExecutor
 from autotransfer.search.executors.worker_context import Workshop
-from autotransfer.search.trial import Arena, TrialSpec
+from autotransfer.search.trial import TrialSpec
 
 SLOTS = 2
 GOAL = 1.5
@@ -57,25 +58,27 @@ def seconds_of(executor: Executor, specs: Sequence[TrialSpec]) -> float:
     return time.perf_counter() - began
 
 
-def prepared(given: argparse.Namespace) -> tuple[Arena, Workshop, list[TrialSpec]]:
-    """Return the arena, the same for workers, and the trials: one for each seed."""
+def prepared(given: argparse.Namespace) -> tuple[LabelledContext, Workshop, list[TrialSpec]]:
+    """Return the context, the same for workers, and the trials: one for each seed."""
     chosen = read_options({"sources": given.catalogue, "plugins": tuple(given.plugin)})
     registry = discover_plugins(chosen)
     opened = open_labelled(given.pictures, chosen)
     order = np.random.default_rng(0).permutation(len(opened.train))[: given.pictures_each]
     images, half = opened.train.subset(order), len(order) * 2 // 3
     fold = Fold(np.arange(half), np.arange(half, len(order)))
-    arena = Arena(images, (fold,), None, make_readers(chosen), metric_named("accuracy"))
+    context = LabelledContext(
+        images, (fold,), None, make_readers(chosen), metric_named("accuracy")
+    )
     (source,) = [
         replace(s, preprocessing=replace(s.preprocessing, input_size=given.side))
         for s in choose_sources(chosen, registry, opened).sources
         if s.name == given.source
     ]
     strategy = registry.strategy("fine-tune")
-    params = strategy.space(arena.task(source, images).info).defaults()
+    params = strategy.space(context.task(source, images).info).defaults()
     params |= {"epochs": given.epochs}
     specs = [TrialSpec(n, source, strategy, params, n, None) for n in range(given.trials)]
-    return arena, Workshop.of(arena, given.plugin, memory_of(chosen)), specs
+    return context, Workshop.of(context, given.plugin, memory_of(chosen)), specs
 
 
 def main() -> int:
@@ -98,8 +101,8 @@ def main() -> int:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as cache:
         os.environ["AUTOTRANSFER_CACHE"] = cache
-        arena, workshop, specs = prepared(given)
-        inline, slots = InlineExecutor(arena), ProcessExecutor(workshop, arena, workers=SLOTS)
+        context, workshop, specs = prepared(given)
+        inline, slots = InlineExecutor(context), ProcessExecutor(workshop, context, workers=SLOTS)
         slots._threads = 1  # on more cores than slots as well
         try:
             seconds_of(inline, specs[:1])

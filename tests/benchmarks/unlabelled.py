@@ -39,7 +39,8 @@ from autotransfer.scenarios.unlabelled.arms import reads_target
 from autotransfer.scenarios.unlabelled.consensus import Candidate, decide
 from autotransfer.scenarios.unlabelled.holdout import divide_source, divide_target
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
-from autotransfer.scenarios.unlabelled.trials import Arena, Point, run_without_labels
+from autotransfer.scenarios.unlabelled.trials import UnlabelledContext
+from autotransfer.search.trial import TrialSpec
 
 DIGITS = "small_cnn"
 PHOTOS = "mobilenetv1-050-imagenet"
@@ -130,16 +131,23 @@ def _run_shift(shift: Shift, seed: int, chosen: argparse.Namespace) -> None:
     if not missing:
         return
     problem, truth = _problem(shift, seed, chosen, chosen.results.parent / "features")
-    arena = Arena(problem, problem.sources.sources, seed)
+    context = UnlabelledContext(
+        problem.source,
+        problem.target,
+        problem.class_names,
+        problem.readers,
+        problem.sources.sources,
+        seed,
+    )
     source = problem.sources.sources[0]
     for number, (strategy, changed) in enumerate(missing):
         params = {**strategy.space(_info(source)).defaults(), **changed}
-        result = run_without_labels(Point(number, source, strategy, params, seed, None), arena)
-        if result.target is None:
+        result = context.run(TrialSpec(number, source, strategy, params, seed, None))
+        if result.validation is None:
             print(result.outcome.error, file=sys.stderr)  # noqa: T201
             continue
         assert result.predictor is not None
-        answers = result.target.argmax(axis=1)
+        answers = result.validation.argmax(axis=1)
         learnt = result.predictor.predict(problem.target.learn, problem.readers[source])
         right = np.concatenate([answers, learnt.argmax(axis=1)]) == np.concatenate(truth)
         row = {

@@ -27,15 +27,15 @@ from autotransfer.results import ParamValue
 from autotransfer.scenarios.inputs import discover_plugins
 from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.zero_shot.calibrated_stacking import calibrate
+from autotransfer.scenarios.zero_shot.class_folds import class_folds
+from autotransfer.scenarios.zero_shot.inputs import problem_of_descriptions
 from autotransfer.scenarios.zero_shot.metrics import (
     harmonic_mean,
     per_class_top1,
     seen_unseen_curve,
 )
 from autotransfer.scenarios.zero_shot.refits import Point
-from autotransfer.scenarios.zero_shot.scenario import described_arena, problem_of_descriptions
-from autotransfer.scenarios.zero_shot.trials import DescribedArena
-from autotransfer.search.trial import Arena
+from autotransfer.scenarios.zero_shot.trials import ZeroShotContext
 
 HEADS: dict[str, dict[str, ParamValue]] = {
     "ESZSL": {"head": "eszsl"},
@@ -48,24 +48,24 @@ COLUMNS = ("held out", "unseen", "U", "S", "H", "AUSUC", "seconds")
 
 
 def row(
-    arena: DescribedArena,
+    context: ZeroShotContext,
     source: Source,
     strategy: Strategy,
     params: dict[str, ParamValue],
     tests: tuple[ImageSet, ImageSet],
 ) -> list[float]:
     """Return the figures of one head on one source, in the order of `COLUMNS`."""
-    table = arena.table
-    defaults = strategy.space(arena.task(source, arena.images).info).defaults()
-    point = Point(arena, source, strategy, {**defaults, **params}, 0)
+    table = context.table
+    defaults = strategy.space(context.task(source, context.images).info).defaults()
+    point = Point(context, source, strategy, {**defaults, **params}, 0)
     held_out = []
-    for fold in arena.folds:
-        fitted = point.fit(arena.images.subset(fold.train))
-        validation = arena.images.subset(fold.validation)
-        held_out.append(arena.score(fitted, validation, source).value)
+    for fold in context.folds:
+        fitted = point.fit(context.images.subset(fold.train))
+        validation = context.images.subset(fold.validation)
+        held_out.append(context.score(fitted, validation, source).value)
     calibration = calibrate(point.divisions(lambda _text: None))
     began = time.perf_counter()
-    predictor = point.fit(arena.images)
+    predictor = point.fit(context.images)
     seconds = time.perf_counter() - began
     places = {name: i for i, name in enumerate(table.class_names)}
     scores = np.concatenate([predictor.scores(t, point.reader, table.values) for t in tests])
@@ -121,25 +121,29 @@ def main() -> int:
     registry = discover_plugins(chosen)
     problem = problem_of_descriptions(given.seen, chosen, registry)
     assert problem.attributes is not None
-    plain = Arena(
-        problem.target.train, (), None, problem.readers, metric_named("balanced_accuracy")
+    context = ZeroShotContext(
+        problem.target.train,
+        class_folds(problem.target.train.labels, len(problem.attributes.unseen), seed=0),
+        None,
+        problem.readers,
+        metric_named("balanced_accuracy"),
+        attributes=problem.attributes,
     )
-    arena = described_arena(plain, problem.attributes, 0)
     tests = (open_target(given.seen_test).train, open_target(given.unseen_test).train)
     sys.stdout.write("| source | head | " + " | ".join(COLUMNS) + " |\n")
     sys.stdout.write("|---" * (len(COLUMNS) + 2) + "|\n")
     strategy = registry.strategy("attribute-zero-shot")
     for source in problem.sources.sources:
-        for images in (arena.images, *tests):
-            arena.readers[source](images)
+        for images in (context.images, *tests):
+            context.readers[source](images)
         for name, params in HEADS.items():
-            figures = row(arena, source, strategy, params, tests)
+            figures = row(context, source, strategy, params, tests)
             cells = " | ".join(f"{figure:.1f}" for figure in figures)
             sys.stdout.write(f"| {source.name} | {name} | {cells} |\n")
             sys.stdout.flush()
-        x = arena.readers[source](arena.images).astype(np.float64)
+        x = context.readers[source](context.images).astype(np.float64)
         seen_rows = problem.attributes.values[: problem.attributes.num_seen]
-        one, grid, direct = grid_cost(x, arena.images.labels, seen_rows)
+        one, grid, direct = grid_cost(x, context.images.labels, seen_rows)
         sys.stderr.write(
             f"{source.name}, {x.shape[1]} features: one point {one:.3f} s, 49 points {grid:.3f} s,"
             f" one direct dense solution {direct:.3f} s\n"

@@ -34,7 +34,7 @@ from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.zero_shot.class_folds import class_folds
 from autotransfer.scenarios.zero_shot.metrics import per_class_top1
 from autotransfer.scenarios.zero_shot.refits import Point
-from autotransfer.scenarios.zero_shot.trials import DescribedArena
+from autotransfer.scenarios.zero_shot.trials import ZeroShotContext
 from autotransfer.search.choice import Terms, choose
 from autotransfer_attribute_zero_shot.mean import DefaultEszsl
 
@@ -53,9 +53,9 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Split:
-    """Classes dealt out, as an arena and the test pictures of the unseen classes."""
+    """Classes dealt out, as an context and the test pictures of the unseen classes."""
 
-    arena: DescribedArena
+    context: ZeroShotContext
     tests: ImageSet
 
     @classmethod
@@ -70,7 +70,7 @@ class Split:
         items, is_seen = given.items, np.isin(pictures.names, seen)
         train = items.subset(np.flatnonzero(is_seen & pictures.learned))
         tests = items.subset(np.flatnonzero(~is_seen & ~pictures.learned))
-        arena = DescribedArena(
+        context = ZeroShotContext(
             train,
             class_folds(train.labels, num_unseen, seed=seed),
             None,
@@ -80,36 +80,36 @@ class Split:
             pool=given.sources,
             attributes=rows,
         )
-        return cls(arena, tests)
+        return cls(context, tests)
 
     @property
     def table(self) -> Attributes:
         """Return the rows."""
-        return self.arena.table
+        return self.context.table
 
     def points(self, strategies: Iterable[Strategy]) -> dict[str, Point]:
         """Return what competes, by its name: the obvious first."""
         found = {}
-        first, *_ = sources = self.arena.pool
+        first, *_ = sources = self.context.pool
         for strategy in strategies:
             for source in (first,) if strategy.obvious else sources:
-                task = self.arena.task(source, self.arena.images)
+                task = self.context.task(source, self.context.images)
                 params = strategy.space(task.info).defaults()
                 name = strategy.name if strategy.obvious else f"{strategy.name}, {source.name}"
-                found[name] = Point(self.arena, source, strategy, params, 0)
+                found[name] = Point(self.context, source, strategy, params, 0)
         return found
 
     def held_out(self, point: Point) -> NDArray[np.float64]:
         """Return what a point says of the held-out classes of all folds."""
         parts = []
-        for train, validation in self.arena.divisions():
-            score = self.arena.score(point.fit(train), validation, point.source)
+        for train, validation in self.context.divisions():
+            score = self.context.score(point.fit(train), validation, point.source)
             parts.append(score.probabilities)
         return np.concatenate(parts)
 
     def top1(self, point: Point) -> float:
         """Return per-class top-1 of the unseen classes' test pictures."""
-        predictor, first = point.fit(self.arena.images), self.table.num_seen
+        predictor, first = point.fit(self.context.images), self.table.num_seen
         scores = predictor.scores(self.tests, point.reader, self.table.values[first:])
         return per_class_top1(self.tests.labels - first, scores.argmax(axis=1))
 
@@ -119,17 +119,17 @@ def row(split: Split, strategies: Iterable[Strategy], seed: int) -> dict[str, fl
     points = split.points(strategies)
     said = {i: split.held_out(point) for i, point in enumerate(points.values())}
     names = list(points)
-    arena = split.arena
-    sizes = [len(validation) for _, validation in arena.divisions()]
+    context = split.context
+    sizes = [len(validation) for _, validation in context.divisions()]
     terms = Terms(
-        arena.metric,
+        context.metric,
         [i for i, name in enumerate(names) if points[name].strategy.obvious],
         combine=False,
         by_class=True,
         seed=seed,
     )
     folds = np.repeat(np.arange(len(sizes)), sizes)
-    (chosen,) = choose(said, folds, arena.validation_labels, terms).weights
+    (chosen,) = choose(said, folds, context.validation_labels, terms).weights
     found = {name: split.top1(point) for name, point in points.items()}
     sys.stderr.write(f"split {seed}: {names[chosen]} {100 * found[names[chosen]]:.1f}, the mean "
                      f"{100 * found[MEAN]:.1f}\n")  # fmt: skip

@@ -21,7 +21,7 @@ from autotransfer.guard.ledger import look
 from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.results import Decision, Outcome, State
 from autotransfer.search.checkpoint import Kept
-from autotransfer.search.refit import Finalist, Finishing
+from autotransfer.search.finalists import Finalist, Finalists
 from autotransfer.selection.selection import Selection
 
 # Optuna tells its study from a sampler that is still marked experimental in places.
@@ -281,7 +281,7 @@ def test_an_ensemble_that_gains_enough_is_the_finalist(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # on so few pictures nothing gains a standard error: the two best are taken all the same
-    from autotransfer.search import refit
+    from autotransfer.search import finalists
     from autotransfer.search.choice import Choice, Terms
 
     def both(
@@ -295,20 +295,20 @@ def test_an_ensemble_that_gains_enough_is_the_finalist(
     answers: list[list[NDArray[np.float64]]] = []
     between = shapes(6, 6, seed=5)  # three directions lie between those that were learnt
 
-    def trained(made: Finishing, finalist: Finalist, outcomes: Sequence[Outcome]) -> Kept:
+    def trained(made: Finalists, finalist: Finalist, outcomes: Sequence[Outcome]) -> Kept:
         """Note what the ensemble says, and what each member says by itself."""
         kept = train(made, finalist, outcomes)
         by_number = {outcome.number: outcome for outcome in outcomes}
         alone = [Finalist(by_number[n], Choice({n: 1.0})) for n in finalist.choice.weights]
         found = [kept, *(train(made, one, outcomes) for one in alone)]
         answers.append(
-            [k.predictor.predict(between, made.arena.reader_of(k.source)) for k in found]
+            [k.predictor.predict(between, made.context.reader_of(k.source)) for k in found]
         )
         return kept
 
-    train = Finishing.train
-    monkeypatch.setattr(refit, "choose", both)
-    monkeypatch.setattr(Finishing, "train", trained)
+    train = Finalists.train
+    monkeypatch.setattr(finalists, "choose", both)
+    monkeypatch.setattr(Finalists, "train", trained)
     selection = _fit(target, catalogue, out=tmp_path / "model", **FROZEN)
     finalist = selection.record.finalist
     assert finalist.strategy == "ensemble"

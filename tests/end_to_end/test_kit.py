@@ -29,7 +29,7 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.source import Source
 from autotransfer.plugin.registry import discover
-from autotransfer.search.trial import Arena
+from autotransfer.search.cross_validation import LabelledContext
 
 pytestmark = [pytest.mark.kit, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -159,9 +159,9 @@ def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_basel
         readers = FeatureReaders(
             FeatureStore(), PixelStore(1 << 28), load_backbone, torch.device("cpu")
         )
-        arena = Arena(pictures, (), None, readers, metric_named("accuracy"))
+        context = LabelledContext(pictures, (), None, readers, metric_named("accuracy"))
         source = _source_of(kit, "mobilenetv1-025-person")
-        baselines = Baselines(arena, source, BaselineCache(registry), seed, None)
+        baselines = Baselines(context, source, BaselineCache(registry), seed, None)
         stand = sealed_stand(pictures, test, np.arange(len(test)))
         best = max(
             float(np.mean(b.probabilities.argmax(axis=1) == test.labels))

@@ -18,7 +18,7 @@ from autotransfer.models.catalogue import resolve_sources
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome
 from autotransfer.scenarios import shortlist
-from autotransfer.search import refit
+from autotransfer.search import finalists
 from autotransfer.search.choice import Choice, Terms
 from autotransfer.search.pool import OBVIOUS as OF_ALL
 from autotransfer.selection.export.exporting import TOLERANCE, run_onnx
@@ -73,7 +73,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Fo
         patch.setenv("AUTOTRANSFER_CACHE", str(workspace / "cache"))
         patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         patch.chdir(workspace)
-        patch.setattr(refit, "choose", _incumbent)
+        patch.setattr(finalists, "choose", _incumbent)
         return Found(_fit(name="mixed", workspace=workspace), workspace)
 
 
@@ -165,7 +165,7 @@ def test_a_resumed_fit_does_not_try_it_again(found: Found, tmp_path: Path) -> No
 def test_without_training_again_the_checkpoint_is_returned(
     found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refit, "choose", _incumbent)
+    monkeypatch.setattr(finalists, "choose", _incumbent)
     selection = _fit(refit=False, tracking_uri=OFF)
     assert {member.source for member in selection.record.members} == set(NAMES)
     proba, again = (s.predict_proba(NEW) for s in (selection, found.selection))
@@ -241,7 +241,7 @@ def test_a_second_is_enough_for_an_answer() -> None:
 
 
 def test_class_weights_and_log_loss_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refit, "choose", _incumbent)
+    monkeypatch.setattr(finalists, "choose", _incumbent)
     few = PICTURES.subset([i for i in range(len(PICTURES)) if i % 4 < 2 or i < 24])
     options = {"metric": "log_loss", "class_weights": "balanced", "tracking_uri": OFF}
     selection = autotransfer.fit(
@@ -258,7 +258,7 @@ def test_class_weights_and_log_loss_reach_it(monkeypatch: pytest.MonkeyPatch) ->
 def test_features_that_were_given_are_put_together_as_well(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(refit, "choose", _incumbent)
+    monkeypatch.setattr(finalists, "choose", _incumbent)
     rng = np.random.default_rng(0)
     topic = np.arange(60) % 3
     features = {

@@ -22,8 +22,9 @@ from autotransfer.plugin.strategy import Strategy
 from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.plugin.testing.tiny import tiny_readers
 from autotransfer.results import State
+from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.executors.worker_context import Workshop
-from autotransfer.search.trial import Arena, TrialSpec
+from autotransfer.search.trial import TrialSpec
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (autotransfer[ray])")
 pytestmark = [
@@ -106,37 +107,37 @@ def plugin(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def arena(tmp_path: Path) -> Arena:
+def context(tmp_path: Path) -> LabelledContext:
     fold = Fold(np.arange(0, 12, 2), np.arange(1, 12, 2))
     readers = tiny_readers(tmp_path / "cache")
     shortlist = (tiny_source(),)
-    return Arena(
+    return LabelledContext(
         shapes(2, 6), (fold,), None, readers, metric_named("accuracy"), shortlist=shortlist
     )
 
 
-def _spec(number: int, arena: Arena, strategy: Strategy, mood: str) -> TrialSpec:
-    return TrialSpec(number, arena.shortlist[0], strategy, {"mood": mood}, 0, None)
+def _spec(number: int, context: LabelledContext, strategy: Strategy, mood: str) -> TrialSpec:
+    return TrialSpec(number, context.shortlist[0], strategy, {"mood": mood}, 0, None)
 
 
 def test_a_killed_worker_and_a_killed_node_cost_no_trial(
-    cluster: Any, arena: Arena, plugin: Path
+    cluster: Any, context: LabelledContext, plugin: Path
 ) -> None:
     from autotransfer.search.executors.ray_cluster import RayExecutor
 
     strategy = discover(files=[plugin]).strategy("slow")
     executor = RayExecutor(
-        Workshop.of(arena, [plugin], 1 << 26), arena, workers=None, address=None
+        Workshop.of(context, [plugin], 1 << 26), context, workers=None, address=None
     )
     try:
         assert executor.slots == 2
-        executor.submit(_spec(0, arena, strategy, "dies once"))
+        executor.submit(_spec(0, context, strategy, "dies once"))
         (result,) = executor.wait()
         assert result.outcome.state is State.COMPLETE
         assert result.predictor is not None
 
         for number in (1, 2):
-            executor.submit(_spec(number, arena, strategy, "waits"))
+            executor.submit(_spec(number, context, strategy, "waits"))
         with ThreadPoolExecutor(1) as pool:
             waited = pool.submit(executor.wait)
             while len(list(plugin.parent.glob("pid-*"))) < 2:
@@ -155,12 +156,14 @@ def test_a_killed_worker_and_a_killed_node_cost_no_trial(
 
 
 def test_a_trial_whose_actors_end_before_they_start_is_no_lost_trial(
-    cluster: Any, arena: Arena, plugin: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Any, context: LabelledContext, plugin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from autotransfer.search.executors.ray_cluster import RayExecutor
 
     strategy = discover(files=[plugin]).strategy("slow")
-    executor = RayExecutor(Workshop.of(arena, [plugin], 1 << 26), arena, workers=1, address=None)
+    executor = RayExecutor(
+        Workshop.of(context, [plugin], 1 << 26), context, workers=1, address=None
+    )
     launch = executor._launch
     ended: list[Any] = []
 
@@ -173,7 +176,7 @@ def test_a_trial_whose_actors_end_before_they_start_is_no_lost_trial(
 
     monkeypatch.setattr(executor, "_launch", launched_on_a_node_that_is_gone)
     try:
-        executor.submit(_spec(0, arena, strategy, "good"))
+        executor.submit(_spec(0, context, strategy, "good"))
         (result,) = executor.wait()
         assert result.outcome.state is State.COMPLETE
         assert len(ended) == 3

@@ -12,11 +12,11 @@ from PIL import Image
 from typing_extensions import override
 
 import autotransfer
-from autotransfer import orchestrator
 from autotransfer.data.holdout import Division, divide
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import Target, open_target
-from autotransfer.guard.guard import Guarding
+from autotransfer.guard.guard import Guard
+from autotransfer.scenarios import labelled
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
@@ -63,14 +63,14 @@ def test_sealed_pixels_and_labels_are_never_touched_before_the_guard(
         sealed.seal = seal
         return replace(division, sealed=sealed)
 
-    judged = Guarding.judged
+    judged = Guard.judged
 
-    def begun(self: Guarding, *arguments: object) -> object:
+    def begun(self: Guard, *arguments: object) -> object:
         seal.broken = True
         return judged(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(orchestrator, "divide", sealing)
-    monkeypatch.setattr(Guarding, "judged", begun)
+    monkeypatch.setattr(labelled, "divide", sealing)
+    monkeypatch.setattr(Guard, "judged", begun)
     selection = autotransfer.fit(target, sources=catalogue, budget=autotransfer.Budget(trials=4))
     assert seal.broken
     assert selection.verdict.gap is not None

@@ -16,7 +16,7 @@ from autotransfer.models.precomputed_features import Matrices, MatrixReaders
 from autotransfer.plugin.strategy import Strategy
 from autotransfer.scenarios.zero_shot.class_folds import class_folds
 from autotransfer.scenarios.zero_shot.refits import Point
-from autotransfer.scenarios.zero_shot.trials import DescribedArena
+from autotransfer.scenarios.zero_shot.trials import ZeroShotContext
 from autotransfer_attribute_zero_shot import AttributeZeroShot
 
 Array = NDArray[np.float64]
@@ -55,7 +55,7 @@ class Toy:
         given = Matrices.of(matrices, labels, self.table.seen)
         items = given.items
         folds = class_folds(items.labels, len(self.table.unseen), seed=0)
-        arena = DescribedArena(
+        context = ZeroShotContext(
             items,
             folds,
             None,
@@ -65,8 +65,8 @@ class Toy:
             attributes=self.table,
         )
         source = given.sources[0]
-        defaults = strategy.space(arena.task(source, items).info).defaults()
-        return Point(arena, source, strategy, {**defaults, **params}, 0)  # type: ignore[dict-item]
+        defaults = strategy.space(context.task(source, items).info).defaults()
+        return Point(context, source, strategy, {**defaults, **params}, 0)  # type: ignore[dict-item]
 
 
 def random_features(pictures: Array, seed: int) -> Array:

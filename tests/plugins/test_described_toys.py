@@ -17,7 +17,7 @@ from tests.plugins.described_toys import Toy, digits_toy, shapes_toy
 def _unseen_top1(toy: Toy) -> float:
     """Return the score on the pictures of the unseen classes, which nothing has looked at."""
     point = toy.point()
-    predictor = point.fit(point.arena.images)
+    predictor = point.fit(point.context.images)
     towers = predictor.towers  # type: ignore[attr-defined]
     z = predictor.feature_scaling.apply(toy.features[~toy.seen])  # type: ignore[attr-defined]
     rows = toy.table.values[toy.table.num_seen :]

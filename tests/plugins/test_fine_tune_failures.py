@@ -16,19 +16,20 @@ from autotransfer.models.training import Step
 from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.plugin.testing.tiny import tiny_readers
 from autotransfer.results import Outcome, State
-from autotransfer.search.trial import Arena, TrialSpec, run_trial
+from autotransfer.search.cross_validation import LabelledContext, run_trial
+from autotransfer.search.trial import TrialSpec
 from autotransfer_fine_tune import FineTune
 
 
 def _outcome(cache: Path, source: Source | None = None, **params: Any) -> Outcome:
     images, source = shapes(2, 6), source or tiny_source()
     fold = Fold(np.arange(0, 12, 2), np.arange(1, 12, 2))
-    arena = Arena(images, (fold,), None, tiny_readers(cache), metric_named("accuracy"))
+    context = LabelledContext(images, (fold,), None, tiny_readers(cache), metric_named("accuracy"))
     strategy = FineTune()
-    space = strategy.space(arena.task(source, images).info)
+    space = strategy.space(context.task(source, images).info)
     point = {**space.defaults(), "epochs": 3, **params}
     spec = TrialSpec(0, source, strategy, point, 0, None)
-    return run_trial(spec, arena).outcome
+    return run_trial(spec, context).outcome
 
 
 def _replaced(monkeypatch: pytest.MonkeyPatch, loss: Any) -> None:

@@ -27,7 +27,7 @@ from autotransfer.guard.baselines import Baselines
 from autotransfer.guard.evaluation_split import sealed_stand
 from autotransfer.models.metrics import metric_named
 from autotransfer.plugin.registry import discover
-from autotransfer.search.trial import Arena
+from autotransfer.search.cross_validation import LabelledContext
 from tests.plugins.digits_transfer import KINDS, DigitsTransfer
 
 ACCURACY = metric_named("accuracy")
@@ -74,9 +74,9 @@ def fitted(folder: Path, kind: str, seed: int, *, sealed: bool) -> Ending:
             seed=seed,
             name=f"fit-{kind}-{seed}-{sealed}".replace(" ", "-"),
         )
-    arena = Arena(train, (), None, world.readers, ACCURACY)
+    context = LabelledContext(train, (), None, world.readers, ACCURACY)
     baselines = Baselines(
-        arena, task.source, BaselineCache(discover(), folder / "baselines"), seed, None
+        context, task.source, BaselineCache(discover(), folder / "baselines"), seed, None
     )
     stand = sealed_stand(train, test, np.arange(len(test)))
     best = max(ACCURACY.score(test.labels, b.probabilities) for b in baselines.on(stand))

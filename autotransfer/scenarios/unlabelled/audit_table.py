@@ -105,13 +105,20 @@ def audited(
     verdict: Verdict,
     plan: Mapping[str, Any],
     labels: dict[int, int],
-    finalist: NDArray[np.int64],
-    baseline: NDArray[np.int64],
+    answers: tuple[NDArray[np.int64], NDArray[np.int64]],
     margin: float | None,
 ) -> Verdict:
-    """Return the verdict that the labels support."""
+    """Return the verdict that the labels support.
+
+    Args:
+        verdict: The one without labels.
+        plan: What `plan_audit` returned.
+        labels: Class of each drawn position.
+        answers: (n,) classes by the finalist, and by source-only.
+        margin: Gap that counts as no difference; None is `MARGIN`.
+    """
     drawn = _draw_of(plan)
-    found = estimate(drawn, labels, finalist, baseline)
+    found = estimate(drawn, labels, *answers)
     decision = _decision(found, MARGIN if margin is None else margin)
     transfer = decision is Decision.POSITIVE or (
         decision is Decision.INCONCLUSIVE and found.gap.value > 0

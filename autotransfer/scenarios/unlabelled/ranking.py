@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import AutotransferError
+from autotransfer.models.catalogue import Sources
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.statistics.feature_statistics import Statistics
@@ -27,14 +28,14 @@ ACCURACY = "ridge-loo"
 
 
 def rank_without_labels(
-    problem: UnlabelledProblem, *, seed: int, max_sources: int | None
+    problem: UnlabelledProblem, sources: Sources, *, seed: int, max_sources: int | None
 ) -> tuple[Ranking, list[Skipped]]:
     """Return the ranking: mean rank of source accuracy and domain distance.
 
     Untrained networks have nothing to rank; they come last and are always on the shortlist.
     """
-    pretrained = [s for s in problem.sources.sources if not isinstance(s.weights, Untrained)]
-    untrained = [s for s in problem.sources.sources if isinstance(s.weights, Untrained)]
+    pretrained = [s for s in sources.sources if not isinstance(s.weights, Untrained)]
+    untrained = [s for s in sources.sources if isinstance(s.weights, Untrained)]
     measured, skipped = {}, []
     labelled = _sampled(problem.source.learn, seed)
     target = _sampled(problem.target.learn, seed)

@@ -1,31 +1,35 @@
-"""A fit without target labels: the sequence, read from top to bottom."""
+"""A target without labels: learnt from labelled source images, chosen by validators."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
-from autotransfer.errors import InvalidOptionError
-from autotransfer.plugin.registry import Registry
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from autotransfer.errors import BudgetExhaustedError, InvalidOptionError
+from autotransfer.models.catalogue import Sources
 from autotransfer.report import Material
 from autotransfer.results import (
+    Baseline,
+    Decision,
     Outcome,
     ParamValue,
     Ranking,
     Record,
-    Seconds,
     Setting,
     Skipped,
+    State,
     Verdict,
 )
-from autotransfer.scenarios.inputs import choose_preset
-from autotransfer.scenarios.labelled_report import SOURCE, TARGET, material_without_labels
-from autotransfer.scenarios.options import Budget, Options, budget_of
-from autotransfer.scenarios.recording import closed, track
-from autotransfer.scenarios.unlabelled.arms import arms_without_labels
+from autotransfer.scenarios.base import Candidates, Judged, Scenario, Searched
+from autotransfer.scenarios.run import Request, Run
+from autotransfer.scenarios.shortlist import within_limits
+from autotransfer.scenarios.unlabelled.arms import arms_without_labels, reads_target
 from autotransfer.scenarios.unlabelled.audit_table import (
     AUDIT_FILE,
     audited,
@@ -34,7 +38,7 @@ from autotransfer.scenarios.unlabelled.audit_table import (
     read_table,
     write_table,
 )
-from autotransfer.scenarios.unlabelled.consensus import Choice, decide
+from autotransfer.scenarios.unlabelled.consensus import Candidate, Choice, decide
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem, open_problem
 from autotransfer.scenarios.unlabelled.intermediate_domains import (
     Route,
@@ -43,232 +47,271 @@ from autotransfer.scenarios.unlabelled.intermediate_domains import (
     left_out,
 )
 from autotransfer.scenarios.unlabelled.ranking import rank_without_labels
-from autotransfer.scenarios.unlabelled.recording import outcome_of, record_of
-from autotransfer.scenarios.unlabelled.searching import (
-    METRIC,
-    candidates_of,
-    search_without_labels,
-)
-from autotransfer.scenarios.unlabelled.trials import Arena
-from autotransfer.search.arms import Arms
+from autotransfer.scenarios.unlabelled.report import SOURCE, TARGET, material_without_labels
+from autotransfer.scenarios.unlabelled.trials import METRIC, UnlabelledContext
+from autotransfer.scenarios.unlabelled.wording import sentence_of
 from autotransfer.search.checkpoint import Kept, read_kept
-from autotransfer.search.run_folder import Place, claim
-from autotransfer.search.study import Study, open_study
-from autotransfer.selection.selection import Selection
-from autotransfer.tracking import Tracker
 
 SEARCH_SHARE = 0.9  # of the seconds; the rest is for saving, the report and MLflow
-REPORT_SHARE = 0.975  # of the seconds, until the report has to be there
+SOURCE_ONLY = "source-only"
+_ANSWERS = "target.npy"  # in the folder of a trial, until version 0.1
 
 
-def fit_unlabelled(
-    target: Any, chosen: Options, registry: Registry, began: float, caught: list[str]
-) -> Selection:
-    """Return the predictor that the gated consensus chose, unverified.
+class Unlabelled(Scenario[UnlabelledContext, Choice]):
+    """A target without labels, beside labelled source images of the same classes.
 
     Args:
-        target: Pictures; labels that are there stay unread.
-        chosen: The options; `source_data` is needed.
-        registry: What is installed.
-        began: `time.monotonic()` at the start.
-        caught: Texts of the warnings so far; filled as the fit goes on.
-
-    Raises:
-        AutotransferError: If the problem cannot be used. `BudgetExhaustedError` if not even
-            source-only could finish.
+        problem: Both domains, the sources and their features.
+        request: What was asked for.
     """
-    budget = budget_of(chosen)
-    problem = open_problem(target, chosen, registry)
-    preset = choose_preset(chosen, registry)
-    with claim(
-        problem.name,
-        chosen.name,
-        chosen.out,
-        chosen.storage,
-        resume=chosen.resume,
-        workspace=chosen.workspace,
-    ) as place:
-        study = open_study(
-            place.name,
-            storage=chosen.storage,
-            workspace=place.workspace,
-            sampler=chosen.sampler,
-            seed=chosen.seed,
-            resume=chosen.resume,
-        )
-        _check_same_problem(study, problem, chosen)
-        chosen.say(f"ranking {len(problem.sources.sources)} sources by source pictures")
-        ranking, unranked = rank_without_labels(
-            problem, seed=chosen.seed, max_sources=chosen.max_sources
-        )
-        ranked = time.monotonic()
-        chosen.on_part("rank", ranked - began)
-        shortlist = tuple(s for s in problem.sources.sources if s.name in ranking.shortlist)
-        route = _route(problem, ranking, chosen)
-        names = chosen.strategies or list(registry.strategies)
-        arms, unfit = arms_without_labels(
-            sorted(shortlist, key=lambda s: ranking.shortlist.index(s.name)),
-            [registry.strategy(name) for name in dict.fromkeys(names)],
-            preset,
-            num_images=len(problem.source.learn),
-            num_classes=len(problem.class_names),
-            no_route=route.refused,
-        )
-        skipped = [*problem.sources.skipped, *unranked, *_named_only(unfit, chosen)]
-        skipped += left_out(problem.stones, route)
-        tracker = _start_tracking(study, place, problem, arms, chosen, budget)
-        plan = study.recall("audit")
-        outcomes = study.outcomes
-        if plan is None:
-            arena = Arena(problem, arms.sources, chosen.seed, route)
-            deadline = None if budget.seconds is None else began + SEARCH_SHARE * budget.seconds
-            outcomes = search_without_labels(
-                study, arms, arena, place, tracker, chosen, budget.trials, deadline
+
+    kind = Setting.UNLABELLED
+    search_share = SEARCH_SHARE
+    differing = "other pictures or another seed"
+
+    def __init__(self, problem: UnlabelledProblem, request: Request) -> None:
+        self.problem, self.request = problem, request
+        self.name, self.class_names = problem.name, problem.class_names
+        self.metric, self.readers = METRIC, problem.readers
+        self.items, self.notes = problem.source.learn, problem.notes
+        self.provenance = {
+            "target": problem.target.learn.fingerprint,
+            "source_data": problem.source.learn.fingerprint,
+        }
+
+    @classmethod
+    def open(cls, target: Any, request: Request) -> Unlabelled:
+        """Return the scenario of a target whose labels, if it has any, stay unread.
+
+        Raises:
+            AutotransferError: If target, source images or options cannot be used.
+        """
+        return cls(open_problem(target, request.options, request.registry), request)
+
+    @cached_property
+    @override
+    def sources(self) -> Sources:
+        return within_limits(self.problem.sources, self.readers, self.items, self.request.options)
+
+    @property
+    @override
+    def identity(self) -> list[Any]:
+        return [self.problem.fingerprint, self.request.options.seed]
+
+    @property
+    @override
+    def fingerprint(self) -> str:
+        return self.problem.fingerprint
+
+    @property
+    @override
+    def parameters(self) -> dict[str, ParamValue]:
+        return {
+            "num_images": len(self.problem.target.learn),
+            "num_source_images": len(self.items),
+            "num_classes": len(self.class_names),
+        }
+
+    @override
+    def rank(
+        self, estimators: Sequence[str] = (), *, racing: bool = True, due: float | None = None
+    ) -> tuple[Ranking, list[Skipped]]:
+        options = self.request.options
+        if estimators:
+            raise InvalidOptionError(
+                "estimators are for targets with labels; without them sources are ranked by their "
+                "accuracy on source pictures and the distance of the domains"
             )
-        candidates = candidates_of(outcomes, arms, place, tracker)
-        choice = decide(
-            candidates, len(problem.class_names), num_source=len(problem.source.held_out)
+        options.say(f"ranking {len(self.sources.sources)} sources by source pictures")
+        return rank_without_labels(
+            self.problem, self.sources, seed=options.seed, max_sources=options.max_sources
         )
-        searched = time.monotonic()
-        chosen.on_part("search", searched - ranked)
-        record = record_of(
-            place, chosen, problem, choice, ranking, outcomes, skipped, caught,
-            Seconds(
-                total=time.monotonic() - began,
-                features=problem.readers.seconds,
-                rank=ranked - began,
-                search=searched - ranked,
-            ),
-        )  # fmt: skip
-        record = replace(
-            record,
-            run_id=tracker.run_id,
-            verdict=_audit(record.verdict, choice, problem, study, place, chosen),
+
+    @override
+    def candidates(self, ranking: Ranking, run: Run) -> Candidates:
+        self._route = self._chosen_route(ranking)
+        options, registry, problem = self.request.options, self.request.registry, self.problem
+        by_name = {source.name: source for source in self.sources.sources}
+        names = self.request.strategies_for(self.kind)
+        arms, unfit = arms_without_labels(
+            [by_name[name] for name in ranking.shortlist],
+            [registry.strategy(name) for name in names],
+            self.request.preset,
+            num_images=len(self.items),
+            num_classes=len(self.class_names),
+            no_route=self._route.refused,
         )
-        returned = choice.baseline if record.verdict.returned == "baseline" else choice.finalist
+        # strategies of other scenarios are told of only where they were named
+        skipped = [s for s in unfit if s.source != "*" or s.strategy in options.strategies]
+        return Candidates(arms, skipped=(*skipped, *left_out(problem.stones, self._route)))
+
+    @override
+    def context(self, candidates: Candidates) -> UnlabelledContext:
+        return UnlabelledContext(
+            self.problem.source,
+            self.problem.target,
+            self.class_names,
+            self.readers,
+            candidates.arms.sources,
+            self.request.options.seed,
+            self._route,
+        )
+
+    @override
+    def num_trials(self, run: Run) -> int | None:
+        """Return the limit; once labels were asked for, nothing more is tried."""
+        return super().num_trials(run) if run.study.recall("audit") is None else 0
+
+    @override
+    def choose(self, searched: Searched[UnlabelledContext], run: Run) -> Choice:
+        strategies = {s.name: s for s in searched.candidates.arms.strategies}
+        complete = [
+            outcome
+            for outcome in searched.outcomes
+            if outcome.state is State.COMPLETE
+            and not outcome.unfit
+            and outcome.strategy in strategies
+        ]
+        candidates = [
+            Candidate(
+                number=outcome.number,
+                source=outcome.source,
+                strategy=outcome.strategy,
+                adapts=reads_target(strategies[outcome.strategy]),
+                standing=strategies[outcome.strategy].standing,
+                optimises=strategies[outcome.strategy].optimises,
+                scores=outcome.validators,
+                answers=_answers(outcome, run),
+                fault=outcome.reason,
+                moves_source=strategies[outcome.strategy].moves_source,
+            )
+            for outcome in complete
+        ]
+        if all(candidate.adapts for candidate in candidates):
+            reasons = dict.fromkeys(o.reason for o in searched.outcomes if o.reason)
+            raise BudgetExhaustedError(
+                "no trial that ignores the target finished within the budget, so there is nothing "
+                "to compare with" + "".join(f"\n  {reason}" for reason in reasons)
+            )
+        num_source = len(self.problem.source.held_out)
+        return decide(candidates, len(self.class_names), num_source=num_source)
+
+    @override
+    def judge(
+        self, finalist: Choice, searched: Searched[UnlabelledContext], run: Run
+    ) -> Judged[Choice]:
+        baseline = _outcome_of(searched, finalist.baseline.number)
+        verdict = Verdict(
+            decision=Decision.UNVERIFIED,
+            basis="validators",
+            sentence=sentence_of(finalist),
+            returned="baseline" if finalist.chosen is finalist.baseline else "transfer",
+            test=None,
+            baselines=(Baseline(SOURCE_ONLY, None, baseline.seconds),),
+            best_baseline=SOURCE_ONLY,
+            gap=None,
+            minimum_detectable=None,
+            gap_reference=None,
+            returned_test=None,
+        )
+        verdict = self._audited(verdict, finalist, run)
+        returned = finalist.baseline if verdict.returned == "baseline" else finalist.finalist
         assert returned is not None
-        kept = read_kept(place.trial_folder(outcome_of(outcomes, returned.number)), registry)
-        provenance = {**record.provenance, "returned": f"trial {returned.number}"}
-        if route.sentence:
-            provenance["through"] = route.sentence
-        selection = Selection(replace(record, provenance=provenance), kept, problem.readers.device)
-        gather = partial(_material, problem, choice, kept, place, registry, outcomes)
-        return closed(selection, place, tracker, study, chosen, gather, _until(began, budget))
-
-
-def _until(began: float, budget: Budget) -> float | None:
-    """Return when the report has to be there."""
-    return None if budget.seconds is None else began + REPORT_SHARE * budget.seconds
-
-
-def _material(
-    problem: UnlabelledProblem,
-    choice: Choice,
-    kept: Kept,
-    place: Place,
-    registry: Registry,
-    outcomes: Sequence[Outcome],
-    record: Record,
-) -> Material:
-    """Return what the report is made from: both domains, before and after adapting."""
-
-    def predictor(number: int) -> Kept:
-        return read_kept(place.trial_folder(outcome_of(outcomes, number)), registry)
-
-    predictors = {"source-only": predictor(choice.baseline.number)}
-    if choice.finalist is not None:
-        title = f"after {choice.finalist.strategy}"
-        predictors[title] = predictor(choice.finalist.number)
-    learnt = {SOURCE: problem.source.learn, TARGET: problem.target.learn}
-    held_out = {SOURCE: problem.source.held_out, TARGET: problem.target.held_out}
-    return material_without_labels(record, problem.readers, learnt, held_out, kept, predictors)
-
-
-def _route(problem: UnlabelledProblem, ranking: Ranking, chosen: Options) -> Route:
-    """Return the way through the intermediate pictures; the direct one where there are none."""
-    if not problem.stones:
-        return Route()
-    common = common_source(problem.sources.sources, ranking.shortlist)
-    chosen.say(f"comparing {len(problem.stones)} intermediate set(s) as {common.name} sees them")
-    found = choose_route(
-        problem.stones,
-        problem.source.learn,
-        problem.target.learn,
-        problem.readers[common],
-        seed=chosen.seed,
-    )
-    chosen.say(found.refused or f"going through {found.sentence}")
-    return found
-
-
-def _check_same_problem(study: Study, problem: UnlabelledProblem, chosen: Options) -> None:
-    now, before = [problem.fingerprint, chosen.seed], study.recall("problem")
-    if before is None:
-        study.remember("problem", now)
-    elif before != now:
-        raise InvalidOptionError(
-            "this study was begun with other pictures or another seed; resume it with the same "
-            "ones, or choose another --name"
+        told = {"baseline": f"trial {baseline.number}", "returned": f"trial {returned.number}"}
+        if self._route.sentence:
+            told["through"] = self._route.sentence
+        return Judged(
+            verdict,
+            self._checkpoint(searched, run, returned.number),
+            finalist,
+            _outcome_of(searched, (finalist.finalist or finalist.baseline).number),
+            faults=finalist.faults,
+            provenance=told,
         )
 
+    @override
+    def material(
+        self, searched: Searched[UnlabelledContext], judged: Judged[Choice], run: Run
+    ) -> Callable[[Record], Material]:
+        source, target, choice = self.problem.source, self.problem.target, judged.finalist
+        read = partial(self._checkpoint, searched, run)
 
-def _named_only(skipped: Sequence[Skipped], chosen: Options) -> list[Skipped]:
-    """Return what was left out; strategies of other settings only where they were named."""
-    return [s for s in skipped if s.source != "*" or s.strategy in chosen.strategies]
+        def gathered(record: Record) -> Material:
+            """Return both domains, before and after adapting."""
+            predictors = {SOURCE_ONLY: read(choice.baseline.number)}
+            if choice.finalist is not None:
+                predictors[f"after {choice.finalist.strategy}"] = read(choice.finalist.number)
+            return material_without_labels(
+                record,
+                self.readers,
+                {SOURCE: source.learn, TARGET: target.learn},
+                {SOURCE: source.held_out, TARGET: target.held_out},
+                judged.kept,
+                predictors=predictors,
+            )
 
+        return gathered
 
-def _start_tracking(
-    study: Study,
-    place: Place,
-    problem: UnlabelledProblem,
-    arms: Arms,
-    chosen: Options,
-    budget: Budget,
-) -> Tracker:
-    params: dict[str, ParamValue] = {
-        "target": problem.name,
-        "setting": str(Setting.UNLABELLED),
-        "metric": METRIC,
-        "space": chosen.space,
-        "seed": chosen.seed,
-        "trials": budget.trials or "no limit",
-        "seconds": budget.seconds or "no limit",
-        "num_images": len(problem.target.learn),
-        "num_source_images": len(problem.source.learn),
-        "num_classes": len(problem.class_names),
-        "shortlist": ", ".join(source.name for source in arms.sources),
-    }
-    return track(study, place, chosen, params, problem.fingerprint)
-
-
-def _audit(
-    verdict: Verdict,
-    choice: Choice,
-    problem: UnlabelledProblem,
-    study: Study,
-    place: Place,
-    chosen: Options,
-) -> Verdict:
-    """Return the verdict; write the table to fill in, or read it where it was filled."""
-    if chosen.audit_labels is None:
-        return verdict
-    asked, plan = number_or_table(chosen.audit_labels), study.recall("audit")
-    held_out = problem.target.held_out
-    if isinstance(asked, int):
-        if plan is None:
-            plan = plan_audit(choice, held_out, asked, seed=chosen.seed)
-            study.remember("audit", plan)
-        table = place.folder / AUDIT_FILE
-        write_table(table, plan, held_out, seed=chosen.seed)
-        chosen.say(
-            f"fill in the column label of {table}, then run the same command with --resume --name "
-            f"{place.name} --audit-labels {table}"
+    def _chosen_route(self, ranking: Ranking) -> Route:
+        """Return the path through the intermediate images; the direct one where there are none."""
+        options, problem = self.request.options, self.problem
+        if not problem.stones:
+            return Route()
+        common = common_source(self.sources.sources, ranking.shortlist)
+        options.say(
+            f"comparing {len(problem.stones)} intermediate set(s) as {common.name} sees them"
         )
-        return verdict
-    if plan is None or choice.finalist is None:
-        raise InvalidOptionError(
-            "this study has asked for no labels yet; run it with --audit-labels NUMBER first"
+        found = choose_route(
+            problem.stones,
+            problem.source.learn,
+            problem.target.learn,
+            self.readers[common],
+            seed=options.seed,
         )
-    labels = read_table(asked, plan, held_out, problem.class_names)
-    answers = choice.finalist.answers, choice.baseline.answers
-    return audited(verdict, plan, labels, *answers, chosen.margin)
+        options.say(found.refused or f"going through {found.sentence}")
+        return found
+
+    def _checkpoint(self, searched: Searched[UnlabelledContext], run: Run, number: int) -> Kept:
+        """Return the predictor of a trial."""
+        folder = run.place.trial_folder(_outcome_of(searched, number))
+        return replace(read_kept(folder, self.request.registry), seen=self.problem.seen)
+
+    def _audited(self, verdict: Verdict, choice: Choice, run: Run) -> Verdict:
+        """Return the verdict; write the table to fill in, or read it where it was filled."""
+        options, place = run.options, run.place
+        if options.audit_labels is None:
+            return verdict
+        asked, plan = number_or_table(options.audit_labels), run.study.recall("audit")
+        held_out = self.problem.target.held_out
+        if isinstance(asked, int):
+            if plan is None:
+                plan = plan_audit(choice, held_out, asked, seed=options.seed)
+                run.study.remember("audit", plan)
+            table = place.folder / AUDIT_FILE
+            write_table(table, plan, held_out, seed=options.seed)
+            options.say(
+                f"fill in the column label of {table}, then run the same command with --resume "
+                f"--name {place.name} --audit-labels {table}"
+            )
+            return verdict
+        if plan is None or choice.finalist is None:
+            raise InvalidOptionError(
+                "this study has asked for no labels yet; run it with --audit-labels NUMBER first"
+            )
+        labels = read_table(asked, plan, held_out, self.class_names)
+        answers = choice.finalist.answers, choice.baseline.answers
+        return audited(verdict, plan, labels, answers, options.margin)
+
+
+def _outcome_of(searched: Searched[UnlabelledContext], number: int) -> Outcome:
+    return next(outcome for outcome in searched.outcomes if outcome.number == number)
+
+
+def _answers(outcome: Outcome, run: Run) -> NDArray[np.int64]:
+    """Return the (n,) class of each held-out target image."""
+    found = run.place.validations([outcome])
+    if not found:
+        folder = run.place.trial_folder(outcome)
+        return np.asarray(np.load(folder / _ANSWERS, allow_pickle=False), dtype=np.int64)
+    answers: NDArray[np.int64] = found[outcome.number].argmax(axis=1)
+    return answers

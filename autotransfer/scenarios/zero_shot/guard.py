@@ -64,7 +64,7 @@ def guard_described(
         deadline: `time.monotonic()` from which tests are cut short.
         say: Told about progress.
     """
-    table = point.arena.table
+    table = point.context.table
     predictor = as_attribute_predictor(finalist.predictor, finalist.strategy)
     calibration = calibrate(point.divisions(say))
     figures = [_held_out_figures(calibration, value)]

@@ -41,7 +41,7 @@ def judge_pairs(
             further competitor.
     """
     began = time.monotonic()
-    table, labels = point.arena.table, point.arena.images.labels
+    table, labels = point.context.table, point.context.images.labels
     closed = point.closed_form()
     chosen = 0 if closed is None else closed.chosen
     draws = PERMUTATIONS if closed is None else REFITTED
@@ -80,7 +80,7 @@ def judge_pairs(
         nearest=float(found.nearest.mean()),
         known=tuple(table.seen[k] for k in np.flatnonzero(known)),
         without_known=_without(found, known, chosen),
-        own_head=head_in_pairs(point.arena.images, columns, point.reader),
+        own_head=head_in_pairs(point.context.images, columns, point.reader),
         pairs=len(done),
         competitors=entered,
         refitted=closed is not None,

@@ -17,7 +17,7 @@ from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.plugin.zero_shot import AttributePredictor, ClosedForm, LeavesClassesOut
 from autotransfer.results import ParamValue
 from autotransfer.scenarios.zero_shot.calibrated_stacking import Division
-from autotransfer.scenarios.zero_shot.trials import DescribedArena
+from autotransfer.scenarios.zero_shot.trials import ZeroShotContext
 
 _PARTS = 4  # one in four pictures of the seen classes is held back to calibrate with
 
@@ -33,7 +33,7 @@ class Point:
     """One point of an arm, which can be fitted again.
 
     Args:
-        arena: Pictures and rows.
+        context: Pictures and rows.
         source: The source.
         strategy: The strategy.
         params: Its parameters.
@@ -41,7 +41,7 @@ class Point:
         deadline: `time.monotonic()` of the end; None is no limit.
     """
 
-    arena: DescribedArena
+    context: ZeroShotContext
     source: Source
     strategy: Strategy
     params: dict[str, ParamValue]
@@ -51,7 +51,7 @@ class Point:
     @property
     def reader(self) -> FeatureReader:
         """Return the features of the source."""
-        return self.arena.readers[self.source]
+        return self.context.readers[self.source]
 
     @property
     def trial(self) -> Trial:
@@ -63,7 +63,7 @@ class Point:
         """Return every source that it reads, its own first."""
         if Need.COMPANIONS not in self.strategy.needs:
             return (self.source,)
-        return (self.source, *self._task(self.arena.images).companions)
+        return (self.source, *self._task(self.context.images).companions)
 
     def fit(self, train: ImageSet) -> AttributePredictor:
         """Return the predictor that learns from some of the pictures.
@@ -78,23 +78,23 @@ class Point:
         """Return scores of held-out classes without any fit, where the strategy has them."""
         if not isinstance(self.strategy, LeavesClassesOut):
             return None
-        return self.strategy.left_out(self._task(self.arena.images), self.trial)
+        return self.strategy.left_out(self._task(self.context.images), self.trial)
 
     def _task(self, train: ImageSet) -> Task:
-        return self.arena.seen_by(self.strategy).task(self.source, train)
+        return self.context.seen_by(self.strategy).task(self.source, train)
 
     def fitted_again(self, classes: Sequence[int]) -> Array:
         """Return (1, b, K) scores of the pictures of some classes, by a fit without them."""
-        predictor = self.fit(self.arena.without(classes))
-        images = self.arena.pictures_of(classes)
-        return predictor.scores(images, self.reader, self.arena.table.values)[None]
+        predictor = self.fit(self.context.without(classes))
+        images = self.context.pictures_of(classes)
+        return predictor.scores(images, self.reader, self.context.table.values)[None]
 
     def divisions(self, say: Callable[[str], None]) -> list[Division]:
         """Return scores for calibration: held-out classes, and held-back pictures of the rest."""
-        say(f"calibrating seen against unseen classes on {len(self.arena.folds)} divisions")
-        images, table = self.arena.images, self.arena.table
+        say(f"calibrating seen against unseen classes on {len(self.context.folds)} divisions")
+        images, table = self.context.images, self.context.table
         found = []
-        for number, fold in enumerate(self.arena.folds):
+        for number, fold in enumerate(self.context.folds):
             held_back = fold.train[_part_of(images.subset(fold.train)) == number % _PARTS]
             train = np.setdiff1d(fold.train, held_back)
             held_out = np.unique(images.labels[fold.validation])

@@ -1,175 +1,148 @@
-"""The steps of a fit that differ where some classes have no pictures, only attributes."""
+"""Zero-shot: some classes have no images; a row of attributes tells each of them apart."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
+from typing_extensions import override
 
-from autotransfer.data.attributes import Attributes, read_attributes
+from autotransfer.data.attributes import Attributes
 from autotransfer.data.holdout import Division
-from autotransfer.data.image_set import ImageSet
-from autotransfer.data.splitting import NO_PAIRS
-from autotransfer.data.target import Target, open_target
-from autotransfer.errors import InvalidOptionError, InvalidTargetError
-from autotransfer.plugin.registry import Registry
-from autotransfer.results import Outcome, Setting, State
-from autotransfer.scenarios.inputs import Problem, choose_sources, make_readers
+from autotransfer.data.splitting import NO_PAIRS, Fold
+from autotransfer.errors import InvalidOptionError
+from autotransfer.plugin.estimator import TransferabilityEstimator
+from autotransfer.report import Material
+from autotransfer.results import Outcome, Ranking, Record, Setting, State
+from autotransfer.scenarios.base import Candidates, Judged, Searched
+from autotransfer.scenarios.clock import CLOSING_SHARE
+from autotransfer.scenarios.labelled import Labelled
 from autotransfer.scenarios.options import Options
+from autotransfer.scenarios.run import Request, Run
 from autotransfer.scenarios.zero_shot.class_folds import class_folds
-from autotransfer.scenarios.zero_shot.guard import Findings, guard_described
+from autotransfer.scenarios.zero_shot.guard import guard_described
+from autotransfer.scenarios.zero_shot.held_out_classes import HeldOutClasses
+from autotransfer.scenarios.zero_shot.inputs import problem_of_descriptions
 from autotransfer.scenarios.zero_shot.refits import Point
-from autotransfer.scenarios.zero_shot.trials import DescribedArena
-from autotransfer.search.arms import Arms
-from autotransfer.search.checkpoint import Kept
-from autotransfer.search.driver import trial_seed
-from autotransfer.search.trial import Arena
+from autotransfer.scenarios.zero_shot.trials import ZeroShotContext
+from autotransfer.search.cross_validation import LabelledContext
+from autotransfer.search.finalists import Finalist, Finalists
 
 PER_CLASS = "balanced_accuracy"  # per-class top-1
 METRICS = ("accuracy", PER_CLASS)
 COMPETITORS = 4  # trials beside the finalist that the null takes the best of
 
 
-def is_described(chosen: Options) -> bool:
-    """Return whether the setting is `described`.
+class ZeroShot(Labelled):
+    """A target of which some classes have images and all have attributes."""
 
-    Raises:
-        InvalidOptionError: If the options contradict each other.
-    """
-    if chosen.attributes is None:
-        if chosen.setting == Setting.DESCRIBED:
-            raise InvalidOptionError(
-                "--setting described needs a table of attributes; give it with --attributes CSV"
-            )
-        return False
-    if chosen.setting not in (None, Setting.DESCRIBED):
-        raise InvalidOptionError(
-            f"--attributes is for the setting described, not {chosen.setting}; leave out one of "
-            "the two"
+    kind = Setting.DESCRIBED
+
+    @classmethod
+    @override
+    def open(cls, target: Any, request: Request) -> ZeroShot:
+        options = _adapted(request.options)
+        request = replace(request, options=options)
+        return cls(problem_of_descriptions(target, options, request.registry), request)
+
+    @property
+    def table(self) -> Attributes:
+        """Return the rows of all classes, those with images first."""
+        table = self.problem.attributes
+        assert table is not None
+        return table
+
+    @property
+    @override
+    def identity(self) -> list[Any]:
+        table = self.table
+        digest = hashlib.sha256("\n".join((*table.class_names, *table.names)).encode())
+        digest.update(table.values.tobytes())
+        return [*super().identity, digest.hexdigest()]
+
+    @override
+    def forecast(self, ranking: Ranking) -> str:
+        return ""
+
+    @override
+    def context(self, candidates: Candidates) -> ZeroShotContext:
+        """Return what all trials share; classes are held out in each fold, not images."""
+        shared = super().context(candidates)
+        held = {part.name: getattr(shared, part.name) for part in fields(LabelledContext)}
+        return ZeroShotContext(**held, attributes=self.table)
+
+    @override
+    def material(
+        self, searched: Searched[LabelledContext], judged: Judged[Finalist], run: Run
+    ) -> Callable[[Record], Material]:
+        seen = {"training pictures": self.items, "held-out pictures": self.division.sealed}
+        return lambda record: Material(record, pictures={k: v for k, v in seen.items() if v})
+
+    @override
+    def _divided(self) -> Division:
+        """Return the images of seen classes; only a test split of the user's is held out."""
+        target = self.problem.target
+        nobody = np.zeros(0 if target.sealed is None else len(target.sealed), dtype=np.int64)
+        return Division(target.train, target.sealed, target.groups, NO_PAIRS, nobody)
+
+    @override
+    def _folds(self) -> tuple[Fold, ...]:
+        labels, seed = self.items.labels, self.request.options.seed
+        return class_folds(labels, len(self.table.unseen), seed=seed)
+
+    @override
+    def _further_scores(self) -> Sequence[TransferabilityEstimator]:
+        return (HeldOutClasses(self.table),)
+
+    @override
+    def _tested(
+        self,
+        finalist: Finalist,
+        finalists: Finalists,
+        searched: Searched[LabelledContext],
+        run: Run,
+    ) -> Judged[Finalist]:
+        """Return the verdict, tested beside the trials that the finalist competed with."""
+        context, outcome = searched.context, finalist.outcome
+        assert isinstance(context, ZeroShotContext)
+
+        def point(outcome: Outcome) -> Point:
+            source = searched.candidates.arms.source(outcome.source)
+            strategy = self.request.registry.strategy(outcome.strategy)
+            seed = context.seed_of(run.options.seed, outcome.number)
+            return Point(context, source, strategy, dict(outcome.params), seed)
+
+        others = [
+            o
+            for o in searched.outcomes
+            if o.state is State.COMPLETE and o.number != outcome.number
+        ]
+        others.sort(key=lambda other: -(other.value or 0.0))
+        found = guard_described(
+            finalists.train(finalist, searched.outcomes),
+            point(outcome),
+            [point(other) for other in others[:COMPETITORS]],
+            self.division.sealed,
+            value=outcome.value or 0.0,
+            seed=run.options.seed,
+            deadline=run.clock.deadline(1 - CLOSING_SHARE),
+            say=run.options.say,
         )
-    return True
+        return Judged(found.verdict, found.kept, finalist, outcome, described=found.described)
 
 
-def described_options(chosen: Options) -> Options:
-    """Return the options as this setting takes them: per-class top-1, and no ensemble.
+def _adapted(options: Options) -> Options:
+    """Return the options of this scenario: per-class top-1, and no ensemble.
 
     Raises:
         InvalidOptionError: If the metric cannot be used.
     """
-    if chosen.metric not in METRICS:
+    if options.metric not in METRICS:
         raise InvalidOptionError(
-            f"--metric {chosen.metric}: with --attributes the metric is per-class top-1 "
+            f"--metric {options.metric}: with --attributes the metric is per-class top-1 "
             f"({PER_CLASS}); leave --metric out"
         )
-    return replace(chosen, metric=PER_CLASS, ensemble=False)
-
-
-def problem_of_descriptions(target: Any, chosen: Options, registry: Registry) -> Problem:
-    """Return the problem of classes of which only some have pictures.
-
-    Raises:
-        InvalidTargetError: If the target or the table cannot be used.
-    """
-    opened = open_target(target, on_bad_image=chosen.on_bad_image, minimum_per_class=0)
-    if not opened.labelled:
-        raise InvalidTargetError(
-            "the pictures lie in no class folders; with --attributes every class that has "
-            "pictures needs a folder named as in the table"
-        )
-    counts = np.bincount(opened.train.labels, minlength=len(opened.class_names))
-    seen = [name for name, count in zip(opened.class_names, counts, strict=True) if count]
-    table = read_attributes(chosen.attributes, seen)
-    tested = [] if opened.sealed is None else [name for name in opened.class_names
-                                               if name not in table.class_names]  # fmt: skip
-    if tested:
-        raise InvalidTargetError(
-            f"{chosen.attributes}: no row for {', '.join(tested)}, which has sealed pictures; add "
-            "a row or remove the pictures"
-        )
-    notes = [*opened.notes, *table.notes]
-    if opened.validation is not None:
-        notes.append("the validation pictures are not used: the search holds out classes")
-    for note in notes:
-        chosen.say(note)
-    relabelled = Target(
-        opened.name,
-        _relabelled(opened.train, table),
-        None,
-        None if opened.sealed is None else _relabelled(opened.sealed, table),
-        table.seen,
-        tuple(notes),
-        opened.groups,
-    )
-    chosen.say(
-        f"{table.num_seen} classes with pictures, {len(table.unseen)} without, "
-        f"{len(table.names)} attributes"
-    )
-    sources = choose_sources(chosen, registry, relabelled)
-    return Problem(relabelled, sources, make_readers(chosen), attributes=table)
-
-
-def _relabelled(images: ImageSet, table: Attributes) -> ImageSet:
-    """Return the pictures with labels as places in the table."""
-    place = {name: i for i, name in enumerate(table.class_names)}
-    labels = [place[images.class_names[label]] for label in images.labels]
-    names = table.seen if max(labels) < table.num_seen else table.class_names
-    return ImageSet(images, np.arange(len(images)), labels, names)
-
-
-def divide_described(opened: Target) -> Division:
-    """Return all pictures of seen classes for the search; sealed are the user's own, if any."""
-    sealed = opened.train.subset([]) if opened.sealed is None else opened.sealed
-    nobody = np.zeros(len(sealed), dtype=np.int64)
-    return Division(opened.train, sealed, opened.groups, NO_PAIRS, nobody)
-
-
-def table_fingerprint(table: Attributes | None) -> list[str]:
-    """Return a hash of the table, in a list that is empty without one."""
-    if table is None:
-        return []
-    digest = hashlib.sha256("\n".join((*table.class_names, *table.names)).encode())
-    digest.update(table.values.tobytes())
-    return [digest.hexdigest()]
-
-
-def described_arena(arena: Arena, table: Attributes, seed: int) -> DescribedArena:
-    """Return the arena in which classes are held out, not pictures."""
-    folds = class_folds(arena.images.labels, len(table.unseen), seed=seed)
-    fields = {**vars(arena), "folds": folds, "validation": None}
-    return DescribedArena(**fields, attributes=table)
-
-
-def judge_described(
-    finalist: Outcome,
-    kept: Kept,
-    outcomes: Sequence[Outcome],
-    arms: Arms,
-    registry: Registry,
-    arena: DescribedArena,
-    sealed: ImageSet,
-    chosen: Options,
-    deadline: float | None,
-) -> Findings:
-    """Return the verdict on the finalist, beside the trials that it competed with."""
-
-    def point(outcome: Outcome) -> Point:
-        source = arms.source(outcome.source)
-        strategy = registry.strategy(outcome.strategy)
-        seed = trial_seed(chosen.seed, outcome.number)
-        return Point(arena, source, strategy, dict(outcome.params), seed)
-
-    others = [o for o in outcomes if o.state is State.COMPLETE and o.number != finalist.number]
-    others.sort(key=lambda outcome: -(outcome.value or 0.0))
-    return guard_described(
-        kept,
-        point(finalist),
-        [point(outcome) for outcome in others[:COMPETITORS]],
-        sealed if len(sealed) else None,
-        value=finalist.value or 0.0,
-        seed=chosen.seed,
-        deadline=deadline,
-        say=chosen.say,
-    )
+    return replace(options, metric=PER_CLASS, ensemble=False)

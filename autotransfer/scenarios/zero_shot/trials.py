@@ -17,11 +17,11 @@ from autotransfer.models.scoring import Score, predicted
 from autotransfer.models.source import Source
 from autotransfer.plugin.strategy import Task
 from autotransfer.results import Setting
-from autotransfer.search.trial import Arena
+from autotransfer.search.cross_validation import LabelledContext
 
 
 @dataclass(frozen=True)
-class DescribedArena(Arena):
+class ZeroShotContext(LabelledContext):
     """Pictures of the seen classes; in every fold some classes play the unseen ones.
 
     Args:

@@ -11,7 +11,7 @@ from autotransfer.errors import InvalidOptionError
 from autotransfer.search.executor import Executor, InlineExecutor
 from autotransfer.search.executors.processes import ProcessExecutor
 from autotransfer.search.executors.worker_context import Workshop
-from autotransfer.search.trial import Arena
+from autotransfer.search.trial import TrialContext
 
 __all__ = ["EXECUTORS", "open_executor"]
 
@@ -19,7 +19,7 @@ EXECUTORS = ("inline", "processes", "ray")
 
 
 def open_executor(
-    arena: Arena,
+    context: TrialContext,
     *,
     name: str | None,
     workers: int | None,
@@ -30,7 +30,7 @@ def open_executor(
     """Return who runs the trials of a fit.
 
     Args:
-        arena: What all trials share.
+        context: What all trials share.
         name: One of `EXECUTORS`; None is processes where `workers` is given, else inline.
         workers: Trials at a time; None is one for every two cores, or what the cluster has.
         ray_address: Of a cluster, or "auto"; None starts one on this machine.
@@ -48,17 +48,17 @@ def open_executor(
     if name == "inline":
         if workers not in (None, 1):
             raise InvalidOptionError(f"--executor inline runs one trial at a time, not {workers}")
-        return InlineExecutor(arena)
+        return InlineExecutor(context)
     if name == "ray" and importlib.util.find_spec("ray") is None:
         raise InvalidOptionError(
             "--executor ray needs Ray, which is not installed: pip install 'autotransfer[ray]'"
         )
-    workshop = Workshop.of(arena, plugins, memory_bytes)
+    workshop = Workshop.of(context, plugins, memory_bytes)
     if name == "ray":
         # not at the top: Ray costs a second to import, and is not always there
         cluster = importlib.import_module("autotransfer.search.executors.ray_cluster")
         found: Executor = cluster.RayExecutor(
-            workshop, arena, workers=workers, address=ray_address
+            workshop, context, workers=workers, address=ray_address
         )
         return found
-    return ProcessExecutor(workshop, arena, workers=workers)
+    return ProcessExecutor(workshop, context, workers=workers)

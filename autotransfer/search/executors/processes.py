@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 
 from autotransfer.search.executors.lost_trials import RETRIES, died_reason, lost_result
 from autotransfer.search.executors.worker_context import Answer, Job, Workshop
-from autotransfer.search.trial import Arena, TrialResult, TrialSpec
+from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
 from autotransfer.search.watchdog import GRACE_SECONDS
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -49,17 +49,17 @@ class ProcessExecutor:
 
     Args:
         workshop: What a worker opens.
-        arena: The arena of the driver.
+        context: The context of the driver.
         workers: Number of slots; None is one for every two cores.
     """
 
-    def __init__(self, workshop: Workshop, arena: Arena, *, workers: int | None) -> None:
+    def __init__(self, workshop: Workshop, context: TrialContext, *, workers: int | None) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         self.slots = workers or max(1, cores // _CORES_PER_WORKER)
         self._threads = max(1, cores // self.slots)
         self._whole = workshop
         self._workshop = workshop.share(self.slots)
-        self._arena = arena
+        self._context = context
         self._slots: list[_Slot] = []
         self._lost: Counter[int] = Counter()
 

@@ -19,7 +19,7 @@ import ray
 from autotransfer.errors import InvalidOptionError
 from autotransfer.search.executors.lost_trials import RETRIES, died_reason, lost_result
 from autotransfer.search.executors.worker_context import Answer, Bench, Job, Workshop
-from autotransfer.search.trial import Arena, TrialResult, TrialSpec
+from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
 from autotransfer.search.watchdog import GRACE_SECONDS
 
 _ANSWER_SECONDS = 10.0  # of an idle actor that is asked whether it is there
@@ -49,7 +49,7 @@ class RayExecutor:
 
     Args:
         workshop: What a worker opens.
-        arena: The arena of the driver.
+        context: The context of the driver.
         workers: Number of trials at a time; None is what the cluster has room for.
         address: Of a cluster, or "auto"; None uses the one that is connected, or starts one on
             this machine.
@@ -59,12 +59,17 @@ class RayExecutor:
     """
 
     def __init__(
-        self, workshop: Workshop, arena: Arena, *, workers: int | None, address: str | None
+        self,
+        workshop: Workshop,
+        context: TrialContext,
+        *,
+        workers: int | None,
+        address: str | None,
     ) -> None:
         self._own = not ray.is_initialized()
         if self._own:
             _connect(address)
-        cards = 1 if arena.readers.device.type == "cuda" else 0
+        cards = 1 if context.readers.device.type == "cuda" else 0
         room = ray.cluster_resources()
         capacity = room.get("GPU" if cards else "CPU", 1)
         self.slots = workers or max(1, int(capacity))

@@ -9,9 +9,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import safetensors.torch
@@ -29,7 +29,7 @@ from autotransfer.plugin.registry import Registry, discover
 from autotransfer.results import Json, Outcome, ParamValue
 from autotransfer.search.executors.image_spool import packed, spool_folder
 from autotransfer.search.pruning import Losses
-from autotransfer.search.trial import Arena, TrialResult, TrialSpec, run_trial
+from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Workshop:
-    """The arena of a fit, as records that a new process can open.
+    """The context of a fit, as records that a new process can open.
 
     Args:
-        kind: Class of the arena: each setting may have its own.
+        kind: Class of the context: each scenario may have its own.
         fields: Its fields but the readers; pictures lie where every worker can open them.
         device: Type of the device.
         matrices: The readers themselves where features were given; else None.
@@ -121,7 +121,7 @@ class Workshop:
         spool: Folder of copied pictures, deleted at the end.
     """
 
-    kind: type[Arena]
+    kind: type[TrialContext]
     fields: Mapping[str, Any]
     device: str
     matrices: MatrixReaders | None
@@ -131,20 +131,22 @@ class Workshop:
     spool: Path
 
     @classmethod
-    def of(cls, arena: Arena, plugins: Sequence[str | Path], memory_bytes: int) -> Workshop:
-        """Return the arena as a workshop; pictures in archives are copied out of them."""
+    def of(
+        cls, context: TrialContext, plugins: Sequence[str | Path], memory_bytes: int
+    ) -> Workshop:
+        """Return the context as a workshop; pictures in archives are copied out of them."""
         cache = default_folder()
         spool = spool_folder(cache)
-        fields = {
-            name: packed(value, spool) if isinstance(value, ImageSet) else value
-            for name, value in vars(arena).items()
-            if name != "readers"
+        parts = {
+            part.name: _portable(getattr(context, part.name), spool)
+            for part in fields(cast(Any, context))  # every context is a dataclass
+            if part.name != "readers"
         }
-        given = arena.readers if isinstance(arena.readers, MatrixReaders) else None
+        given = context.readers if isinstance(context.readers, MatrixReaders) else None
         return cls(
-            type(arena),
-            fields,
-            arena.readers.device.type,
+            type(context),
+            parts,
+            context.readers.device.type,
             given,
             tuple(str(Path(plugin).resolve()) for plugin in plugins),
             cache,
@@ -161,6 +163,20 @@ class Workshop:
         shutil.rmtree(self.spool, ignore_errors=True)
 
 
+def _portable(value: Any, spool: Path) -> Any:
+    """Return a field of a context with every set of pictures in it packed."""
+    if isinstance(value, ImageSet):
+        return packed(value, spool)
+    if isinstance(value, tuple):
+        return tuple(_portable(item, spool) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        held = {part.name: getattr(value, part.name) for part in fields(value) if part.init}
+        sent = {name: _portable(item, spool) for name, item in held.items()}
+        changed = {name: item for name, item in sent.items() if item is not held[name]}
+        return replace(value, **changed) if changed else value
+    return value
+
+
 class Bench:
     """An opened workshop in a worker: runs one job after the other."""
 
@@ -174,7 +190,8 @@ class Bench:
             torch.device(workshop.device),
             workshop.memory_bytes // 2,
         )
-        self._arena = workshop.kind(**workshop.fields, readers=readers)
+        kind = cast(Any, workshop.kind)
+        self._context: TrialContext = kind(**workshop.fields, readers=readers)
 
     def run(self, job: Job) -> Answer:
         """Run one trial."""
@@ -187,4 +204,4 @@ class Bench:
             None if job.seconds is None else time.monotonic() + job.seconds,
             job.rivals,
         )
-        return Answer.of(run_trial(spec, self._arena))
+        return Answer.of(self._context.run(spec))

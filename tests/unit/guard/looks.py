@@ -19,7 +19,7 @@ from autotransfer.guard import guard as module
 from autotransfer.guard.baselines import TrainedBaseline
 from autotransfer.guard.comparison import Candidate, Judgement, Opened, Terms
 from autotransfer.guard.evaluation_split import Stand
-from autotransfer.guard.guard import Guarding, Judged
+from autotransfer.guard.guard import Guard, Judged
 from autotransfer.guard.unguarded import UNGUARDED
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.base import Predictor
@@ -27,13 +27,12 @@ from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Decision, Interval, Outcome, Ranking, State
-from autotransfer.scenarios.options import Options
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Kept
 from autotransfer.search.choice import Choice
-from autotransfer.search.refit import Finalist, Finishing
+from autotransfer.search.cross_validation import LabelledContext
+from autotransfer.search.finalists import Finalist, Finalists
 from autotransfer.search.run_folder import Place
-from autotransfer.search.trial import Arena
 from tests.unit.told import Obvious, Teller, registry_of, told
 
 IMAGES, SEALED_IMAGES = shapes(2, 6), shapes(2, 3, seed=1)
@@ -80,9 +79,9 @@ class ScriptedGuard:
     looks: list[Handed] = field(default_factory=list)
     opened: list[Opened] = field(default_factory=list)
 
-    def open_test(self, stand: Stand, arena: Arena, *_: Any) -> Opened:
+    def open_test(self, stand: Stand, context: LabelledContext, *_: Any) -> Opened:
         """Note that the pictures were opened."""
-        self.opened.append(Opened(stand, arena, np.zeros((0, 2)), ()))
+        self.opened.append(Opened(stand, context, np.zeros((0, 2)), ()))
         return self.opened[-1]
 
     def guard(self, candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
@@ -139,8 +138,8 @@ def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lo
         monkeypatch.setattr(module, "open_test", guarded.open_test)
         temperature = changes.pop("temperature", 1.0)
         metric = metric_named(changes.pop("metric", "accuracy"))
-        arena = Arena(IMAGES, FOLDS, None, tiny_readers(tmp_path), metric)
-        arena = replace(arena, class_weights=changes.pop("class_weights", None))
+        context = LabelledContext(IMAGES, FOLDS, None, tiny_readers(tmp_path), metric)
+        context = replace(context, class_weights=changes.pop("class_weights", None))
         trained = list[str]()
 
         def answer(task: Task, _trial: Trial, name: str) -> Predictor:
@@ -152,13 +151,14 @@ def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lo
             Teller(partial(answer, name="teller")),
             Obvious(partial(answer, name="obvious")),
         )
-        finishing = Finishing(
-            Arms(SOURCES, strategies, {}),
-            arena,
-            Place("fit", tmp_path, tmp_path / "fit"),
-            registry_of(*strategies),
-            Options(**changes),
-            None,
+        margin = changes.pop("margin", None)
+        finishing = Finalists(
+            arms=Arms(SOURCES, strategies, {}),
+            context=context,
+            place=Place("fit", tmp_path, tmp_path / "fit"),
+            registry=registry_of(*strategies),
+            deadline=None,
+            **changes,
         )
         outcomes = []
         for number, (source, rows, *obvious) in enumerate(trials):
@@ -166,8 +166,15 @@ def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lo
             outcome = Outcome(number, source, name, {}, State.COMPLETE, value=0.5)
             finishing.place.keep(outcome, SHARES, rows[HELD_OUT])
             outcomes.append(outcome)
-        guarding = Guarding(
-            finishing, division, SOURCES[0], Ranking((), ()), "shapes", None, lambda: shortlists
+        guarding = Guard(
+            finishing,
+            division,
+            SOURCES[0],
+            Ranking((), ()),
+            "shapes",
+            None,
+            lambda: shortlists,
+            margin,
         )
         finalist = Finalist(outcomes[0], Choice({0: 1.0}), temperature)
         judged = guarding.judged(finalist, outcomes)

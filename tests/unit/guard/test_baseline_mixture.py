@@ -23,7 +23,7 @@ from autotransfer.models.predictors.baselines import PIXELS, TOGETHER, UNTRAINED
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.search.checkpoint import read_kept, write_kept
-from autotransfer.search.trial import Arena
+from autotransfer.search.cross_validation import LabelledContext
 
 LABELS = np.array([0, 1] * 10)
 
@@ -87,7 +87,7 @@ def test_the_surest_does_not_decide_for_all() -> None:
 @pytest.fixture
 def baselines(tmp_path: Path) -> Baselines:
     images = shapes(3, 6)
-    arena = Arena(
+    context = LabelledContext(
         images,
         (),
         None,
@@ -96,13 +96,13 @@ def baselines(tmp_path: Path) -> Baselines:
         baselines=("majority", PIXELS, UNTRAINED),
     )
     cache = BaselineCache(discover(), tmp_path / "kept")
-    return Baselines(arena, tiny_source("finalist"), cache, 0, None)
+    return Baselines(context, tiny_source("finalist"), cache, 0, None)
 
 
 def test_out_of_fold_the_baselines_stand_together_as_well(
     baselines: Baselines, tmp_path: Path
 ) -> None:
-    images = baselines.arena.images
+    images = baselines.context.images
     place = np.arange(len(images)) % 2
     folds = tuple(
         Fold(train=np.flatnonzero(place != fold), validation=np.flatnonzero(place == fold))
@@ -121,11 +121,11 @@ def test_out_of_fold_the_baselines_stand_together_as_well(
     write_kept(tmp_path / "model", kept)
     again = read_kept(tmp_path / "model", discover())
     fresh = shapes(3, 2, seed=5)
-    readers = [baselines.arena.reader_of(k.source) for k in (kept, again)]
+    readers = [baselines.context.reader_of(k.source) for k in (kept, again)]
     answers = [k.predict(fresh, r) for k, r in zip((kept, again), readers, strict=True)]
     parts = {name: baselines.trained(next(b for b in single if b.name == name)) for name in said}
     expected = together.mixture.mix(
-        {n: k.predict(fresh, baselines.arena.reader_of(k.source)) for n, k in parts.items()}
+        {n: k.predict(fresh, baselines.context.reader_of(k.source)) for n, k in parts.items()}
     )
     np.testing.assert_allclose(answers[0], expected, atol=1e-6)
     np.testing.assert_allclose(answers[1], expected, atol=1e-6)
@@ -134,7 +134,7 @@ def test_out_of_fold_the_baselines_stand_together_as_well(
 def test_on_sealed_pictures_nothing_says_how_they_should_be_weighted(
     baselines: Baselines,
 ) -> None:
-    images = baselines.arena.images
+    images = baselines.context.images
     sealed = shapes(3, 2, seed=3)
     found = [b.name for b in baselines.on(sealed_stand(images, sealed, np.arange(len(sealed))))]
     assert found == ["majority", PIXELS, UNTRAINED]

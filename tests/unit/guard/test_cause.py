@@ -12,7 +12,7 @@ from autotransfer.guard.far_apart import source_distance
 from autotransfer.models.metrics import metric_named
 from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome, RankedSource, State
-from autotransfer.search.trial import Arena
+from autotransfer.search.cross_validation import LabelledContext
 
 ACCURACY = metric_named("accuracy")
 LOSER = Outcome(0, "faces", "fine-tune", {}, State.COMPLETE, value=0.6)
@@ -46,20 +46,20 @@ def test_it_is_the_data_where_the_source_pictures_look_altogether_different() ->
 
 def test_the_same_pictures_are_near_and_others_are_far(tmp_path: Path) -> None:
     ours, source = shapes(3, 12), tiny_source("net")
-    arena = Arena(ours, (), None, tiny_readers(tmp_path), ACCURACY)
-    assert source_distance(arena, source, 0) is None
+    context = LabelledContext(ours, (), None, tiny_readers(tmp_path), ACCURACY)
+    assert source_distance(context, source, 0) is None
     rng = np.random.default_rng(0)  # noise is nothing like shapes
     noise = rng.integers(256, size=(36, 32, 32, 3), dtype=np.uint8)
     other = open_target((noise, np.arange(36) % 3)).train
     near, far = (
-        source_distance(replace(arena, source_images=pictures), source, 0)
+        source_distance(replace(context, source_images=pictures), source, 0)
         for pictures in (shapes(3, 12, seed=1), other)
     )
     assert near is not None
     assert far is not None
     assert near < 1.0
     assert far > 1.8
-    few = replace(arena, source_images=shapes(3, 1))
+    few = replace(context, source_images=shapes(3, 1))
     assert source_distance(few, source, 0) is None
 
 

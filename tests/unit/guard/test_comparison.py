@@ -24,7 +24,7 @@ from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.baselines import MAJORITY, PIXELS
 from autotransfer.plugin.testing import tiny_readers, tiny_source
 from autotransfer.results import Decision, Verdict
-from autotransfer.search.trial import Arena
+from autotransfer.search.cross_validation import LabelledContext
 
 N = 120
 ACCURACY = metric_named("accuracy")
@@ -70,14 +70,14 @@ class _Given:
 
 
 @pytest.fixture
-def arena(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arena:
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabelledContext:
     monkeypatch.setattr(comparison, "_probed", lambda *_: REFERENCE)
-    return Arena(IMAGES, (), None, tiny_readers(tmp_path), ACCURACY)
+    return LabelledContext(IMAGES, (), None, tiny_readers(tmp_path), ACCURACY)
 
 
-def _verdict(arena: Arena, stand: Stand, terms: Terms) -> Verdict:
+def _verdict(context: LabelledContext, stand: Stand, terms: Terms) -> Verdict:
     given = cast("Any", _Given())
-    opened = open_test(stand, arena, tiny_source(), given, lambda _: None)
+    opened = open_test(stand, context, tiny_source(), given, lambda _: None)
     return guard(CANDIDATE, opened, terms).verdict
 
 
@@ -87,17 +87,19 @@ def _both(verdict: Verdict) -> list[Any]:
     return [verdict.gap, verdict.gap_reference]
 
 
-def test_the_intervals_are_wider_by_the_root_of_the_inflation_of_the_stand(arena: Arena) -> None:
-    plain = _verdict(arena, PLAIN, Terms())
-    wide = _verdict(arena, replace(PLAIN, inflation=2.25), Terms())
+def test_the_intervals_are_wider_by_the_root_of_the_inflation_of_the_stand(
+    context: LabelledContext,
+) -> None:
+    plain = _verdict(context, PLAIN, Terms())
+    wide = _verdict(context, replace(PLAIN, inflation=2.25), Terms())
     for before, after in zip(_both(plain), _both(wide), strict=True):
         assert after.value == before.value
         assert after.low - after.value == pytest.approx(1.5 * (before.low - before.value))
         assert after.high - after.value == pytest.approx(1.5 * (before.high - before.value))
 
 
-def test_what_belongs_together_counts_once(arena: Arena) -> None:
-    verdict = _verdict(arena, GROUPED, Terms())
+def test_what_belongs_together_counts_once(context: LabelledContext) -> None:
+    verdict = _verdict(context, GROUPED, Terms())
     gap, against = _both(verdict)
     assert gap.n == against.n == N // 3
     assert "groups of labelled pictures" in verdict.sentence
@@ -107,8 +109,8 @@ def test_what_belongs_together_counts_once(arena: Arena) -> None:
     assert gap.low < alone.low - 0.01
 
 
-def test_the_level_of_the_terms_is_that_of_the_intervals(arena: Arena) -> None:
-    found = _both(_verdict(arena, PLAIN, Terms(level=0.025 / 4)))
+def test_the_level_of_the_terms_is_that_of_the_intervals(context: LabelledContext) -> None:
+    found = _both(_verdict(context, PLAIN, Terms(level=0.025 / 4)))
     for gap, others in zip(found, (OTHERS, {"reference": REFERENCE}), strict=True):
         expected = compare(ACCURACY, LABELS, FINALIST, others, level=0.025 / 4).gap
         usual = compare(ACCURACY, LABELS, FINALIST, others).gap
@@ -118,9 +120,9 @@ def test_the_level_of_the_terms_is_that_of_the_intervals(arena: Arena) -> None:
 
 
 def test_the_bound_of_the_competition_has_the_trials_the_units_and_the_level(
-    arena: Arena,
+    context: LabelledContext,
 ) -> None:
-    found = _verdict(arena, GROUPED, Terms(level=0.005, seed=3)).competition_bound
+    found = _verdict(context, GROUPED, Terms(level=0.005, seed=3)).competition_bound
     settings: dict[str, Any] = {"units": GROUPED.units, "seed": 3, "level": 0.005}
 
     def bound(baseline: str, **changes: Any) -> float:
@@ -132,26 +134,26 @@ def test_the_bound_of_the_competition_has_the_trials_the_units_and_the_level(
     assert found != bound(PIXELS, units=np.arange(N))
 
 
-def test_on_sealed_pictures_no_trial_competes(arena: Arena) -> None:
-    verdict = _verdict(arena, replace(PLAIN, basis=SEALED), Terms())
+def test_on_sealed_pictures_no_trial_competes(context: LabelledContext) -> None:
+    verdict = _verdict(context, replace(PLAIN, basis=SEALED), Terms())
     assert verdict.competition_bound is None
 
 
-def test_the_validation_score_is_held_against_the_test(arena: Arena) -> None:
-    verdict = _verdict(arena, PLAIN, Terms())
+def test_the_validation_score_is_held_against_the_test(context: LabelledContext) -> None:
+    verdict = _verdict(context, PLAIN, Terms())
     assert verdict.optimism == pytest.approx(0.9 - 100 / N)
     assert verdict.competed == 2
 
 
 @pytest.mark.parametrize(("obvious", "returned"), [(True, "transfer"), (False, "baseline")])
 def test_what_is_known_beforehand_speaks_for_the_obvious_alone(
-    arena: Arena, monkeypatch: pytest.MonkeyPatch, *, obvious: bool, returned: str
+    context: LabelledContext, monkeypatch: pytest.MonkeyPatch, *, obvious: bool, returned: str
 ) -> None:
     # 26 pictures won, 28 lost: a gap of -1.7 points with an error of 6.1; beside 10 points with
     # as large a deviation, 73 % of the measured gap and 27 % of the expected one are +1.5 points
     monkeypatch.setattr(verdicts, "PRIOR_POINTS", (0.10, 0.10))
     candidate = Candidate(_right(range(20, 96)), {}, competed=1, validation=0.6, obvious=obvious)
-    opened = open_test(PLAIN, arena, tiny_source(), cast("Any", _Given()), lambda _: None)
+    opened = open_test(PLAIN, context, tiny_source(), cast("Any", _Given()), lambda _: None)
     verdict = guard(candidate, opened, Terms()).verdict
     assert verdict.gap is not None
     assert verdict.gap.value == pytest.approx(-2 / N)
@@ -159,9 +161,9 @@ def test_what_is_known_beforehand_speaks_for_the_obvious_alone(
     assert verdict.returned == returned
 
 
-def test_two_looks_at_one_opened_test_train_the_baselines_once(arena: Arena) -> None:
+def test_two_looks_at_one_opened_test_train_the_baselines_once(context: LabelledContext) -> None:
     told: list[str] = []
-    opened = open_test(PLAIN, arena, tiny_source(), cast("Any", _Given()), told.append)
+    opened = open_test(PLAIN, context, tiny_source(), cast("Any", _Given()), told.append)
     for candidate in (CANDIDATE, replace(CANDIDATE, obvious=True)):
         assert guard(candidate, opened, Terms()).verdict.best_baseline == PIXELS
     assert len(told) == len(OTHERS)

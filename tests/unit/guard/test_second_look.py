@@ -42,7 +42,7 @@ def _unsupported(
             ("one", right(IMAGES, hits=np.arange(N) % 6 < 3), "obvious"),
         ],
         returns=("baseline", second),
-        ensemble=False,
+        combine=False,
         metric=metric,
     )
 

@@ -22,8 +22,9 @@ from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.plugin.testing.tiny import tiny_readers
 from autotransfer.results import State
+from autotransfer.search.cross_validation import LabelledContext, run_trial
 from autotransfer.search.skip_rules import out_of_memory
-from autotransfer.search.trial import Arena, TrialSpec, run_trial
+from autotransfer.search.trial import TrialSpec
 
 LABELS = np.arange(22) % 2  # batches of 8, 8 and 6
 INPUTS = torch.from_numpy(
@@ -118,8 +119,8 @@ class Hungry(Strategy):
 def test_the_outcome_names_it(tmp_path: Path, room: int, state: State | None) -> None:
     fold = Fold(np.arange(0, 12, 2), np.arange(1, 12, 2))
     readers = tiny_readers(tmp_path / "cache")
-    arena = Arena(shapes(2, 6), (fold, fold), None, readers, metric_named("accuracy"))
-    outcome = run_trial(TrialSpec(0, tiny_source(), Hungry(room), {}, 0, None), arena).outcome
+    context = LabelledContext(shapes(2, 6), (fold, fold), None, readers, metric_named("accuracy"))
+    outcome = run_trial(TrialSpec(0, tiny_source(), Hungry(room), {}, 0, None), context).outcome
     if state is None:
         assert out_of_memory(outcome)
         assert outcome.reason.startswith("OutOfMemoryError")

@@ -31,7 +31,7 @@ from autotransfer.models.source import (
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome, State
-from autotransfer.search.trial import Arena
+from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.transferability.ranking.earlier_targets import mean_places, record_places
 from autotransfer.transferability.ranking.prior import priors
 
@@ -191,10 +191,12 @@ def test_each_size_has_a_baseline_of_its_own(sizes: tuple[Source, Source], tmp_p
     sealed = open_target((noise, [*images.class_names] * 2), minimum_per_class=1).train
     stand = sealed_stand(images, sealed, np.arange(len(sealed)))
     readers, cache = tiny_readers(tmp_path), BaselineCache(discover(), tmp_path / "kept")
-    arena = Arena(
+    context = LabelledContext(
         images, (), None, readers, metric_named("accuracy"), baselines=("untrained-features",)
     )
     for _ in range(2):
-        found = [next(Baselines(arena, s, cache, 0, None).on(stand)).probabilities for s in sizes]
+        found = [
+            next(Baselines(context, s, cache, 0, None).on(stand)).probabilities for s in sizes
+        ]
         assert np.abs(found[0] - found[1]).max() > 0.01
     assert len(list((tmp_path / "kept" / "baselines").iterdir())) == 2

@@ -17,10 +17,11 @@ from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Outcome, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
+from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.driver import search
 from autotransfer.search.probes import ProbePoint
 from autotransfer.search.study import Study, open_study
-from autotransfer.search.trial import Arena, TrialResult, TrialSpec
+from autotransfer.search.trial import TrialResult, TrialSpec
 
 
 class Probe(Strategy):
@@ -114,7 +115,7 @@ def study_in(tmp_path: Path, *, resume: bool = False) -> Study:
 
 def run_search(
     study: Study,
-    arena: Arena,
+    context: LabelledContext,
     arms: Arms,
     executor: Scripted,
     said: list[str] | None = None,
@@ -127,7 +128,7 @@ def run_search(
     return search(
         study,
         arms,
-        arena,
+        context,
         SearchLimits(**(given | limits)),  # type: ignore[arg-type]
         executor,
         seed=0,

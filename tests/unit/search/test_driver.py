@@ -11,8 +11,9 @@ from typing_extensions import override
 
 from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Outcome, State
+from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.study import open_study
-from autotransfer.search.trial import Arena, TrialResult, TrialSpec
+from autotransfer.search.trial import TrialResult, TrialSpec
 from tests.unit.search.scripted import (
     Choose,
     Clock,
@@ -27,13 +28,15 @@ from tests.unit.search.scripted import (
 
 
 def test_every_source_and_stage_is_probed_before_anything_trains(
-    tmp_path: Path, arena: Arena
+    tmp_path: Path, context: LabelledContext
 ) -> None:
     executor = Scripted(Clock(), 1.0)
-    outcomes = run_search(study_in(tmp_path), arena, arms_of(Probe(), Tune()), executor, trials=2)
+    outcomes = run_search(
+        study_in(tmp_path), context, arms_of(Probe(), Tune()), executor, trials=2
+    )
     probes = [outcome for outcome in outcomes if outcome.probe]
     assert [outcome.number for outcome in probes] == [-1 - i for i in range(len(probes))]
-    stages = arena.readers[tiny_source("one")].num_stages
+    stages = context.readers[tiny_source("one")].num_stages
     seen = {(o.source, round(float(o.params["depth"]) * stages)) for o in probes}
     assert seen == {(name, stage) for name in ("one", "two") for stage in range(1, stages + 1)}
     assert {o.params["head"] for o in probes} == {"ridge", "other"}
@@ -43,17 +46,17 @@ def test_every_source_and_stage_is_probed_before_anything_trains(
 
 
 def test_the_probes_put_the_sources_in_order_and_a_resume_keeps_it(
-    tmp_path: Path, arena: Arena
+    tmp_path: Path, context: LabelledContext
 ) -> None:
     study = study_in(tmp_path)
-    first = run_search(study, arena, arms_of(Probe(), Tune()), Scripted(Clock(), 1.0), trials=1)
+    first = run_search(study, context, arms_of(Probe(), Tune()), Scripted(Clock(), 1.0), trials=1)
     best = max((o for o in first if o.probe), key=lambda o: (o.value or 0, o.source == "one"))
     assert study.recall("order")[0] == best.source
     assert trials_of(first)[0].source == best.source
     study.remember("order", ["two", "one"])
     again = run_search(
         study_in(tmp_path, resume=True),
-        arena,
+        context,
         arms_of(Probe(), Tune()),
         Scripted(Clock(), 1.0),
         trials=2,
@@ -63,18 +66,20 @@ def test_the_probes_put_the_sources_in_order_and_a_resume_keeps_it(
 
 
 def test_with_nothing_that_trains_the_sampler_goes_on_with_the_probes(
-    tmp_path: Path, arena: Arena
+    tmp_path: Path, context: LabelledContext
 ) -> None:
     executor = Scripted(Clock(), 1.0)
-    outcomes = run_search(study_in(tmp_path), arena, arms_of(Probe()), executor, trials=3)
+    outcomes = run_search(study_in(tmp_path), context, arms_of(Probe()), executor, trials=3)
     assert [o.strategy for o in trials_of(outcomes)] == ["probe"] * 3
     points = [(o.source, *o.params.items()) for o in outcomes]
     assert len(set(points)) == len(points)
 
 
-def test_a_space_of_six_points_ends_after_six_trials(tmp_path: Path, arena: Arena) -> None:
+def test_a_space_of_six_points_ends_after_six_trials(
+    tmp_path: Path, context: LabelledContext
+) -> None:
     outcomes = run_search(
-        study_in(tmp_path), arena, arms_of(Choose()), Scripted(Clock(), 1.0), trials=50
+        study_in(tmp_path), context, arms_of(Choose()), Scripted(Clock(), 1.0), trials=50
     )
     assert len(outcomes) == 6
     assert {(o.source, o.params["kind"]) for o in outcomes} == {
@@ -82,10 +87,12 @@ def test_a_space_of_six_points_ends_after_six_trials(tmp_path: Path, arena: Aren
     }
 
 
-def test_nothing_is_started_that_cannot_end_in_time(tmp_path: Path, arena: Arena) -> None:
+def test_nothing_is_started_that_cannot_end_in_time(
+    tmp_path: Path, context: LabelledContext
+) -> None:
     # a trial takes 10 s, is predicted to take 12: started at 0, 10, 20 and 30, not at 40
     executor, study = Scripted(Clock(), 10.0), study_in(tmp_path)
-    outcomes = run_search(study, arena, arms_of(Tune()), executor, deadline=50.0)
+    outcomes = run_search(study, context, arms_of(Tune()), executor, deadline=50.0)
     assert len(outcomes) == 4
     assert executor.clock.now == 40.0
     assert any("was not started: too little time" in text for text in study.forced)
@@ -93,24 +100,26 @@ def test_nothing_is_started_that_cannot_end_in_time(tmp_path: Path, arena: Arena
 
 
 def test_a_probe_that_has_to_read_too_much_first_gives_way_to_what_is_at_hand(
-    tmp_path: Path, arena: Arena
+    tmp_path: Path, context: LabelledContext
 ) -> None:
     # twelve pictures at 5 s each are 60 s of passes, and 50 s are left
     one, two = tiny_source("one"), tiny_source("two", seed=1)
-    arena.readers[two](arena.images)
-    arena.readers[one].seconds, arena.readers[one].passed = 5.0, 1
+    context.readers[two](context.images)
+    context.readers[one].seconds, context.readers[one].passed = 5.0, 1
     executor, study = Scripted(Clock(), 1.0), study_in(tmp_path)
     arms = replace(arms_of(Probe()), sources=(one, two))
-    outcomes = run_search(study, arena, arms, executor, deadline=50.0, trials=1)
+    outcomes = run_search(study, context, arms, executor, deadline=50.0, trials=1)
     assert {o.source for o in outcomes if o.probe} == {"two"}
     assert "some probes were left out: no time was left for them" in study.forced
 
 
-def test_the_reserve_for_what_comes_after_is_kept(tmp_path: Path, arena: Arena) -> None:
+def test_the_reserve_for_what_comes_after_is_kept(
+    tmp_path: Path, context: LabelledContext
+) -> None:
     executor = Scripted(Clock(), 10.0)
     outcomes = run_search(
         study_in(tmp_path),
-        arena,
+        context,
         arms_of(Tune()),
         executor,
         deadline=50.0,
@@ -121,15 +130,15 @@ def test_the_reserve_for_what_comes_after_is_kept(tmp_path: Path, arena: Arena) 
 
 
 def test_trials_and_what_is_in_flight_count_towards_the_limit(
-    tmp_path: Path, arena: Arena
+    tmp_path: Path, context: LabelledContext
 ) -> None:
     executor = Scripted(Clock(), 1.0, slots=4)
-    outcomes = run_search(study_in(tmp_path), arena, arms_of(Tune()), executor, trials=6)
+    outcomes = run_search(study_in(tmp_path), context, arms_of(Tune()), executor, trials=6)
     assert len(outcomes) == len(executor.specs) == 6
 
 
 def test_what_fails_does_not_count_and_does_not_go_on_for_ever(
-    tmp_path: Path, arena: Arena
+    tmp_path: Path, context: LabelledContext
 ) -> None:
     def failing(spec: TrialSpec) -> Outcome:
         return Outcome(
@@ -142,18 +151,20 @@ def test_what_fails_does_not_count_and_does_not_go_on_for_ever(
         )
 
     executor = Scripted(Clock(), 1.0, failing)
-    outcomes = run_search(study_in(tmp_path), arena, arms_of(Tune()), executor, trials=5)
+    outcomes = run_search(study_in(tmp_path), context, arms_of(Tune()), executor, trials=5)
     assert [o.source for o in outcomes].count("one") == 3
     assert [o.source for o in outcomes].count("two") == 3
 
 
-def test_an_interrupt_ends_the_search_with_what_there_is(tmp_path: Path, arena: Arena) -> None:
+def test_an_interrupt_ends_the_search_with_what_there_is(
+    tmp_path: Path, context: LabelledContext
+) -> None:
     def interrupted(spec: TrialSpec) -> Outcome:
         raise KeyboardInterrupt
 
     said: list[str] = []
     executor, study = Scripted(Clock(), 1.0, interrupted), study_in(tmp_path)
-    outcomes = run_search(study, arena, arms_of(Probe(), Tune()), executor, said, trials=5)
+    outcomes = run_search(study, context, arms_of(Probe(), Tune()), executor, said, trials=5)
     assert outcomes
     assert all(outcome.probe for outcome in outcomes)
     assert "going on to the test with the best so far" in said[0]
@@ -164,13 +175,15 @@ def test_an_interrupt_ends_the_search_with_what_there_is(tmp_path: Path, arena: 
             open_study(
                 "none", storage=None, workspace=tmp_path, sampler="tpe", seed=0, resume=False
             ),
-            arena,
+            context,
             arms_of(Tune()),
             Scripted(Clock(), 1.0, interrupted),
         )
 
 
-def test_each_outcome_is_in_the_study_before_it_is_shown(tmp_path: Path, arena: Arena) -> None:
+def test_each_outcome_is_in_the_study_before_it_is_shown(
+    tmp_path: Path, context: LabelledContext
+) -> None:
     study = study_in(tmp_path)
     seen: list[bool] = []
 
@@ -180,40 +193,40 @@ def test_each_outcome_is_in_the_study_before_it_is_shown(tmp_path: Path, arena: 
             seen.append(outcome in study.outcomes)
 
     run_search(
-        study, arena, arms_of(Probe(), Tune()), Scripted(Clock(), 1.0), None, Listed(), trials=2
+        study, context, arms_of(Probe(), Tune()), Scripted(Clock(), 1.0), None, Listed(), trials=2
     )
     assert seen
     assert all(seen)
 
 
-def test_the_same_seed_gives_the_same_trials(tmp_path: Path, arena: Arena) -> None:
+def test_the_same_seed_gives_the_same_trials(tmp_path: Path, context: LabelledContext) -> None:
     found = []
     for name in ("first", "second"):
         folder = tmp_path / name
         folder.mkdir()
         outcomes = run_search(
-            study_in(folder), arena, arms_of(Probe(), Tune()), Scripted(Clock(), 1.0), trials=8
+            study_in(folder), context, arms_of(Probe(), Tune()), Scripted(Clock(), 1.0), trials=8
         )
         found.append([(o.number, o.source, dict(o.params), o.value) for o in outcomes])
     assert found[0] == found[1]
 
 
 def test_what_a_pruned_trial_took_counts_for_its_share_of_all_folds(
-    tmp_path: Path, arena: Arena
+    tmp_path: Path, context: LabelledContext
 ) -> None:
     # 10 s for a third of the first of three folds: a whole trial takes 90 s and 90 are left
     def stopped(spec: TrialSpec) -> Outcome:
         blank = Outcome(spec.number, spec.source.name, "tune", dict(spec.params), State.PRUNED)
         return replace(blank, seconds=10.0, rungs=((0, 0.5), (1, 0.5)))
 
-    three = replace(arena, folds=arena.folds * 3)
+    three = replace(context, folds=context.folds * 3)
     executor = Scripted(Clock(), 10.0, stopped)
     outcomes = run_search(study_in(tmp_path), three, arms_of(Tune()), executor, deadline=100.0)
     assert len(outcomes) == 1
 
 
 def test_a_trial_is_held_against_its_own_strategy_alone_and_a_resume_knows_it_still(
-    tmp_path: Path, arena: Arena
+    tmp_path: Path, context: LabelledContext
 ) -> None:
     class Lossy(Scripted):
         @override
@@ -227,7 +240,7 @@ def test_a_trial_is_held_against_its_own_strategy_alone_and_a_resume_knows_it_st
     arms = arms_of(Tune(), Choose())
     for resume, trials in ((False, 16), (True, 17)):
         executor = Lossy(Clock(), 1.0)
-        run_search(study_in(tmp_path, resume=resume), arena, arms, executor, trials=trials)
+        run_search(study_in(tmp_path, resume=resume), context, arms, executor, trials=trials)
         met = [
             (s.strategy.name, s.rivals[0][0]) for s in executor.specs if s.rivals[0] is not None
         ]

@@ -10,8 +10,8 @@ from autotransfer.plugin.space import SearchSpace, choice, floating
 from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Outcome, State
 from autotransfer.search.arms import Arms
-from autotransfer.search.driver import best_of, trial_seed
 from autotransfer.search.study import Study, open_study
+from autotransfer.search.trial import best_of, trial_seed
 
 SPACE = SearchSpace.of(size=floating(0.0, 1.0, default=0.5), kind=choice(("a", "b"), default="a"))
 

@@ -13,13 +13,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-import autotransfer
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
 # What MLflow 3.17 says about its own type hints while it is imported is not ours to repair.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    from autotransfer.selection import serving
     from autotransfer.selection.serving import ServedSelection
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -40,7 +40,7 @@ class _Reddish:
 def served(monkeypatch: pytest.MonkeyPatch) -> ServedSelection:
     """The model, loaded from a selection folder named "folder"."""
     answers = {"folder": _Reddish()}
-    monkeypatch.setattr(autotransfer, "load", answers.__getitem__, raising=False)
+    monkeypatch.setattr(serving, "load", answers.__getitem__)
     model = ServedSelection()
     model.load_context(SimpleNamespace(artifacts={"selection": "folder"}))
     return model

@@ -9,7 +9,7 @@ from autotransfer.data.splitting import Fold
 from autotransfer.models.metrics import metric_named
 from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.plugin.testing.tiny import tiny_readers
-from autotransfer.search.trial import Arena
+from autotransfer.search.cross_validation import LabelledContext
 
 PLUGIN = '''
 """A strategy that does what its parameter says: dies, hangs, raises, or answers class shares."""
@@ -74,11 +74,11 @@ def plugin(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def arena(tmp_path: Path) -> Arena:
+def context(tmp_path: Path) -> LabelledContext:
     """Twelve pictures in one fold."""
     fold = Fold(np.arange(0, 12, 2), np.arange(1, 12, 2))
     readers = tiny_readers(tmp_path / "cache")
     source = tiny_source()
-    return Arena(
+    return LabelledContext(
         shapes(2, 6), (fold,), None, readers, metric_named("accuracy"), shortlist=(source,)
     )

@@ -13,11 +13,12 @@ from autotransfer.errors import InvalidOptionError
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy
 from autotransfer.results import Outcome, State
+from autotransfer.search.cross_validation import LabelledContext, run_trial
 from autotransfer.search.executor import Executor, InlineExecutor
 from autotransfer.search.executors import open_executor
 from autotransfer.search.executors.processes import ProcessExecutor
 from autotransfer.search.executors.worker_context import Workshop
-from autotransfer.search.trial import Arena, TrialSpec, run_trial
+from autotransfer.search.trial import TrialSpec
 
 pytestmark = pytest.mark.timeout(280)
 
@@ -28,16 +29,20 @@ def strategy(plugin: Path) -> Strategy:
 
 
 @pytest.fixture
-def slots(arena: Arena, plugin: Path) -> Iterator[ProcessExecutor]:
-    executor = ProcessExecutor(Workshop.of(arena, [plugin], 1 << 26), arena, workers=1)
+def slots(context: LabelledContext, plugin: Path) -> Iterator[ProcessExecutor]:
+    executor = ProcessExecutor(Workshop.of(context, [plugin], 1 << 26), context, workers=1)
     yield executor
     executor.close()
 
 
 def _spec(
-    number: int, arena: Arena, strategy: Strategy, mood: str, deadline: float | None = None
+    number: int,
+    context: LabelledContext,
+    strategy: Strategy,
+    mood: str,
+    deadline: float | None = None,
 ) -> TrialSpec:
-    return TrialSpec(number, arena.shortlist[0], strategy, {"mood": mood}, 0, deadline)
+    return TrialSpec(number, context.shortlist[0], strategy, {"mood": mood}, 0, deadline)
 
 
 def _run(executor: Executor, spec: TrialSpec) -> Outcome:
@@ -47,10 +52,10 @@ def _run(executor: Executor, spec: TrialSpec) -> Outcome:
 
 
 def test_a_worker_gives_the_bits_that_the_driver_gives(
-    arena: Arena, slots: ProcessExecutor, strategy: Strategy
+    context: LabelledContext, slots: ProcessExecutor, strategy: Strategy
 ) -> None:
-    spec = _spec(0, arena, strategy, "good")
-    inline = InlineExecutor(arena)
+    spec = _spec(0, context, strategy, "good")
+    inline = InlineExecutor(context)
     for executor in (inline, slots):
         executor.submit(spec)
     (mine,), (theirs,) = inline.wait(), slots.wait()
@@ -59,19 +64,19 @@ def test_a_worker_gives_the_bits_that_the_driver_gives(
     assert theirs.validation is not None
     np.testing.assert_array_equal(mine.validation, theirs.validation)
     assert theirs.predictor is not None
-    reader = arena.readers[spec.source]
+    reader = context.readers[spec.source]
     np.testing.assert_allclose(
-        theirs.predictor.predict(arena.images.subset([1, 3, 5]), reader),
+        theirs.predictor.predict(context.images.subset([1, 3, 5]), reader),
         theirs.validation[:3],
         atol=1e-6,
     )
 
 
-def test_a_worker_works_in_the_same_arena_whatever_its_fields(
-    arena: Arena, plugin: Path, strategy: Strategy
+def test_a_worker_works_in_the_same_context_whatever_its_fields(
+    context: LabelledContext, plugin: Path, strategy: Strategy
 ) -> None:
-    weights = np.arange(1.0, 1.0 + len(arena.images.class_names)) * 3
-    weighted = replace(arena, class_weights=weights, unlabelled=arena.images.without_labels())
+    weights = np.arange(1.0, 1.0 + len(context.images.class_names)) * 3
+    weighted = replace(context, class_weights=weights, unlabelled=context.images.without_labels())
     workshop = Workshop.of(weighted, [plugin], 1 << 26)
     spec = _spec(0, weighted, strategy, "good")
     executor = ProcessExecutor(workshop, weighted, workers=1)
@@ -80,47 +85,47 @@ def test_a_worker_works_in_the_same_arena_whatever_its_fields(
         (theirs,) = executor.wait()
     finally:
         executor.close()
-    mine, plain = run_trial(spec, weighted), run_trial(spec, arena)
+    mine, plain = run_trial(spec, weighted), run_trial(spec, context)
     assert mine.validation is not None
     assert theirs.validation is not None
     assert plain.validation is not None
     np.testing.assert_array_equal(mine.validation, theirs.validation)
     assert not np.array_equal(mine.validation, plain.validation)
-    assert set(workshop.fields) == set(vars(arena)) - {"readers"}
+    assert set(workshop.fields) == set(vars(context)) - {"readers"}
 
 
 @pytest.mark.slow  # six times the start of a process
 def test_killed_hanging_and_exiting_workers_each_cost_their_own_trial(
-    arena: Arena,
+    context: LabelledContext,
     slots: ProcessExecutor,
     strategy: Strategy,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MOODY_MARK", str(tmp_path / "mark"))
-    once = _run(slots, _spec(0, arena, strategy, "dies once"))
+    once = _run(slots, _spec(0, context, strategy, "dies once"))
     assert once.state is State.COMPLETE
-    always = _run(slots, _spec(1, arena, strategy, "dies"))
+    always = _run(slots, _spec(1, context, strategy, "dies"))
     assert always.state is State.FAILED
     assert "the worker process ended 2 times (exit status -9)" in always.reason
-    exits = _run(slots, _spec(2, arena, strategy, "exits"))
+    exits = _run(slots, _spec(2, context, strategy, "exits"))
     assert exits.state is State.FAILED
     assert exits.reason.startswith("SystemExit")
     began = time.monotonic()
-    late = _run(slots, _spec(3, arena, strategy, "hangs", began + 1.0))
+    late = _run(slots, _spec(3, context, strategy, "hangs", began + 1.0))
     assert late.state is State.FAILED
     assert "did not stop at its deadline" in late.reason
     assert time.monotonic() - began < 30
-    good = _run(slots, _spec(4, arena, strategy, "good"))
+    good = _run(slots, _spec(4, context, strategy, "good"))
     assert good.state is State.COMPLETE
 
 
 def test_closing_ends_every_worker_and_deletes_what_was_copied(
-    arena: Arena, plugin: Path, strategy: Strategy
+    context: LabelledContext, plugin: Path, strategy: Strategy
 ) -> None:
-    workshop = Workshop.of(arena, [plugin], 1 << 26)
-    executor = ProcessExecutor(workshop, arena, workers=1)
-    executor.submit(_spec(0, arena, strategy, "hangs"))
+    workshop = Workshop.of(context, [plugin], 1 << 26)
+    executor = ProcessExecutor(workshop, context, workers=1)
+    executor.submit(_spec(0, context, strategy, "hangs"))
     (pid,) = executor.pids
     executor.close()
     with pytest.raises(ProcessLookupError):
@@ -137,8 +142,8 @@ def test_closing_ends_every_worker_and_deletes_what_was_copied(
     ],
 )
 def test_an_executor_that_is_not_there_is_refused_in_words(
-    arena: Arena, options: dict[str, object], message: str
+    context: LabelledContext, options: dict[str, object], message: str
 ) -> None:
     given = {"name": None, "workers": None, "ray_address": None, **options}
     with pytest.raises(InvalidOptionError, match=message):
-        open_executor(arena, plugins=(), memory_bytes=1 << 26, **given)  # type: ignore[arg-type]
+        open_executor(context, plugins=(), memory_bytes=1 << 26, **given)  # type: ignore[arg-type]

@@ -124,8 +124,8 @@ def _executor(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> ray_cluster.
     monkeypatch.setattr(ray_cluster, "ray", cluster)
     monkeypatch.setattr(ray_cluster, "_LOOK_SECONDS", 0.0)
     workshop: Any = SimpleNamespace(share=lambda _slots: None, remove=lambda: None)
-    arena: Any = SimpleNamespace(readers=SimpleNamespace(device=SimpleNamespace(type="cpu")))
-    return ray_cluster.RayExecutor(workshop, arena, workers=None, address=None)
+    context: Any = SimpleNamespace(readers=SimpleNamespace(device=SimpleNamespace(type="cpu")))
+    return ray_cluster.RayExecutor(workshop, context, workers=None, address=None)
 
 
 def _numbers(results: list[TrialResult]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,13 +16,12 @@ from autotransfer.models.scoring import predicted, weighted
 from autotransfer.plugin.registry import Registry
 from autotransfer.plugin.strategy import Trial
 from autotransfer.results import Outcome, State
-from autotransfer.scenarios.options import Options
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Kept, read_kept
 from autotransfer.search.choice import Choice, Terms, choose
-from autotransfer.search.driver import best_of, trial_seed
+from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.run_folder import Place
-from autotransfer.search.trial import Arena
+from autotransfer.search.trial import best_of, trial_seed
 
 Predictions = NDArray[np.float64]
 
@@ -48,34 +47,40 @@ class Finalist:
         return [set(self.choice.weights)] * num_folds if self.fixed else []
 
 
-@dataclass(frozen=True)
-class Finishing:
-    """Chooses the finalist, and trains it once more on all search pictures.
+@dataclass(frozen=True, kw_only=True)
+class Finalists:
+    """Chooses the finalist, and trains it once more on all development items.
 
     Args:
         arms: Sources and strategies of the search.
-        arena: Its pictures.
+        context: Its items and folds.
         place: Where the predictors of trials are.
         registry: Restores them.
-        chosen: Whether to refit, and whether to combine.
         deadline: `time.monotonic()` after which no ensemble is trained.
+        seed: Of the fit.
+        refit: Whether the finalist is trained again; else its tested checkpoint is kept.
+        combine: Whether several candidates may be put together.
+        say: Told about progress, a line at a time.
     """
 
     arms: Arms
-    arena: Arena
+    context: LabelledContext
     place: Place
     registry: Registry
-    chosen: Options
     deadline: float | None
+    seed: int = 0
+    refit: bool = True
+    combine: bool = True
+    say: Callable[[str], None] = lambda _text: None
 
     def terms(self, outcomes: Sequence[Outcome]) -> Terms:
         """Return what a choice among these outcomes is made by."""
         return Terms(
-            self.arena.metric,
+            self.context.metric,
             tuple(outcome.number for outcome in self.obvious(outcomes)),
-            combine=self.chosen.ensemble and not self.chosen.single,
-            by_class=not self.arena.same_classes,
-            seed=self.chosen.seed,
+            combine=self.combine,
+            by_class=not self.context.same_classes,
+            seed=self.seed,
         )
 
     def obvious(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -100,9 +105,9 @@ class Finishing:
         if not predictions:
             return self._single(best, {})
         terms = self.terms(outcomes)
-        choice = choose(predictions, self._folds(), self.arena.validation_labels, terms)
+        choice = choose(predictions, self._folds(), self.context.validation_labels, terms)
         if len(choice.weights) > 1 and not self._time_for(choice, outcomes):
-            self.chosen.say("an ensemble would gain, but there is no time to train it")
+            self.say("an ensemble would gain, but there is no time to train it")
             choice = Choice({choice.incumbent: 1.0})
         if len(choice.weights) > 1:
             return self._combined(choice, outcomes, predictions)
@@ -112,7 +117,7 @@ class Finishing:
     def candidates(self, outcomes: Sequence[Outcome]) -> dict[int, Predictions]:
         """Return what each candidate said of the validation pictures, by its number."""
         found = self.place.validations(outcomes)
-        if not self.chosen.refit:  # only the checkpoints of the best trials are still there
+        if not self.refit:  # only the checkpoints of the best trials are still there
             kept = {o.number for o in outcomes if self.place.trial_folder(o).is_dir()}
             found = {n: p for n, p in found.items() if n in kept}
         return found
@@ -126,13 +131,13 @@ class Finishing:
 
     def _single(self, outcome: Outcome, predictions: Mapping[int, Predictions]) -> Finalist:
         temperature = 1.0
-        if outcome.number in predictions and self.arena.same_classes:
+        if outcome.number in predictions and self.context.same_classes:
             said = predictions[outcome.number]
-            temperature = fit_temperature(said, self.arena.validation_labels)
+            temperature = fit_temperature(said, self.context.validation_labels)
         return Finalist(outcome, Choice({outcome.number: 1.0}), temperature)
 
     def _folds(self) -> NDArray[np.int64]:
-        sizes = [len(held_out) for _, held_out in self.arena.divisions()]
+        sizes = [len(held_out) for _, held_out in self.context.divisions()]
         return np.repeat(np.arange(len(sizes)), sizes)
 
     def _time_for(self, choice: Choice, outcomes: Sequence[Outcome]) -> bool:
@@ -146,12 +151,12 @@ class Finishing:
         kept = next(iter(trained.values()))
         if len(trained) > 1:
             kept = self._together(finalist, trained)
-        seen = set(self.arena.images.digests)
+        seen = set(self.context.images.digests)
         for member in trained.values():
             read = () if member.source is None else (member.source, *member.predictor.companions)
             seen |= {digest for source in read for digest in source.seen}
-        if self.arena.validation is not None:
-            seen |= set(self.arena.validation.digests)
+        if self.context.validation is not None:
+            seen |= set(self.context.validation.digests)
         return replace(
             kept,
             temperature=finalist.temperature,
@@ -162,47 +167,45 @@ class Finishing:
     @property
     def class_weights(self) -> tuple[float, ...] | None:
         """Return how much each class counts; None for as much as it occurs."""
-        weights = self.arena.class_weights
+        weights = self.context.class_weights
         return None if weights is None else tuple(map(float, weights))
 
     def _trained(self, outcome: Outcome) -> Kept:
         """Return a trial trained on all search pictures, or the checkpoint of its first fold.
 
-        The checkpoint also stays where the training went astray: where the new predictor, which
-        learnt from them, knows the pictures of the first fold clearly worse than the checkpoint
-        that never saw them.
+        The checkpoint also stays where training failed to converge: where the new predictor,
+        which learnt from them, knows the items of the first fold clearly worse than the
+        checkpoint that never saw them.
         """
-        if not self.chosen.refit:
+        if not self.refit:
             return read_kept(self.place.trial_folder(outcome), self.registry)
         source = self.arms.source(outcome.source)
-        self.chosen.say(
-            f"training {outcome.strategy} from {outcome.source} on all search pictures"
-        )
+        self.say(f"training {outcome.strategy} from {outcome.source} on all search pictures")
         strategy = self.registry.strategy(outcome.strategy)
-        task = self.arena.seen_by(strategy).task(source, self.arena.images)
-        seed = trial_seed(self.chosen.seed, outcome.number)
+        task = self.context.seen_by(strategy).task(source, self.context.images)
+        seed = trial_seed(self.seed, outcome.number)
         trial = Trial(outcome.params, lambda _progress, _predictor: None, None, seed)
         kept = Kept(strategy.fit(task, trial), outcome.strategy, baseline=False, source=source)
-        if self._astray(kept, outcome) and self.place.trial_folder(outcome).is_dir():
-            self.chosen.say("that training went astray; the checkpoint that was tested is kept")
+        if self._diverged(kept, outcome) and self.place.trial_folder(outcome).is_dir():
+            self.say("training failed to converge; the tested checkpoint is kept")
             return read_kept(self.place.trial_folder(outcome), self.registry)
         return kept
 
-    def _astray(self, kept: Kept, outcome: Outcome) -> bool:
-        arena = self.arena
-        if not outcome.fold_values or arena.validation is not None or not arena.same_classes:
+    def _diverged(self, kept: Kept, outcome: Outcome) -> bool:
+        context = self.context
+        if not outcome.fold_values or context.validation is not None or not context.same_classes:
             return False
-        _, held_out = self.arena.divisions()[0]
+        _, held_out = self.context.divisions()[0]
         raw = predicted(
             kept.predictor,
             held_out,
-            self.arena.reader_of(kept.source),
-            len(self.arena.images.class_names),
+            self.context.reader_of(kept.source),
+            len(self.context.images.class_names),
         )
-        found = weighted(raw, self.arena.class_weights)
+        found = weighted(raw, self.context.class_weights)
         expected = outcome.fold_values[0]
         error = (max(expected * (1 - expected), 0.01) / len(held_out)) ** 0.5
-        return bool(self.arena.metric.score(held_out.labels, found) < expected - error)
+        return bool(self.context.metric.score(held_out.labels, found) < expected - error)
 
     def _combined(
         self,
@@ -211,18 +214,16 @@ class Finishing:
         predictions: Mapping[int, Predictions],
     ) -> Finalist:
         """Return several candidates as one more outcome."""
-        arena = self.arena
+        context = self.context
         members = [outcome for outcome in outcomes if outcome.number in choice.weights]
         first = max(members, key=lambda outcome: choice.weights[outcome.number])
         named = ", ".join(
             f"{choice.weights[o.number]:.2f} x {o.title} ({o.strategy})" for o in members
         )
         mean = choice.mix(predictions)
-        labels = arena.validation_labels
-        value = arena.metric.score(labels, mean)
-        self.chosen.say(
-            f"ensemble of {named}: {arena.metric.name} {arena.metric.display(value):.3f}"
-        )
+        labels = context.validation_labels
+        value = context.metric.score(labels, mean)
+        self.say(f"ensemble of {named}: {context.metric.name} {context.metric.display(value):.3f}")
         outcome = Outcome(
             number=max(outcome.number for outcome in outcomes) + 1,
             source=first.source,
@@ -233,7 +234,7 @@ class Finishing:
             log_loss=-metric_named("log_loss").score(labels, mean),
             seconds=sum(outcome.seconds for outcome in members),
         )
-        temperature = fit_temperature(mean, labels) if arena.same_classes else 1.0
+        temperature = fit_temperature(mean, labels) if context.same_classes else 1.0
         return Finalist(outcome, choice, temperature)
 
     def _together(self, finalist: Finalist, trained: Mapping[int, Kept]) -> Kept:

@@ -19,15 +19,14 @@ from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome, State
-from autotransfer.scenarios.options import Options
-from autotransfer.search import refit as module
+from autotransfer.search import finalists as module
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Kept
 from autotransfer.search.choice import Choice, Terms
-from autotransfer.search.driver import trial_seed
-from autotransfer.search.refit import Finalist, Finishing
+from autotransfer.search.cross_validation import LabelledContext
+from autotransfer.search.finalists import Finalist, Finalists
 from autotransfer.search.run_folder import Place
-from autotransfer.search.trial import Arena
+from autotransfer.search.trial import trial_seed
 from tests.unit.told import Obvious, Teller, registry_of, told
 
 IMAGES = shapes(2, 8)
@@ -70,37 +69,39 @@ def _outcome(number: int = 7, **changes: object) -> Outcome:
 
 
 @pytest.fixture
-def finishing(tmp_path: Path) -> Callable[..., Finishing]:
+def finishing(tmp_path: Path) -> Callable[..., Finalists]:
     """A function that returns what finishes a fit with a strategy and options."""
 
-    def make(answer: Answer, **changes: object) -> Finishing:
+    def make(answer: Answer, **changes: object) -> Finalists:
         teller = Teller(answer)
-        arena = Arena(IMAGES, FOLDS, None, tiny_readers(tmp_path), metric_named("accuracy"))
-        arena = replace(arena, class_weights=changes.pop("class_weights", None))  # type: ignore[arg-type]
-        return Finishing(
-            Arms((tiny_source(),), (teller,), {}),
-            arena,
-            Place("fit", tmp_path, tmp_path / "fit"),
-            registry_of(teller),
-            Options(**changes),  # type: ignore[arg-type]
-            None,
+        context = LabelledContext(
+            IMAGES, FOLDS, None, tiny_readers(tmp_path), metric_named("accuracy")
+        )
+        context = replace(context, class_weights=changes.pop("class_weights", None))  # type: ignore[arg-type]
+        return Finalists(
+            arms=Arms((tiny_source(),), (teller,), {}),
+            context=context,
+            place=Place("fit", tmp_path, tmp_path / "fit"),
+            registry=registry_of(teller),
+            deadline=None,
+            **changes,  # type: ignore[arg-type]
         )
 
     return make
 
 
-def _predicted(kept: Kept, made: Finishing) -> NDArray[np.float64]:
-    return kept.predict(IMAGES, made.arena.reader_of(kept.source))
+def _predicted(kept: Kept, made: Finalists) -> NDArray[np.float64]:
+    return kept.predict(IMAGES, made.context.reader_of(kept.source))
 
 
-def _keep(finishing: Finishing, said: Mapping[int, NDArray[np.float64]]) -> None:
+def _keep(finishing: Finalists, said: Mapping[int, NDArray[np.float64]]) -> None:
     """Write what trials said of the pictures, in the order in which the folds hold them out."""
     for number, rows in said.items():
         finishing.place.keep(_outcome(number), CHECKPOINT, rows[HELD_OUT])
 
 
 def test_the_finalist_is_trained_on_every_search_picture(
-    finishing: Callable[..., Finishing],
+    finishing: Callable[..., Finalists],
 ) -> None:
     seeds = []
 
@@ -119,8 +120,8 @@ def test_the_finalist_is_trained_on_every_search_picture(
     assert set(kept.seen) == set(IMAGES.digests)
 
 
-def test_a_training_that_went_astray_is_replaced_by_the_checkpoint(
-    finishing: Callable[..., Finishing], monkeypatch: pytest.MonkeyPatch
+def test_a_training_that_failed_to_converge_is_replaced_by_the_checkpoint(
+    finishing: Callable[..., Finalists], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(module, "read_kept", lambda *_: CHECKPOINT)
@@ -129,11 +130,11 @@ def test_a_training_that_went_astray_is_replaced_by_the_checkpoint(
     assert made.train(finalist, [_outcome()]).strategy == "teller"  # there is no checkpoint
     made.place.trial_folder(_outcome()).mkdir(parents=True)
     assert made.train(finalist, [_outcome()]).strategy == "the checkpoint"
-    assert "went astray" in said[-1]
+    assert "failed to converge" in said[-1]
 
 
-def test_a_training_astray_is_told_by_one_standard_error_on_the_first_fold(
-    finishing: Callable[..., Finishing], monkeypatch: pytest.MonkeyPatch
+def test_a_training_that_diverged_is_told_by_one_standard_error_on_the_first_fold(
+    finishing: Callable[..., Finalists], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # three of four right were validated; one standard error on eight pictures is 0.153: five of
     # eight are within it, four are not
@@ -150,7 +151,7 @@ def test_a_training_astray_is_told_by_one_standard_error_on_the_first_fold(
 
 
 def test_what_is_trained_keeps_the_temperature_and_the_class_weights(
-    finishing: Callable[..., Finishing],
+    finishing: Callable[..., Finalists],
 ) -> None:
     # one to three for each class; class 1 counts three times: one to nine; softened: one to three
     rows = np.tile([0.25, 0.75], (N, 1))
@@ -161,7 +162,7 @@ def test_what_is_trained_keeps_the_temperature_and_the_class_weights(
 
 
 def test_the_temperature_of_a_trial_is_that_of_what_it_said_of_validation_pictures(
-    finishing: Callable[..., Finishing],
+    finishing: Callable[..., Finalists],
 ) -> None:
     # nine to one, and three of four right: the root of nine is three
     made = finishing(lambda *_: told(IMAGES, _giving(0.9)))
@@ -173,7 +174,7 @@ def test_the_temperature_of_a_trial_is_that_of_what_it_said_of_validation_pictur
 
 
 def test_members_have_the_weights_and_the_temperatures_of_the_choice(
-    finishing: Callable[..., Finishing],
+    finishing: Callable[..., Finalists],
 ) -> None:
     # at temperature 1/2 three to one is nine to one: two thirds of .9 and a third of .3
     rows = {trial_seed(0, 7): _giving(0.75), trial_seed(0, 3): _giving(0.3)}
@@ -186,7 +187,7 @@ def test_members_have_the_weights_and_the_temperatures_of_the_choice(
 
 
 def test_an_ensemble_is_softened_as_the_mean_of_its_softened_members_needs(
-    finishing: Callable[..., Finishing], monkeypatch: pytest.MonkeyPatch
+    finishing: Callable[..., Finalists], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # at temperature 1/2, s to one is s^2 to one: .95; two thirds of it and a third of .8 are .9,
     # three of four right: the root of nine is three
@@ -207,7 +208,7 @@ def test_an_ensemble_is_softened_as_the_mean_of_its_softened_members_needs(
 
 
 def test_where_no_time_is_left_for_an_ensemble_the_one_to_beat_is_returned(
-    finishing: Callable[..., Finishing], monkeypatch: pytest.MonkeyPatch
+    finishing: Callable[..., Finalists], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
     made = replace(finishing(lambda *_: told(IMAGES, _giving(0.9)), say=said.append), deadline=0.0)
@@ -221,7 +222,7 @@ def test_where_no_time_is_left_for_an_ensemble_the_one_to_beat_is_returned(
 
 
 def test_the_choice_knows_the_folds_the_score_and_what_is_obvious(
-    finishing: Callable[..., Finishing], monkeypatch: pytest.MonkeyPatch
+    finishing: Callable[..., Finalists], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[tuple[Any, ...]] = []
 
@@ -239,21 +240,18 @@ def test_the_choice_knows_the_folds_the_score_and_what_is_obvious(
     np.testing.assert_allclose(said[7], _giving(0.8)[HELD_OUT], atol=1e-6)
     assert folds.tolist() == [0] * 8 + [1] * 8
     assert labels.tolist() == LABELS[HELD_OUT].tolist()
-    assert terms == Terms(made.arena.metric, (-2,), combine=True, temper=True, seed=5)
+    assert terms == Terms(made.context.metric, (-2,), combine=True, temper=True, seed=5)
 
 
-@pytest.mark.parametrize(
-    "options", [{"single": True}, {"ensemble": False}, {"single": True, "ensemble": False}]
-)
-def test_nothing_is_put_together_where_the_user_does_not_want_it(
-    finishing: Callable[..., Finishing], options: Mapping[str, bool]
+def test_nothing_is_put_together_where_that_is_not_wanted(
+    finishing: Callable[..., Finalists],
 ) -> None:
-    made = finishing(lambda *_: told(IMAGES, _giving(0.9)), **options)
+    made = finishing(lambda *_: told(IMAGES, _giving(0.9)), combine=False)
     assert not made.terms([_outcome()]).combine
 
 
 def test_the_obvious_that_is_there_comes_in_the_order_of_its_standing(
-    finishing: Callable[..., Finishing],
+    finishing: Callable[..., Finalists],
 ) -> None:
     made = _with_obvious(finishing(lambda *_: told(IMAGES, _giving(0.9))))
     outcomes = [
@@ -268,11 +266,11 @@ def test_the_obvious_that_is_there_comes_in_the_order_of_its_standing(
 
 
 def test_the_obvious_is_trained_with_every_source_and_the_others_with_the_shortlist(
-    finishing: Callable[..., Finishing],
+    finishing: Callable[..., Finalists],
 ) -> None:
     pool = (tiny_source(), tiny_source("second", seed=1), tiny_source("third", seed=2))
     made = _with_obvious(finishing(lambda *_: told(IMAGES, _giving(0.9))))
-    made = replace(made, arena=replace(made.arena, shortlist=pool[:2], pool=pool))
+    made = replace(made, context=replace(made.context, shortlist=pool[:2], pool=pool))
     outcomes = [_outcome(-2, strategy="obvious"), _outcome(7)]
     for number in (-2, 7):
         finalist = Finalist(outcomes[number == 7], Choice({number: 1.0}))
@@ -286,7 +284,7 @@ def test_the_obvious_is_trained_with_every_source_and_the_others_with_the_shortl
 
 
 def test_the_obvious_is_second_unless_it_is_the_finalist_and_no_fold_chooses_another(
-    finishing: Callable[..., Finishing],
+    finishing: Callable[..., Finalists],
 ) -> None:
     made = _with_obvious(finishing(lambda *_: told(IMAGES, _giving(0.9))))
     outcomes = [_outcome(-2, strategy="obvious"), _outcome(7)]
@@ -302,17 +300,17 @@ def test_the_obvious_is_second_unless_it_is_the_finalist_and_no_fold_chooses_ano
 
 
 def test_without_training_again_only_what_is_still_there_may_be_chosen(
-    finishing: Callable[..., Finishing],
+    finishing: Callable[..., Finalists],
 ) -> None:
     made = finishing(lambda *_: told(IMAGES, _giving(0.9)), refit=False)
     outcomes = [_outcome(n, value=n / 10) for n in range(2, 7)]
     for outcome in outcomes:
         made.place.keep(outcome, CHECKPOINT, _giving(0.9)[HELD_OUT])
     assert set(made.candidates(outcomes)) == {4, 5, 6}  # the checkpoints of the best three
-    assert set(replace(made, chosen=Options()).candidates(outcomes)) == {2, 3, 4, 5, 6}
+    assert set(replace(made, refit=True).candidates(outcomes)) == {2, 3, 4, 5, 6}
 
 
-def _with_obvious(made: Finishing) -> Finishing:
+def _with_obvious(made: Finalists) -> Finalists:
     """Return the same with two obvious strategies beside the teller, the plainer one second."""
     teller = made.registry.strategy("teller")
     assert isinstance(teller, Teller)

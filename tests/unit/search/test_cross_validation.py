@@ -15,8 +15,9 @@ from autotransfer.models.predictors.base import Predictor
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import State
+from autotransfer.search.cross_validation import LabelledContext, run_trial
 from autotransfer.search.pruning import calibrated_losses
-from autotransfer.search.trial import Arena, TrialResult, TrialSpec, run_trial
+from autotransfer.search.trial import TrialResult, TrialSpec
 from tests.unit.told import Obvious, Teller, told
 
 IMAGES = shapes(2, 12)
@@ -48,9 +49,11 @@ def _run(tmp_path: Path, rivals: Sequence[NDArray[np.float32] | None]) -> TrialR
             trial.report(progress, told(IMAGES, _giving(wrong)))
         return told(IMAGES, _giving(1))
 
-    arena = Arena(IMAGES, FOLDS, None, tiny_readers(tmp_path), metric_named("accuracy"))
+    context = LabelledContext(
+        IMAGES, FOLDS, None, tiny_readers(tmp_path), metric_named("accuracy")
+    )
     spec = TrialSpec(0, tiny_source(), Teller(answer), {}, 0, None, rivals)
-    return run_trial(spec, arena)
+    return run_trial(spec, context)
 
 
 def test_each_rung_of_each_fold_is_scored_and_only_the_ends_count(tmp_path: Path) -> None:
@@ -90,14 +93,14 @@ def test_the_obvious_sees_every_source_and_another_strategy_the_shortlist(
     tmp_path: Path,
 ) -> None:
     pool = (tiny_source(), tiny_source("second", seed=1), tiny_source("third", seed=2))
-    arena = Arena(
+    context = LabelledContext(
         *(IMAGES, FOLDS, None, tiny_readers(tmp_path), metric_named("accuracy")),
         shortlist=pool[:2],
         pool=pool,
     )
     seen = []
     for strategy in (Obvious(_answer), Teller(_answer)):
-        run_trial(TrialSpec(-1, pool[0], strategy, {}, 0, None), arena)
+        run_trial(TrialSpec(-1, pool[0], strategy, {}, 0, None), context)
         seen.append([[source.name for source in task.companions] for task in strategy.tasks])
     assert seen == [[["second", "third"]] * 3, [["second"]] * 3]
 

@@ -1,0 +1,202 @@
+"""What a fit asks of a scenario: how its target is posed decides how each step is done."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.models.catalogue import Sources
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
+from autotransfer.report import Material
+from autotransfer.results import (
+    Described,
+    Outcome,
+    ParamValue,
+    Ranking,
+    Record,
+    Setting,
+    Skipped,
+    Verdict,
+)
+from autotransfer.scenarios.run import Request, Run
+from autotransfer.search.arms import Arms
+from autotransfer.search.checkpoint import Kept
+from autotransfer.search.probes import ProbePoint
+from autotransfer.search.recorder import Forecast, no_forecast
+from autotransfer.search.trial import TrialContext
+
+ContextT = TypeVar("ContextT", bound=TrialContext)
+FinalistT = TypeVar("FinalistT")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What competes.
+
+    Args:
+        arms: What the search may try.
+        obvious: What is tried before it.
+        pool: The sources that the obvious puts together.
+        skipped: What was left out, and why.
+    """
+
+    arms: Arms
+    obvious: tuple[ProbePoint, ...] = ()
+    pool: tuple[Source, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True)
+class Searched(Generic[ContextT]):
+    """What a search has found.
+
+    Args:
+        ranking: The order of the sources.
+        candidates: What competed.
+        context: What all trials shared.
+        outcomes: Everything that was tried, earlier invocations included.
+    """
+
+    ranking: Ranking
+    candidates: Candidates
+    context: ContextT
+    outcomes: Sequence[Outcome]
+
+
+@dataclass(frozen=True)
+class Judged(Generic[FinalistT]):
+    """What the guard found, and what is returned because of it.
+
+    Args:
+        verdict: On the finalist.
+        kept: The predictor that is returned.
+        finalist: The candidate that was judged last.
+        outcome: Its outcome.
+        faults: Of outcomes that were found out afterwards, by their number.
+        described: Figures of zero-shot predictions.
+        provenance: Where things come from, beside target and source.
+    """
+
+    verdict: Verdict
+    kept: Kept
+    finalist: FinalistT
+    outcome: Outcome
+    faults: Mapping[int, str] = field(default_factory=dict)
+    described: Described | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+class Scenario(ABC, Generic[ContextT, FinalistT]):
+    """An opened target, and how each step of a fit is done for it.
+
+    Attributes:
+        kind: How the target is posed.
+        search_share: Share of the seconds at which the search ends.
+        differing: What makes a resumed study another problem, in words.
+        request: What was asked for.
+        name: Short name of the target.
+        class_names: The classes of an answer.
+        metric: Name of the score that trials are compared by.
+        sources: The candidates.
+        readers: Their features.
+        items: The items that the search learns from.
+        provenance: Hashes of what was learnt from, by what it is.
+        notes: What was decided or left out while opening.
+    """
+
+    kind: ClassVar[Setting]
+    search_share: ClassVar[float]
+    differing: ClassVar[str] = "other pictures, another metric or another seed"
+
+    request: Request
+    name: str
+    class_names: tuple[str, ...]
+    metric: str
+    readers: FeatureReaders
+    items: ImageSet
+    provenance: Mapping[str, str]
+    notes: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def sources(self) -> Sources:
+        """Return the candidate sources."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> list[Any]:
+        """Return what a resumed study must share, as JSON values."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the hash of the target that MLflow shows."""
+        return self.provenance["target"]
+
+    @property
+    def parameters(self) -> dict[str, ParamValue]:
+        """Return what MLflow shows of the target beside its name."""
+        return {}
+
+    @abstractmethod
+    def rank(
+        self, estimators: Sequence[str] = (), *, racing: bool = True, due: float | None = None
+    ) -> tuple[Ranking, list[Skipped]]:
+        """Return the order of the sources, and those that could not be ranked.
+
+        Args:
+            estimators: Names of the scores; empty for the default ones.
+            racing: Whether sources without a chance see no more than the first items.
+            due: `time.monotonic()` at which it has to end; None is no limit.
+        """
+
+    def forecast(self, ranking: Ranking) -> str:  # noqa: ARG002 - of those that can
+        """Return whether transfer is worth trying, in a sentence; empty where nothing is known."""
+        return ""
+
+    @abstractmethod
+    def candidates(self, ranking: Ranking, run: Run) -> Candidates:
+        """Return what competes."""
+
+    @abstractmethod
+    def context(self, candidates: Candidates) -> ContextT:
+        """Return what all trials share."""
+
+    def first_points(self, run: Run) -> Callable[[Arms], Sequence[Mapping[str, ParamValue]]]:  # noqa: ARG002
+        """Return the points of earlier fits that are tried first, given the arms."""
+        return lambda _arms: ()
+
+    def num_trials(self, run: Run) -> int | None:
+        """Return how many trials the study may have; None is no limit."""
+        return run.request.budget.trials
+
+    def reserve(self, context: ContextT, run: Run) -> Callable[[Sequence[Outcome]], float]:  # noqa: ARG002
+        """Return the seconds that the steps after the search need, given the outcomes."""
+        return lambda _outcomes: 0.0
+
+    def progress_forecast(self, context: ContextT, run: Run) -> Forecast:  # noqa: ARG002
+        """Return what says how the search goes on."""
+        return no_forecast
+
+    @abstractmethod
+    def choose(self, searched: Searched[ContextT], run: Run) -> FinalistT:
+        """Return the candidate that is judged.
+
+        Raises:
+            BudgetExhaustedError: If nothing that can be judged has finished.
+        """
+
+    @abstractmethod
+    def judge(
+        self, finalist: FinalistT, searched: Searched[ContextT], run: Run
+    ) -> Judged[FinalistT]:
+        """Return the verdict, and what is returned because of it."""
+
+    @abstractmethod
+    def material(
+        self, searched: Searched[ContextT], judged: Judged[FinalistT], run: Run
+    ) -> Callable[[Record], Material]:
+        """Return what gathers the material of the report."""

@@ -1,0 +1,298 @@
+"""A target with labels: images that are searched with folds, or a validation split."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
+
+from autotransfer.data.holdout import Division, divide
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.splitting import Fold
+from autotransfer.errors import BudgetExhaustedError, DataWarning, InvalidTargetError
+from autotransfer.guard.guard import Guard
+from autotransfer.guard.unguarded import UNGUARDED
+from autotransfer.models.catalogue import Sources
+from autotransfer.models.metrics import metric_named
+from autotransfer.plugin.estimator import TransferabilityEstimator
+from autotransfer.report import Material
+from autotransfer.results import (
+    Outcome,
+    ParamValue,
+    Ranking,
+    Record,
+    Setting,
+    Skipped,
+)
+from autotransfer.scenarios.base import Candidates, Judged, Scenario, Searched
+from autotransfer.scenarios.candidates import candidates_of
+from autotransfer.scenarios.clock import CLOSING_SHARE, GUARD_SHARE
+from autotransfer.scenarios.inputs import Problem, problem_of_pictures
+from autotransfer.scenarios.labelled_report import Ended
+from autotransfer.scenarios.options import class_weights_of
+from autotransfer.scenarios.run import Request, Run
+from autotransfer.scenarios.shortlist import Sourcing, usable
+from autotransfer.search.arms import Arms
+from autotransfer.search.cross_validation import LabelledContext
+from autotransfer.search.finalists import Finalist, Finalists
+from autotransfer.search.progress_forecast import interval, outlook
+from autotransfer.search.recorder import Forecast, refit_reserve
+from autotransfer.search.rejecting import with_rejection
+from autotransfer.search.storage import STORAGE_FILE
+from autotransfer.search.study import load_studies
+from autotransfer.search.trial import best_of
+from autotransfer.search.warm_start import SEEN, earlier_fits, packed_digests
+from autotransfer.transferability.ranking import rank_sources
+from autotransfer.transferability.ranking.earlier_targets import record_places
+from autotransfer.transferability.ranking.forecast import forecast
+
+
+class Labelled(Scenario[LabelledContext, Finalist]):
+    """A target with labels.
+
+    Args:
+        problem: The opened target, its sources and their features.
+        request: What was asked for.
+    """
+
+    kind = Setting.LABELLED
+    search_share = 1 - GUARD_SHARE
+
+    def __init__(self, problem: Problem, request: Request) -> None:
+        self.problem, self.request = problem, request
+        self.division = self._divided()
+        self.name, self.class_names = problem.target.name, problem.target.class_names
+        self.metric, self.readers = request.options.metric, problem.readers
+        self.items = self.division.images
+        self.provenance = {"target": problem.target.train.fingerprint}
+        self.notes = (*problem.target.notes, *self.division.notes)
+
+    @classmethod
+    def open(cls, target: Any, request: Request) -> Labelled:
+        """Return the scenario of a target of images.
+
+        Raises:
+            AutotransferError: If target, sources or options cannot be used.
+        """
+        metric_named(request.options.metric)
+        return cls(problem_of_pictures(target, request.options, request.registry), request)
+
+    @cached_property
+    @override
+    def sources(self) -> Sources:
+        return usable(self.problem, self.division, self.request.options)
+
+    @property
+    @override
+    def identity(self) -> list[Any]:
+        return [self.items.fingerprint, self.metric, self.request.options.seed]
+
+    @property
+    @override
+    def parameters(self) -> dict[str, ParamValue]:
+        train = self.problem.target.train
+        return {"num_images": len(train), "num_classes": len(self.problem.target.class_names)}
+
+    @override
+    def rank(
+        self, estimators: Sequence[str] = (), *, racing: bool = True, due: float | None = None
+    ) -> tuple[Ranking, list[Skipped]]:
+        options, sources = self.request.options, self.sources.sources
+        options.say(f"ranking {len(sources)} sources on {len(self.items)} pictures")
+        return rank_sources(
+            sources,
+            self.items,
+            self.readers,
+            self._sourcing.consensus(estimators),
+            seed=options.seed,
+            max_sources=options.max_sources,
+            racing=racing,
+            seconds=None if due is None else due - time.monotonic(),
+        )
+
+    @override
+    def forecast(self, ranking: Ranking) -> str:
+        return forecast(ranking, self.sources.sources, self.items)
+
+    @override
+    def candidates(self, ranking: Ranking, run: Run) -> Candidates:
+        return candidates_of(self.problem, self._sourcing, ranking, self.request, run.clock)
+
+    @override
+    def context(self, candidates: Candidates) -> LabelledContext:
+        problem, options = self.problem, self.request.options
+        return LabelledContext(
+            self.items,
+            self._folds(),
+            problem.target.validation,
+            self.readers,
+            metric_named(self.metric),
+            self._unseen(problem.source_images, "source"),
+            candidates.arms.sources,
+            problem.baselines,
+            problem.baseline_source,
+            class_weights_of(options, self.items),
+            self._unseen(problem.unlabelled, "unlabelled"),
+            candidates.pool,
+        )
+
+    @override
+    def first_points(self, run: Run) -> Callable[[Arms], Sequence[Mapping[str, ParamValue]]]:
+        """Note what this fit learns from; return the points of earlier ones, if wanted."""
+        options = self.request.options
+        run.study.remember(SEEN, packed_digests(self.items.digests))
+        if not options.warm_start:
+            return lambda _arms: ()
+        studies = load_studies(storage=options.storage, workspace=run.place.workspace)
+        tested = self.items if self.division.sealed is None else self.division.sealed
+        found = earlier_fits(studies, tested.digests, metric=self.metric, without=run.place.name)
+        options.say(found.sentence())
+        return found.points
+
+    @override
+    def reserve(self, context: LabelledContext, run: Run) -> Callable[[Sequence[Outcome]], float]:
+        trained = sum(len(train) for train, _ in context.divisions())
+        return refit_reserve(len(self.items), trained, GUARD_SHARE * (run.clock.seconds or 0.0))
+
+    @override
+    def progress_forecast(self, context: LabelledContext, run: Run) -> Forecast:
+        def told(outcomes: Sequence[Outcome], seconds: float, seconds_left: float) -> str | None:
+            best = best_of(outcomes)
+            found = {} if best is None else run.place.validations([best])
+            labels, seed = context.validation_labels, run.options.seed
+            bounds = [interval(labels, p, context.metric, seed=seed) for p in found.values()]
+            return outlook(
+                outcomes,
+                bounds[0] if bounds else None,
+                context.metric,
+                seconds=seconds,
+                seconds_left=seconds_left,
+            )
+
+        return told
+
+    @override
+    def choose(self, searched: Searched[LabelledContext], run: Run) -> Finalist:
+        outcomes, sources = searched.outcomes, searched.candidates.arms.sources
+        ledger = run.place.workspace / STORAGE_FILE
+        record_places(ledger, self.items.fingerprint, sources, outcomes)
+        finalist = self._finalists(searched, run).choose(outcomes)
+        if finalist is None:
+            reasons = dict.fromkeys(o.reason for o in outcomes if o.reason)
+            told = "".join(f"\n  {reason}" for reason in reasons)
+            raise BudgetExhaustedError("not one trial finished within the budget" + told)
+        return finalist
+
+    @override
+    def judge(
+        self, finalist: Finalist, searched: Searched[LabelledContext], run: Run
+    ) -> Judged[Finalist]:
+        finalists = self._finalists(searched, run)
+        if run.options.guard:
+            judged = self._tested(finalist, finalists, searched, run)
+        else:
+            kept = finalists.train(finalist, searched.outcomes)
+            judged = Judged(UNGUARDED, kept, finalist, finalist.outcome)
+        return replace(judged, kept=with_rejection(judged.kept, self.items, self.readers))
+
+    def _tested(
+        self,
+        finalist: Finalist,
+        finalists: Finalists,
+        searched: Searched[LabelledContext],
+        run: Run,
+    ) -> Judged[Finalist]:
+        """Return the verdict of the guard."""
+        guard = Guard(
+            finalists,
+            self.division,
+            self.sources.sources[0],
+            searched.ranking,
+            self.name,
+            run.clock.deadline(1 - CLOSING_SHARE),
+            partial(self._sourcing.nested, searched.ranking, searched.context.folds),
+            run.options.margin,
+        )
+        found = guard.judged(finalist, searched.outcomes)
+        return Judged(found.verdict, found.kept, found.finalist, found.finalist.outcome)
+
+    @override
+    def material(
+        self, searched: Searched[LabelledContext], judged: Judged[Finalist], run: Run
+    ) -> Callable[[Record], Material]:
+        return Ended(
+            self._finalists(searched, run),
+            self.division,
+            judged.finalist,
+            searched.outcomes,
+            judged.kept,
+            self.problem.pictures,
+        ).material
+
+    def _divided(self) -> Division:
+        """Return who is held out for the guard."""
+        return divide(self.problem.target, pictures=self.problem.pictures)
+
+    def _folds(self) -> tuple[Fold, ...]:
+        """Return the folds of the search."""
+        return self.division.folds(self.request.options.seed)
+
+    def _further_scores(self) -> Sequence[TransferabilityEstimator]:
+        """Return scores of the ranking beside the default ones."""
+        return ()
+
+    @cached_property
+    def _sourcing(self) -> Sourcing:
+        options = self.request.options
+        return Sourcing(
+            self.sources,
+            self.division,
+            self.readers,
+            self.request.registry,
+            Path(options.workspace or "."),
+            options,
+            self._further_scores(),
+        )
+
+    def _finalists(self, searched: Searched[LabelledContext], run: Run) -> Finalists:
+        """Return what chooses and trains; what limits an answer's cost leaves out ensembles."""
+        options = self.request.options
+        limited = options.max_mb is not None or options.max_ms is not None
+        return Finalists(
+            arms=searched.candidates.arms,
+            context=searched.context,
+            place=run.place,
+            registry=self.request.registry,
+            deadline=run.clock.deadline(1 - GUARD_SHARE / 2),
+            seed=options.seed,
+            refit=options.refit,
+            combine=options.ensemble and not options.single and not limited,
+            say=options.say,
+        )
+
+    def _unseen(self, images: ImageSet | None, kind: str) -> ImageSet | None:
+        """Return the further pictures that are none of those the target is tested on."""
+        if images is None:
+            return None
+        parts = (self.items, self.division.sealed, self.problem.target.validation)
+        ours = {digest for part in parts if part is not None for digest in part.digests}
+        kept = [i for i, digest in enumerate(images.digests) if digest not in ours]
+        if not kept:
+            raise InvalidTargetError(
+                f"all {len(images)} {kind} pictures are pictures of the target as well; give "
+                "others"
+            )
+        if len(kept) < len(images):
+            warnings.warn(
+                f"{len(images) - len(kept)} {kind} picture(s) are also among those that test "
+                "the target, and were left out",
+                DataWarning,
+                stacklevel=4,
+            )
+        return images.subset(kept)

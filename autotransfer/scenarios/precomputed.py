@@ -1,0 +1,46 @@
+"""Features of several sources that were given: nothing is read, and no layer is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from numpy.typing import ArrayLike
+
+from autotransfer.models.metrics import metric_named
+from autotransfer.models.precomputed_features import Matrices
+from autotransfer.scenarios.inputs import problem_of_matrices
+from autotransfer.scenarios.labelled import Labelled
+from autotransfer.scenarios.run import Request
+
+
+class Precomputed(Labelled):
+    """A target with labels whose features were given."""
+
+    title = "precomputed"
+
+    @classmethod
+    def of(
+        cls,
+        features: Mapping[str, ArrayLike],
+        y: ArrayLike,
+        test: tuple[Mapping[str, ArrayLike], ArrayLike] | None,
+        baseline: str | None,
+        request: Request,
+    ) -> Precomputed:
+        """Return the scenario of features by the name of their source.
+
+        Args:
+            features: (n, d) features of the same n items.
+            y: (n,) labels.
+            test: Features and labels of held-out items; None where there are none.
+            baseline: Name of the matrix that uses no source.
+            request: What was asked for.
+
+        Raises:
+            AutotransferError: If matrices or options cannot be used.
+        """
+        metric_named(request.options.metric)
+        train = Matrices.of(features, y)
+        held_out = None if test is None else Matrices.of(*test, train.class_names)
+        problem = problem_of_matrices(train, held_out, baseline, request.options)
+        return cls(problem, request)

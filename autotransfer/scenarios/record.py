@@ -1,0 +1,60 @@
+"""What a fit found, as one record."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from autotransfer.errors import NegativeTransferWarning
+from autotransfer.results import Decision, Record, Skipped
+from autotransfer.scenarios.base import Judged, Scenario, Searched
+from autotransfer.scenarios.run import Run
+
+
+def record_of(
+    scenario: Scenario[Any, Any],
+    searched: Searched[Any],
+    judged: Judged[Any],
+    unranked: Sequence[Skipped],
+    run: Run,
+) -> Record:
+    """Return the record; a negative verdict warns."""
+    verdict, outcome = judged.verdict, judged.outcome
+    if verdict.decision is Decision.NEGATIVE:
+        warnings.warn(verdict.sentence, NegativeTransferWarning, stacklevel=4)
+    source = next(s for s in scenario.sources.sources if s.name == outcome.source)
+    told = {(item.source, item.reason) for item in unranked}
+    unsaid = [s for s in searched.candidates.skipped if (s.source, s.reason) not in told]
+    described = judged.described
+    return Record(
+        name=run.place.name,
+        setting=str(scenario.kind),
+        metric=scenario.metric,
+        class_names=scenario.class_names if described is None else described.unseen,
+        seed=run.options.seed,
+        verdict=verdict,
+        finalist=outcome,
+        ranking=searched.ranking,
+        outcomes=tuple(
+            replace(o, reason=o.reason or judged.faults.get(o.number, ""))
+            for o in searched.outcomes
+        ),
+        skipped=(*scenario.sources.skipped, *unranked, *unsaid),
+        seconds=run.clock.seconds_of(scenario.readers),
+        model=str(run.place.folder),
+        run_id=run.tracker.run_id,
+        warnings=(*scenario.notes, *dict.fromkeys(run.request.warnings)),
+        forced=run.study.forced,
+        provenance={
+            **scenario.provenance,
+            "source": source.fingerprint,
+            "source.license": source.license,
+            "source.origin": source.origin,
+            "source.pretrained_on": source.pretrained_on,
+            **judged.provenance,
+        },
+        described=described,
+        members=judged.kept.members,
+    )

@@ -1,0 +1,193 @@
+"""One fit: what was asked for, and its clock, folder, study and tracker."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from autotransfer.errors import InvalidOptionError
+from autotransfer.plugin.presets import Preset
+from autotransfer.plugin.registry import Registry
+from autotransfer.results import ParamValue, Setting
+from autotransfer.scenarios.clock import Clock
+from autotransfer.scenarios.inputs import choose_preset, discover_plugins
+from autotransfer.scenarios.options import Budget, Options, budget_of, read_options
+from autotransfer.search.run_folder import Place, claim
+from autotransfer.search.study import Study, open_study
+from autotransfer.tracking import OFF, Tracker
+from autotransfer.tracking.sync import TrackingPlan
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for.
+
+    Args:
+        options: The checked options.
+        registry: What is installed.
+        began: `time.monotonic()` at the start.
+        warnings: Texts of the warnings so far; filled as the fit goes on.
+    """
+
+    options: Options
+    registry: Registry
+    began: float
+    warnings: list[str]
+
+    @cached_property
+    def budget(self) -> Budget:
+        """Return how much the fit may spend."""
+        return budget_of(self.options)
+
+    @cached_property
+    def preset(self) -> Preset:
+        """Return the search space, checked against every installed strategy."""
+        return choose_preset(self.options, self.registry)
+
+    def strategies_for(self, kind: Setting) -> tuple[str, ...]:
+        """Return the names of the strategies that a target of this kind is tried with.
+
+        Those that the user names, or a search space of the user's own; the presets that come with
+        the package name strategies for labelled targets.
+        """
+        own = str(self.options.space).endswith(".toml") or kind is Setting.LABELLED
+        of_space = self.preset.strategies if own else None
+        return tuple(
+            dict.fromkeys(self.options.strategies or of_space or self.registry.strategies)
+        )
+
+
+@contextmanager
+def requested(given: Mapping[str, Any]) -> Iterator[Request]:
+    """Yield what was asked for; warnings are noted and raised on.
+
+    Raises:
+        InvalidOptionError: If there is no such option, or its value is not allowed.
+    """
+    began = time.monotonic()
+    options = read_options(dict(given))
+    with _noted_warnings() as texts:
+        yield Request(options, discover_plugins(options), began, texts)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A fit that has begun.
+
+    Args:
+        request: What was asked for.
+        clock: How its time is divided.
+        place: Its name and folder.
+        study: Where proposals come from and outcomes go.
+        tracker: Mirrors the records to MLflow.
+    """
+
+    request: Request
+    clock: Clock
+    place: Place
+    study: Study
+    tracker: Tracker
+
+    @property
+    def options(self) -> Options:
+        """Return the checked options."""
+        return self.request.options
+
+    def check_same_problem(self, identity: Sequence[Any], differing: str) -> None:
+        """Refuse to resume the study on another problem.
+
+        Args:
+            identity: What must be the same, as JSON values.
+            differing: What may differ, in words.
+        """
+        now, before = list(identity), self.study.recall("problem")
+        if before is None:
+            self.study.remember("problem", now)
+        elif before != now:
+            raise InvalidOptionError(
+                f"this study was begun with {differing}; resume it with the same ones, or choose "
+                "another --name"
+            )
+
+    def start_tracking(self, params: Mapping[str, ParamValue], fingerprint: str) -> None:
+        """Begin or resume the run in MLflow; how it is opened is kept, so that `sync` can do it.
+
+        Args:
+            params: Parameters of the run.
+            fingerprint: Hash of the target.
+        """
+        options, study = self.options, self.study
+        if options.tracking_uri == OFF:
+            return
+        run_id = study.recall("run_id")
+        if run_id is not None and self.tracker.resume(run_id):
+            return
+        told: dict[str, ParamValue] = {
+            **params,
+            "space": options.space,
+            "sampler": options.sampler,
+            "seed": options.seed,
+            "trials": self.request.budget.trials or "no limit",
+            "seconds": self.request.budget.seconds or "no limit",
+        }
+        tags = {"target.fingerprint": fingerprint}
+        folder = str(self.place.folder.resolve())
+        plan = TrackingPlan(
+            options.tracking_uri, options.experiment, folder, told, tags, options.register
+        )
+        plan.keep(study)
+        study.remember("run_id", self.tracker.start(self.place.name, params=told, tags=tags))
+
+
+@contextmanager
+def running(request: Request, target: str) -> Iterator[Run]:
+    """Yield the run of a fit in its folder, which no other fit may use meanwhile.
+
+    Args:
+        request: What was asked for.
+        target: Short name of the target.
+    """
+    options = request.options
+    clock = Clock(request.began, request.budget.seconds, options.on_part)
+    with claim(
+        target,
+        options.name,
+        options.out,
+        options.storage,
+        resume=options.resume,
+        workspace=options.workspace,
+    ) as place:
+        study = open_study(
+            place.name,
+            storage=options.storage,
+            workspace=place.workspace,
+            sampler=options.sampler,
+            seed=options.seed,
+            resume=options.resume,
+        )
+        tracker = Tracker(options.tracking_uri, options.experiment, place.workspace)
+        yield Run(request, clock, place, study, tracker)
+
+
+@contextmanager
+def _noted_warnings() -> Iterator[list[str]]:
+    """Yield a list that is filled with the texts of warnings; they are raised on as well."""
+    texts: list[str] = []
+    show = warnings.showwarning
+
+    def note(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if category.__module__.startswith("autotransfer"):
+            texts.append(str(message))
+        show(message, category, *rest, **more)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = note
+        try:
+            yield texts
+        finally:
+            warnings.showwarning = show

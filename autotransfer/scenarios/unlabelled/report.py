@@ -1,0 +1,63 @@
+"""What the report of a fit without target labels is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.models.features import FeatureReaders
+from autotransfer.report import Material, Predicted
+from autotransfer.results import Record
+from autotransfer.search.checkpoint import Kept
+
+SOURCE, TARGET = "source pictures", "target pictures"
+
+
+def material_without_labels(
+    record: Record,
+    readers: FeatureReaders,
+    learnt: Mapping[str, ImageSet],
+    held_out: Mapping[str, ImageSet],
+    returned: Kept,
+    predictors: Mapping[str, Kept],
+) -> Material:
+    """Return what the report of a fit without target labels is made from.
+
+    Args:
+        record: What was found.
+        readers: Features of the sources.
+        learnt: Source and target pictures that were learnt from, under their names.
+        held_out: Those that were held back, under the same names.
+        returned: What is returned.
+        predictors: Source-only first, then the finalist where it adapts, by what they are
+            called.
+    """
+
+    def embedded(kept: Kept) -> Callable[[ImageSet], NDArray[np.float64]]:
+        assert kept.source is not None
+        reader = readers[kept.source]
+        return lambda images: kept.predictor.embed(images, reader)
+
+    def checked() -> Predicted:
+        title, plain = next(iter(predictors.items()))
+        assert plain.source is not None
+        images = held_out[SOURCE]
+        said = plain.predict(images, readers[plain.source])
+        return Predicted(title, "held-out source pictures", images, said)
+
+    source = returned.source
+    assert source is not None
+    return Material(
+        record,
+        pictures=dict(learnt),
+        checked=cache(checked),
+        unlabelled=TARGET,
+        predict=lambda images: returned.predict(images, readers[source]),
+        features=readers[source],
+        embeddings={title: embedded(kept) for title, kept in predictors.items()},
+        domains=dict(held_out),
+    )

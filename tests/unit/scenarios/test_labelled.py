@@ -1,0 +1,85 @@
+"""A target with labels: what its options mean for the steps of a fit, on fabricated parts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from autotransfer.data.target import Target
+from autotransfer.models.catalogue import Sources
+from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
+from autotransfer.results import Outcome, Ranking, State
+from autotransfer.scenarios.base import Candidates, Searched
+from autotransfer.scenarios.clock import Clock
+from autotransfer.scenarios.inputs import Problem
+from autotransfer.scenarios.labelled import Labelled
+from autotransfer.scenarios.options import read_options
+from autotransfer.scenarios.run import Request
+from autotransfer.search.arms import Arms
+from tests.unit.told import registry_of
+
+IMAGES = shapes(2, 12)
+
+
+def _scenario(cache: Path, **options: Any) -> Labelled:
+    target = Target("shapes", IMAGES, None, None, IMAGES.class_names)
+    problem = Problem(target, Sources((tiny_source(),), ()), tiny_readers(cache))
+    return Labelled(problem, Request(read_options(options), registry_of(), 0.0, []))
+
+
+def _run(seconds: float | None = None) -> Any:
+    return SimpleNamespace(
+        clock=Clock(time.monotonic(), seconds), place=SimpleNamespace(), options=None
+    )
+
+
+def _searched(scenario: Labelled) -> Searched[Any]:
+    candidates = Candidates(Arms((tiny_source(),), (), {}), pool=(tiny_source("other"),))
+    return Searched(Ranking((), ()), candidates, scenario.context(candidates), [])
+
+
+@pytest.mark.parametrize(
+    "options", [{"single": True}, {"ensemble": False}, {"max_mb": 5}, {"max_ms": 9.0}]
+)
+def test_nothing_is_put_together_where_the_user_does_not_want_it(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    scenario = _scenario(tmp_path, **options)
+    assert not scenario._finalists(_searched(scenario), _run()).combine
+
+
+def test_what_chooses_gets_the_seed_the_folds_and_half_of_the_time_that_is_held_back(
+    tmp_path: Path,
+) -> None:
+    scenario, run = _scenario(tmp_path, seed=7, refit=False), _run(100.0)
+    finalists = scenario._finalists(_searched(scenario), run)
+    assert (finalists.seed, finalists.refit, finalists.combine) == (7, False, True)
+    assert finalists.deadline == pytest.approx(run.clock.began + 85)
+    ours, expected = finalists.context.folds, scenario.division.folds(7)
+    assert [f.train.tolist() for f in ours] == [f.train.tolist() for f in expected]
+
+
+def test_trials_share_the_folds_of_the_seed_and_the_pool(tmp_path: Path) -> None:
+    context = _searched(_scenario(tmp_path, seed=3)).context
+    assert [source.name for source in context.shortlist] == ["tiny"]
+    assert [source.name for source in context.pool] == ["other"]
+    assert context.num_fits == len(context.folds) > 1
+
+
+def test_a_resumed_study_must_share_items_metric_and_seed(tmp_path: Path) -> None:
+    first = _scenario(tmp_path, metric="log_loss", seed=2).identity
+    assert first == [IMAGES.fingerprint, "log_loss", 2]
+
+
+def test_what_training_again_takes_is_kept_from_the_search(tmp_path: Path) -> None:
+    scenario = _scenario(tmp_path)
+    reserve = scenario.reserve(_searched(scenario).context, _run(100.0))
+    done = Outcome(0, "tiny", "any", {}, State.COMPLETE, value=0.9, seconds=80.0)
+    trained = sum(len(fold.train) for fold in scenario.division.folds(0))
+    # 30 seconds are held back from the search, half of them for this
+    assert reserve([done]) == pytest.approx(80 * len(IMAGES) / trained - 15)
+    assert reserve([]) == 0

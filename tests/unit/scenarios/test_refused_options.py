@@ -1,0 +1,132 @@
+"""Each option has an effect in each scenario, or is refused there by name."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotransfer.errors import InvalidOptionError
+from autotransfer.results import Setting
+from autotransfer.scenarios.choose import kind_of
+from autotransfer.scenarios.options import REFUSED, Options, read_options, refuse_unusable
+
+SCENARIOS = ("labelled", "precomputed", "unlabelled", "described")
+# Options that every scenario reads, and the module that reads them for all four.
+EVERYWHERE = {
+    "only_sources": "scenarios.inputs",
+    "strategies": "scenarios.run",
+    "space": "scenarios.run",
+    "budget": "scenarios.run",
+    "max_sources": "scenarios",
+    "refit": "search.finalists",  # without labels the tested checkpoint is always returned
+    "ensemble": "search.finalists",  # without labels and zero-shot nothing is put together
+    "single": "scenarios.candidates",  # as above
+    "sampler": "scenarios.run",
+    "executor": "orchestrator",
+    "workers": "orchestrator",
+    "ray_address": "orchestrator",
+    "memory": "orchestrator",
+    "storage": "scenarios.run",
+    "tracking_uri": "scenarios.run",
+    "experiment": "scenarios.run",
+    "register": "orchestrator",
+    "name": "scenarios.run",
+    "resume": "scenarios.run",
+    "out": "scenarios.run",
+    "workspace": "scenarios.run",
+    "plugins": "scenarios.inputs",
+    "device": "scenarios.inputs",
+    "seed": "scenarios",
+    "say": "orchestrator",
+    "on_part": "scenarios.clock",
+    "on_outcome": "orchestrator",
+}
+# Where the others have an effect.
+SOMEWHERE = {
+    "setting": {"labelled", "unlabelled", "described"},
+    "source_data": {"labelled", "unlabelled"},
+    "attributes": {"described"},
+    "group_column": {"labelled"},
+    "unlabelled": {"labelled"},
+    "through": {"unlabelled"},
+    "audit_labels": {"unlabelled"},
+    "sources": {"labelled", "unlabelled", "described"},
+    "max_mb": {"labelled", "unlabelled", "described"},
+    "max_ms": {"labelled", "unlabelled", "described"},
+    "metric": {"labelled", "precomputed", "described"},  # zero-shot: checked by the scenario
+    "class_weights": {"labelled", "precomputed"},
+    "margin": {"labelled", "precomputed", "unlabelled"},  # unlabelled: beside audit_labels
+    "warm_start": {"labelled", "precomputed", "described"},
+    "guard": {"labelled", "precomputed", "described"},
+    "on_bad_image": {"labelled", "unlabelled", "described"},
+}
+GIVEN: dict[str, Any] = {
+    "setting": "labelled",
+    "source_data": np.zeros((3, 8, 8, 3)),
+    "attributes": "table.csv",
+    "group_column": "patient",
+    "unlabelled": np.zeros((3, 8, 8, 3)),
+    "through": ["between"],
+    "audit_labels": 20,
+    "sources": "catalogue.toml",
+    "max_mb": 10.0,
+    "max_ms": 10.0,
+    "metric": "log_loss",
+    "class_weights": "balanced",
+    "margin": 0.01,
+    "warm_start": True,
+    "guard": False,
+    "on_bad_image": "skip",
+}
+
+
+def test_no_option_is_missing_in_the_table() -> None:
+    names = {field.name for field in fields(Options)}
+    assert names == EVERYWHERE.keys() | SOMEWHERE.keys()
+    assert not EVERYWHERE.keys() & SOMEWHERE.keys()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("name", SOMEWHERE)
+def test_an_option_has_an_effect_or_is_refused_by_name(name: str, scenario: str) -> None:
+    options = read_options({name: GIVEN[name]})
+    silent = (name, scenario) == ("attributes", "labelled")  # makes the target a described one
+    silent |= (name, scenario) == ("attributes", "unlabelled")
+    if scenario in SOMEWHERE[name] or silent:
+        assert name not in REFUSED[scenario]
+        return
+    with pytest.raises(InvalidOptionError, match=rf"^{name} "):
+        refuse_unusable(options, scenario)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_what_is_left_at_its_default_is_never_refused(scenario: str) -> None:
+    refuse_unusable(read_options({}), scenario)
+    refuse_unusable(read_options({"through": [], "metric": "accuracy", "guard": True}), scenario)
+
+
+def test_a_table_of_attributes_makes_the_target_zero_shot_or_contradicts() -> None:
+    assert kind_of("x", read_options({"attributes": "t.csv"})) is Setting.DESCRIBED
+    with pytest.raises(InvalidOptionError, match="attributes"):
+        kind_of("x", read_options({"attributes": "t.csv", "setting": "unlabelled"}))
+    with pytest.raises(InvalidOptionError, match="attributes"):
+        kind_of("x", read_options({"setting": "described"}))
+
+
+def test_a_margin_without_labels_needs_an_audit() -> None:
+    with pytest.raises(InvalidOptionError, match="^margin .*audit_labels"):
+        refuse_unusable(read_options({"margin": 0.02}), "unlabelled")
+    refuse_unusable(read_options({"margin": 0.02, "audit_labels": 9}), "unlabelled")
+
+
+def test_features_are_read_by_no_graphics_card() -> None:
+    refuse_unusable(read_options({"device": "cpu"}), "precomputed")
+    with pytest.raises(InvalidOptionError, match="^device 'cuda'"):
+        refuse_unusable(read_options({"device": "cuda"}), "precomputed")
+
+
+def test_none_stands_for_an_empty_list() -> None:
+    assert read_options({"strategies": None, "plugins": None}).strategies == ()
