@@ -24,7 +24,6 @@ __all__ = [
     "AttributePredictor",
     "ClosedForm",
     "LeavesClassesOut",
-    "LeftOutScores",
     "Eszsl",
     "LeftOut",
     "class_targets",
