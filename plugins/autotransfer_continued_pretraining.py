@@ -15,30 +15,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer import hookimpl
-from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.views import View
-from autotransfer.errors import InvalidOptionError
-from autotransfer.models.heads import fit_ridge
-from autotransfer.models.predictors.base import Predictor, StageInputs
-from autotransfer.models.predictors.neural import (
-    HeadedSuffix,
-    NetworkPredictor,
-    features_after,
-    restore_network,
-)
-from autotransfer.models.source import Source
-from autotransfer.models.training import Limits, Objective, Schedule, Step, train
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
+from autotransfer.plugin import (
+    ImageSet,
+    Json,
+    Layers,
+    Need,
+    Predictor,
     SearchSpace,
-    depth,
-    floating,
-    learning_rate_multiplier,
-    regularisation,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    View,
+    errors,
+    heads,
+    hookimpl,
+    networks,
+    parameters,
+    training,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers
 
 LEARNING_RATE = 3e-5  # at ten times as much the features forget faster than they learn
 EXPANDER_MULTIPLIER = 10.0
@@ -69,10 +65,10 @@ class ContinuedPretraining(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of(
-            depth=depth(default=0.6),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
-            effort=floating(0.25, 4.0, default=1.0, log=True),
+            depth=parameters.depth(default=0.6),
+            learning_rate_multiplier=parameters.learning_rate_multiplier(),
+            regularisation=parameters.regularisation(),
+            effort=parameters.floating(0.25, 4.0, default=1.0, log=True),
         )
 
     @override
@@ -83,7 +79,7 @@ class ContinuedPretraining(Strategy):
         frozen, suffix = backbone.cut(round(float(params["depth"]) * backbone.num_stages))
         suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
         width, K = backbone.num_features, len(task.class_names)
-        headed = HeadedSuffix(suffix, width, K, seed=trial.seed).to(task.device)
+        headed = networks.HeadedSuffix(suffix, width, K, seed=trial.seed).to(task.device)
         labelled = task.features.inputs(task.train, frozen)
         views = [
             task.features.inputs(pictures, frozen, view=View("colour", number))
@@ -93,9 +89,9 @@ class ContinuedPretraining(Strategy):
         layers = Layers(stages, stages, stages - frozen)
 
         def snapshot() -> Predictor:
-            rows = features_after(suffix, labelled)
-            headed.set_head(fit_ridge(rows, task.train.labels, K))
-            return NetworkPredictor.of(headed, task.source, frozen=frozen, layers=layers)
+            rows = networks.features_after(suffix, labelled)
+            headed.set_head(heads.fit_ridge(rows, task.train.labels, K))
+            return networks.NetworkPredictor.of(headed, task.source, frozen=frozen, layers=layers)
 
         steps = round(STEPS * float(params["effort"]))
         shown = _order(len(pictures), steps, trial.seed)
@@ -103,11 +99,11 @@ class ContinuedPretraining(Strategy):
             torch.manual_seed(trial.seed)
             compared = Vicreg(suffix, width).to(task.device)
         if steps and len(pictures) > 1:
-            train(
+            training.train(
                 compared,
                 lambda positions, _: views[0].batch(shown[positions][:1]),
                 np.zeros(len(shown), dtype=np.int64),
-                Schedule(
+                training.Schedule(
                     epochs=1,
                     batch_size=min(BATCH_SIZE, len(pictures)),
                     learning_rate=LEARNING_RATE * float(params["learning_rate_multiplier"]),
@@ -116,7 +112,7 @@ class ContinuedPretraining(Strategy):
                     keep_batch_statistics=True,
                 ),
                 seed=trial.seed,
-                limits=Limits(trial.deadline),
+                limits=training.Limits(trial.deadline),
                 head=list(compared.expander.parameters()),
                 on_rung=lambda progress: trial.report(progress, snapshot()),
                 objective=_objective(compared, views, shown),
@@ -127,7 +123,7 @@ class ContinuedPretraining(Strategy):
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
-        return restore_network(tensors, info, source)
+        return networks.restore_network(tensors, info, source)
 
 
 class Vicreg(nn.Module):
@@ -175,9 +171,9 @@ def _redundancy(z: Tensor) -> Tensor:
 
 
 def _objective(
-    compared: nn.Module, views: list[StageInputs], shown: NDArray[np.int64]
-) -> Objective:
-    def objective(step: Step) -> Tensor:
+    compared: nn.Module, views: list[networks.StageInputs], shown: NDArray[np.int64]
+) -> training.Objective:
+    def objective(step: training.Step) -> Tensor:
         positions = np.unique(shown[step.positions])
         one, other = step.generator.choice(len(views), 2, replace=False)
         device = step.inputs.device
@@ -200,7 +196,7 @@ def _order(n: int, steps: int, seed: int) -> NDArray[np.int64]:
 
 def _unlabelled(task: Task) -> ImageSet:
     if task.unlabelled is None or not len(task.unlabelled):
-        raise InvalidOptionError(
+        raise errors.InvalidOptionError(
             "continued-pretraining learns from unlabelled target pictures, and there are none; "
             "give them with --unlabelled PATH, or leave out this strategy"
         )

@@ -13,28 +13,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer import hookimpl
-from autotransfer.models.heads import (
-    LinearHead,
-    fit_discriminant,
-    fit_logistic,
-    fit_nearest_mean,
-    fit_ridge,
+from autotransfer.plugin import (
+    Json,
+    Need,
+    Predictor,
+    SearchSpace,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    heads,
+    hookimpl,
+    parameters,
+    sources,
 )
-from autotransfer.models.precomputed_features import ARCHITECTURE
-from autotransfer.models.predictors.base import Predictor
-from autotransfer.models.predictors.neural import HeadPredictor, restore_head, side_by_side
-from autotransfer.models.source import Source
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import SearchSpace, choice, depth, regularisation
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json
 
 HEADS = {
-    "ridge": fit_ridge,
-    "logistic": fit_logistic,
-    "lda": fit_discriminant,
-    "nearest-mean": fit_nearest_mean,
+    "ridge": heads.fit_ridge,
+    "logistic": heads.fit_logistic,
+    "lda": heads.fit_discriminant,
+    "nearest-mean": heads.fit_nearest_mean,
 }
 NUM_STAGES = {"one": 1, "last two": 2, "all": None}  # None: every stage up to the depth
 
@@ -58,13 +57,13 @@ class FeatureExtraction(Strategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        usual = "standardise" if task.source.architecture == ARCHITECTURE else "cl2n"
+        usual = "standardise" if task.source.architecture == sources.GIVEN_FEATURES else "cl2n"
         return SearchSpace.of(
-            depth=depth(default=1.0),
-            regularisation=regularisation(),
-            head=choice(tuple(HEADS), default="ridge"),
-            normalisation=choice(("none", "standardise", "cl2n"), default=usual),
-            stages=choice(tuple(NUM_STAGES), default="one"),
+            depth=parameters.depth(default=1.0),
+            regularisation=parameters.regularisation(),
+            head=parameters.choice(tuple(HEADS), default="ridge"),
+            normalisation=parameters.choice(("none", "standardise", "cl2n"), default=usual),
+            stages=parameters.choice(tuple(NUM_STAGES), default="one"),
         )
 
     @override
@@ -78,7 +77,7 @@ class FeatureExtraction(Strategy):
         centres = tuple(block.mean(axis=0, dtype=np.float64) for block in blocks)
         centres = centres if kind == "cl2n" else ()
         scales = _scales(blocks) if kind == "none" else None
-        x = side_by_side(blocks, centres)
+        x = heads.side_by_side(blocks, centres)
         head = HEADS[str(params["head"])](
             x if scales is None else x * scales,
             task.train.labels,
@@ -87,14 +86,14 @@ class FeatureExtraction(Strategy):
             standardise=kind == "standardise",
         )
         if scales is not None:
-            head = LinearHead(head.weight * scales, head.bias)
-        return HeadPredictor(head, top, below=tuple(stages[:-1]), centres=centres)
+            head = heads.LinearHead(head.weight * scales, head.bias)
+        return heads.HeadPredictor(head, top, below=tuple(stages[:-1]), centres=centres)
 
     @override
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
-        return restore_head(tensors, info)
+        return heads.restore_head(tensors, info)
 
 
 def _scales(blocks: Sequence[NDArray[np.floating]]) -> NDArray[np.float64] | None:

@@ -14,31 +14,26 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer import hookimpl
-from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.views import View
-from autotransfer.errors import InvalidOptionError
-from autotransfer.models.heads import fit_ridge
-from autotransfer.models.predictors.base import Predictor, StageInputs
-from autotransfer.models.predictors.neural import (
-    HeadedSuffix,
-    NetworkPredictor,
-    features_after,
-    restore_network,
-)
-from autotransfer.models.source import Source
-from autotransfer.models.training import Limits, Objective, Schedule, Step, train
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
+from autotransfer.plugin import (
+    ImageSet,
+    Json,
+    Layers,
+    Need,
+    Predictor,
     SearchSpace,
-    depth,
-    floating,
-    integer,
-    learning_rate_multiplier,
-    regularisation,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    View,
+    errors,
+    heads,
+    hookimpl,
+    networks,
+    parameters,
+    training,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers
 
 LEARNING_RATE = 3e-4
 WEIGHT_DECAY = 1e-2
@@ -65,12 +60,12 @@ class FixMatch(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of(
-            depth=depth(default=0.7),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
-            epochs=integer(4, 60, default=16, log=True),
-            threshold=floating(0.6, 0.99, default=0.9),
-            weight=floating(0.0, 2.0, default=1.0),
+            depth=parameters.depth(default=0.7),
+            learning_rate_multiplier=parameters.learning_rate_multiplier(),
+            regularisation=parameters.regularisation(),
+            epochs=parameters.integer(4, 60, default=16, log=True),
+            threshold=parameters.floating(0.6, 0.99, default=0.9),
+            weight=parameters.floating(0.0, 2.0, default=1.0),
         )
 
     @override
@@ -82,8 +77,10 @@ class FixMatch(Strategy):
         suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
         labelled = task.features.inputs(task.train, frozen)
         K = len(task.class_names)
-        headed = HeadedSuffix(suffix, backbone.num_features, K, seed=trial.seed).to(task.device)
-        headed.set_head(fit_ridge(features_after(suffix, labelled), task.train.labels, K))
+        headed = networks.HeadedSuffix(suffix, backbone.num_features, K, seed=trial.seed)
+        headed.to(task.device)
+        known = networks.features_after(suffix, labelled)
+        headed.set_head(heads.fit_ridge(known, task.train.labels, K))
         plain = task.features.inputs(pictures, frozen)
         strong = [
             task.features.inputs(pictures, frozen, view=View("colour", number))
@@ -91,7 +88,7 @@ class FixMatch(Strategy):
         ]
         stages = task.features.num_stages
         layers = Layers(stages, stages, stages - frozen)
-        schedule = Schedule(
+        schedule = training.Schedule(
             epochs=int(params["epochs"]),
             learning_rate=LEARNING_RATE * float(params["learning_rate_multiplier"]),
             weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
@@ -101,15 +98,15 @@ class FixMatch(Strategy):
         aligned = Aligned(torch.from_numpy(counts / counts.sum()).float().to(task.device))
 
         def snapshot() -> Predictor:
-            return NetworkPredictor.of(headed, task.source, frozen=frozen, layers=layers)
+            return networks.NetworkPredictor.of(headed, task.source, frozen=frozen, layers=layers)
 
-        train(
+        training.train(
             headed,
             lambda positions, _: labelled.batch(positions),
             task.train.labels,
             schedule,
             seed=trial.seed,
-            limits=Limits(trial.deadline),
+            limits=training.Limits(trial.deadline),
             head=list(headed.head.parameters()),
             on_rung=lambda progress: trial.report(progress, snapshot()),
             objective=_objective(
@@ -127,7 +124,7 @@ class FixMatch(Strategy):
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
-        return restore_network(tensors, info, source)
+        return networks.restore_network(tensors, info, source)
 
 
 class Aligned:
@@ -162,15 +159,15 @@ def pseudo_loss(logits: Tensor, probabilities: Tensor, threshold: float) -> Tens
 
 
 def _objective(
-    headed: HeadedSuffix,
-    plain: StageInputs,
-    strong: list[StageInputs],
+    headed: networks.HeadedSuffix,
+    plain: networks.StageInputs,
+    strong: list[networks.StageInputs],
     aligned: Callable[[Tensor], Tensor],
     *,
     threshold: float,
     weight: float,
-) -> Objective:
-    def objective(step: Step) -> Tensor:
+) -> training.Objective:
+    def objective(step: training.Step) -> Tensor:
         loss = nn.functional.cross_entropy(headed(step.inputs), step.targets)
         size = min(UNLABELLED_RATIO * len(step.inputs), len(plain))
         if weight == 0 or size < 2:
@@ -187,7 +184,7 @@ def _objective(
 
 def _unlabelled(task: Task) -> ImageSet:
     if task.unlabelled is None or not len(task.unlabelled):
-        raise InvalidOptionError(
+        raise errors.InvalidOptionError(
             "fix-match learns from unlabelled target pictures as well, and there are none; give "
             "them with --unlabelled PATH, or leave out this strategy"
         )

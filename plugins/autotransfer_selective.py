@@ -36,23 +36,25 @@ from scipy.special import expit, log_softmax, softmax
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer import hookimpl
-from autotransfer.data.image_set import ImageSet
-from autotransfer.models.heads import LinearHead, fit_logistic
-from autotransfer.models.heads.linear import Standardisation
-from autotransfer.models.heads.logistic import DEFAULT_C
-from autotransfer.models.predictors.base import (
+from autotransfer.plugin import (
     FeatureReader,
+    ImageSet,
+    Json,
+    Layers,
+    Need,
     Predictor,
     PredictorState,
+    SearchSpace,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
     TensorReader,
+    Trial,
+    heads,
+    hookimpl,
+    parameters,
 )
-from autotransfer.models.predictors.neural import HeadPredictor, restore_head
-from autotransfer.models.source import Source
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import SearchSpace, choice, depth, floating, regularisation
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers
 
 GATES = ("channels", "stages", "both")
 OFF = 0.1  # a gate below this share of the largest is closed
@@ -78,10 +80,10 @@ class SelectiveTransfer(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of(
-            depth=depth(default=1.0),
-            regularisation=regularisation(),
-            gates=choice(GATES, default="stages"),
-            penalty=floating(1e-5, 1e-2, default=1e-4, log=True),
+            depth=parameters.depth(default=1.0),
+            regularisation=parameters.regularisation(),
+            gates=parameters.choice(GATES, default="stages"),
+            penalty=parameters.floating(1e-5, 1e-2, default=1e-4, log=True),
         )
 
     @override
@@ -93,7 +95,7 @@ class SelectiveTransfer(Strategy):
         kind = str(params["gates"])
         x = np.concatenate(blocks, axis=1)
         strength = float(params["regularisation"])
-        scale = Standardisation.of(x)
+        scale = heads.Standardisation.of(x)
         standardised = scale.apply(x)
         gates = learn_gates(
             standardised,
@@ -105,7 +107,7 @@ class SelectiveTransfer(Strategy):
             regularisation=strength,
         )
         open_columns = gates.scales > 0
-        head = fit_logistic(
+        head = heads.fit_logistic(
             standardised[:, open_columns] * gates.scales[open_columns],
             task.train.labels,
             len(task.class_names),
@@ -114,7 +116,7 @@ class SelectiveTransfer(Strategy):
         )
         weight = np.zeros((len(task.class_names), x.shape[1]))
         weight[:, open_columns] = head.weight * gates.scales[open_columns]
-        return _predictor(scale.fold_into(LinearHead(weight, head.bias)), gates, columns)
+        return _predictor(scale.fold_into(heads.LinearHead(weight, head.bias)), gates, columns)
 
     @override
     def restore(
@@ -122,7 +124,7 @@ class SelectiveTransfer(Strategy):
     ) -> SelectivePredictor:
         kept = tuple(float(share) for share in info["kept"])
         mixture = tuple(float(share) for share in info["mixture"])
-        return SelectivePredictor(restore_head(tensors, info), kept, mixture)
+        return SelectivePredictor(heads.restore_head(tensors, info), kept, mixture)
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ def learn_gates(
         regularisation: Divides C.
     """
     problem = _Problem(x.astype(np.float32), labels, num_classes, columns, kind)
-    decay = regularisation / (DEFAULT_C * len(x))
+    decay = regularisation / (heads.DEFAULT_C * len(x))
     start = np.zeros(sum(problem.sizes))  # every gate half open, every stage alike
     while True:
         loss = partial(problem.loss, decay=decay, penalty=penalty)
@@ -286,7 +288,7 @@ class SelectivePredictor(Predictor):
         mixture: Share of each stage in the mixture; empty without one.
     """
 
-    probe: HeadPredictor
+    probe: heads.HeadPredictor
     kept: tuple[float, ...]
     mixture: tuple[float, ...]
 
@@ -309,14 +311,14 @@ class SelectivePredictor(Predictor):
         return self.probe.layers
 
 
-def _predictor(head: LinearHead, gates: Gates, columns: Columns) -> SelectivePredictor:
+def _predictor(head: heads.LinearHead, gates: Gates, columns: Columns) -> SelectivePredictor:
     """Return the predictor that reads only the stages with a column that is left."""
     left = gates.scales > 0
     kept = np.bincount(columns.stage_of, weights=left) / columns.widths  # (S,)
     read = np.flatnonzero(kept)
     weight = np.ascontiguousarray(head.weight[:, np.isin(columns.stage_of, read)])
     *below, stage = (int(place) + 1 for place in read)
-    probe = HeadPredictor(LinearHead(weight, head.bias), stage, below=tuple(below))
+    probe = heads.HeadPredictor(heads.LinearHead(weight, head.bias), stage, below=tuple(below))
     return SelectivePredictor(probe, tuple(kept.tolist()), tuple(gates.mixture.tolist()))
 
 

@@ -23,25 +23,28 @@ from scipy.special import log_softmax, softmax
 from torch import Tensor, from_numpy
 from typing_extensions import override
 
-from autotransfer import hookimpl
-from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import InvalidSourceError
-from autotransfer.models.heads import LinearHead, fit_ridge
-from autotransfer.models.heads.linear import Standardisation, inverse_temperature
-from autotransfer.models.heads.ridge import leave_one_out
-from autotransfer.models.predictors.base import (
+from autotransfer.plugin import (
     FeatureReader,
+    ImageSet,
+    Json,
+    Layers,
+    Need,
     Predictor,
     PredictorState,
+    SearchSpace,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
     TensorReader,
+    Trial,
+    errors,
+    heads,
+    hookimpl,
+    linear_algebra,
+    parameters,
+    sources,
 )
-from autotransfer.models.predictors.neural import traced_logits
-from autotransfer.models.single_thread import single_thread
-from autotransfer.models.source import Source, source_from_json, source_to_json
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import SearchSpace, depth, integer, regularisation
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers
 
 MOST_SOURCES = 5
 PRIOR = 10.0  # pictures' worth of pull towards equal weights, at regularisation 1
@@ -63,15 +66,15 @@ class SourceStacking(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of(
-            depth=depth(default=1.0),
-            regularisation=regularisation(),
-            num_sources=integer(2, MOST_SOURCES, default=3),
+            depth=parameters.depth(default=1.0),
+            regularisation=parameters.regularisation(),
+            num_sources=parameters.integer(2, MOST_SOURCES, default=3),
         )
 
     @override
     def fit(self, task: Task, trial: Trial) -> StackedPredictor:
         if not task.companions:
-            raise InvalidSourceError(
+            raise errors.InvalidSourceError(
                 f"source-stacking has no source beside {task.source.name}; it needs two or more "
                 "on the shortlist: name another one, or leave the strategy out"
             )
@@ -83,16 +86,16 @@ class SourceStacking(Strategy):
         features = [
             reader(task.train, stage) for reader, stage in zip(readers, stages, strict=True)
         ]
-        with single_thread():
+        with linear_algebra.single_thread():
             held_out = np.stack([held_out_logits(x, labels, num_classes) for x in features])
             weights, factors = stack(
                 held_out, labels, regularisation=float(params["regularisation"])
             )
-            heads = [fit_ridge(x, labels, num_classes) for x in features]
+            probes = [heads.fit_ridge(x, labels, num_classes) for x in features]
         members = [
-            Member(source, stage, LinearHead(u * head.weight, u * head.bias), float(weight))
+            Member(source, stage, heads.LinearHead(u * head.weight, u * head.bias), float(weight))
             for source, stage, head, weight, u in zip(
-                (task.source, *companions), stages, heads, weights, factors, strict=True
+                (task.source, *companions), stages, probes, weights, factors, strict=True
             )
         ]
         return StackedPredictor(_worthwhile(members))
@@ -101,15 +104,15 @@ class SourceStacking(Strategy):
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> StackedPredictor:
-        sources = (source, *(source_from_json(values) for values in info["companions"]))
+        origins = (source, *(sources.from_json(values) for values in info["companions"]))
         members = [
             Member(
                 member,
                 int(info["stages"][i]),
-                LinearHead(tensors[f"weight.{i}"].numpy(), tensors[f"bias.{i}"].numpy()),
+                heads.LinearHead(tensors[f"weight.{i}"].numpy(), tensors[f"bias.{i}"].numpy()),
                 float(info["weights"][i]),
             )
-            for i, member in enumerate(sources)
+            for i, member in enumerate(origins)
         ]
         return StackedPredictor(tuple(members))
 
@@ -128,15 +131,17 @@ def held_out_logits(
         labels: (n,) classes in [0, K).
         num_classes: K.
     """
-    standardised = Standardisation.of(features).apply(features)
-    scores: NDArray[np.float64] = leave_one_out(standardised, labels, num_classes).scores
+    standardised = heads.Standardisation.of(features).apply(features)
+    scores: NDArray[np.float64] = heads.leave_one_out(standardised, labels, num_classes).scores
     testable = _testable(labels)
     if not testable.any():
         return np.zeros(scores.shape[1:])
     targets = np.where(labels[:, None] == np.arange(num_classes), 1.0, -1.0)
-    errors = np.square(scores - targets)[:, testable].mean(axis=(1, 2))  # one a penalty
-    best: NDArray[np.float64] = scores[int(np.argmin(errors))]
-    logits: NDArray[np.float64] = best * inverse_temperature(best[testable], labels[testable])
+    losses = np.square(scores - targets)[:, testable].mean(axis=(1, 2))  # one a penalty
+    best: NDArray[np.float64] = scores[int(np.argmin(losses))]
+    logits: NDArray[np.float64] = best * heads.inverse_temperature(
+        best[testable], labels[testable]
+    )
     return logits
 
 
@@ -207,7 +212,7 @@ class Member:
 
     source: Source
     stage: int
-    head: LinearHead
+    head: heads.LinearHead
     weight: float
 
 
@@ -242,9 +247,11 @@ class StackedPredictor(Predictor):
     @override
     def traced(self, features: TensorReader) -> Tensor:
         own, *others = self.members
-        logits = traced_logits(own.head, features(own.stage))
+        logits = heads.traced_logits(own.head, features(own.stage))
         for member in others:
-            logits = logits + traced_logits(member.head, features.of(member.source)(member.stage))
+            logits = logits + heads.traced_logits(
+                member.head, features.of(member.source)(member.stage)
+            )
         return logits.softmax(dim=1)
 
     @override
@@ -256,7 +263,7 @@ class StackedPredictor(Predictor):
         info = {
             "stages": [member.stage for member in self.members],
             "weights": [member.weight for member in self.members],
-            "companions": [source_to_json(source) for source in self.companions],
+            "companions": [sources.to_json(source) for source in self.companions],
         }
         return tensors, info
 

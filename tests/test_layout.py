@@ -1,4 +1,4 @@
-"""The layout of the package: imports run one way, plugins use public names, tests mirror."""
+"""The layout of the package: imports run one way, and the core names no plugin."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ ORDER = (
     "__main__",
 )
 MODULES = sorted((ROOT / "autotransfer").rglob("*.py"))
-PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 
 def _folder(path: Path) -> str:
@@ -106,14 +105,6 @@ def test_the_core_names_no_plugin(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for plugin in (ROOT / "plugins").iterdir():
         assert plugin.stem == "__pycache__" or plugin.stem not in text
-
-
-@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: path.name)
-def test_a_plugin_imports_public_names_only(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("autotransfer"):
-            assert all(not alias.name.startswith("_") for alias in node.names)
 
 
 def test_help_loads_nothing_heavy() -> None:

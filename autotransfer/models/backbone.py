@@ -36,6 +36,11 @@ class Stage:
     module: str
     num_features: int
 
+    @property
+    def pooled(self) -> bool:
+        """Return whether it is the pooled output itself, which no module ends."""
+        return self.module == POOLED
+
 
 @dataclass(frozen=True)
 class StageFeatures:
@@ -97,14 +102,14 @@ class Backbone(nn.Module):
 
     def features(self, x: Tensor) -> StageFeatures:
         """Return the pooled features of every stage, and the head's output, from one pass."""
-        names = [stage.module for stage in self.stages if stage.module != POOLED]
+        names = [stage.module for stage in self.stages if not stage.pooled]
         with _captured(self.network, names) as found:
             if self.has_head:
                 last, logits = _pooled_and_logits(self.network, x)
             else:
                 last, logits = self(x), None
         pooled = [
-            last if stage.module == POOLED else pool(found[stage.module], stage.num_features)
+            last if stage.pooled else pool(found[stage.module], stage.num_features)
             for stage in self.stages
         ]
         return StageFeatures(pooled, None if logits is None else logits.softmax(dim=1))
@@ -193,10 +198,10 @@ class Backbone(nn.Module):
     def _module_of(self, stage: int) -> str:
         if not 1 <= stage <= self.num_stages:
             raise ValueError(f"stage must be in 0..{self.num_stages}, got {stage}")
-        module = self.stages[stage - 1].module
-        if module == POOLED:
+        found = self.stages[stage - 1]
+        if found.pooled:
             raise CutError(self.source.name, stage, "nothing comes after the pooled features")
-        return module
+        return found.module
 
 
 def load_backbone(

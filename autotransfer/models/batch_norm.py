@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 
 PRIOR_PICTURES = 32  # what the pretrained statistics count as, when a domain has few pictures
-BATCH_SIZE = 32
-MOST_PICTURES = 256  # statistics of a channel settle long before
 
 NORMALISING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 BatchNorm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d

@@ -1,4 +1,4 @@
-"""The one training loop: schedule, deadline, rungs and seeding; public, for plugins."""
+"""The one training loop: schedule, deadline, rungs and seeding."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The plugin interface: four hooks that return things and change nothing.
 
 A plugin is a module, named by an entry point in the group `autotransfer` or given as a file,
-with functions marked by `autotransfer.hookimpl`.
+with functions marked by `autotransfer.plugin.hookimpl`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a predictor for the described setting can do: score any attribute row."""
+"""The described setting: predictors that score any attribute row, and closed forms for them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,24 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from typing_extensions import override
 
+from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.models.predictors.base import FeatureReader, Predictor
+from autotransfer.models.zero_shot.eszsl import Eszsl, class_targets, row_kernel
+from autotransfer.models.zero_shot.left_out import LeftOut, partitions
 from autotransfer.plugin.strategy import Task, Trial
+
+__all__ = [
+    "Attributes",
+    "AttributePredictor",
+    "ClosedForm",
+    "LeavesClassesOut",
+    "Eszsl",
+    "LeftOut",
+    "class_targets",
+    "row_kernel",
+    "partitions",
+]
 
 Array = NDArray[np.float64]
 

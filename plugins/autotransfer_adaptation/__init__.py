@@ -6,8 +6,7 @@ Both have the same classes. `source-only` ignores the target and is what the oth
 
 from __future__ import annotations
 
-from autotransfer import hookimpl
-from autotransfer.plugin.strategy import Strategy
+from autotransfer.plugin import Strategy, hookimpl
 from autotransfer_adaptation.adabn import AdaBn
 from autotransfer_adaptation.cdan import Cdan
 from autotransfer_adaptation.dann import Dann

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.models.training import Step
-from autotransfer.results import ParamValue
+from autotransfer.plugin import ParamValue, training
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 
@@ -24,5 +23,7 @@ class AdaBn(TwoDomains):
     standing = 3
 
     @override
-    def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:
+    def loss(
+        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
+    ) -> Tensor:
         return source_loss(domains, step)[0]

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.models.training import Step
-from autotransfer.plugin.space import SearchSpace, choice
-from autotransfer.results import ParamValue
+from autotransfer.plugin import ParamValue, SearchSpace, parameters, training
 from autotransfer_adaptation.dann import STRENGTHS, Critic, domain_loss
 from autotransfer_adaptation.reversal import reverse, strength
 from autotransfer_adaptation.two_domains import Domains, TwoDomains
@@ -31,14 +29,16 @@ class Cdan(TwoDomains):
 
     @override
     def own_space(self) -> SearchSpace:
-        return SearchSpace.of(lambda_max=choice(STRENGTHS, default=0.3))
+        return SearchSpace.of(lambda_max=parameters.choice(STRENGTHS, default=0.3))
 
     @override
     def critic(self, num_features: int, num_classes: int) -> nn.Module:
         return JointCritic(num_features, num_classes)
 
     @override
-    def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:
+    def loss(
+        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
+    ) -> Tensor:
         headed, critic = domains.headed, domains.critic
         assert isinstance(critic, JointCritic)
         source = headed.features(step.inputs)  # (b, d)

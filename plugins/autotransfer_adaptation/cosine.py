@@ -9,15 +9,12 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.models.backbone import load_backbone
-from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor
-from autotransfer.models.source import Source
-from autotransfer.results import Json, Layers
+from autotransfer.plugin import Json, Layers, Source, networks
 
 TEMPERATURE = 0.05  # Saito et al. 2019, section 3.1
 
 
-class CosineHeaded(HeadedSuffix):
+class CosineHeaded(networks.HeadedSuffix):
     """Layers after a stage whose features have length one, and a prototype for each class.
 
     Args:
@@ -61,13 +58,13 @@ class CosineHeaded(HeadedSuffix):
                 self.head.weight[k] = nn.functional.normalize(mean, dim=0)
 
 
-class CosinePredictor(NetworkPredictor):
+class CosinePredictor(networks.NetworkPredictor):
     """A trained network with a classifier by angle."""
 
     @cached_property
     @override
-    def network(self) -> HeadedSuffix:
-        backbone = load_backbone(self.source, pretrained=False)
+    def network(self) -> networks.HeadedSuffix:
+        backbone = networks.load_backbone(self.source, pretrained=False)
         network = CosineHeaded(
             backbone.suffix(self.frozen), backbone.num_features, self.num_classes
         )

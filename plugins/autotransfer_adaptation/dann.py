@@ -8,10 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.models.predictors.neural import HeadedSuffix
-from autotransfer.models.training import Step
-from autotransfer.plugin.space import SearchSpace, choice
-from autotransfer.results import ParamValue
+from autotransfer.plugin import ParamValue, SearchSpace, networks, parameters, training
 from autotransfer_adaptation.class_shares import ClassShares
 from autotransfer_adaptation.reversal import reverse, strength
 from autotransfer_adaptation.two_domains import Domains, TwoDomains
@@ -40,9 +37,9 @@ class Dann(TwoDomains):
     @override
     def own_space(self) -> SearchSpace:
         return SearchSpace.of(
-            lambda_max=choice(STRENGTHS, default=0.3),
-            class_shares=choice(("gated", "ignored"), default="gated"),
-            batches=choice(("separate", "together"), default="separate"),
+            lambda_max=parameters.choice(STRENGTHS, default=0.3),
+            class_shares=parameters.choice(("gated", "ignored"), default="gated"),
+            batches=parameters.choice(("separate", "together"), default="separate"),
         )
 
     @override
@@ -50,7 +47,9 @@ class Dann(TwoDomains):
         return Critic(num_features, num_classes)
 
     @override
-    def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:
+    def loss(
+        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
+    ) -> Tensor:
         headed, critic = domains.headed, domains.critic
         assert isinstance(critic, Critic)
         drawn = domains.draw(len(step.inputs))
@@ -116,7 +115,7 @@ def domain_loss(
 
 
 def _features(
-    headed: HeadedSuffix, source: Tensor, target: Tensor, batches: str
+    headed: networks.HeadedSuffix, source: Tensor, target: Tensor, batches: str
 ) -> tuple[Tensor, Tensor]:
     """Return the (b, d) features of both domains, normalised apart or by one common batch."""
     if batches == "separate":

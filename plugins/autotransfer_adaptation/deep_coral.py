@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.models.training import Step
-from autotransfer.plugin.space import SearchSpace, floating
-from autotransfer.results import ParamValue
+from autotransfer.plugin import ParamValue, SearchSpace, parameters, training
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 
@@ -25,10 +23,12 @@ class DeepCoral(TwoDomains):
 
     @override
     def own_space(self) -> SearchSpace:
-        return SearchSpace.of(weight=floating(0.1, 100.0, default=10.0, log=True))
+        return SearchSpace.of(weight=parameters.floating(0.1, 100.0, default=10.0, log=True))
 
     @override
-    def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:
+    def loss(
+        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
+    ) -> Tensor:
         loss, source = source_loss(domains, step)
         target = domains.headed.features(domains.draw(len(step.inputs)))
         return loss + float(params["weight"]) * covariance_distance(source, target)

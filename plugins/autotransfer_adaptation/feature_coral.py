@@ -6,10 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from autotransfer.errors import InvalidOptionError
-from autotransfer.models.single_thread import single_thread
-from autotransfer.plugin.space import SearchSpace, floating
-from autotransfer.plugin.strategy import Task, TaskInfo, Trial
+from autotransfer.plugin import (
+    SearchSpace,
+    Task,
+    TaskInfo,
+    Trial,
+    errors,
+    linear_algebra,
+    parameters,
+)
 from autotransfer_adaptation.source_probe import AlignedProbe
 
 SHRINKAGE = 0.1  # towards a multiple of the identity
@@ -29,7 +34,7 @@ class FeatureCoral(AlignedProbe):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return super().space(task) + SearchSpace.of(
-            shrinkage=floating(0.01, 1.0, default=SHRINKAGE, log=True)
+            shrinkage=parameters.floating(0.01, 1.0, default=SHRINKAGE, log=True)
         )
 
     @override
@@ -45,7 +50,9 @@ def target_features(task: Task, stage: int) -> NDArray[np.float32]:
         InvalidOptionError: If there are none.
     """
     if task.unlabelled is None or not len(task.unlabelled):
-        raise InvalidOptionError("this method reads unlabelled target pictures; there are none")
+        raise errors.InvalidOptionError(
+            "this method reads unlabelled target pictures; there are none"
+        )
     return task.features(task.unlabelled, stage)
 
 
@@ -60,7 +67,7 @@ def coral(
         shrinkage: Share in (0, 1] of the covariances that is a multiple of the identity.
     """
     x, y = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
-    with single_thread():
+    with linear_algebra.single_thread():
         whiten = _power(_covariance(x, shrinkage), -0.5)
         colour = _power(_covariance(y, shrinkage), 0.5)
         moved: NDArray[np.float64] = (x - x.mean(axis=0)) @ whiten @ colour + y.mean(axis=0)

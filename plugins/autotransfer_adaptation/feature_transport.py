@@ -8,9 +8,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 from typing_extensions import override
 
-from autotransfer.models.single_thread import single_thread
-from autotransfer.plugin.space import SearchSpace, floating
-from autotransfer.plugin.strategy import Task, TaskInfo, Trial
+from autotransfer.plugin import SearchSpace, Task, TaskInfo, Trial, linear_algebra, parameters
 from autotransfer_adaptation.feature_coral import target_features
 from autotransfer_adaptation.source_probe import AlignedProbe
 
@@ -37,7 +35,7 @@ class FeatureTransport(AlignedProbe):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return super().space(task) + SearchSpace.of(
-            entropy=floating(0.005, 1.0, default=0.02, log=True)
+            entropy=parameters.floating(0.005, 1.0, default=0.02, log=True)
         )
 
     @override
@@ -47,7 +45,7 @@ class FeatureTransport(AlignedProbe):
         target = np.asarray(target_features(task, stage), dtype=np.float64)
         target = target[generator.permutation(len(target))[:MOST]]
         some = generator.permutation(len(source))[:MOST]
-        with single_thread():
+        with linear_algebra.single_thread():
             moved = transported(source[some], target, float(trial.params["entropy"]))
             if len(some) == len(source):
                 aligned = np.empty_like(source)

@@ -15,28 +15,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import InvalidOptionError
-from autotransfer.models.batch_norm import adapt_statistics, batch_norms
-from autotransfer.models.predictors.base import Predictor, StageInputs
-from autotransfer.models.predictors.neural import (
-    HeadedSuffix,
-    NetworkPredictor,
-    predict_batches,
-    restore_network,
-)
-from autotransfer.models.source import Source, Untrained
-from autotransfer.models.training import Limits, Schedule, train
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
+from autotransfer.plugin import (
+    ImageSet,
+    Json,
+    Layers,
+    Need,
+    ParamValue,
+    Predictor,
     SearchSpace,
-    depth,
-    floating,
-    learning_rate_multiplier,
-    regularisation,
+    Setting,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    errors,
+    networks,
+    parameters,
+    sources,
+    training,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers, ParamValue, Setting
 from autotransfer_adaptation.two_domains import (
     WEIGHT_DECAY,
     Plan,
@@ -65,11 +63,11 @@ class DirectSelfTraining(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of(
-            depth=depth(default=0.6),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
-            effort=floating(0.25, 4.0, default=1.0, log=True),
-            drop=floating(0.0, 0.3, default=DROP),
+            depth=parameters.depth(default=0.6),
+            learning_rate_multiplier=parameters.learning_rate_multiplier(),
+            regularisation=parameters.regularisation(),
+            effort=parameters.floating(0.25, 4.0, default=1.0, log=True),
+            drop=parameters.floating(0.0, 0.3, default=DROP),
         )
 
     def hops(self, task: Task) -> Sequence[ImageSet]:
@@ -82,7 +80,7 @@ class DirectSelfTraining(Strategy):
         headed, plan = _network(task, params, trial.seed)
         walk = _Walk(headed, plan, params, trial)
         stages = task.features.num_stages
-        copied = 0 if isinstance(task.source.weights, Untrained) else stages
+        copied = 0 if isinstance(task.source.weights, sources.Untrained) else stages
         layers = Layers(stages, copied, stages - plan.frozen)
         source_steps = max(1, round(SOURCE_SHARE * plan.steps))
         hop_steps = max(1, (plan.steps - source_steps) // len(hops))
@@ -96,16 +94,18 @@ class DirectSelfTraining(Strategy):
             else:
                 walk.learn(inputs, labels, hop_steps)
             if number < len(hops):
-                found = NetworkPredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
+                found = networks.NetworkPredictor.of(
+                    headed, task.source, frozen=plan.frozen, layers=layers
+                )
                 trial.report(number / len(hops), found)
         walk.read_statistics(task.features.inputs(_target(task), plan.frozen))
-        return NetworkPredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
+        return networks.NetworkPredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
 
     @override
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
-        return restore_network(tensors, info, source)
+        return networks.restore_network(tensors, info, source)
 
 
 class GradualSelfTraining(DirectSelfTraining):
@@ -133,20 +133,20 @@ class GradualSelfTraining(DirectSelfTraining):
 class _Walk:
     """One network on its way."""
 
-    headed: HeadedSuffix
+    headed: networks.HeadedSuffix
     plan: Plan
     params: Mapping[str, ParamValue]
     trial: Trial
 
-    def learn(self, inputs: StageInputs, labels: NDArray[np.int64], steps: int) -> None:
+    def learn(self, inputs: networks.StageInputs, labels: NDArray[np.int64], steps: int) -> None:
         """Train on labelled pictures for so many steps."""
         plan = replace(self.plan, steps=steps, batch_size=min(self.plan.batch_size, len(labels)))
         shown, order = repeated(labels, plan, self.trial.seed)
-        train(
+        training.train(
             self.headed,
             lambda positions, _: inputs.batch(order[positions]),
             shown,
-            Schedule(
+            training.Schedule(
                 epochs=1,
                 batch_size=plan.batch_size,
                 learning_rate=plan.learning_rate,
@@ -154,28 +154,28 @@ class _Walk:
                 keep_batch_statistics=plan.keep,
             ),
             seed=self.trial.seed,
-            limits=Limits(self.trial.deadline),
+            limits=training.Limits(self.trial.deadline),
         )
 
-    def teach_itself(self, inputs: StageInputs, steps: int) -> None:
+    def teach_itself(self, inputs: networks.StageInputs, steps: int) -> None:
         """Label pictures by the network as it is, and train on the more certain ones."""
-        shares = predict_batches(self.headed, inputs.batch, len(inputs))
+        shares = networks.predict_batches(self.headed, inputs.batch, len(inputs))
         kept = most_certain(shares, float(self.params["drop"]))
         labels = shares.argmax(axis=1).astype(np.int64)
         self.learn(_Chosen(inputs, kept), labels[kept], steps)
 
-    def read_statistics(self, inputs: StageInputs) -> None:
+    def read_statistics(self, inputs: networks.StageInputs) -> None:
         """Give batch norm the statistics of the pictures that come next."""
-        if not self.plan.keep and batch_norms(self.headed.suffix):
+        if not self.plan.keep and networks.batch_norms(self.headed.suffix):
             batches = spread_batches(inputs, self.headed, self.plan.batch_size)
-            adapt_statistics(self.headed.suffix, *batches)
+            networks.adapt_statistics(self.headed.suffix, *batches)
 
 
 @dataclass(frozen=True)
 class _Chosen:
     """Some of the pictures of a set."""
 
-    inputs: StageInputs
+    inputs: networks.StageInputs
     positions: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -208,7 +208,7 @@ def _given(images: ImageSet, class_names: tuple[str, ...]) -> NDArray[np.int64] 
 
 def _through(task: Task) -> tuple[ImageSet, ...]:
     if not task.through:
-        raise InvalidOptionError(
+        raise errors.InvalidOptionError(
             "gradual self-training goes through intermediate pictures, and there are none; give "
             "them with --through PATH, or leave out this strategy"
         )
@@ -217,18 +217,20 @@ def _through(task: Task) -> tuple[ImageSet, ...]:
 
 def _target(task: Task) -> ImageSet:
     if task.unlabelled is None or not len(task.unlabelled):
-        raise InvalidOptionError(
+        raise errors.InvalidOptionError(
             "self-training learns from unlabelled target pictures, and there are none"
         )
     return task.unlabelled
 
 
-def _network(task: Task, params: Mapping[str, ParamValue], seed: int) -> tuple[HeadedSuffix, Plan]:
+def _network(
+    task: Task, params: Mapping[str, ParamValue], seed: int
+) -> tuple[networks.HeadedSuffix, Plan]:
     backbone = task.backbone()
     fewest = min(len(task.train), len(_target(task)), *(len(images) for images in task.through))
     plan = plan_of(task, params, fewest, backbone.num_stages)
     frozen, suffix = backbone.cut(plan.frozen)
     plan = replace(plan, frozen=frozen)
     suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
-    headed = HeadedSuffix(suffix, backbone.num_features, len(task.class_names), seed=seed)
+    headed = networks.HeadedSuffix(suffix, backbone.num_features, len(task.class_names), seed=seed)
     return headed.to(task.device), plan

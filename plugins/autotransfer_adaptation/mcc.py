@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.models.training import Step
-from autotransfer.plugin.space import SearchSpace, floating
-from autotransfer.results import ParamValue
+from autotransfer.plugin import ParamValue, SearchSpace, parameters, training
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 TEMPERATURE = 2.5  # Jin et al. 2020, section 4.1
@@ -31,12 +29,14 @@ class Mcc(TwoDomains):
     @override
     def own_space(self) -> SearchSpace:
         return SearchSpace.of(
-            temperature=floating(1.0, 4.0, default=TEMPERATURE),
-            weight=floating(0.0, 2.0, default=1.0),
+            temperature=parameters.floating(1.0, 4.0, default=TEMPERATURE),
+            weight=parameters.floating(0.0, 2.0, default=1.0),
         )
 
     @override
-    def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:
+    def loss(
+        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
+    ) -> Tensor:
         loss, _ = source_loss(domains, step)
         logits = domains.headed(domains.draw(len(step.inputs)))
         confusion = class_confusion(logits, float(params["temperature"]))

@@ -15,21 +15,23 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.models.batch_norm import DomainStatistics
-from autotransfer.models.predictors.base import Predictor
-from autotransfer.models.source import Source, Untrained
-from autotransfer.models.training import Limits, Objective, Schedule, Step, train
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
+from autotransfer.plugin import (
+    Json,
+    Layers,
+    Need,
+    ParamValue,
+    Predictor,
     SearchSpace,
-    choice,
-    depth,
-    floating,
-    learning_rate_multiplier,
-    regularisation,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    networks,
+    parameters,
+    sources,
+    training,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers, ParamValue
 from autotransfer_adaptation.cosine import CosineHeaded, CosinePredictor, restore_cosine
 from autotransfer_adaptation.mcc import TEMPERATURE, class_confusion
 from autotransfer_adaptation.reversal import reverse
@@ -68,14 +70,16 @@ class Mme(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of(
-            depth=depth(default=0.6),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
-            effort=floating(0.25, 4.0, default=1.0, log=True),
-            alignment=choice(("minimax entropy", "class confusion"), default="class confusion"),
-            alignment_weight=floating(0.0, 2.0, default=1.0),
-            pseudo_weight=floating(0.0, 2.0, default=0.0),
-            threshold=floating(0.6, 0.99, default=0.9),
+            depth=parameters.depth(default=0.6),
+            learning_rate_multiplier=parameters.learning_rate_multiplier(),
+            regularisation=parameters.regularisation(),
+            effort=parameters.floating(0.25, 4.0, default=1.0, log=True),
+            alignment=parameters.choice(
+                ("minimax entropy", "class confusion"), default="class confusion"
+            ),
+            alignment_weight=parameters.floating(0.0, 2.0, default=1.0),
+            pseudo_weight=parameters.floating(0.0, 2.0, default=0.0),
+            threshold=parameters.floating(0.6, 0.99, default=0.9),
         )
 
     @override
@@ -87,9 +91,9 @@ class Mme(Strategy):
         sets = ThreeSets.of(
             task, pictures, plan.frozen, STRONG_VIEWS if float(params["pseudo_weight"]) else 0
         )
-        statistics = DomainStatistics(headed.suffix)
+        statistics = networks.DomainStatistics(headed.suffix)
         stages = task.features.num_stages
-        untrained = isinstance(task.source.weights, Untrained)
+        untrained = isinstance(task.source.weights, sources.Untrained)
         layers = Layers(stages, 0 if untrained else stages, stages - plan.frozen)
         if not untrained:
             give_statistics(headed, statistics, sets, plan)
@@ -101,11 +105,11 @@ class Mme(Strategy):
             return CosinePredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
 
         labels, order = repeated(task.train.labels, plan, trial.seed)
-        train(
+        training.train(
             headed,
             lambda positions, _: sets.labelled.batch(order[positions]),
             labels,
-            Schedule(
+            training.Schedule(
                 epochs=1,
                 batch_size=plan.batch_size,
                 learning_rate=plan.learning_rate,
@@ -114,7 +118,7 @@ class Mme(Strategy):
                 keep_batch_statistics=plan.keep,
             ),
             seed=trial.seed,
-            limits=Limits(trial.deadline),
+            limits=training.Limits(trial.deadline),
             head=list(headed.head.parameters()),
             on_rung=lambda progress: trial.report(progress, snapshot()),
             objective=_objective(headed, sets, statistics, params, trial.seed),
@@ -153,7 +157,7 @@ def _network(
     return CosineHeaded(suffix, backbone.num_features, K, seed=seed).to(task.device), plan
 
 
-def _start(headed: CosineHeaded, statistics: DomainStatistics, sets: ThreeSets) -> None:
+def _start(headed: CosineHeaded, statistics: networks.DomainStatistics, sets: ThreeSets) -> None:
     """Begin from the class means of source pictures, and where there are any of the target's."""
     device = headed.head.weight.device
     with torch.no_grad(), statistics.other():
@@ -171,10 +175,10 @@ def _pieces(positions: np.ndarray) -> list[np.ndarray]:
 def _objective(
     headed: CosineHeaded,
     sets: ThreeSets,
-    statistics: DomainStatistics,
+    statistics: networks.DomainStatistics,
     params: Mapping[str, ParamValue],
     seed: int,
-) -> Objective:
+) -> training.Objective:
     of_source, of_plain = Cycle(len(sets.source), seed + 1), Cycle(len(sets.plain), seed + 2)
     counts = np.bincount(sets.labels, minlength=headed.head.out_features)
     shares = torch.from_numpy(counts / counts.sum()).float().to(headed.head.weight.device)
@@ -183,7 +187,7 @@ def _objective(
     align_weight, pseudo_weight = float(params["alignment_weight"]), float(params["pseudo_weight"])
     threshold = float(params["threshold"])
 
-    def objective(step: Step) -> Tensor:
+    def objective(step: training.Step) -> Tensor:
         size, device = len(step.inputs), step.inputs.device
         positions = of_source.next(size)
         with statistics.other():

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.models.training import Step
-from autotransfer.plugin.space import SearchSpace, floating
-from autotransfer.results import ParamValue
+from autotransfer.plugin import ParamValue, SearchSpace, parameters, training
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 SOURCE_SHARE = 0.6  # of the steps, on source pictures; afterwards none of them is seen
@@ -34,14 +32,16 @@ class Shot(TwoDomains):
 
     @override
     def own_space(self) -> SearchSpace:
-        return SearchSpace.of(beta=floating(0.0, 1.0, default=BETA))
+        return SearchSpace.of(beta=parameters.floating(0.0, 1.0, default=BETA))
 
     @override
     def critic(self, num_features: int, num_classes: int) -> nn.Module:
         return PseudoLabels()
 
     @override
-    def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:
+    def loss(
+        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
+    ) -> Tensor:
         if step.progress < SOURCE_SHARE:
             return source_loss(domains, step)[0]
         labels = domains.critic

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.models.training import Step
-from autotransfer.results import ParamValue
+from autotransfer.plugin import ParamValue, training
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 
@@ -21,5 +20,7 @@ class SourceOnly(TwoDomains):
     moves_source = False
 
     @override
-    def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:
+    def loss(
+        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
+    ) -> Tensor:
         return source_loss(domains, step)[0]

@@ -9,14 +9,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.models.heads import fit_logistic
-from autotransfer.models.predictors.base import Predictor
-from autotransfer.models.predictors.neural import HeadPredictor, restore_head
-from autotransfer.models.source import Source
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import SearchSpace, depth, regularisation
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Setting
+from autotransfer.plugin import (
+    Json,
+    Need,
+    Predictor,
+    SearchSpace,
+    Setting,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    heads,
+    parameters,
+)
 
 
 class SourceProbe(Strategy):
@@ -28,19 +34,21 @@ class SourceProbe(Strategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        return SearchSpace.of(depth=depth(default=1.0), regularisation=regularisation())
+        return SearchSpace.of(
+            depth=parameters.depth(default=1.0), regularisation=parameters.regularisation()
+        )
 
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         stage = stage_of(task, trial)
         features = self.aligned(task, trial, stage)
-        head = fit_logistic(
+        head = heads.fit_logistic(
             features,
             task.train.labels,
             len(task.class_names),
             regularisation=float(trial.params["regularisation"]),
         )
-        return HeadPredictor(head, stage)
+        return heads.HeadPredictor(head, stage)
 
     def aligned(self, task: Task, trial: Trial, stage: int) -> NDArray[np.floating]:  # noqa: ARG002 - for methods that move features
         """Return the (n, d) source features that the head is fitted on."""
@@ -50,7 +58,7 @@ class SourceProbe(Strategy):
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
-        return restore_head(tensors, info)
+        return heads.restore_head(tensors, info)
 
 
 class AlignedProbe(SourceProbe):

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.views import View
-from autotransfer.errors import InvalidOptionError
-from autotransfer.models.batch_norm import DomainStatistics, adapt_statistics
-from autotransfer.models.predictors.base import StageInputs
-from autotransfer.plugin.strategy import Task
+from autotransfer.plugin import ImageSet, Task, View, errors, networks
 from autotransfer_adaptation.cosine import CosineHeaded
 from autotransfer_adaptation.two_domains import Plan, spread_batches
 
@@ -53,12 +48,12 @@ class ThreeSets:
         strong: The same, strongly changed in several ways.
     """
 
-    source: StageInputs
+    source: networks.StageInputs
     source_labels: NDArray[np.int64]
-    labelled: StageInputs
+    labelled: networks.StageInputs
     labels: NDArray[np.int64]
-    plain: StageInputs
-    strong: tuple[StageInputs, ...]
+    plain: networks.StageInputs
+    strong: tuple[networks.StageInputs, ...]
 
     @classmethod
     def of(cls, task: Task, source: ImageSet, frozen: int, num_strong: int) -> ThreeSets:
@@ -86,14 +81,14 @@ def shared_source(task: Task) -> ImageSet:
     """
     pictures = task.source_images
     if pictures is None or not len(pictures):
-        raise InvalidOptionError(
+        raise errors.InvalidOptionError(
             "mme learns from labelled source pictures as well, and there are none; give them "
             "with --source-data PATH, or leave out this strategy"
         )
     names = np.array(pictures.class_names)[pictures.labels]
     kept = np.flatnonzero(np.isin(names, task.class_names))
     if not len(kept):
-        raise InvalidOptionError(
+        raise errors.InvalidOptionError(
             f"mme needs source pictures of the target's classes; the source has "
             f"{', '.join(pictures.class_names[:5])}, the target {', '.join(task.class_names[:5])}"
         )
@@ -107,7 +102,7 @@ def unlabelled_of(task: Task) -> ImageSet:
         InvalidOptionError: If there are none.
     """
     if task.unlabelled is None or not len(task.unlabelled):
-        raise InvalidOptionError(
+        raise errors.InvalidOptionError(
             "mme learns from unlabelled target pictures as well, and there are none; give them "
             "with --unlabelled PATH, or leave out this strategy"
         )
@@ -121,11 +116,13 @@ def _as_of_target(source: ImageSet, class_names: tuple[str, ...]) -> NDArray[np.
 
 
 def give_statistics(
-    headed: CosineHeaded, statistics: DomainStatistics, sets: ThreeSets, plan: Plan
+    headed: CosineHeaded, statistics: networks.DomainStatistics, sets: ThreeSets, plan: Plan
 ) -> None:
     """Give batch norm the statistics of target pictures, and the other set those of the source."""
     if not statistics.layers:
         return
-    adapt_statistics(headed.suffix, *spread_batches(sets.plain, headed, plan.batch_size))
+    networks.adapt_statistics(headed.suffix, *spread_batches(sets.plain, headed, plan.batch_size))
     with statistics.other():
-        adapt_statistics(headed.suffix, *spread_batches(sets.source, headed, plan.batch_size))
+        networks.adapt_statistics(
+            headed.suffix, *spread_batches(sets.source, headed, plan.batch_size)
+        )

@@ -13,23 +13,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import InvalidOptionError
-from autotransfer.models.batch_norm import adapt_statistics
-from autotransfer.models.predictors.base import Predictor, StageInputs
-from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor, restore_network
-from autotransfer.models.source import Source, Untrained
-from autotransfer.models.training import Limits, Schedule, Step, train
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
+from autotransfer.plugin import (
+    ImageSet,
+    Json,
+    Layers,
+    Need,
+    ParamValue,
+    Predictor,
     SearchSpace,
-    depth,
-    floating,
-    learning_rate_multiplier,
-    regularisation,
+    Setting,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    errors,
+    networks,
+    parameters,
+    sources,
+    training,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers, ParamValue, Setting
 
 WEIGHT_DECAY = 1e-2
 SCRATCH = (500, 64, 1e-3)  # steps, pictures of each domain in a step, learning rate
@@ -71,8 +74,8 @@ class Domains:
         critic: What learns beside the network and is thrown away.
     """
 
-    headed: HeadedSuffix
-    target: StageInputs | None
+    headed: networks.HeadedSuffix
+    target: networks.StageInputs | None
     plan: Plan
     seed: int
     critic: nn.Module = field(default_factory=nn.Identity)
@@ -117,7 +120,7 @@ class Domains:
 class _Learner(nn.Module):
     """The network and its critic, so that one optimiser has both."""
 
-    def __init__(self, headed: HeadedSuffix, critic: nn.Module) -> None:
+    def __init__(self, headed: networks.HeadedSuffix, critic: nn.Module) -> None:
         super().__init__()
         self.headed, self.critic = headed, critic
 
@@ -149,10 +152,10 @@ class TwoDomains(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         common = SearchSpace.of(
-            depth=depth(default=0.6),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
-            effort=floating(0.25, 4.0, default=1.0, log=True),
+            depth=parameters.depth(default=0.6),
+            learning_rate_multiplier=parameters.learning_rate_multiplier(),
+            regularisation=parameters.regularisation(),
+            effort=parameters.floating(0.25, 4.0, default=1.0, log=True),
         )
         return common + self.own_space()
 
@@ -165,7 +168,9 @@ class TwoDomains(Strategy):
         return nn.Identity()
 
     @abstractmethod
-    def loss(self, domains: Domains, step: Step, params: Mapping[str, ParamValue]) -> Tensor:
+    def loss(
+        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
+    ) -> Tensor:
         """Return the scalar that is minimised."""
 
     @override
@@ -175,32 +180,32 @@ class TwoDomains(Strategy):
         domains = _prepared(self, task, pictures, params, trial.seed)
         plan = domains.plan
         stages = task.features.num_stages
-        copied = 0 if isinstance(task.source.weights, Untrained) else stages
+        copied = 0 if isinstance(task.source.weights, sources.Untrained) else stages
         layers = Layers(stages, copied, stages - plan.frozen)
 
         def snapshot() -> Predictor:
             if self.target_statistics:
                 take_statistics(domains)
-            return NetworkPredictor.of(
+            return networks.NetworkPredictor.of(
                 domains.headed, task.source, frozen=plan.frozen, layers=layers
             )
 
         source = task.features.inputs(task.train, plan.frozen)
         labels, order = repeated(task.train.labels, plan, trial.seed)
-        schedule = Schedule(
+        schedule = training.Schedule(
             epochs=1,
             batch_size=plan.batch_size,
             learning_rate=plan.learning_rate,
             weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
             keep_batch_statistics=plan.keep,
         )
-        train(
+        training.train(
             _Learner(domains.headed, domains.critic),
             lambda positions, _: source.batch(order[positions]),
             labels,
             schedule,
             seed=trial.seed,
-            limits=Limits(trial.deadline),
+            limits=training.Limits(trial.deadline),
             on_rung=lambda progress: trial.report(progress, snapshot()),
             objective=lambda step: self.loss(domains, step, params),
         )
@@ -210,7 +215,7 @@ class TwoDomains(Strategy):
         if Need.UNLABELLED_TARGET not in self.needs:
             return None
         if task.unlabelled is None or not len(task.unlabelled):
-            raise InvalidOptionError(
+            raise errors.InvalidOptionError(
                 f"{self.name} learns from unlabelled target pictures, and there are none"
             )
         return task.unlabelled
@@ -219,10 +224,10 @@ class TwoDomains(Strategy):
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
-        return restore_network(tensors, info, source)
+        return networks.restore_network(tensors, info, source)
 
 
-def source_loss(domains: Domains, step: Step) -> tuple[Tensor, Tensor]:
+def source_loss(domains: Domains, step: training.Step) -> tuple[Tensor, Tensor]:
     """Return the cross-entropy of the source batch, and its (b, d) features."""
     features = domains.headed.features(step.inputs)
     loss = nn.functional.cross_entropy(domains.headed.head(features), step.targets)
@@ -243,7 +248,7 @@ def _prepared(
     plan = replace(plan, frozen=frozen)
     suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
     width, K = backbone.num_features, len(task.class_names)
-    headed = HeadedSuffix(suffix, width, K, seed=seed).to(task.device)
+    headed = networks.HeadedSuffix(suffix, width, K, seed=seed).to(task.device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         critic = strategy.critic(width, K).to(task.device)
@@ -255,7 +260,7 @@ def plan_of(
     task: Task, params: Mapping[str, ParamValue], num_pictures: int, num_stages: int
 ) -> Plan:
     """Return how to train, with so many pictures in the smaller domain."""
-    untrained = isinstance(task.source.weights, Untrained)
+    untrained = isinstance(task.source.weights, sources.Untrained)
     steps, batch_size, rate = SCRATCH if untrained else PRETRAINED
     frozen = min(round(float(params["depth"]) * num_stages), num_stages - 1)
     return Plan(
@@ -288,7 +293,7 @@ def take_statistics(domains: Domains) -> None:
     if target is None or plan.keep:
         return
     batches, n = spread_batches(target, domains.headed, plan.batch_size)
-    adapt_statistics(domains.headed.suffix, batches, n)
+    networks.adapt_statistics(domains.headed.suffix, batches, n)
 
 
 def interleaved(n: int, batch_size: int) -> list[NDArray[np.int64]]:
@@ -302,7 +307,7 @@ def interleaved(n: int, batch_size: int) -> list[NDArray[np.int64]]:
 
 
 def spread_batches(
-    inputs: StageInputs, headed: HeadedSuffix, batch_size: int
+    inputs: networks.StageInputs, headed: networks.HeadedSuffix, batch_size: int
 ) -> tuple[Callable[[], Iterator[Tensor]], int]:
     """Return batches of pictures from all over a set, each time anew, and how many they are."""
     n = min(len(inputs), STATISTICS_PICTURES)

@@ -13,17 +13,23 @@ import numpy as np
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer import hookimpl
-from autotransfer.data.attributes import Attributes
-from autotransfer.errors import InvalidTargetError
-from autotransfer.models.predictors.base import Predictor
-from autotransfer.models.source import Source
-from autotransfer.models.zero_shot.eszsl import Decomposition
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import SearchSpace, choice, depth, regularisation
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.plugin.zero_shot import ClosedForm
-from autotransfer.results import Json, Setting
+from autotransfer.plugin import (
+    Json,
+    Need,
+    Predictor,
+    SearchSpace,
+    Setting,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    errors,
+    hookimpl,
+    linear_algebra,
+    parameters,
+    zero_shot,
+)
 from autotransfer_attribute_zero_shot.heads import HEADS, HeadTask, eszsl_left_out
 from autotransfer_attribute_zero_shot.mean import MeanOfEszsl
 from autotransfer_attribute_zero_shot.predictor import TowersPredictor, restore_towers
@@ -51,7 +57,7 @@ class Prepared:
         head_task: What a head learns from.
     """
 
-    table: Attributes
+    table: zero_shot.Attributes
     stage: int
     features: Scaling
     rows: Scaling
@@ -62,7 +68,7 @@ class Prepared:
         """Return the features of one stage and the rows, brought to scale."""
         table, params = task.attributes, trial.params
         if table is None:
-            raise InvalidTargetError("attribute-zero-shot needs attributes of the classes")
+            raise errors.InvalidTargetError("attribute-zero-shot needs attributes of the classes")
         stage = max(1, round(float(params["depth"]) * task.features.num_stages))
         x = task.features(task.train, stage)
         features = feature_scaling(x, str(params["normalisation"]))
@@ -94,12 +100,12 @@ class AttributeZeroShot(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of(
-            depth=depth(default=1.0),
-            regularisation=regularisation(),
-            head=choice(tuple(HEADS), default="eszsl"),
-            normalisation=choice(FEATURE_SCALINGS, default="standardise"),
-            direction=choice(DIRECTIONS, default=TO_FEATURES),
-            rows=choice(ROW_SCALINGS, default="standardised"),
+            depth=parameters.depth(default=1.0),
+            regularisation=parameters.regularisation(),
+            head=parameters.choice(tuple(HEADS), default="eszsl"),
+            normalisation=parameters.choice(FEATURE_SCALINGS, default="standardise"),
+            direction=parameters.choice(DIRECTIONS, default=TO_FEATURES),
+            rows=parameters.choice(ROW_SCALINGS, default="standardised"),
         )
 
     @override
@@ -118,7 +124,7 @@ class AttributeZeroShot(Strategy):
             prepared.stage,
         )
 
-    def left_out(self, task: Task, trial: Trial) -> ClosedForm | None:
+    def left_out(self, task: Task, trial: Trial) -> zero_shot.ClosedForm | None:
         """Return fits without some classes from the closed form of ESZSL; None for others."""
         if trial.params["head"] != "eszsl":
             return None
@@ -132,7 +138,7 @@ class AttributeZeroShot(Strategy):
         return restore_towers(tensors, info)
 
 
-def _ridge(found: Decomposition, values: Array) -> Array:
+def _ridge(found: linear_algebra.Decomposition, values: Array) -> Array:
     """Return the (d + 1, a) map from features, and a one, to attributes; for explanations."""
     mean = values.mean(axis=0)
     moments = found.coordinates.T @ (values - mean)

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from autotransfer.models.single_thread import single_thread
-from autotransfer.models.zero_shot.eszsl import Decomposition
+from autotransfer.plugin import linear_algebra
 from autotransfer_attribute_zero_shot.predictor import Towers
 from autotransfer_attribute_zero_shot.scaling import Array
 
@@ -49,7 +48,7 @@ def logistic_attributes(x: Array, targets: Array, weights: Array, penalty: float
         return float(value), gradient.ravel()
 
     start = np.zeros((r + 1) * targets.shape[1])
-    with single_thread():
+    with linear_algebra.single_thread():
         found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
     beta: Array = found.x.reshape(r + 1, -1)
     return beta
@@ -76,13 +75,13 @@ def platt(scores: Array, targets: Array, weights: Array) -> tuple[Array, Array]:
 
     start = np.concatenate([np.full(a, 0.5), np.zeros(a)])
     bounds = [(0.0, None)] * a + [(None, None)] * a
-    with single_thread():
+    with linear_algebra.single_thread():
         found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
     return found.x[:a], found.x[a:]
 
 
 def fit_dap(
-    z: Decomposition,
+    z: linear_algebra.Decomposition,
     labels: NDArray[np.int64],
     shares: Array,
     groups: Sequence[Sequence[int]],

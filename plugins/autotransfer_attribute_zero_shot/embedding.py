@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from autotransfer.errors import DeadlineError
-from autotransfer.models.zero_shot.eszsl import Decomposition
+from autotransfer.plugin import errors, linear_algebra
 from autotransfer_attribute_zero_shot.predictor import Towers
 from autotransfer_attribute_zero_shot.scaling import Array
 
@@ -23,7 +22,7 @@ _NOISE = 1.0  # std of the noise on features, in units of their root mean square
 
 
 def fit_embedding(
-    z: Decomposition,
+    z: linear_algebra.Decomposition,
     labels: NDArray[np.int64],
     rows: Array,
     *,
@@ -71,7 +70,7 @@ def fit_embedding(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
     for _ in range(_STEPS):
         if deadline is not None and time.monotonic() > deadline:
-            raise DeadlineError("the embedding was not trained in time")
+            raise errors.DeadlineError("the embedding was not trained in time")
         shaken = x + noise * torch.randn(x.shape, generator=generator)
         cosines = functional.normalize(shaken @ queries + bias) @ functional.normalize(y @ keys).T
         loss = functional.cross_entropy(cosines / TEMPERATURE, truth, weight=1 / counts)

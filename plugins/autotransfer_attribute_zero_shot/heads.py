@@ -9,9 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.models.zero_shot.eszsl import Decomposition, Eszsl
-from autotransfer.models.zero_shot.left_out import LeftOut, partitions
-from autotransfer.plugin.zero_shot import ClosedForm
+from autotransfer.plugin import linear_algebra, zero_shot
 from autotransfer_attribute_zero_shot.dap import fit_dap
 from autotransfer_attribute_zero_shot.embedding import fit_embedding
 from autotransfer_attribute_zero_shot.predictor import Towers
@@ -45,9 +43,9 @@ class HeadTask:
     direction: str = TO_FEATURES
 
     @cached_property
-    def decomposition(self) -> Decomposition:
+    def decomposition(self) -> linear_algebra.Decomposition:
         """Return the decomposition of the features, which several steps share."""
-        return Decomposition.of(self.z)
+        return linear_algebra.Decomposition.of(self.z)
 
 
 Head = Callable[[HeadTask], Towers]
@@ -56,14 +54,16 @@ Head = Callable[[HeadTask], Towers]
 def class_groups(num_classes: int, seed: int) -> list[list[int]]:
     """Return groups of classes to hold out; at least two classes always remain."""
     size = min(GROUP, num_classes // 2)
-    return list(partitions(num_classes, size, PARTITIONS, seed=seed)) if size >= 2 else []
+    return (
+        list(zero_shot.partitions(num_classes, size, PARTITIONS, seed=seed)) if size >= 2 else []
+    )
 
 
 def fit_eszsl(task: HeadTask) -> Towers:
     """Return ESZSL with the penalties that tell held-out classes apart best."""
-    left_out = LeftOut.of(task.decomposition, task.labels, task.rows)
+    left_out = zero_shot.LeftOut.of(task.decomposition, task.labels, task.rows)
     gamma, lam = chosen_penalties(left_out, task.seed)
-    problem = Eszsl.of(task.decomposition, task.labels, task.rows)
+    problem = zero_shot.Eszsl.of(task.decomposition, task.labels, task.rows)
     compatibility = problem.compatibility(gamma * task.strength, lam)
     a = task.rows.shape[1]
     return sharpened(Towers(compatibility, np.zeros(a), np.eye(a)), task)
@@ -84,7 +84,9 @@ def sae(task: HeadTask) -> Towers:
 def dap(task: HeadTask) -> Towers:
     """Return direct attribute prediction; `rows` are shares here."""
     size = min(GROUP, len(task.rows) // 2)
-    groups = list(partitions(len(task.rows), size, 1, seed=task.seed)) if size >= 2 else []
+    groups = (
+        list(zero_shot.partitions(len(task.rows), size, 1, seed=task.seed)) if size >= 2 else []
+    )
     towers = fit_dap(task.decomposition, task.labels, task.rows, groups, strength=task.strength)
     return sharpened(towers, task)
 
@@ -105,25 +107,25 @@ def embedding(task: HeadTask) -> Towers:
 HEADS: Mapping[str, Head] = {"eszsl": fit_eszsl, "sae": sae, "dap": dap, "embedding": embedding}
 
 
-def eszsl_left_out(task: HeadTask, others: Array) -> ClosedForm:
+def eszsl_left_out(task: HeadTask, others: Array) -> zero_shot.ClosedForm:
     """Return the fits without some classes for every pair of penalties.
 
     Args:
         task: What the head learns from.
         others: (K, a) scaled rows of all classes, the seen ones first.
     """
-    left_out = LeftOut.of(task.decomposition, task.labels, task.rows)
+    left_out = zero_shot.LeftOut.of(task.decomposition, task.labels, task.rows)
     gamma, lam = chosen_penalties(left_out, task.seed)
     place = left_out.gammas.index(gamma) * len(left_out.lams) + left_out.lams.index(lam)
     stronger = replace(left_out, gammas=tuple(g * task.strength for g in left_out.gammas))
-    return ClosedForm(
+    return zero_shot.ClosedForm(
         lambda group: stronger.scores(group, others),
         place,
         lambda pairs, drawn: stronger.exchanged(pairs, drawn, others),
     )
 
 
-def chosen_penalties(left_out: LeftOut, seed: int) -> tuple[float, float]:
+def chosen_penalties(left_out: zero_shot.LeftOut, seed: int) -> tuple[float, float]:
     """Return the penalties with the best held-out accuracy; of equals the middle ones."""
     middle = len(left_out.gammas) * len(left_out.lams) // 2
     groups = class_groups(len(left_out.rows), seed)

@@ -14,16 +14,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import InvalidTargetError
-from autotransfer.models.predictors.base import FeatureReader, PredictorState
-from autotransfer.models.source import Source, source_from_json, source_to_json
-from autotransfer.models.zero_shot.left_out import LeftOut
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import SearchSpace
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.plugin.zero_shot import AttributePredictor, ClosedForm
-from autotransfer.results import Json, Layers, Setting, Share
+from autotransfer.plugin import (
+    FeatureReader,
+    ImageSet,
+    Json,
+    Layers,
+    Need,
+    PredictorState,
+    SearchSpace,
+    Setting,
+    Share,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    errors,
+    sources,
+    zero_shot,
+)
 from autotransfer_attribute_zero_shot.middle import MiddleTask, middle_eszsl
 from autotransfer_attribute_zero_shot.predictor import TowersPredictor, restore_towers
 from autotransfer_attribute_zero_shot.several_sources import MeanEvidence
@@ -32,7 +41,7 @@ ESZSL = "eszsl"
 
 
 @dataclass(frozen=True)
-class MeanPredictor(AttributePredictor):
+class MeanPredictor(zero_shot.AttributePredictor):
     """The plain mean of the scores of one head on each of several sources.
 
     Args:
@@ -76,7 +85,7 @@ class MeanPredictor(AttributePredictor):
             found, info = member.state()  # the table is that of all members
             tensors |= {f"{number}.{name}": tensor.clone() for name, tensor in found.items()}
             infos.append(info)
-        beside = [source_to_json(source) for source in self.companions]
+        beside = [sources.to_json(source) for source in self.companions]
         return tensors, {"members": infos, "companions": beside}
 
     @property
@@ -128,16 +137,16 @@ class MeanOfEszsl(Strategy):
         self,
         task: Task,
         trial: Trial,  # noqa: ARG002 - for strategies with parameters
-    ) -> ClosedForm:
+    ) -> zero_shot.ClosedForm:
         """Return fits without some classes, from the mean of what all sources see."""
         tasks = [prepared for _, _, prepared in self._prepared(task)]
         first = tasks[0]
         evidence = MeanEvidence(
             [prepared.problem for prepared in tasks], [prepared.gamma for prepared in tasks]
         )
-        left_out = LeftOut(evidence, first.labels, first.seen, (1.0,), (first.lam,))
+        left_out = zero_shot.LeftOut(evidence, first.labels, first.seen, (1.0,), (first.lam,))
         every = first.rows.apply(first.table.values)
-        return ClosedForm(
+        return zero_shot.ClosedForm(
             lambda group: left_out.scores(group, every),
             0,
             lambda pairs, drawn: left_out.exchanged(pairs, drawn, every),
@@ -147,7 +156,7 @@ class MeanOfEszsl(Strategy):
         """Return each source, its last stage, and the task as it sees it."""
         table = task.attributes
         if table is None:
-            raise InvalidTargetError(f"{self.name} needs attributes of the classes")
+            raise errors.InvalidTargetError(f"{self.name} needs attributes of the classes")
         others = self.companions(task)
         readers = [task.features, *(task.features.of(source) for source in others)]
         return [
@@ -163,11 +172,11 @@ class MeanOfEszsl(Strategy):
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> MeanPredictor:
-        sources = [source, *(source_from_json(stored) for stored in info["companions"])]
+        origins = [source, *(sources.from_json(stored) for stored in info["companions"])]
         return MeanPredictor(
             tuple(
                 (read, restore_towers(_of_member(tensors, number), inner))
-                for number, (read, inner) in enumerate(zip(sources, info["members"], strict=True))
+                for number, (read, inner) in enumerate(zip(origins, info["members"], strict=True))
             )
         )
 

@@ -7,15 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.data.attributes import Attributes
-from autotransfer.models.single_thread import single_thread
-from autotransfer.models.zero_shot.eszsl import (
-    Decomposition,
-    Eszsl,
-    class_targets,
-    row_kernel,
-    solved,
-)
+from autotransfer.plugin import linear_algebra, zero_shot
 from autotransfer_attribute_zero_shot.predictor import Towers, TowersPredictor
 from autotransfer_attribute_zero_shot.scaling import Array, Scaling, feature_scaling, row_scaling
 
@@ -37,12 +29,12 @@ class MiddleTask:
     z: Array
     features: Scaling
     labels: NDArray[np.int64]
-    table: Attributes
+    table: zero_shot.Attributes
     rows: Scaling
 
     @classmethod
     def of(
-        cls, x: NDArray[np.floating], labels: NDArray[np.int64], table: Attributes
+        cls, x: NDArray[np.floating], labels: NDArray[np.int64], table: zero_shot.Attributes
     ) -> MiddleTask:
         """Return the task of (n, d) features."""
         features = feature_scaling(x, NORMALISATION)
@@ -63,12 +55,12 @@ class MiddleTask:
     @property
     def lam(self) -> float:
         """Return the penalty on attributes: the mean eigenvalue of the rows."""
-        return Decomposition.of(self.seen).unit
+        return linear_algebra.Decomposition.of(self.seen).unit
 
     @property
-    def problem(self) -> Eszsl:
+    def problem(self) -> zero_shot.Eszsl:
         """Return what has every way of leaving classes out."""
-        return Eszsl.of(self.z, self.labels, self.seen)
+        return zero_shot.Eszsl.of(self.z, self.labels, self.seen)
 
 
 def middle_eszsl(task: MiddleTask, stage: int) -> TowersPredictor:
@@ -78,10 +70,10 @@ def middle_eszsl(task: MiddleTask, stage: int) -> TowersPredictor:
     """
     values, seen = task.table.values[task.labels], task.seen
     mean = values.mean(axis=0)
-    targets = np.hstack([class_targets(task.labels, len(seen)), values - mean])
-    with single_thread():
+    targets = np.hstack([zero_shot.class_targets(task.labels, len(seen)), values - mean])
+    with linear_algebra.single_thread():
         found = ridge(task.z, targets, task.gamma)
-        to_rows = row_kernel(seen, np.eye(seen.shape[1]), task.lam)  # (K, a)
+        to_rows = zero_shot.row_kernel(seen, np.eye(seen.shape[1]), task.lam)  # (K, a)
     a = seen.shape[1]
     towers = Towers(found[:, : len(seen)] @ to_rows, np.zeros(a), np.eye(a))
     explained = np.vstack([found[:, len(seen) :], mean])
@@ -92,5 +84,5 @@ def ridge(z: Array, targets: Array, penalty: float) -> Array:
     """Return (z'z + penalty)^-1 z' targets through the smaller of the two Grams."""
     n, d = z.shape
     if d <= n:
-        return solved(z.T @ z + penalty * np.eye(d), z.T @ targets)
-    return z.T @ solved(z @ z.T + penalty * np.eye(n), targets)
+        return linear_algebra.solved(z.T @ z + penalty * np.eye(d), z.T @ targets)
+    return z.T @ linear_algebra.solved(z @ z.T + penalty * np.eye(n), targets)

@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.data.image_set import ImageSet
-from autotransfer.models.predictors.base import FeatureReader, PredictorState
-from autotransfer.plugin.zero_shot import AttributePredictor
-from autotransfer.results import Json, Layers
+from autotransfer.plugin import FeatureReader, ImageSet, Json, Layers, PredictorState, zero_shot
 from autotransfer_attribute_zero_shot.scaling import Array, Scaling, unit_rows
 
 _SMALLEST = 1e-12
@@ -60,7 +57,7 @@ class Towers:
 
 
 @dataclass(frozen=True)
-class TowersPredictor(AttributePredictor):
+class TowersPredictor(zero_shot.AttributePredictor):
     """Towers on the pooled features of one stage.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.models.zero_shot.eszsl import Decomposition
+from autotransfer.plugin import linear_algebra
 from autotransfer_attribute_zero_shot.predictor import Towers
 from autotransfer_attribute_zero_shot.scaling import Array
 
@@ -13,7 +13,9 @@ TO_FEATURES, TO_ATTRIBUTES = "to features", "to attributes"
 DIRECTIONS = (TO_FEATURES, TO_ATTRIBUTES)
 
 
-def semantic_autoencoder(z: Decomposition, semantics: Array, penalty: float) -> Array:
+def semantic_autoencoder(
+    z: linear_algebra.Decomposition, semantics: Array, penalty: float
+) -> Array:
     """Return W, (a, d), the solution of S S' W + penalty W Z Z' = (1 + penalty) S Z'.
 
     In the eigenvectors of S S' and Z Z' the Sylvester equation falls apart into numbers. Written
@@ -35,7 +37,7 @@ def semantic_autoencoder(z: Decomposition, semantics: Array, penalty: float) -> 
 
 
 def fit_sae(
-    z: Decomposition,
+    z: linear_algebra.Decomposition,
     labels: NDArray[np.int64],
     rows: Array,
     *,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.models.zero_shot.eszsl import Array, Eszsl
+from autotransfer.plugin import zero_shot
+from autotransfer_attribute_zero_shot.scaling import Array
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class MeanEvidence:
         gammas: Penalty on the features of each, absolute.
     """
 
-    problems: Sequence[Eszsl]
+    problems: Sequence[zero_shot.Eszsl]
     gammas: Sequence[float]
 
     def left_out_evidence(self, positions: NDArray[np.int64], gamma: float) -> Array:

@@ -13,23 +13,22 @@ from collections.abc import Mapping
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer import hookimpl
-from autotransfer.models.predictors.base import Predictor
-from autotransfer.models.predictors.neural import NetworkPredictor, restore_network
-from autotransfer.models.source import Source
-from autotransfer.models.training import Limits, Schedule, train
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
+from autotransfer.plugin import (
+    Json,
+    Need,
+    ParamValue,
+    Predictor,
     SearchSpace,
-    choice,
-    depth,
-    floating,
-    integer,
-    learning_rate_multiplier,
-    regularisation,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    hookimpl,
+    networks,
+    parameters,
+    training,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, ParamValue
 from autotransfer_fine_tune.batches import AUGMENTATIONS, Batches
 from autotransfer_fine_tune.keeping import CONSERVATION, WayBack, conserved, objective
 from autotransfer_fine_tune.learning import learner
@@ -55,23 +54,23 @@ class FineTune(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of(
-            depth=depth(default=0.7),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
-            epochs=integer(3, 30, default=8, log=True),
-            augmentation=choice(AUGMENTATIONS, default="none"),
-            warm_start=choice(("probe", "none"), default="probe"),
-            head_multiplier=choice((1.0, 3.0, 10.0), default=1.0),
-            window=choice(("to the end", "one stage"), default="to the end"),
-            copied=floating(0.0, 1.0, default=1.0),
-            tuned=choice(TUNED, default="all"),
-            layer_decay=floating(0.5, 1.0, default=1.0),
-            optimiser=choice(("adamw", "sgd"), default="adamw"),
-            label_smoothing=choice((0.0, 0.1), default=0.0),
-            mixup=choice((False, True), default=False),
-            conservation=choice(CONSERVATION, default="none"),
-            conservation_strength=floating(0.01, 100.0, default=1.0, log=True),
-            back_to_source=floating(0.0, 1.0, default=0.0),
+            depth=parameters.depth(default=0.7),
+            learning_rate_multiplier=parameters.learning_rate_multiplier(),
+            regularisation=parameters.regularisation(),
+            epochs=parameters.integer(3, 30, default=8, log=True),
+            augmentation=parameters.choice(AUGMENTATIONS, default="none"),
+            warm_start=parameters.choice(("probe", "none"), default="probe"),
+            head_multiplier=parameters.choice((1.0, 3.0, 10.0), default=1.0),
+            window=parameters.choice(("to the end", "one stage"), default="to the end"),
+            copied=parameters.floating(0.0, 1.0, default=1.0),
+            tuned=parameters.choice(TUNED, default="all"),
+            layer_decay=parameters.floating(0.5, 1.0, default=1.0),
+            optimiser=parameters.choice(("adamw", "sgd"), default="adamw"),
+            label_smoothing=parameters.choice((0.0, 0.1), default=0.0),
+            mixup=parameters.choice((False, True), default=False),
+            conservation=parameters.choice(CONSERVATION, default="none"),
+            conservation_strength=parameters.floating(0.01, 100.0, default=1.0, log=True),
+            back_to_source=parameters.floating(0.0, 1.0, default=0.0),
         )
 
     @override
@@ -84,7 +83,7 @@ class FineTune(Strategy):
         learns = learner(network, plan, float(params["layer_decay"]), trial.seed)
 
         def snapshot() -> Predictor:
-            return NetworkPredictor.of(
+            return networks.NetworkPredictor.of(
                 network, task.source, frozen=plan.frozen, layers=plan.layers
             )
 
@@ -93,13 +92,13 @@ class FineTune(Strategy):
                 trial.report(progress, snapshot())
 
         with kept.watched:
-            train(
+            training.train(
                 learns.network,
                 Batches(task, plan.frozen, str(params["augmentation"])),
                 task.train.labels,
                 _schedule(params, len(task.train)),
                 seed=trial.seed,
-                limits=Limits(trial.deadline),
+                limits=training.Limits(trial.deadline),
                 head=list(network.head.parameters()),
                 on_rung=show,
                 objective=objective(learns.network, params, kept.penalty),
@@ -115,12 +114,12 @@ class FineTune(Strategy):
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
-        return restore_network(tensors, info, source)
+        return networks.restore_network(tensors, info, source)
 
 
-def _schedule(params: Mapping[str, ParamValue], num_images: int) -> Schedule:
+def _schedule(params: Mapping[str, ParamValue], num_images: int) -> training.Schedule:
     optimiser = str(params["optimiser"])
-    return Schedule(
+    return training.Schedule(
         epochs=int(params["epochs"]),
         learning_rate=LEARNING_RATES[optimiser] * float(params["learning_rate_multiplier"]),
         head_multiplier=float(params["head_multiplier"]),

@@ -7,8 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autotransfer.data.images.views import MIRROR, PLAIN, View
-from autotransfer.plugin.strategy import Task
+from autotransfer.plugin import Task, View
 
 AUGMENTATIONS = ("none", "flip", "crop", "colour")
 CACHED_VIEWS = 4  # of each picture, where a frozen prefix makes a view worth keeping
@@ -29,11 +28,11 @@ class Batches:
     def __init__(self, task: Task, frozen: int, augmentation: str) -> None:
         self._task, self._kind = task, augmentation
         self._afresh = frozen == 0 and augmentation in ("crop", "colour")
-        views = [PLAIN]
+        views = [View()]
         if augmentation == "flip":
-            views = [PLAIN, MIRROR]
+            views = [View(), View("mirror")]
         elif augmentation != "none" and not self._afresh:
-            views = [PLAIN, *(View(augmentation, number) for number in range(CACHED_VIEWS))]
+            views = [View(), *(View(augmentation, number) for number in range(CACHED_VIEWS))]
         self._views = [task.features.inputs(task.train, frozen, view=view) for view in views]
 
     def __call__(self, positions: NDArray[np.int64], generator: np.random.Generator) -> Tensor:

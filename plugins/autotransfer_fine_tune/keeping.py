@@ -9,11 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from autotransfer.models.backbone import POOLED, Backbone
-from autotransfer.models.predictors.neural import HeadedSuffix
-from autotransfer.models.training import Objective, Step, mixed
-from autotransfer.plugin.strategy import Task
-from autotransfer.results import ParamValue
+from autotransfer.plugin import Backbone, ParamValue, Task, networks, training
 from autotransfer_fine_tune.plan import HEAD, Plan, probe
 from autotransfer_fine_tune.regularisers import (
     FeatureMaps,
@@ -33,7 +29,7 @@ PULL = 3e-3
 # strength 1 of the others, in units of the cross-entropy
 _UNITS = {"distillation": 0.5, "delta": 1.0, "rkd": 1.0, "co-tuning": 1.0}
 
-Penalty = Callable[[Step, Tensor], Tensor]
+Penalty = Callable[[training.Step, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class Kept:
 def conserved(
     task: Task,
     backbone: Backbone,
-    network: HeadedSuffix,
+    network: networks.HeadedSuffix,
     plan: Plan,
     params: Mapping[str, ParamValue],
     learning_rate: float,
@@ -88,7 +84,7 @@ def conserved(
 
 
 def _pulled(
-    network: HeadedSuffix, plan: Plan, alpha: float, rate_of: Callable[[str], float]
+    network: networks.HeadedSuffix, plan: Plan, alpha: float, rate_of: Callable[[str], float]
 ) -> Kept:
     """Return L2-SP: copied weights go back to the source, all others decay as they would."""
     held = {
@@ -105,10 +101,10 @@ def _pulled(
     )
 
 
-def _maps(backbone: Backbone, network: HeadedSuffix, plan: Plan, strength: float) -> Kept:
+def _maps(backbone: Backbone, network: networks.HeadedSuffix, plan: Plan, strength: float) -> Kept:
     """Return DELTA over the copied stages after the frozen ones."""
     names = [
-        "" if stage.module == POOLED else f"network.{stage.module}"
+        "" if stage.pooled else f"network.{stage.module}"
         for stage in backbone.stages[plan.frozen : plan.copied]
     ]
     if not names:
@@ -140,14 +136,14 @@ def _by_head(kind: str, task: Task, backbone: Backbone) -> Penalty:
 
 
 def objective(
-    network: HeadedSuffix, params: Mapping[str, ParamValue], penalty: Penalty | None
-) -> Objective:
+    network: networks.HeadedSuffix, params: Mapping[str, ParamValue], penalty: Penalty | None
+) -> training.Objective:
     """Return cross-entropy, mixed where nothing is compared picture by picture, and the rest."""
     alpha = MIXUP if params["mixup"] and penalty is None else 0.0
     smoothing = float(params["label_smoothing"])
 
-    def loss(step: Step) -> Tensor:
-        inputs, targets, others, share = mixed(step, alpha)
+    def loss(step: training.Step) -> Tensor:
+        inputs, targets, others, share = training.mixed(step, alpha)
         features = network.features(inputs)
         logits = network.head(features)
         found = nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing)
@@ -172,7 +168,9 @@ class WayBack:
         share: 0 is the tuned network, 1 the source with the probe.
     """
 
-    def __init__(self, task: Task, network: HeadedSuffix, plan: Plan, share: float) -> None:
+    def __init__(
+        self, task: Task, network: networks.HeadedSuffix, plan: Plan, share: float
+    ) -> None:
         self._network, self._share, self._end = network, share, {}
         if not share:
             return

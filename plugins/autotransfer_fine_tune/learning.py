@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.plugin import networks
 from autotransfer_fine_tune.plan import LOW_RANK, Plan
 from autotransfer_fine_tune.regularisers import LowRank
 
@@ -22,13 +22,13 @@ class Learner:
         merge: Puts them in for good.
     """
 
-    network: HeadedSuffix
+    network: networks.HeadedSuffix
     rate_of: Callable[[str], float]
     merged: Callable[[], AbstractContextManager[object]] = nullcontext
     merge: Callable[[], None] = lambda: None
 
 
-def learner(network: HeadedSuffix, plan: Plan, decay: float, seed: int) -> Learner:
+def learner(network: networks.HeadedSuffix, plan: Plan, decay: float, seed: int) -> Learner:
     """Return what is trained.
 
     Args:
@@ -42,7 +42,7 @@ def learner(network: HeadedSuffix, plan: Plan, decay: float, seed: int) -> Learn
         return Learner(network, rate_of)
     prefix = "suffix."
     changed = LowRank(network.suffix, lambda name: plan.may_change(prefix + name), seed=seed)
-    shown = HeadedSuffix(changed, network.head.in_features, network.head.out_features)
+    shown = networks.HeadedSuffix(changed, network.head.in_features, network.head.out_features)
     shown.head = network.head
 
     def rate(name: str) -> float:

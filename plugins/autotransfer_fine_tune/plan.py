@@ -8,12 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from autotransfer.errors import CutError
-from autotransfer.models.backbone import Backbone, fresh_backbone
-from autotransfer.models.heads import LinearHead, fit_ridge
-from autotransfer.models.predictors.neural import HeadedSuffix
-from autotransfer.plugin.strategy import Task
-from autotransfer.results import Layers, ParamValue
+from autotransfer.plugin import Backbone, Layers, ParamValue, Task, errors, heads, networks
 
 HEAD = "head."
 VECTORS, LOW_RANK = "biases and norms", "low rank"
@@ -79,14 +74,16 @@ class Plan:
 
 def prepared(
     task: Task, backbone: Backbone, params: Mapping[str, ParamValue], seed: int
-) -> tuple[Plan, HeadedSuffix]:
+) -> tuple[Plan, networks.HeadedSuffix]:
     """Return the plan, and the network before its first step, on the task's device.
 
     What is frozen is copied, whatever `copied` says. The head starts from the probe only where
     the features it was fitted on are those that the network puts out.
     """
     frozen, suffix = backbone.cut(round(float(params["depth"]) * backbone.num_stages))
-    network = HeadedSuffix(suffix, backbone.num_features, len(task.class_names), seed=seed)
+    network = networks.HeadedSuffix(
+        suffix, backbone.num_features, len(task.class_names), seed=seed
+    )
     S = backbone.num_stages
     plan = Plan(
         frozen=frozen,
@@ -97,7 +94,7 @@ def prepared(
         tuned=str(params["tuned"]),
     )
     if plan.copied < S:
-        _make_fresh(network, fresh_backbone(task.source, seed), plan)
+        _make_fresh(network, networks.fresh_backbone(task.source, seed), plan)
     elif params["warm_start"] == "probe":
         network.set_head(probe(task))
     for name, parameter in network.named_parameters():
@@ -105,12 +102,12 @@ def prepared(
     return plan, network.to(task.device)
 
 
-def probe(task: Task) -> LinearHead:
+def probe(task: Task) -> heads.LinearHead:
     """Return the ridge probe on the last stage of the source, from cached features."""
-    return fit_ridge(task.features(task.train), task.train.labels, len(task.class_names))
+    return heads.fit_ridge(task.features(task.train), task.train.labels, len(task.class_names))
 
 
-def _stages(backbone: Backbone, network: HeadedSuffix, frozen: int) -> dict[str, int]:
+def _stages(backbone: Backbone, network: networks.HeadedSuffix, frozen: int) -> dict[str, int]:
     """Return the stage of every tensor: the first stage after which it is no longer needed.
 
     Where the network cannot be cut after a stage, what lies there counts to the next one.
@@ -120,13 +117,13 @@ def _stages(backbone: Backbone, network: HeadedSuffix, frozen: int) -> dict[str,
     for stage in range(backbone.num_stages - 1, frozen, -1):
         try:
             later = set(backbone.suffix(stage).state_dict())
-        except CutError:
+        except errors.CutError:
             continue
         stage_of.update(dict.fromkeys(names - later, stage))
     return {f"suffix.{name}": stage for name, stage in stage_of.items()}
 
 
-def _make_fresh(network: HeadedSuffix, fresh: Backbone, plan: Plan) -> None:
+def _make_fresh(network: networks.HeadedSuffix, fresh: Backbone, plan: Plan) -> None:
     """Replace what comes after the copied stages by weights that were never trained."""
     new = fresh.network.state_dict()
     with torch.no_grad():

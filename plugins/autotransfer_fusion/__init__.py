@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autotransfer import hookimpl
-from autotransfer.plugin.strategy import Strategy
+from autotransfer.plugin import Strategy, hookimpl
 from autotransfer_fusion.strategies import DefaultProbe, MeanOfProbes, MixtureOfProbes
 
 __all__ = ["DefaultProbe", "MeanOfProbes", "MixtureOfProbes"]

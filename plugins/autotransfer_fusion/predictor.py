@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.data.image_set import ImageSet
-from autotransfer.models.predictors.base import (
+from autotransfer.plugin import (
     FeatureReader,
+    ImageSet,
+    Json,
+    Layers,
     Predictor,
     PredictorState,
+    Share,
+    Source,
     TensorReader,
+    heads,
+    sources,
 )
-from autotransfer.models.predictors.neural import HeadPredictor, restore_head
-from autotransfer.models.source import Source, source_from_json, source_to_json
-from autotransfer.results import Json, Layers, Share
 
 PROBE = "probe"
 
@@ -36,7 +39,7 @@ class FusedProbe:
     """
 
     source: Source
-    predictor: HeadPredictor
+    predictor: heads.HeadPredictor
     weight: float
 
 
@@ -75,13 +78,13 @@ class FusionPredictor(Predictor):
         for number, probe in enumerate(self.probes):
             own, _ = probe.predictor.state()
             tensors |= {f"{key}.{number}": tensor for key, tensor in own.items()}
-        sources = [self.probes[0].source, *self.companions]
-        names = [source.name for source in sources]
+        origins = [self.probes[0].source, *self.companions]
+        names = [source.name for source in origins]
         info: dict[str, Json] = {
             "sources": [names.index(probe.source.name) for probe in self.probes],
             "stages": [probe.predictor.stage for probe in self.probes],
             "weights": [probe.weight for probe in self.probes],
-            "companions": [source_to_json(source) for source in self.companions],
+            "companions": [sources.to_json(source) for source in self.companions],
         }
         return tensors, info
 
@@ -109,11 +112,11 @@ def restore_fusion(
     tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
 ) -> FusionPredictor:
     """Return the predictor whose `state()` was (tensors, info)."""
-    sources = [source, *(source_from_json(stored) for stored in info["companions"])]
+    origins = [source, *(sources.from_json(stored) for stored in info["companions"])]
     probes = [
         FusedProbe(
-            sources[int(place)],
-            restore_head(_of(number, tensors), {"stage": int(stage)}),
+            origins[int(place)],
+            heads.restore_head(_of(number, tensors), {"stage": int(stage)}),
             float(weight),
         )
         for number, (place, stage, weight) in enumerate(

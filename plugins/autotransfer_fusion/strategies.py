@@ -16,17 +16,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.models.heads.ridge import HeldOutRidge
-from autotransfer.models.heads.unit_ridge import fit_unit_ridge
-from autotransfer.models.mixture_weights import mixture_weights
-from autotransfer.models.predictors.base import FeatureReader
-from autotransfer.models.predictors.neural import HeadPredictor
-from autotransfer.models.single_thread import single_thread
-from autotransfer.models.source import Source
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import SearchSpace
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json
+from autotransfer.plugin import (
+    FeatureReader,
+    Json,
+    Need,
+    SearchSpace,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    heads,
+    linear_algebra,
+)
 from autotransfer_fusion.predictor import FusedProbe, FusionPredictor, restore_fusion
 
 PRIOR = 20.0  # items that all sources together are taken to have explained in advance
@@ -44,18 +46,18 @@ class Probe:
     """
 
     source: Source
-    predictor: HeadPredictor
-    fit: HeldOutRidge
+    predictor: heads.HeadPredictor
+    fit: heads.HeldOutRidge
 
     @classmethod
     def of(cls, source: Source, reader: FeatureReader, task: Task) -> Probe:
         """Return the probe of the last stage of a source."""
         stage = reader.num_stages
         x = reader(task.train, stage)
-        with single_thread():  # small decompositions: threads cost more than they give
-            fit, centre = fit_unit_ridge(x, task.train.labels, len(task.class_names))
+        with linear_algebra.single_thread():  # threads cost more than they give here
+            fit, centre = heads.fit_unit_ridge(x, task.train.labels, len(task.class_names))
         centres = () if centre is None else (centre,)
-        return cls(source, HeadPredictor(fit.head, stage, centres=centres), fit)
+        return cls(source, heads.HeadPredictor(fit.head, stage, centres=centres), fit)
 
 
 class _Fusion(Strategy):
@@ -135,7 +137,7 @@ class MixtureOfProbes(_Fusion):
     @override
     def weights(self, probes: Sequence[Probe], labels: NDArray[np.int64]) -> NDArray[np.float64]:
         likely = np.stack([probe.fit.likely(labels) for probe in probes])  # (S, m)
-        return mixture_weights(likely, prior=PRIOR / len(probes))
+        return heads.mixture_weights(likely, prior=PRIOR / len(probes))
 
 
 def _worthwhile(probes: Sequence[FusedProbe]) -> tuple[FusedProbe, ...]:

@@ -15,18 +15,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer import hookimpl
-from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import AutotransferError, InvalidOptionError
-from autotransfer.models.heads import LinearHead, fit_logistic
-from autotransfer.models.heads.linear import Standardisation
-from autotransfer.models.predictors.base import Predictor
-from autotransfer.models.predictors.neural import HeadPredictor, restore_head
-from autotransfer.models.source import Source
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import SearchSpace, choice, depth, floating, integer, regularisation
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json
+from autotransfer.plugin import (
+    ImageSet,
+    Json,
+    Need,
+    Predictor,
+    SearchSpace,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    errors,
+    heads,
+    hookimpl,
+    parameters,
+)
 from autotransfer_instance_weighting.density_ratio import density_ratio
 from autotransfer_instance_weighting.kliep import kliep
 from autotransfer_instance_weighting.rows import matched_labels, principal_axes, some_of_each
@@ -71,11 +75,11 @@ class InstanceWeighting(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of(
-            depth=depth(default=1.0),
-            regularisation=regularisation(),
-            weighting=choice(WEIGHTINGS, default="density-ratio"),
-            source_share=floating(0.0, MOST_SHARE, default=0.5),
-            rounds=integer(10, 50, default=20),
+            depth=parameters.depth(default=1.0),
+            regularisation=parameters.regularisation(),
+            weighting=parameters.choice(WEIGHTINGS, default="density-ratio"),
+            source_share=parameters.floating(0.0, MOST_SHARE, default=0.5),
+            rounds=parameters.integer(10, 50, default=20),
         )
 
     @override
@@ -92,7 +96,8 @@ class InstanceWeighting(Strategy):
         pictures, labels = _source(task, trial.seed)
         target, y = task.features(task.train, stage).astype(np.float64), task.train.labels
         if share == 0.0:
-            return HeadPredictor(fit_logistic(target, y, K, regularisation=strength), stage)
+            head = heads.fit_logistic(target, y, K, regularisation=strength)
+            return heads.HeadPredictor(head, stage)
         source = task.features(pictures, stage).astype(np.float64)
         kind = str(params["weighting"])
         if kind == "tradaboost":
@@ -108,13 +113,15 @@ class InstanceWeighting(Strategy):
             K,
             regularisation=strength,
         )
-        return HeadPredictor(head, stage)
+        return heads.HeadPredictor(head, stage)
 
     @override
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
-        return restore_vote(tensors, info) if "votes" in tensors else restore_head(tensors, info)
+        if "votes" in tensors:
+            return restore_vote(tensors, info)
+        return heads.restore_head(tensors, info)
 
 
 def source_weights(kind: str, source: _Rows, target: _Rows, *, seed: int) -> NDArray[np.float64]:
@@ -139,7 +146,7 @@ def source_weights(kind: str, source: _Rows, target: _Rows, *, seed: int) -> NDA
     )
     effective = effective_number(weights)
     if effective < LEAST_EFFECTIVE * len(source):
-        raise AutotransferError(
+        raise errors.AutotransferError(
             f"the {kind} weights of {len(source)} source pictures count as {effective:.1f} of "
             f"equal weight, {effective / len(source):.1%}; at least {LEAST_EFFECTIVE:.0%} is "
             "needed for a head that does not hang on a few of them. The domains hardly overlap "
@@ -151,7 +158,7 @@ def source_weights(kind: str, source: _Rows, target: _Rows, *, seed: int) -> NDA
 def _source(task: Task, seed: int) -> tuple[ImageSet, NDArray[np.int64]]:
     """Return source pictures and their classes in the order of the target."""
     if task.source_images is None or not len(task.source_images):
-        raise InvalidOptionError(
+        raise errors.InvalidOptionError(
             "instance weighting weighs labelled source pictures, and there are none; give them "
             "with --source-data PATH, or leave out this strategy"
         )
@@ -170,9 +177,9 @@ def _coordinates(source: _Rows, target: _Rows, width: int, seed: int) -> tuple[_
 
 def _axes(
     source: _Rows, target: _Rows, width: int, seed: int
-) -> tuple[Standardisation, NDArray[np.float64]]:
+) -> tuple[heads.Standardisation, NDArray[np.float64]]:
     rows = np.concatenate([source, target])
-    scale = Standardisation.of(rows)
+    scale = heads.Standardisation.of(rows)
     return scale, principal_axes(scale.apply(rows), width, seed=seed)
 
 
@@ -187,8 +194,10 @@ def _boosted(
     scale, axes = _axes(source[0], target[0], BOOSTING_WIDTH, seed)
     reduced = [(scale.apply(x) @ axes, y) for x, y in (source, target)]
     vote = tradaboost(reduced[0], reduced[1], num_classes, boosting)
-    heads = [scale.fold_into(LinearHead(head.weight @ axes.T, head.bias)) for head in vote.heads]
-    return Vote(tuple(heads), vote.weights)
+    voters = [
+        scale.fold_into(heads.LinearHead(head.weight @ axes.T, head.bias)) for head in vote.voters
+    ]
+    return Vote(tuple(voters), vote.weights)
 
 
 @hookimpl

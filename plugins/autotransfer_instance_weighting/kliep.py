@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from autotransfer.errors import AutotransferError
+from autotransfer.plugin import errors
 
 MOST_CENTRES = 100
 MOST_TARGET_ROWS = 500  # for the likelihood, which is a mean
@@ -75,7 +75,7 @@ def kliep(
     found = {width: _held_out(source, target, centres, width * unit, fold_of) for width in widths}
     best = max(found, key=lambda width: found[width])
     if not np.isfinite(found[best]):
-        raise AutotransferError(
+        raise errors.AutotransferError(
             "KLIEP found no source picture near a target picture at any of the widths "
             f"{', '.join(f'{w:g}' for w in widths)} (times the median distance): the pictures "
             "have nothing in common at this stage; choose another weighting or depth"

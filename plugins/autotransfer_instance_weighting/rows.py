@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import InvalidOptionError
+from autotransfer.plugin import ImageSet, errors
 
 _ROWS_FOR_AXES = 1000  # more would only make the decomposition slower
 _NAMED = 12
@@ -23,7 +22,7 @@ def matched_labels(pictures: ImageSet, class_names: Sequence[str]) -> NDArray[np
     """
     ours, theirs = set(class_names), set(pictures.class_names)
     if ours != theirs:
-        raise InvalidOptionError(
+        raise errors.InvalidOptionError(
             "instance weighting needs source pictures of the same classes; the target has "
             f"{_listed(class_names)}, the source pictures have {_listed(pictures.class_names)} "
             f"(only in the target: {_listed(sorted(ours - theirs))}; only in the source: "

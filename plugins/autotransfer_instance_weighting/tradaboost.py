@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.models.heads import LinearHead
-from autotransfer.models.heads.logistic import DEFAULT_C
+from autotransfer.plugin import heads
 from autotransfer_instance_weighting.weighted_logistic import (
     full_head,
     solve,
@@ -23,18 +22,18 @@ class Vote:
     """Linear heads, each with a weight.
 
     Args:
-        heads: One for each round that votes.
+        voters: One for each round that votes.
         weights: (T,) positive.
     """
 
-    heads: tuple[LinearHead, ...]
+    voters: tuple[heads.LinearHead, ...]
     weights: NDArray[np.float64]
 
     def probabilities(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the (n, K) weighted mean of the heads' probabilities of (n, d) rows."""
         shares = self.weights / self.weights.sum()
         parts = [
-            share * head.probabilities(x) for share, head in zip(shares, self.heads, strict=True)
+            share * head.probabilities(x) for share, head in zip(shares, self.voters, strict=True)
         ]
         mean: NDArray[np.float64] = np.sum(parts, axis=0)
         return mean
@@ -84,8 +83,8 @@ def tradaboost(
     share = boosting.source_share
     weights = np.repeat([share / n_s, (1 - share) / n_t], [n_s, n_t])
     shrink = math.log1p(math.sqrt(2 * math.log(n_s) / boosting.rounds))
-    strength = DEFAULT_C / boosting.regularisation
-    heads: list[LinearHead] = []
+    strength = heads.DEFAULT_C / boosting.regularisation
+    voters: list[heads.LinearHead] = []
     votes: list[float] = []
     solver = None
     for _ in range(boosting.rounds):
@@ -94,13 +93,13 @@ def tradaboost(
         head = full_head(solver, num_classes)
         wrong = head.logits(x).argmax(axis=1) != y
         error = float(weights[n_s:] @ wrong[n_s:] / weights[n_s:].sum())
-        if error >= 1 - 1 / num_classes and heads:
+        if error >= 1 - 1 / num_classes and voters:
             break
-        heads.append(head)
+        voters.append(head)
         votes.append(_vote(error, n_t, num_classes))
         weights = weights * np.exp(np.r_[-shrink * wrong[:n_s], votes[-1] * wrong[n_s:]])
-    half = len(heads) // 2
-    return Vote(tuple(heads[half:]), np.array(votes[half:]))
+    half = len(voters) // 2
+    return Vote(tuple(voters[half:]), np.array(votes[half:]))
 
 
 def _vote(error: float, n_target: int, num_classes: int) -> float:

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.data.image_set import ImageSet
-from autotransfer.models.heads import LinearHead
-from autotransfer.models.predictors.base import (
+from autotransfer.plugin import (
     FeatureReader,
+    ImageSet,
+    Json,
+    Layers,
     Predictor,
     PredictorState,
     TensorReader,
+    heads,
 )
-from autotransfer.models.predictors.neural import traced_logits
-from autotransfer.results import Json, Layers
 from autotransfer_instance_weighting.tradaboost import Vote
 
 
@@ -45,16 +45,16 @@ class VotePredictor(Predictor):
         x = features(self.stage)
         shares = self.vote.weights / self.vote.weights.sum()
         parts = [
-            float(share) * traced_logits(head, x).softmax(dim=1)
-            for share, head in zip(shares, self.vote.heads, strict=True)
+            float(share) * heads.traced_logits(head, x).softmax(dim=1)
+            for share, head in zip(shares, self.vote.voters, strict=True)
         ]
         return torch.stack(parts).sum(dim=0)
 
     @override
     def state(self) -> PredictorState:
         tensors = {
-            "weights": torch.from_numpy(np.stack([head.weight for head in self.vote.heads])),
-            "biases": torch.from_numpy(np.stack([head.bias for head in self.vote.heads])),
+            "weights": torch.from_numpy(np.stack([head.weight for head in self.vote.voters])),
+            "biases": torch.from_numpy(np.stack([head.bias for head in self.vote.voters])),
             "votes": torch.from_numpy(self.vote.weights),
         }
         return tensors, {"stage": self.stage}
@@ -67,8 +67,8 @@ class VotePredictor(Predictor):
 
 def restore_vote(tensors: Mapping[str, Tensor], info: Mapping[str, Json]) -> VotePredictor:
     """Return the predictor whose `state()` was (tensors, info)."""
-    heads = tuple(
-        LinearHead(weight.numpy(), bias.numpy())
+    voters = tuple(
+        heads.LinearHead(weight.numpy(), bias.numpy())
         for weight, bias in zip(tensors["weights"], tensors["biases"], strict=True)
     )
-    return VotePredictor(Vote(heads, tensors["votes"].numpy()), int(info["stage"]))
+    return VotePredictor(Vote(voters, tensors["votes"].numpy()), int(info["stage"]))

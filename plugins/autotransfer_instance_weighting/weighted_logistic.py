@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from autotransfer.models.heads import LinearHead
-from autotransfer.models.heads.linear import Standardisation, with_absent
-from autotransfer.models.heads.logistic import DEFAULT_C, MAX_ITERATIONS
+from autotransfer.plugin import heads
 
 
 def fit_weighted_logistic(
@@ -21,7 +19,7 @@ def fit_weighted_logistic(
     num_classes: int,
     *,
     regularisation: float = 1.0,
-) -> LinearHead:
+) -> heads.LinearHead:
     """Return the minimum of sum_i w_i CE_i + |W|^2 / (2 C), on weighted standardised features.
 
     The weights are scaled so that they sum to their effective number: equal weights count as
@@ -39,7 +37,7 @@ def fit_weighted_logistic(
     x, y, w = features[kept].astype(np.float64), labels[kept], weights[kept]
     w = w * (effective_number(w) / w.sum())
     scale = _weighted_standardisation(x, w)
-    head = full_head(solve(scale.apply(x), y, w, DEFAULT_C / regularisation), num_classes)
+    head = full_head(solve(scale.apply(x), y, w, heads.DEFAULT_C / regularisation), num_classes)
     return scale.fold_into(head)
 
 
@@ -65,24 +63,26 @@ def solve(
         strength: C.
         again: An earlier fit to start from; it is changed.
     """
-    solver = again or LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, warm_start=True)
+    solver = again or LogisticRegression(
+        C=strength, max_iter=heads.MAX_ITERATIONS, warm_start=True
+    )
     with warnings.catch_warnings():  # an early stop of the solver is a regulariser, not a fault
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
         return solver.fit(x, labels, weights)
 
 
-def full_head(solver: LogisticRegression, num_classes: int) -> LinearHead:
+def full_head(solver: LogisticRegression, num_classes: int) -> heads.LinearHead:
     """Return the regression with a row for each of K classes."""
     weight, bias = solver.coef_, solver.intercept_
     if len(solver.classes_) == 2:  # scikit-learn keeps one row for two classes
         weight, bias = np.vstack([-weight, weight]) / 2, np.hstack([-bias, bias]) / 2
-    return with_absent(LinearHead(weight, bias), solver.classes_, num_classes)
+    return heads.with_absent(heads.LinearHead(weight, bias), solver.classes_, num_classes)
 
 
 def _weighted_standardisation(
     x: NDArray[np.float64], weights: NDArray[np.float64]
-) -> Standardisation:
+) -> heads.Standardisation:
     mean = np.average(x, axis=0, weights=weights)
     std = np.sqrt(np.average(np.square(x - mean), axis=0, weights=weights))
-    return Standardisation(mean, np.where(std > 1e-6, std, 1.0))
+    return heads.Standardisation(mean, np.where(std > 1e-6, std, 1.0))

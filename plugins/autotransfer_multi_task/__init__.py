@@ -18,40 +18,36 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer import hookimpl
-from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import InvalidOptionError
-from autotransfer.models.batch_norm import (
-    BATCH_SIZE,
-    MOST_PICTURES,
-    DomainStatistics,
-    adapt_statistics,
-)
-from autotransfer.models.heads import LinearHead, fit_ridge
-from autotransfer.models.predictors.base import Predictor, StageInputs
-from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor, restore_network
-from autotransfer.models.source import Source
-from autotransfer.models.training import Limits, Objective, Schedule, Step, train
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
+from autotransfer.plugin import (
+    ImageSet,
+    Json,
+    Layers,
+    Need,
+    ParamValue,
+    Predictor,
     SearchSpace,
-    choice,
-    depth,
-    floating,
-    integer,
-    learning_rate_multiplier,
-    regularisation,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    errors,
+    heads,
+    hookimpl,
+    networks,
+    parameters,
+    training,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers, ParamValue
 from autotransfer_multi_task.gradient_projection import project, projected_loss
 from autotransfer_multi_task.two_heads import Draws, TwoHeads
 
-__all__ = ["DomainStatistics", "MultiTask", "adapt_statistics", "annealed", "project"]
+__all__ = ["MultiTask", "annealed", "project"]
 
 LEARNING_RATE = 3e-4
 WEIGHT_DECAY = 1e-2
 SMALL_BATCHES = 200  # with fewer target pictures the statistics of a batch are noise
+BATCH_SIZE = 32  # of the passes that measure statistics or feed a probe
+MOST_PICTURES = 256  # statistics of a channel settle long before
 PROBED = 500  # pictures from which a head starts
 ANNEALED_FROM = 2 / 3  # share of all steps after which the source weight falls
 
@@ -70,13 +66,13 @@ class MultiTask(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of(
-            depth=depth(default=0.7),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
-            epochs=integer(3, 30, default=8, log=True),
-            source_weight=floating(0.01, 1.0, default=0.3, log=True),
-            projection=choice(("on", "off"), default="on"),
-            batch_norm=choice(("per domain", "shared"), default="per domain"),
+            depth=parameters.depth(default=0.7),
+            learning_rate_multiplier=parameters.learning_rate_multiplier(),
+            regularisation=parameters.regularisation(),
+            epochs=parameters.integer(3, 30, default=8, log=True),
+            source_weight=parameters.floating(0.01, 1.0, default=0.3, log=True),
+            projection=parameters.choice(("on", "off"), default="on"),
+            batch_norm=parameters.choice(("per domain", "shared"), default="per domain"),
         )
 
     @override
@@ -92,7 +88,7 @@ class MultiTask(Strategy):
         separate = params["batch_norm"] == "per domain"
         statistics = _separated(suffix, target, source) if separate else None
         K, Z = len(task.class_names), len(pictures.class_names)
-        headed = HeadedSuffix(suffix, backbone.num_features, K, seed=trial.seed)
+        headed = networks.HeadedSuffix(suffix, backbone.num_features, K, seed=trial.seed)
         headed.set_head(_probe(suffix, target, task.train.labels, K))
         with _away(statistics):
             probe = _probe(suffix, source, pictures.labels, Z)
@@ -101,15 +97,17 @@ class MultiTask(Strategy):
         layers = Layers(stages, stages, stages - frozen)
 
         def snapshot() -> Predictor:
-            return NetworkPredictor.of(network.headed, task.source, frozen=frozen, layers=layers)
+            return networks.NetworkPredictor.of(
+                network.headed, task.source, frozen=frozen, layers=layers
+            )
 
-        train(
+        training.train(
             network,
             lambda positions, _: target.batch(positions),
             task.train.labels,
             schedule,
             seed=trial.seed,
-            limits=Limits(trial.deadline),
+            limits=training.Limits(trial.deadline),
             head=network.heads(),
             on_rung=lambda progress: trial.report(progress, snapshot()),
             objective=_objective(
@@ -122,7 +120,7 @@ class MultiTask(Strategy):
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
-        return restore_network(tensors, info, source)
+        return networks.restore_network(tensors, info, source)
 
 
 def annealed(weight: float, progress: float) -> float:
@@ -130,8 +128,8 @@ def annealed(weight: float, progress: float) -> float:
     return weight * min(1.0, max(0.0, (1 - progress) / (1 - ANNEALED_FROM)))
 
 
-def _schedule(params: Mapping[str, ParamValue], num_images: int) -> Schedule:
-    return Schedule(
+def _schedule(params: Mapping[str, ParamValue], num_images: int) -> training.Schedule:
+    return training.Schedule(
         epochs=int(params["epochs"]),
         learning_rate=LEARNING_RATE * float(params["learning_rate_multiplier"]),
         weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
@@ -139,7 +137,7 @@ def _schedule(params: Mapping[str, ParamValue], num_images: int) -> Schedule:
     )
 
 
-def _source_pictures(task: Task, schedule: Schedule, seed: int) -> ImageSet:
+def _source_pictures(task: Task, schedule: training.Schedule, seed: int) -> ImageSet:
     """Return the labelled source pictures, at most as many as the steps can show.
 
     Raises:
@@ -147,7 +145,7 @@ def _source_pictures(task: Task, schedule: Schedule, seed: int) -> ImageSet:
     """
     pictures = task.source_images
     if pictures is None or not len(pictures):
-        raise InvalidOptionError(
+        raise errors.InvalidOptionError(
             "multi-task learns from labelled source pictures as well, and there are none; give "
             "them with --source-data PATH, or leave out this strategy"
         )
@@ -157,43 +155,43 @@ def _source_pictures(task: Task, schedule: Schedule, seed: int) -> ImageSet:
 
 
 def _separated(
-    suffix: nn.Module, target: StageInputs, source: StageInputs
-) -> DomainStatistics | None:
+    suffix: nn.Module, target: networks.StageInputs, source: networks.StageInputs
+) -> networks.DomainStatistics | None:
     """Return the statistics of both domains, each started from its own pictures."""
-    statistics = DomainStatistics(suffix)
+    statistics = networks.DomainStatistics(suffix)
     if not statistics.layers:
         return None
-    adapt_statistics(suffix, _mixed_batches(target), min(len(target), MOST_PICTURES))
+    networks.adapt_statistics(suffix, _mixed_batches(target), min(len(target), MOST_PICTURES))
     with statistics.other():
-        adapt_statistics(suffix, _mixed_batches(source), min(len(source), MOST_PICTURES))
+        networks.adapt_statistics(suffix, _mixed_batches(source), min(len(source), MOST_PICTURES))
     return statistics
 
 
-def _away(statistics: DomainStatistics | None) -> AbstractContextManager[None]:
+def _away(statistics: networks.DomainStatistics | None) -> AbstractContextManager[None]:
     return nullcontext() if statistics is None else statistics.other()
 
 
 def _probe(
-    suffix: nn.Module, inputs: StageInputs, labels: NDArray[np.int64], num_classes: int
-) -> LinearHead:
+    suffix: nn.Module, inputs: networks.StageInputs, labels: NDArray[np.int64], num_classes: int
+) -> heads.LinearHead:
     """Return the ridge probe on the features as they are now, from a spread of the pictures."""
     with torch.inference_mode():
         rows = [suffix(batch).double().cpu().numpy() for batch in _in_batches(inputs, PROBED)()]
-    return fit_ridge(np.concatenate(rows), labels[_spread(inputs, PROBED)], num_classes)
+    return heads.fit_ridge(np.concatenate(rows), labels[_spread(inputs, PROBED)], num_classes)
 
 
-def _spread(inputs: StageInputs, most: int) -> NDArray[np.int64]:
+def _spread(inputs: networks.StageInputs, most: int) -> NDArray[np.int64]:
     return np.linspace(0, len(inputs) - 1, min(len(inputs), most)).astype(np.int64)
 
 
-def _in_batches(inputs: StageInputs, most: int) -> Callable[[], Iterator[Tensor]]:
+def _in_batches(inputs: networks.StageInputs, most: int) -> Callable[[], Iterator[Tensor]]:
     """Return batches of about the same size, none of a single picture where there are more."""
     shown = _spread(inputs, most)
     pieces = np.array_split(shown, math.ceil(len(shown) / BATCH_SIZE))
     return lambda: (inputs.batch(piece) for piece in pieces)
 
 
-def _mixed_batches(inputs: StageInputs) -> Callable[[], Iterator[Tensor]]:
+def _mixed_batches(inputs: networks.StageInputs) -> Callable[[], Iterator[Tensor]]:
     """Return batches with pictures from everywhere: those of one class have other statistics."""
     shown = _spread(inputs, MOST_PICTURES)
     count = math.ceil(len(shown) / BATCH_SIZE)
@@ -204,13 +202,13 @@ def _objective(
     network: TwoHeads,
     draws: Draws,
     params: Mapping[str, ParamValue],
-    statistics: DomainStatistics | None,
-) -> Objective:
-    heads = network.heads()
+    statistics: networks.DomainStatistics | None,
+) -> training.Objective:
+    separate = network.heads()
     shared = list(network.headed.suffix.parameters())
     weight, surgery = float(params["source_weight"]), params["projection"] == "on"
 
-    def objective(step: Step) -> Tensor:
+    def objective(step: training.Step) -> Tensor:
         loss = nn.functional.cross_entropy(network(step.inputs), step.targets)
         w = annealed(weight, step.progress)
         if w == 0.0:
@@ -219,7 +217,7 @@ def _objective(
         with _away(statistics):
             logits = network.source_logits(inputs.to(step.inputs.device))
         other = w * nn.functional.cross_entropy(logits, labels.to(step.inputs.device))
-        return projected_loss(loss, other, shared, heads) if surgery else loss + other
+        return projected_loss(loss, other, shared, separate) if surgery else loss + other
 
     return objective
 

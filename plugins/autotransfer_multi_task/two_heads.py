@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.models.heads import LinearHead
-from autotransfer.models.predictors.base import StageInputs
-from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.plugin import heads, networks
 
 
 class TwoHeads(nn.Module):
@@ -23,7 +21,7 @@ class TwoHeads(nn.Module):
         source_head: What the source's head starts from, (Z, d).
     """
 
-    def __init__(self, headed: HeadedSuffix, source_head: LinearHead) -> None:
+    def __init__(self, headed: networks.HeadedSuffix, source_head: heads.LinearHead) -> None:
         super().__init__()
         self.headed = headed
         with torch.random.fork_rng(devices=[]):  # the initialisation below is overwritten
@@ -52,7 +50,7 @@ class TwoHeads(nn.Module):
 class Draws:
     """Source pictures in batches of any size, each once before any comes again."""
 
-    inputs: StageInputs
+    inputs: networks.StageInputs
     labels: NDArray[np.int64]
     seed: int
 

@@ -16,23 +16,26 @@ import numpy as np
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer import hookimpl
-from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import CutError
-from autotransfer.models.backbone import Backbone, load_backbone
-from autotransfer.models.predictors.base import FeatureReader, Predictor
-from autotransfer.models.source import Source, Untrained
-from autotransfer.models.training import Limits, Schedule, Step, train
-from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
+from autotransfer.plugin import (
+    Backbone,
+    FeatureReader,
+    ImageSet,
+    Json,
+    Need,
+    Predictor,
     SearchSpace,
-    choice,
-    integer,
-    learning_rate_multiplier,
-    regularisation,
+    Source,
+    Strategy,
+    Task,
+    TaskInfo,
+    Trial,
+    errors,
+    hookimpl,
+    networks,
+    parameters,
+    sources,
+    training,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json
 from autotransfer_progressive.network import Tap
 from autotransfer_progressive.predictor import (
     Batches,
@@ -64,23 +67,23 @@ class Progressive(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of(
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
-            epochs=integer(5, 60, default=20, log=True),
-            columns=integer(0, 3, default=1),
-            laterals=integer(1, 4, default=2),
-            lateral_width=choice((0.25, 0.5), default=0.5),
-            adapter_rate=choice((0.1, 0.3, 1.0), default=0.1),
-            augmentation=choice(("none", "flip"), default="none"),
+            learning_rate_multiplier=parameters.learning_rate_multiplier(),
+            regularisation=parameters.regularisation(),
+            epochs=parameters.integer(5, 60, default=20, log=True),
+            columns=parameters.integer(0, 3, default=1),
+            laterals=parameters.integer(1, 4, default=2),
+            lateral_width=parameters.choice((0.25, 0.5), default=0.5),
+            adapter_rate=parameters.choice((0.1, 0.3, 1.0), default=0.1),
+            augmentation=parameters.choice(("none", "flip"), default="none"),
         )
 
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params, adapter_rate = trial.params, float(trial.params["adapter_rate"])
-        sources = (task.source, *task.companions)[: int(params["columns"])]
+        columns = (task.source, *task.companions)[: int(params["columns"])]
         plan = make_plan(
             task,
-            sources,
+            columns,
             trial.seed,
             num_laterals=int(params["laterals"]),
             lateral_width=float(params["lateral_width"]),
@@ -88,21 +91,21 @@ class Progressive(Strategy):
         network = plan.network(trial.seed).to(task.device)
         batches = Batches(plan, task.features, task.train, flips=params["augmentation"] == "flip")
 
-        def objective(step: Step) -> Tensor:
+        def objective(step: training.Step) -> Tensor:
             logits = step.network(step.inputs, batches.laterals(step.positions))
             return nn.functional.cross_entropy(logits, step.targets)
 
-        train(
+        training.train(
             network,
             batches,
             task.train.labels,
-            Schedule(
+            training.Schedule(
                 epochs=int(params["epochs"]),
                 learning_rate=LEARNING_RATE * float(params["learning_rate_multiplier"]),
                 weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
             ),
             seed=trial.seed,
-            limits=Limits(trial.deadline),
+            limits=training.Limits(trial.deadline),
             on_rung=lambda p: trial.report(p, ProgressivePredictor.of(network, plan)),
             objective=objective,
             rate_of=lambda name: adapter_rate if name.startswith("adapters.") else 1.0,
@@ -117,30 +120,30 @@ class Progressive(Strategy):
 
 
 def make_plan(
-    task: Task, sources: Sequence[Source], seed: int, *, num_laterals: int, lateral_width: float
+    task: Task, columns: Sequence[Source], seed: int, *, num_laterals: int, lateral_width: float
 ) -> Plan:
     """Return the new column and which stages of the frozen ones it reads: the last few."""
     twin = _twin(task.source, seed)
-    column = load_backbone(twin)
+    column = networks.load_backbone(twin)
     stages = [i for i in range(1, column.num_stages + 1) if _is_module(column, i)][-num_laterals:]
     taps = []
-    for number, source in enumerate(sources):
+    for number, source in enumerate(columns):
         reader = task.features.of(source)
         for into in stages:
             stage, width = _nearest_stage(reader, task.train, into / column.num_stages)
             taps.append(Tap(number, stage, width, into))
-    return Plan(twin, tuple(sources), tuple(taps), lateral_width, len(task.class_names))
+    return Plan(twin, tuple(columns), tuple(taps), lateral_width, len(task.class_names))
 
 
 def _twin(source: Source, seed: int) -> Source:
     """Return the new column, on small pictures where the architecture takes them."""
     plain = replace(
-        source, name=f"{source.name} new column", weights=Untrained(seed), class_names=None
+        source, name=f"{source.name} new column", weights=sources.Untrained(seed), class_names=None
     )
     side = min(source.preprocessing.input_size, LARGEST_SIDE)
     small = replace(plain, preprocessing=replace(source.preprocessing, input_size=side))
     try:
-        load_backbone(small)
+        networks.load_backbone(small)
     except Exception:  # noqa: BLE001 - a vision transformer refuses another size in its own words
         return plain
     return small
@@ -159,10 +162,10 @@ def _nearest_stage(reader: FeatureReader, images: ImageSet, share: float) -> tup
     for stage in range(max(1, round(share * reader.num_stages)), 0, -1):
         try:
             reader.inputs(images, stage).batch(np.array([0]))
-        except CutError:
+        except errors.CutError:
             continue
         return stage, reader(images.subset([0]), stage).shape[1]
-    raise CutError("a frozen column", 1, "it has no stage whose output can be read")
+    raise errors.CutError("a frozen column", 1, "it has no stage whose output can be read")
 
 
 @hookimpl

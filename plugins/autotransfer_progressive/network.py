@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.models.backbone import Backbone
-from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.plugin import Backbone, networks
 
 SMALL_GATE = 0.1  # how much of the normalised lateral enters an adapter at the start
 
@@ -54,7 +53,9 @@ class ProgressiveNetwork(nn.Module):
         super().__init__()
         self.taps = tuple(taps)
         # the head comes first, so that it is the one of the network from scratch
-        self.body = HeadedSuffix(column.suffix(0), column.num_features, num_classes, seed=seed)
+        self.body = networks.HeadedSuffix(
+            column.suffix(0), column.num_features, num_classes, seed=seed
+        )
         widths = [stage.num_features for stage in column.stages]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 1)

@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.views import MIRROR, PLAIN
-from autotransfer.models.backbone import load_backbone
-from autotransfer.models.predictors.base import (
+from autotransfer.plugin import (
     FeatureReader,
+    ImageSet,
+    Json,
+    Layers,
     Predictor,
     PredictorState,
-    StageInputs,
+    Source,
     TensorReader,
+    View,
+    networks,
+    sources,
 )
-from autotransfer.models.predictors.neural import PREDICTION_BATCH
-from autotransfer.models.source import Source, source_from_json, source_to_json
-from autotransfer.results import Json, Layers
 from autotransfer_progressive.network import ProgressiveNetwork, Tap
 
 
@@ -48,7 +48,7 @@ class Plan:
 
     def network(self, seed: int) -> ProgressiveNetwork:
         """Return the network before its first step."""
-        column = load_backbone(self.twin)
+        column = networks.load_backbone(self.twin)
         return ProgressiveNetwork(column, self.taps, self.num_classes, self.lateral_width, seed)
 
 
@@ -58,10 +58,12 @@ class Batches:
     def __init__(
         self, plan: Plan, features: FeatureReader, images: ImageSet, *, flips: bool
     ) -> None:
-        views = [PLAIN, MIRROR] if flips else [PLAIN]
+        views = [View(), View("mirror")] if flips else [View()]
         twin = features.of(plan.twin)
-        self._small: list[StageInputs] = [twin.inputs(images, 0, view=view) for view in views]
-        self._taps: list[list[StageInputs]] = [
+        self._small: list[networks.StageInputs] = [
+            twin.inputs(images, 0, view=view) for view in views
+        ]
+        self._taps: list[list[networks.StageInputs]] = [
             [
                 features.of(plan.columns[tap.column]).inputs(images, tap.stage, view=view)
                 for tap in plan.taps
@@ -110,8 +112,8 @@ class ProgressivePredictor(Predictor):
         device = next(self.network.parameters()).device
         generator, parts = np.random.default_rng(0), []
         with torch.inference_mode():
-            for start in range(0, len(images), PREDICTION_BATCH):
-                stop = min(start + PREDICTION_BATCH, len(images))
+            for start in range(0, len(images), networks.PREDICTION_BATCH):
+                stop = min(start + networks.PREDICTION_BATCH, len(images))
                 positions = np.arange(start, stop, dtype=np.int64)
                 x = batches(positions, generator).to(device)
                 logits = self.network(x, [z.to(device) for z in batches.laterals(positions)])
@@ -129,9 +131,9 @@ class ProgressivePredictor(Predictor):
     @override
     def state(self) -> PredictorState:
         info = {
-            "twin": source_to_json(self.plan.twin),
+            "twin": sources.to_json(self.plan.twin),
             "columns": len(self.plan.columns),
-            "companions": [source_to_json(source) for source in self.companions],
+            "companions": [sources.to_json(source) for source in self.companions],
             "taps": [vars(tap) for tap in self.plan.taps],
             "lateral_width": self.plan.lateral_width,
             "num_classes": self.plan.num_classes,
@@ -142,7 +144,7 @@ class ProgressivePredictor(Predictor):
     @override
     def layers(self) -> Layers:
         """Return every stage as fresh and tuned: none of the source's weights is copied."""
-        stages = load_backbone(self.plan.twin, pretrained=False).num_stages
+        stages = networks.load_backbone(self.plan.twin, pretrained=False).num_stages
         return Layers(stage=stages, copied=0, tuned=stages)
 
     @property
@@ -155,9 +157,9 @@ def restore_progressive(
     tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
 ) -> ProgressivePredictor:
     """Return the predictor whose `state()` was (tensors, info)."""
-    companions = [source_from_json(values) for values in info["companions"]]
+    companions = [sources.from_json(values) for values in info["companions"]]
     plan = Plan(
-        twin=source_from_json(info["twin"]),
+        twin=sources.from_json(info["twin"]),
         columns=(source, *companions)[: int(info["columns"])],
         taps=tuple(Tap(**tap) for tap in info["taps"]),
         lateral_width=float(info["lateral_width"]),

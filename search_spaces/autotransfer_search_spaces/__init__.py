@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autotransfer import hookimpl
+from autotransfer.plugin import hookimpl
 
 _FOLDER = Path(__file__).parent
 

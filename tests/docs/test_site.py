@@ -58,5 +58,5 @@ def test_nothing_is_fetched_to_read_the_site(site: Path) -> None:
 
 def test_the_reference_is_written_from_the_docstrings(site: Path) -> None:
     page = (site / "reference" / "plugins.html").read_text(encoding="utf-8")
-    assert 'id="autotransfer.plugin.strategy.Strategy.fit"' in page
+    assert 'id="autotransfer.plugin.Strategy.fit"' in page
     assert "Return a predictor trained on" in page

@@ -13,16 +13,12 @@ from autotransfer.search import watchdog
 PLUGIN = """
 import os, sys, time
 import numpy as np  # noqa: E402
-from autotransfer import hookimpl
-from autotransfer.models.heads import fit_ridge
-from autotransfer.models.predictors.neural import HeadPredictor, restore_head
-from autotransfer.plugin.space import SearchSpace, choice
-from autotransfer.plugin.strategy import Strategy
+from autotransfer.plugin import SearchSpace, Strategy, heads, hookimpl, parameters
 
-class Wrong(HeadPredictor):
+class Wrong(heads.HeadPredictor):
     factor = 2.0
     def predict(self, images, features):
-        return self.factor * HeadPredictor.predict(self, images, features)
+        return self.factor * heads.HeadPredictor.predict(self, images, features)
 
 class NotANumber(Wrong):
     factor = float("nan")
@@ -31,7 +27,7 @@ class Faulty(Strategy):
     def __init__(self, mood):
         self.name = self.mood = mood
     def space(self, task):
-        return SearchSpace.of(point=choice((1, 2), default=1))
+        return SearchSpace.of(point=parameters.choice((1, 2), default=1))
     def fit(self, task, trial):
         mood = self.mood
         if mood == "raises":
@@ -43,10 +39,10 @@ class Faulty(Strategy):
         if mood == "hangs":
             time.sleep(3600)
         x = task.features(task.train)
-        head = fit_ridge(x, task.train.labels, len(task.class_names))
+        head = heads.fit_ridge(x, task.train.labels, len(task.class_names))
         return {"nan": NotANumber, "rows": Wrong}[mood](head, task.features.num_stages)
     def restore(self, tensors, info, source):
-        return restore_head(tensors, info)
+        return heads.restore_head(tensors, info)
 
 @hookimpl
 def autotransfer_strategies():

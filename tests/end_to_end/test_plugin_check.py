@@ -14,13 +14,8 @@ PLUGIN = """
 import random
 from pathlib import Path
 
-from autotransfer import hookimpl
-from autotransfer.models.heads import fit_ridge
-from autotransfer.models.predictors.neural import HeadPredictor, restore_head
-from autotransfer.models.source import Preprocessing, Source, Untrained
-from autotransfer.plugin.space import SearchSpace
-from autotransfer.plugin.strategy import Strategy
-from autotransfer.plugin.estimator import TransferabilityEstimator
+from autotransfer.plugin import SearchSpace, Source, Strategy, TransferabilityEstimator
+from autotransfer.plugin import heads, hookimpl, sources
 
 
 class Careless(Strategy):
@@ -33,11 +28,11 @@ class Careless(Strategy):
     def fit(self, task, trial):
         random.seed(trial.seed)
         features = task.features(task.train)
-        head = fit_ridge(features, task.train.labels, len(task.class_names))
-        return HeadPredictor(head, task.features.num_stages)
+        head = heads.fit_ridge(features, task.train.labels, len(task.class_names))
+        return heads.HeadPredictor(head, task.features.num_stages)
 
     def restore(self, tensors, info, source):
-        return restore_head(tensors, info)
+        return heads.restore_head(tensors, info)
 
 
 class Spread(TransferabilityEstimator):
@@ -59,7 +54,8 @@ def autotransfer_estimators():
 
 @hookimpl
 def autotransfer_sources():
-    return [Source("bars", "test_resnet", Untrained(), Preprocessing(32, mean=(124.0,) * 3))]
+    seen = sources.Preprocessing(32, mean=(124.0,) * 3)
+    return [Source("bars", "test_resnet", sources.Untrained(), seen)]
 
 
 @hookimpl

@@ -38,16 +38,13 @@ _busy: list[str] = []  # why no node started; the tests that follow do not wait 
 PLUGIN = """
 import os, signal, time
 from pathlib import Path
-from autotransfer import hookimpl
-from autotransfer.models.heads import fit_ridge
-from autotransfer.models.predictors.neural import HeadPredictor, restore_head
-from autotransfer.plugin.space import SearchSpace, choice
-from autotransfer.plugin.strategy import Strategy
+from autotransfer.plugin import SearchSpace, Strategy, heads, hookimpl, parameters
 
 class Slow(Strategy):
     name = "slow"
     def space(self, task):
-        return SearchSpace.of(mood=choice(("good", "waits", "dies once"), default="good"))
+        moods = ("good", "waits", "dies once")
+        return SearchSpace.of(mood=parameters.choice(moods, default="good"))
     def fit(self, task, trial):
         mark = Path(__file__).with_suffix(".mark")
         if trial.params["mood"] == "dies once" and not mark.exists():
@@ -58,10 +55,10 @@ class Slow(Strategy):
             while not mark.with_name("go").exists():
                 time.sleep(0.1)
         x = task.features(task.train)
-        head = fit_ridge(x, task.train.labels, len(task.class_names))
-        return HeadPredictor(head, task.features.num_stages)
+        head = heads.fit_ridge(x, task.train.labels, len(task.class_names))
+        return heads.HeadPredictor(head, task.features.num_stages)
     def restore(self, tensors, info, source):
-        return restore_head(tensors, info)
+        return heads.restore_head(tensors, info)
 
 @hookimpl
 def autotransfer_strategies():

@@ -159,13 +159,13 @@ def test_one_target_error_in_four_weighs_as_the_paper_says() -> None:
 def test_the_boosting_of_three_classes_ends_at_two_errors_in_three() -> None:
     x, labels = np.zeros((3, 1)), np.array([0, 1, 2])
     vote = tradaboost((x, labels), (x, labels), 3, Boosting(rounds=10))
-    assert len(vote.heads) == 1
+    assert len(vote.voters) == 1
 
 
 def test_only_the_last_half_of_the_rounds_votes() -> None:
     x = np.repeat(4.0 * np.eye(3), 10, axis=0)  # no errors, so no round ends it early
     y = np.repeat(np.arange(3), 10)
-    assert len(tradaboost((x, y), (x, y), 3, Boosting(rounds=11)).heads) == 6
+    assert len(tradaboost((x, y), (x, y), 3, Boosting(rounds=11)).voters) == 6
 
 
 def test_tradaboost_beats_pooling_when_half_of_the_source_is_mislabelled() -> None:

@@ -54,7 +54,6 @@ class View:
 
 
 PLAIN = View()
-MIRROR = View("mirror")
 
 
 @cache

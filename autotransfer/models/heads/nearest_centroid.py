@@ -24,7 +24,7 @@ def fit_nearest_mean(
     regularisation: float = 1.0,
     standardise: bool = True,
 ) -> LinearHead:
-    """Return softmax(-t |x - mean_c|^2), which is linear in x.
+    """Return `softmax(-t |x - mean_c|^2)`, which is linear in x.
 
     The steepness t is the one that fits the distances of each picture best, its own class's mean
     taken without it; where no class has two pictures, 1/t is the mean squared distance.

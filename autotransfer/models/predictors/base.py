@@ -123,7 +123,7 @@ class Predictor(ABC):
         """Return the further sources that it reads through `FeatureReader.of`.
 
         A predictor that has some writes them into the plain values of its state as
-        `{"companions": [source_to_json(source), ...]}` and restores them from there; their
+        `{"companions": [sources.to_json(source), ...]}` and restores them from there; their
         weights are then saved with it.
         """
         return ()

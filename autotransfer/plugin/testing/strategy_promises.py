@@ -177,8 +177,8 @@ STRATEGY_PROMISES: tuple[Promise[Workbench], ...] = (
         "shared-knobs-keep-their-range",
         _knobs_keep_their_range,
         f"build {', '.join(SHARED_KNOBS)} with the functions of these names in "
-        "autotransfer.plugin.space and choose only the default, or give your parameter another "
-        "name",
+        "autotransfer.plugin.parameters and choose only the default, or give your parameter "
+        "another name",
     ),
     Promise(
         "a-row-a-picture-sums-to-one",
@@ -212,7 +212,7 @@ STRATEGY_PROMISES: tuple[Promise[Workbench], ...] = (
         "one-picture-a-class-works-or-is-refused-in-words",
         _one_picture_a_class,
         "try fit() on two pictures of two classes; where that cannot work, raise an error of "
-        "autotransfer.errors that says why",
+        "autotransfer.plugin.errors that says why",
     ),
     Promise(
         "what-is-saved-lies-on-the-cpu",
@@ -234,8 +234,8 @@ STRATEGY_PROMISES: tuple[Promise[Workbench], ...] = (
     Promise(
         "a-deadline-in-the-past-is-honoured",
         _deadline_is_kept,
-        "pass limits=Limits(trial.deadline) to autotransfer.models.training.train, or raise "
-        "DeadlineError yourself when time.monotonic() is beyond trial.deadline",
+        "pass limits=training.Limits(trial.deadline) to training.train, or raise "
+        "errors.DeadlineError yourself when time.monotonic() is beyond trial.deadline",
     ),
     Promise(
         "training-pictures-are-predicted-better-than-chance",

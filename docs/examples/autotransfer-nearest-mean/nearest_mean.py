@@ -1,10 +1,6 @@
 import numpy as np
 
-from autotransfer import hookimpl
-from autotransfer.models.heads import LinearHead
-from autotransfer.models.predictors.neural import HeadPredictor, restore_head
-from autotransfer.plugin.space import SearchSpace, depth, floating
-from autotransfer.plugin.strategy import Strategy
+from autotransfer.plugin import SearchSpace, Strategy, heads, hookimpl, parameters
 
 
 class NearestMean(Strategy):
@@ -12,8 +8,8 @@ class NearestMean(Strategy):
     trains = False  # it only reads cached features, so it is tried on every source
 
     def space(self, task):
-        sharpness = floating(0.1, 100.0, default=10.0, log=True)
-        return SearchSpace.of(depth=depth(default=1.0), sharpness=sharpness)
+        sharpness = parameters.floating(0.1, 100.0, default=10.0, log=True)
+        return SearchSpace.of(depth=parameters.depth(default=1.0), sharpness=sharpness)
 
     def fit(self, task, trial):
         stage = max(1, round(trial.params["depth"] * task.features.num_stages))
@@ -24,11 +20,11 @@ class NearestMean(Strategy):
         )  # (K, d)
         scale = 2 * trial.params["sharpness"] / max(features.var(axis=0).sum(), 1e-9)
         # |x - m|^2 = |x|^2 - 2 x m + |m|^2, and |x|^2 is the same for every class
-        head = LinearHead(scale * means, -scale * (means**2).sum(axis=1) / 2)
-        return HeadPredictor(head, stage)
+        head = heads.LinearHead(scale * means, -scale * (means**2).sum(axis=1) / 2)
+        return heads.HeadPredictor(head, stage)
 
     def restore(self, tensors, info, source):
-        return restore_head(tensors, info)
+        return heads.restore_head(tensors, info)
 
 
 @hookimpl

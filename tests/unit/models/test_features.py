@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from autotransfer.data.images.views import MIRROR
+from autotransfer.data.images.views import View
 from autotransfer.errors import DataWarning, UndefinedScoreError
 from autotransfer.models.backbone import Backbone
 from autotransfer.models.feature_store import FeatureStore, RowLayout
@@ -82,7 +82,7 @@ def test_stage_zero_gives_the_standardised_picture_and_its_mirror_image(tmp_path
     images = shapes(2, 2)
     reader = tiny_readers(tmp_path)[tiny_source()]
     plain = reader.inputs(images, 0).batch(np.arange(4))
-    mirrored = reader.inputs(images, 0, view=MIRROR).batch(np.arange(4))
+    mirrored = reader.inputs(images, 0, view=View("mirror")).batch(np.arange(4))
     assert plain.shape == (4, 3, 32, 32)
     assert (mirrored.flip(-1) == plain).all()
     pixel = np.asarray(images[0])[5, 6, 1]

@@ -14,9 +14,7 @@ from autotransfer.plugin.registry import PLUGIN_VARIABLE, Registry, discover
 
 GROUP = "autotransfer.tests"  # no installed distribution uses it
 GOOD = """
-from autotransfer import hookimpl
-from autotransfer.plugin.space import SearchSpace
-from autotransfer.plugin.strategy import Strategy
+from autotransfer.plugin import SearchSpace, Strategy, hookimpl
 
 class Mine(Strategy):
     name = "NAME"
@@ -31,7 +29,7 @@ class Mine(Strategy):
 def autotransfer_strategies():
     return [Mine()]
 """
-HOOK = "from autotransfer import hookimpl\n@hookimpl\n"
+HOOK = "from autotransfer.plugin import hookimpl\n@hookimpl\n"
 
 Install = Callable[..., None]
 

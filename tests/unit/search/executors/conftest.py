@@ -17,11 +17,7 @@ import os, signal, sys, time
 from pathlib import Path
 import numpy as np  # noqa: E402
 import torch
-from autotransfer import hookimpl
-from autotransfer.models.predictors.neural import HeadPredictor, restore_head
-from autotransfer.models.heads import fit_ridge
-from autotransfer.plugin.space import SearchSpace, choice
-from autotransfer.plugin.strategy import Strategy
+from autotransfer.plugin import SearchSpace, Strategy, heads, hookimpl, parameters
 
 
 class Moody(Strategy):
@@ -29,8 +25,8 @@ class Moody(Strategy):
     trains = False
 
     def space(self, task):
-        return SearchSpace.of(mood=choice(("good", "dies", "dies once", "hangs", "exits", "nan",
-                                           "rows", "greedy"), default="good"))
+        moods = ("good", "dies", "dies once", "hangs", "exits", "nan", "rows", "greedy")
+        return SearchSpace.of(mood=parameters.choice(moods, default="good"))
 
     def fit(self, task, trial):
         mood = trial.params["mood"]
@@ -45,18 +41,18 @@ class Moody(Strategy):
         if mood == "greedy":
             np.empty(1 << 60)
         x = task.features(task.train)
-        head = fit_ridge(x, task.train.labels, len(task.class_names))
-        predictor = HeadPredictor(head, task.features.num_stages)
+        head = heads.fit_ridge(x, task.train.labels, len(task.class_names))
+        predictor = heads.HeadPredictor(head, task.features.num_stages)
         if mood in ("nan", "rows"):
             wrong = float("nan") if mood == "nan" else 2.0
-            class Wrong(HeadPredictor):
+            class Wrong(heads.HeadPredictor):
                 def predict(self, images, features):
-                    return wrong * HeadPredictor.predict(self, images, features)
+                    return wrong * heads.HeadPredictor.predict(self, images, features)
             predictor = Wrong(head, task.features.num_stages)
         return predictor
 
     def restore(self, tensors, info, source):
-        return restore_head(tensors, info)
+        return heads.restore_head(tensors, info)
 
 
 @hookimpl

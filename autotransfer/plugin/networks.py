@@ -1,0 +1,28 @@
+"""Networks with a head: the layers after a stage, their batch norm, and the ready predictor."""
+
+from autotransfer.models.backbone import fresh_backbone, load_backbone
+from autotransfer.models.batch_norm import DomainStatistics, adapt_statistics, batch_norms
+from autotransfer.models.predictors.base import StageInputs
+from autotransfer.models.predictors.neural import (
+    PREDICTION_BATCH,
+    HeadedSuffix,
+    NetworkPredictor,
+    features_after,
+    predict_batches,
+    restore_network,
+)
+
+__all__ = [
+    "load_backbone",
+    "fresh_backbone",
+    "StageInputs",
+    "HeadedSuffix",
+    "NetworkPredictor",
+    "restore_network",
+    "features_after",
+    "predict_batches",
+    "PREDICTION_BATCH",
+    "batch_norms",
+    "adapt_statistics",
+    "DomainStatistics",
+]

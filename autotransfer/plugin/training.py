@@ -1,0 +1,5 @@
+"""The training loop: schedule, deadline, rungs and seeding, with a place for every method."""
+
+from autotransfer.models.training import Limits, Objective, Schedule, Step, mixed, train
+
+__all__ = ["train", "Schedule", "Limits", "Step", "Objective", "mixed"]
