@@ -117,14 +117,14 @@ def test_a_table_of_attributes_makes_the_target_zero_shot_or_contradicts() -> No
 
 
 def test_a_margin_without_labels_needs_an_audit() -> None:
-    with pytest.raises(InvalidOptionError, match="^margin .*audit_labels"):
+    with pytest.raises(InvalidOptionError, match=r"^margin .*audit_labels"):
         refuse_unusable(read_options({"margin": 0.02}), "unlabelled")
     refuse_unusable(read_options({"margin": 0.02, "audit_labels": 9}), "unlabelled")
 
 
 def test_features_are_read_by_no_graphics_card() -> None:
     refuse_unusable(read_options({"device": "cpu"}), "precomputed")
-    with pytest.raises(InvalidOptionError, match="^device 'cuda'"):
+    with pytest.raises(InvalidOptionError, match=r"^device 'cuda'"):
         refuse_unusable(read_options({"device": "cuda"}), "precomputed")
 
 
