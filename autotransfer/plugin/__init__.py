@@ -29,16 +29,6 @@ if TYPE_CHECKING:
     )
     from autotransfer.models.source import Source
     from autotransfer.models.statistics.feature_statistics import Statistics
-    from autotransfer.plugin import (
-        errors,
-        heads,
-        linear_algebra,
-        networks,
-        parameters,
-        sources,
-        training,
-        zero_shot,
-    )
     from autotransfer.plugin.estimator import TransferabilityEstimator
     from autotransfer.plugin.hookspecs import hookimpl
     from autotransfer.plugin.need import Need

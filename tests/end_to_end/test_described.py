@@ -149,6 +149,24 @@ def test_pictures_of_unseen_classes_in_a_test_split_are_sealed_and_tested(
     assert len(sealed.curve) > 2
 
 
+@pytest.mark.slow  # processes are started
+def test_trials_in_processes_find_what_the_driver_finds(
+    target: tuple[Path, Path], catalogue: Path
+) -> None:
+    pictures, table = target
+    options: dict[str, Any] = {
+        "attributes": table,
+        "sources": catalogue,
+        "only_sources": ["tiny-0"],
+        "budget": "3 trials",
+    }
+    alone = autotransfer.fit(pictures / "train", **options, name="inline")
+    beside = autotransfer.fit(pictures / "train", **options, name="beside", workers=1)
+    found = [[(o.params, o.state, o.value) for o in s.outcomes] for s in (alone, beside)]
+    assert found[0] == found[1]
+    assert any(not outcome.probe for outcome in beside.outcomes)
+
+
 def test_rank_knows_the_setting(target: tuple[Path, Path], catalogue: Path) -> None:
     pictures, table = target
     ranking, _ = autotransfer.rank(
