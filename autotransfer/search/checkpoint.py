@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
+from autotransfer.data.atomic_files import written_whole
 from autotransfer.data.image_set import ImageSet
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.calibration import tempered
@@ -197,6 +198,5 @@ def _located(stored: Mapping[str, Any], folder: Path) -> Source:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False), encoding="utf-8")
-    temporary.replace(path)
+    with written_whole(path) as file:
+        file.write_text(json.dumps(value, indent=2, ensure_ascii=False), encoding="utf-8")
