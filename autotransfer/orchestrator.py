@@ -23,7 +23,7 @@ from autotransfer.errors import (
     InvalidTargetError,
 )
 from autotransfer.guard.guard import Guarding, Judged
-from autotransfer.guard.unguarded import UNGUARDED
+from autotransfer.guard.verdict import UNGUARDED
 from autotransfer.models.metrics import Metric, metric_named
 from autotransfer.models.precomputed_features import Matrices
 from autotransfer.plugin.registry import Registry
@@ -71,11 +71,11 @@ from autotransfer.scenarios.zero_shot.scenario import (
 )
 from autotransfer.scenarios.zero_shot.trials import DescribedArena
 from autotransfer.search.budget import SearchLimits
+from autotransfer.search.checkpoint import with_rejection
 from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.search.executors import open_executor
 from autotransfer.search.recorder import Searching, refit_reserve
 from autotransfer.search.refit import Finalist, Finishing
-from autotransfer.search.rejecting import with_rejection
 from autotransfer.search.run_folder import Place, claim
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.search.study import Study, load_studies, open_study

@@ -16,12 +16,11 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
 from autotransfer.errors import DeadlineError
 from autotransfer.models.features import NO_FEATURES, FeatureReaders
-from autotransfer.models.folds import mean_over_folds
 from autotransfer.models.metrics import Metric
 from autotransfer.models.micro_batches import collected_remarks
 from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.predictors.baselines import OF_PICTURES
-from autotransfer.models.scoring import Score, evaluate
+from autotransfer.models.scoring import Score, evaluate, mean_over_folds
 from autotransfer.models.source import Source
 from autotransfer.models.training import RUNGS
 from autotransfer.plugin.strategy import Strategy, Task, Trial

@@ -17,10 +17,9 @@ from autotransfer.results import (
     Verdict,
 )
 from autotransfer.scenarios.options import Options
-from autotransfer.scenarios.unlabelled.consensus import Choice
+from autotransfer.scenarios.unlabelled.consensus import Choice, sentence_of
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
 from autotransfer.scenarios.unlabelled.searching import METRIC
-from autotransfer.scenarios.unlabelled.wording import sentence_of
 from autotransfer.search.run_folder import Place
 
 SOURCE_ONLY = "source-only"
