@@ -7,7 +7,6 @@ Labels are used only by the probe at the end.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -16,18 +15,14 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer import hookimpl
-from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.views import View
-from autotransfer.errors import InvalidOptionError
 from autotransfer.models.heads import fit_ridge
 from autotransfer.models.predictors.base import Predictor, StageInputs
 from autotransfer.models.predictors.neural import (
     HeadedSuffix,
     NetworkPredictor,
     features_after,
-    restore_network,
 )
-from autotransfer.models.source import Source
 from autotransfer.models.training import Limits, Objective, Schedule, Step, train
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
@@ -37,8 +32,8 @@ from autotransfer.plugin.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers
+from autotransfer.plugin.strategy import NetworkStrategy, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Layers
 
 LEARNING_RATE = 3e-5  # at ten times as much the features forget faster than they learn
 EXPANDER_MULTIPLIER = 10.0
@@ -50,7 +45,7 @@ WIDEST = 512  # of what is compared
 INVARIANCE, VARIANCE, COVARIANCE = 25.0, 25.0, 1.0  # Bardes et al. 2022, section 4.2
 
 
-class ContinuedPretraining(Strategy):
+class ContinuedPretraining(NetworkStrategy):
     """The last stages learn from unlabelled target pictures; a ridge probe reads them.
 
     Batch norm keeps the source's statistics, so that without any step this is the plain probe;
@@ -78,12 +73,11 @@ class ContinuedPretraining(Strategy):
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
-        pictures = _unlabelled(task)
-        backbone = task.backbone()
-        frozen, suffix = backbone.cut(round(float(params["depth"]) * backbone.num_stages))
-        suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
-        width, K = backbone.num_features, len(task.class_names)
-        headed = HeadedSuffix(suffix, width, K, seed=trial.seed).to(task.device)
+        pictures = task.unlabelled_pictures(self.name)
+        backbone, K = task.backbone(), len(task.class_names)
+        stage = round(float(params["depth"]) * backbone.num_stages)
+        frozen, headed = HeadedSuffix.after(backbone, stage, K, task.device, seed=trial.seed)
+        suffix = headed.suffix
         labelled = task.features.inputs(task.train, frozen)
         views = [
             task.features.inputs(pictures, frozen, view=View("colour", number))
@@ -101,7 +95,7 @@ class ContinuedPretraining(Strategy):
         shown = _order(len(pictures), steps, trial.seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(trial.seed)
-            compared = Vicreg(suffix, width).to(task.device)
+            compared = Vicreg(suffix, backbone.num_features).to(task.device)
         if steps and len(pictures) > 1:
             train(
                 compared,
@@ -122,12 +116,6 @@ class ContinuedPretraining(Strategy):
                 objective=_objective(compared, views, shown),
             )
         return snapshot()
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return restore_network(tensors, info, source)
 
 
 class Vicreg(nn.Module):
@@ -196,15 +184,6 @@ def _order(n: int, steps: int, seed: int) -> NDArray[np.int64]:
     passes = math.ceil(steps * size / n)
     order = [generator.permutation(n) for _ in range(max(passes, 1))]
     return np.concatenate(order)[: steps * size]
-
-
-def _unlabelled(task: Task) -> ImageSet:
-    if task.unlabelled is None or not len(task.unlabelled):
-        raise InvalidOptionError(
-            "continued-pretraining learns from unlabelled target pictures, and there are none; "
-            "give them with --unlabelled PATH, or leave out this strategy"
-        )
-    return task.unlabelled
 
 
 @hookimpl

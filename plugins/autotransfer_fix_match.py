@@ -7,7 +7,7 @@ pictures, so that one class cannot swallow the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,18 +15,14 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer import hookimpl
-from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.views import View
-from autotransfer.errors import InvalidOptionError
 from autotransfer.models.heads import fit_ridge
 from autotransfer.models.predictors.base import Predictor, StageInputs
 from autotransfer.models.predictors.neural import (
     HeadedSuffix,
     NetworkPredictor,
     features_after,
-    restore_network,
 )
-from autotransfer.models.source import Source
 from autotransfer.models.training import Limits, Objective, Schedule, Step, train
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
@@ -37,8 +33,8 @@ from autotransfer.plugin.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers
+from autotransfer.plugin.strategy import NetworkStrategy, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Layers
 
 LEARNING_RATE = 3e-4
 WEIGHT_DECAY = 1e-2
@@ -48,7 +44,7 @@ MEMORY = 0.95  # of the running mean of predictions
 SMALL_BATCHES = 200  # with fewer labelled pictures the statistics of a batch are noise
 
 
-class FixMatch(Strategy):
+class FixMatch(NetworkStrategy):
     """Cross-entropy on labels, and on certain pseudo-labels of unlabelled pictures.
 
     `threshold` is the least certainty of a pseudo-label, `weight` that of their loss.
@@ -76,14 +72,12 @@ class FixMatch(Strategy):
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
-        pictures = _unlabelled(task)
-        backbone = task.backbone()
-        frozen, suffix = backbone.cut(round(float(params["depth"]) * backbone.num_stages))
-        suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
+        pictures = task.unlabelled_pictures(self.name)
+        backbone, K = task.backbone(), len(task.class_names)
+        stage = round(float(params["depth"]) * backbone.num_stages)
+        frozen, headed = HeadedSuffix.after(backbone, stage, K, task.device, seed=trial.seed)
         labelled = task.features.inputs(task.train, frozen)
-        K = len(task.class_names)
-        headed = HeadedSuffix(suffix, backbone.num_features, K, seed=trial.seed).to(task.device)
-        headed.set_head(fit_ridge(features_after(suffix, labelled), task.train.labels, K))
+        headed.set_head(fit_ridge(features_after(headed.suffix, labelled), task.train.labels, K))
         plain = task.features.inputs(pictures, frozen)
         strong = [
             task.features.inputs(pictures, frozen, view=View("colour", number))
@@ -122,12 +116,6 @@ class FixMatch(Strategy):
             ),
         )
         return snapshot()
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return restore_network(tensors, info, source)
 
 
 class Aligned:
@@ -183,15 +171,6 @@ def _objective(
         return loss + weight * pseudo_loss(logits.float(), aligned(weak), threshold)
 
     return objective
-
-
-def _unlabelled(task: Task) -> ImageSet:
-    if task.unlabelled is None or not len(task.unlabelled):
-        raise InvalidOptionError(
-            "fix-match learns from unlabelled target pictures as well, and there are none; give "
-            "them with --unlabelled PATH, or leave out this strategy"
-        )
-    return task.unlabelled
 
 
 @hookimpl

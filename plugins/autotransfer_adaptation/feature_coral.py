@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from autotransfer.errors import InvalidOptionError
 from autotransfer.models.single_thread import single_thread
 from autotransfer.plugin.space import SearchSpace, floating
 from autotransfer.plugin.strategy import Task, TaskInfo, Trial
@@ -34,19 +33,8 @@ class FeatureCoral(AlignedProbe):
 
     @override
     def aligned(self, task: Task, trial: Trial, stage: int) -> NDArray[np.floating]:
-        target = target_features(task, stage)
+        target = task.features(task.unlabelled_pictures(self.name), stage)
         return coral(task.features(task.train, stage), target, float(trial.params["shrinkage"]))
-
-
-def target_features(task: Task, stage: int) -> NDArray[np.float32]:
-    """Return the (n, d) features of the unlabelled target pictures.
-
-    Raises:
-        InvalidOptionError: If there are none.
-    """
-    if task.unlabelled is None or not len(task.unlabelled):
-        raise InvalidOptionError("this method reads unlabelled target pictures; there are none")
-    return task.features(task.unlabelled, stage)
 
 
 def coral(

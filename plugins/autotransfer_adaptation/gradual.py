@@ -23,24 +23,21 @@ from autotransfer.models.predictors.neural import (
     HeadedSuffix,
     NetworkPredictor,
     predict_batches,
-    restore_network,
 )
-from autotransfer.models.source import Source, Untrained
+from autotransfer.models.source import Untrained
 from autotransfer.models.training import Limits, Schedule, train
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
     SearchSpace,
-    depth,
     floating,
-    learning_rate_multiplier,
-    regularisation,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers, ParamValue, Setting
+from autotransfer.plugin.strategy import NetworkStrategy, Task, TaskInfo, Trial
+from autotransfer.results import Layers, ParamValue, Setting
 from autotransfer_adaptation.two_domains import (
     WEIGHT_DECAY,
     Plan,
-    plan_of,
+    common_space,
+    planned,
     repeated,
     spread_batches,
 )
@@ -49,7 +46,7 @@ DROP = 0.1  # share of the least certain pictures of a hop; Kumar et al. 2020, s
 SOURCE_SHARE = 0.5  # of the steps; the hops share the rest
 
 
-class DirectSelfTraining(Strategy):
+class DirectSelfTraining(NetworkStrategy):
     """As many rounds of self-training as the gradual way has hops, all of them on the target.
 
     What the gradual way has to beat, at the same number of steps.
@@ -64,22 +61,17 @@ class DirectSelfTraining(Strategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        return SearchSpace.of(
-            depth=depth(default=0.6),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
-            effort=floating(0.25, 4.0, default=1.0, log=True),
-            drop=floating(0.0, 0.3, default=DROP),
-        )
+        return common_space() + SearchSpace.of(drop=floating(0.0, 0.3, default=DROP))
 
     def hops(self, task: Task) -> Sequence[ImageSet]:
         """Return the pictures of each round."""
-        return [_target(task)] * (len(_through(task)) + 1)
+        return [task.unlabelled_pictures(self.name)] * (len(_through(task)) + 1)
 
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         hops, params = self.hops(task), trial.params
-        headed, plan = _network(task, params, trial.seed)
+        fewest = min(map(len, (task.train, *hops, *task.through)))
+        headed, plan = planned(HeadedSuffix, task, params, fewest, trial.seed)
         walk = _Walk(headed, plan, params, trial)
         stages = task.features.num_stages
         copied = 0 if isinstance(task.source.weights, Untrained) else stages
@@ -98,14 +90,9 @@ class DirectSelfTraining(Strategy):
             if number < len(hops):
                 found = NetworkPredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
                 trial.report(number / len(hops), found)
-        walk.read_statistics(task.features.inputs(_target(task), plan.frozen))
+        target = task.unlabelled_pictures(self.name)
+        walk.read_statistics(task.features.inputs(target, plan.frozen))
         return NetworkPredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return restore_network(tensors, info, source)
 
 
 class GradualSelfTraining(DirectSelfTraining):
@@ -125,7 +112,7 @@ class GradualSelfTraining(DirectSelfTraining):
 
     @override
     def hops(self, task: Task) -> Sequence[ImageSet]:
-        target = _target(task)
+        target = task.unlabelled_pictures(self.name)
         return [*_through(task), target]
 
 
@@ -213,22 +200,3 @@ def _through(task: Task) -> tuple[ImageSet, ...]:
             "them with --through PATH, or leave out this strategy"
         )
     return task.through
-
-
-def _target(task: Task) -> ImageSet:
-    if task.unlabelled is None or not len(task.unlabelled):
-        raise InvalidOptionError(
-            "self-training learns from unlabelled target pictures, and there are none"
-        )
-    return task.unlabelled
-
-
-def _network(task: Task, params: Mapping[str, ParamValue], seed: int) -> tuple[HeadedSuffix, Plan]:
-    backbone = task.backbone()
-    fewest = min(len(task.train), len(_target(task)), *(len(images) for images in task.through))
-    plan = plan_of(task, params, fewest, backbone.num_stages)
-    frozen, suffix = backbone.cut(plan.frozen)
-    plan = replace(plan, frozen=frozen)
-    suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
-    headed = HeadedSuffix(suffix, backbone.num_features, len(task.class_names), seed=seed)
-    return headed.to(task.device), plan

@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,11 +15,10 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import InvalidOptionError
 from autotransfer.models.batch_norm import adapt_statistics
 from autotransfer.models.predictors.base import Predictor, StageInputs
-from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor, restore_network
-from autotransfer.models.source import Source, Untrained
+from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor
+from autotransfer.models.source import Untrained
 from autotransfer.models.training import Limits, Schedule, Step, train
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
@@ -28,8 +28,8 @@ from autotransfer.plugin.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers, ParamValue, Setting
+from autotransfer.plugin.strategy import NetworkStrategy, Task, TaskInfo, Trial
+from autotransfer.results import Layers, ParamValue, Setting
 
 WEIGHT_DECAY = 1e-2
 SCRATCH = (500, 64, 1e-3)  # steps, pictures of each domain in a step, learning rate
@@ -38,6 +38,8 @@ FEW_PICTURES = (
     200  # of a domain: below, the statistics of a batch say too little to a pretrained net
 )
 STATISTICS_PICTURES = 1024  # that statistics are taken from
+
+Headed = TypeVar("Headed", bound=HeadedSuffix)
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,17 @@ class _Learner(nn.Module):
         return logits
 
 
-class TwoDomains(Strategy):
+def common_space() -> SearchSpace:
+    """Return the parameters of all methods that train on several domains."""
+    return SearchSpace.of(
+        depth=depth(default=0.6),
+        learning_rate_multiplier=learning_rate_multiplier(),
+        regularisation=regularisation(),
+        effort=floating(0.25, 4.0, default=1.0, log=True),
+    )
+
+
+class TwoDomains(NetworkStrategy):
     """Trains on labelled source pictures and, beside them, unlabelled target pictures.
 
     Source and target batches pass through the network one after the other, so that each is
@@ -148,13 +160,7 @@ class TwoDomains(Strategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        common = SearchSpace.of(
-            depth=depth(default=0.6),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
-            effort=floating(0.25, 4.0, default=1.0, log=True),
-        )
-        return common + self.own_space()
+        return common_space() + self.own_space()
 
     def own_space(self) -> SearchSpace:
         """Return the parameters of the method itself."""
@@ -209,17 +215,7 @@ class TwoDomains(Strategy):
     def _target(self, task: Task) -> ImageSet | None:
         if Need.UNLABELLED_TARGET not in self.needs:
             return None
-        if task.unlabelled is None or not len(task.unlabelled):
-            raise InvalidOptionError(
-                f"{self.name} learns from unlabelled target pictures, and there are none"
-            )
-        return task.unlabelled
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return restore_network(tensors, info, source)
+        return task.unlabelled_pictures(self.name)
 
 
 def source_loss(domains: Domains, step: Step) -> tuple[Tensor, Tensor]:
@@ -236,25 +232,31 @@ def _prepared(
     params: Mapping[str, ParamValue],
     seed: int,
 ) -> Domains:
-    backbone = task.backbone()
     num_target = len(task.train) if pictures is None else len(pictures)
-    plan = plan_of(task, params, min(len(task.train), num_target), backbone.num_stages)
-    frozen, suffix = backbone.cut(plan.frozen)
-    plan = replace(plan, frozen=frozen)
-    suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
-    width, K = backbone.num_features, len(task.class_names)
-    headed = HeadedSuffix(suffix, width, K, seed=seed).to(task.device)
+    headed, plan = planned(HeadedSuffix, task, params, min(len(task.train), num_target), seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        width, K = headed.head.in_features, headed.head.out_features
         critic = strategy.critic(width, K).to(task.device)
     target = None if pictures is None else task.features.inputs(pictures, plan.frozen)
     return Domains(headed, target, plan, seed, critic)
 
 
-def plan_of(
+def planned(
+    kind: type[Headed], task: Task, params: Mapping[str, ParamValue], num_pictures: int, seed: int
+) -> tuple[Headed, Plan]:
+    """Return the layers that learn, and how, with so many pictures in the smallest domain."""
+    backbone = task.backbone()
+    plan = _plan(task, params, num_pictures, backbone.num_stages)
+    frozen, headed = kind.after(
+        backbone, plan.frozen, len(task.class_names), task.device, seed=seed
+    )
+    return headed, replace(plan, frozen=frozen)
+
+
+def _plan(
     task: Task, params: Mapping[str, ParamValue], num_pictures: int, num_stages: int
 ) -> Plan:
-    """Return how to train, with so many pictures in the smaller domain."""
     untrained = isinstance(task.source.weights, Untrained)
     steps, batch_size, rate = SCRATCH if untrained else PRETRAINED
     frozen = min(round(float(params["depth"]) * num_stages), num_stages - 1)

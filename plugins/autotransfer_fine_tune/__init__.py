@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor
 from typing_extensions import override
 
 from autotransfer import hookimpl
 from autotransfer.models.predictors.base import Predictor
-from autotransfer.models.predictors.neural import NetworkPredictor, restore_network
-from autotransfer.models.source import Source
+from autotransfer.models.predictors.neural import NetworkPredictor
 from autotransfer.models.training import Limits, Schedule, train
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
@@ -28,8 +26,8 @@ from autotransfer.plugin.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, ParamValue
+from autotransfer.plugin.strategy import NetworkStrategy, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import ParamValue
 from autotransfer_fine_tune.batches import AUGMENTATIONS, Batches
 from autotransfer_fine_tune.keeping import CONSERVATION, WayBack, conserved, objective
 from autotransfer_fine_tune.learning import learner
@@ -40,7 +38,7 @@ WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 1e-3}
 SMALL_BATCHES = 200  # with fewer pictures batch statistics are noise: keep the source's
 
 
-class FineTune(Strategy):
+class FineTune(NetworkStrategy):
     """Copy stages, freeze the first, tune the others with AdamW or SGD.
 
     The schedule runs to its end, or to where the core prunes the trial at a rung. There is no
@@ -110,12 +108,6 @@ class FineTune(Strategy):
         learns.merge()
         back.go()
         return snapshot()
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return restore_network(tensors, info, source)
 
 
 def _schedule(params: Mapping[str, ParamValue], num_images: int) -> Schedule:

@@ -20,7 +20,6 @@ from typing_extensions import override
 
 from autotransfer import hookimpl
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import InvalidOptionError
 from autotransfer.models.batch_norm import (
     BATCH_SIZE,
     MOST_PICTURES,
@@ -29,8 +28,7 @@ from autotransfer.models.batch_norm import (
 )
 from autotransfer.models.heads import LinearHead, fit_ridge
 from autotransfer.models.predictors.base import Predictor, StageInputs
-from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor, restore_network
-from autotransfer.models.source import Source
+from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor
 from autotransfer.models.training import Limits, Objective, Schedule, Step, train
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.space import (
@@ -42,8 +40,8 @@ from autotransfer.plugin.space import (
     learning_rate_multiplier,
     regularisation,
 )
-from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-from autotransfer.results import Json, Layers, ParamValue
+from autotransfer.plugin.strategy import NetworkStrategy, Strategy, Task, TaskInfo, Trial
+from autotransfer.results import Layers, ParamValue
 from autotransfer_multi_task.gradient_projection import project, projected_loss
 from autotransfer_multi_task.two_heads import Draws, TwoHeads
 
@@ -56,7 +54,7 @@ PROBED = 500  # pictures from which a head starts
 ANNEALED_FROM = 2 / 3  # share of all steps after which the source weight falls
 
 
-class MultiTask(Strategy):
+class MultiTask(NetworkStrategy):
     """Train the last stages on target and source pictures together.
 
     `source_weight` is w; `projection` takes from the source gradient what opposes the target's;
@@ -84,15 +82,14 @@ class MultiTask(Strategy):
         params = trial.params
         schedule = _schedule(params, len(task.train))
         pictures = _source_pictures(task, schedule, trial.seed)
-        backbone = task.backbone()
-        frozen, suffix = backbone.cut(round(float(params["depth"]) * backbone.num_stages))
-        suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
+        backbone, K, Z = task.backbone(), len(task.class_names), len(pictures.class_names)
+        stage = round(float(params["depth"]) * backbone.num_stages)
+        frozen, headed = HeadedSuffix.after(backbone, stage, K, task.device, seed=trial.seed)
+        suffix = headed.suffix
         target = task.features.inputs(task.train, frozen)
         source = task.features.inputs(pictures, frozen)
         separate = params["batch_norm"] == "per domain"
         statistics = _separated(suffix, target, source) if separate else None
-        K, Z = len(task.class_names), len(pictures.class_names)
-        headed = HeadedSuffix(suffix, backbone.num_features, K, seed=trial.seed)
         headed.set_head(_probe(suffix, target, task.train.labels, K))
         with _away(statistics):
             probe = _probe(suffix, source, pictures.labels, Z)
@@ -118,12 +115,6 @@ class MultiTask(Strategy):
         )
         return snapshot()
 
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return restore_network(tensors, info, source)
-
 
 def annealed(weight: float, progress: float) -> float:
     """Return the source weight at a share of all steps in [0, 1]: constant, then down to 0."""
@@ -140,17 +131,8 @@ def _schedule(params: Mapping[str, ParamValue], num_images: int) -> Schedule:
 
 
 def _source_pictures(task: Task, schedule: Schedule, seed: int) -> ImageSet:
-    """Return the labelled source pictures, at most as many as the steps can show.
-
-    Raises:
-        InvalidOptionError: If there are none.
-    """
-    pictures = task.source_images
-    if pictures is None or not len(pictures):
-        raise InvalidOptionError(
-            "multi-task learns from labelled source pictures as well, and there are none; give "
-            "them with --source-data PATH, or leave out this strategy"
-        )
+    """Return the labelled source pictures, at most as many as the steps can show."""
+    pictures = task.source_pictures("multi-task")
     shown = schedule.epochs * len(task.train)
     order = np.random.default_rng(seed).permutation(len(pictures))
     return pictures.subset(np.sort(order[:shown]))
