@@ -7,7 +7,6 @@ Labels are used only by the probe at the end.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -16,19 +15,15 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.plugin import (
-    ImageSet,
-    Json,
     Layers,
     Need,
     Predictor,
     SearchSpace,
-    Source,
     Strategy,
     Task,
     TaskInfo,
     Trial,
     View,
-    errors,
     heads,
     hookimpl,
     networks,
@@ -46,7 +41,7 @@ WIDEST = 512  # of what is compared
 INVARIANCE, VARIANCE, COVARIANCE = 25.0, 25.0, 1.0  # Bardes et al. 2022, section 4.2
 
 
-class ContinuedPretraining(Strategy):
+class ContinuedPretraining(networks.NetworkStrategy):
     """The last stages learn from unlabelled target pictures; a ridge probe reads them.
 
     Batch norm keeps the source's statistics, so that without any step this is the plain probe;
@@ -74,12 +69,13 @@ class ContinuedPretraining(Strategy):
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
-        pictures = _unlabelled(task)
-        backbone = task.backbone()
-        frozen, suffix = backbone.cut(round(float(params["depth"]) * backbone.num_stages))
-        suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
-        width, K = backbone.num_features, len(task.class_names)
-        headed = networks.HeadedSuffix(suffix, width, K, seed=trial.seed).to(task.device)
+        pictures = task.unlabelled_pictures(self.name)
+        backbone, K = task.backbone(), len(task.class_names)
+        stage = round(float(params["depth"]) * backbone.num_stages)
+        frozen, headed = networks.HeadedSuffix.after(
+            backbone, stage, K, task.device, seed=trial.seed
+        )
+        suffix = headed.suffix
         labelled = task.features.inputs(task.train, frozen)
         views = [
             task.features.inputs(pictures, frozen, view=View("colour", number))
@@ -97,7 +93,7 @@ class ContinuedPretraining(Strategy):
         shown = _order(len(pictures), steps, trial.seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(trial.seed)
-            compared = Vicreg(suffix, width).to(task.device)
+            compared = Vicreg(suffix, backbone.num_features).to(task.device)
         if steps and len(pictures) > 1:
             training.train(
                 compared,
@@ -118,12 +114,6 @@ class ContinuedPretraining(Strategy):
                 objective=_objective(compared, views, shown),
             )
         return snapshot()
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return networks.restore_network(tensors, info, source)
 
 
 class Vicreg(nn.Module):
@@ -192,15 +182,6 @@ def _order(n: int, steps: int, seed: int) -> NDArray[np.int64]:
     passes = math.ceil(steps * size / n)
     order = [generator.permutation(n) for _ in range(max(passes, 1))]
     return np.concatenate(order)[: steps * size]
-
-
-def _unlabelled(task: Task) -> ImageSet:
-    if task.unlabelled is None or not len(task.unlabelled):
-        raise errors.InvalidOptionError(
-            "continued-pretraining learns from unlabelled target pictures, and there are none; "
-            "give them with --unlabelled PATH, or leave out this strategy"
-        )
-    return task.unlabelled
 
 
 @hookimpl

@@ -7,7 +7,7 @@ pictures, so that one class cannot swallow the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,19 +15,15 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.plugin import (
-    ImageSet,
-    Json,
     Layers,
     Need,
     Predictor,
     SearchSpace,
-    Source,
     Strategy,
     Task,
     TaskInfo,
     Trial,
     View,
-    errors,
     heads,
     hookimpl,
     networks,
@@ -43,7 +39,7 @@ MEMORY = 0.95  # of the running mean of predictions
 SMALL_BATCHES = 200  # with fewer labelled pictures the statistics of a batch are noise
 
 
-class FixMatch(Strategy):
+class FixMatch(networks.NetworkStrategy):
     """Cross-entropy on labels, and on certain pseudo-labels of unlabelled pictures.
 
     `threshold` is the least certainty of a pseudo-label, `weight` that of their loss.
@@ -71,16 +67,16 @@ class FixMatch(Strategy):
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
-        pictures = _unlabelled(task)
-        backbone = task.backbone()
-        frozen, suffix = backbone.cut(round(float(params["depth"]) * backbone.num_stages))
-        suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
+        pictures = task.unlabelled_pictures(self.name)
+        backbone, K = task.backbone(), len(task.class_names)
+        stage = round(float(params["depth"]) * backbone.num_stages)
+        frozen, headed = networks.HeadedSuffix.after(
+            backbone, stage, K, task.device, seed=trial.seed
+        )
         labelled = task.features.inputs(task.train, frozen)
-        K = len(task.class_names)
-        headed = networks.HeadedSuffix(suffix, backbone.num_features, K, seed=trial.seed)
-        headed.to(task.device)
-        known = networks.features_after(suffix, labelled)
-        headed.set_head(heads.fit_ridge(known, task.train.labels, K))
+        headed.set_head(
+            heads.fit_ridge(networks.features_after(headed.suffix, labelled), task.train.labels, K)
+        )
         plain = task.features.inputs(pictures, frozen)
         strong = [
             task.features.inputs(pictures, frozen, view=View("colour", number))
@@ -119,12 +115,6 @@ class FixMatch(Strategy):
             ),
         )
         return snapshot()
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return networks.restore_network(tensors, info, source)
 
 
 class Aligned:
@@ -180,15 +170,6 @@ def _objective(
         return loss + weight * pseudo_loss(logits.float(), aligned(weak), threshold)
 
     return objective
-
-
-def _unlabelled(task: Task) -> ImageSet:
-    if task.unlabelled is None or not len(task.unlabelled):
-        raise errors.InvalidOptionError(
-            "fix-match learns from unlabelled target pictures as well, and there are none; give "
-            "them with --unlabelled PATH, or leave out this strategy"
-        )
-    return task.unlabelled
 
 
 @hookimpl

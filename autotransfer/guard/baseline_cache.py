@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
-import uuid
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.data.atomic_files import written_whole
 from autotransfer.models.feature_store import default_folder
 from autotransfer.plugin.registry import Registry
 from autotransfer.search.checkpoint import Kept, read_kept, write_kept
@@ -43,12 +42,9 @@ class BaselineCache:
     def put(self, key: str, kept: Kept, predictions: NDArray[np.float64]) -> None:
         """Keep the baseline; a cache that cannot be written is left alone."""
         place = self._place(key)
-        temporary = place.with_name(f"{uuid.uuid4().hex}.tmp")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), written_whole(place) as temporary:
             write_kept(temporary, kept)
             np.save(temporary / _PREDICTIONS, predictions)
-            temporary.rename(place)
-        shutil.rmtree(temporary, ignore_errors=True)
 
     def _place(self, key: str) -> Path:
         return self._folder / hashlib.sha256(f"{_VERSION}|{key}".encode()).hexdigest()[:32]

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.metrics import Metric
+from autotransfer.models.source import Source
 from autotransfer.results import Outcome, RankedSource
+from autotransfer.search.cross_validation import LabelledContext
+from autotransfer.transferability.distances.proxy_a import proxy_a_distance
+from autotransfer.transferability.distances.samples import Samples
 
 DATA, METHOD, UNKNOWN = "data", "method", "unknown"
 FAR = 1.8  # a proxy A-distance at which 95 of 100 pictures are told apart
+MOST = 500  # pictures of each set that it is computed from
 
 
 @dataclass(frozen=True)
@@ -91,3 +99,28 @@ def cause_of(
         f"neither is clear: a probe on the best stage of the source reaches {probe:.3f}, "
         f"untrained features {untrained:.3f}, and no other trial of it did better{apart}",
     )
+
+
+def source_distance(context: LabelledContext, source: Source, seed: int) -> float | None:
+    """Return the cross-fitted proxy A-distance in [0, 2], on the last stage of a source.
+
+    Args:
+        context: Holds the target's open pictures and, where there are some, the source pictures.
+        source: The network that looks at both.
+        seed: Chooses the pictures, at most `MOST` of each set.
+
+    Returns:
+        None where there are no source pictures, or too few of either set.
+    """
+    if context.source_images is None:
+        return None
+    rng = np.random.default_rng(seed)
+    sets = [
+        images.subset(rng.permutation(len(images))[:MOST])
+        for images in (context.source_images, context.images)
+    ]
+    samples = Samples.of(*map(context.readers[source], sets))
+    try:
+        return proxy_a_distance(samples)
+    except UndefinedScoreError:
+        return None

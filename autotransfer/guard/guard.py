@@ -10,11 +10,10 @@ import numpy as np
 from autotransfer.data.holdout import Division
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
-from autotransfer.guard.cause import cause_of
+from autotransfer.guard.cause import cause_of, source_distance
 from autotransfer.guard.comparison import Candidate, Judgement, Opened, Terms, guard, open_test
 from autotransfer.guard.contamination import overlap_remark
 from autotransfer.guard.evaluation_split import SEALED, Stand, out_of_fold_stand, sealed_stand
-from autotransfer.guard.far_apart import source_distance
 from autotransfer.guard.ledger import level_of, look
 from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.models.calibration import tempered

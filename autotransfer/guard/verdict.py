@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from autotransfer.errors import InvalidOptionError
 from autotransfer.guard.bootstrap import TOLERANCE, Comparison
 from autotransfer.models.metrics import Metric
-from autotransfer.results import Decision
+from autotransfer.results import Decision, Verdict
 
 Returned: TypeAlias = Literal["transfer", "baseline"]
 
@@ -19,6 +19,21 @@ SURE_ENOUGH = 0.8  # share of resamples in which an unproven transfer must not b
 # deviation over targets, in units of the score; `docs/negative-transfer.md` says from where.
 PRIOR_POINTS = (0.10, 0.10)
 PRIOR_NATS = (0.20, 0.20)
+
+# The verdict of a fit that was told not to test.
+UNGUARDED = Verdict(
+    decision=Decision.UNVERIFIED,
+    basis="nothing",
+    sentence="nothing was tested, because the fit was told not to (guard=False)",
+    returned="transfer",
+    test=None,
+    baselines=(),
+    best_baseline="",
+    gap=None,
+    minimum_detectable=None,
+    gap_reference=None,
+    returned_test=None,
+)
 
 
 def default_margin(metric: Metric, n: int) -> float:

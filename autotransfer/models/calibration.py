@@ -74,9 +74,28 @@ def calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int
     References:
         Nixon et al., Measuring Calibration in Deep Learning, 2019, arXiv:1904.01685 (the bins).
     """
+    sure, right, sizes = reliability(probabilities, labels)
+    return float(sum(np.abs(right - sure) * sizes) / len(labels))
+
+
+def reliability(
+    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return mean probability of the answers, share of right ones and size, by bin.
+
+    Args:
+        probabilities: (n, K).
+        labels: (n,) classes.
+
+    Returns:
+        Three (B,) arrays; B is ten, or n where that is less.
+    """
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     order = np.argsort(sure, kind="stable")
     bins = np.array_split(order, min(_BINS, len(order)))
-    gaps = [abs(right[b].mean() - sure[b].mean()) * len(b) for b in bins]
-    return float(sum(gaps) / len(order))
+    return (
+        np.array([sure[b].mean() for b in bins]),
+        np.array([right[b].mean() for b in bins]),
+        np.array([len(b) for b in bins]),
+    )

@@ -15,7 +15,7 @@ import os
 import shutil
 import uuid
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import DataWarning
 from autotransfer.models.source import Source
 
@@ -123,11 +124,7 @@ class FeatureTable:
     def set_layout(self, layout: RowLayout) -> None:
         """Fix the meaning of the columns, before the first row."""
         self.layout = layout
-        self._guarded(
-            lambda: _write_atomically(
-                self._folder / _LAYOUT_FILE, json.dumps(asdict(layout)).encode()
-            )
-        )
+        self._guarded(lambda: self._write_layout(layout))
 
     def append(self, digests: Sequence[str], rows: NDArray[np.float32]) -> None:
         """Add rows, (n, width), and write them as one shard."""
@@ -163,22 +160,23 @@ class FeatureTable:
 
     def _write(self, shard: NDArray[np.void]) -> None:
         path = self._folder / f"{uuid.uuid4().hex}.npy"
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
+        with written_whole(path) as temporary, temporary.open("wb") as file:
             np.save(file, shard)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
         self._last = path
         self._store.evict(keep=self._folder)
 
-    def _guarded(self, write: object) -> None:
+    def _write_layout(self, layout: RowLayout) -> None:
+        with written_whole(self._folder / _LAYOUT_FILE) as file:
+            file.write_text(json.dumps(asdict(layout)), encoding="utf-8")
+
+    def _guarded(self, write: Callable[[], None]) -> None:
         """Write, or go on in memory alone when the folder cannot be written."""
         if not self._writable:
             return
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write()  # type: ignore[operator]
+            write()
         except OSError as error:
             self._writable = False
             warnings.warn(
@@ -230,9 +228,3 @@ def _last_use(table: Path) -> float:
         return (table / _LAYOUT_FILE).stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)

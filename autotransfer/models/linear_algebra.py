@@ -1,4 +1,4 @@
-"""The few matrix products and factors that the scores share, in float64."""
+"""The few matrix products and factors that scores and heads share, in float64."""
 
 from __future__ import annotations
 
@@ -58,6 +58,33 @@ def squared_distances(left: Array, right: Array) -> Array:
     squares += np.einsum("ij,ij->i", left, left)[:, None]
     squares += np.einsum("ij,ij->i", right, right)
     return np.maximum(squares, 0.0, out=squares)
+
+
+def principal_axes(
+    rows: Array, most: int | None = None, *, tolerance: float | None = None
+) -> tuple[Array, Array]:
+    """Return the (d, r) leading principal axes of (n, d) rows, and what lies along each.
+
+    They are orthonormal, and come from the smaller of the two Grams. The rows are taken as they
+    are: centre them first.
+
+    Args:
+        rows: (n, d).
+        most: The largest r; None is no limit.
+        tolerance: Share of the largest eigenvalue below which an axis is left out; None is what
+            rounding leaves of zero.
+
+    Returns:
+        The axes and the (r,) eigenvalues of rows' rows, ascending.
+    """
+    n, d = rows.shape
+    share = max(n, d) * EPSILON if tolerance is None else tolerance
+    gram = rows @ rows.T if n < d else rows.T @ rows
+    values, vectors = linalg.eigh(gram, driver="evd", overwrite_a=True)
+    kept = np.flatnonzero(values > share * max(float(values[-1]), 1e-300))
+    kept = kept[-most:] if most else kept
+    values, vectors = values[kept], vectors[:, kept]
+    return (rows.T @ (vectors / np.sqrt(values)) if n < d else vectors), values
 
 
 @dataclass(frozen=True, eq=False)

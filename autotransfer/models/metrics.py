@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import override
 
 from autotransfer.errors import UnknownNameError
+
+Array: TypeAlias = NDArray[np.float64]
+Labels: TypeAlias = NDArray[np.int64]
 
 SMALLEST_PROBABILITY = 1e-7  # one certain and wrong answer costs 16.1 nats, not infinity
 _CHUNK_ELEMENTS = 1 << 22  # numbers of one chunk of bootstrap weights: 32 MB of float64
@@ -51,9 +54,7 @@ class Metric(ABC):
         ones = np.ones((1, len(np.asarray(labels))))
         return float(self.resampled(labels, probabilities, ones)[0])
 
-    def resampled(
-        self, labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike
-    ) -> NDArray[np.float64]:
+    def resampled(self, labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike) -> Array:
         """Return the (B,) scores of B resamples; all-ones weights give `score` exactly.
 
         Args:
@@ -78,7 +79,7 @@ class Metric(ABC):
         ]
         return np.concatenate([np.empty(0), *scores])
 
-    def credits(self, labels: ArrayLike, probabilities: ArrayLike) -> NDArray[np.float64]:
+    def credits(self, labels: ArrayLike, probabilities: ArrayLike) -> Array:
         """Return what each picture adds to the score, (n,); their sum is the score.
 
         Raises:
@@ -91,18 +92,11 @@ class Metric(ABC):
         return score
 
     @abstractmethod
-    def _resampled(
-        self,
-        labels: NDArray[np.int64],
-        probabilities: NDArray[np.float64],
-        weights: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
+    def _resampled(self, labels: Labels, probabilities: Array, weights: Array) -> Array:
         """Return the (B,) scores for checked arrays and one chunk of weights."""
 
     @abstractmethod
-    def _credits(
-        self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _credits(self, labels: Labels, probabilities: Array) -> Array:
         """Return the (n,) credits for checked arrays."""
 
 
@@ -113,21 +107,14 @@ class Accuracy(Metric):
     title = "accuracy"
 
     @override
-    def _resampled(
-        self,
-        labels: NDArray[np.int64],
-        probabilities: NDArray[np.float64],
-        weights: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
+    def _resampled(self, labels: Labels, probabilities: Array, weights: Array) -> Array:
         hits = (probabilities.argmax(axis=1) == labels).astype(np.float64)
-        scores: NDArray[np.float64] = (weights @ hits) / weights.sum(axis=1)
+        scores: Array = (weights @ hits) / weights.sum(axis=1)
         return scores
 
     @override
-    def _credits(
-        self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        shares: NDArray[np.float64] = (probabilities.argmax(axis=1) == labels) / len(labels)
+    def _credits(self, labels: Labels, probabilities: Array) -> Array:
+        shares: Array = (probabilities.argmax(axis=1) == labels) / len(labels)
         return shares
 
 
@@ -141,24 +128,17 @@ class BalancedAccuracy(Metric):
     title = "balanced accuracy"
 
     @override
-    def _resampled(
-        self,
-        labels: NDArray[np.int64],
-        probabilities: NDArray[np.float64],
-        weights: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
+    def _resampled(self, labels: Labels, probabilities: Array, weights: Array) -> Array:
         num_classes = probabilities.shape[1]
         truth = _one_hot(labels, num_classes)
         hits = probabilities.argmax(axis=1) == labels
         return _mean_ratio(weights @ (truth * hits[:, None]), weights @ truth)  # (B, K) each
 
     @override
-    def _credits(
-        self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _credits(self, labels: Labels, probabilities: Array) -> Array:
         sizes = np.bincount(labels, minlength=probabilities.shape[1])
         hits = probabilities.argmax(axis=1) == labels
-        shares: NDArray[np.float64] = hits / (sizes[labels] * np.count_nonzero(sizes))
+        shares: Array = hits / (sizes[labels] * np.count_nonzero(sizes))
         return shares
 
 
@@ -173,12 +153,7 @@ class MacroF1(Metric):
     title = "macro F1"
 
     @override
-    def _resampled(
-        self,
-        labels: NDArray[np.int64],
-        probabilities: NDArray[np.float64],
-        weights: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
+    def _resampled(self, labels: Labels, probabilities: Array, weights: Array) -> Array:
         num_classes = probabilities.shape[1]
         answers = probabilities.argmax(axis=1)
         truth, answered = _one_hot(labels, num_classes), _one_hot(answers, num_classes)
@@ -186,15 +161,13 @@ class MacroF1(Metric):
         return _mean_ratio(2 * hits, weights @ (truth + answered))
 
     @override
-    def _credits(
-        self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _credits(self, labels: Labels, probabilities: Array) -> Array:
         num_classes = probabilities.shape[1]
         answers = probabilities.argmax(axis=1)
         sizes = np.bincount(labels, minlength=num_classes)
         sizes = sizes + np.bincount(answers, minlength=num_classes)
         doubled = 2.0 * (answers == labels)
-        shares: NDArray[np.float64] = doubled / (sizes[labels] * np.count_nonzero(sizes))
+        shares: Array = doubled / (sizes[labels] * np.count_nonzero(sizes))
         return shares
 
 
@@ -215,22 +188,15 @@ class LogLoss(Metric):
         return -score
 
     @override
-    def _resampled(
-        self,
-        labels: NDArray[np.int64],
-        probabilities: NDArray[np.float64],
-        weights: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
+    def _resampled(self, labels: Labels, probabilities: Array, weights: Array) -> Array:
         # A row-wise sum, not a matrix product: the result does not depend on the other rows.
-        sums: NDArray[np.float64] = (weights * _log_right(labels, probabilities)).sum(axis=1)
-        means: NDArray[np.float64] = sums / weights.sum(axis=1)
+        sums: Array = (weights * _log_right(labels, probabilities)).sum(axis=1)
+        means: Array = sums / weights.sum(axis=1)
         return means
 
     @override
-    def _credits(
-        self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        shares: NDArray[np.float64] = _log_right(labels, probabilities) / len(labels)
+    def _credits(self, labels: Labels, probabilities: Array) -> Array:
+        shares: Array = _log_right(labels, probabilities) / len(labels)
         return shares
 
 
@@ -250,9 +216,7 @@ def metric_named(name: str) -> Metric:
     return METRICS[name]
 
 
-def _checked(
-    labels: ArrayLike, probabilities: ArrayLike
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Labels, Array]:
     """Return both as arrays whose shapes fit.
 
     Raises:
@@ -273,24 +237,22 @@ def _checked(
     return truth.astype(np.int64), shares
 
 
-def _one_hot(classes: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
+def _one_hot(classes: Labels, num_classes: int) -> Array:
     """Return (n, K) with a one in the column of each picture's class."""
-    columns: NDArray[np.float64] = (classes[:, None] == np.arange(num_classes)).astype(np.float64)
+    columns: Array = (classes[:, None] == np.arange(num_classes)).astype(np.float64)
     return columns
 
 
-def _mean_ratio(parts: NDArray[np.float64], totals: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mean_ratio(parts: Array, totals: Array) -> Array:
     """Return the (B,) means of (B, K) ratios over the classes whose total is above zero."""
     occurs = totals > 0
     ratios = np.divide(parts, totals, out=np.zeros_like(parts), where=occurs)
-    means: NDArray[np.float64] = ratios.sum(axis=1) / occurs.sum(axis=1)
+    means: Array = ratios.sum(axis=1) / occurs.sum(axis=1)
     return means
 
 
-def _log_right(
-    labels: NDArray[np.int64], probabilities: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _log_right(labels: Labels, probabilities: Array) -> Array:
     """Return the (n,) log probabilities of the right classes, in nats."""
     right = probabilities[np.arange(len(labels)), labels]
-    logs: NDArray[np.float64] = np.log(np.maximum(right, SMALLEST_PROBABILITY))
+    logs: Array = np.log(np.maximum(right, SMALLEST_PROBABILITY))
     return logs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,7 @@ from autotransfer.models.metrics import SMALLEST_PROBABILITY, Metric, metric_nam
 from autotransfer.models.predictors.base import FeatureReader, Predictor
 
 _ROW_SUM_TOLERANCE = 1e-4
+_DECIMALS = 12  # what is left of rounding errors must not put one trial before another
 
 
 @dataclass(frozen=True)
@@ -88,3 +90,16 @@ def evaluate(
         -metric_named("log_loss").score(images.labels, probabilities),
         probabilities,
     )
+
+
+def mean_over_folds(values: Sequence[float], pictures: Sequence[int]) -> float:
+    """Return the mean of the folds' scores in which every picture weighs the same.
+
+    For accuracy and log loss it is the score of all out-of-fold predictions together. Trials with
+    as many right answers are equal, whichever folds these are in; there the log loss decides.
+
+    Args:
+        values: The score of every fold.
+        pictures: The number of validation pictures of every fold.
+    """
+    return round(float(np.average(values, weights=pictures)), _DECIMALS)

@@ -59,7 +59,6 @@ class Schedule:
         optimiser: "adamw", or "sgd" with Nesterov momentum 0.9.
         warmup: Share of all steps spent warming up, in [0, 1).
         label_smoothing: In [0, 1).
-        mixup: Parameter of the Beta distribution of mixup (Zhang et al., ICLR 2018); 0 is off.
         clip: Largest norm of the gradient.
         keep_batch_statistics: Whether batch norm uses, and keeps, the statistics it has; with
             few pictures those of a batch are noise.
@@ -73,7 +72,6 @@ class Schedule:
     optimiser: str = "adamw"
     warmup: float = 0.05
     label_smoothing: float = 0.0
-    mixup: float = 0.0
     clip: float = 1.0
     keep_batch_statistics: bool = False
 
@@ -197,33 +195,31 @@ class _Hooks:
 
 
 def cross_entropy(schedule: Schedule) -> Objective:
-    """Return the default objective: cross-entropy, smoothed and mixed as the schedule says."""
+    """Return the default objective: cross-entropy, smoothed as the schedule says."""
 
     def loss(step: Step) -> Tensor:
-        inputs, targets, others, share = mixed(step, schedule.mixup)
-        logits = step.network(inputs)
-        own = _smoothed(logits, targets, schedule)
-        return (
-            own
-            if share == 1.0
-            else share * own + (1 - share) * _smoothed(logits, others, schedule)
-        )
+        logits, smoothing = step.network(step.inputs), schedule.label_smoothing
+        return nn.functional.cross_entropy(logits, step.targets, label_smoothing=smoothing)
 
     return loss
 
 
 def mixed(step: Step, alpha: float) -> tuple[Tensor, Tensor, Tensor, float]:
-    """Return inputs mixed with others of the batch, both their classes, and the first's share."""
+    """Return inputs mixed with others of the batch, both their classes, and the first's share.
+
+    Args:
+        step: The step.
+        alpha: Of the Beta distribution of the share; 0 mixes nothing.
+
+    References:
+        Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018, arXiv:1710.09412.
+    """
     if not alpha:
         return step.inputs, step.targets, step.targets, 1.0
     share = float(step.generator.beta(alpha, alpha))
     order = torch.from_numpy(step.generator.permutation(len(step.inputs)))
     inputs = share * step.inputs + (1 - share) * step.inputs[order]
     return inputs, step.targets, step.targets[order.to(step.targets.device)], share
-
-
-def _smoothed(logits: Tensor, targets: Tensor, schedule: Schedule) -> Tensor:
-    return nn.functional.cross_entropy(logits, targets, label_smoothing=schedule.label_smoothing)
 
 
 def _one(_name: str) -> float:

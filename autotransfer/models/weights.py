@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import uuid
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.source import LocalWeights, Source
 
@@ -91,13 +91,9 @@ def _unwrapped(content: object, path: Path, name: str) -> dict[str, Tensor]:
 
 def write_state_dict(path: Path, tensors: Mapping[str, Tensor]) -> str:
     """Write tensors as safetensors, whole or not at all; return the sha256 of the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
-    save_file(
-        {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()},
-        temporary,
-    )
-    temporary.replace(path)
+    content = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+    with written_whole(path) as file:
+        save_file(content, file)
     return sha256_of(path)
 
 

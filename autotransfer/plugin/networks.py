@@ -11,8 +11,10 @@ from autotransfer.models.predictors.neural import (
     predict_batches,
     restore_network,
 )
+from autotransfer.plugin.strategy import NetworkStrategy
 
 __all__ = [
+    "NetworkStrategy",
     "load_backbone",
     "fresh_backbone",
     "StageInputs",

@@ -9,6 +9,7 @@ from autotransfer.plugin.space import (
     integer,
     learning_rate_multiplier,
     regularisation,
+    training_space,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "learning_rate_multiplier",
     "regularisation",
     "depth",
+    "training_space",
 ]

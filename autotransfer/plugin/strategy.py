@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import InvalidOptionError
 from autotransfer.models.predictors.base import FeatureReader, Predictor
+from autotransfer.models.predictors.neural import NetworkPredictor
 from autotransfer.models.source import Source
 from autotransfer.plugin.need import Need
 from autotransfer.results import Json, ParamValue, Setting
@@ -117,10 +120,37 @@ class Task:
         """Return a fresh pretrained copy of the source's network, in eval mode."""
         return self.load_backbone()
 
+    def unlabelled_pictures(self, strategy: str) -> ImageSet:
+        """Return the unlabelled target pictures, for a strategy that cannot do without.
+
+        Raises:
+            InvalidOptionError: If there are none.
+        """
+        found = "unlabelled target pictures"
+        return _there(self.unlabelled, strategy, found, "--unlabelled PATH")
+
+    def source_pictures(self, strategy: str) -> ImageSet:
+        """Return the labelled source pictures, for a strategy that cannot do without.
+
+        Raises:
+            InvalidOptionError: If there are none.
+        """
+        found = "labelled source pictures"
+        return _there(self.source_images, strategy, found, "--source-data PATH")
+
     @property
     def info(self) -> TaskInfo:
         """Return the part of the task that a search space may depend on."""
         return TaskInfo(self.source, self.setting, len(self.train), len(self.class_names))
+
+
+def _there(pictures: ImageSet | None, strategy: str, what: str, option: str) -> ImageSet:
+    if pictures is None or not len(pictures):
+        raise InvalidOptionError(
+            f"{strategy} learns from {what}, and there are none; give them with {option}, or "
+            "leave out this strategy"
+        )
+    return pictures
 
 
 class Strategy(ABC):
@@ -177,3 +207,13 @@ class Strategy(ABC):
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
         """Return the predictor whose `state()` was (tensors, info)."""
+
+
+class NetworkStrategy(Strategy):
+    """A strategy that trains layers of the source: its answer is a `NetworkPredictor`."""
+
+    @override
+    def restore(
+        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+    ) -> Predictor:
+        return NetworkPredictor.restored(tensors, info, source)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.ExifTags import IFD, Base
 from scipy.ndimage import laplace
 
 from autotransfer.data.image_set import ImageSet
@@ -15,7 +16,6 @@ from autotransfer.data.images.decoding import in_threads
 from autotransfer.data.images.reading import FileReader
 
 SIDE = 128  # pixels of the shortest side that the numbers are taken at
-_MODEL, _ORIENTATION, _CHANGED, _PHOTO, _TAKEN = 272, 274, 306, 0x8769, 36867  # EXIF 2.32
 _TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
 
 
@@ -89,10 +89,10 @@ def _of_file(
     try:
         file = Image.open(io.BytesIO(reader.content(int(images.positions[position]))))
         tags = file.getexif()
-        taken = tags.get_ifd(_PHOTO).get(_TAKEN) or tags.get(_CHANGED)
+        taken = tags.get_ifd(IFD.Exif).get(Base.DateTimeOriginal) or tags.get(Base.DateTime)
         width, height = file.size
-        size = (height, width) if tags.get(_ORIENTATION) in _TURNED else (width, height)
-        return size, str(tags.get(_MODEL, "")).strip("\x00 "), _day(taken)
+        size = (height, width) if tags.get(Base.Orientation) in _TURNED else (width, height)
+        return size, str(tags.get(Base.Model, "")).strip("\x00 "), _day(taken)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError):
         return picture.size, "", None
 

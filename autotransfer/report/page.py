@@ -10,6 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import ReportWarning
 from autotransfer.report.confusion import confusion_section
 from autotransfer.report.cost import cost_section
@@ -151,10 +152,8 @@ def write_report(
         OSError: If it cannot be written.
     """
     bodies, faults = built(material, deadline)
-    path = folder / REPORT_FILE
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(page(material, bodies), encoding="utf-8")
-    temporary.replace(path)
+    with written_whole(folder / REPORT_FILE) as file:
+        file.write_text(page(material, bodies), encoding="utf-8")
     return faults
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
-from autotransfer.models.calibration import calibration_error
+from autotransfer.models.calibration import calibration_error, reliability
 from autotransfer.report.confusion import who_and_where
 from autotransfer.report.figures import COLOURS, FAINT, figure
 from autotransfer.report.markup import joined, paragraph
 from autotransfer.report.material import Material
-
-BINS = 10  # with equally many pictures, as the calibration error counts
 
 
 def reliability_section(material: Material) -> Markup | None:
@@ -31,10 +28,10 @@ def reliability_section(material: Material) -> Markup | None:
         styles = ("s--", "o-") if len(shown) > 1 else ("o-",)
         colours = (COLOURS[1], COLOURS[0]) if len(shown) > 1 else (COLOURS[0],)
         for (title, p), style, colour in zip(shown.items(), styles, colours, strict=True):
-            sure, right = curve_of(p, tested.labels)
+            sure, right, _ = reliability(p, tested.labels)
             axes.plot(sure, right, style, color=colour, markersize=5,
                       label=f"{title}, error {errors[title]:.3f}")  # fmt: skip
-        low = min(curve_of(p, tested.labels)[0].min() for p in shown.values())
+        low = min(reliability(p, tested.labels)[0].min() for p in shown.values())
         axes.set_xlim(max(0.0, low - 0.05), 1.02)
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlabel("probability of the answer")
@@ -50,26 +47,4 @@ def reliability_section(material: Material) -> Markup | None:
     )  # fmt: skip
     return joined(
         [who_and_where(tested), chart, paragraph(f"Expected calibration error: {told}.")]
-    )
-
-
-def curve_of(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean probability of the answers and share of right ones, by bin.
-
-    Args:
-        probabilities: (m, K).
-        labels: (m,) classes.
-
-    Returns:
-        Two (B,) arrays, B at most ten.
-    """
-    sure = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    order = np.argsort(sure, kind="stable")
-    bins = np.array_split(order, min(BINS, len(order)))
-    return (
-        np.array([sure[b].mean() for b in bins]),
-        np.array([right[b].mean() for b in bins]),
     )

@@ -17,7 +17,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
 from autotransfer.errors import BudgetExhaustedError, DataWarning, InvalidTargetError
 from autotransfer.guard.guard import Guard
-from autotransfer.guard.unguarded import UNGUARDED
+from autotransfer.guard.verdict import UNGUARDED
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.metrics import metric_named
 from autotransfer.plugin.estimator import TransferabilityEstimator
@@ -39,11 +39,11 @@ from autotransfer.scenarios.options import class_weights_of
 from autotransfer.scenarios.run import Request, Run
 from autotransfer.scenarios.shortlist import Sourcing, usable
 from autotransfer.search.arms import Arms
+from autotransfer.search.checkpoint import with_rejection
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.finalists import Finalist, Finalists
 from autotransfer.search.progress_forecast import interval, outlook
 from autotransfer.search.recorder import Forecast, refit_reserve
-from autotransfer.search.rejecting import with_rejection
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.search.study import load_studies
 from autotransfer.search.trial import best_of

@@ -25,9 +25,11 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
+from autotransfer.data.atomic_files import written_whole
 from autotransfer.data.image_set import ImageSet
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.calibration import tempered
+from autotransfer.models.features import FeatureReaders
 from autotransfer.models.out_of_distribution import Rejection
 from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.predictors.baselines import restore_baseline
@@ -85,6 +87,21 @@ class Kept:
         weights = None if self.class_weights is None else np.array(self.class_weights)
         raw = self.predictor.predict(images, features)
         return tempered(weighted(raw, weights), self.temperature)
+
+
+def with_rejection(kept: Kept, images: ImageSet, readers: FeatureReaders) -> Kept:
+    """Return the predictor with a reject option, where it reads a source.
+
+    The features come from the cache: the ranking has made them for every picture.
+
+    Args:
+        kept: What is returned.
+        images: The pictures that it learnt from.
+        readers: Features of the sources.
+    """
+    if kept.source is None:
+        return kept
+    return replace(kept, rejection=Rejection.of(readers[kept.source](images)))
 
 
 def write_kept(folder: Path, kept: Kept) -> None:
@@ -197,6 +214,5 @@ def _located(stored: Mapping[str, Any], folder: Path) -> Source:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False), encoding="utf-8")
-    temporary.replace(path)
+    with written_whole(path) as file:
+        file.write_text(json.dumps(value, indent=2, ensure_ascii=False), encoding="utf-8")

@@ -13,11 +13,10 @@ from typing_extensions import override
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
 from autotransfer.models.features import NO_FEATURES, FeatureReaders
-from autotransfer.models.folds import mean_over_folds
 from autotransfer.models.metrics import Metric
 from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.predictors.baselines import OF_PICTURES
-from autotransfer.models.scoring import Score, evaluate
+from autotransfer.models.scoring import Score, evaluate, mean_over_folds
 from autotransfer.models.source import Source
 from autotransfer.models.training import RUNGS
 from autotransfer.plugin.need import Need

@@ -13,15 +13,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from autotransfer.models.heads.linear import inverse_temperature
 
 RUNGS_PER_FOLD = 3  # 1/9, 1/3 and 1 of a trial's own budget
 PRUNED_FOLDS = 1  # trials are stopped in the first fold alone
 KEPT_SHARE = 2  # one in two goes on: the reduction factor of successive halving
 ERRORS = 2.0  # standard errors by which a trial must be worse
 LEAST_KNOWN = 3  # trials that a step has seen before anything is stopped there
-_TEMPERATURES = (-3.0, 3.0)  # natural logarithms of the temperatures that are considered
-_HALVINGS = 40  # of that interval, by the golden section
-_GOLDEN = (math.sqrt(5) - 1) / 2
+_REACH = 3.0  # natural logarithm of the temperatures that are considered, either way
 _TINY = 1e-12
 
 Losses = Mapping[int, NDArray[np.float32]]  # step -> (n,) calibrated losses
@@ -48,22 +49,10 @@ def calibrated_losses(
         Guo et al., On calibration of modern neural networks, ICML 2017, section 4.2.
     """
     logs = np.log(np.maximum(probabilities, _TINY))  # (n, K)
-
-    def losses(log_temperature: float) -> NDArray[np.float64]:
-        scaled = logs / math.exp(log_temperature)
-        scaled = scaled - scaled.max(axis=1, keepdims=True)
-        norms = np.log(np.exp(scaled).sum(axis=1))
-        found: NDArray[np.float64] = norms - scaled[np.arange(len(labels)), labels]
-        return found
-
-    low, high = _TEMPERATURES  # the mean loss has one minimum over the inverse temperature
-    for _ in range(_HALVINGS):
-        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if losses(left).mean() < losses(right).mean():
-            high = right
-        else:
-            low = left
-    return losses((low + high) / 2).astype(np.float32)
+    sharpened = inverse_temperature(logs, labels, reach=_REACH) * logs
+    likely = log_softmax(sharpened, axis=1)[np.arange(len(labels)), labels]
+    losses: NDArray[np.float32] = (-likely).astype(np.float32)
+    return losses
 
 
 def rivals(known: Iterable[Losses], steps: int) -> tuple[NDArray[np.float32] | None, ...]:

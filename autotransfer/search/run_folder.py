@@ -15,6 +15,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import DataWarning, InvalidOptionError, StudyExistsError
 from autotransfer.results import Outcome
 from autotransfer.search.checkpoint import Kept, write_json, write_kept
@@ -62,21 +63,18 @@ class Place:
             always: Whether it stays whatever comes.
         """
         folder = self.trial_folder(outcome)
-        temporary = folder.with_name(folder.name + ".tmp")
         try:
             if validation is not None:
                 self._write_validation(outcome, validation)
             better = [path for place, path in self._kept() if place <= _standing(outcome)]
             if len(better) >= _KEPT and folder not in better and not always:
                 return
-            shutil.rmtree(temporary, ignore_errors=True)
-            write_kept(temporary, kept)
-            if not always:
-                write_json(temporary / _VALUE, _standing(outcome))
-            shutil.rmtree(folder, ignore_errors=True)
-            temporary.rename(folder)
+            with written_whole(folder) as temporary:
+                write_kept(temporary, kept)
+                if not always:
+                    write_json(temporary / _VALUE, _standing(outcome))
+                shutil.rmtree(folder, ignore_errors=True)
         except OSError as error:
-            shutil.rmtree(temporary, ignore_errors=True)
             warnings.warn(
                 f"{outcome.title} could not be kept in {folder.parent} ({error}); its outcome is "
                 "recorded, its checkpoint is lost",
@@ -108,11 +106,8 @@ class Place:
 
     def _write_validation(self, outcome: Outcome, validation: NDArray[np.float64]) -> None:
         path = self._validation_file(outcome)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as stream:
+        with written_whole(path) as temporary, temporary.open("wb") as stream:
             np.save(stream, validation.astype(np.float32))
-        temporary.replace(path)
 
     def _validation_file(self, outcome: Outcome) -> Path:
         return self.folder / _VALIDATION / f"{outcome.number:05d}.npy"

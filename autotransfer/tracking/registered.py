@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.catalogue.earlier_fit import PREDICTOR_FILE, source_of_selection
 from autotransfer.models.feature_store import default_folder
@@ -121,17 +120,13 @@ def _downloaded(client: MlflowClient, version: ModelVersion, uri: str) -> Path:
     place = default_folder() / _KEPT / hashlib.sha256(key.encode()).hexdigest()[:32]
     if place.is_dir():
         return place
-    temporary = place.with_name(f"{uuid.uuid4().hex}.tmp")
-    temporary.mkdir(parents=True)
-    try:
+    with written_whole(place) as temporary:
+        temporary.mkdir()
         mlflow.artifacts.download_artifacts(
             artifact_uri=client.get_model_version_download_uri(version.name, version.version),
             dst_path=str(temporary),
             tracking_uri=uri,
         )
-        temporary.rename(place)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return place
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from numpy.typing import ArrayLike
+
+from autotransfer.errors import UndefinedScoreError, UnknownNameError
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.plugin.hookspecs import hookimpl
-from autotransfer.transferability.first_party import ESTIMATORS
 from autotransfer.transferability.scores.gbc import Gbc, GbcDiagonal
 from autotransfer.transferability.scores.h_score import HScore
 from autotransfer.transferability.scores.knn import NearestNeighbour
@@ -23,7 +25,6 @@ from autotransfer.transferability.scores.regularised_h_score import RegularisedH
 from autotransfer.transferability.scores.ridge_loo import RidgeLoo
 from autotransfer.transferability.scores.sfda import Sfda
 from autotransfer.transferability.scores.transrate import TransRate
-from autotransfer.transferability.scoring import score_features
 
 __all__ = [
     "ESTIMATORS",
@@ -48,8 +49,74 @@ __all__ = [
     "TransRate",
 ]
 
+ESTIMATORS: tuple[TransferabilityEstimator, ...] = (
+    LogME(),
+    HScore(),
+    RegularisedHScore(),
+    Leep(),
+    Nce(),
+    NLeep(),
+    TransRate(),
+    Gbc(),
+    GbcDiagonal(),
+    Parc(),
+    Sfda(),
+    NearestNeighbour(),
+    RidgeLoo(),
+    ProbeCv(),
+    Lfc(),
+    RankMe(),
+)
+
 
 @hookimpl
 def autotransfer_estimators() -> Sequence[TransferabilityEstimator]:
     """Offer the first-party estimators."""
     return ESTIMATORS
+
+
+def score_features(
+    X: ArrayLike,
+    y: ArrayLike,
+    estimators: Sequence[str] | None = None,
+    source_probabilities: ArrayLike | None = None,
+) -> dict[str, float]:
+    """Return transferability scores of (n, d) features for (n,) labels; higher is better.
+
+    Args:
+        X: (n, d) features of the target images by one source.
+        y: (n,) class of each image, of any kind.
+        estimators: Names of the scores; None for all that are defined here.
+        source_probabilities: (n, Z) class probabilities of the source's head.
+
+    Returns:
+        The score of each name, in the order asked for.
+
+    Raises:
+        UnknownNameError: If a name is not that of a score.
+        UndefinedScoreError: If a named score has no value here.
+        InvalidTargetError: A ValueError, if the input cannot be used.
+    """
+    known = {estimator.name: estimator for estimator in ESTIMATORS}
+    chosen = _chosen(known, estimators)
+    statistics = Statistics.of(X, y, source_probabilities)
+    scores = {}
+    for estimator in chosen:
+        try:
+            scores[estimator.name] = estimator.score(statistics)
+        except UndefinedScoreError:
+            if estimators is not None:
+                raise
+    return scores
+
+
+def _chosen(
+    known: dict[str, TransferabilityEstimator], names: Sequence[str] | None
+) -> list[TransferabilityEstimator]:
+    if names is None:
+        return list(known.values())
+    wanted = [names] if isinstance(names, str) else list(names)
+    for name in wanted:
+        if name not in known:
+            raise UnknownNameError("estimator", name, list(known))
+    return [known[name] for name in wanted]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
-
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.plugin import Json, Layers, Source, networks
+from autotransfer.plugin import networks
 
 TEMPERATURE = 0.05  # Saito et al. 2019, section 3.1
 
@@ -61,22 +58,4 @@ class CosineHeaded(networks.HeadedSuffix):
 class CosinePredictor(networks.NetworkPredictor):
     """A trained network with a classifier by angle."""
 
-    @cached_property
-    @override
-    def network(self) -> networks.HeadedSuffix:
-        backbone = networks.load_backbone(self.source, pretrained=False)
-        network = CosineHeaded(
-            backbone.suffix(self.frozen), backbone.num_features, self.num_classes
-        )
-        network.load_state_dict(dict(self.tensors))
-        return network.eval()
-
-
-def restore_cosine(
-    tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-) -> CosinePredictor:
-    """Return the predictor whose `state()` was (tensors, info)."""
-    layers = Layers(*(int(value) for value in info["layers"]))
-    return CosinePredictor(
-        source, int(info["frozen"]), layers, int(info["num_classes"]), dict(tensors)
-    )
+    headed = CosineHeaded

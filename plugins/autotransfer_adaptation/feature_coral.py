@@ -6,15 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from autotransfer.plugin import (
-    SearchSpace,
-    Task,
-    TaskInfo,
-    Trial,
-    errors,
-    linear_algebra,
-    parameters,
-)
+from autotransfer.plugin import SearchSpace, Task, TaskInfo, Trial, linear_algebra, parameters
 from autotransfer_adaptation.source_probe import AlignedProbe
 
 SHRINKAGE = 0.1  # towards a multiple of the identity
@@ -39,21 +31,8 @@ class FeatureCoral(AlignedProbe):
 
     @override
     def aligned(self, task: Task, trial: Trial, stage: int) -> NDArray[np.floating]:
-        target = target_features(task, stage)
+        target = task.features(task.unlabelled_pictures(self.name), stage)
         return coral(task.features(task.train, stage), target, float(trial.params["shrinkage"]))
-
-
-def target_features(task: Task, stage: int) -> NDArray[np.float32]:
-    """Return the (n, d) features of the unlabelled target pictures.
-
-    Raises:
-        InvalidOptionError: If there are none.
-    """
-    if task.unlabelled is None or not len(task.unlabelled):
-        raise errors.InvalidOptionError(
-            "this method reads unlabelled target pictures; there are none"
-        )
-    return task.features(task.unlabelled, stage)
 
 
 def coral(

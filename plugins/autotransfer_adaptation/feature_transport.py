@@ -9,7 +9,6 @@ from scipy.special import logsumexp
 from typing_extensions import override
 
 from autotransfer.plugin import SearchSpace, Task, TaskInfo, Trial, linear_algebra, parameters
-from autotransfer_adaptation.feature_coral import target_features
 from autotransfer_adaptation.source_probe import AlignedProbe
 
 MOST = 1500  # pictures of each domain in the plan: memory and time grow with their product
@@ -42,7 +41,8 @@ class FeatureTransport(AlignedProbe):
     def aligned(self, task: Task, trial: Trial, stage: int) -> NDArray[np.floating]:
         generator = np.random.default_rng(trial.seed)
         source = np.asarray(task.features(task.train, stage), dtype=np.float64)
-        target = np.asarray(target_features(task, stage), dtype=np.float64)
+        pictures = task.unlabelled_pictures(self.name)
+        target = np.asarray(task.features(pictures, stage), dtype=np.float64)
         target = target[generator.permutation(len(target))[:MOST]]
         some = generator.permutation(len(source))[:MOST]
         with linear_algebra.single_thread():

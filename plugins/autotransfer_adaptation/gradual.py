@@ -17,15 +17,12 @@ from typing_extensions import override
 
 from autotransfer.plugin import (
     ImageSet,
-    Json,
     Layers,
     Need,
     ParamValue,
     Predictor,
     SearchSpace,
     Setting,
-    Source,
-    Strategy,
     Task,
     TaskInfo,
     Trial,
@@ -38,7 +35,8 @@ from autotransfer.plugin import (
 from autotransfer_adaptation.two_domains import (
     WEIGHT_DECAY,
     Plan,
-    plan_of,
+    common_space,
+    planned,
     repeated,
     spread_batches,
 )
@@ -47,7 +45,7 @@ DROP = 0.1  # share of the least certain pictures of a hop; Kumar et al. 2020, s
 SOURCE_SHARE = 0.5  # of the steps; the hops share the rest
 
 
-class DirectSelfTraining(Strategy):
+class DirectSelfTraining(networks.NetworkStrategy):
     """As many rounds of self-training as the gradual way has hops, all of them on the target.
 
     What the gradual way has to beat, at the same number of steps.
@@ -62,22 +60,17 @@ class DirectSelfTraining(Strategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        return SearchSpace.of(
-            depth=parameters.depth(default=0.6),
-            learning_rate_multiplier=parameters.learning_rate_multiplier(),
-            regularisation=parameters.regularisation(),
-            effort=parameters.floating(0.25, 4.0, default=1.0, log=True),
-            drop=parameters.floating(0.0, 0.3, default=DROP),
-        )
+        return common_space() + SearchSpace.of(drop=parameters.floating(0.0, 0.3, default=DROP))
 
     def hops(self, task: Task) -> Sequence[ImageSet]:
         """Return the pictures of each round."""
-        return [_target(task)] * (len(_through(task)) + 1)
+        return [task.unlabelled_pictures(self.name)] * (len(_through(task)) + 1)
 
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         hops, params = self.hops(task), trial.params
-        headed, plan = _network(task, params, trial.seed)
+        fewest = min(map(len, (task.train, *hops, *task.through)))
+        headed, plan = planned(networks.HeadedSuffix, task, params, fewest, trial.seed)
         walk = _Walk(headed, plan, params, trial)
         stages = task.features.num_stages
         copied = 0 if isinstance(task.source.weights, sources.Untrained) else stages
@@ -98,14 +91,9 @@ class DirectSelfTraining(Strategy):
                     headed, task.source, frozen=plan.frozen, layers=layers
                 )
                 trial.report(number / len(hops), found)
-        walk.read_statistics(task.features.inputs(_target(task), plan.frozen))
+        target = task.unlabelled_pictures(self.name)
+        walk.read_statistics(task.features.inputs(target, plan.frozen))
         return networks.NetworkPredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return networks.restore_network(tensors, info, source)
 
 
 class GradualSelfTraining(DirectSelfTraining):
@@ -125,7 +113,7 @@ class GradualSelfTraining(DirectSelfTraining):
 
     @override
     def hops(self, task: Task) -> Sequence[ImageSet]:
-        target = _target(task)
+        target = task.unlabelled_pictures(self.name)
         return [*_through(task), target]
 
 
@@ -213,24 +201,3 @@ def _through(task: Task) -> tuple[ImageSet, ...]:
             "them with --through PATH, or leave out this strategy"
         )
     return task.through
-
-
-def _target(task: Task) -> ImageSet:
-    if task.unlabelled is None or not len(task.unlabelled):
-        raise errors.InvalidOptionError(
-            "self-training learns from unlabelled target pictures, and there are none"
-        )
-    return task.unlabelled
-
-
-def _network(
-    task: Task, params: Mapping[str, ParamValue], seed: int
-) -> tuple[networks.HeadedSuffix, Plan]:
-    backbone = task.backbone()
-    fewest = min(len(task.train), len(_target(task)), *(len(images) for images in task.through))
-    plan = plan_of(task, params, fewest, backbone.num_stages)
-    frozen, suffix = backbone.cut(plan.frozen)
-    plan = replace(plan, frozen=frozen)
-    suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
-    headed = networks.HeadedSuffix(suffix, backbone.num_features, len(task.class_names), seed=seed)
-    return headed.to(task.device), plan

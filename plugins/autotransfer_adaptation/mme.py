@@ -8,7 +8,6 @@ predictions become labels of strongly changed views.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -32,7 +31,7 @@ from autotransfer.plugin import (
     sources,
     training,
 )
-from autotransfer_adaptation.cosine import CosineHeaded, CosinePredictor, restore_cosine
+from autotransfer_adaptation.cosine import CosineHeaded, CosinePredictor
 from autotransfer_adaptation.mcc import TEMPERATURE, class_confusion
 from autotransfer_adaptation.reversal import reverse
 from autotransfer_adaptation.three_sets import (
@@ -41,9 +40,8 @@ from autotransfer_adaptation.three_sets import (
     ThreeSets,
     give_statistics,
     shared_source,
-    unlabelled_of,
 )
-from autotransfer_adaptation.two_domains import WEIGHT_DECAY, Plan, plan_of, repeated
+from autotransfer_adaptation.two_domains import WEIGHT_DECAY, common_space, planned, repeated
 from autotransfer_fix_match import Aligned, pseudo_loss
 
 ENTROPY_WEIGHT = 0.1  # Saito et al. 2019, section 4.1
@@ -69,11 +67,7 @@ class Mme(Strategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        return SearchSpace.of(
-            depth=parameters.depth(default=0.6),
-            learning_rate_multiplier=parameters.learning_rate_multiplier(),
-            regularisation=parameters.regularisation(),
-            effort=parameters.floating(0.25, 4.0, default=1.0, log=True),
+        return common_space() + SearchSpace.of(
             alignment=parameters.choice(
                 ("minimax entropy", "class confusion"), default="class confusion"
             ),
@@ -86,8 +80,8 @@ class Mme(Strategy):
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
         pictures = shared_source(task)
-        headed, plan = _network(task, params, min(len(pictures), len(unlabelled_of(task))),
-                                trial.seed)  # fmt: skip
+        fewest = min(len(pictures), len(task.unlabelled_pictures(self.name)))
+        headed, plan = planned(CosineHeaded, task, params, fewest, trial.seed)
         sets = ThreeSets.of(
             task, pictures, plan.frozen, STRONG_VIEWS if float(params["pseudo_weight"]) else 0
         )
@@ -129,7 +123,7 @@ class Mme(Strategy):
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
-        return restore_cosine(tensors, info, source)
+        return CosinePredictor.restored(tensors, info, source)
 
 
 def adversarial_entropy(headed: CosineHeaded, features: Tensor) -> Tensor:
@@ -143,18 +137,6 @@ def adversarial_entropy(headed: CosineHeaded, features: Tensor) -> Tensor:
     """
     shares = headed.classify(reverse(features, 1.0)).float().softmax(dim=1)
     return (shares * torch.log(shares + 1e-5)).sum(dim=1).mean()
-
-
-def _network(
-    task: Task, params: Mapping[str, ParamValue], num_pictures: int, seed: int
-) -> tuple[CosineHeaded, Plan]:
-    backbone = task.backbone()
-    plan = plan_of(task, params, num_pictures, backbone.num_stages)
-    frozen, suffix = backbone.cut(plan.frozen)
-    plan = replace(plan, frozen=frozen)
-    suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
-    K = len(task.class_names)
-    return CosineHeaded(suffix, backbone.num_features, K, seed=seed).to(task.device), plan
 
 
 def _start(headed: CosineHeaded, statistics: networks.DomainStatistics, sets: ThreeSets) -> None:

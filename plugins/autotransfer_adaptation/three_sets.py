@@ -58,7 +58,7 @@ class ThreeSets:
     @classmethod
     def of(cls, task: Task, source: ImageSet, frozen: int, num_strong: int) -> ThreeSets:
         """Return the sets of a task behind so many frozen stages, with so many strong views."""
-        pictures = unlabelled_of(task)
+        pictures = task.unlabelled_pictures("mme")
         read = task.features.inputs
         strong = tuple(
             read(pictures, frozen, view=View("colour", number)) for number in range(num_strong)
@@ -79,12 +79,7 @@ def shared_source(task: Task) -> ImageSet:
     Raises:
         InvalidOptionError: If there are no source pictures, or no class is shared.
     """
-    pictures = task.source_images
-    if pictures is None or not len(pictures):
-        raise errors.InvalidOptionError(
-            "mme learns from labelled source pictures as well, and there are none; give them "
-            "with --source-data PATH, or leave out this strategy"
-        )
+    pictures = task.source_pictures("mme")
     names = np.array(pictures.class_names)[pictures.labels]
     kept = np.flatnonzero(np.isin(names, task.class_names))
     if not len(kept):
@@ -93,20 +88,6 @@ def shared_source(task: Task) -> ImageSet:
             f"{', '.join(pictures.class_names[:5])}, the target {', '.join(task.class_names[:5])}"
         )
     return pictures.subset(kept)
-
-
-def unlabelled_of(task: Task) -> ImageSet:
-    """Return the unlabelled target pictures.
-
-    Raises:
-        InvalidOptionError: If there are none.
-    """
-    if task.unlabelled is None or not len(task.unlabelled):
-        raise errors.InvalidOptionError(
-            "mme learns from unlabelled target pictures as well, and there are none; give them "
-            "with --unlabelled PATH, or leave out this strategy"
-        )
-    return task.unlabelled
 
 
 def _as_of_target(source: ImageSet, class_names: tuple[str, ...]) -> NDArray[np.int64]:

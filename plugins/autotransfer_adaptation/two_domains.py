@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,19 +16,15 @@ from typing_extensions import override
 
 from autotransfer.plugin import (
     ImageSet,
-    Json,
     Layers,
     Need,
     ParamValue,
     Predictor,
     SearchSpace,
     Setting,
-    Source,
-    Strategy,
     Task,
     TaskInfo,
     Trial,
-    errors,
     networks,
     parameters,
     sources,
@@ -41,6 +38,8 @@ FEW_PICTURES = (
     200  # of a domain: below, the statistics of a batch say too little to a pretrained net
 )
 STATISTICS_PICTURES = 1024  # that statistics are taken from
+
+Headed = TypeVar("Headed", bound=networks.HeadedSuffix)
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,17 @@ class _Learner(nn.Module):
         return logits
 
 
-class TwoDomains(Strategy):
+def common_space() -> SearchSpace:
+    """Return the parameters of all methods that train on several domains."""
+    return SearchSpace.of(
+        depth=parameters.depth(default=0.6),
+        learning_rate_multiplier=parameters.learning_rate_multiplier(),
+        regularisation=parameters.regularisation(),
+        effort=parameters.floating(0.25, 4.0, default=1.0, log=True),
+    )
+
+
+class TwoDomains(networks.NetworkStrategy):
     """Trains on labelled source pictures and, beside them, unlabelled target pictures.
 
     Source and target batches pass through the network one after the other, so that each is
@@ -151,13 +160,7 @@ class TwoDomains(Strategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        common = SearchSpace.of(
-            depth=parameters.depth(default=0.6),
-            learning_rate_multiplier=parameters.learning_rate_multiplier(),
-            regularisation=parameters.regularisation(),
-            effort=parameters.floating(0.25, 4.0, default=1.0, log=True),
-        )
-        return common + self.own_space()
+        return common_space() + self.own_space()
 
     def own_space(self) -> SearchSpace:
         """Return the parameters of the method itself."""
@@ -214,17 +217,7 @@ class TwoDomains(Strategy):
     def _target(self, task: Task) -> ImageSet | None:
         if Need.UNLABELLED_TARGET not in self.needs:
             return None
-        if task.unlabelled is None or not len(task.unlabelled):
-            raise errors.InvalidOptionError(
-                f"{self.name} learns from unlabelled target pictures, and there are none"
-            )
-        return task.unlabelled
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return networks.restore_network(tensors, info, source)
+        return task.unlabelled_pictures(self.name)
 
 
 def source_loss(domains: Domains, step: training.Step) -> tuple[Tensor, Tensor]:
@@ -241,25 +234,33 @@ def _prepared(
     params: Mapping[str, ParamValue],
     seed: int,
 ) -> Domains:
-    backbone = task.backbone()
     num_target = len(task.train) if pictures is None else len(pictures)
-    plan = plan_of(task, params, min(len(task.train), num_target), backbone.num_stages)
-    frozen, suffix = backbone.cut(plan.frozen)
-    plan = replace(plan, frozen=frozen)
-    suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
-    width, K = backbone.num_features, len(task.class_names)
-    headed = networks.HeadedSuffix(suffix, width, K, seed=seed).to(task.device)
+    headed, plan = planned(
+        networks.HeadedSuffix, task, params, min(len(task.train), num_target), seed
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
+        width, K = headed.head.in_features, headed.head.out_features
         critic = strategy.critic(width, K).to(task.device)
     target = None if pictures is None else task.features.inputs(pictures, plan.frozen)
     return Domains(headed, target, plan, seed, critic)
 
 
-def plan_of(
+def planned(
+    kind: type[Headed], task: Task, params: Mapping[str, ParamValue], num_pictures: int, seed: int
+) -> tuple[Headed, Plan]:
+    """Return the layers that learn, and how, with so many pictures in the smallest domain."""
+    backbone = task.backbone()
+    plan = _plan(task, params, num_pictures, backbone.num_stages)
+    frozen, headed = kind.after(
+        backbone, plan.frozen, len(task.class_names), task.device, seed=seed
+    )
+    return headed, replace(plan, frozen=frozen)
+
+
+def _plan(
     task: Task, params: Mapping[str, ParamValue], num_pictures: int, num_stages: int
 ) -> Plan:
-    """Return how to train, with so many pictures in the smaller domain."""
     untrained = isinstance(task.source.weights, sources.Untrained)
     steps, batch_size, rate = SCRATCH if untrained else PRETRAINED
     frozen = min(round(float(params["depth"]) * num_stages), num_stages - 1)

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.plugin import (
-    Json,
     Need,
     ParamValue,
     Predictor,
     SearchSpace,
-    Source,
     Strategy,
     Task,
     TaskInfo,
@@ -39,7 +36,7 @@ WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 1e-3}
 SMALL_BATCHES = 200  # with fewer pictures batch statistics are noise: keep the source's
 
 
-class FineTune(Strategy):
+class FineTune(networks.NetworkStrategy):
     """Copy stages, freeze the first, tune the others with AdamW or SGD.
 
     The schedule runs to its end, or to where the core prunes the trial at a rung. There is no
@@ -109,12 +106,6 @@ class FineTune(Strategy):
         learns.merge()
         back.go()
         return snapshot()
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return networks.restore_network(tensors, info, source)
 
 
 def _schedule(params: Mapping[str, ParamValue], num_images: int) -> training.Schedule:

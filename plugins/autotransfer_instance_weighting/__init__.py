@@ -157,14 +157,10 @@ def source_weights(kind: str, source: _Rows, target: _Rows, *, seed: int) -> NDA
 
 def _source(task: Task, seed: int) -> tuple[ImageSet, NDArray[np.int64]]:
     """Return source pictures and their classes in the order of the target."""
-    if task.source_images is None or not len(task.source_images):
-        raise errors.InvalidOptionError(
-            "instance weighting weighs labelled source pictures, and there are none; give them "
-            "with --source-data PATH, or leave out this strategy"
-        )
-    labels = matched_labels(task.source_images, task.class_names)
+    pictures = task.source_pictures("instance-weighting")
+    labels = matched_labels(pictures, task.class_names)
     kept = some_of_each(labels, MOST_SOURCE_PICTURES, seed=seed)
-    return task.source_images.subset(kept), labels[kept]
+    return pictures.subset(kept), labels[kept]
 
 
 def _coordinates(source: _Rows, target: _Rows, width: int, seed: int) -> tuple[_Rows, _Rows]:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
-from autotransfer.plugin import ImageSet, errors
+from autotransfer.plugin import ImageSet, errors, linear_algebra
 
 _ROWS_FOR_AXES = 1000  # more would only make the decomposition slower
 _NAMED = 12
@@ -53,17 +52,8 @@ def principal_axes(x: NDArray[np.floating], width: int, *, seed: int) -> NDArray
     if len(x) > _ROWS_FOR_AXES:
         drawn = np.random.default_rng(seed).choice(len(x), _ROWS_FOR_AXES, replace=False)
         x = x[np.sort(drawn)]
-    n, d = x.shape
-    kept = min(width, n, d)
-    gram = x @ x.T if n < d else x.T @ x
-    values, vectors = linalg.eigh(gram, subset_by_index=(len(gram) - kept, len(gram) - 1))
-    good = values > max(n, d) * np.finfo(float).eps * max(float(values[-1]), 1e-300)
-    if not good.any():  # all rows are the same
-        return np.eye(d, 1)
-    if n >= d:
-        return np.asarray(vectors[:, good])
-    axes: NDArray[np.float64] = x.T @ (vectors[:, good] / np.sqrt(values[good]))
-    return axes
+    axes, _ = linear_algebra.principal_axes(x.astype(np.float64), width)
+    return axes if axes.size else np.eye(x.shape[1], 1)  # all rows are the same
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -20,18 +20,15 @@ from typing_extensions import override
 
 from autotransfer.plugin import (
     ImageSet,
-    Json,
     Layers,
     Need,
     ParamValue,
     Predictor,
     SearchSpace,
-    Source,
     Strategy,
     Task,
     TaskInfo,
     Trial,
-    errors,
     heads,
     hookimpl,
     networks,
@@ -41,18 +38,18 @@ from autotransfer.plugin import (
 from autotransfer_multi_task.gradient_projection import project, projected_loss
 from autotransfer_multi_task.two_heads import Draws, TwoHeads
 
-__all__ = ["MultiTask", "annealed", "project"]
+__all__ = ["DomainStatistics", "MultiTask", "adapt_statistics", "annealed", "project"]
 
 LEARNING_RATE = 3e-4
 WEIGHT_DECAY = 1e-2
 SMALL_BATCHES = 200  # with fewer target pictures the statistics of a batch are noise
+PROBED = 500  # pictures from which a head starts
 BATCH_SIZE = 32  # of the passes that measure statistics or feed a probe
 MOST_PICTURES = 256  # statistics of a channel settle long before
-PROBED = 500  # pictures from which a head starts
 ANNEALED_FROM = 2 / 3  # share of all steps after which the source weight falls
 
 
-class MultiTask(Strategy):
+class MultiTask(networks.NetworkStrategy):
     """Train the last stages on target and source pictures together.
 
     `source_weight` is w; `projection` takes from the source gradient what opposes the target's;
@@ -65,10 +62,8 @@ class MultiTask(Strategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        return SearchSpace.of(
-            depth=parameters.depth(default=0.7),
-            learning_rate_multiplier=parameters.learning_rate_multiplier(),
-            regularisation=parameters.regularisation(),
+        return parameters.training_space(
+            default_depth=0.7,
             epochs=parameters.integer(3, 30, default=8, log=True),
             source_weight=parameters.floating(0.01, 1.0, default=0.3, log=True),
             projection=parameters.choice(("on", "off"), default="on"),
@@ -80,15 +75,16 @@ class MultiTask(Strategy):
         params = trial.params
         schedule = _schedule(params, len(task.train))
         pictures = _source_pictures(task, schedule, trial.seed)
-        backbone = task.backbone()
-        frozen, suffix = backbone.cut(round(float(params["depth"]) * backbone.num_stages))
-        suffix = suffix.to(task.device).eval().requires_grad_(requires_grad=True)
+        backbone, K, Z = task.backbone(), len(task.class_names), len(pictures.class_names)
+        stage = round(float(params["depth"]) * backbone.num_stages)
+        frozen, headed = networks.HeadedSuffix.after(
+            backbone, stage, K, task.device, seed=trial.seed
+        )
+        suffix = headed.suffix
         target = task.features.inputs(task.train, frozen)
         source = task.features.inputs(pictures, frozen)
         separate = params["batch_norm"] == "per domain"
         statistics = _separated(suffix, target, source) if separate else None
-        K, Z = len(task.class_names), len(pictures.class_names)
-        headed = networks.HeadedSuffix(suffix, backbone.num_features, K, seed=trial.seed)
         headed.set_head(_probe(suffix, target, task.train.labels, K))
         with _away(statistics):
             probe = _probe(suffix, source, pictures.labels, Z)
@@ -116,12 +112,6 @@ class MultiTask(Strategy):
         )
         return snapshot()
 
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return networks.restore_network(tensors, info, source)
-
 
 def annealed(weight: float, progress: float) -> float:
     """Return the source weight at a share of all steps in [0, 1]: constant, then down to 0."""
@@ -138,17 +128,8 @@ def _schedule(params: Mapping[str, ParamValue], num_images: int) -> training.Sch
 
 
 def _source_pictures(task: Task, schedule: training.Schedule, seed: int) -> ImageSet:
-    """Return the labelled source pictures, at most as many as the steps can show.
-
-    Raises:
-        InvalidOptionError: If there are none.
-    """
-    pictures = task.source_images
-    if pictures is None or not len(pictures):
-        raise errors.InvalidOptionError(
-            "multi-task learns from labelled source pictures as well, and there are none; give "
-            "them with --source-data PATH, or leave out this strategy"
-        )
+    """Return the labelled source pictures, at most as many as the steps can show."""
+    pictures = task.source_pictures("multi-task")
     shown = schedule.epochs * len(task.train)
     order = np.random.default_rng(seed).permutation(len(pictures))
     return pictures.subset(np.sort(order[:shown]))

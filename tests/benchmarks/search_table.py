@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import NUM_FOLDS, make_folds
-from autotransfer.models.folds import mean_over_folds
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.scoring import mean_over_folds
 from autotransfer.models.source import Source, source_from_json, source_to_json
 from autotransfer.plugin.strategy import Strategy, Trial
 from autotransfer.results import ParamValue

@@ -15,13 +15,13 @@ from typing import TypeVar
 import numpy as np
 import pillow_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import Base
 
 SMALLEST_SIDE = 4  # pixels
 PIXEL_LIMIT = 178_956_970  # Pillow's own hard limit; above the largest phone's full resolution
 _MOST_TASKS = 4096  # that wait at a time: each takes a kilobyte or two
 MAX_THREADS = 8
 
-_ORIENTATION = 0x0112  # EXIF 2.32, tag 274
 _DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 # What Pillow and its codecs are known to raise for a file that is not as its format says.
 _DAMAGE = (
@@ -142,7 +142,7 @@ def _shrink_while_decoding(picture: Image.Image, min_side: int) -> None:
 
 def _orientation(picture: Image.Image) -> int:
     try:
-        return int(picture.getexif().get(_ORIENTATION, 1))
+        return int(picture.getexif().get(Base.Orientation, 1))
     except _DAMAGE:
         return 1  # a damaged EXIF block says nothing about the pixels
 

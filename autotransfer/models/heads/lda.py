@@ -13,6 +13,7 @@ from autotransfer.models.heads.linear import (
     scale_of,
     with_absent,
 )
+from autotransfer.models.linear_algebra import principal_axes
 
 MOST_DIMENSIONS = 256  # principal components that are kept where there are more than twice as many
 _LEAST_SHRINKAGE, _MOST_SHRINKAGE = 1e-4, 1 - 1e-4
@@ -52,7 +53,8 @@ def fit_discriminant(
     x = scale.apply(features)
     centre = x.mean(axis=0)
     x -= centre
-    axes = _axes(x)
+    wide = x.shape[1] > 2 * MOST_DIMENSIONS and x.any()
+    axes = principal_axes(x, MOST_DIMENSIONS)[0] if wide else None
     z = x if axes is None else x @ axes
     present, places = np.unique(labels, return_inverse=True)
     head = _gaussian(z, places, len(present), regularisation)
@@ -60,20 +62,6 @@ def fit_discriminant(
     weight = t * (head.weight if axes is None else head.weight @ axes.T)
     whole = LinearHead(weight, t * head.bias - weight @ centre)
     return scale.fold_into(with_absent(whole, present, num_classes))
-
-
-def _axes(centred: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Return the (d, 256) leading principal axes, or None where all features are kept."""
-    n, d = centred.shape
-    if d <= 2 * MOST_DIMENSIONS or not centred.any():
-        return None
-    if n >= d:
-        _, right = linalg.eigh(centred.T @ centred, driver="evd")
-        return np.asarray(right[:, -MOST_DIMENSIONS:])
-    values, left = linalg.eigh(centred @ centred.T, driver="evd")  # the smaller Gram
-    good = np.flatnonzero(values > n * np.finfo(float).eps * values[-1])[-MOST_DIMENSIONS:]
-    axes: NDArray[np.float64] = centred.T @ (left[:, good] / np.sqrt(values[good]))
-    return axes
 
 
 def _gaussian(

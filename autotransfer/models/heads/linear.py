@@ -11,7 +11,6 @@ from scipy.special import log_softmax, softmax
 
 _SHORTEST = 1e-12  # length of a row
 _ABSENT = -30.0  # of a class without a training picture, to the mean of the others: about 1e-13
-_SCALE_RANGE = (-6.0, 6.0)  # log of the inverse temperature
 _SMALLEST_STD = 1e-6  # a constant feature carries nothing; dividing by its std would be noise
 
 
@@ -111,8 +110,15 @@ def class_means(
     return means
 
 
-def inverse_temperature(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+def inverse_temperature(
+    scores: NDArray[np.float64], labels: NDArray[np.int64], *, reach: float = 6.0
+) -> float:
     """Return the factor on (n, K) held-out scores that minimises their log loss.
+
+    Args:
+        scores: (n, K) logits.
+        labels: (n,) classes in [0, K).
+        reach: The largest natural logarithm of the factor, or of its inverse.
 
     References:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599.
@@ -122,5 +128,5 @@ def inverse_temperature(scores: NDArray[np.float64], labels: NDArray[np.int64]) 
         log_probabilities = log_softmax(np.exp(log_scale) * scores, axis=1)
         return -float(log_probabilities[np.arange(len(labels)), labels].mean())
 
-    found = minimize_scalar(loss, bounds=_SCALE_RANGE, method="bounded")
+    found = minimize_scalar(loss, bounds=(-reach, reach), method="bounded")
     return float(np.exp(found.x))

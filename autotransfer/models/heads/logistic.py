@@ -6,11 +6,11 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from autotransfer.models.heads.linear import LinearHead, scale_of, with_absent
+from autotransfer.models.linear_algebra import principal_axes
 
 DEFAULT_C = 0.1  # with standardised features; the searched range is four decades around it
 MAX_ITERATIONS = 300
@@ -38,7 +38,7 @@ def fit_logistic(
     """
     scale = scale_of(features, standardise=standardise)
     x = scale.apply(features)
-    axes = _row_space(x)
+    axes = principal_axes(x)[0] if len(x) < x.shape[1] and x.any() else None
     if axes is not None:  # the penalty does not see a rotation, and no weight leaves this space
         x = x @ axes
     solver = LogisticRegression(C=DEFAULT_C / regularisation, max_iter=MAX_ITERATIONS)
@@ -52,14 +52,3 @@ def fit_logistic(
         weight, bias = np.vstack([-weight, weight]) / 2, np.hstack([-bias, bias]) / 2
     head = with_absent(LinearHead(weight, bias), solver.classes_, num_classes)
     return scale.fold_into(head)
-
-
-def _row_space(x: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Return (d, r) orthonormal axes that span the rows, where there are fewer rows than d."""
-    n, d = x.shape
-    if n >= d:
-        return None
-    values, left = linalg.eigh(x @ x.T, driver="evd")
-    good = values > n * np.finfo(float).eps * max(float(values[-1]), 1e-300)
-    axes: NDArray[np.float64] = x.T @ (left[:, good] / np.sqrt(values[good]))
-    return axes if axes.shape[1] else None

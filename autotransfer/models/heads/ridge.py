@@ -79,26 +79,41 @@ class _Decomposition:
         weight: NDArray[np.float64] = self.centred.T @ (self.left @ inner)
         return weight
 
+    def held_out(
+        self, targets: NDArray[np.float64], penalties: NDArray[np.float64]
+    ) -> Iterator[NDArray[np.float64]]:
+        """Yield the (n, K) leave-one-out scores of each penalty."""
+        return held_out_scores(self.left, self.eigenvalues, targets, penalties)
+
 
 def _targets(labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
     return np.where(labels[:, None] == np.arange(num_classes), 1.0, -1.0)  # (n, K)
 
 
-def _loo_scores(
-    parts: _Decomposition, targets: NDArray[np.float64], penalties: NDArray[np.float64]
+def held_out_scores(
+    left: NDArray[np.float64],
+    eigenvalues: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    penalties: NDArray[np.float64],
 ) -> Iterator[NDArray[np.float64]]:
     """Yield the (n, K) leave-one-out scores of each penalty: y - (y - fitted) / (1 - leverage).
 
     The leverage holds the 1/n of the unpenalised intercept; without it the penalty that
     leave-one-out picks is far too small (leave-one-out of a linear
     smoother: Hastie et al., ESL 2009, section 7.10).
+
+    Args:
+        left: (n, r) orthonormal eigenvectors of the centred Gram of n rows.
+        eigenvalues: (r,) their eigenvalues.
+        targets: (n, K).
+        penalties: (p,), added to the eigenvalues.
     """
-    shrink = parts.eigenvalues / (parts.eigenvalues + penalties[:, None])  # (p, r)
+    shrink = eigenvalues / (eigenvalues + penalties[:, None])  # (p, r)
     mean = targets.mean(axis=0)
-    projected = parts.left.T @ (targets - mean)  # (r, K)
-    leverages = 1 / len(targets) + np.square(parts.left) @ shrink.T  # (n, p)
+    projected = left.T @ (targets - mean)  # (r, K)
+    leverages = 1 / len(targets) + np.square(left) @ shrink.T  # (n, p)
     for factors, leverage in zip(shrink, leverages.T, strict=True):
-        fitted = mean + parts.left @ (factors[:, None] * projected)
+        fitted = mean + left @ (factors[:, None] * projected)
         yield targets - (targets - fitted) / np.maximum(1 - leverage, _LEAST_SLACK)[:, None]
 
 
@@ -118,7 +133,7 @@ def leave_one_out(
     parts = _Decomposition.of(features.astype(np.float64))
     targets = _targets(labels, num_classes)
     penalties = PENALTIES * parts.mean_eigenvalue
-    return RidgePath(penalties, np.stack(list(_loo_scores(parts, targets, penalties))))
+    return RidgePath(penalties, np.stack(list(parts.held_out(targets, penalties))))
 
 
 @dataclass(frozen=True)
@@ -224,10 +239,9 @@ def _chosen(
         return penalty, _FALLBACK_SCALE, np.zeros_like(targets)
     grid = PENALTIES * parts.mean_eigenvalue
     errors = [
-        np.square(scores - targets)[testable].mean()
-        for scores in _loo_scores(parts, targets, grid)
+        np.square(scores - targets)[testable].mean() for scores in parts.held_out(targets, grid)
     ]
     penalty = float(grid[int(np.argmin(errors))]) * regularisation
-    (held_out,) = _loo_scores(parts, targets, np.array([penalty]))
+    (held_out,) = parts.held_out(targets, np.array([penalty]))
     steepness = inverse_temperature(held_out[testable], labels[testable])
     return penalty, steepness, held_out

@@ -15,8 +15,6 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.models.predictors.base import FeatureReader, Predictor, PredictorState
 from autotransfer.results import Json
 
-MAJORITY_TITLE = "the most frequent class"
-
 
 @dataclass(frozen=True)
 class MajorityPredictor(Predictor):

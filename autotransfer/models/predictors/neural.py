@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.models.backbone import load_backbone
+from autotransfer.models.backbone import Backbone, load_backbone
 from autotransfer.models.heads.linear import LinearHead, unit_rows
 from autotransfer.models.predictors.base import (
     FeatureReader,
@@ -127,6 +128,23 @@ class HeadedSuffix(nn.Module):
             torch.manual_seed(seed)
             self.head = nn.Linear(num_features, num_classes)
 
+    @classmethod
+    def after(
+        cls, backbone: Backbone, stage: int, num_classes: int, device: torch.device, *, seed: int
+    ) -> tuple[int, Self]:
+        """Return where a source was cut, and what comes after it: all of it may learn.
+
+        Args:
+            backbone: Cut after the stage, or after a lower one where that is not possible.
+            stage: In 0..S-1.
+            num_classes: K.
+            device: Where to compute.
+            seed: Initialises the classifier.
+        """
+        frozen, suffix = backbone.cut(stage)
+        suffix.eval().requires_grad_(requires_grad=True)
+        return frozen, cls(suffix, backbone.num_features, num_classes, seed=seed).to(device)
+
     @override
     def forward(self, z: Tensor) -> Tensor:
         """Return the (b, K) logits of a batch of stage outputs."""
@@ -162,6 +180,15 @@ class NetworkPredictor(Predictor):
     layers_used: Layers
     num_classes: int
     tensors: Mapping[str, Tensor] = field(repr=False)
+    headed: ClassVar[type[HeadedSuffix]] = HeadedSuffix
+
+    @classmethod
+    def restored(
+        cls, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+    ) -> Self:
+        """Return the predictor whose `state()` was (tensors, info)."""
+        layers = Layers(*(int(value) for value in info["layers"]))
+        return cls(source, int(info["frozen"]), layers, int(info["num_classes"]), dict(tensors))
 
     @classmethod
     def of(
@@ -184,7 +211,7 @@ class NetworkPredictor(Predictor):
         """Return the trained layers, built at the first prediction, in eval mode."""
         backbone = load_backbone(self.source, pretrained=False)
         suffix = backbone.suffix(self.frozen)
-        network = HeadedSuffix(suffix, backbone.num_features, self.num_classes)
+        network = self.headed(suffix, backbone.num_features, self.num_classes)
         network.load_state_dict(dict(self.tensors))
         return network.eval()
 
@@ -228,10 +255,7 @@ def restore_network(
     tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
 ) -> NetworkPredictor:
     """Return the predictor whose `state()` was (tensors, info)."""
-    layers = Layers(*(int(value) for value in info["layers"]))
-    return NetworkPredictor(
-        source, int(info["frozen"]), layers, int(info["num_classes"]), dict(tensors)
-    )
+    return NetworkPredictor.restored(tensors, info, source)
 
 
 def predict_batches(

@@ -21,6 +21,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidTargetError
 from autotransfer.models.heads.linear import LinearHead, Standardisation
 from autotransfer.models.heads.logistic import DEFAULT_C, fit_logistic
+from autotransfer.models.linear_algebra import principal_axes
 from autotransfer.models.metrics import METRICS
 from autotransfer.models.predictors.base import FeatureReader, Predictor, PredictorState
 from autotransfer.results import Json
@@ -187,14 +188,9 @@ class _Components:
         """Return the leading components of (n, d) rows, from the smaller product of the two."""
         scale = Standardisation.of(description)
         rows = scale.apply(description)
-        wide = len(rows) < rows.shape[1]
-        variances, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
-        keep = variances > _SMALLEST_VARIANCE * max(float(variances[-1]), 1.0)
-        keep[:-NUM_COMPONENTS] = False
-        keep[-1] = True  # pictures without any gradient, or all alike, still get one column
-        axes = vectors[:, keep]
-        if wide:
-            axes = rows.T @ axes / np.sqrt(np.maximum(variances[keep], _SMALLEST_VARIANCE))
+        axes, _ = principal_axes(rows, NUM_COMPONENTS, tolerance=_SMALLEST_VARIANCE)
+        if not axes.size:  # pictures without any gradient, or all alike, still get one column
+            axes = np.zeros((rows.shape[1], 1))
         return cls(scale, axes, rows @ axes)
 
     def fold_into(self, head: LinearHead) -> LinearHead:

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from autotransfer.models.linear_algebra import principal_axes
 from autotransfer.models.single_thread import single_thread
 
 Array = NDArray[np.float64]
@@ -39,15 +40,10 @@ class Decomposition:
     @classmethod
     def of(cls, x: NDArray[np.floating]) -> Decomposition:
         """Return the decomposition of (n, d) rows, through the smaller of the two Grams."""
-        x = np.asarray(x, dtype=np.float64)
-        n, d = x.shape
+        rows: Array = x.astype(np.float64)
         with single_thread():
-            gram = x.T @ x if d <= n else x @ x.T
-            values, vectors = np.linalg.eigh(gram)
-            kept = values > _RANK_TOLERANCE * max(values[-1], 0.0)
-            values, vectors = values[kept], vectors[:, kept]
-            basis = vectors if d <= n else x.T @ vectors / np.sqrt(values)
-            return cls(basis, values, x @ basis)
+            basis, values = principal_axes(rows, tolerance=_RANK_TOLERANCE)
+            return cls(basis, values, rows @ basis)
 
     @property
     def unit(self) -> float:

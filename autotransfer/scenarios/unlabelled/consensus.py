@@ -35,6 +35,7 @@ LEAST_VOTERS = 3  # strategies, for a vote
 LEAST_GAIN = 0.01  # of a validator; on a few hundred pictures less is noise
 MUCH_CHANGED = 0.5  # share of the pictures on which finalist and source-only differ
 _PENALTY = 1.0  # of the search score, for what a gate refuses
+_ADVICE = "no target label was seen, so nothing here proves it; label a few pictures to find out"
 
 
 @dataclass(frozen=True)
@@ -256,3 +257,32 @@ def _reason_to_stay(preferring: Sequence[str], opposing: Sequence[str], changed:
     if torn or len(opposing) > len(preferring):
         return f"{' and '.join(opposing)} oppose it"
     return ""
+
+
+def sentence_of(choice: Choice) -> str:
+    """Return the verdict as a sentence."""
+    finalist, baseline = choice.finalist, choice.baseline
+    plain = f"{baseline.strategy} on {baseline.source}"
+    if finalist is None:
+        return f"unverified: {plain} is returned, because {choice.refused}; {_ADVICE}" + _warning(
+            choice
+        )
+    adapted = f"{finalist.strategy} on {finalist.source}"
+    if choice.refused:
+        return (
+            f"unverified: {plain} is returned; {adapted} does not replace it, because "
+            f"{choice.refused}; {_ADVICE}" + _warning(choice)
+        )
+    agreeing = " and ".join(choice.preferring)
+    against = f" ({' and '.join(choice.opposing)} against)" if choice.opposing else ""
+    return (
+        f"unverified: {adapted} is returned: it passes the gates, {agreeing} prefer it to "
+        f"{plain}{against}, and it changes {choice.changed:.0%} of the answers; {_ADVICE}"
+        + _warning(choice)
+    )
+
+
+def _warning(choice: Choice) -> str:
+    if not choice.baseline.fault:
+        return ""
+    return f". Beware: of source-only, {choice.baseline.fault}"

@@ -38,7 +38,7 @@ from autotransfer.scenarios.unlabelled.audit_table import (
     read_table,
     write_table,
 )
-from autotransfer.scenarios.unlabelled.consensus import Candidate, Choice, decide
+from autotransfer.scenarios.unlabelled.consensus import Candidate, Choice, decide, sentence_of
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem, open_problem
 from autotransfer.scenarios.unlabelled.intermediate_domains import (
     Route,
@@ -49,7 +49,6 @@ from autotransfer.scenarios.unlabelled.intermediate_domains import (
 from autotransfer.scenarios.unlabelled.ranking import rank_without_labels
 from autotransfer.scenarios.unlabelled.report import SOURCE, TARGET, material_without_labels
 from autotransfer.scenarios.unlabelled.trials import METRIC, UnlabelledContext
-from autotransfer.scenarios.unlabelled.wording import sentence_of
 from autotransfer.search.checkpoint import Kept, read_kept
 
 SEARCH_SHARE = 0.9  # of the seconds; the rest is for saving, the report and MLflow

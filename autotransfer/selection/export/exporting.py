@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch.export import Dim
 
+from autotransfer.data.atomic_files import written_whole
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.images.reading import ArrayReader
@@ -64,17 +65,12 @@ def export_onnx(
     program = _program(graph, torch.from_numpy(batches[1]), kept.strategy)
     metadata = {**about, "class_names": json.dumps(list(class_names), ensure_ascii=False)}
     program.model.metadata_props.update(metadata)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
     try:
-        program.save(str(temporary))
-        difference = _difference(temporary, kept, source, batches)
-        temporary.replace(path)
+        with written_whole(path) as temporary:
+            program.save(str(temporary))
+            return _difference(temporary, kept, source, batches)
     except OSError as error:
         raise ExportError(f"{path} cannot be written ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return difference
 
 
 def _refuse_missing() -> None:

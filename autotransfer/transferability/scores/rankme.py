@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
@@ -13,6 +14,7 @@ from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.plugin.estimator import TransferabilityEstimator
 
 _OFFSET = 1e-7  # added to each share, as in the paper
+_SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 def rankme(statistics: Statistics) -> float:
@@ -27,7 +29,12 @@ def rankme(statistics: Statistics) -> float:
     if values[-1] <= 0:
         raise UndefinedScoreError("rankme is undefined: all features are zero")
     singular = np.sqrt(values[values > len(values) * EPSILON * values[-1]])
-    shares = singular / singular.sum() + _OFFSET
+    return effective_rank(singular, _OFFSET)
+
+
+def effective_rank(singular: NDArray[np.floating], offset: float) -> float:
+    """Return exp of the entropy of the singular values, as shares with an offset."""
+    shares = singular / max(float(singular.sum()), _SMALLEST) + offset
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 

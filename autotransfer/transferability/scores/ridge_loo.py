@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
+from autotransfer.models.heads.ridge import PENALTIES, held_out_scores
 from autotransfer.models.linear_algebra import Array
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.plugin.estimator import TransferabilityEstimator
 
-PENALTIES = np.logspace(-3, 3, 13)  # in units of the mean eigenvalue of the covariance's Gram
 MAXIMUM_SCORES = 50_000_000  # n x K of them, 400 MB
-_LEAST_SLACK = 1e-12  # of 1 - leverage: an image that the fit passes through
 
 
-def leave_one_out(statistics: Statistics, penalty: float) -> Array:
-    """Return the (n, K) scores of each image by the ridge fit without it.
-
-    One-hot targets and an intercept that is not penalised: y - (y - fitted) / (1 - h) with the
-    leverage h including the intercept's 1 / n (Hastie, Tibshirani and Friedman, The Elements of
-    Statistical Learning, 2009, section 7.10).
+def leave_one_out(statistics: Statistics, penalties: Array) -> Iterator[Array]:
+    """Yield the (n, K) scores of each image by the ridge fit without it, for each penalty.
 
     Args:
         statistics: Of the source on the target.
-        penalty: Ridge penalty, added to the eigenvalues of the centred Gram.
+        penalties: Ridge penalties, added to the eigenvalues of the centred Gram.
     """
     values = statistics.spectrum.values
     left = statistics.coordinates / np.sqrt(values)  # (n, r) orthonormal columns
     targets = np.equal.outer(statistics.labels, np.arange(statistics.num_classes)).astype(float)
-    mean = targets.mean(axis=0)
-    shrink = values / (values + penalty)
-    fitted = mean + left @ (shrink[:, None] * (left.T @ (targets - mean)))
-    leverage = 1 / statistics.num_images + np.square(left) @ shrink
-    slack = np.maximum(1 - leverage, _LEAST_SLACK)
-    scores: Array = targets - (targets - fitted) / slack[:, None]
-    return scores
+    return held_out_scores(left, values, targets, penalties)
 
 
 def leave_one_out_hits(statistics: Statistics) -> Array:
@@ -58,8 +48,8 @@ def leave_one_out_hits(statistics: Statistics) -> Array:
     unit = statistics.trace / len(statistics.spectrum.values)
     hits = np.full(statistics.num_images, np.nan)
     best_error = np.inf
-    for penalty in PENALTIES * unit:
-        scores = leave_one_out(statistics, penalty)[known]
+    for scores in leave_one_out(statistics, PENALTIES * unit):
+        scores = scores[known]
         right = scores.argmax(axis=1) == labels
         scores[np.arange(len(labels)), labels] -= 1.0
         error = float(np.square(scores).mean())

@@ -20,7 +20,7 @@ from autotransfer.guard.baselines import TrainedBaseline
 from autotransfer.guard.comparison import Candidate, Judgement, Opened, Terms
 from autotransfer.guard.evaluation_split import Stand
 from autotransfer.guard.guard import Guard, Judged
-from autotransfer.guard.unguarded import UNGUARDED
+from autotransfer.guard.verdict import UNGUARDED
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.dummy import MajorityPredictor

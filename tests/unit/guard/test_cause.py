@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from autotransfer.data.target import open_target
-from autotransfer.guard.cause import DATA, METHOD, UNKNOWN, cause_of
+from autotransfer.guard.cause import DATA, METHOD, UNKNOWN, cause_of, source_distance
 from autotransfer.guard.contamination import overlap_remark
-from autotransfer.guard.far_apart import source_distance
 from autotransfer.models.metrics import metric_named
 from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome, RankedSource, State

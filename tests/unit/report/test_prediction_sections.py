@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from autotransfer.data.target import open_target
-from autotransfer.models.calibration import calibration_error, tempered
+from autotransfer.models.calibration import calibration_error, reliability, tempered
 from autotransfer.report.confusion import confusion, confusion_section, most_confused
 from autotransfer.report.labelling import labelling_section, margins_of
 from autotransfer.report.material import Material, Predicted
 from autotransfer.report.mislabelled import label_issues, mislabelled_section
-from autotransfer.report.reliability import curve_of, reliability_section
+from autotransfer.report.reliability import reliability_section
 from autotransfer.report.wrong import most_wrong, wrong_section
 
 Make = Callable[..., Any]
@@ -92,7 +92,7 @@ def test_the_reliability_curve_has_the_calibration_error_as_its_area() -> None:
     sure = rng.uniform(0.5, 1.0, 200)
     probabilities = np.stack([sure, 1 - sure], axis=1)
     labels = (rng.random(200) > 0.7).astype(np.int64)
-    means, right = curve_of(probabilities, labels)
+    means, right, _ = reliability(probabilities, labels)
     assert np.abs(means - right).mean() == pytest.approx(calibration_error(probabilities, labels))
 
 

@@ -227,7 +227,8 @@ def test_ridge_leave_one_out_equals_fits_without_each_image(n: int, d: int) -> N
         rest = np.arange(n) != i
         fit = Ridge(alpha=3.0, solver="cholesky").fit(sample.features[rest], targets[rest])
         expected[i] = fit.predict(sample.features[i : i + 1])[0]
-    np.testing.assert_allclose(leave_one_out(of(sample), 3.0), expected, atol=1e-8)
+    (found,) = leave_one_out(of(sample), np.array([3.0]))
+    np.testing.assert_allclose(found, expected, atol=1e-8)
 
 
 def test_ridge_loo_of_classes_far_apart_is_one() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from autotransfer.scenarios.unlabelled.validators.evidence import SMALLEST, Evidence
+from autotransfer.transferability.scores.rankme import effective_rank
 
 
 def rank_me(evidence: Evidence) -> float:
@@ -13,6 +14,4 @@ def rank_me(evidence: Evidence) -> float:
     References:
         Garrido et al., RankMe, ICML 2023, arXiv:2210.02885, equation 1.
     """
-    values = np.linalg.svd(evidence.target_features, compute_uv=False)
-    shares = values / max(float(values.sum()), SMALLEST) + SMALLEST
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+    return effective_rank(np.linalg.svd(evidence.target_features, compute_uv=False), SMALLEST)

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from autotransfer.scenarios.unlabelled.consensus import Candidate, Choice, across, label_free_score
+from autotransfer.scenarios.unlabelled.consensus import (
+    Candidate,
+    Choice,
+    across,
+    label_free_score,
+    sentence_of,
+)
 from autotransfer.scenarios.unlabelled.consensus import decide as decide_among
-from autotransfer.scenarios.unlabelled.wording import sentence_of
 
 K = 4
 TRUTH = np.arange(100) % K

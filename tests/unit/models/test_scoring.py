@@ -1,4 +1,4 @@
-"""The score of several folds."""
+"""Scores, and the score of several folds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from autotransfer.models.folds import mean_over_folds
+from autotransfer.models.scoring import mean_over_folds
 
 
 def test_every_picture_weighs_the_same() -> None:
