@@ -25,13 +25,7 @@ from autotransfer.models.predictors.neural import (
 )
 from autotransfer.models.training import Limits, Objective, Schedule, Step, train
 from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
-    SearchSpace,
-    depth,
-    floating,
-    learning_rate_multiplier,
-    regularisation,
-)
+from autotransfer.plugin.space import SearchSpace, floating, training_space
 from autotransfer.plugin.strategy import NetworkStrategy, Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Layers
 
@@ -63,10 +57,8 @@ class ContinuedPretraining(NetworkStrategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        return SearchSpace.of(
-            depth=depth(default=0.6),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
+        return training_space(
+            default_depth=0.6,
             effort=floating(0.25, 4.0, default=1.0, log=True),
         )
 

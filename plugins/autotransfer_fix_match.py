@@ -25,14 +25,7 @@ from autotransfer.models.predictors.neural import (
 )
 from autotransfer.models.training import Limits, Objective, Schedule, Step, train
 from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
-    SearchSpace,
-    depth,
-    floating,
-    integer,
-    learning_rate_multiplier,
-    regularisation,
-)
+from autotransfer.plugin.space import SearchSpace, floating, integer, training_space
 from autotransfer.plugin.strategy import NetworkStrategy, Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Layers
 
@@ -60,10 +53,8 @@ class FixMatch(NetworkStrategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        return SearchSpace.of(
-            depth=depth(default=0.7),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
+        return training_space(
+            default_depth=0.7,
             epochs=integer(4, 60, default=16, log=True),
             threshold=floating(0.6, 0.99, default=0.9),
             weight=floating(0.0, 2.0, default=1.0),

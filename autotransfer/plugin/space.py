@@ -174,6 +174,16 @@ def depth(*, default: float = 1.0) -> Parameter:
     return floating(0.0, 1.0, default=default)
 
 
+def training_space(*, default_depth: float, **own: Parameter) -> SearchSpace:
+    """Return the space of a strategy that trains layers: the three shared knobs, and its own."""
+    return SearchSpace.of(
+        depth=depth(default=default_depth),
+        learning_rate_multiplier=learning_rate_multiplier(),
+        regularisation=regularisation(),
+        **own,
+    )
+
+
 def describe(distribution: BaseDistribution) -> str:
     """Return the allowed values in words."""
     if isinstance(distribution, CategoricalDistribution):

@@ -21,13 +21,7 @@ from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor
 from autotransfer.models.source import Untrained
 from autotransfer.models.training import Limits, Schedule, Step, train
 from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
-    SearchSpace,
-    depth,
-    floating,
-    learning_rate_multiplier,
-    regularisation,
-)
+from autotransfer.plugin.space import SearchSpace, floating, training_space
 from autotransfer.plugin.strategy import NetworkStrategy, Task, TaskInfo, Trial
 from autotransfer.results import Layers, ParamValue, Setting
 
@@ -131,10 +125,8 @@ class _Learner(nn.Module):
 
 def common_space() -> SearchSpace:
     """Return the parameters of all methods that train on several domains."""
-    return SearchSpace.of(
-        depth=depth(default=0.6),
-        learning_rate_multiplier=learning_rate_multiplier(),
-        regularisation=regularisation(),
+    return training_space(
+        default_depth=0.6,
         effort=floating(0.25, 4.0, default=1.0, log=True),
     )
 

@@ -17,15 +17,7 @@ from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.neural import NetworkPredictor
 from autotransfer.models.training import Limits, Schedule, train
 from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
-    SearchSpace,
-    choice,
-    depth,
-    floating,
-    integer,
-    learning_rate_multiplier,
-    regularisation,
-)
+from autotransfer.plugin.space import SearchSpace, choice, floating, integer, training_space
 from autotransfer.plugin.strategy import NetworkStrategy, Strategy, Task, TaskInfo, Trial
 from autotransfer.results import ParamValue
 from autotransfer_fine_tune.batches import AUGMENTATIONS, Batches
@@ -52,10 +44,8 @@ class FineTune(NetworkStrategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        return SearchSpace.of(
-            depth=depth(default=0.7),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
+        return training_space(
+            default_depth=0.7,
             epochs=integer(3, 30, default=8, log=True),
             augmentation=choice(AUGMENTATIONS, default="none"),
             warm_start=choice(("probe", "none"), default="probe"),

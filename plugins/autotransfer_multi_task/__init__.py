@@ -31,15 +31,7 @@ from autotransfer.models.predictors.base import Predictor, StageInputs
 from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor
 from autotransfer.models.training import Limits, Objective, Schedule, Step, train
 from autotransfer.plugin.need import Need
-from autotransfer.plugin.space import (
-    SearchSpace,
-    choice,
-    depth,
-    floating,
-    integer,
-    learning_rate_multiplier,
-    regularisation,
-)
+from autotransfer.plugin.space import SearchSpace, choice, floating, integer, training_space
 from autotransfer.plugin.strategy import NetworkStrategy, Strategy, Task, TaskInfo, Trial
 from autotransfer.results import Layers, ParamValue
 from autotransfer_multi_task.gradient_projection import project, projected_loss
@@ -67,10 +59,8 @@ class MultiTask(NetworkStrategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        return SearchSpace.of(
-            depth=depth(default=0.7),
-            learning_rate_multiplier=learning_rate_multiplier(),
-            regularisation=regularisation(),
+        return training_space(
+            default_depth=0.7,
             epochs=integer(3, 30, default=8, log=True),
             source_weight=floating(0.01, 1.0, default=0.3, log=True),
             projection=choice(("on", "off"), default="on"),
