@@ -59,10 +59,8 @@ class ContinuedPretraining(networks.NetworkStrategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        return SearchSpace.of(
-            depth=parameters.depth(default=0.6),
-            learning_rate_multiplier=parameters.learning_rate_multiplier(),
-            regularisation=parameters.regularisation(),
+        return parameters.training_space(
+            default_depth=0.6,
             effort=parameters.floating(0.25, 4.0, default=1.0, log=True),
         )
 

@@ -55,10 +55,8 @@ class FixMatch(networks.NetworkStrategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        return SearchSpace.of(
-            depth=parameters.depth(default=0.7),
-            learning_rate_multiplier=parameters.learning_rate_multiplier(),
-            regularisation=parameters.regularisation(),
+        return parameters.training_space(
+            default_depth=0.7,
             epochs=parameters.integer(4, 60, default=16, log=True),
             threshold=parameters.floating(0.6, 0.99, default=0.9),
             weight=parameters.floating(0.0, 2.0, default=1.0),

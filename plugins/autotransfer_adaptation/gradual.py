@@ -32,6 +32,7 @@ from autotransfer.plugin import (
     sources,
     training,
 )
+from autotransfer_adaptation.three_sets import labels_as_of
 from autotransfer_adaptation.two_domains import (
     WEIGHT_DECAY,
     Plan,
@@ -81,11 +82,11 @@ class DirectSelfTraining(networks.NetworkStrategy):
         for number, images in enumerate(hops, start=1):
             inputs = task.features.inputs(images, plan.frozen)
             walk.read_statistics(inputs)
-            labels = None if images is task.unlabelled else _given(images, task.class_names)
-            if labels is None:
-                walk.teach_itself(inputs, hop_steps)
+            known = images is not task.unlabelled and images.labelled
+            if known:
+                walk.learn(inputs, labels_as_of(task.class_names, images), hop_steps)
             else:
-                walk.learn(inputs, labels, hop_steps)
+                walk.teach_itself(inputs, hop_steps)
             if number < len(hops):
                 found = networks.NetworkPredictor.of(
                     headed, task.source, frozen=plan.frozen, layers=layers
@@ -184,14 +185,6 @@ def most_certain(shares: NDArray[np.float64], drop: float) -> NDArray[np.int64]:
     certainty = shares.max(axis=1)
     count = max(len(shares) - int(drop * len(shares)), min(2, len(shares)))
     return np.sort(np.argsort(-certainty, kind="stable")[:count])
-
-
-def _given(images: ImageSet, class_names: tuple[str, ...]) -> NDArray[np.int64] | None:
-    """Return (n,) the labels that pictures have, in the order of the target's classes."""
-    if not images.labelled:
-        return None
-    place = [class_names.index(c) if c in class_names else -1 for c in images.class_names]
-    return np.array(place, dtype=np.int64)[images.labels]
 
 
 def _through(task: Task) -> tuple[ImageSet, ...]:

@@ -65,7 +65,7 @@ class ThreeSets:
         )
         return cls(
             read(source, frozen),
-            _as_of_target(source, task.class_names),
+            labels_as_of(task.class_names, source),
             read(task.train, frozen),
             task.train.labels,
             read(pictures, frozen),
@@ -90,10 +90,10 @@ def shared_source(task: Task) -> ImageSet:
     return pictures.subset(kept)
 
 
-def _as_of_target(source: ImageSet, class_names: tuple[str, ...]) -> NDArray[np.int64]:
-    """Return (n,) the source labels in the order of the target's classes."""
-    place = [class_names.index(name) if name in class_names else -1 for name in source.class_names]
-    return np.array(place, dtype=np.int64)[source.labels]
+def labels_as_of(class_names: tuple[str, ...], images: ImageSet) -> NDArray[np.int64]:
+    """Return (n,) the labels of pictures as places among the classes; -1 for others."""
+    place = [class_names.index(name) if name in class_names else -1 for name in images.class_names]
+    return np.array(place, dtype=np.int64)[images.labels]
 
 
 def give_statistics(

@@ -131,10 +131,8 @@ class _Learner(nn.Module):
 
 def common_space() -> SearchSpace:
     """Return the parameters of all methods that train on several domains."""
-    return SearchSpace.of(
-        depth=parameters.depth(default=0.6),
-        learning_rate_multiplier=parameters.learning_rate_multiplier(),
-        regularisation=parameters.regularisation(),
+    return parameters.training_space(
+        default_depth=0.6,
         effort=parameters.floating(0.25, 4.0, default=1.0, log=True),
     )
 

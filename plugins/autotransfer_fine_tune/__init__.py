@@ -50,10 +50,8 @@ class FineTune(networks.NetworkStrategy):
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
-        return SearchSpace.of(
-            depth=parameters.depth(default=0.7),
-            learning_rate_multiplier=parameters.learning_rate_multiplier(),
-            regularisation=parameters.regularisation(),
+        return parameters.training_space(
+            default_depth=0.7,
             epochs=parameters.integer(3, 30, default=8, log=True),
             augmentation=parameters.choice(AUGMENTATIONS, default="none"),
             warm_start=parameters.choice(("probe", "none"), default="probe"),
