@@ -57,7 +57,7 @@ class ModelComparison:
 def compare_models(
     first: str | Path,
     second: str | Path,
-    pictures: Any,
+    images: Any,
     *,
     metric: str = "accuracy",
     margin: float | None = None,
@@ -73,7 +73,7 @@ def compare_models(
     Args:
         first: Folder of a selection.
         second: Folder of another one with the same classes.
-        pictures: Labelled pictures, in any form that a target has.
+        images: Labelled pictures, in any form that a target has.
         metric: The score.
         margin: Gap that counts as no difference; None is the default of the metric.
         plugins: Plugin files that the models need.
@@ -93,13 +93,13 @@ def compare_models(
             f"the models tell different classes apart: {', '.join(names)}; and "
             f"{', '.join(models[1].class_names)}. Only models with the same classes compare"
         )
-    opened = open_target(pictures, minimum_per_class=1)
-    images = _with_classes(opened.sealed or opened.train, names)
-    fresh = _unseen(images, models)
-    left_out = len(images) - len(fresh)
+    opened = open_target(images, minimum_per_class=1)
+    shown = _with_classes(opened.sealed or opened.train, names)
+    fresh = _unseen(shown, models)
+    left_out = len(shown) - len(fresh)
     if not len(fresh):
         raise InvalidTargetError(
-            f"the models have learnt from all {len(images)} pictures; compare them on new ones"
+            f"the models have learnt from all {len(shown)} pictures; compare them on new ones"
         )
     said = [_predicted(model, fresh, names) for model in models]
     answers = np.concatenate([p.argmax(axis=1) for p in said])

@@ -69,11 +69,11 @@ def duplicates_section(material: Material) -> Markup | None:
     return joined([*parts, _shown(sets, pairs)])
 
 
-def exact_duplicates(pictures: Mapping[str, ImageSet]) -> dict[tuple[str, str], int]:
+def exact_duplicates(sets: Mapping[str, ImageSet]) -> dict[tuple[str, str], int]:
     """Return how many pictures have a copy with the same content, by the sets of both."""
     first: dict[str, str] = {}
     found: Counter[tuple[str, str]] = Counter()
-    for title, images in pictures.items():
+    for title, images in sets.items():
         for digest in images.digests:
             if digest in first:
                 found[(first[digest], title)] += 1

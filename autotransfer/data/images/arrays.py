@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autotransfer.data.image_set import ImageReader
-from autotransfer.data.images.reading import ArrayReader, FileReader, PictureReader
+from autotransfer.data.images.reading import ArrayReader, FileReader, PillowReader
 from autotransfer.data.listing import SPLITS, Listing, bytewise
 from autotransfer.data.storage import Place
 from autotransfer.errors import InvalidTargetError
@@ -88,7 +88,7 @@ def _reader(pictures: Any) -> ImageReader:
         pictures = list(pictures)  # a column of paths or of pictures
     if isinstance(pictures, Sequence) and not isinstance(pictures, str):
         if all(isinstance(item, Image.Image) for item in pictures):
-            return PictureReader(pictures)
+            return PillowReader(pictures)
         if all(isinstance(item, str | os.PathLike) for item in pictures):
             paths = [os.fspath(path) for path in pictures]
             return FileReader(LocalFileSystem(), paths, paths)

@@ -38,16 +38,16 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
         *sets: Pictures of any size; labels are not read. Positions go on from one set to the
             next.
     """
-    pictures = [(images, i) for images in sets for i in range(len(images))]
-    if len(pictures) < 2:
+    places = [(images, i) for images in sets for i in range(len(images))]
+    if len(places) < 2:
         return np.empty((0, 2), dtype=np.int64)
-    small = np.empty((len(pictures), SIDE, SIDE), dtype=np.uint8)
+    small = np.empty((len(places), SIDE, SIDE), dtype=np.uint8)
 
     def shrink(position: int) -> None:
-        images, i = pictures[position]
+        images, i = places[position]
         small[position] = _small(images.read(i, SIDE))
 
-    in_threads(shrink, range(len(pictures)))
+    in_threads(shrink, range(len(places)))
     clear = np.flatnonzero(_of_pieces(small, _contrasts) >= LEAST_CONTRAST)
     pairs = {
         (min(i, j), max(i, j))

@@ -143,7 +143,7 @@ class ArrayReader:
         return upright_rgb(Image.fromarray(self._rows[index]))
 
 
-class PictureReader:
+class PillowReader:
     """Pictures that are PIL images already; the name of a picture is its index.
 
     Args:

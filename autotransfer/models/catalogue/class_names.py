@@ -16,29 +16,29 @@ from autotransfer.errors import CorruptImagesError, InvalidTargetError
 _PREFIX = re.compile(r"^(\d+_)?(n\d{8}_?)?")  # a number or a WordNet id before the name proper
 
 
-def open_classes(pictures: str) -> ImageSet:
+def open_classes(place: str) -> ImageSet:
     """Return labelled pictures; one of a class is enough.
 
     What is not laid out as a target is taken all the same, where its pictures lie in folders:
     the folder of a picture is its class.
 
     Args:
-        pictures: A path or URL.
+        place: A path or URL.
 
     Raises:
         InvalidTargetError: If there are no pictures, or none with a class.
     """
     try:
-        images = open_target(pictures, minimum_per_class=1).train
+        images = open_target(place, minimum_per_class=1).train
     except CorruptImagesError:
         raise
     except InvalidTargetError:
-        images = _by_folder(open_images(pictures))
+        images = _by_folder(open_images(place))
         if len(images.class_names) < 2:
             raise
     if not images.labelled:
         raise InvalidTargetError(
-            f"{pictures}: the pictures need labels, one folder for each class"
+            f"{place}: the pictures need labels, one folder for each class"
         )
     return images
 

@@ -145,12 +145,12 @@ class Race:
 
     def score(self, sources: Sequence[Source], seen: int, skipped: list[Skipped]) -> Standings:
         """Return the standings after `seen` pictures; faulty sources go to `skipped`."""
-        pictures = self.images.subset(np.arange(seen))
+        shown = self.images.subset(np.arange(seen))
         scored = []
         for source in sources:
             try:
                 reader = self.readers[source]
-                scored.append(score_source(reader, pictures, self.consensus.estimators))
+                scored.append(score_source(reader, shown, self.consensus.estimators))
             except InvalidSourceError as error:
                 leave_out(source, error, skipped)
             finally:

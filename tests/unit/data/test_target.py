@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.reading import PictureReader
+from autotransfer.data.images.reading import PillowReader
 from autotransfer.data.target import open_images, open_target, open_unlabelled
 from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError
 
@@ -75,7 +75,7 @@ def test_an_array_alone_is_an_unlabelled_target() -> None:
 
 
 def test_an_image_set_is_a_target_as_it_is(picture: Callable[..., Image.Image]) -> None:
-    images = ImageSet(PictureReader([picture(i) for i in range(4)]), range(4), [0, 1, 0, 1], "ab")
+    images = ImageSet(PillowReader([picture(i) for i in range(4)]), range(4), [0, 1, 0, 1], "ab")
     target = open_target(images)
     assert target.train.fingerprint == images.fingerprint
     assert target.class_names == ("a", "b")

@@ -20,7 +20,7 @@ from autotransfer.data.images.preprocessing import (
     standardise,
     to_channels,
 )
-from autotransfer.data.images.reading import ArrayReader, PictureReader
+from autotransfer.data.images.reading import ArrayReader, PillowReader
 from autotransfer.data.target import open_images
 from autotransfer.errors import CorruptImagesError, InvalidOptionError
 
@@ -28,7 +28,7 @@ SMALL = Geometry(input_size=8, crop_pct=1.0, interpolation="bilinear")
 
 
 def set_of(*pictures: Image.Image) -> ImageSet:
-    return ImageSet(PictureReader(pictures), range(len(pictures)))
+    return ImageSet(PillowReader(pictures), range(len(pictures)))
 
 
 class Counting(ArrayReader):
