@@ -1,4 +1,4 @@
-"""A few pictures of a large set, the same ones every time."""
+"""A few images of a large set, the same ones every time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from autotransfer.data.image_set import ImageSet
 
 
 def sampled(images: ImageSet, most: int) -> ImageSet:
-    """Return at most so many pictures, in their order."""
+    """Return at most so many images, in their order."""
     if len(images) <= most:
         return images
     chosen = np.random.default_rng(len(images)).permutation(len(images))[:most]

@@ -124,11 +124,11 @@ def _incumbent(said: Mapping[int, Predictions], labels: NDArray[np.int64], terms
         if number in said:
             return number
 
-    def standing(number: int) -> tuple[float, float, int]:
+    def priority(number: int) -> tuple[float, float, int]:
         loss = float(_losses(said[number], labels).mean())
         return terms.metric.score(labels, said[number]), -loss, -abs(number)
 
-    return max(said, key=standing)
+    return max(said, key=priority)
 
 
 def _alone(

@@ -1,4 +1,4 @@
-"""The obvious where classes have no pictures: ESZSL as it comes, on one source or on all.
+"""The obvious where classes have no images: ESZSL as it comes, on one source or on all.
 
 Penalties that held-out classes choose are no better than the middle ones: a dozen classes say too
 little. The mean over sources is, as is that of probes; `docs/zero-shot.md` has the figures.
@@ -21,8 +21,8 @@ from autotransfer.plugin import (
     Layers,
     Need,
     PredictorState,
+    ScenarioKind,
     SearchSpace,
-    Setting,
     Share,
     Source,
     Strategy,
@@ -111,9 +111,9 @@ class MeanOfEszsl(Strategy):
     """The plain mean of ESZSL on the last stage of every source, at the middle penalties."""
 
     name = "mean-of-eszsl"
-    standing = 20
+    priority = 20
     needs = frozenset({Need.ATTRIBUTES, Need.COMPANIONS})
-    settings = frozenset({Setting.DESCRIBED})
+    scenarios = frozenset({ScenarioKind.ZERO_SHOT})
     trains = False
     obvious = True
 
@@ -188,7 +188,7 @@ class DefaultEszsl(MeanOfEszsl):
     """
 
     name = "default-eszsl"
-    standing = 30
+    priority = 30
     needs = frozenset({Need.ATTRIBUTES})
 
     @override
@@ -211,7 +211,7 @@ def _of_member(tensors: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
 
 
 def _sharpened(predictor: MeanPredictor, task: Task) -> MeanPredictor:
-    """Return it with scores whose spread over pictures and seen classes is one."""
+    """Return it with scores whose spread over images and seen classes is one."""
     assert task.attributes is not None
     seen = predictor.rows[: task.attributes.num_seen]
     spread = max(float(predictor.scores(task.train, task.features, seen).std()), 1e-12)

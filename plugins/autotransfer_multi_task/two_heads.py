@@ -48,7 +48,7 @@ class TwoHeads(nn.Module):
 
 @dataclass
 class Draws:
-    """Source pictures in batches of any size, each once before any comes again."""
+    """Source images in batches of any size, each once before any comes again."""
 
     inputs: networks.StageInputs
     labels: NDArray[np.int64]
@@ -59,7 +59,7 @@ class Draws:
         self._left = np.empty(0, dtype=np.int64)
 
     def draw(self, size: int) -> tuple[Tensor, Tensor]:
-        """Return the inputs and the labels of the next pictures."""
+        """Return the inputs and the labels of the next images."""
         while len(self._left) < size:
             again = self._generator.permutation(len(self.labels))
             self._left = np.concatenate([self._left, again])

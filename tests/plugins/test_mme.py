@@ -84,7 +84,7 @@ def task(tmp_path: Path) -> Task:
 
 
 def _renamed(images: ImageSet) -> ImageSet:
-    """Return the same pictures, the classes in another order and one more beside them."""
+    """Return the same images, the classes in another order and one more beside them."""
     names = {"direction 0": "zeroth", "direction 1": "direction 2", "direction 2": "direction 1"}
     pixels = np.stack([np.asarray(images[i]) for i in range(len(images))])
     labels = [names[images.class_names[k]] for k in images.labels]

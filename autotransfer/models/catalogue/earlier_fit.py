@@ -1,4 +1,4 @@
-"""The network of an earlier selection as a source, and which pictures it has learnt from.
+"""The network of an earlier selection as a source, and which images it has learnt from.
 
 Where the earlier fit tuned the network, its tuned layers and its classifier are taken; where it
 read a frozen network, that network is taken as it was, since nothing in it has changed.

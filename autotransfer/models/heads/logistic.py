@@ -29,7 +29,7 @@ def fit_logistic(
     Args:
         features: (n, d) frozen features.
         labels: (n,) classes in [0, K); at least two different ones.
-        num_classes: K; classes without a picture get a probability near zero.
+        num_classes: K; classes without an image get a probability near zero.
         regularisation: Multiplier of the default penalty, C = 0.1 / regularisation.
         standardise: Whether features are brought to mean 0 and std 1 first.
 

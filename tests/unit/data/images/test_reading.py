@@ -90,7 +90,7 @@ def test_a_bad_picture_is_named_with_the_reason(grow: Callable[..., Path]) -> No
     reader = reader_of(folder, ["note.jpg", "gone.jpg"])
     with pytest.raises(CorruptImagesError) as found:
         reader.read(0)
-    assert found.value.problems == (("note.jpg", "not a picture, or of an unknown format"),)
+    assert found.value.problems == (("note.jpg", "not an image, or of an unknown format"),)
     with pytest.raises(CorruptImagesError, match=r"gone\.jpg: there is no such file"):
         reader.read(1)
 
