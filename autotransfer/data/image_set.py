@@ -123,6 +123,14 @@ class ImageSet:
         labels = None if self._labels is None else self._labels[positions]
         return ImageSet(self._reader, self._indices[positions], labels, self.class_names)
 
+    def sample(self, most: int, seed: int | None = None) -> ImageSet:
+        """Return at most so many images, in their order; without a seed always the same."""
+        if len(self) <= most:
+            return self
+        generator = np.random.default_rng(len(self) if seed is None else seed)
+        drawn = generator.permutation(len(self))[:most]
+        return self.subset(np.sort(drawn))
+
     def without_labels(self) -> ImageSet:
         """Return the same images with the labels hidden."""
         return ImageSet(self._reader, self._indices, None, self.class_names)

@@ -83,7 +83,7 @@ def _measured(
     seed: int,
 ) -> Distance:
     notes = _notes(first, second)
-    first, second = _sampled(first, seed), _sampled(second, seed)
+    first, second = (images.sample(MOST_IMAGES, seed) for images in (first, second))
     reader = readers[source]
     found = _with_null(reader(first), reader(second), measures, seed)
     words = levels(found)
@@ -142,10 +142,3 @@ def _notes(first: ImageSet, second: ImageSet) -> tuple[str, ...]:
     if shared:
         notes.append(f"{shared} image(s) are in both sets")
     return tuple(notes)
-
-
-def _sampled(images: ImageSet, seed: int) -> ImageSet:
-    if len(images) <= MOST_IMAGES:
-        return images
-    chosen = np.random.default_rng(seed).permutation(len(images))[:MOST_IMAGES]
-    return images.subset(np.sort(chosen))

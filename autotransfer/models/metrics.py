@@ -190,13 +190,13 @@ class LogLoss(Metric):
     @override
     def _resampled(self, labels: Labels, probabilities: Array, weights: Array) -> Array:
         # A row-wise sum, not a matrix product: the result does not depend on the other rows.
-        sums: Array = (weights * _log_right(labels, probabilities)).sum(axis=1)
+        sums: Array = (weights * log_right(labels, probabilities)).sum(axis=1)
         means: Array = sums / weights.sum(axis=1)
         return means
 
     @override
     def _credits(self, labels: Labels, probabilities: Array) -> Array:
-        shares: Array = _log_right(labels, probabilities) / len(labels)
+        shares: Array = log_right(labels, probabilities) / len(labels)
         return shares
 
 
@@ -251,7 +251,7 @@ def _mean_ratio(parts: Array, totals: Array) -> Array:
     return means
 
 
-def _log_right(labels: Labels, probabilities: Array) -> Array:
+def log_right(labels: Labels, probabilities: Array) -> Array:
     """Return the (n,) log probabilities of the right classes, in nats."""
     right = probabilities[np.arange(len(labels)), labels]
     logs: Array = np.log(np.maximum(right, SMALLEST_PROBABILITY))

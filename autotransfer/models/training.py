@@ -358,6 +358,25 @@ def _optimiser(
     return torch.optim.AdamW(described, fused=fused)
 
 
+@dataclass
+class Cycle:
+    """Positions in random order, each once before any comes again."""
+
+    num_images: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        self._generator = np.random.default_rng(self.seed)
+        self._left = np.empty(0, dtype=np.int64)
+
+    def next(self, size: int) -> NDArray[np.int64]:
+        """Return the next (size,) positions."""
+        while len(self._left) < size:
+            self._left = np.concatenate([self._left, self._generator.permutation(self.num_images)])
+        positions, self._left = self._left[:size], self._left[size:]
+        return positions
+
+
 def _endless_order(
     n: int, batch_size: int, generator: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:

@@ -13,7 +13,6 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.near_duplicates import near_duplicates
 from autotransfer.report.markup import Cell, bar, bullets, folded, joined, name, paragraph, table
 from autotransfer.report.material import Material
-from autotransfer.report.sampling import sampled
 from autotransfer.report.thumbnails import card, gallery
 
 BAD_FILES = "cannot be used and were left out"  # how the notes on a target say it
@@ -52,7 +51,7 @@ def duplicates_section(material: Material) -> Markup | None:
     if not material.images:
         return None
     exact = exact_duplicates(material.images)
-    sets = {title: sampled(images, MOST_IMAGES) for title, images in material.images.items()}
+    sets = {title: images.sample(MOST_IMAGES) for title, images in material.images.items()}
     pairs = near_duplicates(*sets.values())
     rows: list[tuple[Cell, ...]] = [
         (" and ".join(dict.fromkeys(titles)), count, kind)

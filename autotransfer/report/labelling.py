@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from autotransfer.report.markup import joined, name, paragraph
 from autotransfer.report.material import Material
-from autotransfer.report.sampling import sampled
 from autotransfer.report.thumbnails import card, gallery
 
 SHOWN = 12
@@ -20,7 +19,7 @@ def labelling_section(material: Material) -> Markup | None:
     images, predict = material.images.get(material.unlabelled), material.predict
     if images is None or predict is None or not len(images):
         return None
-    images = sampled(images, MOST_IMAGES)
+    images = images.sample(MOST_IMAGES)
     probabilities = predict(images)
     margins = margins_of(probabilities)
     order = np.argsort(margins, kind="stable")[:SHOWN]

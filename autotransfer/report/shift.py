@@ -20,7 +20,6 @@ from autotransfer.report.differing import (
 from autotransfer.report.looks import looks_of
 from autotransfer.report.markup import Cell, joined, name, paragraph, table
 from autotransfer.report.material import Embed, Material
-from autotransfer.report.sampling import sampled
 from autotransfer.results import Record
 from autotransfer.transferability.distances import domain_distance
 
@@ -40,13 +39,13 @@ def shift_section(material: Material) -> Markup | None:
     if len(sets) < 2:
         return None
     (first, images), *others = sets.items()
-    small = sampled(images, MOST_IMAGES)
+    small = images.sample(MOST_IMAGES)
     looks = looks_of(small)
     parts = []
     for title, other in others:
-        found = differences(looks, looks_of(sampled(other, MOST_IMAGES)))
+        found = differences(looks, looks_of(other.sample(MOST_IMAGES)))
         classes = _classes(images, other)
-        told = _told_apart(small, sampled(other, MOST_FEATURES), material.features)
+        told = _told_apart(small, other.sample(MOST_FEATURES), material.features)
         sentence = kind_of_shift(found, classes, told, dropped=_drop(material.record, title))
         shown = [*([] if classes is None else [classes]), *found]
         heading = Markup("<h3>{} and {}</h3>").format(name(first), name(title))

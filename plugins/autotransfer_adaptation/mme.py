@@ -36,7 +36,6 @@ from autotransfer_adaptation.mcc import TEMPERATURE, class_confusion
 from autotransfer_adaptation.reversal import reverse
 from autotransfer_adaptation.three_sets import (
     STRONG_VIEWS,
-    Cycle,
     ThreeSets,
     give_statistics,
     shared_source,
@@ -161,7 +160,8 @@ def _objective(
     params: Mapping[str, ParamValue],
     seed: int,
 ) -> training.Objective:
-    of_source, of_plain = Cycle(len(sets.source), seed + 1), Cycle(len(sets.plain), seed + 2)
+    of_source = training.Cycle(len(sets.source), seed + 1)
+    of_plain = training.Cycle(len(sets.plain), seed + 2)
     counts = np.bincount(sets.labels, minlength=headed.head.out_features)
     shares = torch.from_numpy(counts / counts.sum()).float().to(headed.head.weight.device)
     aligned = Aligned(shares)

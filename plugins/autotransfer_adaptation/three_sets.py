@@ -14,25 +14,6 @@ from autotransfer_adaptation.two_domains import Plan, spread_batches
 STRONG_VIEWS = 4  # of each unlabelled image; each is computed once behind the frozen stages
 
 
-@dataclass
-class Cycle:
-    """Positions in random order, each once before any comes again."""
-
-    num_images: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        self._generator = np.random.default_rng(self.seed)
-        self._left = np.empty(0, dtype=np.int64)
-
-    def next(self, size: int) -> NDArray[np.int64]:
-        """Return the next (size,) positions."""
-        while len(self._left) < size:
-            self._left = np.concatenate([self._left, self._generator.permutation(self.num_images)])
-        positions, self._left = self._left[:size], self._left[size:]
-        return positions
-
-
 @dataclass(frozen=True)
 class ThreeSets:
     """The inputs of the layers that learn, from every set.

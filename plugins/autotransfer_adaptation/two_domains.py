@@ -80,8 +80,7 @@ class Domains:
     critic: nn.Module = field(default_factory=nn.Identity)
 
     def __post_init__(self) -> None:
-        self._generator = np.random.default_rng(self.seed + 1)
-        self._left = np.empty(0, dtype=np.int64)
+        self._cycle = training.Cycle(0 if self.target is None else len(self.target), self.seed + 1)
 
     def draw(self, size: int) -> Tensor:
         """Return inputs of the next target images."""
@@ -90,11 +89,7 @@ class Domains:
     def next_positions(self, size: int) -> NDArray[np.int64]:
         """Return which target images are next; each comes once before any comes again."""
         assert self.target is not None
-        while len(self._left) < size:
-            again = self._generator.permutation(len(self.target))
-            self._left = np.concatenate([self._left, again])
-        positions, self._left = self._left[:size], self._left[size:]
-        return positions
+        return self._cycle.next(size)
 
     def batch(self, positions: NDArray[np.int64]) -> Tensor:
         """Return the inputs of the target images at (b,) positions."""

@@ -30,6 +30,7 @@ from autotransfer.plugin import (
     TaskInfo,
     Trial,
     errors,
+    networks,
     sources,
     zero_shot,
 )
@@ -175,7 +176,7 @@ class MeanOfEszsl(Strategy):
         origins = [source, *(sources.from_json(stored) for stored in info["companions"])]
         return MeanPredictor(
             tuple(
-                (read, restore_towers(_of_member(tensors, number), inner))
+                (read, restore_towers(networks.tensors_under(tensors, f"{number}."), inner))
                 for number, (read, inner) in enumerate(zip(origins, info["members"], strict=True))
             )
         )
@@ -199,15 +200,6 @@ class DefaultEszsl(MeanOfEszsl):
 def _mean(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     found: NDArray[np.float64] = np.mean(parts, axis=0)
     return found
-
-
-def _of_member(tensors: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
-    prefix = f"{number}."
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
 
 
 def _sharpened(predictor: MeanPredictor, task: Task) -> MeanPredictor:

@@ -130,9 +130,7 @@ def _schedule(params: Mapping[str, ParamValue], num_images: int) -> training.Sch
 def _source_images(task: Task, schedule: training.Schedule, seed: int) -> ImageSet:
     """Return the labelled source images, at most as many as the steps can show."""
     images = task.needed_source_images("multi-task")
-    shown = schedule.epochs * len(task.train)
-    order = np.random.default_rng(seed).permutation(len(images))
-    return images.subset(np.sort(order[:shown]))
+    return images.sample(schedule.epochs * len(task.train), seed)
 
 
 def _separated(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -18,6 +19,11 @@ from autotransfer.results import Json, Layers, Share
 _SMALLEST = 1e-12  # a probability of zero has no logarithm
 
 PredictorState: TypeAlias = tuple[dict[str, Tensor], dict[str, Json]]
+
+
+def tensors_under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a prefix, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 @runtime_checkable
