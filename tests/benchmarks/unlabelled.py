@@ -121,7 +121,7 @@ def _run_shift(shift: Shift, seed: int, chosen: argparse.Namespace) -> None:
     done = {
         (row["shift"], row["seed"], row["method"], row["params"])
         for row in read(chosen.results)
-        if row["size"] == [chosen.needed_source_images, chosen.target_pictures]
+        if row["size"] == [chosen.source_images, chosen.target_images]
     }
     missing = [
         (strategy, params)
@@ -155,7 +155,7 @@ def _run_shift(shift: Shift, seed: int, chosen: argparse.Namespace) -> None:
             "seed": seed,
             "method": strategy.name,
             "params": json.dumps(changed, sort_keys=True),
-            "size": [chosen.needed_source_images, chosen.target_pictures],
+            "size": [chosen.source_images, chosen.target_images],
             "accuracy": float(right.mean()),
             "held_out": float(right[: len(answers)].mean()),
             "seconds": result.outcome.seconds,
@@ -192,8 +192,8 @@ def _problem(
     shift: Shift, seed: int, chosen: argparse.Namespace, cache: Path
 ) -> tuple[UnlabelledProblem, list[NDArray[np.int64]]]:
     """Return the problem, and the hidden labels of the target images: held out, learned from."""
-    labelled = _sampled(_open(chosen.kit, shift.source_data), chosen.needed_source_images, seed)
-    target = _sampled(_open(chosen.kit, shift.target_data), chosen.target_pictures, seed)
+    labelled = _sampled(_open(chosen.kit, shift.source_data), chosen.source_images, seed)
+    target = _sampled(_open(chosen.kit, shift.target_data), chosen.target_images, seed)
     assert labelled.class_names == target.class_names
     truth_of = dict(zip(target.digests, target.labels.tolist(), strict=True))
     part = divide_target(target.without_labels())
