@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 import autotransfer
+from autotransfer import orchestrator
 from autotransfer.cli import run
 from autotransfer.models.catalogue import resolve_sources
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
@@ -214,7 +215,7 @@ def test_a_fit_can_do_without_any_other_candidate(how: str, tmp_path: Path) -> N
 def test_sources_that_there_was_no_time_to_rank_are_put_together_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shortlist, "RANK_SHARE", 0.0)
+    monkeypatch.setattr(orchestrator, "RANK_SHARE", 0.0)
     selection = _fit(
         strategies=["mean-of-probes"], budget=autotransfer.Budget(seconds=60), tracking_uri=OFF
     )
@@ -225,7 +226,7 @@ def test_sources_that_there_was_no_time_to_rank_are_put_together_all_the_same(
 def test_sources_without_time_to_be_read_are_named_and_the_default_one_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shortlist, "RANK_SHARE", 0.0)
+    monkeypatch.setattr(orchestrator, "RANK_SHARE", 0.0)
     monkeypatch.setattr(shortlist, "POOL_SHARE", 0.0)
     selection = _fit(budget=autotransfer.Budget(seconds=60, trials=1), tracking_uri=OFF)
     assert _first(selection.outcomes) == [(-1, "default-probe")]
