@@ -45,6 +45,14 @@ class Predicted:
         return answers
 
 
+def sampled(images: ImageSet, most: int) -> ImageSet:
+    """Return at most so many pictures, the same ones every time, in their order."""
+    if len(images) <= most:
+        return images
+    chosen = np.random.default_rng(len(images)).permutation(len(images))[:most]
+    return images.subset(np.sort(chosen))
+
+
 def no_pictures() -> Predicted | None:
     """Return that there is no picture with an answer."""
     return None

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from autotransfer.models.calibration import calibration_error, reliability
-from autotransfer.report.confusion import who_and_where
+from autotransfer.report.answered import who_and_where
 from autotransfer.report.figures import COLOURS, FAINT, figure
 from autotransfer.report.markup import joined, paragraph
 from autotransfer.report.material import Material

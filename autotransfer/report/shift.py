@@ -19,8 +19,7 @@ from autotransfer.report.differing import (
 )
 from autotransfer.report.looks import looks_of
 from autotransfer.report.markup import Cell, joined, name, paragraph, table
-from autotransfer.report.material import Embed, Material
-from autotransfer.report.sampling import sampled
+from autotransfer.report.material import Embed, Material, sampled
 from autotransfer.results import Record
 from autotransfer.transferability.distances import domain_distance
 
