@@ -14,16 +14,18 @@ from autotransfer.cli.options import (
     max_sources_option,
     option,
     quiet_optuna,
+    refuse_setting,
     several,
 )
 
 
 @click.command()
 @click.argument("target")
-@option("--setting", help="labelled, unlabelled or described; told from the target.")
-@option("--source-data", metavar="PATH", help="Labelled source pictures.")
-@option("--unlabelled", metavar="PATH", help="More target pictures without labels.")
-@several("--through", "through", "PATH", "Pictures between source and target")
+@option("--scenario", help="labelled, unlabelled or zero-shot; told from the target.")
+@option("--setting", hidden=True, expose_value=False, callback=refuse_setting)
+@option("--source-data", metavar="PATH", help="Labelled source images.")
+@option("--unlabelled", metavar="PATH", help="More target images without labels.")
+@several("--through", "through", "PATH", "Images between source and target")
 @attributes_option
 @option("--group-column", metavar="NAME", help="Manifest column that names the group.")
 @common
@@ -31,7 +33,7 @@ from autotransfer.cli.options import (
 @option("--space", default="default", metavar="NAME_OR_FILE", help="Search space.")
 @max_sources_option
 @option("--max-mb", type=float, metavar="X", help="Largest size of the result.")
-@option("--max-ms", type=float, metavar="X", help="Longest time for a picture.")
+@option("--max-ms", type=float, metavar="X", help="Longest time for an image.")
 @option("--single", is_flag=True, help="Return what reads one source only.")
 @option("--trials", type=int, metavar="N", help="Number of trials, over all resumes.")
 @option("--seconds", type=float, metavar="S", help="Time for everything; 600 by default.")
@@ -60,7 +62,7 @@ def fit(target: str, **options: Any) -> None:
 
     TARGET is a folder of class folders, an archive of one, a CSV or Parquet manifest, an .npz
     file, or an fsspec URL of these. An .npz file with labels y and an (n, d) matrix under the
-    name of each source is fitted without pictures; the matrix "baseline" uses no source.
+    name of each source is fitted without images; the matrix "baseline" uses no source.
     """
     as_json = options.pop("as_json")
 

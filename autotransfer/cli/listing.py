@@ -16,7 +16,7 @@ from autotransfer.cli.options import json_option, option, plugin_option, print_j
 def plugins(plugins: tuple[str, ...], check: str | None, *, as_json: bool) -> int:
     """List the installed plugins, what they offer, and those that are broken.
 
-    With --check, try every promise of the plugin interface on generated pictures instead, say
+    With --check, try every promise of the plugin interface on generated images instead, say
     what is broken and what to do, and exit with 2 where something is.
     """
     from autotransfer.plugin.registry import discover

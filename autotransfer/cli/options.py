@@ -33,7 +33,19 @@ attributes_option = option("--attributes", metavar="CSV", help="Classes describe
 max_sources_option = option(
     "--max-sources", type=int, metavar="N", help="Largest size of the shortlist."
 )
-bad_image_option = option("--on-bad-image", default="stop", help="stop, or skip bad pictures.")
+bad_image_option = option("--on-bad-image", default="stop", help="stop, or skip bad images.")
+
+
+def refuse_setting(_context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+    """Refuse the former name of --scenario.
+
+    Raises:
+        UsageError: If it was given.
+    """
+    if value is not None:
+        raise click.UsageError(
+            "--setting is now called --scenario; it takes labelled, unlabelled or zero-shot"
+        )
 
 
 def common(command: Command) -> Command:

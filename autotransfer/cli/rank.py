@@ -24,7 +24,7 @@ from autotransfer.cli.options import (
 @several("--estimator", "estimators", "NAME", "Use only this score")
 @attributes_option
 @max_sources_option
-@option("--no-racing", is_flag=True, help="Show every picture to every source.")
+@option("--no-racing", is_flag=True, help="Show every image to every source.")
 @bad_image_option
 def rank(target: str, **options: Any) -> None:
     """Rank the sources for TARGET by transferability scores, without any training."""

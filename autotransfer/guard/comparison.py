@@ -1,4 +1,4 @@
-"""The guard: opens the tested pictures once, for the finalist, the reference and the baselines."""
+"""The guard: opens the tested items once, for the finalist, the reference and the baselines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import ImageSet
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.bootstrap import LEVEL, Comparison, compare
-from autotransfer.guard.evaluation_split import OUT_OF_FOLD, Stand
+from autotransfer.guard.evaluation_split import OUT_OF_FOLD, EvaluationSplit
 from autotransfer.guard.selection_bias import competition_bound
 from autotransfer.guard.verdict import decide, default_margin, judge, sentence
 from autotransfer.models.calibration import calibration_error
@@ -19,7 +19,7 @@ from autotransfer.models.heads import fit_ridge
 from autotransfer.models.metrics import Metric
 from autotransfer.models.predictors.baselines import TITLES
 from autotransfer.models.predictors.neural import HeadPredictor
-from autotransfer.models.scoring import predicted, weighted
+from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.source import Source
 from autotransfer.results import Baseline, Interval, Verdict
 from autotransfer.search.cross_validation import LabelledContext
@@ -33,7 +33,7 @@ class Candidate:
 
     Args:
         probabilities: (m, K) what it says of the tested pictures.
-        trials: (m, K) validation predictions of all that competed, where the same pictures
+        trials: (m, K) validation predictions of all that competed, where the same items
             validated and test; empty otherwise.
         competed: How many trials competed.
         validation: Its validation score.
@@ -62,7 +62,7 @@ class Terms:
     Args:
         margin: The gap that counts as no difference; None is the default of the metric.
         level: Error on each side of the intervals.
-        looks: Which look at the tested pictures this is.
+        looks: Which look at the tested items this is.
         seed: Seeds the bootstrap.
     """
 
@@ -74,23 +74,23 @@ class Terms:
 
 @dataclass(frozen=True)
 class Opened:
-    """What is known of the tested pictures beside any candidate.
+    """What is known of the tested items beside any candidate.
 
     Args:
-        stand: What is compared on.
+        split: What is compared on.
         context: The score and the features.
         probed: (m, K) what a probe on the default source says.
         baselines: What uses no source.
     """
 
-    stand: Stand
+    split: EvaluationSplit
     context: LabelledContext
     probed: Predictions
     baselines: tuple[TrainedBaseline, ...]
 
 
 def open_test(
-    stand: Stand,
+    split: EvaluationSplit,
     context: LabelledContext,
     reference: Source,
     baselines: Baselines,
@@ -99,20 +99,20 @@ def open_test(
     """Return what every candidate is compared with, trained once.
 
     Args:
-        stand: What is compared on.
+        split: What is compared on.
         context: The score and the features.
         reference: The default source; a probe on it says what the search bought.
         baselines: What uses no source.
         say: Told about progress.
     """
-    probed = np.concatenate([_probed(reference, context, *pair) for pair in stand.divisions])
+    probed = np.concatenate([_probed(reference, context, *pair) for pair in split.divisions])
     context.readers.release()
     found: list[TrainedBaseline] = []
-    for baseline in baselines.on(stand):
+    for baseline in baselines.on(split):
         stopped = "" if baseline.whole else ", stopped: it cannot win any more"
         say(f"baseline {TITLES[baseline.name]}: {baseline.seconds:.1f} s{stopped}")
         found.append(baseline)
-    return Opened(stand, context, probed, tuple(found))
+    return Opened(split, context, probed, tuple(found))
 
 
 def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
@@ -123,17 +123,17 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         opened: What it is compared with.
         terms: Margin, level and seed.
     """
-    stand, context, found = opened.stand, opened.context, opened.baselines
+    split, context, found = opened.split, opened.context, opened.baselines
     whole = {b.name: b.probabilities for b in found if b.whole}
-    comparison = _compared(candidate.probabilities, whole, stand, context, terms)
+    comparison = _compared(candidate.probabilities, whole, split, context, terms)
     others = {"reference": opened.probed}
-    probe = _compared(candidate.probabilities, others, stand, context, terms)
+    probe = _compared(candidate.probabilities, others, split, context, terms)
     best = next(b for b in found if b.name == comparison.best_baseline)
-    shown = tuple(_shown(b, stand, context.metric) for b in found)
-    bound = _bound(candidate, stand, context.metric, best, terms)
+    shown = tuple(_shown(b, split, context.metric) for b in found)
+    bound = _bound(candidate, split, context.metric, best, terms)
     instead = next((b for b in found if b.mixture), best)  # together, where they could be weighted
     verdict = _verdict(
-        candidate, comparison, shown, probe.gap, bound, stand, context.metric, terms, instead.name
+        candidate, comparison, shown, probe.gap, bound, split, context.metric, terms, instead.name
     )
     return Judgement(verdict, instead)
 
@@ -145,45 +145,49 @@ def _probed(
     reader, num_classes = context.readers[source], len(train.class_names)
     head = fit_ridge(reader(train), train.labels, num_classes)
     probe = HeadPredictor(head, reader.num_stages)
-    return weighted(predicted(probe, tested, reader, num_classes), context.class_weights)
+    return logit_adjusted(predicted(probe, tested, reader, num_classes), context.class_weights)
 
 
 def _compared(
     finalist: Predictions,
     others: Mapping[str, Predictions],
-    stand: Stand,
+    split: EvaluationSplit,
     context: LabelledContext,
     terms: Terms,
 ) -> Comparison:
     return compare(
         context.metric,
-        stand.labels,
+        split.labels,
         finalist,
         others,
-        units=stand.units,
+        units=split.units,
         level=terms.level,
-        inflation=stand.inflation,
+        inflation=split.inflation,
         seed=terms.seed,
     )
 
 
-def _shown(baseline: TrainedBaseline, stand: Stand, metric: Metric) -> Baseline:
+def _shown(baseline: TrainedBaseline, split: EvaluationSplit, metric: Metric) -> Baseline:
     rows = len(baseline.probabilities)  # fewer than all where it was stopped
-    score = metric.score(stand.labels[:rows], baseline.probabilities)
+    score = metric.score(split.labels[:rows], baseline.probabilities)
     return Baseline(baseline.name, score, baseline.seconds, whole=baseline.whole)
 
 
 def _bound(
-    candidate: Candidate, stand: Stand, metric: Metric, best: TrainedBaseline, terms: Terms
+    candidate: Candidate,
+    split: EvaluationSplit,
+    metric: Metric,
+    best: TrainedBaseline,
+    terms: Terms,
 ) -> float | None:
-    if stand.basis != OUT_OF_FOLD or not candidate.trials:
+    if split.basis != OUT_OF_FOLD or not candidate.trials:
         return None
     return competition_bound(
         metric,
-        stand.labels,
+        split.labels,
         candidate.trials,
         best.probabilities,
-        stand.units,
+        split.units,
         seed=terms.seed,
         level=terms.level,
     )
@@ -195,7 +199,7 @@ def _verdict(
     baselines: tuple[Baseline, ...],
     gap_reference: Interval,
     bound: float | None,
-    stand: Stand,
+    split: EvaluationSplit,
     metric: Metric,
     terms: Terms,
     instead: str,
@@ -207,12 +211,12 @@ def _verdict(
     returned = decide(comparison, decision, margin, obvious=candidate.obvious)
     name = comparison.best_baseline
     told = sentence(
-        comparison, decision, margin=margin, baseline=TITLES[name], pictures=stand.pictures
+        comparison, decision, margin=margin, baseline=TITLES[name], images=split.images
     )
     test = comparison.test
     return Verdict(
         decision=decision,
-        basis=stand.basis,
+        basis=split.basis,
         sentence=told,
         returned=returned,
         test=test,
@@ -227,6 +231,6 @@ def _verdict(
         optimism=candidate.validation - test.value,
         looks=terms.looks,
         mcnemar=comparison.mcnemar,
-        calibration_error=calibration_error(candidate.probabilities, stand.labels),
+        calibration_error=calibration_error(candidate.probabilities, split.labels),
         competition_bound=bound,
     )

@@ -1,4 +1,4 @@
-"""Answers to labelled pictures: whose they are, and the pictures with what was said of them."""
+"""Answers to labelled images: whose they are, and the images with what was said of them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SHOWN = 12
 
 
 def who_and_where(said: Predicted) -> Markup:
-    """Return whose answers these are, and to which pictures."""
+    """Return whose answers these are, and to which images."""
     return paragraph(
-        f"Answers of {said.subject} to {len(said.images)} pictures ({said.basis}).", "quiet"
+        f"Answers of {said.subject} to {len(said.images)} images ({said.basis}).", "quiet"
     )
 
 
@@ -31,15 +31,15 @@ def shown_answers(
     alt: str,
     head: Sequence[str],
 ) -> Markup:
-    """Return pictures, or a list of items that cannot be shown.
+    """Return images, or a list of items that cannot be shown.
 
     Args:
         material: Whether items can be shown, and the names of the classes.
         said: The answers.
         positions: Which items.
-        lines: What stands below a picture. As in `alt`, {label} and {answer} are the names of
+        lines: What stands below an image. As in `alt`, {label} and {answer} are the names of
             both classes, {sure} and {doubted} the probabilities of the answer and of the label.
-        alt: What stands for a picture; its own name comes after it.
+        alt: What stands for an image; its own name comes after it.
         head: Titles of the columns of a list: item, label and answer.
     """
     rows, cards = [], []

@@ -34,7 +34,7 @@ def confusion_section(material: Material) -> Markup | None:
         caption = "Most frequent confusions"
         parts.append(table(("class", "taken for", "pictures", "of the class"), rows, caption))
     else:
-        parts.append(paragraph("Every picture was answered right."))
+        parts.append(paragraph("Every image was answered right."))
     return joined(parts)
 
 
@@ -48,7 +48,7 @@ def confusion(
 
 
 def most_confused(counts: NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """Return (class, answer, pictures) of the most frequent mistakes."""
+    """Return (class, answer, images) of the most frequent mistakes."""
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
     places = [divmod(int(place), len(counts)) for place in order]

@@ -1,4 +1,4 @@
-"""Pictures whose label is likely to be wrong, as confident learning finds them."""
+"""Images whose label is likely to be wrong, as confident learning finds them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autotransfer.report.answered import shown_answers, who_and_where
 from autotransfer.report.markup import joined, paragraph
 from autotransfer.report.material import Material, Predicted
 
-FEWEST = 20  # pictures; with fewer the shares that it estimates mean nothing
+FEWEST = 20  # images; with fewer the shares that it estimates mean nothing
 
 
 def mislabelled_section(material: Material) -> Markup | None:
@@ -31,7 +31,7 @@ def mislabelled_section(material: Material) -> Markup | None:
         return joined([who_and_where(checked), paragraph(told)])
     told = (
         f"{len(issues)} of {len(checked.images)} labels look wrong to a predictor that did not "
-        "learn from them. Look before you change anything: a hard picture looks the same to it, "
+        "learn from them. Look before you change anything: a hard image looks the same to it, "
         "and a weak predictor names many."
     )
     shown = shown_answers(

@@ -14,13 +14,12 @@ from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import ReportWarning
 from autotransfer.report.confusion import confusion_section
 from autotransfer.report.cost import cost_section
-from autotransfer.report.described import described_section
 from autotransfer.report.embedding import embedding_section
 from autotransfer.report.health import balance_section, duplicates_section
 from autotransfer.report.labelling import labelling_section
 from autotransfer.report.leaderboard import leaderboard_section
 from autotransfer.report.markup import clean, paragraph, rendered
-from autotransfer.report.material import Material, no_pictures
+from autotransfer.report.material import Material, no_images
 from autotransfer.report.mislabelled import mislabelled_section
 from autotransfer.report.progress import progress_section
 from autotransfer.report.provenance import provenance_section
@@ -33,6 +32,7 @@ from autotransfer.report.stages import stages_section
 from autotransfer.report.validators import validators_section
 from autotransfer.report.verdict import verdict_section
 from autotransfer.report.wrong import wrong_section
+from autotransfer.report.zero_shot import zero_shot_section
 from autotransfer.results import REPORT_FILE, Record
 from autotransfer.search.watchdog import GRACE_SECONDS, OverrunError, ended_at
 
@@ -48,7 +48,7 @@ class Section:
         key: Its place in the address.
         title: Its heading.
         build: Returns it; None where it does not apply.
-        turn: When it is built: 0 comes from the record alone, later ones read pictures or
+        turn: When it is built: 0 comes from the record alone, later ones read images or
             predict, the more costly the later.
         needed: Whether it applies; where it does not, nobody is told that time was short.
     """
@@ -61,12 +61,12 @@ class Section:
 
 
 def _has(part: str) -> Callable[[Material], bool]:
-    return lambda material: getattr(material, part) not in ({}, no_pictures)
+    return lambda material: getattr(material, part) not in ({}, no_images)
 
 
 SECTIONS = (
     Section("verdict", "Verdict", verdict_section),
-    Section("described", "Classes without pictures", described_section),
+    Section("zero-shot", "Classes without images", zero_shot_section),
     Section("validators", "Validators", validators_section),
     Section("ranking", "Sources", ranking_section),
     Section("stages", "Stages of the chosen source", stages_section),
@@ -74,16 +74,16 @@ SECTIONS = (
     Section("cost", "Score and cost", cost_section),
     Section("progress", "Best so far", progress_section),
     Section("confusion", "Confusions", confusion_section, 1, _has("tested")),
-    Section("wrong", "Most wrong pictures", wrong_section, 1, _has("tested")),
+    Section("wrong", "Most wrong images", wrong_section, 1, _has("tested")),
     Section("reliability", "Reliability", reliability_section, 1, _has("tested")),
     Section("embedding", "Both domains", embedding_section, 5, _has("domains")),
     Section("balance", "Class balance", balance_section),
-    Section("duplicates", "Pictures that repeat", duplicates_section, 3, _has("pictures")),
+    Section("duplicates", "Images that repeat", duplicates_section, 3, _has("images")),
     Section("mislabelled", "Labels to check", mislabelled_section, 2, _has("checked")),
     Section("labelling", "What to label next", labelling_section, 4,
-            lambda m: m.unlabelled in m.pictures and m.predict),
+            lambda m: m.unlabelled in m.images and m.predict),
     Section("shift", "What differs between the sets", shift_section, 4,
-            lambda m: len(m.pictures) > 1),
+            lambda m: len(m.images) > 1),
     Section("spending", "Where the time went", spending_section),
     Section("skipped", "Not tried, and notes", skipped_section),
     Section("provenance", "Provenance", provenance_section),

@@ -13,7 +13,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.models.source import Source
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.strategy import Strategy, TaskInfo
-from autotransfer.results import Ranking, Setting, Skipped
+from autotransfer.results import Ranking, ScenarioKind, Skipped
 from autotransfer.scenarios.base import Candidates
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import Problem
@@ -45,7 +45,7 @@ def candidates_of(
     """
     chosen, division = sourcing.chosen, sourcing.division
     shortlist = sourcing.named(ranking.shortlist)
-    strategies = _strategies(request, problem.setting)
+    strategies = _strategies(request, problem.scenario)
     everything, pool, unread = sourcing.alone(ranking), tuple[Source, ...](), list[Skipped]()
     if _puts_together(strategies, problem, sourcing):
         everything, unread = _at_hand(problem, sourcing, ranking, clock)
@@ -72,9 +72,9 @@ def _at_hand(
     problem: Problem, sourcing: Sourcing, ranking: Ranking, clock: Clock
 ) -> tuple[tuple[Source, ...], list[Skipped]]:
     """Return the sources whose features are there, the default one first."""
-    validation, sealed = problem.target.validation, sourcing.division.sealed
+    validation, held_out = problem.target.validation, sourcing.division.held_out
     further = [] if validation is None else [validation]
-    return sourcing.pool(ranking, clock, further, 0 if sealed is None else len(sealed))
+    return sourcing.pool(ranking, clock, further, 0 if held_out is None else len(held_out))
 
 
 def _within_limits(
@@ -93,7 +93,7 @@ def _obvious(
     if not everything:
         return ()
     images, chosen = sourcing.division.images, sourcing.chosen
-    task = TaskInfo(everything[0], problem.setting, len(images), len(images.class_names))
+    task = TaskInfo(everything[0], problem.scenario, len(images), len(images.class_names))
     points = obvious_points(
         sourcing.registry.strategies.values(),
         task,
@@ -111,7 +111,7 @@ def _too_many(images: ImageSet) -> bool:
     return len(images) * len(images.class_names) > MAXIMUM_SCORES
 
 
-def _strategies(request: Request, kind: Setting) -> list[Strategy]:
+def _strategies(request: Request, kind: ScenarioKind) -> list[Strategy]:
     """Return the strategies of the search."""
     found = [request.registry.strategy(name) for name in request.strategies_for(kind)]
     single = request.options.single
@@ -131,8 +131,8 @@ def _terms(division: Division, problem: Problem, chosen: Options, *, obvious: bo
         source_images=problem.source_images is not None,
         has_head=lambda source: problem.readers[source].layout.num_source_classes > 0,
         named=tuple(chosen.strategies),
-        pictures=problem.pictures,
-        setting=problem.setting,
+        images=problem.images,
+        scenario=problem.scenario,
         unlabelled=problem.unlabelled is not None,
         obvious=obvious,
     )

@@ -17,7 +17,7 @@ from autotransfer.models.source import Source
 from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.plugin.registry import Registry
 from autotransfer.results import Ranking, Skipped
-from autotransfer.scenarios.clock import POOL_SHARE, SEALED_SHARE, Clock
+from autotransfer.scenarios.clock import HELD_OUT_SHARE, POOL_SHARE, Clock
 from autotransfer.scenarios.inputs import Problem
 from autotransfer.scenarios.options import Options
 from autotransfer.search.deployment_limits import ResultLimits
@@ -37,7 +37,7 @@ class Sourcing:
 
     Args:
         sources: Those that may be used.
-        division: The open pictures.
+        division: The open images.
         readers: The feature cache.
         registry: The scores.
         workspace: Where places on earlier targets are remembered.
@@ -63,7 +63,7 @@ class Sourcing:
         return Consensus(scores, memory, with_prior=not names)
 
     def pool(
-        self, ranking: Ranking, clock: Clock, further: Sequence[ImageSet], sealed: int
+        self, ranking: Ranking, clock: Clock, further: Sequence[ImageSet], held_out: int
     ) -> tuple[tuple[Source, ...], list[Skipped]]:
         """Return the sources whose features are at hand, the default one first, then by rank.
 
@@ -73,18 +73,18 @@ class Sourcing:
             ranking: Of the sources.
             clock: The time of the fit.
             further: Items beside the open ones that the search reads.
-            sealed: Number of items that the guard reads at the end.
+            held_out: Number of items that the guard reads at the end.
         """
         default = self.sources.sources[0].name
         ranked = [*ranking.shortlist, *(row.source for row in ranking.rows)]
         order = dict.fromkeys([default, *ranked, *(s.name for s in self.sources.sources)])
         needed = {default, ranking.shortlist[0]}
-        time_left = TimeLeft(clock.deadline(POOL_SHARE), (clock.seconds or 0.0) * SEALED_SHARE)
+        time_left = TimeLeft(clock.deadline(POOL_SHARE), (clock.seconds or 0.0) * HELD_OUT_SHARE)
         return read_all(
             self.named(order),
             needed,
             [self.division.images, *further],
-            sealed,
+            held_out,
             self.readers,
             time_left,
         )
@@ -116,7 +116,7 @@ class Sourcing:
 
 
 def usable(problem: Problem, division: Division, chosen: Options) -> Sources:
-    """Return the sources that know no tested picture and can keep the limits on the result.
+    """Return the sources that know no tested image and can keep the limits on the result.
 
     Raises:
         NoCandidateError: If there is none.

@@ -13,11 +13,11 @@ from autotransfer.scenarios.unlabelled.validators.evidence import Evidence
 def circular(evidence: Evidence) -> float:
     """Return how well target pseudo-labels teach the source classes, in [0, 1].
 
-    A ridge classifier learns the predicted classes of the target pictures on their features; the
-    value is its accuracy on held-out source pictures.
+    A ridge classifier learns the predicted classes of the target images on their features; the
+    value is its accuracy on held-out source images.
 
     Raises:
-        UndefinedScoreError: If one class is predicted for every picture.
+        UndefinedScoreError: If one class is predicted for every image.
 
     References:
         Bruzzone & Marconcini, Domain Adaptation Problems: A DASVM Classification Technique and a

@@ -9,7 +9,7 @@ from autotransfer.scenarios.unlabelled.validators.importance import importance
 
 
 def dev(evidence: Evidence) -> float:
-    """Return minus the variance-reduced weighted 0/1 loss on held-out source pictures.
+    """Return minus the variance-reduced weighted 0/1 loss on held-out source images.
 
     References:
         You et al., Towards Accurate Model Selection in Deep Unsupervised Domain Adaptation,

@@ -7,7 +7,7 @@ import numpy as np
 from autotransfer.scenarios.unlabelled.validators.evidence import Evidence, entropy_of
 
 LEAST = 0.7  # of log K; skewed targets stay above it, collapsed predictors do not
-ENOUGH = 20  # pictures for each class, from which on a class that is never predicted is a fault
+ENOUGH = 20  # images for each class, from which on a class that is never predicted is a fault
 
 
 def diversity(evidence: Evidence) -> float:

@@ -1,4 +1,4 @@
-"""Importance weights of source pictures, from a linear classifier between the domains."""
+"""Importance weights of source images, from a linear classifier between the domains."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST = 20.0
 
 
 def importance(evidence: Evidence) -> NDArray[np.float64]:
-    """Return the (m,) ratios of target to source density at held-out source pictures.
+    """Return the (m,) ratios of target to source density at held-out source images.
 
     References:
         Bickel, Bruckner & Scheffer, Discriminative Learning for Differing Training and Test

@@ -1,4 +1,4 @@
-"""InfoMax: certain for each picture, diverse over all of them."""
+"""InfoMax: certain for each image, diverse over all of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from autotransfer.scenarios.unlabelled.validators.evidence import Evidence, entr
 
 
 def infomax(evidence: Evidence) -> float:
-    """Return H(mean p) - mean H(p) in nats: the mutual information of picture and class.
+    """Return H(mean p) - mean H(p) in nats: the mutual information of image and class.
 
     Assumes class shares that are not far from equal.
 

@@ -9,7 +9,7 @@ from autotransfer.scenarios.unlabelled.validators.importance import importance
 
 
 def iwcv(evidence: Evidence) -> float:
-    """Return minus the mean weighted 0/1 loss on held-out source pictures.
+    """Return minus the mean weighted 0/1 loss on held-out source images.
 
     References:
         Sugiyama, Krauledat & Müller, Covariate Shift Adaptation by Importance Weighted Cross

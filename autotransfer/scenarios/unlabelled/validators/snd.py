@@ -7,11 +7,11 @@ import numpy as np
 from autotransfer.scenarios.unlabelled.validators.evidence import SMALLEST, Evidence, entropy_of
 
 TEMPERATURE = 0.05
-_MOST = 1000  # pictures; the matrix of similarities is n x n
+_MOST = 1000  # images; the matrix of similarities is n x n
 
 
 def snd(evidence: Evidence) -> float:
-    """Return the mean entropy of the similarities to the other pictures, in nats.
+    """Return the mean entropy of the similarities to the other images, in nats.
 
     References:
         Saito et al., Tune it the Right Way: Unsupervised Validation of Domain Adaptation via Soft
