@@ -14,7 +14,7 @@ from autotransfer.data.target import open_images
 from autotransfer.errors import InvalidTargetError
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
-from autotransfer.scenarios.inputs import choose_from, discover_plugins, make_readers
+from autotransfer.scenarios.inputs import choose_sources, discover_plugins, make_readers
 from autotransfer.scenarios.options import read_options
 from autotransfer.transferability.distances import describe, domain_distance, levels
 
@@ -69,7 +69,7 @@ def distance(
                 f"the {name} set has {len(images)} picture(s); at least {FEWEST_IMAGES} of each "
                 "are needed to compare them"
             )
-    source = choose_from(chosen, registry, max(len(first), len(second))).sources[0]
+    source = choose_sources(chosen, registry, max(len(first), len(second))).sources[0]
     chosen.say(f"comparing {len(first)} and {len(second)} pictures as {source.name} sees them")
     return _measured(first, second, source, make_readers(chosen), measures, chosen.seed)
 

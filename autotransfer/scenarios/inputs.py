@@ -10,7 +10,7 @@ from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.target import Target, open_target, open_unlabelled
-from autotransfer.errors import InvalidOptionError, InvalidTargetError
+from autotransfer.errors import InvalidOptionError, InvalidTargetError, NoCandidateError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.catalogue import Sources, resolve_sources
 from autotransfer.models.catalogue.timm_names import describe_default_set
@@ -22,8 +22,9 @@ from autotransfer.models.source import Source, Untrained
 from autotransfer.plugin.presets import Preset, read_preset
 from autotransfer.plugin.registry import Registry, discover
 from autotransfer.plugin.strategy import TaskInfo
-from autotransfer.results import Setting
+from autotransfer.results import Setting, Skipped
 from autotransfer.scenarios.options import Options, device_of, memory_of
+from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.tracking.registered import with_registered
 
 
@@ -63,9 +64,8 @@ def problem_of_pictures(target: Any, chosen: Options, registry: Registry) -> Pro
     """Return the problem of a target of pictures."""
     opened = open_labelled(target, chosen)
     source_images = open_source_images(chosen)
-    sources = choose_sources(chosen, registry, opened)
-    unlabelled = open_more(chosen)
-    return Problem(opened, sources, make_readers(chosen), source_images, unlabelled)
+    sources = choose_sources(chosen, registry, len(opened.train))
+    return Problem(opened, sources, make_readers(chosen), source_images, open_more(chosen))
 
 
 def problem_of_matrices(
@@ -178,13 +178,8 @@ def open_more(chosen: Options) -> ImageSet | None:
     return images
 
 
-def choose_sources(chosen: Options, registry: Registry, opened: Target) -> Sources:
-    """Return the candidate sources; a default set is described before it is fetched."""
-    return choose_from(chosen, registry, len(opened.train))
-
-
-def choose_from(chosen: Options, registry: Registry, num_images: int) -> Sources:
-    """Return the candidate sources for so many pictures."""
+def choose_sources(chosen: Options, registry: Registry, num_images: int) -> Sources:
+    """Return the candidate sources for so many pictures; a default set is described first."""
     workspace = Path(chosen.workspace or ".")
     resolved = resolve_sources(
         with_registered(chosen.sources, chosen.tracking_uri, workspace),
@@ -195,6 +190,26 @@ def choose_from(chosen: Options, registry: Registry, num_images: int) -> Sources
     if resolved.default_set:
         chosen.say(describe_default_set(resolved.default_set, num_images))
     return resolved
+
+
+def within_limits(
+    sources: Sources, readers: FeatureReaders, images: ImageSet, chosen: Options
+) -> Sources:
+    """Return the sources that can keep the limits on the result.
+
+    Raises:
+        NoCandidateError: If there is none.
+    """
+    limits = ResultLimits(chosen.max_mb, chosen.max_ms, readers, images)
+    if limits.none:
+        return sources
+    reasons = {source.name: limits.against([source]) for source in sources.sources}
+    readers.release()
+    skipped = [Skipped(name, "*", reason) for name, reason in reasons.items() if reason]
+    kept = tuple(source for source in sources.sources if not reasons[source.name])
+    if not kept:
+        raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
+    return Sources(kept, (*sources.skipped, *skipped), sources.default_set)
 
 
 def make_readers(chosen: Options) -> FeatureReaders:

@@ -137,7 +137,7 @@ def _row(method: str, given: Any) -> list[str]:
         opened = open_labelled(pictures, chosen)
         division = divide(opened)
         assert division.sealed is not None, f"{pictures} needs a test split"
-        found = {s.name: s for s in choose_sources(chosen, registry, opened).sources}
+        found = {s.name: s for s in choose_sources(chosen, registry, len(opened.train)).sources}
         sources = tuple(found[name] for name in given.source or list(found)[:3])
         for per_class in given.labels:
             readers = make_readers(chosen)
