@@ -92,10 +92,16 @@ class Baselines:
             try:
                 found = self._over(name, stand, so_far, again)
             except DeadlineError:
-                self._warn(name)
+                warnings.warn(
+                    f"no time was left for the baseline {TITLES[name]!r}; give more --seconds "
+                    "for a fuller test",
+                    ReducedBudgetWarning,
+                    stacklevel=2,
+                )
                 continue
             so_far.append(found)
-            again += _once_more(found, stand)
+            if found.whole and len(stand.divisions) > 1:
+                again += found.seconds / (len(stand.divisions) - 1)
             yield found
         together = self._together(so_far, stand)
         if together is not None:
@@ -108,15 +114,13 @@ class Baselines:
         """
         if best.mixture is None:
             return self._whole(best.name)
-        predictor = EnsemblePredictor(tuple(self._members(best.mixture)))
+        members = []
+        for name, weight in best.mixture.weights.items():
+            kept, temperature = self._whole(name), best.mixture.temperatures[name]
+            members.append(Member(kept.strategy, kept.source, weight, kept.predictor, temperature))
+        predictor = EnsemblePredictor(tuple(members))
         source = predictor.sources[0] if predictor.sources else None
         return Kept(predictor, best.name, baseline=True, source=source)
-
-    def _members(self, mixture: Mixture) -> Iterator[Member]:
-        for name, weight in mixture.weights.items():
-            kept = self._whole(name)
-            temperature = mixture.temperatures[name]
-            yield Member(kept.strategy, kept.source, weight, kept.predictor, temperature)
 
     def _over(
         self, name: str, stand: Stand, so_far: Sequence[TrainedBaseline], again: float
@@ -180,14 +184,6 @@ class Baselines:
         found = compare(self.context.metric, labels, first, others, units=stand.units[:m])
         return found.gap.high < 0
 
-    def _warn(self, name: str) -> None:
-        warnings.warn(
-            f"no time was left for the baseline {TITLES[name]!r}; give more --seconds for a "
-            "fuller test",
-            ReducedBudgetWarning,
-            stacklevel=3,
-        )
-
     def _source(self, name: str) -> Source | None:
         if name == GIVEN:
             return self.context.baseline_source
@@ -237,9 +233,3 @@ class Baselines:
         if name in (UNTRAINED, GIVEN):
             return fit_untrained(task), True
         return fit_scratch(task, seed=self.seed, deadline=deadline)
-
-
-def _once_more(baseline: TrainedBaseline, stand: Stand) -> float:
-    """Return the seconds of training on all pictures, from those of training on each fold."""
-    divisions = len(stand.divisions)
-    return baseline.seconds / (divisions - 1) if baseline.whole and divisions > 1 else 0.0

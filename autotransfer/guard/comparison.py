@@ -21,7 +21,7 @@ from autotransfer.models.predictors.baselines import TITLES
 from autotransfer.models.predictors.neural import HeadPredictor
 from autotransfer.models.scoring import predicted, weighted
 from autotransfer.models.source import Source
-from autotransfer.results import Baseline, Interval, Verdict
+from autotransfer.results import Baseline, Verdict
 from autotransfer.search.cross_validation import LabelledContext
 
 Predictions = NDArray[np.float64]
@@ -123,17 +123,38 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         opened: What it is compared with.
         terms: Margin, level and seed.
     """
-    stand, context, found = opened.stand, opened.context, opened.baselines
+    stand, metric, found = opened.stand, opened.context.metric, opened.baselines
     whole = {b.name: b.probabilities for b in found if b.whole}
-    comparison = _compared(candidate.probabilities, whole, stand, context, terms)
-    others = {"reference": opened.probed}
-    probe = _compared(candidate.probabilities, others, stand, context, terms)
+    comparison = _compared(candidate.probabilities, whole, opened, terms)
+    reference = _compared(candidate.probabilities, {"reference": opened.probed}, opened, terms)
     best = next(b for b in found if b.name == comparison.best_baseline)
-    shown = tuple(_shown(b, stand, context.metric) for b in found)
-    bound = _bound(candidate, stand, context.metric, best, terms)
     instead = next((b for b in found if b.mixture), best)  # together, where they could be weighted
-    verdict = _verdict(
-        candidate, comparison, shown, probe.gap, bound, stand, context.metric, terms, instead.name
+    margin = default_margin(metric, comparison.n) if terms.margin is None else terms.margin
+    decision = judge(comparison, margin=margin)
+    returned = decide(comparison, decision, margin, obvious=candidate.obvious)
+    told = sentence(
+        comparison, decision, margin=margin, baseline=TITLES[best.name], pictures=stand.pictures
+    )
+    test = comparison.test
+    verdict = Verdict(
+        decision=decision,
+        basis=stand.basis,
+        sentence=told,
+        returned=returned,
+        test=test,
+        baselines=tuple(_shown(b, stand, metric) for b in found),
+        best_baseline=best.name,
+        gap=comparison.gap,
+        minimum_detectable=comparison.minimum_detectable,
+        gap_reference=reference.gap,
+        returned_baseline="" if returned == "transfer" else instead.name,
+        returned_test=test.value if returned == "transfer" else comparison.scores[instead.name],
+        competed=candidate.competed,
+        optimism=candidate.validation - test.value,
+        looks=terms.looks,
+        mcnemar=comparison.mcnemar,
+        calibration_error=calibration_error(candidate.probabilities, stand.labels),
+        competition_bound=_bound(candidate, stand, metric, best, terms),
     )
     return Judgement(verdict, instead)
 
@@ -149,14 +170,11 @@ def _probed(
 
 
 def _compared(
-    finalist: Predictions,
-    others: Mapping[str, Predictions],
-    stand: Stand,
-    context: LabelledContext,
-    terms: Terms,
+    finalist: Predictions, others: Mapping[str, Predictions], opened: Opened, terms: Terms
 ) -> Comparison:
+    stand = opened.stand
     return compare(
-        context.metric,
+        opened.context.metric,
         stand.labels,
         finalist,
         others,
@@ -186,47 +204,4 @@ def _bound(
         stand.units,
         seed=terms.seed,
         level=terms.level,
-    )
-
-
-def _verdict(
-    candidate: Candidate,
-    comparison: Comparison,
-    baselines: tuple[Baseline, ...],
-    gap_reference: Interval,
-    bound: float | None,
-    stand: Stand,
-    metric: Metric,
-    terms: Terms,
-    instead: str,
-) -> Verdict:
-    margin = terms.margin
-    if margin is None:
-        margin = default_margin(metric, comparison.n)
-    decision = judge(comparison, margin=margin)
-    returned = decide(comparison, decision, margin, obvious=candidate.obvious)
-    name = comparison.best_baseline
-    told = sentence(
-        comparison, decision, margin=margin, baseline=TITLES[name], pictures=stand.pictures
-    )
-    test = comparison.test
-    return Verdict(
-        decision=decision,
-        basis=stand.basis,
-        sentence=told,
-        returned=returned,
-        test=test,
-        baselines=baselines,
-        best_baseline=name,
-        gap=comparison.gap,
-        minimum_detectable=comparison.minimum_detectable,
-        gap_reference=gap_reference,
-        returned_baseline="" if returned == "transfer" else instead,
-        returned_test=test.value if returned == "transfer" else comparison.scores[instead],
-        competed=candidate.competed,
-        optimism=candidate.validation - test.value,
-        looks=terms.looks,
-        mcnemar=comparison.mcnemar,
-        calibration_error=calibration_error(candidate.probabilities, stand.labels),
-        competition_bound=bound,
     )
