@@ -21,7 +21,7 @@ from autotransfer.scenarios.unlabelled.consensus import label_free_score
 from autotransfer.scenarios.unlabelled.holdout import Part
 from autotransfer.scenarios.unlabelled.intermediate_domains import Route
 from autotransfer.scenarios.unlabelled.validators import Evidence, Mixed, validate
-from autotransfer.scenarios.unlabelled.validators.diversity import reason_against
+from autotransfer.scenarios.unlabelled.validators.certainty import reason_against
 from autotransfer.scenarios.unlabelled.validators.mixval import SHARE
 from autotransfer.search.trial import (
     TrialContext,
