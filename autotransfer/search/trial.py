@@ -49,6 +49,18 @@ class TrialSpec:
     deadline: float | None
     rivals: Sequence[NDArray[np.float32] | None] = ()
 
+    @property
+    def outcome(self) -> Outcome:
+        """Return the outcome of the trial, complete and without any figures."""
+        return Outcome(
+            self.number,
+            self.source.name,
+            self.strategy.name,
+            dict(self.params),
+            State.COMPLETE,
+            adaptation=self.source.adaptation,
+        )
+
 
 @dataclass(frozen=True)
 class TrialResult:
@@ -78,16 +90,7 @@ def attempted(
         work: Returns the complete outcome, given one without any figures.
         device: Where it computes.
     """
-    began = time.perf_counter()
-    remarks = list[str]()
-    blank = Outcome(
-        spec.number,
-        spec.source.name,
-        spec.strategy.name,
-        dict(spec.params),
-        State.COMPLETE,
-        adaptation=spec.source.adaptation,
-    )
+    began, blank, remarks = time.perf_counter(), spec.outcome, list[str]()
     try:
         with ended_at(spec.deadline), collected_remarks() as remarks:
             outcome = work(blank)
