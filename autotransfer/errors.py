@@ -18,10 +18,10 @@ class InvalidTargetError(AutotransferError, ValueError):
 
 
 class CorruptImagesError(InvalidTargetError):
-    """Some pictures cannot be decoded; all of them are named at once.
+    """Some images cannot be decoded; all of them are named at once.
 
     Args:
-        problems: (name, reason) of every picture that cannot be used.
+        problems: (name, reason) of every image that cannot be used.
     """
 
     NAMED = 20  # more than this many names hide the sentence that says what to do
@@ -32,13 +32,13 @@ class CorruptImagesError(InvalidTargetError):
         if len(self.problems) > self.NAMED:
             lines.append(f"  and {len(self.problems) - self.NAMED} more")
         super().__init__(
-            f"{len(self.problems)} picture(s) cannot be used; repair or remove them, or leave "
+            f"{len(self.problems)} image(s) cannot be used; repair or remove them, or leave "
             "them out with --on-bad-image skip (on_bad_image='skip'):\n" + "\n".join(lines)
         )
 
 
 class HiddenLabelsError(AutotransferError, LookupError):
-    """Labels were read that the setting hides."""
+    """Labels were read that the scenario hides."""
 
 
 class InvalidSourceError(AutotransferError, ValueError):

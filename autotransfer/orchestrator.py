@@ -34,9 +34,9 @@ def fit(target: Any, y: Any = None, **options: Any) -> Selection:
 
     Args:
         target: A folder of class folders, an archive of one, a manifest, an `.npz`, an fsspec
-            URL of these; pictures, as an array, a list of paths or of PIL images; a dataset of
+            URL of these; items, as an array, a list of paths or of PIL images; a dataset of
             torch or of Hugging Face; or an `ImageSet`.
-        y: (n,) labels of pictures; None where the target has its own.
+        y: (n,) labels of items; None where the target has its own.
         **options: The fields of `Options`.
 
     Returns:
@@ -65,7 +65,8 @@ def fit_features(
     Args:
         features: (n, d) features of the same n items by the name of their source.
         y: (n,) labels.
-        test: Features and labels of further items, sealed until the guard; None seals a quarter.
+        test: Features and labels of further items, for the guard alone; None holds out a
+            quarter.
         baseline: Name of one of the matrices that uses no source (raw columns, word counts): a
             baseline to beat, not a candidate. Without it, class shares are the only baseline.
         **options: The fields of `Options`.
@@ -93,7 +94,7 @@ def rank(
 
     Args:
         target: As for `fit`.
-        y: (n,) labels of pictures; None where the target has its own.
+        y: (n,) labels of items; None where the target has its own.
         estimators: Names of the scores of the consensus; empty for the default ones with what
             is known of the sources beforehand.
         racing: Whether sources without a chance see no more than the first pictures.
@@ -154,7 +155,7 @@ def _start_tracking(scenario: Scenario[Any, Any], candidates: Candidates, run: R
     shortlist = ", ".join(source.name for source in candidates.arms.sources)
     told = {
         "target": scenario.name,
-        "setting": str(scenario.kind),
+        "scenario": str(scenario.kind),
         "metric": scenario.metric,
         **scenario.parameters,
         "shortlist": shortlist,

@@ -14,12 +14,12 @@ RECORD_FILE = "selection.json"
 REPORT_FILE = "report.html"  # in the folder of a selection, and among the artifacts of its run
 
 
-class Setting(StrEnum):
+class ScenarioKind(StrEnum):
     """What is known about the target."""
 
     LABELLED = "labelled"
     UNLABELLED = "unlabelled"
-    DESCRIBED = "described"
+    ZERO_SHOT = "zero-shot"
 
 
 class State(StrEnum):
@@ -31,7 +31,7 @@ class State(StrEnum):
 
 
 class Decision(StrEnum):
-    """The verdict on transfer: did it help on the user's own pictures?"""
+    """The verdict on transfer: did it help on the user's own items?"""
 
     POSITIVE = "positive"
     NEUTRAL = "neutral"
@@ -83,7 +83,7 @@ class Outcome:
         strategy: Name of the strategy.
         params: The parameters that ran.
         state: How it ended.
-        value: Mean validation score over the folds, every picture weighing the same, higher is
+        value: Mean validation score over the folds, every item weighing the same, higher is
             better; None unless complete.
         fold_values: Score of each fold that ran, in order.
         log_loss: Mean validation log loss, the tie-breaker; None unless complete.
@@ -92,11 +92,11 @@ class Outcome:
         layers: What the predictor used of the source; None unless complete.
         reason: Why it failed or was pruned, one line; empty when complete.
         error: The traceback of a failure; empty otherwise.
-        adaptation: How pictures were brought to a network with other inputs; empty where they
+        adaptation: How items were brought to a network with other inputs; empty where they
             were used as they are.
         elapsed: Seconds of the fit until its end, those of earlier invocations included.
         unfit: Which limit on the result it breaks; empty where it keeps them all.
-        validators: Label-free scores by name, in the unlabelled setting.
+        validators: Label-free scores by name, in the unlabelled scenario.
         remarks: What did not go as it was asked, in sentences: a batch that was halved.
         through: Names of the intermediate sets that it went through, in order.
     """
@@ -156,7 +156,7 @@ class RankedSource:
         estimators: Score of each estimator, higher is better; undefined ones are left out.
         seconds: Seconds of the forward passes and scores.
         megabytes: Size of the network in memory, 1e6 bytes.
-        num_images: Number of pictures that the scores rest on.
+        num_images: Number of items that the scores rest on.
         stage_accuracies: Leave-one-out accuracy of a probe at each stage; None where undefined.
         within_a_point: Probability that a probe on it is within one point of the best one.
         prior: What was known of it beforehand, higher is better; None for nothing.
@@ -196,7 +196,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its 95 % interval and the number of pictures it rests on."""
+    """A figure with its 95 % interval and the number of items it rests on."""
 
     value: float
     low: float
@@ -206,9 +206,9 @@ class Interval:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A predictor that uses no source, scored on the same pictures as the finalist.
+    """A predictor that uses no source, scored on the same items as the finalist.
 
-    In the unlabelled setting it is source-only, and its score is None as long as no target label
+    In the unlabelled scenario it is source-only, and its score is None as long as no target label
     was seen.
 
     Args:
@@ -230,7 +230,7 @@ class Verdict:
 
     Args:
         decision: The verdict.
-        basis: What it rests on ("sealed pictures", "out-of-fold", "validators", "audit labels").
+        basis: What it rests on ("held-out items", "out-of-fold", "validators", "audit labels").
         sentence: The verdict in one sentence for people.
         returned: "transfer" or "baseline".
         test: Score of the finalist.
@@ -243,13 +243,13 @@ class Verdict:
         returned_baseline: Name of the baseline that is returned; empty where transfer is.
         competed: Number of trials that the finalist was chosen from.
         optimism: Its validation score minus its test score.
-        looks: Which look at the tested pictures this is; from the second on, limits are wider.
+        looks: Which look at the tested items this is; from the second on, limits are wider.
         cause: Of a negative verdict: "data", "method" or "unknown".
         remarks: What else bears on it, in sentences.
         mcnemar: Two-sided mid-p of McNemar's test against the best baseline.
         calibration_error: Expected calibration error of the finalist in [0, 1].
         competition_bound: Lower limit of the gap if the finalist had been chosen for its luck
-            alone; None where it was tested on pictures that did not choose it.
+            alone; None where it was tested on items that did not choose it.
 
     All scores and gaps are None where the verdict is unverified.
     """
@@ -277,16 +277,16 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class ZeroShot:
+class ZeroShotFigures:
     """Figures of zero-shot predictions; per-class top-1, in [0, 1].
 
     Args:
-        basis: What they rest on ("held-out classes", "sealed pictures").
-        unseen: U, of the unseen classes' pictures where all classes compete, calibrated.
-        seen: S, of the seen classes' pictures; None, as what follows, where there are none.
+        basis: What they rest on ("held-out classes", "held-out items").
+        unseen: U, of the unseen classes' items where all classes compete, calibrated.
+        seen: S, of the seen classes' items; None, as what follows, where there are none.
         harmonic: H, their harmonic mean.
         area: AUSUC, the area under the seen-unseen curve.
-        alone: Of the unseen classes' pictures where only unseen classes compete.
+        alone: Of the unseen classes' items where only unseen classes compete.
         curve: (U, S) points of the seen-unseen curve, thinned out; empty where several curves
             were averaged.
     """
@@ -301,20 +301,20 @@ class ZeroShot:
 
 
 @dataclass(frozen=True)
-class Described:
-    """What a fit of the described setting found beside its verdict.
+class ZeroShotFindings:
+    """What a fit of the zero-shot scenario found beside its verdict.
 
     Args:
         seen: Classes with pictures.
         unseen: Classes without.
         attributes: Names of the attributes that are used.
         values: Rows of all classes, the seen ones first, in the units of the table.
-        handicap: What is subtracted from the scores of seen classes when all compete.
-        sharpness: Factor of the scores before the softmax.
-        figures: Held-out classes first, then sealed pictures where there are some.
+        stacking_offset: What is subtracted from the scores of seen classes when all compete.
+        inverse_temperature: Factor of the scores before the softmax.
+        figures: Held-out classes first, then held-out items where there are some.
         p_value: Share of exchanged tables that do as well, best penalties in each.
         null_high: Score that 97.5 % of the exchanged tables stay below.
-        pairs: Number of held-out pairs; 0 where sealed pictures were tested.
+        pairs: Number of held-out pairs; 0 where held-out items were tested.
         nearest_seen_class: Score of naming a seen class and taking the class whose row is most
             like its row, on the same pictures.
         known_to_source: Classes that the source was trained on, by name, of those tested.
@@ -328,9 +328,9 @@ class Described:
     unseen: tuple[str, ...]
     attributes: tuple[str, ...]
     values: tuple[tuple[float, ...], ...]
-    handicap: float
-    sharpness: float
-    figures: tuple[ZeroShot, ...]
+    stacking_offset: float
+    inverse_temperature: float
+    figures: tuple[ZeroShotFigures, ...]
     p_value: float
     null_high: float
     pairs: int
@@ -361,7 +361,7 @@ class Record:
     """
 
     name: str
-    setting: str
+    scenario: str
     metric: str
     class_names: tuple[str, ...]
     seed: int
@@ -376,5 +376,5 @@ class Record:
     warnings: tuple[str, ...] = ()
     forced: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
-    described: Described | None = None
+    zero_shot: ZeroShotFindings | None = None
     members: tuple[Share, ...] = ()

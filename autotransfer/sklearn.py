@@ -27,8 +27,8 @@ from autotransfer.tracking import OFF
 
 LARGEST_SEED = 2**31 - 1
 
-# scikit-learn's own checks that cannot hold for pictures, each with the reason; none is known,
-# once the rows of numbers that they make are drawn as pictures
+# scikit-learn's own checks that cannot hold for images, each with the reason; none is known,
+# once the rows of numbers that they make are drawn as images
 EXPECTED_FAILED_CHECKS: Mapping[str, str] = {}
 
 
@@ -37,7 +37,7 @@ FROZEN = ("feature-extraction", "mixture-of-probes", "mean-of-probes", "default-
 
 
 class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """The fit of this package as a classifier of pictures.
+    """The fit of this package as a classifier of images.
 
     It has what a fold of a cross-validation needs and no more: by default it probes frozen
     networks, tests nothing (the cross-validation does), writes nothing to MLflow, and leaves no
@@ -54,7 +54,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         guard: Whether the result is tested against baselines, and a baseline returned where
             transfer hurts.
         max_sources: Largest size of the shortlist.
-        picture_shape: (h, w) or (h, w, c) of a picture, where X has one row of pixels for each.
+        image_shape: (h, w) or (h, w, c) of an image, where X has one row of pixels for each.
         workspace: Folder that keeps study, MLflow runs and result; None keeps nothing.
         tracking_uri: Of MLflow, where there is a workspace.
         plugins: Plugin files.
@@ -64,7 +64,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
     Attributes:
         classes_: (K,) the classes, sorted.
         selection_: What the fit found; its verdict, ranking and outcomes.
-        n_features_in_: Pixels of a picture; only where X has one row of pixels for each.
+        n_features_in_: Pixels of an image; only where X has one row of pixels for each.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         metric: str = "accuracy",
         guard: bool = False,
         max_sources: int | None = None,
-        picture_shape: tuple[int, ...] | None = None,
+        image_shape: tuple[int, ...] | None = None,
         workspace: str | Path | None = None,
         tracking_uri: str | None = None,
         plugins: Sequence[str | Path] = (),
@@ -93,7 +93,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         self.metric = metric
         self.guard = guard
         self.max_sources = max_sources
-        self.picture_shape = picture_shape
+        self.image_shape = image_shape
         self.workspace = workspace
         self.tracking_uri = tracking_uri
         self.plugins = plugins
@@ -104,14 +104,14 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         """Return itself, fitted.
 
         Args:
-            X: Pictures: an array (n, h, w) or (n, h, w, c), a list of paths or of PIL images, a
-                dataset of torch or of Hugging Face, or (n, d) rows where `picture_shape` is set.
+            X: Images: an array (n, h, w) or (n, h, w, c), a list of paths or of PIL images, a
+                dataset of torch or of Hugging Face, or (n, d) rows where `image_shape` is set.
             y: (n,) classes; None where X is a dataset that has them.
 
         Raises:
             AutotransferError: As for `autotransfer.fit`.
         """
-        pictures, labels = self._pictures(X, reset=True), self._labels(X, y)
+        images, labels = self._images(X, reset=True), self._labels(X, y)
         self.classes_, encoded = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise InvalidTargetError(
@@ -119,7 +119,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
                 f"class ({', '.join(map(str, self.classes_))})"
             )
         names = [str(value) for value in self.classes_.tolist()]
-        opened = open_target((pictures, [names[k] for k in encoded]), minimum_per_class=1).train
+        opened = open_target((images, [names[k] for k in encoded]), minimum_per_class=1).train
         temporary = tempfile.TemporaryDirectory() if self.workspace is None else None
         try:
             place = Path(temporary.name) if temporary is not None else Path(str(self.workspace))
@@ -132,9 +132,9 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Return (n, K) probabilities of pictures in any form that `fit` takes, as `classes_`."""
+        """Return (n, K) probabilities of images in any form that `fit` takes, as `classes_`."""
         check_is_fitted(self, "selection_")
-        found: NDArray[np.float64] = self.selection_.predict_proba(self._pictures(X, reset=False))
+        found: NDArray[np.float64] = self.selection_.predict_proba(self._images(X, reset=False))
         ordered: NDArray[np.float64] = found[:, self._columns]
         return ordered
 
@@ -154,7 +154,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        flat = self.picture_shape is not None
+        flat = self.image_shape is not None
         tags.input_tags.two_d_array = flat
         tags.input_tags.three_d_array = not flat
         return tags
@@ -204,15 +204,15 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             "seed": int(seed),
         }
 
-    def _pictures(self, X: Any, *, reset: bool) -> Any:
-        """Return the pictures; rows of pixels are brought into their shape."""
-        if self.picture_shape is None:
+    def _images(self, X: Any, *, reset: bool) -> Any:
+        """Return the images; rows of pixels are brought into their shape."""
+        if self.image_shape is None:
             return X
         rows = np.asarray(X)
-        shape = tuple(self.picture_shape)
+        shape = tuple(self.image_shape)
         if rows.ndim != 2 or rows.shape[1] != int(np.prod(shape)):
             raise InvalidTargetError(
-                f"X of the shape {rows.shape}; with picture_shape={shape} it must be "
+                f"X of the shape {rows.shape}; with image_shape={shape} it must be "
                 f"(n, {int(np.prod(shape))})"
             )
         if reset:

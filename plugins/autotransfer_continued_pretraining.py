@@ -1,6 +1,6 @@
-"""Continued self-supervised training of a source on unlabelled target pictures, then a probe.
+"""Continued self-supervised training of a source on unlabelled target images, then a probe.
 
-Two views of the same picture should have the same features, and features should not collapse.
+Two views of the same image should have the same features, and features should not collapse.
 Labels are used only by the probe at the end.
 """
 
@@ -36,17 +36,17 @@ EXPANDER_MULTIPLIER = 10.0
 WEIGHT_DECAY = 1e-2
 STEPS = 150
 BATCH_SIZE = 32
-VIEWS = 4  # of each picture; each is computed once behind the frozen stages
+VIEWS = 4  # of each image; each is computed once behind the frozen stages
 WIDEST = 512  # of what is compared
 INVARIANCE, VARIANCE, COVARIANCE = 25.0, 25.0, 1.0  # Bardes et al. 2022, section 4.2
 
 
 class ContinuedPretraining(networks.NetworkStrategy):
-    """The last stages learn from unlabelled target pictures; a ridge probe reads them.
+    """The last stages learn from unlabelled target images; a ridge probe reads them.
 
     Batch norm keeps the source's statistics, so that without any step this is the plain probe;
     of the usual objectives VICReg is the one that needs no statistics of a batch in its own
-    layers, no other pictures to be told apart from, and no orientation that a picture from
+    layers, no other images to be told apart from, and no orientation that an image from
     above lacks. `effort` multiplies the number of steps.
 
     References:
@@ -67,7 +67,7 @@ class ContinuedPretraining(networks.NetworkStrategy):
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
-        pictures = task.unlabelled_pictures(self.name)
+        images = task.needed_unlabelled(self.name)
         backbone, K = task.backbone(), len(task.class_names)
         stage = round(float(params["depth"]) * backbone.num_stages)
         frozen, headed = networks.HeadedSuffix.after(
@@ -76,7 +76,7 @@ class ContinuedPretraining(networks.NetworkStrategy):
         suffix = headed.suffix
         labelled = task.features.inputs(task.train, frozen)
         views = [
-            task.features.inputs(pictures, frozen, view=View("colour", number))
+            task.features.inputs(images, frozen, view=View("colour", number))
             for number in range(VIEWS)
         ]
         stages = task.features.num_stages
@@ -88,18 +88,18 @@ class ContinuedPretraining(networks.NetworkStrategy):
             return networks.NetworkPredictor.of(headed, task.source, frozen=frozen, layers=layers)
 
         steps = round(STEPS * float(params["effort"]))
-        shown = _order(len(pictures), steps, trial.seed)
+        shown = _order(len(images), steps, trial.seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(trial.seed)
             compared = Vicreg(suffix, backbone.num_features).to(task.device)
-        if steps and len(pictures) > 1:
+        if steps and len(images) > 1:
             training.train(
                 compared,
                 lambda positions, _: views[0].batch(shown[positions][:1]),
                 np.zeros(len(shown), dtype=np.int64),
                 training.Schedule(
                     epochs=1,
-                    batch_size=min(BATCH_SIZE, len(pictures)),
+                    batch_size=min(BATCH_SIZE, len(images)),
                     learning_rate=LEARNING_RATE * float(params["learning_rate_multiplier"]),
                     weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
                     head_multiplier=EXPANDER_MULTIPLIER,
@@ -132,7 +132,7 @@ class Vicreg(nn.Module):
 
     @override
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the loss of two views of the same pictures."""
+        """Return the loss of two views of the same images."""
         return vicreg(self.expander(self.suffix(first)), self.expander(self.suffix(second)))
 
 
@@ -147,7 +147,7 @@ def vicreg(first: Tensor, second: Tensor) -> Tensor:
 
 def _spread(z: Tensor) -> Tensor:
     """Return by how much the standard deviation of each column falls short of one, on average."""
-    variance = z.var(dim=0, correction=min(1, len(z) - 1))  # of one picture: none
+    variance = z.var(dim=0, correction=min(1, len(z) - 1))  # of one image: none
     return nn.functional.relu(1 - torch.sqrt(variance + 1e-4)).mean()
 
 
@@ -174,7 +174,7 @@ def _objective(
 
 
 def _order(n: int, steps: int, seed: int) -> NDArray[np.int64]:
-    """Return which pictures the steps show, each once before any comes again."""
+    """Return which images the steps show, each once before any comes again."""
     size = min(BATCH_SIZE, n)
     generator = np.random.default_rng(seed)
     passes = math.ceil(steps * size / n)

@@ -42,7 +42,7 @@ class FeatureExtraction(Strategy):
     """A head on pooled features: ridge, logistic, shrinkage LDA or the nearest class mean.
 
     `regularisation` multiplies the penalty that leave-one-out chose (ridge), the default penalty
-    (logistic), the odds of the shrinkage (LDA) or the temperature (nearest mean; no picture
+    (logistic), the odds of the shrinkage (LDA) or the temperature (nearest mean; no image
     changes its class by it).
 
     Several stages are brought to the same scale first: every feature to mean 0 and std 1

@@ -1,8 +1,8 @@
-"""FixMatch: few labelled and many unlabelled target pictures train one network.
+"""FixMatch: few labelled and many unlabelled target images train one network.
 
-A picture whose prediction is certain enough becomes a label for a strongly changed view of
+An image whose prediction is certain enough becomes a label for a strongly changed view of
 itself. Predictions are aligned first: their mean is brought to the class shares of the labelled
-pictures, so that one class cannot swallow the others.
+images, so that one class cannot swallow the others.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from autotransfer.plugin import (
 
 LEARNING_RATE = 3e-4
 WEIGHT_DECAY = 1e-2
-UNLABELLED_RATIO = 2  # unlabelled pictures for each labelled one of a step
-STRONG_VIEWS = 4  # of each picture; each is computed once behind the frozen stages
+UNLABELLED_RATIO = 2  # unlabelled images for each labelled one of a step
+STRONG_VIEWS = 4  # of each image; each is computed once behind the frozen stages
 MEMORY = 0.95  # of the running mean of predictions
-SMALL_BATCHES = 200  # with fewer labelled pictures the statistics of a batch are noise
+SMALL_BATCHES = 200  # with fewer labelled images the statistics of a batch are noise
 
 
 class FixMatch(networks.NetworkStrategy):
-    """Cross-entropy on labels, and on certain pseudo-labels of unlabelled pictures.
+    """Cross-entropy on labels, and on certain pseudo-labels of unlabelled images.
 
     `threshold` is the least certainty of a pseudo-label, `weight` that of their loss.
 
@@ -65,7 +65,7 @@ class FixMatch(networks.NetworkStrategy):
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
-        pictures = task.unlabelled_pictures(self.name)
+        images = task.needed_unlabelled(self.name)
         backbone, K = task.backbone(), len(task.class_names)
         stage = round(float(params["depth"]) * backbone.num_stages)
         frozen, headed = networks.HeadedSuffix.after(
@@ -75,9 +75,9 @@ class FixMatch(networks.NetworkStrategy):
         headed.set_head(
             heads.fit_ridge(networks.features_after(headed.suffix, labelled), task.train.labels, K)
         )
-        plain = task.features.inputs(pictures, frozen)
+        plain = task.features.inputs(images, frozen)
         strong = [
-            task.features.inputs(pictures, frozen, view=View("colour", number))
+            task.features.inputs(images, frozen, view=View("colour", number))
             for number in range(STRONG_VIEWS)
         ]
         stages = task.features.num_stages
@@ -119,7 +119,7 @@ class Aligned:
     """Predictions times shares over running mean, so that their mean becomes the shares.
 
     Args:
-        shares: (K,) class shares of the labelled pictures.
+        shares: (K,) class shares of the labelled images.
     """
 
     def __init__(self, shares: Tensor) -> None:
@@ -134,11 +134,11 @@ class Aligned:
 
 
 def pseudo_loss(logits: Tensor, probabilities: Tensor, threshold: float) -> Tensor:
-    """Return the mean cross-entropy to certain labels; uncertain pictures count zero.
+    """Return the mean cross-entropy to certain labels; uncertain images count zero.
 
     Args:
         logits: (b, K) of the strongly changed views.
-        probabilities: (b, K) of the pictures as they are.
+        probabilities: (b, K) of the images as they are.
         threshold: Least probability of a label.
     """
     certainty, labels = probabilities.max(dim=1)

@@ -61,13 +61,13 @@ OFF = 0.1  # a gate below this share of the largest is closed
 SHUT = 0.1  # with no gate above it, the penalty has shut the whole source
 OFF_STAGE = 0.01  # a stage with a smaller share of the mixture is not read
 MAX_EVALUATIONS = 150
-TOLERANCE = 1e-7  # of the loss, in nats a picture
+TOLERANCE = 1e-7  # of the loss, in nats an image
 
 
 class SelectiveTransfer(Strategy):
     """A head on all stages, with learnt gates over channels, over stages, or both.
 
-    `penalty` is the price of an open gate in nats a picture; the mixture of stages needs none.
+    `penalty` is the price of an open gate in nats an image; the mixture of stages needs none.
     What is left of each stage is in the plain values of the state: `kept`, the share of
     its columns, and `mixture`.
     `regularisation` divides the head's C, as for the logistic head of feature extraction.
@@ -171,7 +171,7 @@ def learn_gates(
 ) -> Gates:
     """Return the scales that lower the penalised log loss most, jointly with a linear head.
 
-    The loss a picture is cross-entropy + ||W||^2 / (2 C n) + penalty * sum(s), with the C of the
+    The loss an image is cross-entropy + ||W||^2 / (2 C n) + penalty * sum(s), with the C of the
     logistic head, 0.1 / regularisation. A penalty that shuts every gate is divided by ten until
     one stays open: a head without columns would know nothing.
 
@@ -181,7 +181,7 @@ def learn_gates(
         num_classes: K.
         columns: Where the stages are.
         kind: "channels", "stages" or "both".
-        penalty: Price of an open gate, in nats a picture; without effect on "stages".
+        penalty: Price of an open gate, in nats an image; without effect on "stages".
         regularisation: Divides C.
     """
     problem = _Problem(x.astype(np.float32), labels, num_classes, columns, kind)
@@ -252,7 +252,7 @@ class _Problem:
     def loss(
         self, unknowns: NDArray[np.float64], decay: float, penalty: float
     ) -> tuple[float, NDArray[np.float64]]:
-        """Return the loss in nats a picture, and its gradient."""
+        """Return the loss in nats an image, and its gradient."""
         weight, bias, theta, phi = self.parts(unknowns)
         gate, mixture = self.gate(theta), softmax(phi)
         outer = self.stage_scales(mixture)

@@ -1,7 +1,7 @@
 """Source stacking: a probe on each of several frozen sources, their logits mixed.
 
 Each source gets a ridge probe on one of its stages. The closed-form leave-one-out scores of the
-probes, each at its own temperature, say how far a source can be trusted on pictures that its probe
+probes, each at its own temperature, say how far a source can be trusted on images that its probe
 has not seen; one factor a source, not negative, is fitted to them. The factors need not sum to
 one: the mean of logits that err independently is too timid. What is reported is the weight of each
 source, its share of the mixed logits; the weights sum to one.
@@ -47,7 +47,7 @@ from autotransfer.plugin import (
 )
 
 MOST_SOURCES = 5
-PRIOR = 10.0  # pictures' worth of pull towards equal weights, at regularisation 1
+PRIOR = 10.0  # images' worth of pull towards equal weights, at regularisation 1
 NEGLIGIBLE = 0.01  # a companion with a smaller weight is not worth its forward pass
 
 
@@ -122,7 +122,7 @@ def held_out_logits(
 ) -> NDArray[np.float64]:
     """Return the (n, K) leave-one-out logits of the ridge probe, at its penalty and temperature.
 
-    Both are chosen as `fit_ridge` chooses them. A picture that is alone in its class has no
+    Both are chosen as `fit_ridge` chooses them. An image that is alone in its class has no
     meaningful row: the probe without it does not know the class. Where all are, there is nothing
     to choose by, and all logits are 0.
 
@@ -152,20 +152,20 @@ def stack(
 
     Minimises the mean log loss of softmax(sum_s u_s z_s) over u >= 0, which is convex, plus
     (regularisation * PRIOR / n) / 2 * ||u - 1 / S||^2. The pull keeps the mixture from becoming
-    ever sharper where held-out pictures are all told apart.
+    ever sharper where held-out images are all told apart.
 
     u itself says little of a source: the logits of one that knows nothing are near zero at its own
     temperature, so that any u does. Weights are shares of the mixed logits, u_s times the size
     (root mean square) of z_s: the mixture on the simplex of logits that were brought to one size.
 
     Args:
-        held_out: (S, n, K) logits z of each source on pictures that its probe has not seen.
+        held_out: (S, n, K) logits z of each source on images that its probe has not seen.
         labels: (n,) classes in [0, K).
         regularisation: Multiplies the pull towards the plain mean of the logits.
 
     Returns:
         (S,) weights that are not negative and sum to one, and the (S,) factors u on the logits.
-        Equal weights and u = 1 / S where every class has one picture: nothing can be held out.
+        Equal weights and u = 1 / S where every class has one image: nothing can be held out.
     """
     num_sources = len(held_out)
     equal = np.full(num_sources, 1 / num_sources)
@@ -188,13 +188,13 @@ def stack(
     found = minimize(loss, equal, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * num_sources)
     contributions = found.x * np.sqrt(np.square(logits).mean(axis=(1, 2)))
     total = float(contributions.sum())
-    if total <= 0:  # no source says anything about held-out pictures
+    if total <= 0:  # no source says anything about held-out images
         return equal, equal
     return contributions / total, found.x
 
 
 def _testable(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return (n,) whether another picture has the same class."""
+    """Return (n,) whether another image has the same class."""
     alone: NDArray[np.bool_] = np.bincount(labels)[labels] > 1
     return alone
 

@@ -25,7 +25,7 @@ pytest.register_assert_rewrite("autotransfer.plugin.testing")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-# Half of the time of a fit on so few pictures goes by while a disk writes databases to the end:
+# Half of the time of a fit on so few images goes by while a disk writes databases to the end:
 # temporary folders lie in memory where the system has a file system there with enough room.
 MEMORY = Path("/dev/shm")  # noqa: S108 - looked at before it is used
 ROOM = 4 << 30
@@ -41,7 +41,7 @@ if (
 
 @pytest.fixture(scope="session")
 def kit() -> Path:
-    """The folder of real pictures and networks, or a skip."""
+    """The folder of real images and networks, or a skip."""
     folder = Path(os.environ.get("AUTOTRANSFER_KIT", REPOSITORY.parent / "shared" / "kit"))
     if not (folder / "weights" / "catalogue.toml").is_file():
         pytest.skip(f"no kit at {folder}; set AUTOTRANSFER_KIT")

@@ -37,12 +37,12 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / link).exists(), link
 
 
-def test_every_room_is_in_the_architecture() -> None:
+def test_every_folder_is_in_the_architecture() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    rooms = [
+    folders = [
         path.stem
         for path in (ROOT / "autotransfer").iterdir()
         if path.stem not in ("__init__", "__main__", "__pycache__", "py")
     ]
-    missing = [room for room in rooms if f"`{room}`" not in text and f"`{room}/`" not in text]
+    missing = [f for f in folders if f"`{f}`" not in text and f"`{f}/`" not in text]
     assert not missing

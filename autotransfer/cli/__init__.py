@@ -33,7 +33,7 @@ INTERRUPTED = 130
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="autotransfer")
 def cli() -> None:
-    """Answer what to transfer to your pictures, how, and when not to."""
+    """Answer what to transfer to your images, how, and when not to."""
 
 
 for command in (

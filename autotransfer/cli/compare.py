@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Seeds the resamples.")
 @json_option
 def compare(model_a: str, model_b: str, images: str, **options: Any) -> None:
-    """Test whether MODEL_A beats MODEL_B on the labelled pictures in IMAGES.
+    """Test whether MODEL_A beats MODEL_B on the labelled images in IMAGES.
 
-    Pictures that either of them has learnt from are left out.
+    Images that either of them has learnt from are left out.
     """
     if options["margin"] is not None and options["margin"] < 0:
         raise InvalidOptionError(f"--margin must be a number from 0 on, got {options['margin']}")
@@ -55,13 +55,13 @@ def _text(found: ModelComparison, model_a: str, model_b: str) -> str:
         found.sentence,
         f"  {abs(found.scores[0]):.3f} {model_a}",
         f"  {abs(found.scores[1]):.3f} {model_b}",
-        f"  McNemar's mid-p {found.mcnemar:.3g}; {found.metric} on {found.gap.n} pictures",
+        f"  McNemar's mid-p {found.mcnemar:.3g}; {found.metric} on {found.gap.n} images",
     ]
     if found.left_out:
-        lines.append(f"  left out: {found.left_out} picture(s) that a model had learnt from")
+        lines.append(f"  left out: {found.left_out} image(s) that a model had learnt from")
     if found.looks > 1:
         lines.append(
-            f"  these pictures have been used for {found.looks - 1} other comparison(s), so the "
+            f"  these images have been used for {found.looks - 1} other comparison(s), so the "
             "interval is wider"
         )
     return "\n".join(lines)

@@ -17,7 +17,7 @@ from autotransfer.cli.options import json_option, print_json, quiet_optuna
 @click.option("--seed", type=int, default=0, show_default=True, help="Seeds all that is random.")
 @json_option
 def demo(out: str, seconds: float, seed: int, *, as_json: bool) -> None:
-    """Run the main job on handwritten digits: no network, no pictures of your own."""
+    """Run the main job on handwritten digits: no network, no images of your own."""
     from autotransfer.cli.demo_run import run_demo
     from autotransfer.cli.progress import callbacks, progress_of
     from autotransfer.cli.texts import fit_json, fit_text

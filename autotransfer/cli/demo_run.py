@@ -37,7 +37,7 @@ _PREPROCESSING = Preprocessing(SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 @dataclass(frozen=True)
 class _Digits:
-    """Pictures (n, s, s, 3) uint8 and their classes."""
+    """Images (n, s, s, 3) uint8 and their classes."""
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
@@ -85,8 +85,8 @@ def _divide(seed: int) -> tuple[_Digits, _Digits, _Digits]:
     bunch = load_digits()
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(bunch.target))
-    pictures, labels = bunch.images[order] / 16.0, bunch.target[order].astype(np.int64)
-    place = np.empty(len(labels), dtype=np.int64)  # place of each picture within its class
+    images, labels = bunch.images[order] / 16.0, bunch.target[order].astype(np.int64)
+    place = np.empty(len(labels), dtype=np.int64)  # place of each image within its class
     for label in range(10):
         members = np.flatnonzero(labels == label)
         place[members] = np.arange(len(members))
@@ -94,29 +94,29 @@ def _divide(seed: int) -> tuple[_Digits, _Digits, _Digits]:
     test = (place >= TRAIN_PER_CLASS) & (place < TRAIN_PER_CLASS + TEST_PER_CLASS)
     rest = ~few & ~test
     return (
-        _Digits(_drawn(pictures[rest]), labels[rest]),
-        _Digits(_shifted(pictures[few], rng), labels[few]),
-        _Digits(_shifted(pictures[test], rng), labels[test]),
+        _Digits(_drawn(images[rest]), labels[rest]),
+        _Digits(_shifted(images[few], rng), labels[few]),
+        _Digits(_shifted(images[test], rng), labels[test]),
     )
 
 
-def _drawn(pictures: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return (n, 8, 8) pictures in [0, 1] as (n, s, s, 3) with a margin."""
-    large = np.kron(pictures, np.ones((1, 3, 3)))
+def _drawn(images: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return (n, 8, 8) images in [0, 1] as (n, s, s, 3) with a margin."""
+    large = np.kron(images, np.ones((1, 3, 3)))
     margin = (SIDE - large.shape[1]) // 2
     framed = np.pad(large, ((0, 0), (margin, margin), (margin, margin)))
     return _as_rgb(framed)
 
 
-def _shifted(pictures: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the pictures moved by up to three pixels, fainter, on noise."""
-    framed = _drawn(pictures)[..., 0] / 255.0
+def _shifted(images: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the images moved by up to three pixels, fainter, on noise."""
+    framed = _drawn(images)[..., 0] / 255.0
     moved = np.stack([np.roll(p, rng.integers(-3, 4, size=2), axis=(0, 1)) for p in framed])
     return _as_rgb(np.clip(0.1 + 0.7 * moved + rng.normal(0, 0.05, moved.shape), 0, 1))
 
 
-def _as_rgb(pictures: NDArray[np.float64]) -> NDArray[np.uint8]:
-    grey = np.round(pictures * 255).astype(np.uint8)
+def _as_rgb(images: NDArray[np.float64]) -> NDArray[np.uint8]:
+    grey = np.round(images * 255).astype(np.uint8)
     return np.repeat(grey[..., None], 3, axis=-1)
 
 

@@ -38,7 +38,7 @@ _MEANING = {
     help="Compute only this measure; may be repeated.",
 )
 def distance(images_a: str, images_b: str, **options: Any) -> None:
-    """Say how far the pictures of two sets are apart, in numbers and in words."""
+    """Say how far the images of two sets are apart, in numbers and in words."""
     as_json = options.pop("as_json")
 
     from autotransfer.inspection.distance import distance as run
@@ -71,7 +71,7 @@ def _json(found: Distance) -> dict[str, Any]:
 
 def _text(found: Distance) -> str:
     a, b = found.num_images
-    lines = [f"{a} and {b} pictures, stage {found.stage} of {found.source}; lower is closer"]
+    lines = [f"{a} and {b} images, stage {found.stage} of {found.source}; lower is closer"]
     for name, value in found.distances.items():
         level = found.levels.get(name, "")
         lines.append(f"  {name:<18} {value:>11.4g}  {level:<8}  {_MEANING.get(name, '')}".rstrip())

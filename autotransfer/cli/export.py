@@ -15,7 +15,7 @@ from autotransfer.cli.options import json_option, plugin_option, print_json
 def export(model_dir: str, out: str, plugins: tuple[str, ...], *, as_json: bool) -> None:
     """Write the selection in MODEL_DIR as one ONNX file, with the preprocessing inside.
 
-    The file takes decoded pictures, uint8 (n, h, w, 3), and is written only if onnxruntime
+    The file takes decoded images, uint8 (n, h, w, 3), and is written only if onnxruntime
     answers as the selection does, to 1e-4.
     """
     from autotransfer.selection.selection import load
@@ -28,6 +28,6 @@ def export(model_dir: str, out: str, plugins: tuple[str, ...], *, as_json: bool)
         print_json({"onnx": str(written), "bytes": size, "classes": classes})
     else:
         click.echo(
-            f"{written}: {size / 1e6:.1f} MB, checked under onnxruntime; input pictures, uint8 "
+            f"{written}: {size / 1e6:.1f} MB, checked under onnxruntime; input images, uint8 "
             f"(n, h, w, 3); output probabilities of {', '.join(selection.class_names)}"
         )

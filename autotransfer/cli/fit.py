@@ -6,19 +6,20 @@ from typing import Any
 
 import click
 
-from autotransfer.cli.options import common, print_json, quiet_optuna
+from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_setting
 
 
 @click.command()
 @click.argument("target")
-@click.option("--setting", help="labelled, unlabelled or described; told from the target.")
-@click.option("--source-data", metavar="PATH", help="Labelled source pictures.")
-@click.option("--unlabelled", metavar="PATH", help="More target pictures without labels.")
+@click.option("--scenario", help="labelled, unlabelled or zero-shot; told from the target.")
+@click.option("--setting", hidden=True, expose_value=False, callback=refuse_setting)
+@click.option("--source-data", metavar="PATH", help="Labelled source images.")
+@click.option("--unlabelled", metavar="PATH", help="More target images without labels.")
 @click.option(
     "--through",
     multiple=True,
     metavar="PATH",
-    help="Pictures between source and target; may be repeated.",
+    help="Images between source and target; may be repeated.",
 )
 @click.option("--attributes", metavar="CSV", help="Classes described by attributes.")
 @click.option("--group-column", metavar="NAME", help="Manifest column that names the group.")
@@ -35,7 +36,7 @@ from autotransfer.cli.options import common, print_json, quiet_optuna
 )
 @click.option("--max-sources", type=int, metavar="N", help="Largest size of the shortlist.")
 @click.option("--max-mb", type=float, metavar="X", help="Largest size of the result.")
-@click.option("--max-ms", type=float, metavar="X", help="Longest time for a picture.")
+@click.option("--max-ms", type=float, metavar="X", help="Longest time for an image.")
 @click.option("--single", is_flag=True, help="Return what reads one source only.")
 @click.option("--trials", type=int, metavar="N", help="Number of trials, over all resumes.")
 @click.option("--seconds", type=float, metavar="S", help="Time for everything; 600 by default.")
@@ -67,7 +68,7 @@ from autotransfer.cli.options import common, print_json, quiet_optuna
 @click.option("--out", metavar="DIR", help="Folder of the result.")
 @click.option("--audit-labels", metavar="N_OR_CSV", help="Labels to ask for, or the filled table.")
 @click.option(
-    "--on-bad-image", default="stop", show_default=True, help="stop, or skip bad pictures."
+    "--on-bad-image", default="stop", show_default=True, help="stop, or skip bad images."
 )
 @click.option("--memory", type=float, metavar="GB", help="Memory that trials may plan for.")
 def fit(target: str, **options: Any) -> None:
@@ -75,7 +76,7 @@ def fit(target: str, **options: Any) -> None:
 
     TARGET is a folder of class folders, an archive of one, a CSV or Parquet manifest, an .npz
     file, or an fsspec URL of these. An .npz file with labels y and an (n, d) matrix under the
-    name of each source is fitted without pictures; the matrix "baseline" uses no source.
+    name of each source is fitted without images; the matrix "baseline" uses no source.
     """
     as_json = options.pop("as_json")
 

@@ -84,7 +84,7 @@ def _text(curve: LayerCurve, out: Path) -> str:
         f"{point.mean:.3f} +- {point.error:.3f}"
         for point in curve.points
     ]
-    head = f"{curve.source} on {curve.num_images} pictures; accuracy, standard error"
+    head = f"{curve.source} on {curve.num_images} images; accuracy, standard error"
     return "\n".join([head, *lines, *curve.notes, f"drawn in {out}"])
 
 
@@ -110,7 +110,7 @@ def _draw(curve: LayerCurve, out: Path) -> None:
             )
     axes.set(
         xlabel="stages copied from the source (the rest starts from scratch)",
-        ylabel="accuracy on held-out pictures",
+        ylabel="accuracy on held-out images",
         title=curve.source,
         xticks=range(curve.num_stages + 1),
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def plugins(plugins: tuple[str, ...], check: str | None, *, as_json: bool) -> int:
     """List the installed plugins, what they offer, and those that are broken.
 
-    With --check, try every promise of the plugin interface on generated pictures instead, say
+    With --check, try every promise of the plugin interface on generated images instead, say
     what is broken and what to do, and exit with 2 where something is.
     """
     from autotransfer.plugin.registry import discover

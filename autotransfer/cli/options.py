@@ -11,6 +11,18 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def refuse_setting(_context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+    """Refuse the former name of --scenario.
+
+    Raises:
+        UsageError: If it was given.
+    """
+    if value is not None:
+        raise click.UsageError(
+            "--setting is now called --scenario; it takes labelled, unlabelled or zero-shot"
+        )
+
+
 def common(command: Command) -> Command:
     """Add the options that every command about sources has."""
     for option in reversed(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autotransfer.cli.described_texts import reasons_text, with_reasons
 from autotransfer.cli.options import json_option, plugin_option, print_json
+from autotransfer.cli.zero_shot_texts import reasons_text, with_reasons
 from autotransfer.errors import InvalidOptionError
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 @click.argument("images")
 @plugin_option
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-@click.option("--generalised", is_flag=True, help="Let all classes compete (described setting).")
-@click.option("--explain", is_flag=True, help="Say why (described setting).")
-@click.option("--abstain", is_flag=True, help="Reject pictures that are none of the classes.")
+@click.option("--generalised", is_flag=True, help="Let all classes compete (zero-shot scenario).")
+@click.option("--explain", is_flag=True, help="Say why (zero-shot scenario).")
+@click.option("--abstain", is_flag=True, help="Reject images that are none of the classes.")
 @click.option("--out", metavar="CSV", help="Write a table instead of printing it.")
 @json_option
 def predict(model_dir: str, images: str, **options: Any) -> None:
-    """Predict all pictures below IMAGES with the selection in MODEL_DIR."""
+    """Predict all images below IMAGES with the selection in MODEL_DIR."""
     from autotransfer.data.target import open_images
     from autotransfer.models.precomputed_features import read_matrices
     from autotransfer.selection.selection import load
@@ -54,7 +54,7 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
         ]
     if options["explain"]:
         found = selection.explain(opened, generalised=generalised)
-        rows = with_reasons(rows, found, selection.record.described)
+        rows = with_reasons(rows, found, selection.record.zero_shot)
     if options["as_json"]:
         print_json({"predictions": rows})
         return

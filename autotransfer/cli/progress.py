@@ -25,7 +25,7 @@ PARTS = {
     "guard": "tested by the guard",
 }
 NOW = {
-    "open": "opening and checking the pictures",
+    "open": "opening and checking the images",
     "rank": "ranking the sources",
     "search": "searching",
     "guard": "training the finalist and testing it",

@@ -21,9 +21,9 @@ from autotransfer.cli.options import common, print_json, say
 )
 @click.option("--attributes", metavar="CSV", help="Classes described by attributes.")
 @click.option("--max-sources", type=int, metavar="N", help="Largest size of the shortlist.")
-@click.option("--no-racing", is_flag=True, help="Show every picture to every source.")
+@click.option("--no-racing", is_flag=True, help="Show every image to every source.")
 @click.option(
-    "--on-bad-image", default="stop", show_default=True, help="stop, or skip bad pictures."
+    "--on-bad-image", default="stop", show_default=True, help="stop, or skip bad images."
 )
 def rank(target: str, **options: Any) -> None:
     """Rank the sources for TARGET by transferability scores, without any training."""

@@ -19,7 +19,7 @@ FAULTS_FOUND = 2
 @click.command()
 @common
 @click.option("--check", is_flag=True, help="Look for silent faults of a catalogue.")
-@click.option("--on", metavar="PICTURES", help="Pictures of classes that the sources know.")
+@click.option("--on", metavar="PICTURES", help="Images of classes that the sources know.")
 def sources(**options: Any) -> int:
     """List the sources: the default set, a catalogue, or named ones."""
     from autotransfer.errors import InvalidOptionError

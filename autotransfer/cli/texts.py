@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import pstdev
 from typing import Any
 
-from autotransfer.cli.described_texts import described_json, described_text
+from autotransfer.cli.zero_shot_texts import zero_shot_json, zero_shot_text
 from autotransfer.models.metrics import METRICS, Metric
 from autotransfer.models.source import HubWeights, LocalWeights, Source
 from autotransfer.results import REPORT_FILE, Decision, Interval, Outcome, Record, Skipped, State
@@ -83,7 +83,7 @@ def fit_json(record: Record) -> dict[str, Any]:
         "run_id": record.run_id,
         "warnings": list(record.warnings),
         "forced": list(record.forced),
-        **({} if record.described is None else {"zero_shot": described_json(record.described)}),
+        **({} if record.zero_shot is None else {"zero_shot": zero_shot_json(record.zero_shot)}),
     }
 
 
@@ -123,8 +123,8 @@ def fit_text(record: Record) -> str:
         *_members_text(record),
         *_test_text(record, metric),
     ]
-    if record.described is not None:
-        lines += described_text(record.described)
+    if record.zero_shot is not None:
+        lines += zero_shot_text(record.zero_shot)
     if finalist.through:
         lines.append(f"  through   {' -> '.join(finalist.through)}")
     if finalist.adaptation:
@@ -169,7 +169,7 @@ def _displayed(score: float | None, metric: Metric | None) -> float | None:
 
 def _unit(record: Record) -> str:
     """Return what the test counts."""
-    return "pictures" if record.described is None else "classes"
+    return "pictures" if record.zero_shot is None else "classes"
 
 
 def _shown(interval: Interval, metric: Metric | None) -> dict[str, float | int]:
@@ -271,15 +271,15 @@ def _next_text(record: Record) -> list[str]:
     if report is not None:
         lines.append(f"      open {report} for mistakes, doubtful labels and all trials")
     if record.verdict.decision is Decision.INCONCLUSIVE:
-        lines.append("      label more pictures: these are too few to tell")
+        lines.append("      label more images: these are too few to tell")
     return lines
 
 
 def _returned_text(record: Record) -> str:
     if record.verdict.returned == "transfer":
         return f"transferred model ({record.finalist.strategy} on {record.finalist.source})"
-    if record.described is not None:
-        return "baseline (chance), which looks at no picture"
-    unused = "target pictures" if record.setting == "unlabelled" else "source"
+    if record.zero_shot is not None:
+        return "baseline (chance), which looks at no image"
+    unused = "target images" if record.scenario == "unlabelled" else "source"
     name = record.verdict.returned_baseline or record.verdict.best_baseline
     return f"baseline ({name}), which uses no {unused}"

@@ -1,1 +1,1 @@
-"""Pictures as people have them: opened, checked, divided and brought to size."""
+"""Images as people have them: opened, checked, divided and brought to size."""

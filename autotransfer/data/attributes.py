@@ -1,4 +1,4 @@
-"""Classes described by attributes: the table, its checks, and which classes have pictures."""
+"""Classes described by attributes: the table, its checks, and which classes have images."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 
 from autotransfer.errors import InvalidTargetError
 
-FEWEST_SEEN = 4  # classes with pictures: two can be held out, and two are left to learn from
+FEWEST_SEEN = 4  # classes with images: two can be held out, and two are left to learn from
 UNKNOWN = -1.0
 _NAMED = 20  # classes or attributes that a message names
-_IGNORED = ("split",)  # a column that some tables have; the pictures say who is seen
+_IGNORED = ("split",)  # a column that some tables have; the images say who is seen
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """What is known of K classes, those with pictures first.
+    """What is known of K classes, those with images first.
 
     Args:
         names: Names of the a attributes.
         class_names: Names of the K classes, the seen ones first.
         values: (K, a) finite numbers in the units of the table.
-        num_seen: Number of classes that have pictures.
+        num_seen: Number of classes that have images.
         notes: What was decided about the table, in sentences.
     """
 
@@ -42,16 +42,16 @@ class Attributes:
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """Return the names of the classes that have pictures."""
+        """Return the names of the classes that have images."""
         return self.class_names[: self.num_seen]
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """Return the names of the classes without pictures."""
+        """Return the names of the classes without images."""
         return self.class_names[self.num_seen :]
 
     def reordered(self, seen: Sequence[str], unseen: Sequence[str]) -> Attributes:
-        """Return the rows of these classes, those with pictures first."""
+        """Return the rows of these classes, those with images first."""
         place = {name: i for i, name in enumerate(self.class_names)}
         order = [place[name] for name in (*seen, *unseen)]
         return replace(
@@ -69,7 +69,7 @@ def read_attributes(table: Any, class_names: Sequence[str]) -> Attributes:
         table: A CSV file whose first column is `class` and whose others are attributes; an empty
             cell or -1 is unknown and becomes the mean of the known values of its column. Or a
             mapping from class to (a,) numbers.
-        class_names: The classes that have pictures to learn from, in the target's order.
+        class_names: The classes that have images to learn from, in the target's order.
 
     Raises:
         InvalidTargetError: If the table cannot be used; the message says what to do.
@@ -80,18 +80,18 @@ def read_attributes(table: Any, class_names: Sequence[str]) -> Attributes:
     missing = [name for name in class_names if name not in classes]
     if missing:
         raise InvalidTargetError(
-            f"{title}: no row for {_list(missing)}, which has pictures; add a row, or remove the "
-            f"pictures (the table has {_list(classes)})"
+            f"{title}: no row for {_list(missing)}, which has images; add a row, or remove the "
+            f"images (the table has {_list(classes)})"
         )
     unseen = [name for name in classes if name not in set(class_names)]
     if not unseen:
         raise InvalidTargetError(
-            f"{title}: every class has pictures, so there is nothing to describe; leave out "
-            "--attributes, or add rows of classes without pictures"
+            f"{title}: every class has images, so there is nothing to describe; leave out "
+            "--attributes, or add rows of classes without images"
         )
     if len(class_names) < FEWEST_SEEN:
         raise InvalidTargetError(
-            f"{len(class_names)} class(es) with pictures ({_list(class_names)}) are too few to "
+            f"{len(class_names)} class(es) with images ({_list(class_names)}) are too few to "
             f"learn attributes from; at least {FEWEST_SEEN} are needed, 10 or more are advisable"
         )
     found = Attributes(names, tuple(classes), values, 0).reordered(class_names, unseen)
@@ -185,13 +185,13 @@ def _usable(title: str, table: Attributes) -> Attributes:
     if constant.any():
         dropped = [name for name, flag in zip(table.names, constant, strict=True) if flag]
         notes.append(
-            f"{len(dropped)} attribute(s) are the same for all classes with pictures and were "
+            f"{len(dropped)} attribute(s) are the same for all classes with images and were "
             f"dropped, as nothing can be learned about them: {_list(dropped)}"
         )
     kept = np.flatnonzero(~constant)
     if not len(kept):
         raise InvalidTargetError(
-            f"{title}: every attribute is the same for all classes with pictures"
+            f"{title}: every attribute is the same for all classes with images"
         )
     names = tuple(table.names[i] for i in kept)
     return replace(table, names=names, values=values[:, kept], notes=tuple(notes))
@@ -203,9 +203,9 @@ def _distinct(title: str, table: Attributes) -> Attributes:
     if same:
         groups = "; ".join(" = ".join(group) for group in same)
         raise InvalidTargetError(
-            f"{title}: classes without pictures have identical rows: {groups}. No picture can "
+            f"{title}: classes without images have identical rows: {groups}. No image can "
             "tell them apart; add an attribute that differs, and that differs between classes "
-            "with pictures, too"
+            "with images, too"
         )
     notes = list(table.notes)
     notes += [
@@ -214,7 +214,7 @@ def _distinct(title: str, table: Attributes) -> Attributes:
     ]
     if table.num_seen < 10:
         notes.append(
-            f"{table.num_seen} classes with pictures are few to learn attributes from; 10 or more "
+            f"{table.num_seen} classes with images are few to learn attributes from; 10 or more "
             "are advisable"
         )
     return replace(table, notes=tuple(notes))

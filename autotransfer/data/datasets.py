@@ -1,6 +1,6 @@
 """Datasets of other libraries: torch, torchvision, Hugging Face. None of them is imported.
 
-A dataset is known by what it can do: it has a length and returns an item for a position. Pictures
+A dataset is known by what it can do: it has a length and returns an item for a position. Images
 are read when they are needed, one at a time.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from autotransfer.data.images.arrays import class_names_of, flat_labels
-from autotransfer.data.images.decoding import decode_picture, upright_rgb
+from autotransfer.data.images.decoding import decode_image, upright_rgb
 from autotransfer.data.images.reading import as_uint8
 from autotransfer.data.listing import SPLITS, Listing, bytewise
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
@@ -37,7 +37,7 @@ def is_dataset(target: Any) -> bool:
 
 
 def read_dataset(target: Any, labels: Any | None = None) -> Listing:
-    """Return the pictures of a dataset with its labels, or with those that are given.
+    """Return the images of a dataset with its labels, or with those that are given.
 
     Args:
         target: Items (image, label) or mappings with an image, or a Hugging Face dataset, or a
@@ -70,13 +70,13 @@ def read_dataset(target: Any, labels: Any | None = None) -> Listing:
 
 
 class DatasetReader:
-    """Pictures of a dataset, read when they are needed; see `data.image_set.ImageReader`.
+    """Images of a dataset, read when they are needed; see `data.image_set.ImageReader`.
 
     Args:
         dataset: Has a length and returns an item for a position.
 
     Raises:
-        InvalidTargetError: If its items hold no picture.
+        InvalidTargetError: If its items hold no image.
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -87,18 +87,18 @@ class DatasetReader:
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """Return the sha256 of each picture: of its file where the dataset has it, else pixels."""
+        """Return the sha256 of each image: of its file where the dataset has it, else pixels."""
         for i in range(len(self.names)):
             if i not in self._digests:
                 self.read(i)
         return tuple(self._digests[i] for i in range(len(self.names)))
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:
-        """Return one picture as RGB; see `ImageReader.read`.
+        """Return one image as RGB; see `ImageReader.read`.
 
         Raises:
-            CorruptImagesError: If it is no picture that can be used.
-            InvalidTargetError: If the dataset returns another picture than before.
+            CorruptImagesError: If it is no image that can be used.
+            InvalidTargetError: If the dataset returns another image than before.
         """
         name = self.names[index]
         try:
@@ -107,21 +107,21 @@ class DatasetReader:
             content = _content(found)
             if content is not None:
                 self._note(index, hashlib.sha256(content).hexdigest())
-                return decode_picture(content, min_side)
-            picture = _picture(found)
+                return decode_image(content, min_side)
+            image = _image(found)
         except InvalidTargetError:
             raise
         except (ValueError, OSError, LookupError, TypeError) as error:
             raise CorruptImagesError([(name, str(error))]) from None
-        key = f"{picture.size}".encode() + picture.tobytes()
+        key = f"{image.size}".encode() + image.tobytes()
         self._note(index, hashlib.sha256(key).hexdigest())
-        return picture
+        return image
 
     def _note(self, index: int, digest: str) -> None:
         if self._digests.setdefault(index, digest) != digest:
             raise InvalidTargetError(
-                f"the dataset returns another picture {index} at every read; give it without "
-                "random transforms, the pictures are varied during training anyway"
+                f"the dataset returns another image {index} at every read; give it without "
+                "random transforms, the images are varied during training anyway"
             )
 
 
@@ -182,12 +182,12 @@ class _Joined:
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:
         part, place = self._places[index]
-        picture: Image.Image = self._parts[part].read(place, min_side)
-        return picture
+        image: Image.Image = self._parts[part].read(place, min_side)
+        return image
 
 
 def _undecoded(dataset: Any) -> Any:
-    """Return a Hugging Face dataset that gives files instead of pictures, or what was given."""
+    """Return a Hugging Face dataset that gives files instead of images, or what was given."""
     if not _is_table(dataset):
         return dataset
     name = _image_column(dataset)
@@ -255,9 +255,9 @@ def _image_of(item: Any) -> Any:
         return item[0]
     if isinstance(item, Mapping) and not _is_file(item):
         known = [key for key in IMAGE_KEYS if key in item]
-        pictures = [key for key, value in item.items() if isinstance(value, Image.Image)]
+        images = [key for key, value in item.items() if isinstance(value, Image.Image)]
         files = [key for key, value in item.items() if _is_file(value)]
-        found = [*known, *pictures, *files]
+        found = [*known, *images, *files]
         if not found:
             raise InvalidTargetError(
                 f"an item of the dataset has {', '.join(map(str, item))}; none is an image"
@@ -280,8 +280,8 @@ def _content(found: Any) -> bytes | None:
     return found if isinstance(found, bytes) else None
 
 
-def _picture(found: Any) -> Image.Image:
-    """Return a picture, or pixels as an array or a tensor, as RGB."""
+def _image(found: Any) -> Image.Image:
+    """Return an image, or pixels as an array or a tensor, as RGB."""
     if isinstance(found, Image.Image):
         return upright_rgb(found)
     if not _is_tensor(found):
@@ -295,7 +295,7 @@ def _picture(found: Any) -> Image.Image:
     if pixels.dtype.kind == "f" and (pixels.min() < 0 or pixels.max() > 1):
         raise InvalidTargetError(
             f"pixels from {pixels.min():g} to {pixels.max():g} in the dataset; give it without "
-            "Normalize, every source standardises the pictures as it needs them"
+            "Normalize, every source standardises the images as it needs them"
         )
     return upright_rgb(Image.fromarray(as_uint8(pixels[None])[0]))
 
@@ -304,5 +304,5 @@ def _refuse_outside(values: Any, names: Sequence[str]) -> None:
     if len(values) and not (values.min() >= 0 and values.max() < len(names)):
         raise InvalidTargetError(
             f"labels from {values.min()} to {values.max()} in the dataset, but it names "
-            f"{len(names)} classes; pictures without a label have to be left out"
+            f"{len(names)} classes; images without a label have to be left out"
         )

@@ -1,4 +1,4 @@
-"""Lazy, indexable, immutable sets of pictures."""
+"""Lazy, indexable, immutable sets of images."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from autotransfer.errors import HiddenLabelsError
 
 
 class ImageReader(Protocol):
-    """Where pictures come from; one implementation per storage."""
+    """Where images come from; one implementation per storage."""
 
     @property
     def names(self) -> Sequence[str]:
-        """Return the path of each picture below the target, or its index in an array."""
+        """Return the path of each image below the target, or its index in an array."""
         ...
 
     @property
     def digests(self) -> Sequence[str]:
-        """Return the sha256 of the content of each picture, as hex."""
+        """Return the sha256 of the content of each image, as hex."""
         ...
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:
-        """Return one decoded picture, upright.
+        """Return one decoded image, upright.
 
         Args:
             index: Which one.
             min_side: Shortest side in pixels that is needed; a decoder may deliver a smaller
-                picture than the file holds, but not below this.
+                image than the file holds, but not below this.
         """
         ...
 
 
 class ImageSet:
-    """Pictures with or without labels: `len()`, `[i]`, `.labels`, `.subset(...)`.
+    """Images with or without labels: `len()`, `[i]`, `.labels`, `.subset(...)`.
 
     Args:
-        reader: Where the pictures come from.
-        indices: (n,) which pictures of the reader belong to the set, in order.
-        labels: (n,) class of each picture in [0, K); None hides or lacks them.
+        reader: Where the images come from.
+        indices: (n,) which images of the reader belong to the set, in order.
+        labels: (n,) class of each image in [0, K); None hides or lacks them.
         class_names: Names of the K classes.
     """
 
@@ -70,17 +70,17 @@ class ImageSet:
         return self.read(index)
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:
-        """Return one picture; see `ImageReader.read` for `min_side`."""
+        """Return one image; see `ImageReader.read` for `min_side`."""
         return self._reader.read(int(self._indices[index]), min_side)
 
     @property
     def reader(self) -> ImageReader:
-        """Return where the pictures come from."""
+        """Return where the images come from."""
         return self._reader
 
     @property
     def positions(self) -> NDArray[np.int64]:
-        """Return the (n,) places of the pictures in the reader."""
+        """Return the (n,) places of the images in the reader."""
         return self._indices
 
     @property
@@ -96,33 +96,41 @@ class ImageSet:
             HiddenLabelsError: If the set has none, or its setting hides them.
         """
         if self._labels is None:
-            raise HiddenLabelsError("these pictures have no labels, or their setting hides them")
+            raise HiddenLabelsError("these images have no labels, or their setting hides them")
         return self._labels
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Return the name of each picture."""
+        """Return the name of each image."""
         return tuple(self._reader.names[i] for i in self._indices)
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
-        """Return the content hash of each picture."""
+        """Return the content hash of each image."""
         return tuple(self._reader.digests[i] for i in self._indices)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Return one sha256 over pictures and labels, in order."""
+        """Return one sha256 over images and labels, in order."""
         digest = hashlib.sha256("\n".join(self.digests).encode())
         if self._labels is not None:
             digest.update(self._labels.tobytes())
         return digest.hexdigest()
 
     def subset(self, indices: ArrayLike) -> ImageSet:
-        """Return the pictures at the given positions of this set."""
+        """Return the images at the given positions of this set."""
         positions = np.asarray(indices, dtype=np.int64)
         labels = None if self._labels is None else self._labels[positions]
         return ImageSet(self._reader, self._indices[positions], labels, self.class_names)
 
+    def sample(self, most: int, seed: int | None = None) -> ImageSet:
+        """Return at most so many images, in their order; without a seed always the same."""
+        if len(self) <= most:
+            return self
+        generator = np.random.default_rng(len(self) if seed is None else seed)
+        drawn = generator.permutation(len(self))[:most]
+        return self.subset(np.sort(drawn))
+
     def without_labels(self) -> ImageSet:
-        """Return the same pictures with the labels hidden."""
+        """Return the same images with the labels hidden."""
         return ImageSet(self._reader, self._indices, None, self.class_names)

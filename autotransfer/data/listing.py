@@ -1,4 +1,4 @@
-"""Pictures as they were found, before they are checked and divided."""
+"""Images as they were found, before they are checked and divided."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SPLITS = {
 
 @dataclass(frozen=True)
 class Listing:
-    """Pictures with what is known about each; all sequences are aligned with the reader.
+    """Images with what is known about each; all sequences are aligned with the reader.
 
     Args:
         reader: Reads them.
-        splits: "train", "validation" or "test" of each picture.
-        classes: Name of the class of each picture; None without labels.
-        class_names: The K classes in order, with those that turned out to have no picture.
-        groups: Group of each picture; None without groups.
+        splits: "train", "validation" or "test" of each image.
+        classes: Name of the class of each image; None without labels.
+        class_names: The K classes in order, with those that turned out to have no image.
+        groups: Group of each image; None without groups.
         notes: What was decided or left out, in sentences.
         name: Short name of the place they were found in.
     """

@@ -1,4 +1,4 @@
-"""Manifests: a CSV or Parquet table with one row a picture."""
+"""Manifests: a CSV or Parquet table with one row an image."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import pandas as pd
 
 from autotransfer.data.images.reading import FileReader
 from autotransfer.data.listing import SPLITS, Listing, bytewise, path_bytes
-from autotransfer.data.storage import Place
+from autotransfer.data.storage import RunFolder
 from autotransfer.errors import InvalidTargetError
 
 GROUP = "group"
 _COLUMNS = ("image", "label", "split", GROUP)
 
 
-def read_manifest(place: Place, group_column: str = GROUP) -> Listing:
-    """Return the pictures of a table with the column image and maybe label, split and group.
+def read_manifest(place: RunFolder, group_column: str = GROUP) -> Listing:
+    """Return the images of a table with the column image and maybe label, split and group.
 
-    Paths are relative to the manifest; the pictures come in bytewise path order. Whether they
+    Paths are relative to the manifest; the images come in bytewise path order. Whether they
     are there is found out when they are read.
 
     Args:
@@ -30,7 +30,7 @@ def read_manifest(place: Place, group_column: str = GROUP) -> Listing:
 
     Raises:
         InvalidTargetError: If it cannot be read, a column or a value is missing, a split is
-            unknown, or a picture is listed twice with different values.
+            unknown, or an image is listed twice with different values.
     """
     table = _table(place)
     if "image" not in table:
@@ -68,7 +68,7 @@ def read_manifest(place: Place, group_column: str = GROUP) -> Listing:
     )
 
 
-def _table(place: Place) -> pd.DataFrame:
+def _table(place: RunFolder) -> pd.DataFrame:
     try:
         content = io.BytesIO(place.read())
         if place.root.lower().endswith(".parquet"):
@@ -79,7 +79,7 @@ def _table(place: Place) -> pd.DataFrame:
         raise InvalidTargetError(f"{place.text}: cannot be read as a table ({error})") from error
 
 
-def _filled(table: pd.DataFrame, column: str, place: Place) -> tuple[str, ...]:
+def _filled(table: pd.DataFrame, column: str, place: RunFolder) -> tuple[str, ...]:
     """Return a column as text, none of it empty."""
     missing = table[column].isna()
     values = [str(value).strip() for value in table[column]]
@@ -93,7 +93,7 @@ def _filled(table: pd.DataFrame, column: str, place: Place) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _splits(table: pd.DataFrame, place: Place) -> tuple[str, ...]:
+def _splits(table: pd.DataFrame, place: RunFolder) -> tuple[str, ...]:
     if "split" not in table:
         return ("train",) * len(table)
     names = _filled(table, "split", place)
@@ -105,8 +105,8 @@ def _splits(table: pd.DataFrame, place: Place) -> tuple[str, ...]:
     return tuple(SPLITS[name.lower()] for name in names)
 
 
-def _refuse_contradictions(names: Sequence[str], place: Place) -> None:
-    """Refuse a picture with two rows that differ; rows that are the same are one by now."""
+def _refuse_contradictions(names: Sequence[str], place: RunFolder) -> None:
+    """Refuse an image with two rows that differ; rows that are the same are one by now."""
     for name, following in pairwise(names):
         if name == following:
             raise InvalidTargetError(

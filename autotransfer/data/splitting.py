@@ -1,6 +1,6 @@
-"""Dividing pictures: what is sealed, and the folds of the search.
+"""Dividing images: what is held out, and the folds of the search.
 
-Pictures with the same content, or of the same group, or that are said to show the same, are one
+Images with the same content, or of the same group, or that are said to show the same, are one
 *unit* and stay on one side.
 """
 
@@ -18,13 +18,13 @@ from scipy.sparse.csgraph import connected_components
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidTargetError
 
-SEALED_FROM = 1000  # pictures; below, none is given up and the selection is cross-fitted
-SEALED_FRACTION = 0.25
-KEPT_OPEN = 2  # different pictures of a class that are never sealed
-FEW_PICTURES = 500  # up to here every picture validates once; above, one division is enough
+HELD_OUT_FROM = 1000  # images; below, none is given up and the selection is cross-fitted
+HELD_OUT_FRACTION = 0.25
+KEPT_OPEN = 2  # different images of a class that are never held-out
+FEW_IMAGES = 500  # up to here every image validates once; above, one division is enough
 NUM_FOLDS = 3
-FEW_A_CLASS = 8  # pictures of the median class up to which there are more folds
-NUM_FOLDS_OF_FEW = 5  # a third of five pictures is too much to give up
+FEW_A_CLASS = 8  # images of the median class up to which there are more folds
+NUM_FOLDS_OF_FEW = 5  # a third of five images is too much to give up
 VALIDATION_FRACTION = 0.25
 NO_PAIRS: NDArray[np.int64] = np.empty((0, 2), dtype=np.int64)
 _SALT = b"autotransfer sealed pictures 1"
@@ -32,42 +32,42 @@ _SALT = b"autotransfer sealed pictures 1"
 
 @dataclass(frozen=True)
 class Fold:
-    """One division of the search pictures; both are (n,) positions within them."""
+    """One division of the search images; both are (n,) positions within them."""
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
 
 
-def seal(
+def hold_out(
     images: ImageSet,
-    fraction: float = SEALED_FRACTION,
+    fraction: float = HELD_OUT_FRACTION,
     groups: Sequence[str] | None = None,
     same: NDArray[np.int64] = NO_PAIRS,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the positions of the open and of the sealed pictures.
+    """Return the positions of the open and of the held-out items.
 
-    Whether a picture is sealed depends on its own content (or group) alone: not on a seed, nor
-    on its place, and it stays so when pictures are added. Only a class that would keep fewer
-    than two open pictures takes back those with the largest hash.
+    Whether an image is held out depends on its own content (or group) alone: not on a seed, nor
+    on its place, and it stays so when images are added. Only a class that would keep fewer
+    than two open images takes back those with the largest hash.
 
     Args:
-        images: (n,) pictures, labelled or not.
-        fraction: Expected share of sealed pictures, in [0, 1).
-        groups: (n,) group of each picture.
-        same: (p, 2) positions of pictures that show the same.
+        images: (n,) images, labelled or not.
+        fraction: Expected share of held-out items, in [0, 1).
+        groups: (n,) group of each image.
+        same: (p, 2) positions of images that show the same.
 
     Raises:
         ValueError: If the fraction is outside [0, 1).
     """
     if not 0 <= fraction < 1:
-        raise ValueError(f"the sealed fraction must be in [0, 1), got {fraction}")
+        raise ValueError(f"the held-out fraction must be in [0, 1), got {fraction}")
     units, shares = _units(images, groups, same)
-    sealed = shares < fraction  # by unit
+    held_out = shares < fraction  # by unit
     labels = images.labels if images.labelled else np.zeros(0, dtype=np.int64)
     for label in np.unique(labels):
         members = np.unique(units[labels == label])
-        sealed[members[np.argsort(-shares[members], kind="stable")][:KEPT_OPEN]] = False
-    return np.flatnonzero(~sealed[units]), np.flatnonzero(sealed[units])
+        held_out[members[np.argsort(-shares[members], kind="stable")][:KEPT_OPEN]] = False
+    return np.flatnonzero(~held_out[units]), np.flatnonzero(held_out[units])
 
 
 def make_folds(
@@ -76,39 +76,39 @@ def make_folds(
     seed: int,
     groups: Sequence[str] | None = None,
     same: NDArray[np.int64] = NO_PAIRS,
-    every_picture: bool = False,
+    every_item: bool = False,
 ) -> tuple[Fold, ...]:
     """Return the folds of the search, stratified by class.
 
-    Up to 500 pictures there are three folds, five where a class has eight pictures or fewer, and
-    every picture validates once; above, one fold with a quarter for validation. What a class
-    cannot do without (its only picture or group) always trains.
+    Up to 500 images there are three folds, five where a class has eight images or fewer, and
+    every image validates once; above, one fold with a quarter for validation. What a class
+    cannot do without (its only image or group) always trains.
 
     Args:
-        images: (n,) the labelled search pictures.
-        seed: Same seed and pictures, same folds.
-        groups: (n,) group of each picture.
-        same: (p, 2) positions of pictures that show the same.
-        every_picture: Whether every picture validates once, however many there are.
+        images: (n,) the labelled search images.
+        seed: Same seed and images, same folds.
+        groups: (n,) group of each image.
+        same: (p, 2) positions of images that show the same.
+        every_item: Whether every image validates once, however many there are.
 
     Raises:
-        InvalidTargetError: If no class has two different pictures (or groups).
+        InvalidTargetError: If no class has two different images (or groups).
     """
     units, _ = _units(images, groups, same)
-    few = every_picture or len(images) <= FEW_PICTURES
+    few = every_item or len(images) <= FEW_IMAGES
     counts = np.bincount(images.labels)
     a_class = float(np.median(counts[counts > 0]))
     num_folds = NUM_FOLDS_OF_FEW if a_class <= FEW_A_CLASS else NUM_FOLDS
     num_parts = num_folds if few else round(1 / VALIDATION_FRACTION)
     sizes = np.zeros((units.max(initial=-1) + 1, images.labels.max(initial=0) + 1), dtype=np.int64)
-    np.add.at(sizes, (units, images.labels), 1)  # (units, K) pictures
+    np.add.at(sizes, (units, images.labels), 1)  # (units, K) images
     parts = _dealt(sizes, num_parts, np.random.default_rng(seed))[units]
     held_out = [parts == part for part in (range(num_folds) if few else range(1))]
     folds = tuple(Fold(np.flatnonzero(~out), np.flatnonzero(out)) for out in held_out if out.any())
     if not folds:
         raise InvalidTargetError(
-            "no class has two different pictures (or groups), so none can be held out for "
-            "validation; add pictures"
+            "no class has two different images (or groups), so none can be held out for "
+            "validation; add images"
         )
     return folds
 
@@ -118,12 +118,12 @@ def units_of(
     groups: Sequence[str] | None = None,
     same: NDArray[np.int64] = NO_PAIRS,
 ) -> NDArray[np.int64]:
-    """Return the (n,) number of the unit that each picture belongs to.
+    """Return the (n,) number of the unit that each image belongs to.
 
     Args:
-        images: (n,) pictures.
-        groups: (n,) group of each picture.
-        same: (p, 2) positions of pictures that show the same.
+        images: (n,) images.
+        groups: (n,) group of each image.
+        same: (p, 2) positions of images that show the same.
     """
     return _units(images, groups, same)[0]
 
@@ -131,7 +131,7 @@ def units_of(
 def _units(
     images: ImageSet, groups: Sequence[str] | None, same: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the (n,) unit of each picture, and a number in [0, 1) for each unit.
+    """Return the (n,) unit of each image, and a number in [0, 1) for each unit.
 
     The number depends on the contents (or on the names of the groups) alone; of several, the
     least counts.
@@ -161,11 +161,11 @@ def _dealt(
     """Return the part of each unit; -1 for a unit that a class cannot do without.
 
     The largest units are dealt first, the rest in random order, each to the part that has the
-    smallest share of its classes, then the fewest pictures. Single pictures so end within one
+    smallest share of its classes, then the fewest images. Single images so end within one
     of each other in every class.
 
     Args:
-        sizes: (units, K) number of pictures of each class in each unit.
+        sizes: (units, K) number of images of each class in each unit.
         num_parts: Number of parts.
         rng: Breaks ties.
     """

@@ -1,4 +1,4 @@
-"""Places that hold pictures: folders, archives and fsspec URLs, opened without unpacking."""
+"""Places that hold images: folders, archives and fsspec URLs, opened without unpacking."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _UNOPENABLE = (
 
 
 @dataclass(frozen=True)
-class Place:
+class RunFolder:
     """An opened folder, archive or file.
 
     Args:
@@ -103,7 +103,7 @@ class Entry:
     folder: bool
 
 
-def open_place(text: str) -> Place:
+def open_place(text: str) -> RunFolder:
     """Return a folder, an archive or a file by its path or fsspec URL.
 
     Raises:
@@ -115,7 +115,7 @@ def open_place(text: str) -> Place:
         if found is None or not place.filesystem.isfile(place.root):
             return place
         protocol = "zip" if found.group(1).lower() == "zip" else "tar"
-        return Place(text, _archive(place, protocol), "", protocol)
+        return RunFolder(text, _archive(place, protocol), "", protocol)
     except InvalidTargetError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -124,7 +124,7 @@ def open_place(text: str) -> Place:
         raise InvalidTargetError(f"{text}: cannot be opened ({error})") from error
 
 
-def entries(place: Place) -> list[Entry]:
+def entries(place: RunFolder) -> list[Entry]:
     """Return every file and folder below a place, in no order.
 
     Raises:
@@ -151,19 +151,19 @@ def entries(place: Place) -> list[Entry]:
     return list(_below(place, members))
 
 
-def _locate(text: str) -> Place:
+def _locate(text: str) -> RunFolder:
     """Return a place by its name; an archive that is named without a chain stays a file."""
     head, chain, rest = text.partition("::")
     protocol, _, inner = head.partition("://")
     if chain and protocol in ("zip", "tar"):
-        return Place(text, _archive(_locate(rest), protocol), inner.strip("/"))
+        return RunFolder(text, _archive(_locate(rest), protocol), inner.strip("/"))
     if "://" in text:
-        return Place(text, *url_to_fs(text))
+        return RunFolder(text, *url_to_fs(text))
     path = Path(text).expanduser().resolve(strict=True)
-    return Place(text, LocalFileSystem(), str(path))
+    return RunFolder(text, LocalFileSystem(), str(path))
 
 
-def _archive(place: Place, protocol: str) -> Any:
+def _archive(place: RunFolder, protocol: str) -> Any:
     """Return the file system inside a file."""
     content = place.filesystem.open(place.root, "rb")
     try:
@@ -229,11 +229,11 @@ def _walk(root: str) -> Iterator[Entry]:
                 if real not in above:
                     yield Entry(str(path), below, folder=True)
                     waiting.append((path, above | {real}))
-            elif path.is_file() or path.is_symlink():  # a broken link is a missing picture
+            elif path.is_file() or path.is_symlink():  # a broken link is a missing image
                 yield Entry(str(path), below, folder=False)
 
 
-def _below(place: Place, members: Iterable[tuple[str, bool]]) -> Iterator[Entry]:
+def _below(place: RunFolder, members: Iterable[tuple[str, bool]]) -> Iterator[Entry]:
     """Yield the members of an archive, or of a remote store, that lie below the root."""
     root = place.root.strip("/")
     in_archive = isinstance(place.filesystem, AbstractArchiveFileSystem)

@@ -1,4 +1,4 @@
-"""Opening a target: pictures, labels and splits, all of them checked before anything runs."""
+"""Opening a target: images, labels and splits, all of them checked before anything runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from autotransfer.data.datasets import is_dataset, read_dataset
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.arrays import read_npz, read_pictures
+from autotransfer.data.images.arrays import read_images, read_npz
 from autotransfer.data.images.decoding import in_threads
 from autotransfer.data.images.reading import ArrayReader
 from autotransfer.data.listing import Listing
@@ -22,37 +22,37 @@ from autotransfer.data.storage import open_place
 from autotransfer.data.tree import grow_tree, read_tree
 from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError
 
-TargetLike: TypeAlias = Any  # a path, a URL, (X, y), an array, a list of pictures, an ImageSet
+TargetLike: TypeAlias = Any  # a path, a URL, (X, y), an array, a list of images, an ImageSet
 BAD_IMAGE_RULES = ("stop", "skip")
 _CHECKED_SIDE = 1  # a JPEG is checked at 1/8 of its size; every byte is still decoded
-_NAMED = 20  # pictures that a note names
+_NAMED = 20  # images that a note names
 
 
 @dataclass(frozen=True)
 class Target:
-    """The user's problem as pictures.
+    """The user's problem as images.
 
     Args:
         name: Short name, for the study and its folder.
-        train: The pictures to search and learn with.
+        train: The images to search and learn with.
         validation: The user's own validation split, where there is a test split as well.
-        sealed: The user's own test split; None lets the core choose.
+        held_out: The user's own test split; None lets the core choose.
         class_names: Names of the K classes; empty without labels.
         notes: What was decided or left out, in sentences.
-        groups: Group of each training picture; None without groups.
+        groups: Group of each training image; None without groups.
     """
 
     name: str
     train: ImageSet
     validation: ImageSet | None
-    sealed: ImageSet | None
+    held_out: ImageSet | None
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
 
     @property
     def labelled(self) -> bool:
-        """Return whether the training pictures have labels."""
+        """Return whether the training images have labels."""
         return self.train.labelled
 
 
@@ -63,19 +63,19 @@ def open_target(
     minimum_per_class: int = 2,
     group_column: str | None = None,
 ) -> Target:
-    """Return the target, every picture checked.
+    """Return the target, every image checked.
 
     Args:
         target: A folder of class folders, an archive of one, a manifest, an `.npz`, an fsspec
-            URL of these, `(X, y)`, an array or a list of pictures, a dataset of torch or of
+            URL of these, `(X, y)`, an array or a list of images, a dataset of torch or of
             Hugging Face, or an `ImageSet`.
-        on_bad_image: "stop" names every bad picture in an error, "skip" leaves them out.
-        minimum_per_class: Fewest training pictures of a class.
+        on_bad_image: "stop" names every bad image in an error, "skip" leaves them out.
+        minimum_per_class: Fewest training images of a class.
         group_column: Column of a manifest that names the group; None is "group" if it is there.
 
     Raises:
         InvalidTargetError: If the target cannot be used; the message says what to do.
-        CorruptImagesError: If pictures cannot be decoded and `on_bad_image` is "stop", or if
+        CorruptImagesError: If images cannot be decoded and `on_bad_image` is "stop", or if
             none can.
         InvalidOptionError: If `on_bad_image` is neither.
     """
@@ -94,7 +94,7 @@ def open_target(
 
 
 def open_images(images: TargetLike) -> ImageSet:
-    """Return all pictures of a target in any form, or below any folder, without labels.
+    """Return all images of a target in any form, or below any folder, without labels.
 
     Files come in bytewise path order, whatever folders they lie in; arrays in their own.
 
@@ -111,15 +111,15 @@ def open_images(images: TargetLike) -> ImageSet:
 def open_unlabelled(
     target: TargetLike, *, on_bad_image: str = "stop"
 ) -> tuple[ImageSet, tuple[str, ...], str, tuple[str, ...]]:
-    """Return the training pictures of a target whose labels, if there are any, stay unread.
+    """Return the training images of a target whose labels, if there are any, stay unread.
 
     Returns:
-        The pictures without labels, the names of the classes that its folders or columns have,
+        The images without labels, the names of the classes that its folders or columns have,
         a short name, and notes.
 
     Raises:
-        InvalidTargetError: If there is no picture.
-        CorruptImagesError: If pictures cannot be decoded and `on_bad_image` is "stop".
+        InvalidTargetError: If there is no image.
+        CorruptImagesError: If images cannot be decoded and `on_bad_image` is "stop".
     """
     if isinstance(target, ImageSet):
         images = target.without_labels()
@@ -134,20 +134,20 @@ def open_unlabelled(
         notes = (*notes, "the target is used without its labels: class folders are not read")
     if (splits == "train").any() and (splits != "train").any():
         good = good[splits == "train"]
-        notes = (*notes, "of the target's splits only the training pictures are used")
+        notes = (*notes, "of the target's splits only the training images are used")
     return ImageSet(listing.reader, good), listing.class_names, listing.name, notes
 
 
 def _find(
     target: TargetLike, group_column: str | None = None, *, any_shape: bool = False
 ) -> Listing:
-    """Return the pictures of a target in any form."""
+    """Return the images of a target in any form."""
     if not isinstance(target, str | os.PathLike):
         _refuse_group_column(group_column)
         pair = isinstance(target, tuple) and len(target) == 2
-        pictures, labels = target if pair else (target, None)
-        read = read_dataset if is_dataset(pictures) else read_pictures
-        return read(pictures, labels)
+        images, labels = target if pair else (target, None)
+        read = read_dataset if is_dataset(images) else read_images
+        return read(images, labels)
     place = open_place(os.fspath(target))
     arrays = place.root.lower().endswith(".npz")
     if place.table and not arrays and place.filesystem.isfile(place.root):
@@ -163,23 +163,23 @@ def _refuse_group_column(name: str | None) -> None:
     if name is not None:
         raise InvalidOptionError(
             f"the group column {name!r} is for a manifest, a CSV or Parquet table with one row a "
-            "picture; this target is none"
+            "image; this target is none"
         )
 
 
 def _checked(listing: Listing, on_bad_image: str) -> tuple[Listing, NDArray[np.int64]]:
-    """Return the listing with its notes, and the positions of the pictures that can be used."""
+    """Return the listing with its notes, and the positions of the images that can be used."""
     everything = np.arange(len(listing.reader.names))
     if not len(everything):
-        raise InvalidTargetError("there are no pictures: the list or array is empty")
+        raise InvalidTargetError("there are no images: the list or array is empty")
     if isinstance(listing.reader, ArrayReader):
-        return listing, everything  # it refuses bad pictures when it is made
+        return listing, everything  # it refuses bad images when it is made
     good, notes = _usable(ImageSet(listing.reader, everything), on_bad_image)
     return replace(listing, notes=(*listing.notes, *notes)), good
 
 
 def _usable(images: ImageSet, on_bad_image: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return the positions of the pictures that can be decoded, and a note on the others."""
+    """Return the positions of the images that can be decoded, and a note on the others."""
 
     def problem(position: int) -> tuple[str, str] | None:
         try:
@@ -197,31 +197,31 @@ def _usable(images: ImageSet, on_bad_image: str) -> tuple[NDArray[np.int64], tup
         raise CorruptImagesError(problems)
     named = "; ".join(f"{name}: {reason}" for name, reason in problems[:_NAMED])
     more = f"; and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-    return good, (f"{len(problems)} picture(s) cannot be used and were left out: {named}{more}",)
+    return good, (f"{len(problems)} image(s) cannot be used and were left out: {named}{more}",)
 
 
 def _divide(listing: Listing, good: NDArray[np.int64]) -> Target:
-    """Return the splits: a test split is sealed; without one, the validation split is."""
+    """Return the splits: a test split is held out; without one, the validation split is."""
     splits = np.array(listing.splits)[good]
-    train, validation, sealed = (
+    train, validation, held_out = (
         good[splits == split] for split in ("train", "validation", "test")
     )
     if not len(train):
         raise InvalidTargetError(
-            f"{listing.name}: there are no training pictures, only "
+            f"{listing.name}: there are no training images, only "
             f"{', '.join(np.unique(splits))}; add a split 'train', or name the one to train on "
             "as the target itself"
         )
     notes = listing.notes
-    if len(validation) and not len(sealed):
-        sealed, validation = validation, sealed
-        notes = (*notes, "there is no test split, so the validation split is the sealed test")
+    if len(validation) and not len(held_out):
+        held_out, validation = validation, held_out
+        notes = (*notes, "there is no test split, so the validation split is the held-out test")
     groups = listing.groups
     return Target(
         listing.name,
         _image_set(listing, train),
         _image_set(listing, validation) if len(validation) else None,
-        _image_set(listing, sealed) if len(sealed) else None,
+        _image_set(listing, held_out) if len(held_out) else None,
         listing.class_names,
         notes,
         None if groups is None else tuple(groups[i] for i in train),
@@ -237,7 +237,7 @@ def _image_set(listing: Listing, positions: NDArray[np.int64]) -> ImageSet:
 
 
 def _refuse_classes(target: Target, minimum: int) -> None:
-    """Refuse a single class, and classes with too few training pictures."""
+    """Refuse a single class, and classes with too few training images."""
     names = target.class_names
     if len(names) < 2:
         raise InvalidTargetError(
@@ -248,24 +248,24 @@ def _refuse_classes(target: Target, minimum: int) -> None:
     if few:
         more = f" and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
         raise InvalidTargetError(
-            f"{target.name}: too few training pictures: class {', '.join(few[:_NAMED])}{more}; at "
-            f"least {minimum} are needed in each: add pictures or remove the class"
+            f"{target.name}: too few training images: class {', '.join(few[:_NAMED])}{more}; at "
+            f"least {minimum} are needed in each: add images or remove the class"
         )
 
 
 def _repetitions(target: Target) -> Sequence[str]:
-    """Return notes on pictures that would make a score look better, or worse, than it is."""
+    """Return notes on images that would make a score look better, or worse, than it is."""
     notes = []
     train = set(target.train.digests)
-    for part, images in (("validation", target.validation), ("sealed test", target.sealed)):
+    for part, images in (("validation", target.validation), ("held-out test", target.held_out)):
         repeated = sum(digest in train for digest in images.digests) if images else 0
         if repeated:
-            notes.append(f"{repeated} picture(s) of the {part} are also in training")
+            notes.append(f"{repeated} image(s) of the {part} are also in training")
     if target.labelled:
         labels = defaultdict(set)
         for digest, label in zip(target.train.digests, target.train.labels.tolist(), strict=True):
             labels[digest].add(label)
         torn = Counter(len(found) > 1 for found in labels.values())[True]
         if torn:
-            notes.append(f"{torn} training picture(s) occur in more than one class")
+            notes.append(f"{torn} training image(s) occur in more than one class")
     return notes

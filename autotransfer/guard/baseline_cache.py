@@ -1,4 +1,4 @@
-"""Trained baselines on disk: the same baseline on the same pictures is trained once."""
+"""Trained baselines on disk: the same baseline on the same items is trained once."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from autotransfer.data.atomic_files import written_whole
 from autotransfer.models.feature_store import default_folder
 from autotransfer.plugin.registry import Registry
-from autotransfer.search.checkpoint import Kept, read_kept, write_kept
+from autotransfer.search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 _VERSION = "1"
 _PREDICTIONS = "predictions.npy"
 
 
 class BaselineCache:
-    """Baselines and what they predict for the sealed pictures, by content.
+    """Baselines and what they predict for the held-out items, by content.
 
     Args:
         registry: Restores predictors.
@@ -30,20 +30,20 @@ class BaselineCache:
         self._registry = registry
         self._folder = (default_folder() if folder is None else folder) / "baselines"
 
-    def get(self, key: str) -> tuple[Kept, NDArray[np.float64]] | None:
+    def get(self, key: str) -> tuple[Checkpoint, NDArray[np.float64]] | None:
         """Return the baseline and its (n, K) predictions, or None."""
         place = self._place(key)
         try:
             predictions = np.load(place / _PREDICTIONS, allow_pickle=False)
-            return read_kept(place, self._registry), predictions
+            return read_checkpoint(place, self._registry), predictions
         except (OSError, ValueError, KeyError):
             return None
 
-    def put(self, key: str, kept: Kept, predictions: NDArray[np.float64]) -> None:
+    def put(self, key: str, kept: Checkpoint, predictions: NDArray[np.float64]) -> None:
         """Keep the baseline; a cache that cannot be written is left alone."""
         place = self._place(key)
         with contextlib.suppress(OSError), written_whole(place) as temporary:
-            write_kept(temporary, kept)
+            write_checkpoint(temporary, kept)
             np.save(temporary / _PREDICTIONS, predictions)
 
     def _place(self, key: str) -> Path:

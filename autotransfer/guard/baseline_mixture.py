@@ -1,4 +1,4 @@
-"""The baselines together: a mixture, weighted by what each said of pictures it never learnt from.
+"""The baselines together: a mixture, weighted by what each said of items it never learnt from.
 
 With a few dozen labels nobody can tell which baseline is the best one, and the wrong choice costs
 points. A mixture loses little against the best in hindsight. The finalist may be an ensemble of
@@ -20,7 +20,7 @@ from autotransfer.models.mixture_weights import mixture_weights
 
 Predictions = NDArray[np.float64]
 
-PRIOR = 5.0  # pictures that each baseline is thought to have explained before any is seen
+PRIOR = 5.0  # items that each baseline is thought to have explained before any is seen
 LEAST = 0.05  # of the weight; less is not worth the training
 
 
@@ -46,7 +46,7 @@ class Mixture:
 def fit_mixture(said: Mapping[str, Predictions], labels: NDArray[np.int64]) -> Mixture:
     """Return the mixture of baselines that explains the labels.
 
-    Maximum a posteriori by expectation maximisation: a baseline weighs as many pictures as it
+    Maximum a posteriori by expectation maximisation: a baseline weighs as many items as it
     explains, beside `PRIOR` ones in advance. What weighs less than `LEAST` is left out. The
     temperatures come first, each by itself, and are pulled towards 1 by as many pictures.
 
@@ -65,11 +65,11 @@ def fit_mixture(said: Mapping[str, Predictions], labels: NDArray[np.int64]) -> M
 def mixed_out_of_fold(
     said: Mapping[str, Predictions], folds: NDArray[np.int64], labels: NDArray[np.int64]
 ) -> Predictions:
-    """Return what the mixture says of every picture, itself chosen by the other folds.
+    """Return what the mixture says of every item, itself chosen by the other folds.
 
     Args:
         said: (m, K) out-of-fold predictions of each baseline by its name.
-        folds: (m,) the fold that held each picture out.
+        folds: (m,) the fold that held each item out.
         labels: (m,) classes.
     """
     found = np.empty_like(next(iter(said.values())))

@@ -15,7 +15,7 @@ from autotransfer.errors import DeadlineError, ReducedBudgetWarning
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baseline_mixture import Mixture, fit_mixture, mixed_out_of_fold
 from autotransfer.guard.bootstrap import compare
-from autotransfer.guard.evaluation_split import Stand
+from autotransfer.guard.evaluation_split import EvaluationSplit
 from autotransfer.guard.from_scratch import SCHEDULE, fit_scratch, fit_untrained, untrained_twin
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.baselines import (
@@ -31,11 +31,11 @@ from autotransfer.models.predictors.baselines import (
 from autotransfer.models.predictors.dummy import fit_majority
 from autotransfer.models.predictors.ensemble import EnsemblePredictor, Member
 from autotransfer.models.predictors.pixels import fit_pixels
-from autotransfer.models.scoring import predicted, weighted
+from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.single_thread import single_thread
 from autotransfer.models.small_cnn import small_source
 from autotransfer.models.source import Source
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.cross_validation import LabelledContext
 
 Predictions = NDArray[np.float64]
@@ -47,7 +47,7 @@ class TrainedBaseline:
 
     Args:
         name: Which one.
-        probabilities: (m, K) predictions for the pictures of the stand; fewer rows where it was
+        probabilities: (m, K) predictions for the items of the stand; fewer rows where it was
             stopped because it could not win any more.
         whole: Whether it was not stopped.
         kept: The predictor of the last division and how to restore it; None for all together.
@@ -58,7 +58,7 @@ class TrainedBaseline:
     name: str
     probabilities: Predictions
     whole: bool
-    kept: Kept | None
+    kept: Checkpoint | None
     seconds: float
     mixture: Mixture | None = None
 
@@ -68,7 +68,7 @@ class Baselines:
     """Trains baselines, or takes them from where earlier ones are.
 
     Args:
-        context: The search pictures, the features and which baselines there are.
+        context: The search items, the features and which baselines there are.
         finalist: The source whose architecture is trained from scratch.
         cache: Where earlier baselines are.
         seed: Seeds training.
@@ -81,16 +81,16 @@ class Baselines:
     seed: int
     deadline: float | None
 
-    def on(self, stand: Stand) -> Iterator[TrainedBaseline]:
+    def on(self, split: EvaluationSplit) -> Iterator[TrainedBaseline]:
         """Yield every baseline, the cheap ones first; where there are folds, all together last.
 
         One that has clearly lost the first of several divisions to another is stopped there.
         """
         so_far: list[TrainedBaseline] = []
-        again = 0.0  # seconds to train those so far once more, on all pictures
+        again = 0.0  # seconds to train those so far once more, on all items
         for name in self.context.baselines:
             try:
-                found = self._over(name, stand, so_far, again)
+                found = self._over(name, split, so_far, again)
             except DeadlineError:
                 warnings.warn(
                     f"no time was left for the baseline {TITLES[name]!r}; give more --seconds "
@@ -100,14 +100,14 @@ class Baselines:
                 )
                 continue
             so_far.append(found)
-            if found.whole and len(stand.divisions) > 1:
-                again += found.seconds / (len(stand.divisions) - 1)
+            if found.whole and len(split.divisions) > 1:
+                again += found.seconds / (len(split.divisions) - 1)
             yield found
-        together = self._together(so_far, stand)
+        together = self._together(so_far, split)
         if together is not None:
             yield together
 
-    def trained(self, best: TrainedBaseline) -> Kept:
+    def trained(self, best: TrainedBaseline) -> Checkpoint:
         """Return a baseline that learnt from all search pictures.
 
         The deadline does not stop it: what is returned must not be cut short.
@@ -120,10 +120,10 @@ class Baselines:
             members.append(Member(kept.strategy, kept.source, weight, kept.predictor, temperature))
         predictor = EnsemblePredictor(tuple(members))
         source = predictor.sources[0] if predictor.sources else None
-        return Kept(predictor, best.name, baseline=True, source=source)
+        return Checkpoint(predictor, best.name, baseline=True, source=source)
 
     def _over(
-        self, name: str, stand: Stand, so_far: Sequence[TrainedBaseline], again: float
+        self, name: str, split: EvaluationSplit, so_far: Sequence[TrainedBaseline], again: float
     ) -> TrainedBaseline:
         """Return one baseline on every division, or as far as it can still win.
 
@@ -132,16 +132,16 @@ class Baselines:
         """
         began = time.perf_counter()
         parts: list[Predictions] = []
-        kept: Kept | None = None
-        several = len(stand.divisions) > 1  # then the best is trained once more, on all pictures
-        for done, (train, tested) in enumerate(stand.divisions):
-            due = self._due(len(stand.divisions) - done, int(several), again)
+        kept: Checkpoint | None = None
+        several = len(split.divisions) > 1  # then the best is trained once more, on all items
+        for done, (train, tested) in enumerate(split.divisions):
+            due = self._due(len(split.divisions) - done, int(several), again)
             kept, probabilities = self._one(name, train, tested, due)
-            parts.append(weighted(probabilities, self.context.class_weights))
+            parts.append(logit_adjusted(probabilities, self.context.class_weights))
             learns = name in (SMALL, SCRATCH)
-            if learns and len(parts) == 1 and self._lost(parts[0], so_far, stand):
+            if learns and len(parts) == 1 and self._lost(parts[0], so_far, split):
                 break
-        whole = len(parts) == len(stand.divisions)
+        whole = len(parts) == len(split.divisions)
         seconds = time.perf_counter() - began
         return TrainedBaseline(name, np.concatenate(parts), whole, kept, seconds)
 
@@ -158,30 +158,34 @@ class Baselines:
         now = time.monotonic()
         return now + (self.deadline - again - now) / (left + spare)
 
-    def _together(self, so_far: Sequence[TrainedBaseline], stand: Stand) -> TrainedBaseline | None:
+    def _together(
+        self, so_far: Sequence[TrainedBaseline], split: EvaluationSplit
+    ) -> TrainedBaseline | None:
         """Return the mixture of those that were not stopped; None where it cannot be weighted."""
         said = {b.name: b.probabilities for b in so_far if b.whole and b.name != MAJORITY}
-        if len(stand.divisions) == 1 or len(said) < 2:
+        if len(split.divisions) == 1 or len(said) < 2:
             return None
         began = time.perf_counter()
-        probabilities = mixed_out_of_fold(said, stand.folds, stand.labels)
-        mixture = fit_mixture(said, stand.labels)
+        probabilities = mixed_out_of_fold(said, split.folds, split.labels)
+        mixture = fit_mixture(said, split.labels)
         seconds = time.perf_counter() - began
         return TrainedBaseline(
             TOGETHER, probabilities, whole=True, kept=None, seconds=seconds, mixture=mixture
         )
 
-    def _whole(self, name: str) -> Kept:
+    def _whole(self, name: str) -> Checkpoint:
         predictor, _ = self._fit(name, self.context.images, None)
-        return Kept(predictor, name, baseline=True, source=self._source(name))
+        return Checkpoint(predictor, name, baseline=True, source=self._source(name))
 
-    def _lost(self, first: Predictions, so_far: Sequence[TrainedBaseline], stand: Stand) -> bool:
+    def _lost(
+        self, first: Predictions, so_far: Sequence[TrainedBaseline], split: EvaluationSplit
+    ) -> bool:
         """Return whether another baseline is surely better on the first of several divisions."""
-        if len(stand.divisions) == 1:
+        if len(split.divisions) == 1:
             return False
-        labels, m = stand.divisions[0][1].labels, len(first)
+        labels, m = split.divisions[0][1].labels, len(first)
         others = {b.name: b.probabilities[:m] for b in so_far}
-        found = compare(self.context.metric, labels, first, others, units=stand.units[:m])
+        found = compare(self.context.metric, labels, first, others, units=split.units[:m])
         return found.gap.high < 0
 
     def _source(self, name: str) -> Source | None:
@@ -193,7 +197,7 @@ class Baselines:
 
     def _one(
         self, name: str, train: ImageSet, tested: ImageSet, deadline: float | None
-    ) -> tuple[Kept, Predictions]:
+    ) -> tuple[Checkpoint, Predictions]:
         """Return a baseline trained on one division, and its predictions."""
         source = self._source(name)
         key = "|".join(
@@ -211,7 +215,7 @@ class Baselines:
         if found is not None:
             return found
         predictor, whole = self._fit(name, train, deadline)
-        kept = Kept(predictor, name, baseline=True, source=source)
+        kept = Checkpoint(predictor, name, baseline=True, source=source)
         reader = self.context.reader_of(source)
         probabilities = predicted(predictor, tested, reader, len(train.class_names))
         if whole:

@@ -1,7 +1,7 @@
-"""Finalist against baselines on the same pictures: one simultaneous paired bootstrap.
+"""Finalist against baselines on the same items: one simultaneous paired bootstrap.
 
-Notation: n pictures, M baselines, g_b = score(finalist) - score(b), g_b* the same on resampled
-pictures, s_b the standard deviation of g_b*. The gap is g = min_b g_b: what the finalist gains
+Notation: n items, M baselines, g_b = score(finalist) - score(b), g_b* the same on resampled
+items, s_b the standard deviation of g_b*. The gap is g = min_b g_b: what the finalist gains
 over the *best* baseline.
 
 - Lower limit: min_b of the 2.5 % quantile of g_b*. To beat the best baseline is to beat each
@@ -10,13 +10,13 @@ over the *best* baseline.
   To lose to any baseline is a union of claims and needs limits that hold together (max-T,
   Westfall and Young 1993); with one baseline it is the 97.5 % quantile of g_b*.
 
-With few pictures on which two predictors differ, resampling sees too little: four wins and no
+With few items on which two predictors differ, resampling sees too little: four wins and no
 loss would count as proof. So each limit is moved outwards, where needed, to those of
 `exact_limits`.
 
-What is drawn are *units*: near-duplicates, or the user's groups; a picture is its own unit
+What is drawn are *units*: near-duplicates, or the user's groups; an item is its own unit
 otherwise. Out of fold each fold chooses its finalist by the others, and a trial that was lucky in
-all of them is chosen by all: resampling the pictures does not see that variance, and all limits
+all of them is chosen by all: resampling the items does not see that variance, and all limits
 are moved outwards by the root of `inflation` (the figures are in `docs/negative-transfer.md`).
 
 Predictors with identical answers have the gap 0 and the interval [0, 0].
@@ -39,7 +39,7 @@ DRAWS = 4000
 LEVEL = 0.025  # error on each side of a 95 % interval
 Z_INTERVAL, Z_POWER = 1.96, 0.84  # normal quantiles of 97.5 % and 80 %
 TOLERANCE = 1e-12  # scores that differ by less are equal; rounding must not decide a verdict
-_CHUNK_ELEMENTS = 1 << 21  # drawn pictures held in memory at once
+_CHUNK_ELEMENTS = 1 << 21  # drawn items held in memory at once
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Comparison:
 
     Args:
         metric: The score that was compared.
-        n: Number of units: of pictures, unless some belong together.
+        n: Number of units: of items, unless some belong together.
         test: Score of the finalist.
         scores: Score of every baseline.
         best_baseline: The baseline with the highest score.
@@ -174,7 +174,7 @@ def compare(
 ) -> Comparison:
     """Return the gap between the finalist and the best of the others, with its interval.
 
-    The order of the pictures changes nothing: they are put into an order of their own before
+    The order of the items changes nothing: they are put into an order of their own before
     they are drawn. The same seed gives the same numbers.
 
     Args:
@@ -182,7 +182,7 @@ def compare(
         labels: (n,) classes in [0, K).
         finalist: (n, K) class probabilities.
         others: (n, K) class probabilities of each baseline; at least one.
-        units: (n,) what belongs together; None takes every picture by itself.
+        units: (n,) what belongs together; None takes every item by itself.
         level: Error on each side of the intervals.
         inflation: What the variance is multiplied by.
         draws: Number B of resamples.
@@ -249,13 +249,13 @@ def _stacked(finalist: ArrayLike, others: Mapping[str, ArrayLike]) -> NDArray[np
         if other.shape != first.shape:
             raise ValueError(
                 f"the predictions of baseline {name!r} have the shape {other.shape}, those of "
-                f"the finalist {first.shape}; both must be (n, K) for the same pictures"
+                f"the finalist {first.shape}; both must be (n, K) for the same items"
             )
     return np.stack([first, *rest.values()])
 
 
 def _own_order(labels: NDArray[np.int64], predictions: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return an order of the pictures that depends on labels and predictions alone.
+    """Return an order of the items that depends on labels and predictions alone.
 
     The first keys do not change when predictors swap roles, so that swapping them mirrors the
     interval; the last ones order what is left.

@@ -16,8 +16,8 @@ from autotransfer.transferability.distances.proxy_a import proxy_a_distance
 from autotransfer.transferability.distances.samples import Samples
 
 DATA, METHOD, UNKNOWN = "data", "method", "unknown"
-FAR = 1.8  # a proxy A-distance at which 95 of 100 pictures are told apart
-MOST = 500  # pictures of each set that it is computed from
+FAR = 1.8  # a proxy A-distance at which 95 of 100 items are told apart
+MOST = 500  # items of each set that it is computed from
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def cause_of(
     It is the method where another method or stage of the same source did at least as well in
     validation as the best baseline in the test: what can be transferred is there, and was not
     found. It is the data where even a probe on the best stage of the source loses to features
-    that were never trained, or where the source pictures that were used look altogether
+    that were never trained, or where the source items that were used look altogether
     different.
 
     Args:
@@ -57,7 +57,7 @@ def cause_of(
         untrained: Accuracy of the baseline on untrained features; None where there is none.
         best: Score of the best baseline.
         metric: The score.
-        distance: Cross-fitted proxy A-distance in [0, 2] between source pictures and target, as
+        distance: Cross-fitted proxy A-distance in [0, 2] between source items and target, as
             the source sees them; None where there are no source pictures.
     """
     apart = "" if distance is None else f"; the A-distance of the two sets is {distance:.1f} of 2"
@@ -86,12 +86,12 @@ def cause_of(
         return Cause(
             DATA,
             f"the source: even a probe on its best stage reaches {probe:.3f}, less than untrained "
-            f"features ({untrained:.3f}), so what it learnt does not fit these pictures{apart}",
+            f"features ({untrained:.3f}), so what it learnt does not fit these items{apart}",
         )
     if distance is not None and distance >= FAR:
         return Cause(
             DATA,
-            "the source pictures: a linear classifier tells them from yours nearly always"
+            "the source items: a linear classifier tells them from yours nearly always"
             f"{apart}, while a probe on the source network itself reaches {probe:.3f}",
         )
     return Cause(
@@ -105,12 +105,12 @@ def source_distance(context: LabelledContext, source: Source, seed: int) -> floa
     """Return the cross-fitted proxy A-distance in [0, 2], on the last stage of a source.
 
     Args:
-        context: Holds the target's open pictures and, where there are some, the source pictures.
+        context: Holds the target's open items and, where there are some, the source pictures.
         source: The network that looks at both.
-        seed: Chooses the pictures, at most `MOST` of each set.
+        seed: Chooses the items, at most `MOST` of each set.
 
     Returns:
-        None where there are no source pictures, or too few of either set.
+        None where there are no source items, or too few of either set.
     """
     if context.source_images is None:
         return None

@@ -1,4 +1,4 @@
-"""The guard: opens the tested pictures once, for the finalist, the reference and the baselines."""
+"""The guard: opens the tested items once, for the finalist, the reference and the baselines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import ImageSet
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.bootstrap import LEVEL, Comparison, compare
-from autotransfer.guard.evaluation_split import OUT_OF_FOLD, Stand
+from autotransfer.guard.evaluation_split import OUT_OF_FOLD, EvaluationSplit
 from autotransfer.guard.selection_bias import competition_bound
 from autotransfer.guard.verdict import decide, default_margin, judge, sentence
 from autotransfer.models.calibration import calibration_error
@@ -19,7 +19,7 @@ from autotransfer.models.heads import fit_ridge
 from autotransfer.models.metrics import Metric
 from autotransfer.models.predictors.baselines import TITLES
 from autotransfer.models.predictors.neural import HeadPredictor
-from autotransfer.models.scoring import predicted, weighted
+from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.source import Source
 from autotransfer.results import Baseline, Verdict
 from autotransfer.search.cross_validation import LabelledContext
@@ -33,7 +33,7 @@ class Candidate:
 
     Args:
         probabilities: (m, K) what it says of the tested pictures.
-        trials: (m, K) validation predictions of all that competed, where the same pictures
+        trials: (m, K) validation predictions of all that competed, where the same items
             validated and test; empty otherwise.
         competed: How many trials competed.
         validation: Its validation score.
@@ -62,7 +62,7 @@ class Terms:
     Args:
         margin: The gap that counts as no difference; None is the default of the metric.
         level: Error on each side of the intervals.
-        looks: Which look at the tested pictures this is.
+        looks: Which look at the tested items this is.
         seed: Seeds the bootstrap.
     """
 
@@ -74,23 +74,23 @@ class Terms:
 
 @dataclass(frozen=True)
 class Opened:
-    """What is known of the tested pictures beside any candidate.
+    """What is known of the tested items beside any candidate.
 
     Args:
-        stand: What is compared on.
+        split: What is compared on.
         context: The score and the features.
         probed: (m, K) what a probe on the default source says.
         baselines: What uses no source.
     """
 
-    stand: Stand
+    split: EvaluationSplit
     context: LabelledContext
     probed: Predictions
     baselines: tuple[TrainedBaseline, ...]
 
 
 def open_test(
-    stand: Stand,
+    split: EvaluationSplit,
     context: LabelledContext,
     reference: Source,
     baselines: Baselines,
@@ -99,20 +99,20 @@ def open_test(
     """Return what every candidate is compared with, trained once.
 
     Args:
-        stand: What is compared on.
+        split: What is compared on.
         context: The score and the features.
         reference: The default source; a probe on it says what the search bought.
         baselines: What uses no source.
         say: Told about progress.
     """
-    probed = np.concatenate([_probed(reference, context, *pair) for pair in stand.divisions])
+    probed = np.concatenate([_probed(reference, context, *pair) for pair in split.divisions])
     context.readers.release()
     found: list[TrainedBaseline] = []
-    for baseline in baselines.on(stand):
+    for baseline in baselines.on(split):
         stopped = "" if baseline.whole else ", stopped: it cannot win any more"
         say(f"baseline {TITLES[baseline.name]}: {baseline.seconds:.1f} s{stopped}")
         found.append(baseline)
-    return Opened(stand, context, probed, tuple(found))
+    return Opened(split, context, probed, tuple(found))
 
 
 def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
@@ -123,7 +123,7 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         opened: What it is compared with.
         terms: Margin, level and seed.
     """
-    stand, metric, found = opened.stand, opened.context.metric, opened.baselines
+    split, metric, found = opened.split, opened.context.metric, opened.baselines
     whole = {b.name: b.probabilities for b in found if b.whole}
     comparison = _compared(candidate.probabilities, whole, opened, terms)
     reference = _compared(candidate.probabilities, {"reference": opened.probed}, opened, terms)
@@ -133,16 +133,16 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
     decision = judge(comparison, margin=margin)
     returned = decide(comparison, decision, margin, obvious=candidate.obvious)
     told = sentence(
-        comparison, decision, margin=margin, baseline=TITLES[best.name], pictures=stand.pictures
+        comparison, decision, margin=margin, baseline=TITLES[best.name], images=split.images
     )
     test = comparison.test
     verdict = Verdict(
         decision=decision,
-        basis=stand.basis,
+        basis=split.basis,
         sentence=told,
         returned=returned,
         test=test,
-        baselines=tuple(_shown(b, stand, metric) for b in found),
+        baselines=tuple(_shown(b, split, metric) for b in found),
         best_baseline=best.name,
         gap=comparison.gap,
         minimum_detectable=comparison.minimum_detectable,
@@ -153,8 +153,8 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         optimism=candidate.validation - test.value,
         looks=terms.looks,
         mcnemar=comparison.mcnemar,
-        calibration_error=calibration_error(candidate.probabilities, stand.labels),
-        competition_bound=_bound(candidate, stand, metric, best, terms),
+        calibration_error=calibration_error(candidate.probabilities, split.labels),
+        competition_bound=_bound(candidate, split, metric, best, terms),
     )
     return Judgement(verdict, instead)
 
@@ -166,42 +166,46 @@ def _probed(
     reader, num_classes = context.readers[source], len(train.class_names)
     head = fit_ridge(reader(train), train.labels, num_classes)
     probe = HeadPredictor(head, reader.num_stages)
-    return weighted(predicted(probe, tested, reader, num_classes), context.class_weights)
+    return logit_adjusted(predicted(probe, tested, reader, num_classes), context.class_weights)
 
 
 def _compared(
     finalist: Predictions, others: Mapping[str, Predictions], opened: Opened, terms: Terms
 ) -> Comparison:
-    stand = opened.stand
+    split = opened.split
     return compare(
         opened.context.metric,
-        stand.labels,
+        split.labels,
         finalist,
         others,
-        units=stand.units,
+        units=split.units,
         level=terms.level,
-        inflation=stand.inflation,
+        inflation=split.inflation,
         seed=terms.seed,
     )
 
 
-def _shown(baseline: TrainedBaseline, stand: Stand, metric: Metric) -> Baseline:
+def _shown(baseline: TrainedBaseline, split: EvaluationSplit, metric: Metric) -> Baseline:
     rows = len(baseline.probabilities)  # fewer than all where it was stopped
-    score = metric.score(stand.labels[:rows], baseline.probabilities)
+    score = metric.score(split.labels[:rows], baseline.probabilities)
     return Baseline(baseline.name, score, baseline.seconds, whole=baseline.whole)
 
 
 def _bound(
-    candidate: Candidate, stand: Stand, metric: Metric, best: TrainedBaseline, terms: Terms
+    candidate: Candidate,
+    split: EvaluationSplit,
+    metric: Metric,
+    best: TrainedBaseline,
+    terms: Terms,
 ) -> float | None:
-    if stand.basis != OUT_OF_FOLD or not candidate.trials:
+    if split.basis != OUT_OF_FOLD or not candidate.trials:
         return None
     return competition_bound(
         metric,
-        stand.labels,
+        split.labels,
         candidate.trials,
         best.probabilities,
-        stand.units,
+        split.units,
         seed=terms.seed,
         level=terms.level,
     )

@@ -1,4 +1,4 @@
-"""Whether a source may have seen the very pictures that test it."""
+"""Whether a source may have seen the very items that test it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMED = 5
 
 
 def overlap_remark(source: Source, class_names: Sequence[str], target: str) -> str:
-    """Return one sentence where a source may know the target's pictures; else nothing.
+    """Return one sentence where a source may know the target's items; else nothing.
 
     It may where the target is named among what it was pretrained on, or where its head has
     classes of the same names.
@@ -22,7 +22,7 @@ def overlap_remark(source: Source, class_names: Sequence[str], target: str) -> s
         class_names: The target's classes.
         target: Name of the target.
     """
-    caution = "it may have seen these very pictures, and do less well on new ones"
+    caution = "it may have seen these very items, and do less well on new ones"
     place, trained = _plain(target), _plain(source.pretrained_on)
     if len(place) > 3 and place in trained:
         return f"{source.name} was pretrained on {source.pretrained_on}: {caution}"

@@ -1,4 +1,4 @@
-"""What finalist and baselines are compared on: pictures that none of them learnt from."""
+"""What finalist and baselines are compared on: items that none of them learnt from."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
 
-SEALED = "sealed pictures"
+HELD_OUT_ITEMS = "held-out items"
 OUT_OF_FOLD = "out-of-fold"
 
 
 @dataclass(frozen=True)
-class Stand:
+class EvaluationSplit:
     """The divisions of a test.
 
     Args:
-        divisions: Pictures to learn from, and those that are then predicted.
+        divisions: Items to learn from, and those that are then predicted.
         units: (m,) what belongs together among the predicted ones, over all divisions.
         basis: What a verdict rests on.
         inflation: What the variance of a gap is multiplied by.
@@ -37,34 +37,36 @@ class Stand:
 
     @property
     def folds(self) -> NDArray[np.int64]:
-        """Return the (m,) number of the division that predicts each picture."""
+        """Return the (m,) number of the division that predicts each item."""
         sizes = [len(tested) for _, tested in self.divisions]
         return np.repeat(np.arange(len(sizes)), sizes)
 
     @property
-    def pictures(self) -> str:
-        """Return what the predicted pictures are called, in the plural."""
-        kind = "sealed" if self.basis == SEALED else "labelled"
+    def images(self) -> str:
+        """Return what the predicted items are called, in the plural."""
+        kind = "held-out" if self.basis == HELD_OUT_ITEMS else "labelled"
         m = len(self.units)
         grouped = len(np.unique(self.units)) < m
-        return f"groups of {kind} pictures" if grouped else f"{kind} pictures"
+        return f"groups of {kind} items" if grouped else f"{kind} items"
 
 
-def sealed_stand(images: ImageSet, sealed: ImageSet, units: NDArray[np.int64]) -> Stand:
-    """Return the test on pictures that nothing has touched before.
+def held_out_split(
+    images: ImageSet, held_out: ImageSet, units: NDArray[np.int64]
+) -> EvaluationSplit:
+    """Return the test on items that nothing has touched before.
 
     Args:
         images: All open pictures.
-        sealed: (m,) the sealed ones.
+        held_out: (m,) the held-out ones.
         units: (m,) what belongs together among them.
     """
-    return Stand(((images, sealed),), units, SEALED)
+    return EvaluationSplit(((images, held_out),), units, HELD_OUT_ITEMS)
 
 
-def out_of_fold_stand(
+def out_of_fold_split(
     images: ImageSet, folds: tuple[Fold, ...], units: NDArray[np.int64], inflation: float
-) -> Stand:
-    """Return the test on all pictures, each predicted by what learnt from the other folds.
+) -> EvaluationSplit:
+    """Return the test on all items, each predicted by what learnt from the other folds.
 
     Args:
         images: (n,) all pictures.
@@ -77,4 +79,4 @@ def out_of_fold_stand(
         (images.subset(fold.train), images.subset(fold.validation)) for fold in folds
     )
     held_out = np.concatenate([fold.validation for fold in folds])
-    return Stand(divisions, units[held_out], OUT_OF_FOLD, inflation)
+    return EvaluationSplit(divisions, units[held_out], OUT_OF_FOLD, inflation)

@@ -13,7 +13,7 @@ from autotransfer.models.training import Limits, Schedule, train
 from autotransfer.plugin.strategy import Task
 from autotransfer.results import Layers
 
-LARGEST_SIDE = 96  # pixels: from scratch, few pictures do not fill larger inputs, and time counts
+LARGEST_SIDE = 96  # pixels: from scratch, few items do not fill larger inputs, and time counts
 SCHEDULE = Schedule(epochs=20, learning_rate=2e-3, weight_decay=5e-2, label_smoothing=0.1)
 
 

@@ -13,16 +13,21 @@ from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.cause import cause_of, source_distance
 from autotransfer.guard.comparison import Candidate, Judgement, Opened, Terms, guard, open_test
 from autotransfer.guard.contamination import overlap_remark
-from autotransfer.guard.evaluation_split import SEALED, Stand, out_of_fold_stand, sealed_stand
+from autotransfer.guard.evaluation_split import (
+    HELD_OUT_ITEMS,
+    EvaluationSplit,
+    held_out_split,
+    out_of_fold_split,
+)
 from autotransfer.guard.ledger import level_of, look
 from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.models.calibration import tempered
 from autotransfer.models.metrics import Metric
 from autotransfer.models.predictors.baselines import UNTRAINED
-from autotransfer.models.scoring import predicted, weighted
+from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.source import Source
 from autotransfer.results import Decision, Outcome, Ranking, State, Verdict
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.finalists import Finalist, Finalists
 from autotransfer.search.storage import STORAGE_FILE
 
@@ -40,17 +45,17 @@ class Judged:
     """
 
     verdict: Verdict
-    kept: Kept
+    kept: Checkpoint
     finalist: Finalist
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """A candidate, what it says of the tested pictures, and its predictor where it is trained."""
+    """A candidate, what it says of the tested items, and its predictor where it is trained."""
 
     finalist: Finalist
     candidate: Candidate
-    kept: Kept | None
+    kept: Checkpoint | None
     source: Source
 
 
@@ -60,7 +65,7 @@ class Guard:
 
     Args:
         finalists: Trains what is returned.
-        division: Who is sealed, and who belongs together.
+        division: Who is held out, and who belongs together.
         reference: The default source.
         ranking: Where the cause of a negative verdict is looked for.
         target: Name of the target.
@@ -82,20 +87,20 @@ class Guard:
         """Return the verdict and the predictor that is returned because of it.
 
         Where the finalist is not supported, the obvious is tested in its place, which is a second
-        look at the same pictures, before anything without a source is returned.
+        look at the same items, before anything without a source is returned.
         """
         finalists, context = self.finalists, self.finalists.context
-        stand = self._stand()
-        first = self._entry(finalist, outcomes, stand)
+        split = self._split()
+        first = self._entry(finalist, outcomes, split)
         cache = BaselineCache(finalists.registry)
         due = self._due(finalist, first.kept)
         baselines = Baselines(context, first.source, cache, finalists.seed, due)
-        opened = open_test(stand, context, self.reference, baselines, finalists.say)
+        opened = open_test(split, context, self.reference, baselines, finalists.say)
         entry, judgement = first, self._look(first, opened)
         second = finalists.second(finalist, outcomes)
         if judgement.verdict.returned == "baseline" and second is not None:
             finalists.say(f"not supported; testing {second.outcome.strategy} in its place")
-            entry = self._entry(second, outcomes, stand)
+            entry = self._entry(second, outcomes, split)
             lost = judgement.verdict
             judgement = self._look(entry, opened)
             remark = _replaced(finalist.outcome, lost, context.metric)
@@ -108,43 +113,45 @@ class Guard:
             kept = self._baseline(judgement.baseline, baselines)
         return Judged(verdict, kept, entry.finalist)
 
-    def _entry(self, finalist: Finalist, outcomes: Sequence[Outcome], stand: Stand) -> _Entry:
+    def _entry(
+        self, finalist: Finalist, outcomes: Sequence[Outcome], split: EvaluationSplit
+    ) -> _Entry:
         """Return what a finalist says of the tested pictures."""
         finalists = self.finalists
-        kept = None if self.division.sealed is None else finalists.train(finalist, outcomes)
-        candidate = self._candidate(finalist, outcomes, kept, stand)
+        kept = None if self.division.held_out is None else finalists.train(finalist, outcomes)
+        candidate = self._candidate(finalist, outcomes, kept, split)
         source = finalists.arms.source(finalist.outcome.source)
         return _Entry(finalist, candidate, kept, source)
 
     def _look(self, entry: _Entry, opened: Opened) -> Judgement:
-        """Return the verdict on one candidate; every look at the pictures costs some error."""
-        finalists, stand = self.finalists, opened.stand
-        digests = [d for _, tested in stand.divisions for d in tested.digests]
+        """Return the verdict on one candidate; every look at the items costs some error."""
+        finalists, split = self.finalists, opened.split
+        digests = [d for _, tested in split.divisions for d in tested.digests]
         answers = entry.candidate.probabilities.argmax(axis=1)
         ledger = finalists.place.workspace / STORAGE_FILE
         looks = look(ledger, digests, answers, finalists.place.name)
         terms = Terms(self.margin, level_of(looks), looks, finalists.seed)
         return guard(entry.candidate, opened, terms)
 
-    def _due(self, finalist: Finalist, kept: Kept | None) -> float | None:
+    def _due(self, finalist: Finalist, kept: Checkpoint | None) -> float | None:
         """Return when the baselines have to be done: the finalist may yet have to be trained."""
         if self.deadline is None or kept is not None:
             return self.deadline
         folds = len(self.finalists.context.divisions())
         return self.deadline - finalist.outcome.seconds / max(folds - 1, 1)
 
-    def _stand(self) -> Stand:
+    def _split(self) -> EvaluationSplit:
         context, division = self.finalists.context, self.division
-        if division.sealed is not None:
-            return sealed_stand(context.images, division.sealed, division.sealed_units)
-        return out_of_fold_stand(context.images, context.folds, division.units, INFLATION)
+        if division.held_out is not None:
+            return held_out_split(context.images, division.held_out, division.held_out_units)
+        return out_of_fold_split(context.images, context.folds, division.units, INFLATION)
 
     def _candidate(
         self,
         finalist: Finalist,
         outcomes: Sequence[Outcome],
-        kept: Kept | None,
-        stand: Stand,
+        kept: Checkpoint | None,
+        split: EvaluationSplit,
     ) -> Candidate:
         finalists, context = self.finalists, self.finalists.context
         competed = sum(outcome.state is State.COMPLETE for outcome in outcomes)
@@ -152,28 +159,28 @@ class Guard:
         value, given = finalist.outcome.value, finalist.outcome.number in obvious
         assert value is not None
         if kept is not None:
-            (_, tested), num_classes = stand.divisions[0], len(context.images.class_names)
+            (_, tested), num_classes = split.divisions[0], len(context.images.class_names)
             raw = predicted(kept.predictor, tested, context.reader_of(kept.source), num_classes)
-            said = tempered(weighted(raw, context.class_weights), kept.temperature)
+            said = tempered(logit_adjusted(raw, context.class_weights), kept.temperature)
             return Candidate(said, {}, competed, value, given)
         trials = finalists.candidates(outcomes)
         source_of = {outcome.number: outcome.source for outcome in outcomes}
-        allowed = finalist.alone_in(len(stand.divisions)) or [
+        allowed = finalist.alone_in(len(split.divisions)) or [
             {n for n in trials if source_of[n] in shortlist or n in obvious}
             for shortlist in self.shortlists()
         ]
         found = select_out_of_fold(
             trials,
-            stand.folds,
-            stand.labels,
+            split.folds,
+            split.labels,
             finalists.terms(outcomes),
             allowed=allowed,
         )
         return Candidate(found.probabilities, trials, competed, value, given)
 
-    def _baseline(self, best: TrainedBaseline, baselines: Baselines) -> Kept:
-        """Return a baseline, trained on all that is not sealed."""
-        kept = None if self.division.sealed is None else best.kept
+    def _baseline(self, best: TrainedBaseline, baselines: Baselines) -> Checkpoint:
+        """Return a baseline, trained on all that is not held-out."""
+        kept = None if self.division.held_out is None else best.kept
         kept = kept or baselines.trained(best)
         return replace(
             kept,
@@ -196,9 +203,9 @@ class Guard:
             remarks.append(f"cause: {found.sentence}")
         if verdict.looks > 1:
             remarks.append(
-                f"these pictures have tested {verdict.looks - 1} other model(s) before, so the "
+                f"these items have tested {verdict.looks - 1} other model(s) before, so the "
                 f"interval is one of {100 * (1 - 2 * level_of(verdict.looks)):.1f} %; new "
-                "pictures would make it narrower"
+                "items would make it narrower"
             )
         remarks.append(overlap_remark(source, self.division.images.class_names, self.target))
         return replace(verdict, cause=cause, remarks=tuple(r for r in remarks if r))
@@ -223,7 +230,7 @@ def _competition(verdict: Verdict, scale: float) -> str:
     if verdict.optimism is None or not np.isfinite(verdict.optimism):
         return ""
     amount = scale * verdict.optimism
-    where = "sealed test" if verdict.basis == SEALED else "out-of-fold test"
+    where = "held-out test" if verdict.basis == HELD_OUT_ITEMS else "out-of-fold test"
     side = "above" if amount >= 0 else "below"
     unit = " points" if scale != 1 else ""
     return (

@@ -1,7 +1,7 @@
-"""How often each picture has been used to test a model: every look spends some of its worth.
+"""How often each item has been used to test a model: every look spends some of its worth.
 
-Whoever tests ten models on the same pictures and keeps the one that passes has chosen it on
-them. So the workspace remembers, for each tested picture, every *different* set of answers that
+Whoever tests ten models on the same items and keeps the one that passes has chosen it on
+them. So the workspace remembers, for each tested item, every *different* set of answers that
 was compared on it. The first look has the error 2.5 % on each side, the k-th one 2.5 % / k^2:
 however often one looks, the chance of any false claim stays below 2.5 % pi^2 / 6 = 4.1 %.
 The same answers again are no new look.
@@ -24,12 +24,12 @@ from autotransfer.guard.bootstrap import LEVEL
 
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS looks "
-    "(picture TEXT, answers TEXT, fit TEXT, PRIMARY KEY (picture, answers)) WITHOUT ROWID"
+    "(item TEXT, answers TEXT, fit TEXT, PRIMARY KEY (item, answers)) WITHOUT ROWID"
 )
 
 
 def look(file: Path, digests: Sequence[str], answers: NDArray[np.int64], fit: str) -> int:
-    """Record a look and return its number, 1 for the first: the mean over the pictures, rounded.
+    """Record a look and return its number, 1 for the first: the mean over the items, rounded.
 
     Args:
         file: The SQLite file of the workspace.
@@ -40,18 +40,18 @@ def look(file: Path, digests: Sequence[str], answers: NDArray[np.int64], fit: st
     order = np.argsort(digests, kind="stable")
     said = "|".join(f"{digests[i]}{answers[i]}" for i in order)
     token = hashlib.sha256(said.encode()).hexdigest()[:24]
-    pictures = sorted(set(digests))
+    images = sorted(set(digests))
     try:
         with closing(sqlite3.connect(file, timeout=30.0)) as connection, connection:
             connection.execute(_TABLE)
             connection.executemany(
                 "INSERT OR IGNORE INTO looks VALUES (?, ?, ?)",
-                [(picture[:24], token, fit) for picture in pictures],
+                [(image[:24], token, fit) for image in images],
             )
-            return _number(connection, [picture[:24] for picture in pictures])
+            return _number(connection, [image[:24] for image in images])
     except sqlite3.Error as error:
         warnings.warn(
-            f"the ledger of tested pictures, {file}, could not be written ({error}); this test "
+            f"the ledger of tested items, {file}, could not be written ({error}); this test "
             "counts as the first",
             DataWarning,
             stacklevel=2,
@@ -64,12 +64,12 @@ def level_of(number: int) -> float:
     return LEVEL / number**2
 
 
-def _number(connection: sqlite3.Connection, pictures: Sequence[str]) -> int:
-    """Return the mean number of looks at the pictures, rounded up from a half."""
+def _number(connection: sqlite3.Connection, images: Sequence[str]) -> int:
+    """Return the mean number of looks at the items, rounded up from a half."""
     total = 0
-    for start in range(0, len(pictures), 500):
-        some = pictures[start : start + 500]
+    for start in range(0, len(images), 500):
+        some = images[start : start + 500]
         marks = ",".join("?" * len(some))
-        query = f"SELECT COUNT(*) FROM looks WHERE picture IN ({marks})"  # noqa: S608 - only marks
+        query = f"SELECT COUNT(*) FROM looks WHERE item IN ({marks})"  # noqa: S608 - only marks
         total += connection.execute(query, some).fetchone()[0]
-    return max(1, int(total / len(pictures) + 0.5))
+    return max(1, int(total / len(images) + 0.5))

@@ -1,9 +1,9 @@
-"""Testing without sealing: every picture is predicted by a choice that it had no part in.
+"""Testing without sealing: every item is predicted by a choice that it had no part in.
 
 All trials share the folds of the search. For each fold, what is chosen by validation (the trial,
 its ensemble, its temperature) is chosen again from the other folds alone, and the model that
 never saw the fold predicts it. What is tested is so the whole procedure, at the share of the
-pictures that a fold trains on, and no picture is given up.
+items that a fold trains on, and no item is given up.
 
 A source that made the shortlist only with the fold's own labels is not chosen for it either. One
 thing is not repeated for each fold: what the sampler made of earlier scores when it proposed
@@ -26,7 +26,7 @@ Predictions = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What the procedure says of every picture.
+    """What the procedure says of every item.
 
     Args:
         probabilities: (m, K) in the order of the trials' predictions, tempered.
@@ -51,7 +51,7 @@ def select_out_of_fold(
 
     Args:
         trials: (m, K) validation probabilities of each complete trial, by its number.
-        folds: (m,) the fold that held each picture out.
+        folds: (m,) the fold that held each item out.
         labels: (m,) classes.
         terms: What a choice is made by.
         allowed: For each fold in order, the trials whose sources would have been tried without

@@ -39,7 +39,7 @@ UNGUARDED = Verdict(
 def default_margin(metric: Metric, n: int) -> float:
     """Return the gap that counts as no difference, in units of the score.
 
-    One point or one picture, whichever is more; for log loss 0.01 nats.
+    One point or one item, whichever is more; for log loss 0.01 nats.
 
     Args:
         metric: The score that is compared.
@@ -80,7 +80,7 @@ def decide(
     An inconclusive transfer is returned only if its gap is above zero and at least 80 % of the
     resamples find it no worse than the baseline by more than the margin. The obvious, which
     nothing was searched for, is returned where the gap is above zero in expectation, given the
-    measured one and what is known beforehand: a few pictures that say nothing do not outweigh
+    measured one and what is known beforehand: a few items that say nothing do not outweigh
     that pretrained features have nearly always been better than none.
 
     Args:
@@ -116,7 +116,7 @@ def expected_gap(comparison: Comparison) -> float:
 
 
 def labels_to_settle(comparison: Comparison, margin: float) -> int:
-    """Return roughly how many labelled pictures would settle an inconclusive verdict.
+    """Return roughly how many labelled items would settle an inconclusive verdict.
 
     The detectable gap shrinks with the root of n; the number, to two digits, is the one at
     which it reaches the observed gap, or the margin where that is larger.
@@ -134,7 +134,7 @@ def sentence(
     *,
     margin: float,
     baseline: str | None = None,
-    pictures: str = "sealed pictures",
+    images: str = "held-out items",
     subject: str = "this model",
     rival: str | None = None,
 ) -> str:
@@ -145,7 +145,7 @@ def sentence(
         decision: What `judge` said.
         margin: The gap that counts as no difference, in units of the score.
         baseline: Name of the best baseline for people; its own name where None.
-        pictures: What the verdict rests on, in the plural.
+        images: What the verdict rests on, in the plural.
         subject: What is compared, for people.
         rival: What it is compared with; None is the best baseline.
 
@@ -155,7 +155,7 @@ def sentence(
     metric, gap = comparison.metric, comparison.gap
     hurts = "transfer hurts: " if rival is None else ""
     rival = rival or f"the best baseline ({baseline or comparison.best_baseline})"
-    ground = f"on your {gap.n} {pictures}"
+    ground = f"on your {gap.n} {images}"
     unit = metric.unit if metric.name == "accuracy" else f"{metric.unit} of {metric.title}"
     interval = f"95 % interval {_amount(metric, gap.low)} to {_amount(metric, gap.high)}"
     match decision:
@@ -178,7 +178,7 @@ def sentence(
         case Decision.INCONCLUSIVE:
             return (
                 f"{ground} it stays open whether {subject} beats {rival}: the gap is "
-                f"{_amount(metric, gap.value)} {unit} ({interval}), {gap.n} pictures show a gap "
+                f"{_amount(metric, gap.value)} {unit} ({interval}), {gap.n} items show a gap "
                 f"of {_amount(metric, comparison.minimum_detectable)} {unit} four times out of "
                 f"five, and about {labels_to_settle(comparison, margin)} would settle this one"
             )

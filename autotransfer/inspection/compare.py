@@ -29,7 +29,7 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ModelComparison:
-    """What a test of two models on the same labelled pictures found.
+    """What a test of two models on the same labelled images found.
 
     Args:
         decision: Positive where the first model is better, negative where the second one is.
@@ -39,8 +39,8 @@ class ModelComparison:
         gap: First minus second, with its 95 % interval (wider at a further look).
         minimum_detectable: Smallest true gap that would be found four times out of five.
         mcnemar: Two-sided mid-p of McNemar's test.
-        left_out: Number of pictures that one of the models had learnt from.
-        looks: Which look at these pictures this is.
+        left_out: Number of images that one of the models had learnt from.
+        looks: Which look at these images this is.
     """
 
     decision: Decision
@@ -57,7 +57,7 @@ class ModelComparison:
 def compare_models(
     first: str | Path,
     second: str | Path,
-    pictures: Any,
+    images: Any,
     *,
     metric: str = "accuracy",
     margin: float | None = None,
@@ -65,15 +65,15 @@ def compare_models(
     device: str = "cpu",
     seed: int = 0,
 ) -> ModelComparison:
-    """Return which of two saved models is better on labelled pictures, and how sure that is.
+    """Return which of two saved models is better on labelled images, and how sure that is.
 
-    Pictures that either model has learnt from are left out. Of a target with splits the test
-    pictures are used, or all where there is no test.
+    Images that either model has learnt from are left out. Of a target with splits the test
+    images are used, or all where there is no test.
 
     Args:
         first: Folder of a selection.
         second: Folder of another one with the same classes.
-        pictures: Labelled pictures, in any form that a target has.
+        images: Labelled images, in any form that a target has.
         metric: The score.
         margin: Gap that counts as no difference; None is the default of the metric.
         plugins: Plugin files that the models need.
@@ -82,7 +82,7 @@ def compare_models(
 
     Raises:
         InvalidOptionError: If a folder holds no selection, or the classes differ.
-        InvalidTargetError: If the pictures have no labels or other classes, or if the models
+        InvalidTargetError: If the images have no labels or other classes, or if the models
             have learnt from all of them.
     """
     registry = discover(files=[Path(plugin) for plugin in plugins])
@@ -93,13 +93,13 @@ def compare_models(
             f"the models tell different classes apart: {', '.join(names)}; and "
             f"{', '.join(models[1].class_names)}. Only models with the same classes compare"
         )
-    opened = open_target(pictures, minimum_per_class=1)
-    images = _with_classes(opened.sealed or opened.train, names)
-    fresh = _unseen(images, models)
-    left_out = len(images) - len(fresh)
+    opened = open_target(images, minimum_per_class=1)
+    shown = _with_classes(opened.held_out or opened.train, names)
+    fresh = _unseen(shown, models)
+    left_out = len(shown) - len(fresh)
     if not len(fresh):
         raise InvalidTargetError(
-            f"the models have learnt from all {len(images)} pictures; compare them on new ones"
+            f"the models have learnt from all {len(shown)} images; compare them on new ones"
         )
     said = [_predicted(model, fresh, names) for model in models]
     answers = np.concatenate([p.argmax(axis=1) for p in said])
@@ -130,7 +130,7 @@ def _judged(
         margin=margin,
         subject=names[0],
         rival=names[1],
-        pictures="labelled pictures",
+        images="labelled images",
     )
     return ModelComparison(
         decision=decision,
@@ -146,9 +146,9 @@ def _judged(
 
 
 def _with_classes(images: ImageSet, names: Sequence[str]) -> ImageSet:
-    """Return the pictures with their labels in the order of the models' classes."""
+    """Return the images with their labels in the order of the models' classes."""
     if not images.labelled:
-        raise InvalidTargetError("the pictures have no labels; sort them into one folder a class")
+        raise InvalidTargetError("the images have no labels; sort them into one folder a class")
     unknown = [name for name in images.class_names if name not in names]
     if unknown:
         raise InvalidTargetError(
@@ -159,7 +159,7 @@ def _with_classes(images: ImageSet, names: Sequence[str]) -> ImageSet:
 
 
 def _unseen(images: ImageSet, models: Sequence[Selection]) -> ImageSet:
-    """Return the pictures that no model has learnt from."""
+    """Return the images that no model has learnt from."""
     seen = {digest for model in models for digest in model.kept.seen}
     return images.subset([i for i, d in enumerate(images.digests) if d not in seen])
 

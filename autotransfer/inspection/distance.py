@@ -1,4 +1,4 @@
-"""How far two sets of pictures are apart, as one backbone sees them."""
+"""How far two sets of images are apart, as one backbone sees them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ FEWEST_IMAGES = 10  # of each set; with fewer the classifier between the sets ha
 
 @dataclass(frozen=True)
 class Distance:
-    """What was measured between two sets of pictures.
+    """What was measured between two sets of images.
 
     Args:
         source: The backbone whose features were compared.
         stage: The stage, the last one.
-        num_images: Pictures of each set that were compared.
+        num_images: Images of each set that were compared.
         distances: Value of each measure; lower is closer.
         levels: near, moderate or far, for the measures that have a scale of their own.
         sentence: The words for people; empty when no measure with a scale was asked for.
@@ -48,10 +48,10 @@ class Distance:
 def distance(
     images_a: Any, images_b: Any, *, measures: Sequence[str] | None = None, **options: Any
 ) -> Distance:
-    """Return how far two sets of pictures are apart, in numbers and in words.
+    """Return how far two sets of images are apart, in numbers and in words.
 
     Args:
-        images_a: Pictures in any form that `fit` takes; labels are not needed and not used.
+        images_a: Images in any form that `fit` takes; labels are not needed and not used.
         images_b: The other set.
         measures: Names of the measures; None for all.
         **options: The fields of `Options` that concern sources and device. The first of the
@@ -66,11 +66,11 @@ def distance(
     for name, images in (("first", first), ("second", second)):
         if len(images) < FEWEST_IMAGES:
             raise InvalidTargetError(
-                f"the {name} set has {len(images)} picture(s); at least {FEWEST_IMAGES} of each "
+                f"the {name} set has {len(images)} image(s); at least {FEWEST_IMAGES} of each "
                 "are needed to compare them"
             )
     source = choose_sources(chosen, registry, max(len(first), len(second))).sources[0]
-    chosen.say(f"comparing {len(first)} and {len(second)} pictures as {source.name} sees them")
+    chosen.say(f"comparing {len(first)} and {len(second)} images as {source.name} sees them")
     return _measured(first, second, source, make_readers(chosen), measures, chosen.seed)
 
 
@@ -83,7 +83,7 @@ def _measured(
     seed: int,
 ) -> Distance:
     notes = _notes(first, second)
-    first, second = _sampled(first, seed), _sampled(second, seed)
+    first, second = (images.sample(MOST_IMAGES, seed) for images in (first, second))
     reader = readers[source]
     found = _with_null(reader(first), reader(second), measures, seed)
     words = levels(found)
@@ -116,7 +116,7 @@ def _with_null(
         seed: For the split.
     """
     rng = np.random.default_rng(seed)
-    # pictures often come class by class, and some measures read the first ones of the larger set
+    # images often come class by class, and some measures read the first ones of the larger set
     found = domain_distance(rng.permutation(first), rng.permutation(second), measures)
     if "js-divergence" not in found:
         return found
@@ -134,18 +134,11 @@ def _with_null(
 
 def _notes(first: ImageSet, second: ImageSet) -> tuple[str, ...]:
     notes = [
-        f"{MOST_IMAGES} of the {len(images)} pictures of the {name} set were compared"
+        f"{MOST_IMAGES} of the {len(images)} images of the {name} set were compared"
         for name, images in (("first", first), ("second", second))
         if len(images) > MOST_IMAGES
     ]
     shared = len(set(first.digests) & set(second.digests))
     if shared:
-        notes.append(f"{shared} picture(s) are in both sets")
+        notes.append(f"{shared} image(s) are in both sets")
     return tuple(notes)
-
-
-def _sampled(images: ImageSet, seed: int) -> ImageSet:
-    if len(images) <= MOST_IMAGES:
-        return images
-    chosen = np.random.default_rng(seed).permutation(len(images))[:MOST_IMAGES]
-    return images.subset(np.sort(chosen))

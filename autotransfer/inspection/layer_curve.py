@@ -1,6 +1,6 @@
 """The layer curve: how the score depends on how many stages of a source are copied.
 
-Yosinski et al. asked it of ImageNet halves; here it is asked of the user's own pictures. Frozen,
+Yosinski et al. asked it of ImageNet halves; here it is asked of the user's own images. Frozen,
 the copied stages stay as they are and the rest learns from scratch; tuned, everything learns.
 Where the frozen curve falls the features are the source's own; where the tuned one stays up, what
 was copied is still a good start.
@@ -35,7 +35,7 @@ from autotransfer.scenarios.inputs import (
 )
 from autotransfer.scenarios.options import read_options
 
-HELD_OUT = 0.3  # of the pictures, in every repeat
+HELD_OUT = 0.3  # of the images, in every repeat
 FRESH_RATE, COPIED_RATE = 2e-3, 3e-4  # AdamW; what is copied needs small steps
 MODES = ("frozen", "tuned")
 
@@ -47,7 +47,7 @@ class Point:
     Args:
         copied: Number of stages that start from the source, 0..S.
         mode: "frozen" or "tuned".
-        accuracies: Accuracy on the held-out pictures of each repeat.
+        accuracies: Accuracy on the held-out images of each repeat.
     """
 
     copied: int
@@ -90,13 +90,13 @@ def layers(
     modes: Sequence[str] = MODES,
     **options: Any,
 ) -> LayerCurve:
-    """Return the layer curve of a source on a labelled target; sealed pictures stay sealed.
+    """Return the layer curve of a source on a labelled target; held-out items stay held out.
 
     Args:
         target: As for `fit`.
         source: Name of the source; None is the first one.
-        epochs: Passes over the pictures for every point.
-        repeats: Random divisions of the pictures, for the error bars.
+        epochs: Passes over the images for every point.
+        repeats: Random divisions of the images, for the error bars.
         modes: "frozen", "tuned" or both.
         **options: The fields of `Options` that concern target, sources and device.
 
@@ -152,7 +152,7 @@ def _accuracy(
     epochs: int,
     seed: int,
 ) -> float:
-    """Return the accuracy on the held-out pictures with so many stages copied."""
+    """Return the accuracy on the held-out images with so many stages copied."""
     train_set, held_out = images.subset(division[0]), images.subset(division[1])
     K = len(images.class_names)
     if mode == "frozen" and copied == reader.num_stages:  # nothing but the head learns

@@ -81,7 +81,7 @@ class Backbone(nn.Module):
 
     @override
     def forward(self, x: Tensor) -> Tensor:
-        """Return the (b, d) pooled features of the last stage of standardised pictures."""
+        """Return the (b, d) pooled features of the last stage of standardised images."""
         return _pooled_output(self.network, x)
 
     def features(self, x: Tensor) -> StageFeatures:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-PRIOR_PICTURES = 32  # what the pretrained statistics count as, when a domain has few pictures
+PRIOR_PICTURES = 32  # what the pretrained statistics count as, when a domain has few images
 
 NORMALISING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 BatchNorm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
@@ -24,7 +24,7 @@ class DomainStatistics:
 
     References:
         Chang et al., Domain-Specific Batch Normalization, CVPR 2019, arXiv:1906.03950 (which
-        separates the affine parameters as well; few pictures cannot pay for them).
+        separates the affine parameters as well; few images cannot pay for them).
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -57,17 +57,17 @@ def batch_norms(network: nn.Module) -> list[BatchNorm]:
 
 
 def adapt_statistics(
-    network: nn.Module, batches: Callable[[], Iterator[Tensor]], num_pictures: int
+    network: nn.Module, batches: Callable[[], Iterator[Tensor]], num_images: int
 ) -> None:
-    """Move the running statistics towards those of some pictures, in place.
+    """Move the running statistics towards those of some images, in place.
 
-    One pass measures them; they count by the number of pictures against `PRIOR_PICTURES` for
-    the statistics that are there, so that a handful of pictures changes little.
+    One pass measures them; they count by the number of images against `PRIOR_PICTURES` for
+    the statistics that are there, so that a handful of images changes little.
 
     Args:
         network: Left in eval mode; weights stay as they are.
         batches: Yields the inputs of the network, each time anew.
-        num_pictures: How many pictures that are in all.
+        num_images: How many images that are in all.
 
     References:
         Schneider et al., Improving robustness against common corruptions by covariate shift
@@ -80,7 +80,7 @@ def adapt_statistics(
         layer.reset_running_stats()
         layer.momentum = None  # a plain mean over batches
     _measure(network, layers, batches)
-    share = num_pictures / (num_pictures + PRIOR_PICTURES)
+    share = num_images / (num_images + PRIOR_PICTURES)
     for layer, old, momentum in zip(layers, before, momenta, strict=True):
         for value, prior in zip(_of(layer), old, strict=True):
             value.copy_(share * value + (1 - share) * prior)
@@ -90,7 +90,7 @@ def adapt_statistics(
 def _measure(
     network: nn.Module, layers: Sequence[BatchNorm], batches: Callable[[], Iterator[Tensor]]
 ) -> None:
-    """Run the pictures through with batch statistics; everything else is in eval mode."""
+    """Run the images through with batch statistics; everything else is in eval mode."""
     network.eval()
     for layer in layers:
         layer.train()

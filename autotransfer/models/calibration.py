@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autotransfer.models.metrics import SMALLEST_PROBABILITY, metric_named
 
-LARGEST = 10.0  # times sharper or softer; beyond it a few pictures would decide
+LARGEST = 10.0  # times sharper or softer; beyond it a few images would decide
 _BINS = 10
 _MOST_NUMBERS = 2_000_000  # that a temperature is fitted to; of more, rows at even distances
 
@@ -44,9 +44,9 @@ def fit_temperature(
     """Return the temperature T with the lowest log loss, within a factor of 10 of 1.
 
     Args:
-        probabilities: (n, K) for pictures that were not learnt from.
+        probabilities: (n, K) for images that were not learnt from.
         labels: (n,) classes.
-        pull: Towards 1, in pictures: pull / n (log T)^2 is added to the loss.
+        pull: Towards 1, in images: pull / n (log T)^2 is added to the loss.
 
     References:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599.
@@ -65,7 +65,7 @@ def fit_temperature(
 
 
 def calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Return the expected calibration error in [0, 1], over ten bins with equally many pictures.
+    """Return the expected calibration error in [0, 1], over ten bins with equally many images.
 
     Args:
         probabilities: (n, K).

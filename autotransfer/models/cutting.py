@@ -41,7 +41,7 @@ def cut_after(network: nn.Module, name: str | None, sample: Tensor, forward: For
     Args:
         network: The network; left as it is.
         name: Dotted name of the last module before the cut.
-        sample: A batch of standardised pictures that shows the order of the modules.
+        sample: A batch of standardised images that shows the order of the modules.
         forward: Runs the network on a batch and returns its (b, d) pooled features.
     """
     finished = [] if name is None else _finished_by(network, name, sample, forward)

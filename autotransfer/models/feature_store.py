@@ -105,7 +105,7 @@ class FeatureStore:
 
 
 class FeatureTable:
-    """The rows of one source, by picture."""
+    """The rows of one source, by image."""
 
     def __init__(self, folder: Path, store: FeatureStore) -> None:
         self._folder = folder
@@ -138,7 +138,7 @@ class FeatureTable:
                 self._shards[-1] = np.load(self._last, mmap_mode="r", allow_pickle=False)
 
     def read(self, digests: Sequence[str], start: int, stop: int) -> NDArray[np.float32]:
-        """Return the columns [start, stop) of the rows of these pictures, in order."""
+        """Return the columns [start, stop) of the rows of these images, in order."""
         out = np.empty((len(digests), stop - start), dtype=np.float32)
         places = np.array([self._places[digest] for digest in digests]).reshape(-1, 2)
         for number in np.unique(places[:, 0]):
@@ -204,7 +204,7 @@ class FeatureTable:
             try:
                 shard = np.load(path, mmap_mode="r", allow_pickle=False)
             except (OSError, ValueError, EOFError):
-                continue  # evicted meanwhile, or damaged: its pictures are computed again
+                continue  # evicted meanwhile, or damaged: its images are computed again
             if shard.dtype == self._record():
                 self._add(shard)
 

@@ -1,8 +1,8 @@
-"""The feature cache: one forward pass per source and picture, ever.
+"""The feature cache: one forward pass per source and image, ever.
 
 A pass yields the pooled features of every stage and, where the source has a head, its class
 probabilities. They are kept on disk under a key made of the content of weights, preprocessing
-and picture, so that folds, strategies, later fits and `predict` share them.
+and image, so that folds, strategies, later fits and `predict` share them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from autotransfer.models.source import Source
 
 BATCH_SIZE = 16  # with channels_last the fastest on two cores; larger ones miss the caches
 FLUSH_ROWS = 256
-WORTH_FOLDING = 64  # pictures; a network takes as long to fold as it then gains
+WORTH_FOLDING = 64  # images; a network takes as long to fold as it then gains
 ACTIVATION_BYTES = 1 << 30  # in memory, of all sources together
 
 Loader = Callable[[Source], Backbone]
@@ -40,7 +40,7 @@ class Features:
     Args:
         source: The frozen source.
         store: Where rows of features are kept.
-        pixels: Decoded pictures, shared by all sources of one input size.
+        pixels: Decoded images, shared by all sources of one input size.
         load: Returns the pretrained network; called only when something is missing.
         device: Where to compute.
         others: Returns the features of another source.
@@ -61,13 +61,13 @@ class Features:
         self.of = others
         self.device = device
         self.seconds = 0.0  # of forward passes, decoding included
-        self.passed = 0  # pictures that went through the network
+        self.passed = 0  # images that went through the network
         self._rows = store.table(source)
         self._pixels = pixels
         self._load = load
         self._backbone: Backbone | None = None
         self._frozen: Backbone | None = None  # the same features in less time
-        self._awaited = 0  # pictures, since the network was loaded
+        self._awaited = 0  # images, since the network was loaded
         self._activations = activations
 
     @property
@@ -77,9 +77,9 @@ class Features:
             self._backbone = self._load(self.source).to(self.device).eval()
         return self._backbone
 
-    def _passed_through(self, num_pictures: int) -> Backbone:
-        """Return the network for so many more pictures: for many a lighter one."""
-        self._awaited += num_pictures
+    def _passed_through(self, num_images: int) -> Backbone:
+        """Return the network for so many more images: for many a lighter one."""
+        self._awaited += num_images
         if self._frozen is None and self._awaited >= WORTH_FOLDING:
             self._frozen = folded(self.backbone)
         return self._frozen or self.backbone
@@ -113,7 +113,7 @@ class Features:
 
     @property
     def pace(self) -> float | None:
-        """Return the seconds a picture of the passes so far; None before the first."""
+        """Return the seconds an image of the passes so far; None before the first."""
         return self.seconds / self.passed if self.passed else None
 
     def __call__(self, images: ImageSet, stage: int | None = None) -> NDArray[np.float32]:
@@ -133,7 +133,7 @@ class Features:
         return CachedInputs(self, images, stage, view)
 
     def missing(self, images: ImageSet) -> int:
-        """Return how many of the pictures need a forward pass."""
+        """Return how many of the images need a forward pass."""
         return len({digest for digest in images.digests if digest not in self._rows})
 
     def standardised(self, images: ImageSet, view: View = PLAIN) -> Tensor:
@@ -149,7 +149,7 @@ class Features:
         return self._rows.read(images.digests, start, stop)
 
     def _fill(self, images: ImageSet) -> None:
-        """Run the pass over the pictures that have no row yet; written in pieces as it goes."""
+        """Run the pass over the images that have no row yet; written in pieces as it goes."""
         first = {d: i for i, d in reversed(list(enumerate(images.digests))) if d not in self._rows}
         if not first:
             return
@@ -207,7 +207,7 @@ class CachedInputs:
         return len(self._images)
 
     def batch(self, positions: NDArray[np.int64]) -> Tensor:
-        """Return the float32 (b, ...) inputs of the pictures at `positions`."""
+        """Return the float32 (b, ...) inputs of the images at `positions`."""
         images = self._images.subset(positions)
         if self._stage == 0:
             return self._features.standardised(images, self._view)
@@ -244,7 +244,7 @@ class FeatureReaders:
 
     Args:
         store: Where rows of features are kept.
-        pixels: Decoded pictures.
+        pixels: Decoded images.
         load: Returns the pretrained network of a source.
         device: Where to compute.
         activation_bytes: Memory for raw stage outputs, of all sources together.
@@ -293,7 +293,7 @@ class FeatureReaders:
 
     @property
     def mean_pace(self) -> float | None:
-        """Return the mean seconds for a picture over the sources with passes; None without any."""
+        """Return the mean seconds for an image over the sources with passes; None without any."""
         known = [reader.pace for reader in self._readers.values() if reader.pace is not None]
         return sum(known) / len(known) if known else None
 

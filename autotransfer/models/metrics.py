@@ -21,9 +21,9 @@ _CHUNK_ELEMENTS = 1 << 22  # numbers of one chunk of bootstrap weights: 32 MB of
 
 
 class Metric(ABC):
-    """A score of class probabilities, whole or on bootstrap resamples of the pictures.
+    """A score of class probabilities, whole or on bootstrap resamples of the images.
 
-    Every metric is a sum of *credits*, one for each picture; the credits say which pictures
+    Every metric is a sum of *credits*, one for each image; the credits say which images
     make the difference between two predictors.
 
     Attributes:
@@ -31,7 +31,7 @@ class Metric(ABC):
         title: The name for people.
         unit: Unit of a difference as people read it: "points" or "nats".
         scale: Number of those units in one unit of the score.
-        reads_decisions: Whether only the most probable class of a picture counts.
+        reads_decisions: Whether only the most probable class of an image counts.
     """
 
     name: ClassVar[str]
@@ -41,7 +41,7 @@ class Metric(ABC):
     reads_decisions: ClassVar[bool] = True
 
     def score(self, labels: ArrayLike, probabilities: ArrayLike) -> float:
-        """Return the score of n pictures; higher is better.
+        """Return the score of n images; higher is better.
 
         Args:
             labels: (n,) classes in [0, K).
@@ -49,7 +49,7 @@ class Metric(ABC):
 
         Raises:
             ValueError: If the shapes do not fit, a label is outside [0, K), there is no
-                picture, or a probability is not finite.
+                image, or a probability is not finite.
         """
         ones = np.ones((1, len(np.asarray(labels))))
         return float(self.resampled(labels, probabilities, ones)[0])
@@ -60,7 +60,7 @@ class Metric(ABC):
         Args:
             labels: (n,) classes in [0, K).
             probabilities: (n, K) class probabilities.
-            weights: (B, n) how often each picture occurs in each resample; every row has a
+            weights: (B, n) how often each image occurs in each resample; every row has a
                 positive sum.
 
         Raises:
@@ -80,7 +80,7 @@ class Metric(ABC):
         return np.concatenate([np.empty(0), *scores])
 
     def credits(self, labels: ArrayLike, probabilities: ArrayLike) -> Array:
-        """Return what each picture adds to the score, (n,); their sum is the score.
+        """Return what each image adds to the score, (n,); their sum is the score.
 
         Raises:
             ValueError: As `score`.
@@ -101,7 +101,7 @@ class Metric(ABC):
 
 
 class Accuracy(Metric):
-    """The share of pictures whose most probable class is right."""
+    """The share of images whose most probable class is right."""
 
     name = "accuracy"
     title = "accuracy"
@@ -119,9 +119,9 @@ class Accuracy(Metric):
 
 
 class BalancedAccuracy(Metric):
-    """The mean over the classes of the share of their pictures that is found.
+    """The mean over the classes of the share of their images that is found.
 
-    A class without a picture, in the set or in a resample, does not count in the mean.
+    A class without an image, in the set or in a resample, does not count in the mean.
     """
 
     name = "balanced_accuracy"
@@ -143,7 +143,7 @@ class BalancedAccuracy(Metric):
 
 
 class MacroF1(Metric):
-    """The mean over the classes of F1 = 2 hits / (pictures + answers of the class).
+    """The mean over the classes of F1 = 2 hits / (images + answers of the class).
 
     A class counts where it occurs among the labels or the answers, as in scikit-learn; one
     that is neither in a resample's labels nor in its answers does not.
@@ -190,13 +190,13 @@ class LogLoss(Metric):
     @override
     def _resampled(self, labels: Labels, probabilities: Array, weights: Array) -> Array:
         # A row-wise sum, not a matrix product: the result does not depend on the other rows.
-        sums: Array = (weights * _log_right(labels, probabilities)).sum(axis=1)
+        sums: Array = (weights * log_right(labels, probabilities)).sum(axis=1)
         means: Array = sums / weights.sum(axis=1)
         return means
 
     @override
     def _credits(self, labels: Labels, probabilities: Array) -> Array:
-        shares: Array = _log_right(labels, probabilities) / len(labels)
+        shares: Array = log_right(labels, probabilities) / len(labels)
         return shares
 
 
@@ -238,7 +238,7 @@ def _checked(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Labels, Array
 
 
 def _one_hot(classes: Labels, num_classes: int) -> Array:
-    """Return (n, K) with a one in the column of each picture's class."""
+    """Return (n, K) with a one in the column of each image's class."""
     columns: Array = (classes[:, None] == np.arange(num_classes)).astype(np.float64)
     return columns
 
@@ -251,7 +251,7 @@ def _mean_ratio(parts: Array, totals: Array) -> Array:
     return means
 
 
-def _log_right(labels: Labels, probabilities: Array) -> Array:
+def log_right(labels: Labels, probabilities: Array) -> Array:
     """Return the (n,) log probabilities of the right classes, in nats."""
     right = probabilities[np.arange(len(labels)), labels]
     logs: Array = np.log(np.maximum(right, SMALLEST_PROBABILITY))

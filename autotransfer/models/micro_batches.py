@@ -1,6 +1,6 @@
 """When a batch does not fit in the memory of the device: it is shown in halves, once.
 
-The gradients of the halves are added up, so a step still learns from as many pictures at the same
+The gradients of the halves are added up, so a step still learns from as many images at the same
 rate. What changes: batch norm that learns sees the statistics of half a batch, and mixup finds
 its pairs within a half.
 """
@@ -14,7 +14,7 @@ from contextvars import ContextVar
 import torch
 
 HALVES = 2
-_SMALLEST = 4  # pictures of a batch that is halved: one alone has no batch statistics
+_SMALLEST = 4  # images of a batch that is halved: one alone has no batch statistics
 REMARK = "a batch did not fit in memory and was shown in halves"
 
 _remarks: ContextVar[list[str] | None] = ContextVar("remarks", default=None)
@@ -37,7 +37,7 @@ def fitted(learn: Callable[[int], None], *, pieces: int, size: int) -> int:
     Args:
         learn: Computes the gradient of the batch in so many pieces; it may be called again.
         pieces: 1, or 2 where an earlier batch of this training did not fit.
-        size: Number of pictures of the batch.
+        size: Number of images of the batch.
 
     Raises:
         torch.OutOfMemoryError: If the halves do not fit either.

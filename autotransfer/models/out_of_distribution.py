@@ -1,8 +1,8 @@
-"""Which pictures are none of the classes: those that lie far from every picture of the fit.
+"""Which images are none of the classes: those that lie far from every image of the fit.
 
-The distance is that to the k-th nearest picture of the fit, in the features of the frozen source,
+The distance is that to the k-th nearest image of the fit, in the features of the frozen source,
 each brought to length one. No network was tuned on these features, so the distances of the fit's
-own pictures to each other are those that new pictures of the same kind have, and their quantiles
+own images to each other are those that new images of the same kind have, and their quantiles
 say how far is too far.
 """
 
@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 from autotransfer.errors import InvalidOptionError
 
-NEIGHBOUR = 2  # a single nearest picture may be a copy
+NEIGHBOUR = 2  # a single nearest image may be a copy
 MOST_REFERENCES = 1000
-SHARE = 0.05  # of known pictures, what is rejected by default
+SHARE = 0.05  # of known images, what is rejected by default
 _ROWS = 1024  # of distances at once
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """Reference pictures, and how far they are apart.
+    """Reference images, and how far they are apart.
 
     Args:
-        references: (m, d) float32 features of pictures of the fit, each of length one.
+        references: (m, d) float32 features of images of the fit, each of length one.
         distances: (m,) of each to the k-th nearest of the others, in [0, 2].
 
     References:
@@ -41,9 +41,9 @@ class Rejection:
 
     @classmethod
     def of(cls, features: NDArray[np.floating], *, seed: int = 0) -> Rejection | None:
-        """Return the rejection that (n, d) features of the fit's pictures calibrate.
+        """Return the rejection that (n, d) features of the fit's images calibrate.
 
-        None where there are too few pictures for any distance.
+        None where there are too few images for any distance.
         """
         if len(features) <= NEIGHBOUR:
             return None
@@ -54,33 +54,33 @@ class Rejection:
         return cls(references, _distances(references, references, own=True))
 
     def threshold(self, share: float) -> float:
-        """Return the distance from which on a picture is rejected.
+        """Return the distance from which on an image is rejected.
 
-        A new picture of the same kind lies beyond it with at most this probability.
+        A new image of the same kind lies beyond it with at most this probability.
 
         Raises:
-            InvalidOptionError: If the share is not in (0, 1), or the pictures are too few for it.
+            InvalidOptionError: If the share is not in (0, 1), or the images are too few for it.
         """
         if not 0 < share < 1:
             raise InvalidOptionError(
-                f"the share of known pictures to reject must be in (0, 1), got {share}"
+                f"the share of known images to reject must be in (0, 1), got {share}"
             )
         m = len(self.distances)
         place = math.ceil((m + 1) * (1 - share))
         if place > m:
             raise InvalidOptionError(
-                f"{m} pictures of the fit are too few to reject a share of {share:g}; at least "
+                f"{m} images of the fit are too few to reject a share of {share:g}; at least "
                 f"{math.ceil(1 / share) - 1} are needed: fit with more, or give a larger share"
             )
         return float(np.sort(self.distances)[place - 1])
 
     def rejected(self, features: NDArray[np.floating], share: float) -> NDArray[np.bool_]:
-        """Return (n,) whether pictures with these (n, d) features are none of the classes."""
+        """Return (n,) whether images with these (n, d) features are none of the classes."""
         far: NDArray[np.bool_] = self.distance(features) > self.threshold(share)
         return far
 
     def distance(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the (n,) distances of pictures to the k-th nearest picture of the fit."""
+        """Return the (n,) distances of images to the k-th nearest image of the fit."""
         return _distances(_unit(features), self.references, own=False)
 
 
@@ -94,7 +94,7 @@ def _unit(features: NDArray[np.floating]) -> NDArray[np.float32]:
 def _distances(
     rows: NDArray[np.float32], references: NDArray[np.float32], *, own: bool
 ) -> NDArray[np.float64]:
-    """Return (n,) one minus the k-th largest cosine; of a picture itself none counts."""
+    """Return (n,) one minus the k-th largest cosine; of an image itself none counts."""
     k = NEIGHBOUR + 1 if own else NEIGHBOUR
     parts = []
     for start in range(0, len(rows), _ROWS):

@@ -1,7 +1,7 @@
-"""Feature matrices instead of pictures: sources that are known by what they say of each item.
+"""Feature matrices instead of images: sources that are known by what they say of each item.
 
 Text, sound or tables: whoever has the features of n items by several sources can rank, probe and
-guard as with pictures. A matrix stands for a source with one stage; nothing can be trained below.
+guard as with images. A matrix stands for a source with one stage; nothing can be trained below.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def read_matrices(path: str | Path) -> tuple[Matrices, Matrices | None] | None:
     """Return the matrices of an `.npz` file, and those of the test items if it has some.
 
     Such a file has labels `y` (or `y_train`) and an (n, d) matrix under the name of each source;
-    for test items `y_test` and `NAME_test`. A file with pictures (`x` or `x_train`), without
+    for test items `y_test` and `NAME_test`. A file with images (`x` or `x_train`), without
     labels, or of any other kind is None.
 
     Raises:

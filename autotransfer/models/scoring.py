@@ -1,4 +1,4 @@
-"""Scoring a predictor on labelled pictures that its strategy never saw."""
+"""Scoring a predictor on labelled images that its strategy never saw."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Score:
     probabilities: NDArray[np.float64] = field(repr=False, compare=False)
 
 
-def weighted(
+def logit_adjusted(
     probabilities: NDArray[np.float64], weights: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
     """Return the probabilities for classes that count w_k times as much as they occur.
@@ -82,9 +82,9 @@ def evaluate(
     num_classes: int,
     class_weights: NDArray[np.float64] | None = None,
 ) -> Score:
-    """Return the score of a predictor on labelled pictures."""
+    """Return the score of a predictor on labelled images."""
     raw = predicted(predictor, images, features, num_classes)
-    probabilities = weighted(raw, class_weights)
+    probabilities = logit_adjusted(raw, class_weights)
     return Score(
         metric.score(images.labels, probabilities),
         -metric_named("log_loss").score(images.labels, probabilities),
@@ -92,14 +92,14 @@ def evaluate(
     )
 
 
-def mean_over_folds(values: Sequence[float], pictures: Sequence[int]) -> float:
-    """Return the mean of the folds' scores in which every picture weighs the same.
+def mean_over_folds(values: Sequence[float], images: Sequence[int]) -> float:
+    """Return the mean of the folds' scores in which every image weighs the same.
 
     For accuracy and log loss it is the score of all out-of-fold predictions together. Trials with
     as many right answers are equal, whichever folds these are in; there the log loss decides.
 
     Args:
         values: The score of every fold.
-        pictures: The number of validation pictures of every fold.
+        images: The number of validation images of every fold.
     """
-    return round(float(np.average(values, weights=pictures)), _DECIMALS)
+    return round(float(np.average(values, weights=images)), _DECIMALS)

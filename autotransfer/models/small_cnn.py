@@ -1,7 +1,7 @@
-"""A small convolutional network for digits and other little pictures, known to timm by name.
+"""A small convolutional network for digits and other little images, known to timm by name.
 
 It has no pretrained weights: as a source it is an architecture that learns from the source
-pictures alone.
+images alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SmallNetwork(nn.Module):
 
     Args:
         num_classes: Z; 0 leaves out the classifier.
-        in_chans: Channels of the pictures.
+        in_chans: Channels of the images.
     """
 
     def __init__(self, num_classes: int = 10, in_chans: int = 3) -> None:
@@ -52,7 +52,7 @@ class SmallNetwork(nn.Module):
         ]
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Return the (b, d) features of standardised pictures."""
+        """Return the (b, d) features of standardised images."""
         features: Tensor = self.dense(self.block2(self.block1(x)))
         return features
 

@@ -42,13 +42,13 @@ Weights: TypeAlias = LocalWeights | HubWeights | Untrained
 
 @dataclass(frozen=True)
 class Source:
-    """Something to transfer from: an architecture, its weights and how it sees pictures.
+    """Something to transfer from: an architecture, its weights and how it sees images.
 
     Args:
         name: Unique name within one fit.
         architecture: A name that `timm.create_model` knows.
         weights: Where the weights come from.
-        preprocessing: What the network expects of a picture.
+        preprocessing: What the network expects of an image.
         kwargs: Further arguments of `timm.create_model`.
         class_names: Names of the Z classes of the head in its order; None when unknown.
         pretrained_on: The data set that the weights were trained on.
@@ -57,7 +57,7 @@ class Source:
         num_pretraining_images: Size of the pretraining set; None when unknown.
         pretraining_accuracy: Top-1 accuracy of the head on the validation part of its own
             pretraining set, a fraction; None when unknown.
-        seen: Content hashes of the pictures that an earlier fit tuned it on.
+        seen: Content hashes of the images that an earlier fit tuned it on.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Source:
 
     @property
     def adaptation(self) -> str:
-        """Return how RGB pictures are brought to the network; empty where they are as they are."""
+        """Return how RGB images are brought to the network; empty where they are as they are."""
         if self.num_channels == 3:
             return ""
         if self.num_channels == 1:
@@ -94,7 +94,7 @@ class Source:
     def fingerprint(self) -> str:
         """Return the sha256 of everything that decides the features.
 
-        That is the network, its weights and how it sees pictures. What is only said of a source,
+        That is the network, its weights and how it sees images. What is only said of a source,
         such as its name or its licence, is left out. It is the key of whatever is kept for a
         source, in memory and on disk.
         """

@@ -1,4 +1,4 @@
-"""The stages of a timm network: which modules end them, and their outputs as one row a picture."""
+"""The stages of a timm network: which modules end them, and their outputs as one row an image."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def find_stages(
 
     Args:
         network: The timm network.
-        sample: A batch of standardised pictures.
+        sample: A batch of standardised images.
         forward: Returns the (b, d) pooled features of the last stage.
     """
     candidates = _candidates(network)

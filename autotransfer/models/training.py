@@ -30,7 +30,7 @@ class Step:
         network: The network, in training mode.
         inputs: (b, ...) what `batch` returned.
         targets: (b,) classes.
-        positions: (b,) which training pictures these are.
+        positions: (b,) which training images these are.
         progress: Share of all steps that is done, in [0, 1).
         generator: The generator of the training, for whatever else is random.
     """
@@ -51,8 +51,8 @@ class Schedule:
     """How long and how fast to train: linear warm-up, then cosine to zero.
 
     Args:
-        epochs: Passes over the training pictures.
-        batch_size: Pictures in a step.
+        epochs: Passes over the training images.
+        batch_size: Images in a step.
         learning_rate: Peak rate of the layers that are tuned.
         head_multiplier: Rate of the head, in units of `learning_rate`.
         weight_decay: Decoupled weight decay of AdamW; L2 penalty of SGD.
@@ -61,7 +61,7 @@ class Schedule:
         label_smoothing: In [0, 1).
         clip: Largest norm of the gradient.
         keep_batch_statistics: Whether batch norm uses, and keeps, the statistics it has; with
-            few pictures those of a batch are noise.
+            few images those of a batch are noise.
     """
 
     epochs: int
@@ -151,7 +151,7 @@ def train(
 
     Args:
         network: Maps a batch to (b, K) logits; parameters without gradient stay as they are.
-        batch: Returns the inputs of the pictures at (b,) positions; its generator decides
+        batch: Returns the inputs of the images at (b,) positions; its generator decides
             augmentation.
         labels: (n,) classes in [0, K).
         schedule: How long and how fast.
@@ -335,12 +335,31 @@ def _optimiser(
     return torch.optim.AdamW(described, fused=fused)
 
 
+@dataclass
+class Cycle:
+    """Positions in random order, each once before any comes again."""
+
+    num_images: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        self._generator = np.random.default_rng(self.seed)
+        self._left = np.empty(0, dtype=np.int64)
+
+    def next(self, size: int) -> NDArray[np.int64]:
+        """Return the next (size,) positions."""
+        while len(self._left) < size:
+            self._left = np.concatenate([self._left, self._generator.permutation(self.num_images)])
+        positions, self._left = self._left[:size], self._left[size:]
+        return positions
+
+
 def _endless_order(
     n: int, batch_size: int, generator: np.random.Generator
 ) -> Iterator[NDArray[np.int64]]:
     """Yield batches of positions, a fresh permutation for each epoch.
 
-    A single picture that is left over has no batch statistics: the first one of the epoch is
+    A single image that is left over has no batch statistics: the first one of the epoch is
     shown with it once more.
     """
     while True:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from autotransfer.plugin.need import Need
     from autotransfer.plugin.space import SearchSpace
     from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
-    from autotransfer.results import Json, Layers, ParamValue, Setting, Share
+    from autotransfer.results import Json, Layers, ParamValue, ScenarioKind, Share
 
 _HOMES = {
     "hookimpl": "autotransfer.plugin.hookspecs",
@@ -43,7 +43,7 @@ _HOMES = {
     "TaskInfo": "autotransfer.plugin.strategy",
     "Trial": "autotransfer.plugin.strategy",
     "Need": "autotransfer.plugin.need",
-    "Setting": "autotransfer.results",
+    "ScenarioKind": "autotransfer.results",
     "SearchSpace": "autotransfer.plugin.space",
     "ParamValue": "autotransfer.results",
     "Predictor": "autotransfer.models.predictors.base",
@@ -68,7 +68,7 @@ __all__ = [
     "TaskInfo",
     "Trial",
     "Need",
-    "Setting",
+    "ScenarioKind",
     "SearchSpace",
     "ParamValue",
     "Predictor",

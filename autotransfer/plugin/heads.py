@@ -8,7 +8,11 @@ from autotransfer.models.heads import (
     fit_ridge,
 )
 from autotransfer.models.heads.linear import Standardisation, inverse_temperature, with_absent
-from autotransfer.models.heads.logistic import DEFAULT_C, MAX_ITERATIONS
+from autotransfer.models.heads.logistic import (
+    DEFAULT_C,
+    full_head,
+    solve_logistic,
+)
 from autotransfer.models.heads.ridge import HeldOutRidge, leave_one_out
 from autotransfer.models.heads.unit_ridge import fit_unit_ridge
 from autotransfer.models.mixture_weights import mixture_weights
@@ -31,7 +35,8 @@ __all__ = [
     "leave_one_out",
     "HeldOutRidge",
     "DEFAULT_C",
-    "MAX_ITERATIONS",
+    "solve_logistic",
+    "full_head",
     "Standardisation",
     "with_absent",
     "inverse_temperature",

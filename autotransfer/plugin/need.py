@@ -14,4 +14,4 @@ class Need(StrEnum):
     UNLABELLED_TARGET = "unlabelled target"
     ATTRIBUTES = "attributes"
     COMPANIONS = "other sources"
-    INTERMEDIATES = "intermediate pictures"
+    INTERMEDIATES = "intermediate items"

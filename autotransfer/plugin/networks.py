@@ -2,7 +2,7 @@
 
 from autotransfer.models.backbone import fresh_backbone, load_backbone
 from autotransfer.models.batch_norm import DomainStatistics, adapt_statistics, batch_norms
-from autotransfer.models.predictors.base import StageInputs
+from autotransfer.models.predictors.base import StageInputs, tensors_under
 from autotransfer.models.predictors.neural import (
     PREDICTION_BATCH,
     HeadedSuffix,
@@ -21,6 +21,7 @@ __all__ = [
     "HeadedSuffix",
     "NetworkPredictor",
     "restore_network",
+    "tensors_under",
     "features_after",
     "predict_batches",
     "PREDICTION_BATCH",

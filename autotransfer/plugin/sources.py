@@ -1,4 +1,4 @@
-"""What a source is made of: its weights, how it wants its pictures, and its form in JSON."""
+"""What a source is made of: its weights, how it wants its items, and its form in JSON."""
 
 from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.models.precomputed_features import ARCHITECTURE as GIVEN_FEATURES

@@ -1,7 +1,7 @@
 """What a plugin author reads: the strategy interface and the records it meets.
 
 A strategy turns a task and parameters into a predictor. It never holds validation or test
-pictures: it hands its predictor to `Trial.report` and the core scores it.
+items: it hands its predictor to `Trial.report` and the core scores it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.predictors.neural import NetworkPredictor
 from autotransfer.models.source import Source
 from autotransfer.plugin.need import Need
-from autotransfer.results import Json, ParamValue, Setting
+from autotransfer.results import Json, ParamValue, ScenarioKind
 
 if TYPE_CHECKING:
     from autotransfer.models.backbone import Backbone
@@ -69,13 +69,13 @@ class TaskInfo:
 
     Args:
         source: The source of the arm.
-        setting: What is known about the target.
-        num_images: Number of pictures to learn from.
+        scenario: What is known about the target.
+        num_images: Number of items to learn from.
         num_classes: Number K of target classes.
     """
 
     source: Source
-    setting: Setting
+    scenario: ScenarioKind
     num_images: int
     num_classes: int
 
@@ -86,25 +86,25 @@ class Task:
 
     Args:
         source: What to transfer from.
-        setting: What is known about the target.
+        scenario: What is known about the target.
         class_names: The K columns of every prediction.
-        train: The labelled pictures to learn from: of the target, or in the unlabelled setting
+        train: The labelled items to learn from: of the target, or in the unlabelled scenario
             of the source, with the classes of the target.
         features: The cache of the frozen source.
         device: Where to compute.
         load_backbone: Returns a fresh pretrained copy at each call.
-        unlabelled: Unlabelled target pictures, where the setting has them.
-        source_images: Labelled source pictures with class names of their own, where there are
+        unlabelled: Unlabelled target items, where the scenario has them.
+        source_images: Labelled source items with class names of their own, where there are
             some.
         companions: The other sources of the shortlist, best first, or for an obvious strategy
             all others; `features.of(companion)` reads them.
-        attributes: Rows of the K classes, those with pictures first; in the described setting.
-        through: Sets of pictures between source and target, in the order in which to go; those
+        attributes: Rows of the K classes, those with items first; in the zero-shot scenario.
+        through: Sets of items between source and target, in the order in which to go; those
             with labels have classes of the target.
     """
 
     source: Source
-    setting: Setting
+    scenario: ScenarioKind
     class_names: tuple[str, ...]
     train: ImageSet
     features: FeatureReader
@@ -120,37 +120,37 @@ class Task:
         """Return a fresh pretrained copy of the source's network, in eval mode."""
         return self.load_backbone()
 
-    def unlabelled_pictures(self, strategy: str) -> ImageSet:
-        """Return the unlabelled target pictures, for a strategy that cannot do without.
+    def needed_unlabelled(self, strategy: str) -> ImageSet:
+        """Return the unlabelled target items, for a strategy that cannot do without.
 
         Raises:
             InvalidOptionError: If there are none.
         """
-        found = "unlabelled target pictures"
+        found = "unlabelled target items"
         return _there(self.unlabelled, strategy, found, "--unlabelled PATH")
 
-    def source_pictures(self, strategy: str) -> ImageSet:
-        """Return the labelled source pictures, for a strategy that cannot do without.
+    def needed_source_images(self, strategy: str) -> ImageSet:
+        """Return the labelled source items, for a strategy that cannot do without.
 
         Raises:
             InvalidOptionError: If there are none.
         """
-        found = "labelled source pictures"
+        found = "labelled source items"
         return _there(self.source_images, strategy, found, "--source-data PATH")
 
     @property
     def info(self) -> TaskInfo:
         """Return the part of the task that a search space may depend on."""
-        return TaskInfo(self.source, self.setting, len(self.train), len(self.class_names))
+        return TaskInfo(self.source, self.scenario, len(self.train), len(self.class_names))
 
 
-def _there(pictures: ImageSet | None, strategy: str, what: str, option: str) -> ImageSet:
-    if pictures is None or not len(pictures):
+def _there(images: ImageSet | None, strategy: str, what: str, option: str) -> ImageSet:
+    if images is None or not len(images):
         raise InvalidOptionError(
             f"{strategy} learns from {what}, and there are none; give them with {option}, or "
             "leave out this strategy"
         )
-    return pictures
+    return images
 
 
 class Strategy(ABC):
@@ -159,35 +159,35 @@ class Strategy(ABC):
     Attributes:
         name: Unique, kebab-case.
         needs: What it cannot do without.
-        settings: The settings it works in.
+        scenarios: The scenarios it works in.
         trains: Whether a trial trains layers of the network; what only reads cached features
             costs milliseconds and is tried on every source first.
-        least_per_class: Pictures a class from which it is worth a trial; with fewer it is left
+        least_per_class: Items a class from which it is worth a trial; with fewer it is left
             out, unless the user names it.
         optimises: Names of the validators that its own objective maximises; in the unlabelled
-            setting they say nothing about it and do not judge it.
-        moves_source: Whether its predictor no longer sees source pictures as it learned them,
-            because their features were moved to the target's place; its accuracy on them then
-            says little.
+            scenario they say nothing about it and do not judge it.
+        shifts_source_features: Whether its predictor no longer sees source items as it learned
+            them, because their features were moved to the target's place; its accuracy on them
+            then says little.
         obvious: Whether it is what anybody would try first. It is then no arm of the search, but
             competes in every fit: on the default source, with all others as `Task.companions`.
-        goes_through: Whether it goes from source to target through `Task.through`; its outcome
-            names the way.
-        standing: Order in which methods are preferred, lower first: what is known of their
+        uses_intermediate: Whether it goes from source to target through `Task.through`; its
+            outcome names the way.
+        priority: Order in which methods are preferred, lower first: what is known of their
             robustness. Without target labels all validators together may overrule it; of the
             obvious ones the first is what others have to beat.
     """
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[Need]] = frozenset()
-    settings: ClassVar[frozenset[Setting]] = frozenset({Setting.LABELLED})
+    scenarios: ClassVar[frozenset[ScenarioKind]] = frozenset({ScenarioKind.LABELLED})
     trains: ClassVar[bool] = True
     least_per_class: ClassVar[int] = 1
     optimises: ClassVar[frozenset[str]] = frozenset()
-    moves_source: ClassVar[bool] = False
+    shifts_source_features: ClassVar[bool] = False
     obvious: ClassVar[bool] = False
-    goes_through: ClassVar[bool] = False
-    standing: ClassVar[int] = 100
+    uses_intermediate: ClassVar[bool] = False
+    priority: ClassVar[int] = 100
 
     @abstractmethod
     def space(self, task: TaskInfo) -> SearchSpace:

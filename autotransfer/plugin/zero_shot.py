@@ -1,4 +1,4 @@
-"""The described setting: predictors that score any attribute row, and closed forms for them."""
+"""The zero-shot scenario: predictors that score any attribute row, and closed forms for them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-# (G, b, K) scores of the pictures of some classes against all K rows, by fits without them
+# (G, b, K) scores of the items of some classes against all K rows, by fits without them
 LeftOutScores = Callable[[Sequence[int]], Array]
 
 
@@ -42,7 +42,7 @@ class ClosedForm:
     """Fits without some classes that cost no training.
 
     Args:
-        scores: Of held-out pictures, for G candidates.
+        scores: Of held-out items, for G candidates.
         chosen: Which of the candidates a fit returns.
         exchanged: From (P, 2) pairs and (N, K) rows of the classes to the (N, G) mean scores of
             fits in which the rows were exchanged before anything was learned.
@@ -69,9 +69,9 @@ class AttributePredictor(Predictor):
     def scores(
         self, images: ImageSet, features: FeatureReader, rows: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return the (n, c) compatibility of pictures with (c, a) rows; higher fits better.
+        """Return the (n, c) compatibility of items with (c, a) rows; higher fits better.
 
-        A score depends on its own row and picture alone, not on the other rows.
+        A score depends on its own row and item alone, not on the other rows.
         """
 
     @abstractmethod
@@ -82,7 +82,7 @@ class AttributePredictor(Predictor):
 
     @abstractmethod
     def attributes(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
-        """Return the (n, a) attributes that the pictures seem to have, in the table's units."""
+        """Return the (n, a) attributes that the items seem to have, in the table's units."""
 
     @override
     def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
@@ -96,14 +96,14 @@ class LeavesClassesOut(Protocol):
     """A strategy with a closed form for fits without some classes; others are fitted again."""
 
     def left_out(self, task: Task, trial: Trial) -> ClosedForm | None:
-        """Return scores of left-out pictures for G candidates, and the null of refits.
+        """Return scores of left-out items for G candidates, and the null of refits.
 
         The candidates are the points among which `fit` chooses on its own; the guard's null
         takes the best of them in every draw, as `fit` does. None where these parameters have
         no closed form.
 
         Args:
-            task: Pictures of the seen classes, and the rows of all classes.
+            task: Items of the seen classes, and the rows of all classes.
             trial: As for `fit`.
         """
         ...

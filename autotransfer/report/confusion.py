@@ -30,14 +30,14 @@ def confusion_section(material: Material) -> Markup | None:
         caption = "Most frequent confusions"
         parts.append(table(("class", "taken for", "pictures", "of the class"), rows, caption))
     else:
-        parts.append(paragraph("Every picture was answered right."))
+        parts.append(paragraph("Every image was answered right."))
     return joined(parts)
 
 
 def who_and_where(tested: Predicted) -> Markup:
-    """Return whose answers these are, and to which pictures."""
+    """Return whose answers these are, and to which images."""
     return paragraph(
-        f"Answers of {tested.subject} to {len(tested.images)} pictures ({tested.basis}).", "quiet"
+        f"Answers of {tested.subject} to {len(tested.images)} images ({tested.basis}).", "quiet"
     )
 
 
@@ -51,7 +51,7 @@ def confusion(
 
 
 def most_confused(counts: NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """Return (class, answer, pictures) of the most frequent mistakes."""
+    """Return (class, answer, images) of the most frequent mistakes."""
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
     places = [divmod(int(place), len(counts)) for place in order]

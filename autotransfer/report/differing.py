@@ -1,4 +1,4 @@
-"""In what two sets of pictures differ: one number at a time, their classes, their cameras."""
+"""In what two sets of images differ: one number at a time, their classes, their cameras."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def telling_apart(distance: float, n: int) -> tuple[float, float]:
     """Return how often a classifier tells two sets apart, and the p-value of doing so by chance.
 
     Args:
-        distance: Proxy A-distance 2 (1 - 2 err), held out, on n pictures of each set.
-        n: Pictures of each set.
+        distance: Proxy A-distance 2 (1 - 2 err), held out, on n images of each set.
+        n: Images of each set.
 
     References:
         Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, ICLR 2017,

@@ -1,4 +1,4 @@
-"""Two domains in one plane: do their pictures lie together?"""
+"""Two domains in one plane: do their images lie together?"""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from autotransfer.report.figures import COLOURS, figure
 from autotransfer.report.markup import clean, joined, paragraph
 from autotransfer.report.material import Material
-from autotransfer.report.sampling import sampled
 
-MOST_PICTURES = 150  # of each domain
+MOST_IMAGES = 150  # of each domain
 FEWEST = 10
 COMPONENTS = 50  # that t-SNE gets, as its authors advise
 PERPLEXITY = 30.0
@@ -29,7 +28,7 @@ def embedding_section(material: Material) -> Markup | None:
     """Return a map of both domains for each kind of features; None for one domain."""
     if len(material.domains) < 2 or not material.embeddings:
         return None
-    sets = [sampled(images, MOST_PICTURES) for images in material.domains.values()]
+    sets = [images.sample(MOST_IMAGES) for images in material.domains.values()]
     if min(map(len, sets)) < FEWEST:
         return None
     side = np.repeat([0, 1], [len(images) for images in sets])

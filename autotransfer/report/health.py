@@ -1,4 +1,4 @@
-"""The health of the data: pictures that repeat, class balance, files that are no pictures."""
+"""The health of the data: images that repeat, class balance, files that are no images."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.near_duplicates import near_duplicates
 from autotransfer.report.markup import Cell, bar, bullets, folded, joined, name, paragraph, table
 from autotransfer.report.material import Material
-from autotransfer.report.sampling import sampled
 from autotransfer.report.thumbnails import card, gallery
 
 BAD_FILES = "cannot be used and were left out"  # how the notes on a target say it
-MOST_PICTURES = 1500  # of each set; pairs beyond are not looked for
+MOST_IMAGES = 1500  # of each set; pairs beyond are not looked for
 MOST_PAIRS = 6  # that are shown
 MOST_CLASSES = 40  # that are shown unfolded
-UNEVEN = 3.0  # times as many pictures in the largest class as in the smallest
+UNEVEN = 3.0  # times as many images in the largest class as in the smallest
 
 
 def balance_section(material: Material) -> Markup | None:
-    """Return the pictures of each class in each labelled set, and the files left out."""
-    labelled = {title: i for title, i in material.pictures.items() if i.labelled and len(i)}
+    """Return the images of each class in each labelled set, and the files left out."""
+    labelled = {title: i for title, i in material.images.items() if i.labelled and len(i)}
     parts = [_bad_files(material)]
     if labelled:
         first = next(iter(labelled.values()))
@@ -40,19 +39,19 @@ def evenness(images: ImageSet) -> str:
     counts = counts[counts > 0]
     ratio = counts.max() / counts.min()
     if ratio < UNEVEN:
-        return f"The largest class has {ratio:.1f} times as many pictures as the smallest."
+        return f"The largest class has {ratio:.1f} times as many images as the smallest."
     return (
-        f"The largest class has {ratio:.1f} times as many pictures as the smallest: look at the "
+        f"The largest class has {ratio:.1f} times as many images as the smallest: look at the "
         "balanced accuracy (--metric balanced_accuracy), or weigh the classes (--class-weights)."
     )
 
 
 def duplicates_section(material: Material) -> Markup | None:
-    """Return pictures that occur more than once, as files or as copies of another size."""
-    if not material.pictures:
+    """Return images that occur more than once, as files or as copies of another size."""
+    if not material.images:
         return None
-    exact = exact_duplicates(material.pictures)
-    sets = {title: sampled(images, MOST_PICTURES) for title, images in material.pictures.items()}
+    exact = exact_duplicates(material.images)
+    sets = {title: images.sample(MOST_IMAGES) for title, images in material.images.items()}
     pairs = near_duplicates(*sets.values())
     rows: list[tuple[Cell, ...]] = [
         (" and ".join(dict.fromkeys(titles)), count, kind)
@@ -60,20 +59,20 @@ def duplicates_section(material: Material) -> Markup | None:
         for titles, count in found.items()
     ]
     if not rows:
-        return paragraph("No picture occurs twice, neither as a file nor as a copy.")
+        return paragraph("No image occurs twice, neither as a file nor as a copy.")
     told = (
-        "Pictures that show the same stay on one side of every division of the search. Across a "
+        "Images that show the same stay on one side of every division of the search. Across a "
         "test of your own they make every score look better than it is."
     )
-    parts = [paragraph(told), table(("in", "pairs", "kind"), rows, "Pictures that occur twice")]
+    parts = [paragraph(told), table(("in", "pairs", "kind"), rows, "Images that occur twice")]
     return joined([*parts, _shown(sets, pairs)])
 
 
-def exact_duplicates(pictures: Mapping[str, ImageSet]) -> dict[tuple[str, str], int]:
-    """Return how many pictures have a copy with the same content, by the sets of both."""
+def exact_duplicates(sets: Mapping[str, ImageSet]) -> dict[tuple[str, str], int]:
+    """Return how many images have a copy with the same content, by the sets of both."""
     first: dict[str, str] = {}
     found: Counter[tuple[str, str]] = Counter()
-    for title, images in pictures.items():
+    for title, images in sets.items():
         for digest in images.digests:
             if digest in first:
                 found[(first[digest], title)] += 1
@@ -123,7 +122,7 @@ def _balance(labelled: Mapping[str, ImageSet]) -> Markup:
         for k in range(len(names))
     ]  # fmt: skip
     head = ("class", *labelled, "")
-    shown = table(head, rows[:MOST_CLASSES], "Pictures of each class")
+    shown = table(head, rows[:MOST_CLASSES], "Images of each class")
     if len(rows) > MOST_CLASSES:
         more = table(head, rows[MOST_CLASSES:], "Further classes")
         shown = joined([shown, folded(f"{len(rows) - MOST_CLASSES} more classes", more)])

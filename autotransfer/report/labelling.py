@@ -1,4 +1,4 @@
-"""Which pictures to label next: those whose answer is the least sure."""
+"""Which images to label next: those whose answer is the least sure."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from numpy.typing import NDArray
 
 from autotransfer.report.markup import joined, name, paragraph
 from autotransfer.report.material import Material
-from autotransfer.report.sampling import sampled
 from autotransfer.report.thumbnails import card, gallery
 
 SHOWN = 12
-MOST_PICTURES = 500  # that are looked at
+MOST_IMAGES = 500  # that are looked at
 
 
 def labelling_section(material: Material) -> Markup | None:
-    """Return the pictures without labels that would teach the most."""
-    images, predict = material.pictures.get(material.unlabelled), material.predict
+    """Return the images without labels that would teach the most."""
+    images, predict = material.images.get(material.unlabelled), material.predict
     if images is None or predict is None or not len(images):
         return None
-    images = sampled(images, MOST_PICTURES)
+    images = images.sample(MOST_IMAGES)
     probabilities = predict(images)
     margins = margins_of(probabilities)
     order = np.argsort(margins, kind="stable")[:SHOWN]
@@ -35,7 +34,7 @@ def labelling_section(material: Material) -> Markup | None:
         alt = f"{names[first]} or {names[second]}: {images.names[i]}"
         cards.append(card(images, int(i), lines, alt))
     told = (
-        f"Of {len(images)} pictures without labels, these have the smallest margin between the "
+        f"Of {len(images)} images without labels, these have the smallest margin between the "
         "two most probable classes; their labels would say the most."
     )
     return joined([paragraph(told), gallery(cards)])

@@ -1,4 +1,4 @@
-"""What a picture looks like, in a few numbers; and what its file says of camera and date."""
+"""What an image looks like, in a few numbers; and what its file says of camera and date."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
 
 @dataclass(frozen=True)
 class Look:
-    """One picture.
+    """One image.
 
     Args:
         brightness: Mean grey in [0, 1].
@@ -29,7 +29,7 @@ class Look:
         sharpness: Standard deviation of the Laplacian of the grey; low where it is blurred.
         saturation: Mean saturation in [0, 1].
         warmth: Mean red less mean blue, in [-1, 1].
-        megapixels: Size of the file's picture, 1e6 pixels.
+        megapixels: Size of the file's image, 1e6 pixels.
         aspect: Width over height.
         camera: Model that the file names; empty for none.
         day: Day on which it was taken, as an ordinal; None where the file does not say.
@@ -52,15 +52,15 @@ NUMBERS = (
 
 
 def looks_of(images: ImageSet) -> list[Look]:
-    """Return what each picture looks like."""
+    """Return what each image looks like."""
     return in_threads(lambda i: _look(images, i), range(len(images)))
 
 
 def _look(images: ImageSet, position: int) -> Look:
-    picture = images.read(position, SIDE)
-    (width, height), camera, day = _of_file(images, position, picture)
-    picture.thumbnail((2 * SIDE, 2 * SIDE))
-    pixels = np.asarray(picture, dtype=np.float64) / 255  # (h, w, 3)
+    image = images.read(position, SIDE)
+    (width, height), camera, day = _of_file(images, position, image)
+    image.thumbnail((2 * SIDE, 2 * SIDE))
+    pixels = np.asarray(image, dtype=np.float64) / 255  # (h, w, 3)
     grey = pixels @ (0.299, 0.587, 0.114)  # ITU-R BT.601
     largest, smallest = pixels.max(axis=2), pixels.min(axis=2)
     saturation = np.divide(
@@ -80,9 +80,9 @@ def _look(images: ImageSet, position: int) -> Look:
 
 
 def _of_file(
-    images: ImageSet, position: int, picture: Image.Image
+    images: ImageSet, position: int, image: Image.Image
 ) -> tuple[tuple[int, int], str, float | None]:
-    """Return size, camera and day; pictures in arrays have their size alone."""
+    """Return size, camera and day; images in arrays have their size alone."""
     reader = images.reader
     if not isinstance(reader, FileReader):
         return images.read(position).size, "", None
@@ -94,7 +94,7 @@ def _of_file(
         size = (height, width) if tags.get(Base.Orientation) in _TURNED else (width, height)
         return size, str(tags.get(Base.Model, "")).strip("\x00 "), _day(taken)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError):
-        return picture.size, "", None
+        return image.size, "", None
 
 
 def _day(text: object) -> float | None:

@@ -1,4 +1,4 @@
-"""What a report is made from: the record of a fit, its pictures and what was said of them."""
+"""What a report is made from: the record of a fit, its images and what was said of them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Embed = Callable[[ImageSet], NDArray[np.floating]]
 
 @dataclass(frozen=True)
 class Predicted:
-    """Labelled pictures, and what a predictor that never learnt from them says.
+    """Labelled images, and what a predictor that never learnt from them says.
 
     Args:
         subject: Who says it: "the finalist", "the baseline that is returned".
-        basis: Which pictures: "sealed pictures", "out-of-fold".
-        images: The m pictures.
+        basis: Which images: "held-out items", "out-of-fold".
+        images: The m images.
         probabilities: (m, K) as they are returned.
         raw: (m, K) before the temperature; None where there was none.
     """
@@ -45,8 +45,8 @@ class Predicted:
         return answers
 
 
-def no_pictures() -> Predicted | None:
-    """Return that there is no picture with an answer."""
+def no_images() -> Predicted | None:
+    """Return that there is no image with an answer."""
     return None
 
 
@@ -56,22 +56,22 @@ class Material:
 
     Args:
         record: What the fit found.
-        pictures: Sets of pictures by what they are called, those that were learnt from first.
-        tested: Returns the tested pictures; called by the sections that need them.
-        checked: Returns the tested pictures and those of the search, each said by a predictor
+        images: Sets of images by what they are called, those that were learnt from first.
+        tested: Returns the tested images; called by the sections that need them.
+        checked: Returns the tested images and those of the search, each said by a predictor
             that did not learn from it; labels are checked with it.
-        unlabelled: What the set of pictures without labels is called; empty for none.
-        predict: Says (n, K) of pictures; None where nothing can be predicted.
-        features: Features of pictures by the chosen source; None where it has none at hand.
+        unlabelled: What the set of images without labels is called; empty for none.
+        predict: Says (n, K) of images; None where nothing can be predicted.
+        features: Features of images by the chosen source; None where it has none at hand.
         embeddings: Features by what they are called ("before", "after"), for two domains.
         domains: The two sets that an embedding compares, by what they are called; empty for none.
-        visible: Whether the items are pictures that can be shown; features alone are not.
+        visible: Whether the items are images that can be shown; features alone are not.
     """
 
     record: Record
-    pictures: dict[str, ImageSet] = field(default_factory=dict)
-    tested: Callable[[], Predicted | None] = no_pictures
-    checked: Callable[[], Predicted | None] = no_pictures
+    images: dict[str, ImageSet] = field(default_factory=dict)
+    tested: Callable[[], Predicted | None] = no_images
+    checked: Callable[[], Predicted | None] = no_images
     unlabelled: str = ""
     predict: Predict | None = None
     features: Embed | None = None

@@ -1,4 +1,4 @@
-"""Pictures whose label is likely to be wrong, as confident learning finds them."""
+"""Images whose label is likely to be wrong, as confident learning finds them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from autotransfer.report.material import Material, Predicted
 from autotransfer.report.thumbnails import card, gallery
 
 SHOWN = 12
-FEWEST = 20  # pictures; with fewer the shares that it estimates mean nothing
+FEWEST = 20  # images; with fewer the shares that it estimates mean nothing
 
 
 def mislabelled_section(material: Material) -> Markup | None:
@@ -33,7 +33,7 @@ def mislabelled_section(material: Material) -> Markup | None:
         return joined([who_and_where(checked), paragraph(told)])
     told = (
         f"{len(issues)} of {len(checked.images)} labels look wrong to a predictor that did not "
-        "learn from them. Look before you change anything: a hard picture looks the same to it, "
+        "learn from them. Look before you change anything: a hard image looks the same to it, "
         "and a weak predictor names many."
     )
     names = material.class_names

@@ -14,13 +14,12 @@ from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import ReportWarning
 from autotransfer.report.confusion import confusion_section
 from autotransfer.report.cost import cost_section
-from autotransfer.report.described import described_section
 from autotransfer.report.embedding import embedding_section
 from autotransfer.report.health import balance_section, duplicates_section
 from autotransfer.report.labelling import labelling_section
 from autotransfer.report.leaderboard import leaderboard_section
 from autotransfer.report.markup import clean, joined, name, paragraph
-from autotransfer.report.material import Material, no_pictures
+from autotransfer.report.material import Material, no_images
 from autotransfer.report.mislabelled import mislabelled_section
 from autotransfer.report.progress import progress_section
 from autotransfer.report.provenance import provenance_section
@@ -34,6 +33,7 @@ from autotransfer.report.style import STYLE
 from autotransfer.report.validators import validators_section
 from autotransfer.report.verdict import verdict_section
 from autotransfer.report.wrong import wrong_section
+from autotransfer.report.zero_shot import zero_shot_section
 from autotransfer.results import REPORT_FILE, Record
 from autotransfer.search.watchdog import GRACE_SECONDS, OverrunError, ended_at
 
@@ -49,7 +49,7 @@ class Section:
         key: Its place in the address.
         title: Its heading.
         build: Returns it; None where it does not apply.
-        turn: When it is built: 0 comes from the record alone, later ones read pictures or
+        turn: When it is built: 0 comes from the record alone, later ones read images or
             predict, the more costly the later.
         needed: Whether it applies; where it does not, nobody is told that time was short.
     """
@@ -62,23 +62,23 @@ class Section:
 
 
 def _is_tested(material: Material) -> bool:
-    return material.tested is not no_pictures
+    return material.tested is not no_images
 
 
 def _is_checked(material: Material) -> bool:
-    return material.checked is not no_pictures
+    return material.checked is not no_images
 
 
-def _has_pictures(material: Material) -> bool:
-    return bool(material.pictures)
+def _has_images(material: Material) -> bool:
+    return bool(material.images)
 
 
 def _has_sets(material: Material) -> bool:
-    return len(material.pictures) > 1
+    return len(material.images) > 1
 
 
 def _has_unlabelled(material: Material) -> bool:
-    return material.unlabelled in material.pictures and material.predict is not None
+    return material.unlabelled in material.images and material.predict is not None
 
 
 def _has_domains(material: Material) -> bool:
@@ -87,7 +87,7 @@ def _has_domains(material: Material) -> bool:
 
 SECTIONS = (
     Section("verdict", "Verdict", verdict_section),
-    Section("described", "Classes without pictures", described_section),
+    Section("zero-shot", "Classes without images", zero_shot_section),
     Section("validators", "Validators", validators_section),
     Section("ranking", "Sources", ranking_section),
     Section("stages", "Stages of the chosen source", stages_section),
@@ -95,11 +95,11 @@ SECTIONS = (
     Section("cost", "Score and cost", cost_section),
     Section("progress", "Best so far", progress_section),
     Section("confusion", "Confusions", confusion_section, 1, _is_tested),
-    Section("wrong", "Most wrong pictures", wrong_section, 1, _is_tested),
+    Section("wrong", "Most wrong images", wrong_section, 1, _is_tested),
     Section("reliability", "Reliability", reliability_section, 1, _is_tested),
     Section("embedding", "Both domains", embedding_section, 5, _has_domains),
     Section("balance", "Class balance", balance_section),
-    Section("duplicates", "Pictures that repeat", duplicates_section, 3, _has_pictures),
+    Section("duplicates", "Images that repeat", duplicates_section, 3, _has_images),
     Section("mislabelled", "Labels to check", mislabelled_section, 2, _is_checked),
     Section("labelling", "What to label next", labelling_section, 4, _has_unlabelled),
     Section("shift", "What differs between the sets", shift_section, 4, _has_sets),

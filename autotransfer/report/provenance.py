@@ -13,7 +13,7 @@ def provenance_section(material: Material) -> Markup:
     record = material.record
     rows: list[tuple[str, Cell]] = [
         ("fit", name(record.name)),
-        ("setting", record.setting),
+        ("scenario", record.scenario),
         ("metric", record.metric),
         ("seed", str(record.seed)),
         ("model", Markup("<code>{}</code>").format(clean(record.model))),

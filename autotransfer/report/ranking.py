@@ -41,7 +41,7 @@ def ranking_section(material: Material) -> Markup | None:
 
     left_out = len(ranking.rows) - len(drawn)
     caption = (
-        "Bars hold 90 % of the ranks over half samples of the pictures. Blue sources were "
+        "Bars hold 90 % of the ranks over half samples of the images. Blue sources were "
         "searched; the diamond is the one that was chosen."
         + (f" {left_out} more sources are in the table." if left_out else "")
     )

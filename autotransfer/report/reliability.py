@@ -42,7 +42,7 @@ def reliability_section(material: Material) -> Markup | None:
     chart = figure(
         plot, key="reliability", height=300,
         alt=f"Reliability curve; expected calibration error {told}",
-        caption="Each point is a tenth of the pictures. Below the line the predictor is surer "
+        caption="Each point is a tenth of the images. Below the line the predictor is surer "
         "than it is right.",
     )  # fmt: skip
     return joined(

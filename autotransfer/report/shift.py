@@ -1,4 +1,4 @@
-"""What differs between two sets of pictures, and which kind of shift that looks like."""
+"""What differs between two sets of images, and which kind of shift that looks like."""
 
 from __future__ import annotations
 
@@ -20,33 +20,32 @@ from autotransfer.report.differing import (
 from autotransfer.report.looks import looks_of
 from autotransfer.report.markup import Cell, joined, name, paragraph, table
 from autotransfer.report.material import Embed, Material
-from autotransfer.report.sampling import sampled
 from autotransfer.results import Record
 from autotransfer.transferability.distances import domain_distance
 
-MOST_PICTURES = 200  # of each set
-MOST_FEATURES = 150  # pictures of each set that the classifier sees
+MOST_IMAGES = 200  # of each set
+MOST_FEATURES = 150  # images of each set that the classifier sees
 APART = 0.6  # share that a classifier tells apart from which the sets differ in more than detail
 UNKNOWN = (
-    "What this cannot know: a difference in the pictures may not matter for the answer, and where "
-    "classes mean something else in the second set (concept shift) no picture shows it; only "
+    "What this cannot know: a difference in the images may not matter for the answer, and where "
+    "classes mean something else in the second set (concept shift) no image shows it; only "
     "labels of both sets do."
 )
 
 
 def shift_section(material: Material) -> Markup | None:
-    """Return the differences between the pictures of the fit and each other set."""
-    sets = {t: images for t, images in material.pictures.items() if len(images) >= FEWEST}
+    """Return the differences between the images of the fit and each other set."""
+    sets = {t: images for t, images in material.images.items() if len(images) >= FEWEST}
     if len(sets) < 2:
         return None
     (first, images), *others = sets.items()
-    small = sampled(images, MOST_PICTURES)
+    small = images.sample(MOST_IMAGES)
     looks = looks_of(small)
     parts = []
     for title, other in others:
-        found = differences(looks, looks_of(sampled(other, MOST_PICTURES)))
+        found = differences(looks, looks_of(other.sample(MOST_IMAGES)))
         classes = _classes(images, other)
-        told = _told_apart(small, sampled(other, MOST_FEATURES), material.features)
+        told = _told_apart(small, other.sample(MOST_FEATURES), material.features)
         sentence = kind_of_shift(found, classes, told, dropped=_drop(material.record, title))
         shown = [*([] if classes is None else [classes]), *found]
         heading = Markup("<h3>{} and {}</h3>").format(name(first), name(title))
@@ -64,7 +63,7 @@ def kind_of_shift(
     """Return which kind of shift the findings look like, in sentences.
 
     Args:
-        found: Differences of what pictures look like.
+        found: Differences of what images look like.
         classes: Difference of the class shares; None where a set has no labels.
         told: How often a classifier tells the sets apart, and its p-value; None where not tried.
         dropped: Whether the score of the second set lies clearly below that of the first.
@@ -74,7 +73,7 @@ def kind_of_shift(
     said = []
     if clear or apart:
         named = f" in {', '.join(clear)}" if clear else ", though in none of the numbers below"
-        said.append(f"This looks like input shift: the pictures differ{named}.")
+        said.append(f"This looks like input shift: the images differ{named}.")
     if classes is not None and classes.clear:
         said.append(
             f"This looks like label shift: the class shares differ by {100 * classes.size:.0f} % "
@@ -87,7 +86,7 @@ def kind_of_shift(
             "was lucky in validation."
         )
     if not said:
-        said.append("No shift was found: the sets look like two draws from the same pictures.")
+        said.append("No shift was found: the sets look like two draws from the same images.")
     if classes is None:
         said.append("One set has no labels, so label shift cannot be seen.")
     return " ".join(said)
@@ -125,7 +124,7 @@ def _told_text(told: tuple[float, float] | None) -> Markup:
 
 
 def _drop(record: Record, title: str) -> bool:
-    """Return whether the validation score lies above the interval of the sealed test."""
+    """Return whether the validation score lies above the interval of the held-out test."""
     test, value = record.verdict.test, record.finalist.value
     if test is None or value is None or record.verdict.basis != title:
         return False

@@ -1,4 +1,4 @@
-"""Small pictures inside the page."""
+"""Small images inside the page."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from PIL import Image
 from autotransfer.data.image_set import ImageSet
 from autotransfer.report.markup import clean, joined, name
 
-SIDE = 112  # pixels, for 6 KB a picture
-SMALLEST = 64  # smaller pictures are enlarged in whole steps: digits of 28 pixels stay sharp
+SIDE = 112  # pixels, for 6 KB an image
+SMALLEST = 64  # smaller images are enlarged in whole steps: digits of 28 pixels stay sharp
 _QUALITY = 75
 
 
 def thumbnail(images: ImageSet, position: int, alt: str) -> Markup:
-    """Return a picture as an element with its content inside, and a text that stands for it."""
-    picture = images.read(position, SIDE)
-    picture.thumbnail((SIDE, SIDE))
-    if max(picture.size) < SMALLEST:
-        times = SIDE // max(picture.size)
-        size = (picture.width * times, picture.height * times)
-        picture = picture.resize(size, Image.Resampling.NEAREST)
+    """Return an image as an element with its content inside, and a text that stands for it."""
+    image = images.read(position, SIDE)
+    image.thumbnail((SIDE, SIDE))
+    if max(image.size) < SMALLEST:
+        times = SIDE // max(image.size)
+        size = (image.width * times, image.height * times)
+        image = image.resize(size, Image.Resampling.NEAREST)
     stream = io.BytesIO()
-    picture.convert("RGB").save(stream, "JPEG", quality=_QUALITY)
+    image.convert("RGB").save(stream, "JPEG", quality=_QUALITY)
     content = base64.b64encode(stream.getvalue()).decode("ascii")
     return Markup('<img src="data:image/jpeg;base64,{}" width="{}" height="{}" alt="{}">').format(
-        content, picture.width, picture.height, clean(alt)
+        content, image.width, image.height, clean(alt)
     )
 
 
 def card(images: ImageSet, position: int, lines: Sequence[str | Markup], alt: str) -> Markup:
-    """Return a picture with its name and some lines below."""
+    """Return an image with its name and some lines below."""
     below = joined(Markup("<div>{}</div>").format(line) for line in lines)
     return Markup(
         '<figure class="card">{}<figcaption>{}<div class="file">{}</div></figcaption></figure>'

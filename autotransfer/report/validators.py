@@ -7,7 +7,7 @@ from markupsafe import Markup
 from autotransfer.report.leaderboard import best_first
 from autotransfer.report.markup import Cell, joined, name, paragraph, table
 from autotransfer.report.material import Material
-from autotransfer.results import Outcome, Setting
+from autotransfer.results import Outcome, ScenarioKind
 
 SHOWN = 12
 
@@ -15,7 +15,7 @@ SHOWN = 12
 def validators_section(material: Material) -> Markup | None:
     """Return the label-free scores of the best trial of each method and source."""
     record = material.record
-    if record.setting != Setting.UNLABELLED:
+    if record.scenario != ScenarioKind.UNLABELLED:
         return None
     best: dict[tuple[str, str], Outcome] = {}
     for outcome in best_first(record.outcomes):

@@ -24,7 +24,7 @@ from autotransfer.results import Interval, Record
 MEANINGS = {
     "positive": "Transfer helped: the whole interval of the gap lies above zero.",
     "neutral": "Transfer makes no difference that matters here.",
-    "inconclusive": "These pictures cannot tell; more labelled ones would.",
+    "inconclusive": "These images cannot tell; more labelled ones would.",
     "negative": "Transfer did worse than a baseline, so the baseline is returned.",
     "unverified": "No target label was seen, so nothing could be tested.",
 }
@@ -89,7 +89,7 @@ def _returned(record: Record) -> Markup:
 
 def _tested_on(record: Record) -> str:
     test = record.verdict.test
-    unit = "pictures" if record.described is None else "classes"
+    unit = "pictures" if record.zero_shot is None else "classes"
     counted = "" if test is None else f", {test.n} {unit}"
     return record.verdict.basis + counted
 

@@ -1,4 +1,4 @@
-"""The most wrong pictures: sure of an answer that is not the label."""
+"""The most wrong images: sure of an answer that is not the label."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ SHOWN = 12
 
 
 def wrong_section(material: Material) -> Markup | None:
-    """Return the pictures whose wrong answer was the surest."""
+    """Return the images whose wrong answer was the surest."""
     tested = material.tested()
     if tested is None:
         return None
     worst = most_wrong(tested)
     if not len(worst):
-        return paragraph("No tested picture was answered wrong.")
+        return paragraph("No tested image was answered wrong.")
     count = int((tested.answers != tested.labels).sum())
-    told = f"{count} of {len(tested.images)} pictures were answered wrong; the surest come first."
+    told = f"{count} of {len(tested.images)} images were answered wrong; the surest come first."
     names = material.class_names
     if material.visible:
         shown = gallery([_card(tested, int(i), names) for i in worst])

@@ -13,18 +13,18 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
 from autotransfer.report import Material
 from autotransfer.results import (
-    Described,
     Outcome,
     ParamValue,
     Ranking,
     Record,
-    Setting,
+    ScenarioKind,
     Skipped,
     Verdict,
+    ZeroShotFindings,
 )
 from autotransfer.scenarios.run import Request, Run
 from autotransfer.search.arms import Arms
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.probes import ProbePoint
 from autotransfer.search.recorder import Forecast, no_forecast
 from autotransfer.search.trial import TrialContext
@@ -77,16 +77,16 @@ class Judged(Generic[FinalistT]):
         finalist: The candidate that was judged last.
         outcome: Its outcome.
         faults: Of outcomes that were found out afterwards, by their number.
-        described: Figures of zero-shot predictions.
+        zero_shot: Figures of zero-shot predictions.
         provenance: Where things come from, beside target and source.
     """
 
     verdict: Verdict
-    kept: Kept
+    kept: Checkpoint
     finalist: FinalistT
     outcome: Outcome
     faults: Mapping[int, str] = field(default_factory=dict)
-    described: Described | None = None
+    zero_shot: ZeroShotFindings | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -108,9 +108,9 @@ class Scenario(ABC, Generic[ContextT, FinalistT]):
         notes: What was decided or left out while opening.
     """
 
-    kind: ClassVar[Setting]
+    kind: ClassVar[ScenarioKind]
     search_share: ClassVar[float]
-    differing: ClassVar[str] = "other pictures, another metric or another seed"
+    differing: ClassVar[str] = "other images, another metric or another seed"
 
     request: Request
     name: str

@@ -17,7 +17,7 @@ from autotransfer.plugin.need import Need
 from autotransfer.plugin.strategy import Strategy, TaskInfo
 from autotransfer.results import Ranking, Skipped
 from autotransfer.scenarios.base import Candidates
-from autotransfer.scenarios.clock import POOL_SHARE, SEALED_SHARE, Clock
+from autotransfer.scenarios.clock import HELD_OUT_SHARE, POOL_SHARE, Clock
 from autotransfer.scenarios.inputs import Problem
 from autotransfer.scenarios.run import Request
 from autotransfer.search.arms import Terms, arms_of
@@ -41,7 +41,7 @@ class Sourcing:
 
     Args:
         problem: The opened target.
-        division: Its open pictures, and the sealed ones.
+        division: Its open items, and those that are held out.
         sources: Those that may be used.
         request: What was asked for.
         further_scores: Scores beside the default ones.
@@ -104,7 +104,7 @@ class Sourcing:
 
     def _strategies(self) -> list[Strategy]:
         """Return the strategies of the search."""
-        names = self.request.strategies_for(self.problem.setting)
+        names = self.request.strategies_for(self.problem.scenario)
         single = self.request.options.single
         return [
             strategy
@@ -132,14 +132,14 @@ class Sourcing:
         default = self.sources.sources[0].name
         ranked = [*ranking.shortlist, *(row.source for row in ranking.rows)]
         order = dict.fromkeys([default, *ranked, *(s.name for s in self.sources.sources)])
-        validation, sealed = self.problem.target.validation, self.division.sealed
+        validation, held_out = self.problem.target.validation, self.division.held_out
         return read_all(
             self._named(order),
             {default, ranking.shortlist[0]},
             [self.division.images, *([] if validation is None else [validation])],
-            0 if sealed is None else len(sealed),
+            0 if held_out is None else len(held_out),
             self.problem.readers,
-            TimeLeft(clock.deadline(POOL_SHARE), (clock.seconds or 0.0) * SEALED_SHARE),
+            TimeLeft(clock.deadline(POOL_SHARE), (clock.seconds or 0.0) * HELD_OUT_SHARE),
         )
 
     def _within_limits(self, sources: tuple[Source, ...]) -> tuple[Source, ...]:
@@ -155,10 +155,9 @@ class Sourcing:
         if not everything:
             return ()
         images, options = self.division.images, self.request.options
-        setting = self.problem.setting
         points = obvious_points(
             self.request.registry.strategies.values(),
-            TaskInfo(everything[0], setting, len(images), len(images.class_names)),
+            TaskInfo(everything[0], self.problem.scenario, len(images), len(images.class_names)),
             named=options.strategies,
             single=options.single or len(pool) < 2 or self._too_many,
         )
@@ -183,8 +182,8 @@ class Sourcing:
             source_images=problem.source_images is not None,
             has_head=lambda source: problem.readers[source].layout.num_source_classes > 0,
             named=tuple(self.request.options.strategies),
-            pictures=problem.pictures,
-            setting=problem.setting,
+            images=problem.images,
+            scenario=problem.scenario,
             unlabelled=problem.unlabelled is not None,
             obvious=obvious,
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from autotransfer.data.target import open_unlabelled
 from autotransfer.errors import AutotransferError, InvalidOptionError
-from autotransfer.results import Setting
+from autotransfer.results import ScenarioKind
 from autotransfer.scenarios.base import Scenario
 from autotransfer.scenarios.labelled import Labelled
 from autotransfer.scenarios.options import Options, refuse_unusable
@@ -14,7 +14,7 @@ from autotransfer.scenarios.run import Request
 from autotransfer.scenarios.unlabelled.scenario import Unlabelled
 from autotransfer.scenarios.zero_shot.scenario import ZeroShot
 
-SCENARIOS: dict[Setting, type[Labelled | Unlabelled]] = {
+SCENARIOS: dict[ScenarioKind, type[Labelled | Unlabelled]] = {
     scenario.kind: scenario for scenario in (Labelled, Unlabelled, ZeroShot)
 }
 
@@ -35,31 +35,39 @@ def scenario_of(target: Any, request: Request) -> Scenario[Any, Any]:
     return SCENARIOS[kind].open(target, request)
 
 
-def kind_of(target: Any, options: Options) -> Setting:
+def kind_of(target: Any, options: Options) -> ScenarioKind:
     """Return how a target is posed: as asked for, else unlabelled where there are no labels.
 
     Raises:
         InvalidOptionError: If there is no such scenario, or the options contradict each other.
     """
-    asked = options.setting
-    if asked not in (None, *Setting):
-        raise InvalidOptionError(f"setting must be one of {', '.join(Setting)}, got {asked!r}")
-    if options.attributes is not None:
-        if asked not in (None, Setting.DESCRIBED):
-            raise InvalidOptionError(
-                f"--attributes is for the setting described, not {asked}; leave out one of the two"
-            )
-        return Setting.DESCRIBED
-    if asked == Setting.DESCRIBED:
+    asked = options.scenario
+    if asked not in (None, *ScenarioKind):
         raise InvalidOptionError(
-            "--setting described needs a table of attributes; give it with --attributes CSV"
+            f"scenario must be one of {', '.join(ScenarioKind)}, got {asked!r}{_renamed(asked)}"
+        )
+    if options.attributes is not None:
+        if asked not in (None, ScenarioKind.ZERO_SHOT):
+            raise InvalidOptionError(
+                f"--attributes is for the scenario {ScenarioKind.ZERO_SHOT}, not {asked}; leave "
+                "out one of the two"
+            )
+        return ScenarioKind.ZERO_SHOT
+    if asked == ScenarioKind.ZERO_SHOT:
+        raise InvalidOptionError(
+            "--scenario zero-shot needs a table of attributes; give it with --attributes CSV"
         )
     if asked is not None:
-        return Setting(asked)
+        return ScenarioKind(asked)
     if options.source_data is None or (isinstance(target, tuple) and len(target) == 2):
-        return Setting.LABELLED  # a pair has its labels beside the pictures
+        return ScenarioKind.LABELLED  # a pair has its labels beside the images
     try:
         _, class_names, _, _ = open_unlabelled(target, on_bad_image="skip")
     except AutotransferError:
-        return Setting.LABELLED  # whose own reading says what is wrong
-    return Setting.LABELLED if class_names else Setting.UNLABELLED
+        return ScenarioKind.LABELLED  # whose own reading says what is wrong
+    return ScenarioKind.LABELLED if class_names else ScenarioKind.UNLABELLED
+
+
+def _renamed(asked: str | None) -> str:
+    """Return what a former name is called now."""
+    return "; described is now zero-shot" if asked == "described" else ""

@@ -10,13 +10,13 @@ from autotransfer.scenarios.options import OnPart
 
 RANK_SHARE = 0.25  # of the seconds, at most
 POOL_SHARE = 0.6  # of the seconds, ranking included, for the features of all sources
-SEALED_SHARE = 0.15  # of the seconds, for passes of held-out items through all sources
+HELD_OUT_SHARE = 0.15  # of the seconds, for passes of held-out items through all sources
 GUARD_SHARE = 0.3  # of the seconds, held back from the search
 CLOSING_SHARE = 0.05  # of the seconds, for saving and MLflow
 
 
 class Clock:
-    """The time of a fit, divided; it runs from where the pictures are open.
+    """The time of a fit, divided; it runs from where the images are open.
 
     Args:
         began: `time.monotonic()` at the start of the fit.

@@ -1,4 +1,4 @@
-"""Before a fit: plugins, preset, target, sources, and who is sealed."""
+"""Before a fit: plugins, preset, target, sources, and who is held out."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from autotransfer.models.catalogue.timm_names import describe_default_set
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.precomputed_features import Matrices, MatrixReaders
-from autotransfer.models.predictors.baselines import GIVEN, MAJORITY, OF_PICTURES
+from autotransfer.models.predictors.baselines import GIVEN, MAJORITY, OF_IMAGES
 from autotransfer.models.source import Source, Untrained
 from autotransfer.plugin.presets import Preset, read_preset
 from autotransfer.plugin.registry import Registry, discover
 from autotransfer.plugin.strategy import TaskInfo
-from autotransfer.results import Setting, Skipped
+from autotransfer.results import ScenarioKind, Skipped
 from autotransfer.scenarios.options import Options, device_of, memory_of
 from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.tracking.registered import with_registered
@@ -36,12 +36,12 @@ class Problem:
         target: The labelled items.
         sources: The candidates.
         readers: Their features.
-        source_images: Labelled source pictures, where they were given.
-        unlabelled: Further target pictures without labels, where they were given.
-        pictures: Whether the items are pictures; features alone have no layers to train.
+        source_images: Labelled source images, where they were given.
+        unlabelled: Further target images without labels, where they were given.
+        images: Whether the items are images; features alone have no layers to train.
         baselines: Names of the baselines.
         baseline_source: The features that use no source, for the baseline of that kind.
-        attributes: Rows of the classes with and without pictures; in the described setting.
+        attributes: Rows of the classes with and without images; in the zero-shot scenario.
     """
 
     target: Target
@@ -49,19 +49,19 @@ class Problem:
     readers: FeatureReaders
     source_images: ImageSet | None = None
     unlabelled: ImageSet | None = None
-    pictures: bool = True
-    baselines: tuple[str, ...] = OF_PICTURES
+    images: bool = True
+    baselines: tuple[str, ...] = OF_IMAGES
     baseline_source: Source | None = None
     attributes: Attributes | None = None
 
     @property
-    def setting(self) -> Setting:
+    def scenario(self) -> ScenarioKind:
         """Return what is known about the target."""
-        return Setting.LABELLED if self.attributes is None else Setting.DESCRIBED
+        return ScenarioKind.LABELLED if self.attributes is None else ScenarioKind.ZERO_SHOT
 
 
-def problem_of_pictures(target: Any, chosen: Options, registry: Registry) -> Problem:
-    """Return the problem of a target of pictures."""
+def problem_of_images(target: Any, chosen: Options, registry: Registry) -> Problem:
+    """Return the problem of a target of images."""
     opened = open_labelled(target, chosen)
     source_images = open_source_images(chosen)
     sources = choose_sources(chosen, registry, len(opened.train))
@@ -69,7 +69,7 @@ def problem_of_pictures(target: Any, chosen: Options, registry: Registry) -> Pro
 
 
 def problem_of_matrices(
-    train: Matrices, sealed: Matrices | None, baseline: str | None, chosen: Options
+    train: Matrices, held_out: Matrices | None, baseline: str | None, chosen: Options
 ) -> Problem:
     """Return the problem of features that were given.
 
@@ -101,14 +101,14 @@ def problem_of_matrices(
     given = next((source for source in train.sources if source.name == baseline), None)
     items = train.items
     target = Target(
-        "features", items, None, None if sealed is None else sealed.items, train.class_names
+        "features", items, None, None if held_out is None else held_out.items, train.class_names
     )
-    parts = [train] if sealed is None else [train, sealed]
+    parts = [train] if held_out is None else [train, held_out]
     return Problem(
         target,
         Sources(candidates, ()),
         MatrixReaders(*parts),
-        pictures=False,
+        images=False,
         baselines=(MAJORITY,) if given is None else (MAJORITY, GIVEN),
         baseline_source=given,
     )
@@ -125,13 +125,13 @@ def choose_preset(chosen: Options, registry: Registry) -> Preset:
         registry.strategy(name)
     preset = read_preset(registry.preset(chosen.space))
     anything = Source("any", "any", Untrained(), Preprocessing(input_size=32))
-    info = TaskInfo(anything, Setting.LABELLED, num_images=100, num_classes=2)
+    info = TaskInfo(anything, ScenarioKind.LABELLED, num_images=100, num_classes=2)
     preset.check({name: s.space(info) for name, s in registry.strategies.items()})
     return preset
 
 
 def open_labelled(target: Any, chosen: Options) -> Target:
-    """Return the labelled target, every picture checked.
+    """Return the labelled target, every image checked.
 
     Raises:
         InvalidTargetError: If it has no labels or cannot be used.
@@ -141,8 +141,8 @@ def open_labelled(target: Any, chosen: Options) -> Target:
     )
     if not opened.labelled:
         raise InvalidTargetError(
-            "the target has no labels: its pictures lie in no class folders. Sort them into one "
-            "folder a class, or name labelled source pictures of the same classes with "
+            "the target has no labels: its images lie in no class folders. Sort them into one "
+            "folder a class, or name labelled source images of the same classes with "
             "--source-data PATH"
         )
     for note in opened.notes:
@@ -151,7 +151,7 @@ def open_labelled(target: Any, chosen: Options) -> Target:
 
 
 def open_source_images(chosen: Options) -> ImageSet | None:
-    """Return the labelled source pictures that were given, or None.
+    """Return the labelled source images that were given, or None.
 
     Raises:
         InvalidTargetError: If they have no labels or cannot be used.
@@ -161,25 +161,25 @@ def open_source_images(chosen: Options) -> ImageSet | None:
     opened = open_target(chosen.source_data, on_bad_image=chosen.on_bad_image)
     if not opened.labelled:
         raise InvalidTargetError(
-            f"{opened.name}: source pictures need labels; sort them into one folder a class"
+            f"{opened.name}: source images need labels; sort them into one folder a class"
         )
-    chosen.say(f"source pictures: {len(opened.train)} of {len(opened.class_names)} classes")
+    chosen.say(f"source images: {len(opened.train)} of {len(opened.class_names)} classes")
     return opened.train
 
 
 def open_more(chosen: Options) -> ImageSet | None:
-    """Return the further target pictures without labels that were given, or None."""
+    """Return the further target images without labels that were given, or None."""
     if chosen.unlabelled is None:
         return None
     images, _, _, notes = open_unlabelled(chosen.unlabelled, on_bad_image=chosen.on_bad_image)
     for note in notes:
         chosen.say(note)
-    chosen.say(f"pictures without labels: {len(images)}")
+    chosen.say(f"images without labels: {len(images)}")
     return images
 
 
 def choose_sources(chosen: Options, registry: Registry, num_images: int) -> Sources:
-    """Return the candidate sources for so many pictures; a default set is described first."""
+    """Return the candidate sources for so many images; a default set is described first."""
     workspace = Path(chosen.workspace or ".")
     resolved = resolve_sources(
         with_registered(chosen.sources, chosen.tracking_uri, workspace),

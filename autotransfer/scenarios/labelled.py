@@ -27,13 +27,13 @@ from autotransfer.results import (
     ParamValue,
     Ranking,
     Record,
-    Setting,
+    ScenarioKind,
     Skipped,
 )
 from autotransfer.scenarios.base import Candidates, Judged, Scenario, Searched
 from autotransfer.scenarios.candidates import Sourcing
 from autotransfer.scenarios.clock import CLOSING_SHARE, GUARD_SHARE
-from autotransfer.scenarios.inputs import Problem, problem_of_pictures, within_limits
+from autotransfer.scenarios.inputs import Problem, problem_of_images, within_limits
 from autotransfer.scenarios.labelled_report import Ended
 from autotransfer.scenarios.options import class_weights_of
 from autotransfer.scenarios.run import Request, Run
@@ -41,7 +41,7 @@ from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import with_rejection
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.finalists import Finalist, Finalists
-from autotransfer.search.progress_forecast import interval, outlook
+from autotransfer.search.progress_forecast import forecast_line, interval
 from autotransfer.search.recorder import Forecast, refit_reserve
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.search.study import load_studies
@@ -60,7 +60,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         request: What was asked for.
     """
 
-    kind = Setting.LABELLED
+    kind = ScenarioKind.LABELLED
     search_share = 1 - GUARD_SHARE
 
     def __init__(self, problem: Problem, request: Request) -> None:
@@ -80,7 +80,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             AutotransferError: If target, sources or options cannot be used.
         """
         metric_named(request.options.metric)
-        return cls(problem_of_pictures(target, request.options, request.registry), request)
+        return cls(problem_of_images(target, request.options, request.registry), request)
 
     @cached_property
     @override
@@ -106,7 +106,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         self, estimators: Sequence[str] = (), *, racing: bool = True, due: float | None = None
     ) -> tuple[Ranking, list[Skipped]]:
         options, sources = self.request.options, self.sources.sources
-        options.say(f"ranking {len(sources)} sources on {len(self.items)} pictures")
+        options.say(f"ranking {len(sources)} sources on {len(self.items)} images")
         return rank_sources(
             sources,
             self.items,
@@ -152,7 +152,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         if not options.warm_start:
             return lambda _arms: ()
         studies = load_studies(storage=options.storage, workspace=run.place.workspace)
-        tested = self.items if self.division.sealed is None else self.division.sealed
+        tested = self.items if self.division.held_out is None else self.division.held_out
         found = earlier_fits(studies, tested.digests, metric=self.metric, without=run.place.name)
         options.say(found.sentence())
         return found.points
@@ -169,7 +169,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             found = {} if best is None else run.place.validations([best])
             labels, seed = context.validation_labels, run.options.seed
             bounds = [interval(labels, p, context.metric, seed=seed) for p in found.values()]
-            return outlook(
+            return forecast_line(
                 outcomes,
                 bounds[0] if bounds else None,
                 context.metric,
@@ -234,12 +234,12 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             judged.finalist,
             searched.outcomes,
             judged.kept,
-            self.problem.pictures,
+            self.problem.images,
         ).material
 
     def _divided(self) -> Division:
         """Return who is held out for the guard."""
-        return divide(self.problem.target, pictures=self.problem.pictures)
+        return divide(self.problem.target, images=self.problem.images)
 
     def _folds(self) -> tuple[Fold, ...]:
         """Return the folds of the search."""
@@ -272,20 +272,19 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         )
 
     def _unseen(self, images: ImageSet | None, kind: str) -> ImageSet | None:
-        """Return the further pictures that are none of those the target is tested on."""
+        """Return the further images that are none of those the target is tested on."""
         if images is None:
             return None
-        parts = (self.items, self.division.sealed, self.problem.target.validation)
+        parts = (self.items, self.division.held_out, self.problem.target.validation)
         ours = {digest for part in parts if part is not None for digest in part.digests}
         kept = [i for i, digest in enumerate(images.digests) if digest not in ours]
         if not kept:
             raise InvalidTargetError(
-                f"all {len(images)} {kind} pictures are pictures of the target as well; give "
-                "others"
+                f"all {len(images)} {kind} images are images of the target as well; give others"
             )
         if len(kept) < len(images):
             warnings.warn(
-                f"{len(images) - len(kept)} {kind} picture(s) are also among those that test "
+                f"{len(images) - len(kept)} {kind} image(s) are also among those that test "
                 "the target, and were left out",
                 DataWarning,
                 stacklevel=4,

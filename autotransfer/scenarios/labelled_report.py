@@ -1,4 +1,4 @@
-"""From a finished fit to its report: what each setting has to show, and writing it safely."""
+"""From a finished fit to its report: what each scenario has to show, and writing it safely."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
-from autotransfer.guard.evaluation_split import OUT_OF_FOLD, SEALED
+from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, OUT_OF_FOLD
 from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.models.calibration import tempered
-from autotransfer.models.scoring import predicted, weighted
+from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.report import Material, Predicted
 from autotransfer.results import Outcome, Record
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.finalists import Finalist, Finalists
 
-LEARNT, UNLABELLED, SOURCE = "training pictures", "pictures without labels", "source pictures"
-VALIDATION, TARGET = "validation pictures", "target pictures"
+LEARNT, UNLABELLED, SOURCE = "training images", "images without labels", "source images"
+VALIDATION, TARGET = "validation images", "target images"
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,19 @@ class Ended:
     """A fit with labels that has ended; it knows what its report is made from.
 
     Args:
-        finalists: The pictures of the search and the folder of its trials.
-        division: Who was sealed.
+        finalists: The images of the search and the folder of its trials.
+        division: Who was held out.
         finalist: What the search chose.
         outcomes: Everything that was tried.
         kept: What is returned.
-        visible: Whether the items are pictures.
+        visible: Whether the items are images.
     """
 
     finalists: Finalists
     division: Division
     finalist: Finalist
     outcomes: Sequence[Outcome]
-    kept: Kept
+    kept: Checkpoint
     visible: bool = True
 
     def material(self, record: Record) -> Material:
@@ -54,7 +54,7 @@ class Ended:
             domains = {LEARNT: context.images, SOURCE: context.source_images}
         return Material(
             record,
-            pictures=self._pictures(),
+            images=self._images(),
             tested=cache(lambda: self._tested(record)),
             checked=cache(lambda: self._checked(record)),
             unlabelled=UNLABELLED,
@@ -65,14 +65,14 @@ class Ended:
             visible=self.visible,
         )
 
-    def _pictures(self) -> dict[str, ImageSet]:
+    def _images(self) -> dict[str, ImageSet]:
         if not self.visible:
             return {}
         context = self.finalists.context
         found = {
             LEARNT: context.images,
             VALIDATION: context.validation,
-            SEALED: self.division.sealed,
+            HELD_OUT_ITEMS: self.division.held_out,
             SOURCE: context.source_images,
             UNLABELLED: context.unlabelled,
         }
@@ -80,21 +80,21 @@ class Ended:
 
     def _tested(self, record: Record) -> Predicted | None:
         """Return what the verdict rests on, as nearly as what is kept can say it."""
-        sealed = self.division.sealed
+        held_out = self.division.held_out
         baseline = record.verdict.returned == "baseline"
-        if sealed is None:
+        if held_out is None:
             subject = "the finalist, which is not returned" if baseline else "the finalist"
             return self._out_of_fold(subject)
         context, kept = self.finalists.context, self.kept
         num_classes = len(context.images.class_names)
-        said = predicted(kept.predictor, sealed, context.reader_of(kept.source), num_classes)
-        raw = weighted(said, context.class_weights)
+        said = predicted(kept.predictor, held_out, context.reader_of(kept.source), num_classes)
+        raw = logit_adjusted(said, context.class_weights)
         subject = "the baseline that is returned" if baseline else "the finalist"
-        return Predicted(subject, SEALED, sealed, tempered(raw, kept.temperature), raw)
+        return Predicted(subject, HELD_OUT_ITEMS, held_out, tempered(raw, kept.temperature), raw)
 
     def _checked(self, record: Record) -> Predicted | None:
-        """Return the pictures that validated, said by what did not learn from them."""
-        if self.division.sealed is None:
+        """Return the images that validated, said by what did not learn from them."""
+        if self.division.held_out is None:
             return self._tested(record)
         trials = self._validations()
         choice = self.finalist.choice
@@ -121,7 +121,7 @@ class Ended:
         return self.finalists.place.validations(self.outcomes)
 
     def _validated(self) -> tuple[ImageSet, NDArray[np.int64]]:
-        """Return the pictures of the kept predictions in their order, and the fold of each."""
+        """Return the images of the kept predictions in their order, and the fold of each."""
         context = self.finalists.context
         if context.validation is not None:
             return context.validation, np.zeros(len(context.validation), dtype=np.int64)

@@ -74,18 +74,18 @@ class Options:
     """Everything about a fit but its target; the defaults are those of the command line.
 
     Args:
-        setting: "labelled", "unlabelled" or "described"; None tells it from what is given.
-        source_data: Labelled source pictures, in any form that a target has; for strategies
+        scenario: "labelled", "unlabelled" or "zero-shot"; None tells it from what is given.
+        source_data: Labelled source images, in any form that a target has; for strategies
             that learn from them as well, and all that there is to learn from without target
             labels.
-        unlabelled: Further target pictures without labels, beside labelled ones.
-        through: Without target labels: sets of pictures that lie between source and target, with
+        unlabelled: Further target images without labels, beside labelled ones.
+        through: Without target labels: sets of images that lie between source and target, with
             labels or without; the fit goes through them where the way is shorter.
         audit_labels: Without target labels: how many to ask for, or the table that was filled in.
         group_column: Column of a manifest that names what belongs together: one patient, one
             camera. A group stays on one side of every division and counts once in the test.
         attributes: A CSV table of classes and their attributes, or a mapping from class to
-            numbers; classes without pictures are told apart by it.
+            numbers; classes without images are told apart by it.
         sources: A default set, a catalogue, timm names, or records; None is a default set.
         only_sources: Names of the sources to keep.
         strategies: Names of the strategies to use; empty is what the space says.
@@ -93,12 +93,12 @@ class Options:
         budget: Trials, seconds or both; also a text such as "10m".
         max_sources: Largest size of the shortlist.
         max_mb: Largest size of the result, 1e6 bytes; None is no limit.
-        max_ms: Longest time of the result for a picture, milliseconds; None is no limit.
+        max_ms: Longest time of the result for an image, milliseconds; None is no limit.
         metric: What is maximised and tested.
         class_weights: "balanced", or how much a class counts by its name ("ants=2,bees=1");
             None is as much as it occurs.
         margin: Gap that counts as no difference; None is the default of the metric.
-        refit: Whether the finalist is trained again on all search pictures.
+        refit: Whether the finalist is trained again on all search images.
         ensemble: Whether finished trials may be combined where that gains a standard error.
         single: Whether the result may read one source only: nothing is put together then.
         sampler: "tpe", "gp" or "random".
@@ -118,7 +118,7 @@ class Options:
         out: Folder of the selection; None is a folder named after the study.
         workspace: Folder of the study, of MLflow's store and of what a fit writes beside them;
             None is the current folder.
-        guard: Whether the result is tested against baselines. Without it nothing is sealed back
+        guard: Whether the result is tested against baselines. Without it nothing is held out back
             from the answer, the verdict is unverified, and the transferred model is returned.
         on_bad_image: "stop" or "skip".
         plugins: Plugin files.
@@ -130,7 +130,7 @@ class Options:
         on_outcome: Told about each finished probe and trial.
     """
 
-    setting: str | None = None
+    scenario: str | None = None
     source_data: Any = None
     attributes: Any = None
     group_column: str | None = None
@@ -175,6 +175,9 @@ class Options:
     on_outcome: OnOutcome = field(default=_silent_on_outcomes, repr=False)
 
 
+_RENAMED = {"setting": ", which is now called scenario"}
+
+
 def read_options(given: dict[str, Any]) -> Options:
     """Return the checked options.
 
@@ -185,7 +188,8 @@ def read_options(given: dict[str, Any]) -> Options:
     unknown = sorted(set(given) - known)
     if unknown:
         raise InvalidOptionError(
-            f"no option {unknown[0]!r}; available: {', '.join(sorted(known))}"
+            f"no option {unknown[0]!r}{_RENAMED.get(unknown[0], '')}; available: "
+            f"{', '.join(sorted(known))}"
         )
     chosen = Options(**{name: _or_empty(name, value) for name, value in given.items()})
     if chosen.max_sources is not None and chosen.max_sources < 1:
@@ -216,11 +220,11 @@ _OF_IMAGES = "is for images; features were given, so leave it out"
 REFUSED: Mapping[str, Mapping[str, str]] = {
     "labelled": {
         "through": "is for targets without labels, beside source_data; for a labelled target give "
-        "pictures without labels as unlabelled, or labelled ones as source_data",
+        "images without labels as unlabelled, or labelled ones as source_data",
         "audit_labels": _WITHOUT_LABELS,
     },
     "precomputed": {
-        "setting": _OF_IMAGES,
+        "scenario": _OF_IMAGES,
         "source_data": _OF_IMAGES,
         "attributes": _OF_IMAGES,
         "group_column": _OF_IMAGES,
@@ -233,7 +237,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "on_bad_image": _OF_IMAGES,
     },
     "unlabelled": {
-        "unlabelled": "is for pictures beside labelled ones, and the target itself has no labels; "
+        "unlabelled": "is for images beside labelled ones, and the target itself has no labels; "
         "put them all into the target",
         "group_column": _WITH_LABELS,
         "metric": _WITH_LABELS,
@@ -241,12 +245,12 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "warm_start": _WITH_LABELS,
         "guard": "is for a target with labels: without them nothing is tested; leave it out",
     },
-    "described": {
+    "zero-shot": {
         "source_data": "cannot be used beside attributes; leave it out",
         "unlabelled": "cannot be used beside attributes; leave it out",
         "through": _WITHOUT_LABELS,
         "audit_labels": _WITHOUT_LABELS,
-        "group_column": "cannot be used beside attributes: classes are held out, not pictures",
+        "group_column": "cannot be used beside attributes: classes are held out, not images",
         "class_weights": "cannot be used beside attributes: every class counts the same",
         "margin": "cannot be used beside attributes: the test exchanges rows of attributes",
     },
@@ -322,7 +326,7 @@ def budget_of(chosen: Options) -> Budget:
 
 
 def memory_of(chosen: Options) -> int:
-    """Return the bytes that decoded pictures and raw outputs may take together."""
+    """Return the bytes that decoded images and raw outputs may take together."""
     return DEFAULT_MEMORY if chosen.memory is None else int(chosen.memory * 1e9)
 
 

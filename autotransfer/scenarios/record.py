@@ -27,12 +27,12 @@ def record_of(
     source = next(s for s in scenario.sources.sources if s.name == outcome.source)
     told = {(item.source, item.reason) for item in unranked}
     unsaid = [s for s in searched.candidates.skipped if (s.source, s.reason) not in told]
-    described = judged.described
+    zero_shot = judged.zero_shot
     return Record(
         name=run.place.name,
-        setting=str(scenario.kind),
+        scenario=str(scenario.kind),
         metric=scenario.metric,
-        class_names=scenario.class_names if described is None else described.unseen,
+        class_names=scenario.class_names if zero_shot is None else zero_shot.unseen,
         seed=run.options.seed,
         verdict=verdict,
         finalist=outcome,
@@ -55,6 +55,6 @@ def record_of(
             "source.pretrained_on": source.pretrained_on,
             **judged.provenance,
         },
-        described=described,
+        zero_shot=zero_shot,
         members=judged.kept.members,
     )

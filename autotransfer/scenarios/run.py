@@ -13,11 +13,11 @@ from typing import Any
 from autotransfer.errors import InvalidOptionError
 from autotransfer.plugin.presets import Preset
 from autotransfer.plugin.registry import Registry
-from autotransfer.results import ParamValue, Setting
+from autotransfer.results import ParamValue, ScenarioKind
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import choose_preset, discover_plugins
 from autotransfer.scenarios.options import Budget, Options, budget_of, read_options
-from autotransfer.search.run_folder import Place, claim
+from autotransfer.search.run_folder import RunFolder, claim
 from autotransfer.search.study import Study, open_study
 from autotransfer.tracking import OFF, Tracker
 from autotransfer.tracking.sync import TrackingPlan
@@ -49,13 +49,13 @@ class Request:
         """Return the search space, checked against every installed strategy."""
         return choose_preset(self.options, self.registry)
 
-    def strategies_for(self, kind: Setting) -> tuple[str, ...]:
+    def strategies_for(self, kind: ScenarioKind) -> tuple[str, ...]:
         """Return the names of the strategies that a target of this kind is tried with.
 
         Those that the user names, or a search space of the user's own; the presets that come with
         the package name strategies for labelled targets.
         """
-        own = str(self.options.space).endswith(".toml") or kind is Setting.LABELLED
+        own = str(self.options.space).endswith(".toml") or kind is ScenarioKind.LABELLED
         of_space = self.preset.strategies if own else None
         return tuple(
             dict.fromkeys(self.options.strategies or of_space or self.registry.strategies)
@@ -89,7 +89,7 @@ class Run:
 
     request: Request
     clock: Clock
-    place: Place
+    place: RunFolder
     study: Study
     tracker: Tracker
 

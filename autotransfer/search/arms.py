@@ -14,23 +14,23 @@ from autotransfer.plugin.need import Need
 from autotransfer.plugin.presets import Preset
 from autotransfer.plugin.space import SearchSpace
 from autotransfer.plugin.strategy import Strategy, TaskInfo
-from autotransfer.results import Setting, Skipped
+from autotransfer.results import ScenarioKind, Skipped
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What a fit has to offer, and how many pictures there are to learn from.
+    """What a fit has to offer, and how many items there are to learn from.
 
     Args:
         num_images: Search pictures.
         num_classes: K.
-        per_class: Median number of search pictures of a class.
-        source_images: Whether labelled source pictures were given.
+        per_class: Median number of search items of a class.
+        source_images: Whether labelled source items were given.
         has_head: Whether a source has a classifier of its own.
         named: Strategies that the user asked for by name; no gate keeps them out.
-        unlabelled: Whether further target pictures without labels were given.
-        pictures: Whether there are pictures; with features alone no network can be trained.
-        setting: What is known about the target.
+        unlabelled: Whether further target items without labels were given.
+        images: Whether there are items; with features alone no network can be trained.
+        scenario: What is known about the target.
         obvious: Whether the obvious competes: a fit can then do without any arm.
     """
 
@@ -40,8 +40,8 @@ class Terms:
     source_images: bool
     has_head: Callable[[Source], bool]
     named: Sequence[str] = ()
-    pictures: bool = True
-    setting: Setting = Setting.LABELLED
+    images: bool = True
+    scenario: ScenarioKind = ScenarioKind.LABELLED
     unlabelled: bool = False
     obvious: bool = False
 
@@ -136,32 +136,32 @@ def arms_of(
     if len(closed) == len(usable) * len(shortlist) and not terms.obvious:
         reasons_given = [f"{skip.strategy}: {skip.reason}" for skip in [*skipped, *headless]]
         raise NoCandidateError(reasons_given or ["no strategy is installed"])
-    info = TaskInfo(shortlist[0], terms.setting, terms.num_images, terms.num_classes)
+    info = TaskInfo(shortlist[0], terms.scenario, terms.num_images, terms.num_classes)
     spaces = {s.name: preset.apply(s.name, s.space(info)) for s in usable}
     return Arms(tuple(shortlist), tuple(usable), spaces, closed), [*skipped, *headless]
 
 
 def _reason_against(strategy: Strategy, num_sources: int, terms: Terms) -> str:
     """Return why a strategy cannot be tried on any source; empty where it can."""
-    if terms.setting not in strategy.settings:
-        return f"does not work in the setting {terms.setting}"
-    if strategy.trains and not terms.pictures:
-        return "trains layers of the network; features were given instead of pictures"
+    if terms.scenario not in strategy.scenarios:
+        return f"does not work in the scenario {terms.scenario}"
+    if strategy.trains and not terms.images:
+        return "trains layers of the network; features were given instead of items"
     if Need.SOURCE_IMAGES in strategy.needs and not terms.source_images:
-        return "needs labelled source pictures; give them with --source-data PATH"
+        return "needs labelled source items; give them with --source-data PATH"
     if Need.COMPANIONS in strategy.needs and num_sources < 2:
         return "needs more than one source in the shortlist"
     if Need.UNLABELLED_TARGET in strategy.needs and not terms.unlabelled:
-        return "needs unlabelled target pictures; give them with --unlabelled PATH"
-    absent = set() if terms.setting is Setting.DESCRIBED else {Need.ATTRIBUTES}
+        return "needs unlabelled target items; give them with --unlabelled PATH"
+    absent = set() if terms.scenario is ScenarioKind.ZERO_SHOT else {Need.ATTRIBUTES}
     missing = absent & strategy.needs
     if missing:
         return (
-            f"needs {' and '.join(sorted(missing))}, which a {terms.setting} target does not have"
+            f"needs {' and '.join(sorted(missing))}, which a {terms.scenario} target does not have"
         )
     if terms.per_class < strategy.least_per_class and strategy.name not in terms.named:
         return (
-            f"is tried from {strategy.least_per_class} pictures a class on; here the median is "
+            f"is tried from {strategy.least_per_class} items a class on; here the median is "
             f"{terms.per_class:g} (--strategy {strategy.name} tries it anyway)"
         )
     return ""

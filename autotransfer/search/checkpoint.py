@@ -5,8 +5,8 @@ predictor.safetensors   its tensors
 source.json             the source that it reads, its weights beside it
 source.safetensors
 companion-1.safetensors weights of further sources that it reads, where there are some
-rejection.safetensors   reference pictures of the reject option, where there is one
-seen.txt                content hashes of the pictures that it was chosen with or learnt from
+rejection.safetensors   reference items of the reject option, where there is one
+seen.txt                content hashes of the items that it was chosen with or learnt from
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from autotransfer.models.out_of_distribution import Rejection
 from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.predictors.baselines import restore_baseline
 from autotransfer.models.predictors.ensemble import ENSEMBLE, restore_ensemble
-from autotransfer.models.scoring import weighted
+from autotransfer.models.scoring import logit_adjusted
 from autotransfer.models.source import (
     LocalWeights,
     Source,
@@ -51,7 +51,7 @@ _REJECTION = "rejection.safetensors"
 
 
 @dataclass(frozen=True)
-class Kept:
+class Checkpoint:
     """A predictor and how to restore it.
 
     Args:
@@ -60,7 +60,7 @@ class Kept:
         baseline: Whether it is a baseline.
         source: The source that it reads; None where it reads pixels alone.
         temperature: What its probabilities are softened by; see `guard.calibration`.
-        seen: Content hashes of the pictures that it was chosen with or learnt from.
+        seen: Content hashes of the items that it was chosen with or learnt from.
         class_weights: (K,) how much each class counts; None for as much as it occurs.
         rejection: What is none of the classes; None where nothing can say.
     """
@@ -86,17 +86,17 @@ class Kept:
         """Return the (n, K) calibrated class probabilities."""
         weights = None if self.class_weights is None else np.array(self.class_weights)
         raw = self.predictor.predict(images, features)
-        return tempered(weighted(raw, weights), self.temperature)
+        return tempered(logit_adjusted(raw, weights), self.temperature)
 
 
-def with_rejection(kept: Kept, images: ImageSet, readers: FeatureReaders) -> Kept:
+def with_rejection(kept: Checkpoint, images: ImageSet, readers: FeatureReaders) -> Checkpoint:
     """Return the predictor with a reject option, where it reads a source.
 
-    The features come from the cache: the ranking has made them for every picture.
+    The features come from the cache: the ranking has made them for every item.
 
     Args:
         kept: What is returned.
-        images: The pictures that it learnt from.
+        images: The items that it learnt from.
         readers: Features of the sources.
     """
     if kept.source is None:
@@ -104,7 +104,7 @@ def with_rejection(kept: Kept, images: ImageSet, readers: FeatureReaders) -> Kep
     return replace(kept, rejection=Rejection.of(readers[kept.source](images)))
 
 
-def write_kept(folder: Path, kept: Kept) -> None:
+def write_checkpoint(folder: Path, kept: Checkpoint) -> None:
     """Write a predictor and its source into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors, info = kept.predictor.state()
@@ -131,7 +131,7 @@ def write_kept(folder: Path, kept: Kept) -> None:
     (folder / _SEEN).write_text("".join(f"{digest}\n" for digest in kept.seen), encoding="ascii")
 
 
-def read_kept(folder: Path, registry: Registry) -> Kept:
+def read_checkpoint(folder: Path, registry: Registry) -> Checkpoint:
     """Return the predictor in a folder."""
     stored = json.loads((folder / "predictor.json").read_text(encoding="utf-8"))
     source_json = json.loads((folder / "source.json").read_text(encoding="utf-8"))
@@ -148,7 +148,7 @@ def read_kept(folder: Path, registry: Registry) -> Kept:
     else:
         predictor = _restored(registry, name, tensors, info, source)
     seen, weights = folder / _SEEN, stored.get("class_weights")
-    return Kept(
+    return Checkpoint(
         predictor,
         name,
         bool(stored["baseline"]),

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.models.calibration import fit_temperature, tempered
-from autotransfer.models.metrics import SMALLEST_PROBABILITY, Metric
+from autotransfer.models.metrics import Metric, log_right
 from autotransfer.models.mixture_weights import mixture_weights
 
 Predictions = NDArray[np.float64]
@@ -124,11 +124,11 @@ def _incumbent(said: Mapping[int, Predictions], labels: NDArray[np.int64], terms
         if number in said:
             return number
 
-    def standing(number: int) -> tuple[float, float, int]:
-        loss = float(_losses(said[number], labels).mean())
-        return terms.metric.score(labels, said[number]), -loss, -abs(number)
+    def priority(number: int) -> tuple[float, float, int]:
+        likely = float(log_right(labels, said[number]).mean())
+        return terms.metric.score(labels, said[number]), likely, -abs(number)
 
-    return max(said, key=standing)
+    return max(said, key=priority)
 
 
 def _alone(
@@ -142,11 +142,11 @@ def _challenger(
     incumbent: int, said: Mapping[int, Predictions], labels: NDArray[np.int64], terms: Terms
 ) -> Choice:
     """Return the best that the candidates give, with no regard to their luck."""
-    losses = {n: float(_losses(p, labels).mean()) for n, p in said.items() if n != incumbent}
+    losses = {n: -float(log_right(labels, p).mean()) for n, p in said.items() if n != incumbent}
     best = sorted(losses, key=lambda n: (losses[n], abs(n)))[:MOST_CHALLENGERS]
     temperatures = {n: _temperature(said[n], labels, terms) for n in (incumbent, *best)}
     likely = np.stack(
-        [np.exp(-_losses(tempered(said[n], t), labels)) for n, t in temperatures.items()]
+        [np.exp(log_right(labels, tempered(said[n], t))) for n, t in temperatures.items()]
     )
     if not terms.combine:
         winner = list(temperatures)[int(np.argmax(np.log(likely).mean(axis=1)))]
@@ -179,7 +179,7 @@ def _gains_when_chosen_again(
         chosen = _challenger(number, others, labels[inside], terms)
         challenger[outside] = chosen.mix(away)
         incumbent[outside] = _alone(number, others, labels[inside], terms).mix(away)
-    gains = _losses(incumbent, labels) - _losses(challenger, labels)
+    gains = log_right(labels, challenger) - log_right(labels, incumbent)
     metric = terms.metric
     return gains, metric.score(labels, challenger) - metric.score(labels, incumbent)
 
@@ -190,13 +190,6 @@ def _dealt(folds: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
         return folds
     order = np.random.default_rng(seed).permutation(len(folds))
     return order % LEAST_FOLDS
-
-
-def _losses(probabilities: Predictions, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the (m,) log losses in nats."""
-    right = probabilities[np.arange(len(labels)), labels]
-    losses: NDArray[np.float64] = -np.log(np.maximum(right, SMALLEST_PROBABILITY))
-    return losses
 
 
 def _temperature(probabilities: Predictions, labels: NDArray[np.int64], terms: Terms) -> float:

@@ -19,7 +19,7 @@ _SHARES = (*RUNGS, 1.0)
 
 
 def work_of(params: Mapping[str, ParamValue]) -> float:
-    """Return the work of a point in passes over the pictures; 1 where it has no `epochs`."""
+    """Return the work of a point in passes over the items; 1 where it has no `epochs`."""
     epochs = params.get("epochs", 1)
     return float(epochs) if isinstance(epochs, int | float) else 1.0
 

@@ -15,13 +15,13 @@ from autotransfer.data.splitting import Fold
 from autotransfer.models.features import NO_FEATURES, FeatureReaders
 from autotransfer.models.metrics import Metric
 from autotransfer.models.predictors.base import FeatureReader, Predictor
-from autotransfer.models.predictors.baselines import OF_PICTURES
+from autotransfer.models.predictors.baselines import OF_IMAGES
 from autotransfer.models.scoring import Score, evaluate, mean_over_folds
 from autotransfer.models.source import Source
 from autotransfer.models.training import RUNGS
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.strategy import Strategy, Task, Trial
-from autotransfer.results import Outcome, Setting, State
+from autotransfer.results import Outcome, ScenarioKind, State
 from autotransfer.search.pruning import (
     RUNGS_PER_FOLD,
     calibrated_losses,
@@ -36,7 +36,7 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class LabelledContext(TrialContext):
-    """What all trials of a fit share: the same pictures, the same folds, the same score.
+    """What all trials of a fit share: the same items, the same folds, the same score.
 
     `shortlist` are the sources of the search, `pool` all whose features are at hand.
     """
@@ -48,7 +48,7 @@ class LabelledContext(TrialContext):
     metric: Metric
     source_images: ImageSet | None = None
     shortlist: tuple[Source, ...] = ()
-    baselines: tuple[str, ...] = OF_PICTURES
+    baselines: tuple[str, ...] = OF_IMAGES
     baseline_source: Source | None = None
     class_weights: NDArray[np.float64] | None = None
     unlabelled: ImageSet | None = None
@@ -99,7 +99,7 @@ class LabelledContext(TrialContext):
 
     @property
     def validation_labels(self) -> NDArray[np.int64]:
-        """Return the labels of the validation pictures of all folds, in order."""
+        """Return the labels of the validation items of all folds, in order."""
         return np.concatenate([held_out.labels for _, held_out in self.divisions()])
 
     def reader_of(self, source: Source | None) -> FeatureReader:
@@ -107,7 +107,7 @@ class LabelledContext(TrialContext):
         return NO_FEATURES if source is None else self.readers[source]
 
     def score(self, predictor: Predictor, validation: ImageSet, source: Source) -> Score:
-        """Return the score of a predictor on the validation pictures of a fold."""
+        """Return the score of a predictor on the validation items of a fold."""
         return evaluate(
             predictor,
             validation,
@@ -126,7 +126,7 @@ class LabelledContext(TrialContext):
         """Return what a strategy may see."""
         return Task(
             source=source,
-            setting=Setting.LABELLED,
+            scenario=ScenarioKind.LABELLED,
             class_names=self.images.class_names,
             train=train,
             features=self.readers[source],
@@ -221,6 +221,6 @@ class _Reporter:
         if rival is not None and not last and clearly_worse(losses, rival):
             raise optuna.TrialPruned(
                 f"a calibrated log loss of {losses.mean():.3g} at step {step}; the best half of "
-                f"this strategy had {rival.mean():.3g} or less on the same pictures"
+                f"this strategy had {rival.mean():.3g} or less on the same items"
             )
         return score

@@ -1,4 +1,4 @@
-"""Limits on the result: how large it may be, and how long it may take for a picture."""
+"""Limits on the result: how large it may be, and how long it may take for an item."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source
 
-_BATCH = 8  # pictures in a timed batch
+_BATCH = 8  # items in a timed batch
 _REPEATS = 3
 
 
@@ -22,16 +22,16 @@ _REPEATS = 3
 class ResultLimits:
     """What the result may weigh and cost.
 
-    Every predictor runs the networks of its sources once for a picture, whatever part of them it
+    Every predictor runs the networks of its sources once for an item, whatever part of them it
     has tuned, so the time is that of one forward pass of each, measured once on this device.
 
     Args:
         max_mb: Largest size of its tensors and of the networks it reads, 1e6 bytes; None is no
             limit.
-        max_ms: Longest time for a decoded picture, in batches of eight, milliseconds; None is no
+        max_ms: Longest time for a decoded item, in batches of eight, milliseconds; None is no
             limit.
         readers: The networks.
-        images: Pictures to measure on.
+        images: Items to measure on.
     """
 
     max_mb: float | None
@@ -62,7 +62,7 @@ class ResultLimits:
         if self.max_ms is not None:
             taken = sum(self._milliseconds(source) for source in read)
             if taken > self.max_ms:
-                return f"{taken:.3g} ms a picture, over --max-ms {self.max_ms:g}"
+                return f"{taken:.3g} ms an item, over --max-ms {self.max_ms:g}"
         return ""
 
     def _milliseconds(self, source: Source) -> float:

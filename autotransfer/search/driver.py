@@ -27,7 +27,7 @@ from autotransfer.search.probes import (
     ordered,
 )
 from autotransfer.search.pruning import Losses, rivals
-from autotransfer.search.skip_rules import reason_to_deny
+from autotransfer.search.skip_rules import reason_to_skip
 from autotransfer.search.study import Study
 from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec, best_of
 
@@ -67,7 +67,7 @@ def search(
     Args:
         study: Where proposals come from and outcomes go.
         arms: What may be tried.
-        context: Pictures, folds and score, the same for every arm.
+        context: Items, folds and score, the same for every arm.
         limits: When to end.
         executor: Runs the trials; the probes, which read the cache, run here.
         seed: With the number of a trial, the seed of the trial.
@@ -82,7 +82,7 @@ def search(
     Returns:
         Every outcome of the study, those of earlier invocations included.
     """
-    climb = _Climb(
+    loop = _Loop(
         study,
         arms,
         context,
@@ -94,13 +94,13 @@ def search(
         run_probe,
         study.outcomes,
     )
-    climb.began = max((o.elapsed for o in climb.outcomes), default=0.0)
+    loop.began = max((o.elapsed for o in loop.outcomes), default=0.0)
     try:
-        climb.try_first(obvious)
-        climb.probe()
-        climb.train(earlier)
+        loop.try_first(obvious)
+        loop.probe()
+        loop.train(earlier)
     except KeyboardInterrupt:
-        if best_of(climb.outcomes) is None:
+        if best_of(loop.outcomes) is None:
             raise
         study.note_forced("the search was interrupted by the user")
         say(
@@ -109,11 +109,11 @@ def search(
         )
     finally:
         executor.close()
-    return climb.outcomes
+    return loop.outcomes
 
 
 @dataclass
-class _Climb:
+class _Loop:
     """The state of one search; the only place that changes."""
 
     study: Study
@@ -250,7 +250,7 @@ class _Climb:
         if not self.arms.open(source, strategy):
             return "the source has nothing that the strategy could read"
         same = [o for o in self.outcomes if (o.source, o.strategy) == (source.name, strategy.name)]
-        reason = reason_to_deny(params, same) or self._has_had_enough(strategy)
+        reason = reason_to_skip(params, same) or self._has_had_enough(strategy)
         if reason is not None:
             return reason
         left = self.limits.seconds_left(self.outcomes)

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from autotransfer.models.calibration import fit_temperature
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor, Member
-from autotransfer.models.scoring import predicted, weighted
+from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.plugin.registry import Registry
 from autotransfer.plugin.strategy import Trial
 from autotransfer.results import Outcome, State
 from autotransfer.search.arms import Arms
-from autotransfer.search.checkpoint import Kept, read_kept
+from autotransfer.search.checkpoint import Checkpoint, read_checkpoint
 from autotransfer.search.choice import Choice, Terms, choose
 from autotransfer.search.cross_validation import LabelledContext
-from autotransfer.search.run_folder import Place
+from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.trial import best_of, trial_seed
 
 Predictions = NDArray[np.float64]
@@ -65,7 +65,7 @@ class Finalists:
 
     arms: Arms
     context: LabelledContext
-    place: Place
+    place: RunFolder
     registry: Registry
     deadline: float | None
     seed: int = 0
@@ -87,7 +87,7 @@ class Finalists:
         """Return the complete outcomes of the obvious, the one to beat first."""
         installed = self.registry.strategies  # a resumed fit may know outcomes of others
         found = [
-            (installed[outcome.strategy].standing, outcome)
+            (installed[outcome.strategy].priority, outcome)
             for outcome in outcomes
             if outcome.state is State.COMPLETE
             and not outcome.unfit
@@ -115,7 +115,7 @@ class Finalists:
         return self._single(next(o for o in outcomes if o.number == number), predictions)
 
     def candidates(self, outcomes: Sequence[Outcome]) -> dict[int, Predictions]:
-        """Return what each candidate said of the validation pictures, by its number."""
+        """Return what each candidate said of the validation items, by its number."""
         found = self.place.validations(outcomes)
         if not self.refit:  # only the checkpoints of the best trials are still there
             kept = {o.number for o in outcomes if self.place.trial_folder(o).is_dir()}
@@ -144,7 +144,7 @@ class Finalists:
         seconds = sum(o.seconds for o in outcomes if o.number in choice.weights)
         return self.deadline is None or time.monotonic() + seconds <= self.deadline
 
-    def train(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Kept:
+    def train(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Checkpoint:
         """Return the finalist trained on all search pictures."""
         by_number = {outcome.number: outcome for outcome in outcomes}
         trained = {n: self._trained(by_number[n]) for n in finalist.choice.weights}
@@ -170,28 +170,30 @@ class Finalists:
         weights = self.context.class_weights
         return None if weights is None else tuple(map(float, weights))
 
-    def _trained(self, outcome: Outcome) -> Kept:
-        """Return a trial trained on all search pictures, or the checkpoint of its first fold.
+    def _trained(self, outcome: Outcome) -> Checkpoint:
+        """Return a trial trained on all search items, or the checkpoint of its first fold.
 
         The checkpoint also stays where training failed to converge: where the new predictor,
         which learnt from them, knows the items of the first fold clearly worse than the
         checkpoint that never saw them.
         """
         if not self.refit:
-            return read_kept(self.place.trial_folder(outcome), self.registry)
+            return read_checkpoint(self.place.trial_folder(outcome), self.registry)
         source = self.arms.source(outcome.source)
-        self.say(f"training {outcome.strategy} from {outcome.source} on all search pictures")
+        self.say(f"training {outcome.strategy} from {outcome.source} on all search items")
         strategy = self.registry.strategy(outcome.strategy)
         task = self.context.seen_by(strategy).task(source, self.context.images)
         seed = trial_seed(self.seed, outcome.number)
         trial = Trial(outcome.params, lambda _progress, _predictor: None, None, seed)
-        kept = Kept(strategy.fit(task, trial), outcome.strategy, baseline=False, source=source)
+        kept = Checkpoint(
+            strategy.fit(task, trial), outcome.strategy, baseline=False, source=source
+        )
         if self._diverged(kept, outcome) and self.place.trial_folder(outcome).is_dir():
             self.say("training failed to converge; the tested checkpoint is kept")
-            return read_kept(self.place.trial_folder(outcome), self.registry)
+            return read_checkpoint(self.place.trial_folder(outcome), self.registry)
         return kept
 
-    def _diverged(self, kept: Kept, outcome: Outcome) -> bool:
+    def _diverged(self, kept: Checkpoint, outcome: Outcome) -> bool:
         context = self.context
         if not outcome.fold_values or context.validation is not None or not context.same_classes:
             return False
@@ -202,7 +204,7 @@ class Finalists:
             self.context.reader_of(kept.source),
             len(self.context.images.class_names),
         )
-        found = weighted(raw, self.context.class_weights)
+        found = logit_adjusted(raw, self.context.class_weights)
         expected = outcome.fold_values[0]
         error = (max(expected * (1 - expected), 0.01) / len(held_out)) ** 0.5
         return bool(self.context.metric.score(held_out.labels, found) < expected - error)
@@ -237,7 +239,7 @@ class Finalists:
         temperature = fit_temperature(mean, labels) if context.same_classes else 1.0
         return Finalist(outcome, choice, temperature)
 
-    def _together(self, finalist: Finalist, trained: Mapping[int, Kept]) -> Kept:
+    def _together(self, finalist: Finalist, trained: Mapping[int, Checkpoint]) -> Checkpoint:
         """Return the members as one predictor; the source of the outcome comes first."""
         choice = finalist.choice
         members = [
@@ -255,4 +257,4 @@ class Finalists:
             return member.source is None or member.source.name != finalist.outcome.source
 
         predictor = EnsemblePredictor(tuple(sorted(members, key=elsewhere)))
-        return Kept(predictor, ENSEMBLE, baseline=False, source=predictor.sources[0])
+        return Checkpoint(predictor, ENSEMBLE, baseline=False, source=predictor.sources[0])

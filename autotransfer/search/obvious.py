@@ -19,7 +19,7 @@ def obvious_points(
     """Return what is tried before the search, on the default source with all others beside it.
 
     Args:
-        strategies: All that are installed; the obvious ones of the setting are taken.
+        strategies: All that are installed; the obvious ones of the scenario are taken.
         task: The default source, and what a space may depend on.
         named: Strategies that the user asks for; where there are some, no other may be returned.
         single: Whether the answer may read one source only.
@@ -28,7 +28,7 @@ def obvious_points(
         ProbePoint(task.source, strategy, strategy.space(task).defaults())
         for strategy in strategies
         if strategy.obvious
-        and task.setting in strategy.settings
+        and task.scenario in strategy.scenarios
         and (not named or strategy.name in named)
         and not (single and Need.COMPANIONS in strategy.needs)
     )

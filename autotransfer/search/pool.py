@@ -24,18 +24,18 @@ class TimeLeft:
 
     Args:
         deadline: `time.monotonic()` by which those of the search are over; None is no limit.
-        sealed_seconds: For those of held-out items, of all sources together.
+        held_out_seconds: For those of held-out items, of all sources together.
     """
 
     deadline: float | None
-    sealed_seconds: float
+    held_out_seconds: float
 
-    def reason_against(self, seconds: float, sealed: float, num_items: int) -> str:
+    def reason_against(self, seconds: float, held_out: float, num_items: int) -> str:
         """Return why there is no time for a source; empty where there is.
 
         Args:
             seconds: That its passes in the search take.
-            sealed: Seconds that held-out items take, with the sources that are in already.
+            held_out: Seconds that held-out items take, with the sources that are in already.
             num_items: Number of items to pass.
         """
         if self.deadline is None:
@@ -46,8 +46,8 @@ class TimeLeft:
                 f"no time was left to read its features of {num_items} more items "
                 f"({seconds:.0f} s)"
             )
-        if sealed > self.sealed_seconds:
-            return f"no time would be left to test it on the held-out items ({sealed:.0f} s)"
+        if held_out > self.held_out_seconds:
+            return f"no time would be left to test it on the held-out items ({held_out:.0f} s)"
         return ""
 
 
@@ -55,7 +55,7 @@ def read_all(
     sources: Sequence[Source],
     needed: Collection[str],
     parts: Sequence[ImageSet],
-    num_sealed: int,
+    num_held_out: int,
     readers: FeatureReaders,
     time_left: TimeLeft,
 ) -> tuple[tuple[Source, ...], list[Skipped]]:
@@ -65,12 +65,12 @@ def read_all(
         sources: In the order in which they are read.
         needed: Names of those that are taken whatever time is left: the search reads them.
         parts: The items that are read now.
-        num_sealed: Number of items that are read at the end, by what is then tested.
+        num_held_out: Number of items that are read at the end, by what is then tested.
         readers: The feature cache.
         time_left: For passes.
     """
     found, skipped = list[Source](), list[Skipped]()
-    sealed = 0.0
+    held_out = 0.0
     for source in sources:
         pace, reason = 0.0, ""
         try:
@@ -78,7 +78,7 @@ def read_all(
             missing = sum(reader.missing(part) for part in parts)
             pace = _pace(reader, readers)
             if source.name not in needed:
-                taken = sealed + num_sealed * pace
+                taken = held_out + num_held_out * pace
                 reason = time_left.reason_against(missing * pace, taken, missing)
             for part in parts if missing and not reason else ():
                 reader(part)
@@ -89,7 +89,7 @@ def read_all(
         if reason:
             skipped.append(Skipped(source.name, OBVIOUS, reason))
             continue
-        sealed += num_sealed * pace
+        held_out += num_held_out * pace
         found.append(source)
     return tuple(found), skipped
 

@@ -79,8 +79,8 @@ def by_probes(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> tuple[S
     best: dict[str, tuple[float, float]] = {}
     for outcome in outcomes:
         if outcome.probe and outcome.state is State.COMPLETE and outcome.value is not None:
-            standing = outcome.value, -(outcome.log_loss or 0.0)
-            best[outcome.source] = max(standing, best.get(outcome.source, standing))
+            key = outcome.value, -(outcome.log_loss or 0.0)
+            best[outcome.source] = max(key, best.get(outcome.source, key))
     return tuple(sorted(sources, key=lambda s: best.get(s.name, _NO_PROBE), reverse=True))
 
 

@@ -51,7 +51,7 @@ def interval(
     return float(low), float(high)
 
 
-def outlook(
+def forecast_line(
     outcomes: Sequence[Outcome],
     bounds: tuple[float, float] | None,
     metric: Metric,

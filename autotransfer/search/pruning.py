@@ -1,8 +1,8 @@
-"""When a trial is not worth finishing: clearly worse than its equals, picture by picture.
+"""When a trial is not worth finishing: clearly worse than its equals, item by item.
 
 A step is a rung of the strategy's own budget within a fold, so it means the same for every
-trial of a strategy. What is compared is the calibrated log loss on the same validation pictures,
-in pairs: with eighty pictures the accuracies of two trials differ by chance by five points, their
+trial of a strategy. What is compared is the calibrated log loss on the same validation items,
+in pairs: with eighty items the accuracies of two trials differ by chance by five points, their
 paired losses by far less.
 """
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from autotransfer.results import Outcome
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.deployment_limits import ResultLimits
-from autotransfer.search.run_folder import Place
+from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.trial import TrialContext, TrialResult, best_of
 
 FORECAST_SECONDS = 60.0  # between two lines that say what to expect
@@ -44,7 +44,7 @@ class TrialRecorder:
 
     arms: Arms
     context: TrialContext
-    place: Place
+    place: RunFolder
     limits: SearchLimits
     result_limits: ResultLimits
     always_kept: Collection[str]
@@ -72,7 +72,7 @@ class TrialRecorder:
             unfit = self.result_limits.against(read, predictor)
             outcome = replace(outcome, unfit=unfit, reason=unfit or outcome.reason)
         if not outcome.unfit:
-            kept = Kept(predictor, outcome.strategy, baseline=False, source=source)
+            kept = Checkpoint(predictor, outcome.strategy, baseline=False, source=source)
             always = self.context.keeps_all or outcome.strategy in self.always_kept
             self.place.keep(outcome, kept, result.validation, always=always)
         return outcome

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import DataWarning, InvalidOptionError, StudyExistsError
 from autotransfer.results import Outcome
-from autotransfer.search.checkpoint import Kept, write_json, write_kept
+from autotransfer.search.checkpoint import Checkpoint, write_checkpoint, write_json
 from autotransfer.search.study import study_names
 
 _TRIALS = "trials"
@@ -29,7 +29,7 @@ _KEPT = 3  # the predictors of the best trials stay; the others are deleted as b
 
 
 @dataclass(frozen=True)
-class Place:
+class RunFolder:
     """The name of a fit and its folders."""
 
     name: str
@@ -43,7 +43,7 @@ class Place:
     def keep(
         self,
         outcome: Outcome,
-        kept: Kept,
+        kept: Checkpoint,
         validation: NDArray[np.float64] | None = None,
         *,
         always: bool = False,
@@ -53,7 +53,7 @@ class Place:
         A trial that is none of the best is not written at all. Where the disk is full the search
         goes on: the finalist is trained once more in any case.
 
-        What all complete trials said of the validation pictures stays: the guard chooses again
+        What all complete trials said of the validation items stays: the guard chooses again
         from it.
 
         Args:
@@ -70,7 +70,7 @@ class Place:
             if len(better) >= _KEPT and folder not in better and not always:
                 return
             with written_whole(folder) as temporary:
-                write_kept(temporary, kept)
+                write_checkpoint(temporary, kept)
                 if not always:
                     write_json(temporary / _VALUE, _standing(outcome))
                 shutil.rmtree(folder, ignore_errors=True)
@@ -96,7 +96,7 @@ class Place:
         return sorted(found, key=lambda pair: (pair[0], pair[1].stat().st_mtime_ns))
 
     def validations(self, outcomes: Sequence[Outcome]) -> dict[int, NDArray[np.float64]]:
-        """Return what complete trials said of the validation pictures, by number."""
+        """Return what complete trials said of the validation items, by number."""
         found = {}
         for outcome in outcomes:
             path = self._validation_file(outcome)
@@ -127,7 +127,7 @@ def claim(
     *,
     resume: bool,
     workspace: str | Path | None = None,
-) -> Iterator[Place]:
+) -> Iterator[RunFolder]:
     """Yield the place of a fit; a folder that stays empty is removed again.
 
     Args:
@@ -157,7 +157,7 @@ def claim(
             )
     try:
         with _held(folder):
-            yield Place(name, workspace, folder)
+            yield RunFolder(name, workspace, folder)
     finally:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

@@ -24,7 +24,7 @@ def not_finite(outcome: Outcome) -> bool:
     return outcome.state is State.FAILED and outcome.reason.startswith(_NOT_FINITE)
 
 
-def reason_to_deny(params: Mapping[str, ParamValue], same: Sequence[Outcome]) -> str | None:
+def reason_to_skip(params: Mapping[str, ParamValue], same: Sequence[Outcome]) -> str | None:
     """Return why a point is not tried, or None.
 
     Args:

@@ -69,7 +69,7 @@ class TrialResult:
     Args:
         outcome: How it ended.
         predictor: The predictor of the first fold.
-        validation: (n, K) probabilities for the validation pictures of all folds in order; None
+        validation: (n, K) probabilities for the validation items of all folds in order; None
             unless complete.
         losses: Calibrated losses at every step that was scored.
     """

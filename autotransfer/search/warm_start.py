@@ -1,7 +1,7 @@
 """A warm start: what did well in earlier fits is tried first, as an option that says so.
 
-Only points are taken over, no weights and no scores. A fit that has learnt from pictures that are
-sealed here is left out: what it found has seen the answers of the test.
+Only points are taken over, no weights and no scores. A fit that has learnt from items that are
+held-out here is left out: what it found has seen the answers of the test.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.study import Study
 
-SEEN = "seen"  # digests of the pictures that a fit learns from, kept with its study
+SEEN = "seen"  # digests of the items that a fit learns from, kept with its study
 MOST_POINTS = 3
-_BYTES = 8  # of a digest; two of a million pictures agree with a probability of 3e-8
+_BYTES = 8  # of a digest; two of a million items agree with a probability of 3e-8
 
 
 @dataclass(frozen=True)
-class Earlier:
+class WarmStart:
     """The points of earlier fits that a study may begin with.
 
     Args:
         best: (name of the study, its best outcome that trained), the latest study first.
-        refused: Names of studies that have seen sealed pictures, or do not say what they saw.
+        refused: Names of studies that have seen held-out items, or do not say what they saw.
     """
 
     best: tuple[tuple[str, Outcome], ...]
@@ -49,8 +49,8 @@ class Earlier:
         text = f"warm start from {used}" if used else "warm start: no earlier fit can be used"
         if self.refused:
             text += (
-                f"; not from {', '.join(self.refused)}, which may have learnt from pictures that "
-                "are sealed here"
+                f"; not from {', '.join(self.refused)}, which may have learnt from items that "
+                "are held out here"
             )
         return text
 
@@ -61,17 +61,17 @@ def packed_digests(digests: Sequence[str]) -> str:
 
 
 def earlier_fits(
-    studies: Mapping[str, Study], sealed: Sequence[str], *, metric: str, without: str
-) -> Earlier:
+    studies: Mapping[str, Study], held_out: Sequence[str], *, metric: str, without: str
+) -> WarmStart:
     """Return what can be learnt from the other studies of a storage.
 
     Args:
         studies: By name.
-        sealed: Digests of the pictures that are sealed in this fit.
+        held_out: Digests of the items that are held out in this fit.
         metric: Only studies with the same score are used.
         without: Name of the study at hand.
     """
-    closed = {bytes.fromhex(digest)[:_BYTES] for digest in sealed}
+    closed = {bytes.fromhex(digest)[:_BYTES] for digest in held_out}
     best, refused = [], []
     for name, study in reversed(list(studies.items())):
         problem = study.recall("problem")
@@ -84,7 +84,7 @@ def earlier_fits(
         outcome = _best(study.outcomes)
         if outcome is not None:
             best.append((name, outcome))
-    return Earlier(tuple(best), tuple(refused))
+    return WarmStart(tuple(best), tuple(refused))
 
 
 def _best(outcomes: Sequence[Outcome]) -> Outcome | None:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 
 from autotransfer.data.image_set import ImageSet
@@ -29,18 +28,31 @@ from autotransfer.models.out_of_distribution import SHARE
 from autotransfer.models.precomputed_features import Matrices, MatrixReaders
 from autotransfer.models.predictors.base import FeatureReader
 from autotransfer.plugin.registry import Registry, discover
-from autotransfer.results import RECORD_FILE, Described, Outcome, Ranking, Record, Skipped, Verdict
+from autotransfer.results import (
+    RECORD_FILE,
+    Outcome,
+    Ranking,
+    Record,
+    Skipped,
+    Verdict,
+    ZeroShotFindings,
+)
 from autotransfer.scenarios.zero_shot.prediction import (
     Explanation,
     competing,
     explain,
     probabilities,
 )
-from autotransfer.search.checkpoint import Kept, read_kept, write_json, write_kept
+from autotransfer.search.checkpoint import (
+    Checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+    write_json,
+)
+from autotransfer.search.record_file import record_in, record_to_json
 from autotransfer.selection.export import export_onnx
 
 PIXEL_BYTES = 1 << 30
-_RECORDS = TypeAdapter(Record)
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ class Selection:
     """
 
     record: Record
-    kept: Kept
+    kept: Checkpoint
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
@@ -88,40 +100,40 @@ class Selection:
         return self.record.class_names
 
     def predict_proba(self, images: Any, *, generalised: bool = False) -> NDArray[np.float64]:
-        """Return the (n, K) class probabilities of pictures, in any form that `fit` takes.
+        """Return the (n, K) class probabilities of items, in any form that `fit` takes.
 
         A selection from `fit_features` takes `{"source name": (n, d) features, ...}`.
 
         Args:
             images: The pictures.
-            generalised: In the described setting, whether classes with pictures compete as well;
+            generalised: In the zero-shot scenario, whether classes with items compete as well;
                 the columns are then those of `competing_classes(generalised=True)`.
         """
-        described = self._described_for(generalised)
+        zero_shot = self._zero_shot_for(generalised)
         if isinstance(images, Mapping):
             return self._from_matrices(Matrices.of(images))
         opened = images if isinstance(images, ImageSet) else open_images(images)
-        if described is not None:
+        if zero_shot is not None:
             return probabilities(
-                self.kept.predictor, opened, self._reader, described, generalised=generalised
+                self.kept.predictor, opened, self._reader, zero_shot, generalised=generalised
             )
         return self.kept.predict(opened, self._reader)
 
     def competing_classes(self, *, generalised: bool = False) -> tuple[str, ...]:
         """Return the names of the columns of `predict_proba`."""
-        described = self._described_for(generalised)
-        if described is None:
+        zero_shot = self._zero_shot_for(generalised)
+        if zero_shot is None:
             return self.class_names
-        return competing(described, generalised=generalised)
+        return competing(zero_shot, generalised=generalised)
 
     def explain(self, images: Any, *, generalised: bool = False) -> list[Explanation]:
-        """Return, in the described setting, the attributes that spoke for each answer.
+        """Return, in the zero-shot scenario, the attributes that spoke for each answer.
 
         Raises:
-            InvalidOptionError: In other settings.
+            InvalidOptionError: In other scenarios.
         """
-        described = self.record.described
-        if described is None:
+        zero_shot = self.record.zero_shot
+        if zero_shot is None:
             raise InvalidOptionError("explanations need a selection that was fitted on attributes")
         opened = images if isinstance(images, ImageSet) else open_images(images)
         winners = self.predict_proba(opened, generalised=generalised).argmax(axis=1)
@@ -129,18 +141,18 @@ class Selection:
             self.kept.predictor,
             opened,
             self._reader,
-            described,
+            zero_shot,
             winners,
             generalised=generalised,
         )
 
-    def _described_for(self, generalised: bool) -> Described | None:  # noqa: FBT001 - handed on
-        if generalised and self.record.described is None:
+    def _zero_shot_for(self, generalised: bool) -> ZeroShotFindings | None:  # noqa: FBT001 - handed on
+        if generalised and self.record.zero_shot is None:
             raise InvalidOptionError(
                 "generalised prediction needs a selection that was fitted on attributes; all "
                 "classes of this one compete anyway"
             )
-        return self.record.described
+        return self.record.zero_shot
 
     @property
     def _reader(self) -> FeatureReader:
@@ -157,8 +169,8 @@ class Selection:
 
         Args:
             images: The pictures.
-            abstain: The share of known pictures that may be rejected, in (0, 1); True is 0.05.
-                A rejected picture is none of the classes: its name is "".
+            abstain: The share of known items that may be rejected, in (0, 1); True is 0.05.
+                A rejected item is none of the classes: its name is "".
 
         Raises:
             InvalidOptionError: If there is no reject option; see `abstains`.
@@ -171,17 +183,17 @@ class Selection:
         return best
 
     def abstains(self, images: Any, share: float = SHARE) -> NDArray[np.bool_]:
-        """Return (n,) whether each picture is none of the classes.
+        """Return (n,) whether each item is none of the classes.
 
         Args:
             images: The pictures.
-            share: Of pictures like those of the fit, how many are rejected.
+            share: Of items like those of the fit, how many are rejected.
 
         Raises:
             InvalidOptionError: If what is returned reads no network, was saved without a reject
-                option, or the fit had too few pictures for the share.
+                option, or the fit had too few items for the share.
         """
-        if self.kept.rejection is None or self.record.described is not None:
+        if self.kept.rejection is None or self.record.zero_shot is not None:
             raise InvalidOptionError(self._no_rejection())
         if isinstance(images, Mapping):
             matrices = Matrices.of(images)
@@ -193,8 +205,8 @@ class Selection:
         return self.kept.rejection.rejected(found, share)
 
     def _no_rejection(self) -> str:
-        if self.record.described is not None or self.record.setting == "unlabelled":
-            return f"there is no reject option in the {self.record.setting} setting"
+        if self.record.zero_shot is not None or self.record.scenario == "unlabelled":
+            return f"there is no reject option in the {self.record.scenario} setting"
         if self.kept.source is None:
             return (
                 f"there is no reject option: the baseline {self.kept.strategy!r} was returned, "
@@ -203,7 +215,7 @@ class Selection:
         return "this selection was saved without a reject option; fit again to get one"
 
     def to_onnx(self, path: str | Path) -> Path:
-        """Write an ONNX file that takes decoded pictures; its answers are compared with ours.
+        """Write an ONNX file that takes decoded items; its answers are compared with ours.
 
         Needs the extra `autotransfer[onnx]`.
 
@@ -215,7 +227,7 @@ class Selection:
             ExportError: If a package is missing, what is returned has no graph, or the graph
                 answers differently by more than 1e-4; then nothing is written.
         """
-        if self.record.described is not None:
+        if self.record.zero_shot is not None:
             raise ExportError("a selection that was fitted on attributes cannot be exported")
         source = self.kept.source
         about = {
@@ -237,9 +249,9 @@ class Selection:
         path = Path(folder)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            write_kept(path, self.kept)
+            write_checkpoint(path, self.kept)
             record = replace(self.record, model=str(path))
-            write_json(path / RECORD_FILE, _RECORDS.dump_python(record, mode="json"))
+            write_json(path / RECORD_FILE, record_to_json(record))
         except OSError as error:
             raise InvalidOptionError(f"the folder {path} cannot be written ({error})") from error
         return path
@@ -272,7 +284,7 @@ def load(
     record = read_record(path)
     registry = registry or discover(files=[Path(plugin) for plugin in plugins])
     try:
-        kept = read_kept(path, registry)
+        kept = read_checkpoint(path, registry)
     except (SafetensorError, ValueError, KeyError, OSError) as error:
         raise _unreadable(path, error) from error
     return Selection(record, kept, torch.device(device))
@@ -288,8 +300,8 @@ def read_record(folder: str | Path) -> Record:
     if not (path / RECORD_FILE).is_file():
         raise InvalidOptionError(f"{path} holds no saved selection (no {RECORD_FILE})")
     try:
-        record = _RECORDS.validate_json((path / RECORD_FILE).read_bytes())
-    except (ValidationError, OSError) as error:
+        record = record_in(path / RECORD_FILE)
+    except (ValueError, OSError) as error:
         raise _unreadable(path, error) from error
     return replace(record, model=str(path))
 

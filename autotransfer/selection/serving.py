@@ -3,9 +3,9 @@
 MLflow copies this file into the model and runs it when the model is loaded; nothing is pickled.
 A server answers
 
-    {"dataframe_records": [{"image": "<base64 of a picture file>"}]}
+    {"dataframe_records": [{"image": "<base64 of an item file>"}]}
 
-with class, probability and the probability of every class, one row a picture.
+with class, probability and the probability of every class, one row an item.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from PIL import Image
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.decoding import decode_picture
+from autotransfer.data.images.decoding import decode_image
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 from autotransfer.selection.selection import load
 from autotransfer.tracking.columns import answer_columns
 
-LONGEST_PATH = 4096  # characters; what is longer can only be a picture
+LONGEST_PATH = 4096  # characters; what is longer can only be an item
 
 
 class ServedSelection(PythonModel):  # type: ignore[misc]
-    """Predicts pictures: a column `image` of paths or base64, or an array (n, h, w, 3)."""
+    """Predicts items: a column `image` of paths or base64, or an array (n, h, w, 3)."""
 
     @override
     def load_context(self, context: PythonModelContext) -> None:
@@ -48,7 +48,7 @@ class ServedSelection(PythonModel):  # type: ignore[misc]
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Return one row a picture, in order: class, probability, and one column a class.
+        """Return one row an item, in order: class, probability, and one column a class.
 
         Args:
             context: Where the model is; not used.
@@ -59,17 +59,17 @@ class ServedSelection(PythonModel):  # type: ignore[misc]
 
         Raises:
             InvalidTargetError: If the input is none of these.
-            CorruptImagesError: If some pictures cannot be decoded; all of them are named.
+            CorruptImagesError: If some items cannot be decoded; all of them are named.
         """
         names = self._selection.class_names
-        probabilities = self._selection.predict_proba(_pictures(model_input))  # (n, K)
+        probabilities = self._selection.predict_proba(_images(model_input))  # (n, K)
         best = probabilities.argmax(axis=1)
         values = [np.array(names, dtype=object)[best], probabilities.max(axis=1), *probabilities.T]
         return pd.DataFrame(dict(zip(answer_columns(names), values, strict=True)))
 
 
 class _FileContents:
-    """Reads pictures from the content of their files; see `data.image_set.ImageReader`."""
+    """Reads items from the content of their files; see `data.image_set.ImageReader`."""
 
     def __init__(self, contents: Sequence[bytes]) -> None:
         self.names = tuple(str(i) for i in range(len(contents)))
@@ -80,10 +80,10 @@ class _FileContents:
         return tuple(hashlib.sha256(content).hexdigest() for content in self._contents)
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:
-        return decode_picture(self._contents[index], min_side)
+        return decode_image(self._contents[index], min_side)
 
 
-def _pictures(model_input: Any) -> Any:
+def _images(model_input: Any) -> Any:
     """Return an array of pixels as it is, and anything else as a set of pictures."""
     if isinstance(model_input, np.ndarray) and model_input.ndim > 1:
         return model_input
@@ -93,7 +93,7 @@ def _pictures(model_input: Any) -> Any:
     for i, value in enumerate(values):
         try:
             content = _content(value)
-            decode_picture(content, 1)  # all that are wrong are named at once
+            decode_image(content, 1)  # all that are wrong are named at once
             contents.append(content)
         except (ValueError, OSError) as error:
             problems.append((str(i), str(error)))
@@ -109,21 +109,21 @@ def _column(model_input: Any) -> list[Any]:
         if "image" not in model_input.columns:
             raise InvalidTargetError(
                 f"the table has the columns {', '.join(map(str, model_input.columns))}; it needs "
-                "a column named image, with a path or a picture file in base64 in each row"
+                "a column named image, with a path or an item file in base64 in each row"
             )
         model_input = model_input["image"]
     values = list(model_input)
     if not values:
-        raise InvalidTargetError("there are no pictures; give at least one row")
+        raise InvalidTargetError("there are no items; give at least one row")
     return values
 
 
 def _content(value: Any) -> bytes:
-    """Return the content of one picture file."""
+    """Return the content of one item file."""
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"a {type(value).__name__}, not a path or a picture file in base64")  # noqa: TRY004 - reported with the others
+        raise ValueError(f"a {type(value).__name__}, not a path or an item file in base64")  # noqa: TRY004 - reported with the others
     if len(value) <= LONGEST_PATH and "\0" not in value and Path(value).is_file():
         return Path(value).read_bytes()
     text = value.partition(";base64,")[2] if value.startswith("data:") else value

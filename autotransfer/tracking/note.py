@@ -55,12 +55,12 @@ def note(record: Record) -> str:
 def _story(record: Record) -> str:
     """Return what was done to find it, in sentences."""
     rows, states = record.ranking.rows, Counter(o.state for o in record.outcomes if not o.probe)
-    pictures = max((row.num_images for row in rows), default=0)
+    images = max((row.num_images for row in rows), default=0)
     counts = ", ".join(f"{states[state]} {state}" for state in State)
     probes = sum(outcome.probe for outcome in record.outcomes)
     names = ", ".join(escaped(name) for name in record.ranking.shortlist)
     told = [
-        f"{len(rows)} source(s) were ranked on {pictures} pictures of {len(record.class_names)} "
+        f"{len(rows)} source(s) were ranked on {images} items of {len(record.class_names)} "
         f"classes; searched: {names}.",
         f"{probes} probes (table `probes.csv`); trials, the runs below this one: {counts}.",
         f"It took {record.seconds.total:.0f} s: ranking {record.seconds.rank:.0f}, search "
@@ -80,7 +80,7 @@ def _next(record: Record) -> str:
         return ""
     return (
         f"Use it: `mlflow.pyfunc.load_model('runs:/{record.run_id}/model')` takes paths of "
-        f"pictures; `autotransfer predict {_plain(record.model)} PICTURES` does the same."
+        f"items; `autotransfer predict {_plain(record.model)} PICTURES` does the same."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a fit was made from, as MLflow datasets: the target's pictures and the source."""
+"""What a fit was made from, as MLflow datasets: the target's items and the source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def datasets_of(record: Record, target: str) -> list[DatasetInput]:
     """
     known = record.provenance
     rows = record.ranking.rows
-    pictures = Dataset(
+    images = Dataset(
         target[:_NAME],
         known.get("target", "unknown")[:_DIGEST],
         "pictures",
@@ -47,7 +47,7 @@ def datasets_of(record: Record, target: str) -> list[DatasetInput]:
             }
         ),
     )
-    return [_input(pictures, "training"), _input(source, "source")]
+    return [_input(images, "training"), _input(source, "source")]
 
 
 def _input(dataset: Dataset, context: str) -> DatasetInput:

@@ -7,16 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from autotransfer.errors import InvalidOptionError
 from autotransfer.results import RECORD_FILE, Record
+from autotransfer.search.record_file import record_in
 from autotransfer.search.study import Study, load_studies
 from autotransfer.tracking import Tracker
 
 _TRACKING = "tracking"
 _RUN = "run_id"
-_RECORDS = TypeAdapter(Record)
 
 
 @dataclass(frozen=True)
@@ -107,6 +105,6 @@ def _synced(name: str, study: Study, uri: str | None) -> Synced:
 def _record(folder: Path) -> Record | None:
     """Return the result of a fit, or None where it has not ended."""
     try:
-        return _RECORDS.validate_json((folder / RECORD_FILE).read_bytes())
-    except (OSError, ValidationError):
+        return record_in(folder / RECORD_FILE)
+    except (OSError, ValueError):
         return None

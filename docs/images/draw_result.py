@@ -1,4 +1,4 @@
-"""Draw the end of a fit as a picture: python docs/images/draw_result.py FIT_FOLDER OUT.svg."""
+"""Draw the end of a fit as an image: python docs/images/draw_result.py FIT_FOLDER OUT.svg."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Methods for a target without labels: labelled source pictures, unlabelled target pictures.
+"""Methods for a target without labels: labelled source images, unlabelled target images.
 
 Both have the same classes. `source-only` ignores the target and is what the others must beat.
-`mme` is for a target of which a few pictures have labels.
+`mme` is for a target of which a few images have labels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""AdaBN: training on source pictures, then batch-norm statistics of the target."""
+"""AdaBN: training on source images, then batch-norm statistics of the target."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class AdaBn(TwoDomains):
     """
 
     name = "adabn"
-    standing = 3
+    priority = 3
 
     @override
     def loss(

@@ -17,7 +17,7 @@ WIDEST = 1024  # of the product of features and predictions; beyond, it is proje
 
 
 class Cdan(TwoDomains):
-    """DANN on the product of features and predictions; certain pictures count more (CDAN+E).
+    """DANN on the product of features and predictions; certain images count more (CDAN+E).
 
     References:
         Long et al., Conditional Adversarial Domain Adaptation, NeurIPS 2018, arXiv:1705.10667,
@@ -25,7 +25,7 @@ class Cdan(TwoDomains):
     """
 
     name = "cdan"
-    standing = 4
+    priority = 4
 
     @override
     def own_space(self) -> SearchSpace:

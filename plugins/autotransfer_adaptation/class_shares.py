@@ -1,6 +1,6 @@
 """A gate against partial label sets: source classes that the target lacks count less.
 
-Aligning all source classes to a target that has a few of them pulls target pictures to classes
+Aligning all source classes to a target that has a few of them pulls target images to classes
 that are not there; on Office-31 with 10 of 31 classes that costs DANN more than it gains.
 """
 
@@ -34,7 +34,7 @@ class ClassShares(nn.Module):
         self.shares.mul_(MEMORY).add_((1 - MEMORY) * probabilities.float().mean(dim=0))
 
     def weights(self, labels: Tensor, progress: float) -> Tensor | None:
-        """Return the (b,) weights of source pictures; None while no class seems absent."""
+        """Return the (b,) weights of source images; None while no class seems absent."""
         num_classes = len(self.shares)
         absent = int((self.shares < ABSENT / num_classes).sum())
         if progress < BEGIN or absent < max(1, LEAST_ABSENT * num_classes):

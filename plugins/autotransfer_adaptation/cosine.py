@@ -46,7 +46,7 @@ class CosineHeaded(networks.HeadedSuffix):
         """Make the mean feature of each class its prototype, brought to length one.
 
         Args:
-            features: (n, d) of labelled pictures.
+            features: (n, d) of labelled images.
             labels: (n,) their classes.
         """
         with torch.no_grad():

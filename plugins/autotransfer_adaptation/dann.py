@@ -32,7 +32,7 @@ class Dann(TwoDomains):
 
     name = "dann"
     optimises = frozenset({"proxy-a-distance"})
-    standing = 5
+    priority = 5
 
     @override
     def own_space(self) -> SearchSpace:
@@ -106,8 +106,8 @@ def domain_loss(
     Args:
         scores: (2 b,) logits, the source first.
         num_source: b.
-        weights: (b,) weights of the source pictures; None is 1 for all.
-        target_weights: (b,) weights of the target pictures.
+        weights: (b,) weights of the source images; None is 1 for all.
+        target_weights: (b,) weights of the target images.
     """
     source, target = scores[:num_source], scores[num_source:]
     of_source = _mean(nn.functional.softplus(-source), weights)

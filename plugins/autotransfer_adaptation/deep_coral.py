@@ -19,7 +19,7 @@ class DeepCoral(TwoDomains):
     """
 
     name = "deep-coral"
-    standing = 2
+    priority = 2
 
     @override
     def own_space(self) -> SearchSpace:

@@ -21,7 +21,7 @@ class FeatureCoral(AlignedProbe):
     """
 
     name = "feature-coral"
-    standing = 2
+    priority = 2
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
@@ -31,7 +31,7 @@ class FeatureCoral(AlignedProbe):
 
     @override
     def aligned(self, task: Task, trial: Trial, stage: int) -> NDArray[np.floating]:
-        target = task.features(task.unlabelled_pictures(self.name), stage)
+        target = task.features(task.needed_unlabelled(self.name), stage)
         return coral(task.features(task.train, stage), target, float(trial.params["shrinkage"]))
 
 

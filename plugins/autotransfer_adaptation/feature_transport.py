@@ -11,7 +11,7 @@ from typing_extensions import override
 from autotransfer.plugin import SearchSpace, Task, TaskInfo, Trial, linear_algebra, parameters
 from autotransfer_adaptation.source_probe import AlignedProbe
 
-MOST = 1500  # pictures of each domain in the plan: memory and time grow with their product
+MOST = 1500  # images of each domain in the plan: memory and time grow with their product
 ITERATIONS = 300
 TOLERANCE = 1e-6  # of the marginals, in shares of all mass
 
@@ -29,7 +29,7 @@ class FeatureTransport(AlignedProbe):
     """
 
     name = "feature-transport"
-    standing = 4
+    priority = 4
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
@@ -41,8 +41,8 @@ class FeatureTransport(AlignedProbe):
     def aligned(self, task: Task, trial: Trial, stage: int) -> NDArray[np.floating]:
         generator = np.random.default_rng(trial.seed)
         source = np.asarray(task.features(task.train, stage), dtype=np.float64)
-        pictures = task.unlabelled_pictures(self.name)
-        target = np.asarray(task.features(pictures, stage), dtype=np.float64)
+        images = task.needed_unlabelled(self.name)
+        target = np.asarray(task.features(images, stage), dtype=np.float64)
         target = target[generator.permutation(len(target))[:MOST]]
         some = generator.permutation(len(source))[:MOST]
         with linear_algebra.single_thread():

@@ -1,6 +1,6 @@
 """Gradual self-training: from set to set towards the target, each labelled by the last network.
 
-A network that is wrong on the target can be right on pictures half way. It labels those, learns
+A network that is wrong on the target can be right on images half way. It labels those, learns
 them, and is then asked about the next. Hard labels and regularisation are what makes it work:
 soft labels and an unregularised network would only repeat themselves.
 """
@@ -21,8 +21,8 @@ from autotransfer.plugin import (
     Need,
     ParamValue,
     Predictor,
+    ScenarioKind,
     SearchSpace,
-    Setting,
     Task,
     TaskInfo,
     Trial,
@@ -42,7 +42,7 @@ from autotransfer_adaptation.two_domains import (
     spread_batches,
 )
 
-DROP = 0.1  # share of the least certain pictures of a hop; Kumar et al. 2020, section 5
+DROP = 0.1  # share of the least certain images of a hop; Kumar et al. 2020, section 5
 SOURCE_SHARE = 0.5  # of the steps; the hops share the rest
 
 
@@ -53,19 +53,19 @@ class DirectSelfTraining(networks.NetworkStrategy):
     """
 
     name = "direct-self-training"
-    settings = frozenset({Setting.UNLABELLED})
+    scenarios = frozenset({ScenarioKind.UNLABELLED})
     needs = frozenset({Need.UNLABELLED_TARGET, Need.INTERMEDIATES})
     optimises = frozenset({"entropy", "infomax", "bnm"})
-    moves_source = True
-    standing = 7
+    shifts_source_features = True
+    priority = 7
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return common_space() + SearchSpace.of(drop=parameters.floating(0.0, 0.3, default=DROP))
 
     def hops(self, task: Task) -> Sequence[ImageSet]:
-        """Return the pictures of each round."""
-        return [task.unlabelled_pictures(self.name)] * (len(_through(task)) + 1)
+        """Return the images of each round."""
+        return [task.needed_unlabelled(self.name)] * (len(_through(task)) + 1)
 
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
@@ -92,15 +92,15 @@ class DirectSelfTraining(networks.NetworkStrategy):
                     headed, task.source, frozen=plan.frozen, layers=layers
                 )
                 trial.report(number / len(hops), found)
-        target = task.unlabelled_pictures(self.name)
+        target = task.needed_unlabelled(self.name)
         walk.read_statistics(task.features.inputs(target, plan.frozen))
         return networks.NetworkPredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
 
 
 class GradualSelfTraining(DirectSelfTraining):
-    """Self-training through intermediate pictures; labels of a stone are used where it has some.
+    """Self-training through intermediate images; labels that one has are used.
 
-    `drop` is the share of the least certain pictures of a hop that is not learned,
+    `drop` is the share of the least certain images of a hop that is not learned,
     `regularisation` the weight decay, `effort` multiplies the number of steps.
 
     References:
@@ -109,12 +109,12 @@ class GradualSelfTraining(DirectSelfTraining):
     """
 
     name = "gradual-self-training"
-    goes_through = True
-    standing = 8
+    uses_intermediate = True
+    priority = 8
 
     @override
     def hops(self, task: Task) -> Sequence[ImageSet]:
-        target = task.unlabelled_pictures(self.name)
+        target = task.needed_unlabelled(self.name)
         return [*_through(task), target]
 
 
@@ -128,7 +128,7 @@ class _Walk:
     trial: Trial
 
     def learn(self, inputs: networks.StageInputs, labels: NDArray[np.int64], steps: int) -> None:
-        """Train on labelled pictures for so many steps."""
+        """Train on labelled images for so many steps."""
         plan = replace(self.plan, steps=steps, batch_size=min(self.plan.batch_size, len(labels)))
         shown, order = repeated(labels, plan, self.trial.seed)
         training.train(
@@ -147,14 +147,14 @@ class _Walk:
         )
 
     def teach_itself(self, inputs: networks.StageInputs, steps: int) -> None:
-        """Label pictures by the network as it is, and train on the more certain ones."""
+        """Label images by the network as it is, and train on the more certain ones."""
         shares = networks.predict_batches(self.headed, inputs.batch, len(inputs))
         kept = most_certain(shares, float(self.params["drop"]))
         labels = shares.argmax(axis=1).astype(np.int64)
         self.learn(_Chosen(inputs, kept), labels[kept], steps)
 
     def read_statistics(self, inputs: networks.StageInputs) -> None:
-        """Give batch norm the statistics of the pictures that come next."""
+        """Give batch norm the statistics of the images that come next."""
         if not self.plan.keep and networks.batch_norms(self.headed.suffix):
             batches = spread_batches(inputs, self.headed, self.plan.batch_size)
             networks.adapt_statistics(self.headed.suffix, *batches)
@@ -162,7 +162,7 @@ class _Walk:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """Some of the pictures of a set."""
+    """Some of the images of a set."""
 
     inputs: networks.StageInputs
     positions: NDArray[np.int64]
@@ -176,11 +176,11 @@ class _Chosen:
 
 
 def most_certain(shares: NDArray[np.float64], drop: float) -> NDArray[np.int64]:
-    """Return the ascending positions of all but the least certain pictures, two at least.
+    """Return the ascending positions of all but the least certain images, two at least.
 
     Args:
         shares: (n, K) predictions.
-        drop: Share of the pictures to leave out, in [0, 1).
+        drop: Share of the images to leave out, in [0, 1).
     """
     certainty = shares.max(axis=1)
     count = max(len(shares) - int(drop * len(shares)), min(2, len(shares)))
@@ -190,7 +190,7 @@ def most_certain(shares: NDArray[np.float64], drop: float) -> NDArray[np.int64]:
 def _through(task: Task) -> tuple[ImageSet, ...]:
     if not task.through:
         raise errors.InvalidOptionError(
-            "gradual self-training goes through intermediate pictures, and there are none; give "
+            "gradual self-training goes through intermediate images, and there are none; give "
             "them with --through PATH, or leave out this strategy"
         )
     return task.through

@@ -24,7 +24,7 @@ class Mcc(TwoDomains):
 
     name = "mcc"
     optimises = frozenset({"entropy", "infomax", "bnm"})
-    standing = 1
+    priority = 1
 
     @override
     def own_space(self) -> SearchSpace:
@@ -44,7 +44,7 @@ class Mcc(TwoDomains):
 
 
 def class_confusion(logits: Tensor, temperature: float) -> Tensor:
-    """Return the mean confusion of two classes over the pictures, in [0, 1).
+    """Return the mean confusion of two classes over the images, in [0, 1).
 
     Args:
         logits: (b, K) target logits.
@@ -52,7 +52,7 @@ def class_confusion(logits: Tensor, temperature: float) -> Tensor:
     """
     shares = (logits.float() / temperature).softmax(dim=1)  # (b, K)
     entropy = -(shares * torch.log(shares + 1e-8)).sum(dim=1)
-    weights = 1 + torch.exp(-entropy.detach())  # pictures that are certain count more
+    weights = 1 + torch.exp(-entropy.detach())  # images that are certain count more
     weights = len(logits) * weights / weights.sum()
     confusion = (shares * weights[:, None]).T @ shares  # (K, K)
     confusion = confusion / confusion.sum(dim=1, keepdim=True)

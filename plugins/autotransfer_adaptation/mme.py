@@ -1,6 +1,6 @@
-"""Minimax entropy: labelled source, few target labels, many unlabelled target pictures.
+"""Minimax entropy: labelled source, few target labels, many unlabelled target images.
 
-The prototypes of the classes move towards unlabelled pictures (they raise the entropy of their
+The prototypes of the classes move towards unlabelled images (they raise the entropy of their
 predictions), the features move towards the prototypes (they lower it). FixMatch over it: certain
 predictions become labels of strongly changed views.
 """
@@ -36,7 +36,6 @@ from autotransfer_adaptation.mcc import TEMPERATURE, class_confusion
 from autotransfer_adaptation.reversal import reverse
 from autotransfer_adaptation.three_sets import (
     STRONG_VIEWS,
-    Cycle,
     ThreeSets,
     give_statistics,
     shared_source,
@@ -49,7 +48,7 @@ HEAD_MULTIPLIER = 10.0  # of the prototypes over pretrained layers, as in the pa
 
 
 class Mme(Strategy):
-    """Cross-entropy on both domains, and what unlabelled target pictures add to it.
+    """Cross-entropy on both domains, and what unlabelled target images add to it.
 
     `alignment` is minimax entropy, or class confusion in its place; `alignment_weight` 0 and
     `pseudo_weight` 0 leave training on all labels of both domains, `pseudo_weight` is FixMatch
@@ -79,11 +78,11 @@ class Mme(Strategy):
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
-        pictures = shared_source(task)
-        fewest = min(len(pictures), len(task.unlabelled_pictures(self.name)))
+        images = shared_source(task)
+        fewest = min(len(images), len(task.needed_unlabelled(self.name)))
         headed, plan = planned(CosineHeaded, task, params, fewest, trial.seed)
         sets = ThreeSets.of(
-            task, pictures, plan.frozen, STRONG_VIEWS if float(params["pseudo_weight"]) else 0
+            task, images, plan.frozen, STRONG_VIEWS if float(params["pseudo_weight"]) else 0
         )
         statistics = networks.DomainStatistics(headed.suffix)
         stages = task.features.num_stages
@@ -133,14 +132,14 @@ def adversarial_entropy(headed: CosineHeaded, features: Tensor) -> Tensor:
 
     Args:
         headed: The network.
-        features: (b, d) of unlabelled pictures, of length one.
+        features: (b, d) of unlabelled images, of length one.
     """
     shares = headed.classify(reverse(features, 1.0)).float().softmax(dim=1)
     return (shares * torch.log(shares + 1e-5)).sum(dim=1).mean()
 
 
 def _start(headed: CosineHeaded, statistics: networks.DomainStatistics, sets: ThreeSets) -> None:
-    """Begin from the class means of source pictures, and where there are any of the target's."""
+    """Begin from the class means of source images, and where there are any of the target's."""
     device = headed.head.weight.device
     with torch.no_grad(), statistics.other():
         shown = np.linspace(0, len(sets.source) - 1, min(len(sets.source), 500)).astype(np.int64)
@@ -161,7 +160,8 @@ def _objective(
     params: Mapping[str, ParamValue],
     seed: int,
 ) -> training.Objective:
-    of_source, of_plain = Cycle(len(sets.source), seed + 1), Cycle(len(sets.plain), seed + 2)
+    of_source = training.Cycle(len(sets.source), seed + 1)
+    of_plain = training.Cycle(len(sets.plain), seed + 2)
     counts = np.bincount(sets.labels, minlength=headed.head.out_features)
     shares = torch.from_numpy(counts / counts.sum()).float().to(headed.head.weight.device)
     aligned = Aligned(shares)

@@ -13,7 +13,7 @@ from typing_extensions import override
 from autotransfer.plugin import ParamValue, SearchSpace, parameters, training
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
-SOURCE_SHARE = 0.6  # of the steps, on source pictures; afterwards none of them is seen
+SOURCE_SHARE = 0.6  # of the steps, on source images; afterwards none of them is seen
 RENEWALS = 4  # times that pseudo-labels are taken anew
 BETA = 0.3  # weight of the pseudo-labels, as in the paper
 
@@ -28,7 +28,7 @@ class Shot(TwoDomains):
 
     name = "shot"
     optimises = frozenset({"entropy", "infomax", "bnm", "class-ami"})
-    standing = 4
+    priority = 4
 
     @override
     def own_space(self) -> SearchSpace:
@@ -65,7 +65,7 @@ def information_loss(logits: Tensor) -> Tensor:
 
 
 class PseudoLabels(nn.Module):
-    """Labels of the target pictures by the nearest class centre, renewed a few times."""
+    """Labels of the target images by the nearest class centre, renewed a few times."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class PseudoLabels(nn.Module):
         if progress * RENEWALS < self._renewals:
             return
         self._renewals += 1
-        features, shares = domains.described()
+        features, shares = domains.zero_shot()
         self.values = torch.from_numpy(cluster_labels(features, shares))
 
 

@@ -1,4 +1,4 @@
-"""Source-only: training on the labelled source pictures, the target unseen."""
+"""Source-only: training on the labelled source images, the target unseen."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 
 class SourceOnly(TwoDomains):
-    """Cross-entropy on source pictures: what every other method must beat."""
+    """Cross-entropy on source images: what every other method must beat."""
 
     name = "source-only"
     needs = frozenset()
     target_statistics = False
-    moves_source = False
+    shifts_source_features = False
 
     @override
     def loss(

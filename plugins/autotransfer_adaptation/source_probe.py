@@ -1,4 +1,4 @@
-"""Source probe: a head on frozen features, fitted on source pictures alone."""
+"""Source probe: a head on frozen features, fitted on source images alone."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from autotransfer.plugin import (
     Json,
     Need,
     Predictor,
+    ScenarioKind,
     SearchSpace,
-    Setting,
     Source,
     Strategy,
     Task,
@@ -29,7 +29,7 @@ class SourceProbe(Strategy):
     """Logistic regression on the pooled features of one frozen stage; the target is unseen."""
 
     name = "source-probe"
-    settings = frozenset({Setting.UNLABELLED})
+    scenarios = frozenset({ScenarioKind.UNLABELLED})
     trains = False
 
     @override
@@ -65,7 +65,7 @@ class AlignedProbe(SourceProbe):
     """The same head on source features that were moved to where the target's are."""
 
     needs = frozenset({Need.UNLABELLED_TARGET})
-    moves_source = True
+    shifts_source_features = True
 
 
 def stage_of(task: Task, trial: Trial) -> int:

@@ -1,4 +1,4 @@
-"""Labelled source, few labelled and many unlabelled target pictures, drawn side by side."""
+"""Labelled source, few labelled and many unlabelled target images, drawn side by side."""
 
 from __future__ import annotations
 
@@ -11,28 +11,7 @@ from autotransfer.plugin import ImageSet, Task, View, errors, networks
 from autotransfer_adaptation.cosine import CosineHeaded
 from autotransfer_adaptation.two_domains import Plan, spread_batches
 
-STRONG_VIEWS = 4  # of each unlabelled picture; each is computed once behind the frozen stages
-
-
-@dataclass
-class Cycle:
-    """Positions in random order, each once before any comes again."""
-
-    num_pictures: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        self._generator = np.random.default_rng(self.seed)
-        self._left = np.empty(0, dtype=np.int64)
-
-    def next(self, size: int) -> NDArray[np.int64]:
-        """Return the next (size,) positions."""
-        while len(self._left) < size:
-            self._left = np.concatenate(
-                [self._left, self._generator.permutation(self.num_pictures)]
-            )
-        positions, self._left = self._left[:size], self._left[size:]
-        return positions
+STRONG_VIEWS = 4  # of each unlabelled image; each is computed once behind the frozen stages
 
 
 @dataclass(frozen=True)
@@ -40,11 +19,11 @@ class ThreeSets:
     """The inputs of the layers that learn, from every set.
 
     Args:
-        source: Inputs of the labelled source pictures.
+        source: Inputs of the labelled source images.
         source_labels: (n_s,) their classes among the target's.
-        labelled: Inputs of the labelled target pictures.
+        labelled: Inputs of the labelled target images.
         labels: (n_l,) their classes.
-        plain: Inputs of the unlabelled target pictures.
+        plain: Inputs of the unlabelled target images.
         strong: The same, strongly changed in several ways.
     """
 
@@ -58,40 +37,40 @@ class ThreeSets:
     @classmethod
     def of(cls, task: Task, source: ImageSet, frozen: int, num_strong: int) -> ThreeSets:
         """Return the sets of a task behind so many frozen stages, with so many strong views."""
-        pictures = task.unlabelled_pictures("mme")
+        images = task.needed_unlabelled("mme")
         read = task.features.inputs
         strong = tuple(
-            read(pictures, frozen, view=View("colour", number)) for number in range(num_strong)
+            read(images, frozen, view=View("colour", number)) for number in range(num_strong)
         )
         return cls(
             read(source, frozen),
             labels_as_of(task.class_names, source),
             read(task.train, frozen),
             task.train.labels,
-            read(pictures, frozen),
+            read(images, frozen),
             strong,
         )
 
 
 def shared_source(task: Task) -> ImageSet:
-    """Return the source pictures of those classes that the target has.
+    """Return the source images of those classes that the target has.
 
     Raises:
-        InvalidOptionError: If there are no source pictures, or no class is shared.
+        InvalidOptionError: If there are no source images, or no class is shared.
     """
-    pictures = task.source_pictures("mme")
-    names = np.array(pictures.class_names)[pictures.labels]
+    images = task.needed_source_images("mme")
+    names = np.array(images.class_names)[images.labels]
     kept = np.flatnonzero(np.isin(names, task.class_names))
     if not len(kept):
         raise errors.InvalidOptionError(
-            f"mme needs source pictures of the target's classes; the source has "
-            f"{', '.join(pictures.class_names[:5])}, the target {', '.join(task.class_names[:5])}"
+            f"mme needs source images of the target's classes; the source has "
+            f"{', '.join(images.class_names[:5])}, the target {', '.join(task.class_names[:5])}"
         )
-    return pictures.subset(kept)
+    return images.subset(kept)
 
 
 def labels_as_of(class_names: tuple[str, ...], images: ImageSet) -> NDArray[np.int64]:
-    """Return (n,) the labels of pictures as places among the classes; -1 for others."""
+    """Return (n,) the labels of images as places among the classes; -1 for others."""
     place = [class_names.index(name) if name in class_names else -1 for name in images.class_names]
     return np.array(place, dtype=np.int64)[images.labels]
 
@@ -99,7 +78,7 @@ def labels_as_of(class_names: tuple[str, ...], images: ImageSet) -> NDArray[np.i
 def give_statistics(
     headed: CosineHeaded, statistics: networks.DomainStatistics, sets: ThreeSets, plan: Plan
 ) -> None:
-    """Give batch norm the statistics of target pictures, and the other set those of the source."""
+    """Give batch norm the statistics of target images, and the other set those of the source."""
     if not statistics.layers:
         return
     networks.adapt_statistics(headed.suffix, *spread_batches(sets.plain, headed, plan.batch_size))

@@ -20,8 +20,8 @@ from autotransfer.plugin import (
     Need,
     ParamValue,
     Predictor,
+    ScenarioKind,
     SearchSpace,
-    Setting,
     Task,
     TaskInfo,
     Trial,
@@ -32,9 +32,9 @@ from autotransfer.plugin import (
 )
 
 WEIGHT_DECAY = 1e-2
-SCRATCH = (500, 64, 1e-3)  # steps, pictures of each domain in a step, learning rate
+SCRATCH = (500, 64, 1e-3)  # steps, images of each domain in a step, learning rate
 PRETRAINED = (150, 16, 3e-4)
-FEW_PICTURES = (
+FEW_IMAGES = (
     200  # of a domain: below, the statistics of a batch say too little to a pretrained net
 )
 STATISTICS_PICTURES = 1024  # that statistics are taken from
@@ -49,7 +49,7 @@ class Plan:
     Args:
         frozen: Stages that stay as they are.
         steps: Number of steps.
-        batch_size: Pictures of each domain in a step.
+        batch_size: Images of each domain in a step.
         learning_rate: Peak rate.
         keep: Whether batch norm keeps the statistics that it has while training.
     """
@@ -63,13 +63,13 @@ class Plan:
 
 @dataclass
 class Domains:
-    """The network in training and the pictures of both domains.
+    """The network in training and the images of both domains.
 
     Args:
         headed: The layers that learn, with their classifier.
-        target: Inputs of the unlabelled target pictures; None where the method ignores them.
+        target: Inputs of the unlabelled target images; None where the method ignores them.
         plan: How it is trained.
-        seed: Draws target pictures.
+        seed: Draws target images.
         critic: What learns beside the network and is thrown away.
     """
 
@@ -80,29 +80,24 @@ class Domains:
     critic: nn.Module = field(default_factory=nn.Identity)
 
     def __post_init__(self) -> None:
-        self._generator = np.random.default_rng(self.seed + 1)
-        self._left = np.empty(0, dtype=np.int64)
+        self._cycle = training.Cycle(0 if self.target is None else len(self.target), self.seed + 1)
 
     def draw(self, size: int) -> Tensor:
-        """Return inputs of the next target pictures."""
+        """Return inputs of the next target images."""
         return self.batch(self.next_positions(size))
 
     def next_positions(self, size: int) -> NDArray[np.int64]:
-        """Return which target pictures are next; each comes once before any comes again."""
+        """Return which target images are next; each comes once before any comes again."""
         assert self.target is not None
-        while len(self._left) < size:
-            again = self._generator.permutation(len(self.target))
-            self._left = np.concatenate([self._left, again])
-        positions, self._left = self._left[:size], self._left[size:]
-        return positions
+        return self._cycle.next(size)
 
     def batch(self, positions: NDArray[np.int64]) -> Tensor:
-        """Return the inputs of the target pictures at (b,) positions."""
+        """Return the inputs of the target images at (b,) positions."""
         assert self.target is not None
         return self.target.batch(positions).to(next(self.headed.parameters()).device)
 
-    def described(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return (n, d) features and (n, K) predictions of all target pictures, as in training."""
+    def zero_shot(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return (n, d) features and (n, K) predictions of all target images, as in training."""
         assert self.target is not None
         size = max(2 * self.plan.batch_size, 2)
         pieces = interleaved(len(self.target), size)
@@ -138,11 +133,11 @@ def common_space() -> SearchSpace:
 
 
 class TwoDomains(networks.NetworkStrategy):
-    """Trains on labelled source pictures and, beside them, unlabelled target pictures.
+    """Trains on labelled source images and, beside them, unlabelled target images.
 
     Source and target batches pass through the network one after the other, so that each is
     normalised by its own statistics. After training the statistics of batch norm are taken from
-    target pictures.
+    target images.
 
     `effort` multiplies the number of steps; `depth` is the share of the stages of a pretrained
     source that stay frozen, an untrained one learns whole.
@@ -151,10 +146,10 @@ class TwoDomains(networks.NetworkStrategy):
         target_statistics: Whether the statistics of the finished network are the target's.
     """
 
-    settings = frozenset({Setting.UNLABELLED})
+    scenarios = frozenset({ScenarioKind.UNLABELLED})
     needs = frozenset({Need.UNLABELLED_TARGET})
     target_statistics = True
-    moves_source = True  # source pictures, too, are read with the statistics of the target
+    shifts_source_features = True  # source images, too, are read with the statistics of the target
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
@@ -177,8 +172,8 @@ class TwoDomains(networks.NetworkStrategy):
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
-        pictures = self._target(task)
-        domains = _prepared(self, task, pictures, params, trial.seed)
+        images = self._target(task)
+        domains = _prepared(self, task, images, params, trial.seed)
         plan = domains.plan
         stages = task.features.num_stages
         copied = 0 if isinstance(task.source.weights, sources.Untrained) else stages
@@ -215,7 +210,7 @@ class TwoDomains(networks.NetworkStrategy):
     def _target(self, task: Task) -> ImageSet | None:
         if Need.UNLABELLED_TARGET not in self.needs:
             return None
-        return task.unlabelled_pictures(self.name)
+        return task.needed_unlabelled(self.name)
 
 
 def source_loss(domains: Domains, step: training.Step) -> tuple[Tensor, Tensor]:
@@ -228,11 +223,11 @@ def source_loss(domains: Domains, step: training.Step) -> tuple[Tensor, Tensor]:
 def _prepared(
     strategy: TwoDomains,
     task: Task,
-    pictures: ImageSet | None,
+    images: ImageSet | None,
     params: Mapping[str, ParamValue],
     seed: int,
 ) -> Domains:
-    num_target = len(task.train) if pictures is None else len(pictures)
+    num_target = len(task.train) if images is None else len(images)
     headed, plan = planned(
         networks.HeadedSuffix, task, params, min(len(task.train), num_target), seed
     )
@@ -240,44 +235,42 @@ def _prepared(
         torch.manual_seed(seed)
         width, K = headed.head.in_features, headed.head.out_features
         critic = strategy.critic(width, K).to(task.device)
-    target = None if pictures is None else task.features.inputs(pictures, plan.frozen)
+    target = None if images is None else task.features.inputs(images, plan.frozen)
     return Domains(headed, target, plan, seed, critic)
 
 
 def planned(
-    kind: type[Headed], task: Task, params: Mapping[str, ParamValue], num_pictures: int, seed: int
+    kind: type[Headed], task: Task, params: Mapping[str, ParamValue], num_images: int, seed: int
 ) -> tuple[Headed, Plan]:
-    """Return the layers that learn, and how, with so many pictures in the smallest domain."""
+    """Return the layers that learn, and how, with so many images in the smallest domain."""
     backbone = task.backbone()
-    plan = _plan(task, params, num_pictures, backbone.num_stages)
+    plan = _plan(task, params, num_images, backbone.num_stages)
     frozen, headed = kind.after(
         backbone, plan.frozen, len(task.class_names), task.device, seed=seed
     )
     return headed, replace(plan, frozen=frozen)
 
 
-def _plan(
-    task: Task, params: Mapping[str, ParamValue], num_pictures: int, num_stages: int
-) -> Plan:
+def _plan(task: Task, params: Mapping[str, ParamValue], num_images: int, num_stages: int) -> Plan:
     untrained = isinstance(task.source.weights, sources.Untrained)
     steps, batch_size, rate = SCRATCH if untrained else PRETRAINED
     frozen = min(round(float(params["depth"]) * num_stages), num_stages - 1)
     return Plan(
         frozen=0 if untrained else frozen,
         steps=max(1, round(steps * float(params["effort"]))),
-        batch_size=max(2, min(batch_size, num_pictures)),
+        batch_size=max(2, min(batch_size, num_images)),
         learning_rate=rate * float(params["learning_rate_multiplier"]),
-        keep=not untrained and num_pictures < FEW_PICTURES,
+        keep=not untrained and num_images < FEW_IMAGES,
     )
 
 
 def repeated(
     labels: NDArray[np.int64], plan: Plan, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the labels and the positions of all pictures that the steps show.
+    """Return the labels and the positions of all images that the steps show.
 
-    The loop counts in passes over the pictures, the methods here in steps: so one long pass
-    shows every picture as often as the steps allow.
+    The loop counts in passes over the images, the methods here in steps: so one long pass
+    shows every image as often as the steps allow.
     """
     shown = plan.steps * plan.batch_size
     generator = np.random.default_rng(seed)
@@ -287,7 +280,7 @@ def repeated(
 
 
 def take_statistics(domains: Domains) -> None:
-    """Give batch norm the statistics of target pictures."""
+    """Give batch norm the statistics of target images."""
     target, plan = domains.target, domains.plan
     if target is None or plan.keep:
         return
@@ -298,7 +291,7 @@ def take_statistics(domains: Domains) -> None:
 def interleaved(n: int, batch_size: int) -> list[NDArray[np.int64]]:
     """Return n positions in batches, each of which has some from everywhere.
 
-    Pictures often come sorted by class. The statistics of a batch of one class are not those of
+    Images often come sorted by class. The statistics of a batch of one class are not those of
     the domain: their variance lacks what lies between classes.
     """
     count = math.ceil(n / max(batch_size, 2))
@@ -308,7 +301,7 @@ def interleaved(n: int, batch_size: int) -> list[NDArray[np.int64]]:
 def spread_batches(
     inputs: networks.StageInputs, headed: networks.HeadedSuffix, batch_size: int
 ) -> tuple[Callable[[], Iterator[Tensor]], int]:
-    """Return batches of pictures from all over a set, each time anew, and how many they are."""
+    """Return batches of images from all over a set, each time anew, and how many they are."""
     n = min(len(inputs), STATISTICS_PICTURES)
     shown = np.linspace(0, len(inputs) - 1, n).astype(np.int64)
     pieces = [shown[p] for p in interleaved(n, batch_size)]

@@ -1,4 +1,4 @@
-"""Attribute zero-shot: classes without pictures, told apart by what is said about them.
+"""Attribute zero-shot: classes without images, told apart by what is said about them.
 
 Features come from the cache, so a trial is linear algebra. Which stage is read is the shared
 knob `depth`; `regularisation` multiplies the penalty that held-out classes chose.
@@ -17,8 +17,8 @@ from autotransfer.plugin import (
     Json,
     Need,
     Predictor,
+    ScenarioKind,
     SearchSpace,
-    Setting,
     Source,
     Strategy,
     Task,
@@ -94,7 +94,7 @@ class AttributeZeroShot(Strategy):
 
     name = "attribute-zero-shot"
     needs = frozenset({Need.ATTRIBUTES})
-    settings = frozenset({Setting.DESCRIBED})
+    scenarios = frozenset({ScenarioKind.ZERO_SHOT})
     trains = False
 
     @override

@@ -18,7 +18,7 @@ from autotransfer_attribute_zero_shot.predictor import Towers
 from autotransfer_attribute_zero_shot.scaling import Array
 
 MOST_DIRECTIONS = 256  # of the features, those of largest spread
-PENALTY = 1.0  # on weights, where the pictures of a class weigh one together
+PENALTY = 1.0  # on weights, where the images of a class weigh one together
 _STEPS = 60
 _PLATT_PRIOR = 0.1
 _LEAST = 1e-3  # of a share, so that logits stay finite
@@ -30,7 +30,7 @@ def logistic_attributes(x: Array, targets: Array, weights: Array, penalty: float
     Args:
         x: (n, r) features.
         targets: (n, a) shares in [0, 1].
-        weights: (n,) weight of each picture.
+        weights: (n,) weight of each image.
         penalty: On the squared weights; intercepts are free.
     """
     n, r = x.shape

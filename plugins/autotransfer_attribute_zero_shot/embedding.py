@@ -32,7 +32,7 @@ def fit_embedding(
 ) -> Towers:
     """Return the towers of f(x) = P'z + p and g(y) = G'y, compared by their cosine.
 
-    Cross-entropy over the seen classes at temperature 0.05, all pictures in every step, classes
+    Cross-entropy over the seen classes at temperature 0.05, all images in every step, classes
     of equal weight; Adam with a cosine schedule. A cosine does not feel the length of weights, so
     what regularises is noise on the features: on average a ridge penalty on P.
 

@@ -25,7 +25,7 @@ class HeadTask:
     """What a head learns from.
 
     Args:
-        z: (n, d) scaled features of the seen classes' pictures.
+        z: (n, d) scaled features of the seen classes' images.
         labels: (n,) classes in [0, K).
         rows: (K, a) scaled rows of the seen classes.
         strength: Multiplies the penalty.
@@ -137,6 +137,6 @@ def chosen_penalties(left_out: zero_shot.LeftOut, seed: int) -> tuple[float, flo
 
 
 def sharpened(towers: Towers, task: HeadTask) -> Towers:
-    """Return the towers with scores whose spread over pictures and seen classes is one."""
+    """Return the towers with scores whose spread over images and seen classes is one."""
     spread = float(towers.scores(task.z, task.rows).std())
     return replace(towers, sharpness=towers.sharpness / max(spread, 1e-12))

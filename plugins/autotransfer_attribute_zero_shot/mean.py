@@ -1,4 +1,4 @@
-"""The obvious where classes have no pictures: ESZSL as it comes, on one source or on all.
+"""The obvious where classes have no images: ESZSL as it comes, on one source or on all.
 
 Penalties that held-out classes choose are no better than the middle ones: a dozen classes say too
 little. The mean over sources is, as is that of probes; `docs/zero-shot.md` has the figures.
@@ -21,8 +21,8 @@ from autotransfer.plugin import (
     Layers,
     Need,
     PredictorState,
+    ScenarioKind,
     SearchSpace,
-    Setting,
     Share,
     Source,
     Strategy,
@@ -30,6 +30,7 @@ from autotransfer.plugin import (
     TaskInfo,
     Trial,
     errors,
+    networks,
     sources,
     zero_shot,
 )
@@ -111,9 +112,9 @@ class MeanOfEszsl(Strategy):
     """The plain mean of ESZSL on the last stage of every source, at the middle penalties."""
 
     name = "mean-of-eszsl"
-    standing = 20
+    priority = 20
     needs = frozenset({Need.ATTRIBUTES, Need.COMPANIONS})
-    settings = frozenset({Setting.DESCRIBED})
+    scenarios = frozenset({ScenarioKind.ZERO_SHOT})
     trains = False
     obvious = True
 
@@ -175,7 +176,7 @@ class MeanOfEszsl(Strategy):
         origins = [source, *(sources.from_json(stored) for stored in info["companions"])]
         return MeanPredictor(
             tuple(
-                (read, restore_towers(_of_member(tensors, number), inner))
+                (read, restore_towers(networks.tensors_under(tensors, f"{number}."), inner))
                 for number, (read, inner) in enumerate(zip(origins, info["members"], strict=True))
             )
         )
@@ -188,7 +189,7 @@ class DefaultEszsl(MeanOfEszsl):
     """
 
     name = "default-eszsl"
-    standing = 30
+    priority = 30
     needs = frozenset({Need.ATTRIBUTES})
 
     @override
@@ -201,17 +202,8 @@ def _mean(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     return found
 
 
-def _of_member(tensors: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
-    prefix = f"{number}."
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
 def _sharpened(predictor: MeanPredictor, task: Task) -> MeanPredictor:
-    """Return it with scores whose spread over pictures and seen classes is one."""
+    """Return it with scores whose spread over images and seen classes is one."""
     assert task.attributes is not None
     seen = predictor.rows[: task.attributes.num_seen]
     spread = max(float(predictor.scores(task.train, task.features, seen).std()), 1e-12)

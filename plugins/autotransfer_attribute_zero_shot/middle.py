@@ -16,7 +16,7 @@ NORMALISATION, ROWS = "standardise", "standardised"
 
 @dataclass(frozen=True)
 class MiddleTask:
-    """Pictures of the seen classes, as one source sees them, and all rows.
+    """Images of the seen classes, as one source sees them, and all rows.
 
     Args:
         z: (n, d) scaled features.

@@ -19,11 +19,11 @@ def semantic_autoencoder(
     """Return W, (a, d), the solution of S S' W + penalty W Z Z' = (1 + penalty) S Z'.
 
     In the eigenvectors of S S' and Z Z' the Sylvester equation falls apart into numbers. Written
-    for columns as pictures, as in the paper: Z is (d, n) and S (a, n).
+    for columns as images, as in the paper: Z is (d, n) and S (a, n).
 
     Args:
         z: Decomposition of the (n, d) features.
-        semantics: (n, a) attribute row of each picture.
+        semantics: (n, a) attribute row of each image.
         penalty: Weight of the way from features to attributes.
 
     References:

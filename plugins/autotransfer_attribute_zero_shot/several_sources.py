@@ -21,7 +21,7 @@ class MeanEvidence:
     exchanged before anything is learned as they can for a single source.
 
     Args:
-        problems: One for each source, of the same pictures and rows.
+        problems: One for each source, of the same images and rows.
         gammas: Penalty on the features of each, absolute.
     """
 
@@ -29,10 +29,10 @@ class MeanEvidence:
     gammas: Sequence[float]
 
     def left_out_evidence(self, positions: NDArray[np.int64], gamma: float) -> Array:
-        """Return the mean (b, K) class evidence of pictures that no source learnt from.
+        """Return the mean (b, K) class evidence of images that no source learnt from.
 
         Args:
-            positions: (b,) pictures that are left out together.
+            positions: (b,) images that are left out together.
             gamma: Multiplies the penalty of every source.
         """
         parts = [

@@ -1,6 +1,6 @@
 """Fine-tune depth: which stages are copied, which stay frozen, which learn, and what is kept.
 
-The output of the frozen stages is computed once for each picture and view of it, so a step costs
+The output of the frozen stages is computed once for each image and view of it, so a step costs
 only the part that learns. By default the head starts from the ridge probe on the same features:
 linear probing, then fine-tuning, keeps the first steps from distorting the features (Kumar et
 al., ICLR 2022). Ways to conserve the source are choices, `none` among them.
@@ -33,14 +33,14 @@ from autotransfer_fine_tune.plan import TUNED, prepared
 
 LEARNING_RATES = {"adamw": 3e-4, "sgd": 1e-2}  # of the tuned layers
 WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 1e-3}
-SMALL_BATCHES = 200  # with fewer pictures batch statistics are noise: keep the source's
+SMALL_BATCHES = 200  # with fewer images batch statistics are noise: keep the source's
 
 
 class FineTune(networks.NetworkStrategy):
     """Copy stages, freeze the first, tune the others with AdamW or SGD.
 
     The schedule runs to its end, or to where the core prunes the trial at a rung. There is no
-    other early stopping: it would need pictures that were not learnt from, and those are the
+    other early stopping: it would need images that were not learnt from, and those are the
     core's. How long to train is the parameter `epochs`.
     """
 

@@ -1,4 +1,4 @@
-"""The inputs of the first tuned layer, each picture in one of its views."""
+"""The inputs of the first tuned layer, each image in one of its views."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 from autotransfer.plugin import Task, View
 
 AUGMENTATIONS = ("none", "flip", "crop", "colour")
-CACHED_VIEWS = 4  # of each picture, where a frozen prefix makes a view worth keeping
+CACHED_VIEWS = 4  # of each image, where a frozen prefix makes a view worth keeping
 
 
 class Batches:
     """What `autotransfer.models.training.train` asks for inputs.
 
-    Behind a frozen prefix each picture has a few fixed views, whose activations are computed
+    Behind a frozen prefix each image has a few fixed views, whose activations are computed
     once. Without one there is nothing to keep, and random views are drawn afresh at each step.
 
     Args:
-        task: Gives the pictures and the cache.
+        task: Gives the images and the cache.
         frozen: Number of frozen stages.
         augmentation: One of `AUGMENTATIONS`; each contains those before it.
     """
@@ -36,7 +36,7 @@ class Batches:
         self._views = [task.features.inputs(task.train, frozen, view=view) for view in views]
 
     def __call__(self, positions: NDArray[np.int64], generator: np.random.Generator) -> Tensor:
-        """Return the (b, ...) inputs of the pictures at `positions`, in their order."""
+        """Return the (b, ...) inputs of the images at `positions`, in their order."""
         if self._afresh:
             view = View(self._kind, int(generator.integers(1 << 31)))
             return self._task.features.inputs(self._task.train, 0, view=view).batch(positions)

@@ -33,7 +33,7 @@ Penalty = Callable[[training.Step, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Kept:
+class Checkpoint:
     """One way to conserve the source, ready for the training loop.
 
     Args:
@@ -56,11 +56,11 @@ def conserved(
     plan: Plan,
     params: Mapping[str, ParamValue],
     learning_rate: float,
-) -> Kept:
+) -> Checkpoint:
     """Return the conservation that was chosen; strength 0 is none.
 
     Args:
-        task: Gives what the source says of the training pictures.
+        task: Gives what the source says of the training images.
         backbone: The source.
         network: Before its first step.
         plan: Only what is copied is held.
@@ -72,7 +72,7 @@ def conserved(
     """
     kind, strength = str(params["conservation"]), float(params["conservation_strength"])
     if kind == "none" or strength == 0.0:
-        return Kept()
+        return Checkpoint()
     if kind == "l2-sp":
         alpha = strength * PULL / learning_rate
         return _pulled(network, plan, alpha, plan.rate_of(float(params["layer_decay"])))
@@ -80,12 +80,12 @@ def conserved(
     if kind == "delta":
         return _maps(backbone, network, plan, strength)
     penalty = _relations(task) if kind == "rkd" else _by_head(kind, task, backbone)
-    return Kept(lambda step, features: strength * penalty(step, features))
+    return Checkpoint(lambda step, features: strength * penalty(step, features))
 
 
 def _pulled(
     network: networks.HeadedSuffix, plan: Plan, alpha: float, rate_of: Callable[[str], float]
-) -> Kept:
+) -> Checkpoint:
     """Return L2-SP: copied weights go back to the source, all others decay as they would."""
     held = {
         name: parameter
@@ -95,22 +95,24 @@ def _pulled(
         and not (name.startswith(HEAD) or plan.is_fresh(name))
     }
     start = StartingPoint(list(held.values()), [rate_of(name) for name in held])
-    return Kept(
+    return Checkpoint(
         after_step=lambda rate: start.pull(rate * alpha),
         decay_of=lambda name: 0.0 if name in held else 1.0,
     )
 
 
-def _maps(backbone: Backbone, network: networks.HeadedSuffix, plan: Plan, strength: float) -> Kept:
+def _maps(
+    backbone: Backbone, network: networks.HeadedSuffix, plan: Plan, strength: float
+) -> Checkpoint:
     """Return DELTA over the copied stages after the frozen ones."""
     names = [
         "" if stage.pooled else f"network.{stage.module}"
         for stage in backbone.stages[plan.frozen : plan.copied]
     ]
     if not names:
-        return Kept()
+        return Checkpoint()
     maps = FeatureMaps(network.suffix, names)
-    return Kept(
+    return Checkpoint(
         lambda step, _features: strength * maps.distance(step.inputs), watched=maps.watched()
     )
 
@@ -138,7 +140,7 @@ def _by_head(kind: str, task: Task, backbone: Backbone) -> Penalty:
 def objective(
     network: networks.HeadedSuffix, params: Mapping[str, ParamValue], penalty: Penalty | None
 ) -> training.Objective:
-    """Return cross-entropy, mixed where nothing is compared picture by picture, and the rest."""
+    """Return cross-entropy, mixed where nothing is compared image by image, and the rest."""
     alpha = MIXUP if params["mixup"] and penalty is None else 0.0
     smoothing = float(params["label_smoothing"])
 

@@ -101,7 +101,7 @@ class DefaultProbe(_Fusion):
     """A ridge probe on the default source alone: the model to beat."""
 
     name = "default-probe"
-    standing = 30
+    priority = 30
     needs = frozenset({Need.TARGET_LABELS})
 
     @override
@@ -117,7 +117,7 @@ class MeanOfProbes(_Fusion):
     """The plain mean of the probabilities of a ridge probe on every source."""
 
     name = "mean-of-probes"
-    standing = 20
+    priority = 20
 
     @override
     def weights(self, probes: Sequence[Probe], labels: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -132,7 +132,7 @@ class MixtureOfProbes(_Fusion):
     """
 
     name = "mixture-of-probes"
-    standing = 10
+    priority = 10
 
     @override
     def weights(self, probes: Sequence[Probe], labels: NDArray[np.int64]) -> NDArray[np.float64]:

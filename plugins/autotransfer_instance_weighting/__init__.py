@@ -1,7 +1,7 @@
-"""Instance weighting: a head on target pictures and on the source pictures that resemble them.
+"""Instance weighting: a head on target images and on the source images that resemble them.
 
-Source pictures have the same classes as the target. They are weighted by how likely they are to
-be target pictures (density ratio, KLIEP), or by how often their label is missed (TrAdaBoost), all
+Source images have the same classes as the target. They are weighted by how likely they are to
+be target images (density ratio, KLIEP), or by how often their label is missed (TrAdaBoost), all
 on cached features. The implementations are our own: the `adapt` package (0.4.5) requires
 tensorflow, which its base module imports.
 """
@@ -51,8 +51,8 @@ __all__ = [
 ]
 
 WEIGHTINGS = ("density-ratio", "kliep", "tradaboost", "none")
-LEAST_EFFECTIVE = 0.1  # of the source pictures; below, the weights are those of a few pictures
-MOST_SOURCE_PICTURES = 2000  # more change the head little and the time of a trial a lot
+LEAST_EFFECTIVE = 0.1  # of the source images; below, the weights are those of a few images
+MOST_SOURCE_IMAGES = 2000  # more change the head little and the time of a trial a lot
 MOST_SHARE = 0.95
 DOMAIN_WIDTH = 32  # coordinates in which densities are compared
 BOOSTING_WIDTH = 128
@@ -87,18 +87,18 @@ class InstanceWeighting(Strategy):
         """Return the head, or TrAdaBoost's vote of heads.
 
         Raises:
-            InvalidOptionError: If there are no source pictures, or of other classes.
-            AutotransferError: If the weights rest on too few source pictures.
+            InvalidOptionError: If there are no source images, or of other classes.
+            AutotransferError: If the weights rest on too few source images.
         """
         params, K = trial.params, len(task.class_names)
         share, strength = float(params["source_share"]), float(params["regularisation"])
         stage = max(1, round(float(params["depth"]) * task.features.num_stages))
-        pictures, labels = _source(task, trial.seed)
+        images, labels = _source(task, trial.seed)
         target, y = task.features(task.train, stage).astype(np.float64), task.train.labels
         if share == 0.0:
             head = heads.fit_logistic(target, y, K, regularisation=strength)
             return heads.HeadPredictor(head, stage)
-        source = task.features(pictures, stage).astype(np.float64)
+        source = task.features(images, stage).astype(np.float64)
         kind = str(params["weighting"])
         if kind == "tradaboost":
             boosting = Boosting(int(params["rounds"]), share, strength)
@@ -147,7 +147,7 @@ def source_weights(kind: str, source: _Rows, target: _Rows, *, seed: int) -> NDA
     effective = effective_number(weights)
     if effective < LEAST_EFFECTIVE * len(source):
         raise errors.AutotransferError(
-            f"the {kind} weights of {len(source)} source pictures count as {effective:.1f} of "
+            f"the {kind} weights of {len(source)} source images count as {effective:.1f} of "
             f"equal weight, {effective / len(source):.1%}; at least {LEAST_EFFECTIVE:.0%} is "
             "needed for a head that does not hang on a few of them. The domains hardly overlap "
             "at this stage: use weighting 'tradaboost' or 'none', or another depth"
@@ -156,11 +156,11 @@ def source_weights(kind: str, source: _Rows, target: _Rows, *, seed: int) -> NDA
 
 
 def _source(task: Task, seed: int) -> tuple[ImageSet, NDArray[np.int64]]:
-    """Return source pictures and their classes in the order of the target."""
-    pictures = task.source_pictures("instance-weighting")
-    labels = matched_labels(pictures, task.class_names)
-    kept = some_of_each(labels, MOST_SOURCE_PICTURES, seed=seed)
-    return pictures.subset(kept), labels[kept]
+    """Return source images and their classes in the order of the target."""
+    images = task.needed_source_images("instance-weighting")
+    labels = matched_labels(images, task.class_names)
+    kept = some_of_each(labels, MOST_SOURCE_IMAGES, seed=seed)
+    return images.subset(kept), labels[kept]
 
 
 def _coordinates(source: _Rows, target: _Rows, width: int, seed: int) -> tuple[_Rows, _Rows]:

@@ -76,8 +76,8 @@ def kliep(
     best = max(found, key=lambda width: found[width])
     if not np.isfinite(found[best]):
         raise errors.AutotransferError(
-            "KLIEP found no source picture near a target picture at any of the widths "
-            f"{', '.join(f'{w:g}' for w in widths)} (times the median distance): the pictures "
+            "KLIEP found no source image near a target image at any of the widths "
+            f"{', '.join(f'{w:g}' for w in widths)} (times the median distance): the images "
             "have nothing in common at this stage; choose another weighting or depth"
         )
     return _fit(source, target, centres, best * unit)

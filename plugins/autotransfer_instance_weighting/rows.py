@@ -1,4 +1,4 @@
-"""The rows that are weighted: source pictures with the target's classes, and few coordinates."""
+"""The rows that are weighted: source images with the target's classes, and few coordinates."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _ROWS_FOR_AXES = 1000  # more would only make the decomposition slower
 _NAMED = 12
 
 
-def matched_labels(pictures: ImageSet, class_names: Sequence[str]) -> NDArray[np.int64]:
-    """Return the (n,) classes of source pictures as positions in the target's names.
+def matched_labels(images: ImageSet, class_names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the (n,) classes of source images as positions in the target's names.
 
     Raises:
         InvalidOptionError: If the two do not have the same classes.
     """
-    ours, theirs = set(class_names), set(pictures.class_names)
+    ours, theirs = set(class_names), set(images.class_names)
     if ours != theirs:
         raise errors.InvalidOptionError(
-            "instance weighting needs source pictures of the same classes; the target has "
-            f"{_listed(class_names)}, the source pictures have {_listed(pictures.class_names)} "
+            "instance weighting needs source images of the same classes; the target has "
+            f"{_listed(class_names)}, the source images have {_listed(images.class_names)} "
             f"(only in the target: {_listed(sorted(ours - theirs))}; only in the source: "
             f"{_listed(sorted(theirs - ours))}). Rename or leave out classes of the source "
-            "pictures, or use --strategy multi-task, which takes any classes"
+            "images, or use --strategy multi-task, which takes any classes"
         )
     place = {name: number for number, name in enumerate(class_names)}
-    table = np.array([place[name] for name in pictures.class_names], dtype=np.int64)
-    matched: NDArray[np.int64] = table[pictures.labels]
+    table = np.array([place[name] for name in images.class_names], dtype=np.int64)
+    matched: NDArray[np.int64] = table[images.labels]
     return matched
 
 

@@ -9,10 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.plugin import heads
-from autotransfer_instance_weighting.weighted_logistic import (
-    full_head,
-    solve,
-)
 
 CAP = 10.0  # largest weight of a target row, in units of their mean: one wrong label is not all
 
@@ -89,8 +85,8 @@ def tradaboost(
     solver = None
     for _ in range(boosting.rounds):
         weights = _capped(weights / weights.sum(), n_s)
-        solver = solve(x, y, weights * len(y), strength, again=solver)
-        head = full_head(solver, num_classes)
+        solver = heads.solve_logistic(x, y, strength, weights * len(y), again=solver)
+        head = heads.full_head(solver, num_classes)
         wrong = head.logits(x).argmax(axis=1) != y
         error = float(weights[n_s:] @ wrong[n_s:] / weights[n_s:].sum())
         if error >= 1 - 1 / num_classes and voters:

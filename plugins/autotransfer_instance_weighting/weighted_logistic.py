@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from autotransfer.plugin import heads
 
@@ -37,47 +33,13 @@ def fit_weighted_logistic(
     x, y, w = features[kept].astype(np.float64), labels[kept], weights[kept]
     w = w * (effective_number(w) / w.sum())
     scale = _weighted_standardisation(x, w)
-    head = full_head(solve(scale.apply(x), y, w, heads.DEFAULT_C / regularisation), num_classes)
-    return scale.fold_into(head)
+    solver = heads.solve_logistic(scale.apply(x), y, heads.DEFAULT_C / regularisation, w)
+    return scale.fold_into(heads.full_head(solver, num_classes))
 
 
 def effective_number(weights: NDArray[np.float64]) -> float:
     """Return (sum w)^2 / sum w^2: how many rows of equal weight say as much (Kish 1965)."""
     return float(weights.sum() ** 2 / np.square(weights).sum())
-
-
-def solve(
-    x: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    strength: float,
-    *,
-    again: LogisticRegression | None = None,
-) -> LogisticRegression:
-    """Return the fitted regression.
-
-    Args:
-        x: (n, d).
-        labels: (n,).
-        weights: (n,).
-        strength: C.
-        again: An earlier fit to start from; it is changed.
-    """
-    solver = again or LogisticRegression(
-        C=strength, max_iter=heads.MAX_ITERATIONS, warm_start=True
-    )
-    with warnings.catch_warnings():  # an early stop of the solver is a regulariser, not a fault
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        return solver.fit(x, labels, weights)
-
-
-def full_head(solver: LogisticRegression, num_classes: int) -> heads.LinearHead:
-    """Return the regression with a row for each of K classes."""
-    weight, bias = solver.coef_, solver.intercept_
-    if len(solver.classes_) == 2:  # scikit-learn keeps one row for two classes
-        weight, bias = np.vstack([-weight, weight]) / 2, np.hstack([-bias, bias]) / 2
-    return heads.with_absent(heads.LinearHead(weight, bias), solver.classes_, num_classes)
 
 
 def _weighted_standardisation(

@@ -1,4 +1,4 @@
-"""Multi-task transfer: target and source pictures train one backbone with two heads.
+"""Multi-task transfer: target and source images train one backbone with two heads.
 
 The loss is CE(target) + w CE(source), on batches of the same size; w falls to 0 over the last
 third, so that the end belongs to the target. Where the gradients conflict, the source's is
@@ -42,15 +42,15 @@ __all__ = ["DomainStatistics", "MultiTask", "adapt_statistics", "annealed", "pro
 
 LEARNING_RATE = 3e-4
 WEIGHT_DECAY = 1e-2
-SMALL_BATCHES = 200  # with fewer target pictures the statistics of a batch are noise
-PROBED = 500  # pictures from which a head starts
+SMALL_BATCHES = 200  # with fewer target images the statistics of a batch are noise
+PROBED = 500  # images from which a head starts
 BATCH_SIZE = 32  # of the passes that measure statistics or feed a probe
-MOST_PICTURES = 256  # statistics of a channel settle long before
+MOST_IMAGES = 256  # statistics of a channel settle long before
 ANNEALED_FROM = 2 / 3  # share of all steps after which the source weight falls
 
 
 class MultiTask(networks.NetworkStrategy):
-    """Train the last stages on target and source pictures together.
+    """Train the last stages on target and source images together.
 
     `source_weight` is w; `projection` takes from the source gradient what opposes the target's;
     `batch_norm` says whether the domains share running statistics.
@@ -74,20 +74,20 @@ class MultiTask(networks.NetworkStrategy):
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
         schedule = _schedule(params, len(task.train))
-        pictures = _source_pictures(task, schedule, trial.seed)
-        backbone, K, Z = task.backbone(), len(task.class_names), len(pictures.class_names)
+        images = _source_images(task, schedule, trial.seed)
+        backbone, K, Z = task.backbone(), len(task.class_names), len(images.class_names)
         stage = round(float(params["depth"]) * backbone.num_stages)
         frozen, headed = networks.HeadedSuffix.after(
             backbone, stage, K, task.device, seed=trial.seed
         )
         suffix = headed.suffix
         target = task.features.inputs(task.train, frozen)
-        source = task.features.inputs(pictures, frozen)
+        source = task.features.inputs(images, frozen)
         separate = params["batch_norm"] == "per domain"
         statistics = _separated(suffix, target, source) if separate else None
         headed.set_head(_probe(suffix, target, task.train.labels, K))
         with _away(statistics):
-            probe = _probe(suffix, source, pictures.labels, Z)
+            probe = _probe(suffix, source, images.labels, Z)
         network = TwoHeads(headed, probe).to(task.device)
         stages = task.features.num_stages
         layers = Layers(stages, stages, stages - frozen)
@@ -107,7 +107,7 @@ class MultiTask(networks.NetworkStrategy):
             head=network.heads(),
             on_rung=lambda progress: trial.report(progress, snapshot()),
             objective=_objective(
-                network, Draws(source, pictures.labels, trial.seed), params, statistics
+                network, Draws(source, images.labels, trial.seed), params, statistics
             ),
         )
         return snapshot()
@@ -127,24 +127,22 @@ def _schedule(params: Mapping[str, ParamValue], num_images: int) -> training.Sch
     )
 
 
-def _source_pictures(task: Task, schedule: training.Schedule, seed: int) -> ImageSet:
-    """Return the labelled source pictures, at most as many as the steps can show."""
-    pictures = task.source_pictures("multi-task")
-    shown = schedule.epochs * len(task.train)
-    order = np.random.default_rng(seed).permutation(len(pictures))
-    return pictures.subset(np.sort(order[:shown]))
+def _source_images(task: Task, schedule: training.Schedule, seed: int) -> ImageSet:
+    """Return the labelled source images, at most as many as the steps can show."""
+    images = task.needed_source_images("multi-task")
+    return images.sample(schedule.epochs * len(task.train), seed)
 
 
 def _separated(
     suffix: nn.Module, target: networks.StageInputs, source: networks.StageInputs
 ) -> networks.DomainStatistics | None:
-    """Return the statistics of both domains, each started from its own pictures."""
+    """Return the statistics of both domains, each started from its own images."""
     statistics = networks.DomainStatistics(suffix)
     if not statistics.layers:
         return None
-    networks.adapt_statistics(suffix, _mixed_batches(target), min(len(target), MOST_PICTURES))
+    networks.adapt_statistics(suffix, _mixed_batches(target), min(len(target), MOST_IMAGES))
     with statistics.other():
-        networks.adapt_statistics(suffix, _mixed_batches(source), min(len(source), MOST_PICTURES))
+        networks.adapt_statistics(suffix, _mixed_batches(source), min(len(source), MOST_IMAGES))
     return statistics
 
 
@@ -155,7 +153,7 @@ def _away(statistics: networks.DomainStatistics | None) -> AbstractContextManage
 def _probe(
     suffix: nn.Module, inputs: networks.StageInputs, labels: NDArray[np.int64], num_classes: int
 ) -> heads.LinearHead:
-    """Return the ridge probe on the features as they are now, from a spread of the pictures."""
+    """Return the ridge probe on the features as they are now, from a spread of the images."""
     with torch.inference_mode():
         rows = [suffix(batch).double().cpu().numpy() for batch in _in_batches(inputs, PROBED)()]
     return heads.fit_ridge(np.concatenate(rows), labels[_spread(inputs, PROBED)], num_classes)
@@ -166,15 +164,15 @@ def _spread(inputs: networks.StageInputs, most: int) -> NDArray[np.int64]:
 
 
 def _in_batches(inputs: networks.StageInputs, most: int) -> Callable[[], Iterator[Tensor]]:
-    """Return batches of about the same size, none of a single picture where there are more."""
+    """Return batches of about the same size, none of a single image where there are more."""
     shown = _spread(inputs, most)
     pieces = np.array_split(shown, math.ceil(len(shown) / BATCH_SIZE))
     return lambda: (inputs.batch(piece) for piece in pieces)
 
 
 def _mixed_batches(inputs: networks.StageInputs) -> Callable[[], Iterator[Tensor]]:
-    """Return batches with pictures from everywhere: those of one class have other statistics."""
-    shown = _spread(inputs, MOST_PICTURES)
+    """Return batches with images from everywhere: those of one class have other statistics."""
+    shown = _spread(inputs, MOST_IMAGES)
     count = math.ceil(len(shown) / BATCH_SIZE)
     return lambda: (inputs.batch(shown[start::count]) for start in range(count))
 

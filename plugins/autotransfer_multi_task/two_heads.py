@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.plugin import heads, networks
+from autotransfer.plugin import heads, networks, training
 
 
 class TwoHeads(nn.Module):
@@ -48,20 +48,16 @@ class TwoHeads(nn.Module):
 
 @dataclass
 class Draws:
-    """Source pictures in batches of any size, each once before any comes again."""
+    """Source images in batches of any size, each once before any comes again."""
 
     inputs: networks.StageInputs
     labels: NDArray[np.int64]
     seed: int
 
     def __post_init__(self) -> None:
-        self._generator = np.random.default_rng(self.seed)
-        self._left = np.empty(0, dtype=np.int64)
+        self._cycle = training.Cycle(len(self.labels), self.seed)
 
     def draw(self, size: int) -> tuple[Tensor, Tensor]:
-        """Return the inputs and the labels of the next pictures."""
-        while len(self._left) < size:
-            again = self._generator.permutation(len(self.labels))
-            self._left = np.concatenate([self._left, again])
-        positions, self._left = self._left[:size], self._left[size:]
+        """Return the inputs and the labels of the next images."""
+        positions = self._cycle.next(size)
         return self.inputs.batch(positions), torch.from_numpy(self.labels[positions])

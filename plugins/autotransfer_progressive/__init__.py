@@ -1,7 +1,7 @@
 """Progressive network: a new column beside frozen ones, fed by lateral adapters.
 
 The source is never changed and never copied: a column of the same architecture learns from
-scratch on small pictures, and at some of its stages it may read what the frozen columns say there.
+scratch on small images, and at some of its stages it may read what the frozen columns say there.
 Two things keep a bad source harmless: what is read is normalised first, so that its scale cannot
 do damage, and the adapters put out zero at the start, so that the first step is that of the
 network from scratch, bit for bit.
@@ -44,7 +44,7 @@ from autotransfer_progressive.predictor import (
     restore_progressive,
 )
 
-LARGEST_SIDE = 96  # pixels of the new column: from scratch, few pictures do not fill more
+LARGEST_SIDE = 96  # pixels of the new column: from scratch, few images do not fill more
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-2
 
@@ -136,7 +136,7 @@ def make_plan(
 
 
 def _twin(source: Source, seed: int) -> Source:
-    """Return the new column, on small pictures where the architecture takes them."""
+    """Return the new column, on small images where the architecture takes them."""
     plain = replace(
         source, name=f"{source.name} new column", weights=sources.Untrained(seed), class_names=None
     )

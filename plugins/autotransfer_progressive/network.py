@@ -69,7 +69,7 @@ class ProgressiveNetwork(nn.Module):
 
     @override
     def forward(self, x: Tensor, laterals: Sequence[Tensor]) -> Tensor:
-        """Return (b, K) logits of small pictures and the frozen columns' outputs, tap by tap."""
+        """Return (b, K) logits of small images and the frozen columns' outputs, tap by tap."""
         self._laterals = laterals
         logits: Tensor = self.body(x)
         return logits
@@ -121,7 +121,7 @@ def _channel_axis(output: Tensor, width: int) -> int:
 
 def _spatial_size(output: Tensor, axis: int) -> tuple[int, int]:
     if output.ndim != 4:
-        return 1, 1  # vectors and tokens get one lateral for the whole picture
+        return 1, 1  # vectors and tokens get one lateral for the whole image
     height, width = (i for i in (1, 2, 3) if i != axis)
     return output.shape[height], output.shape[width]
 

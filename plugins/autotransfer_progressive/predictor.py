@@ -33,7 +33,7 @@ class Plan:
     """The columns and what connects them.
 
     Args:
-        twin: The new column: the architecture without weights, on small pictures.
+        twin: The new column: the architecture without weights, on small images.
         columns: The frozen sources.
         taps: The laterals.
         lateral_width: Width of an adapter, in units of the channels that it reads.
@@ -53,7 +53,7 @@ class Plan:
 
 
 class Batches:
-    """Small pictures of a step, and the laterals of the same pictures in the same view."""
+    """Small images of a step, and the laterals of the same images in the same view."""
 
     def __init__(
         self, plan: Plan, features: FeatureReader, images: ImageSet, *, flips: bool
@@ -73,12 +73,12 @@ class Batches:
         self._view = 0
 
     def __call__(self, positions: NDArray[np.int64], generator: np.random.Generator) -> Tensor:
-        """Return the small pictures; a whole batch is mirrored or not."""
+        """Return the small images; a whole batch is mirrored or not."""
         self._view = int(generator.integers(len(self._small)))
         return self._small[self._view].batch(positions)
 
     def laterals(self, positions: NDArray[np.int64]) -> list[Tensor]:
-        """Return what the frozen columns say of the pictures of the last call."""
+        """Return what the frozen columns say of the images of the last call."""
         return [inputs.batch(positions) for inputs in self._taps[self._view]]
 
 

@@ -3,9 +3,9 @@
     python tests/benchmarks/audit.py SHIFTS.jsonl [--replays N] [--labels N ...]
 
 Reads the records of tests/benchmarks/unlabelled.py: for every shift and seed the answers of
-source-only and of one adapted method on held-out target pictures, and the hidden labels. The
-pictures of each replay are drawn with replacement, so that what is estimated is the gap on
-further pictures like these, of which the records hold the exact value.
+source-only and of one adapted method on held-out target images, and the hidden labels. The
+images of each replay are drawn with replacement, so that what is estimated is the gap on
+further images like these, of which the records hold the exact value.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from autotransfer.scenarios.unlabelled.audit import draw, estimate
 
 LABELS = (25, 50, 100)
-FEWEST = 2  # pictures for each label, for a pair to be audited with so many
+FEWEST = 2  # images for each label, for a pair to be audited with so many
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Answers of two predictors to the same pictures, and the truth.
+    """Answers of two predictors to the same images, and the truth.
 
     Args:
         name: Shift, seed and method.

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.baselines_together [--seeds 80] [--first 0]
 
 Five digits at five labels a class, as in `tests/plugins/test_negative_transfer.py`; no transfer.
-Lost is the accuracy of the best single baseline, known in hindsight on 500 pictures, less that of
-what was chosen on the 25 pictures: the one with most right answers out of fold, or the mixture.
+Lost is the accuracy of the best single baseline, known in hindsight on 500 images, less that of
+what was chosen on the 25 images: the one with most right answers out of fold, or the mixture.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from autotransfer.data.splitting import make_folds
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baseline_mixture import fit_mixture
 from autotransfer.guard.baselines import Baselines, Predictions
-from autotransfer.guard.evaluation_split import Stand, out_of_fold_stand, sealed_stand
+from autotransfer.guard.evaluation_split import EvaluationSplit, held_out_split, out_of_fold_split
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.plugin.registry import discover
@@ -36,13 +36,13 @@ def lost(folder: Path, seed: int) -> tuple[float, float]:
     """Return what the chosen one and the mixture lose against the best."""
     world = DigitsTransfer(folder / "world", seed)
     source = world.task("mis-scaled", LABELS_A_CLASS).source
-    train, test = world.pictures(LABELS_A_CLASS)
+    train, test = world.images(LABELS_A_CLASS)
     context = LabelledContext(train, (), None, world.readers, ACCURACY)
     baselines = Baselines(context, source, BaselineCache(discover(), folder), seed, None)
-    stand = sealed_stand(train, test, np.arange(len(test)))
+    stand = held_out_split(train, test, np.arange(len(test)))
     final = _said(baselines, stand)
-    folds = make_folds(train, seed=seed, every_picture=True)
-    tested = out_of_fold_stand(train, folds, np.arange(len(train)), 1.0)
+    folds = make_folds(train, seed=seed, every_item=True)
+    tested = out_of_fold_split(train, folds, np.arange(len(train)), 1.0)
     said = {name: p for name, p in _said(baselines, tested).items() if len(p) == len(train)}
     truth, labels = test.labels, tested.labels
     best = max(ACCURACY.score(truth, p) for p in final.values())
@@ -51,8 +51,8 @@ def lost(folder: Path, seed: int) -> tuple[float, float]:
     return best - ACCURACY.score(truth, final[chosen]), best - ACCURACY.score(truth, mixed)
 
 
-def _said(baselines: Baselines, stand: Stand) -> dict[str, Predictions]:
-    """Return the predictions of every single baseline that reads pictures."""
+def _said(baselines: Baselines, stand: EvaluationSplit) -> dict[str, Predictions]:
+    """Return the predictions of every single baseline that reads images."""
     found = [b for b in baselines.on(stand) if b.mixture is None]
     return {b.name: b.probabilities for b in found if b.name != MAJORITY}
 

@@ -5,7 +5,7 @@
 
 The candidates of a cell of the scoreboard are a ridge probe on every stage of every source, the
 plain mean of the last stages and their mixture, each with out-of-fold predictions on the folds of
-a fit. What a rule chooses is fitted on all labelled pictures and judged on the tested ones. Prints
+a fit. What a rule chooses is fitted on all labelled images and judged on the tested ones. Prints
 the accuracy of every rule, in per cent, for each set and size. Predictions are kept below FOLDER.
 """
 
@@ -60,10 +60,10 @@ class Cell(NamedTuple):
 
     Args:
         inside: (n, K) out-of-fold probabilities by candidate.
-        outside: (m, K) probabilities for the tested pictures, of the fit on all labelled ones.
+        outside: (m, K) probabilities for the tested images, of the fit on all labelled ones.
         labels: (n,) classes.
         truth: (m,) classes.
-        folds: (n,) fold of each labelled picture.
+        folds: (n,) fold of each labelled image.
     """
 
     inside: Said
@@ -162,7 +162,7 @@ def _write(
     sources: Sequence[Source],
     readers: FeatureReaders,
 ) -> None:
-    folds = make_folds(train, seed=0, every_picture=True)
+    folds = make_folds(train, seed=0, every_item=True)
     parts = [
         _said(train.subset(f.train), train.subset(f.validation), sources, readers) for f in folds
     ]
@@ -178,7 +178,7 @@ def _write(
 def _said(
     train: ImageSet, shown: ImageSet, sources: Sequence[Source], readers: FeatureReaders
 ) -> Said:
-    """Return what every candidate that learns from some pictures says of others."""
+    """Return what every candidate that learns from some images says of others."""
     num_classes = len(train.class_names)
     found: Said = {}
     last: list[tuple[HeldOutRidge, Array]] = []

@@ -1,10 +1,10 @@
-"""A few labels and many unlabelled pictures, with and without source pictures.
+"""A few labels and many unlabelled images, with and without source images.
 
     python tests/benchmarks/few_labels.py KIT RESULTS.jsonl [--cells NAME ...] [--seeds N]
         [--methods NAME ...] [--table]
 
 One line of RESULTS.jsonl is one strategy at one point on one cell and seed, scored on target
-pictures that were given to nobody; what is there already is not run again. `--table` prints the
+images that were given to nobody; what is there already is not run again. `--table` prints the
 table of docs/unlabelled.md.
 """
 
@@ -32,7 +32,7 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
 from autotransfer.plugin.registry import Registry, discover
 from autotransfer.plugin.strategy import Task, Trial
-from autotransfer.results import ParamValue, Setting
+from autotransfer.results import ParamValue, ScenarioKind
 
 SMALL = "small_cnn"
 MOBILE = "mobilenetv1-050-imagenet"
@@ -44,13 +44,13 @@ class Cell:
 
     Args:
         name: Name of the cell.
-        target: Pictures of the kit; a folder within an archive after a slash.
-        source_data: Labelled source pictures; empty where there are none.
+        target: Images of the kit; a folder within an archive after a slash.
+        source_data: Labelled source images; empty where there are none.
         network: The source.
         labels: Labels a class.
-        unlabelled: Most unlabelled target pictures.
-        tested: Most pictures that score.
-        sources: Most source pictures.
+        unlabelled: Most unlabelled target images.
+        tested: Most images that score.
+        sources: Most source images.
     """
 
     name: str
@@ -155,7 +155,7 @@ def _fitting(cell: Cell, registry: Registry) -> Iterator[str]:
 def _task(
     cell: Cell, seed: int, chosen: argparse.Namespace
 ) -> tuple[Task, ImageSet, NDArray[np.int64]]:
-    """Return the task, the pictures that score, and their labels."""
+    """Return the task, the images that score, and their labels."""
     everything = _open(chosen.kit, cell.target)
     order = np.random.default_rng(seed).permutation(len(everything))
     labelled = [
@@ -179,7 +179,7 @@ def _task(
     source = _source(cell, chosen.kit)
     task = Task(
         source=source,
-        setting=Setting.LABELLED,
+        scenario=ScenarioKind.LABELLED,
         class_names=everything.class_names,
         train=everything.subset(np.sort(labelled)),
         features=readers[source],

@@ -3,11 +3,11 @@
     python tests/benchmarks/fine_tune.py [--side PIXELS] [--images N] [--repeats R]
 
 Measures in one process, interleaved, medians: (a) one epoch of a bare loop (forward,
-cross-entropy, backward, clipping, AdamW) on standardised pictures that lie ready in memory; (b)
-one epoch of the library's loop on decoded pictures, with the batches and the objective of the
+cross-entropy, backward, clipping, AdamW) on standardised images that lie ready in memory; (b)
+one epoch of the library's loop on decoded images, with the batches and the objective of the
 strategy; (c) one epoch after the first behind the frozen prefix that holds nearest to half of the
 operations of a forward pass, its outputs cached; (d) the same with flips, two views of each
-picture. Exits with 1 when a goal is missed.
+image. Exits with 1 when a goal is missed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from autotransfer.models.predictors.neural import HeadedSuffix
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.training import Schedule, train
 from autotransfer.plugin.strategy import Task
-from autotransfer.results import Setting
+from autotransfer.results import ScenarioKind
 from autotransfer_fine_tune.batches import Batches
 from autotransfer_fine_tune.keeping import objective
 
@@ -96,7 +96,7 @@ def main() -> int:
         )
         task = Task(
             source=source,
-            setting=Setting.LABELLED,
+            scenario=ScenarioKind.LABELLED,
             class_names=images.class_names,
             train=images,
             features=readers[source],
@@ -137,7 +137,7 @@ def _report(task: Task, x: torch.Tensor, repeats: int) -> int:
             seconds[name].append(time.perf_counter() - began)
     unit = median(seconds["bare"][1:])
     lines = [
-        f"{source.architecture} at {source.preprocessing.input_size} px, {len(x)} pictures, "
+        f"{source.architecture} at {source.preprocessing.input_size} px, {len(x)} images, "
         f"{torch.get_num_threads()} threads",
         f"after stage {stage}, {left:.0%} of the operations of a pass are left",
         f"bare loop: {unit:.2f} s",

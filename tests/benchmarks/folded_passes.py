@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.folded_passes CATALOGUE [--plugin FILE] [--threads 1] [--rounds 7]
 
-For each source of a catalogue: milliseconds a picture of its network and of the folded copy,
+For each source of a catalogue: milliseconds an image of its network and of the folded copy,
 medians of rounds in turn, the seconds that folding takes once, and the ratio. Random pixels,
 batches as in a fit.
 """
@@ -23,7 +23,7 @@ from autotransfer.models.folding import folded
 from autotransfer.scenarios.inputs import choose_sources, discover_plugins
 from autotransfer.scenarios.options import read_options
 
-NUM_PICTURES = 1000  # of a target, which a default set of sources would depend on
+NUM_IMAGES = 1000  # of a target, which a default set of sources would depend on
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
     print("| source | whole, ms | folded, ms | ratio | folding once, s |")  # noqa: T201
     print("|---|---|---|---|---|")  # noqa: T201
     totals = [0.0, 0.0]
-    for source in choose_sources(chosen, discover_plugins(chosen), NUM_PICTURES).sources:
+    for source in choose_sources(chosen, discover_plugins(chosen), NUM_IMAGES).sources:
         whole = load_backbone(source)
         began = time.perf_counter()
         lighter = folded(whole)

@@ -1,23 +1,23 @@
 """How often the guard errs: replays of transfers whose true gap is known.
 
     python -m tests.benchmarks.guard_calibration RECORDS [PICTURES...] [--replays 500]
-        [--labels 400] [--planted 0 0.05 0.1] [--inflation 1.2] [--regimes open sealed]
+        [--labels 400] [--planted 0 0.05 0.1] [--inflation 1.2] [--regimes open held-out]
 
 For each data set (scikit-learn's digits, and every target that is named) many draws of so many
-labelled pictures are made; all other pictures are the truth. In each draw 13 small networks start
-from independent random weights and learn from the pictures: ten play the trials of a search (an
+labelled images are made; all other images are the truth. In each draw 13 small networks start
+from independent random weights and learn from the images: ten play the trials of a search (an
 untrained source, so transfer is neutral), three the baselines, which stand together as a mixture
 as well where the test is out of fold. The ten compete as trials do: a clearly weaker one is pruned
 at a rung, the best one wins, or an ensemble of several, and its temperature is fitted. The guard
 then tests the winner against the best of the baselines.
 
 Predictions are recorded once, in the folder RECORDS, and the guard is replayed over them: its
-verdict against the true gap on the pictures that are left, cross-fitted and with 30 % sealed.
+verdict against the true gap on the images that are left, cross-fitted and with 30 % held-out.
 The draws are in `guard_draws.py`. A planted gap breaks so many of the baselines' answers.
 
 Prints two Markdown tables: the verdicts, and how often a limit of the 95 % interval is on the
 wrong side of the true gap, for the gap to the best of all baselines and to one that stands alone.
-The true gap is itself measured, on the pictures that are left: its standard error is added to the
+The true gap is itself measured, on the images that are left: its standard error is added to the
 limits in quadrature (Zou and Donner 2008, Statistics in Medicine 27), else good limits would seem
 to fail.
 """
@@ -58,7 +58,7 @@ class Claim:
         gap: What was found.
         low: Limit of its 95 % interval.
         high: The other limit.
-        truth: The gap on the pictures that are left.
+        truth: The gap on the images that are left.
         error: Standard error of the truth.
     """
 
@@ -87,7 +87,7 @@ class Replay:
         decision: The verdict.
         best: The gap to the best baseline.
         alone: The gap to the first baseline, had there been no other.
-        refitted: Accuracy of the model that learnt from all open pictures.
+        refitted: Accuracy of the model that learnt from all open images.
     """
 
     decision: Decision
@@ -101,7 +101,7 @@ def replay(
 ) -> Iterator[tuple[float, Replay]]:
     """Yield each inflation with the verdict of the draw.
 
-    The test is on the sealed pictures where the draw has some, else cross-fitted.
+    The test is on the held-out items where the draw has some, else cross-fitted.
     """
     rng = np.random.default_rng(seed)
     trials = _survivors(draw)
@@ -195,7 +195,7 @@ def _accuracy(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> 
 
 
 def _hits(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the (p,) share of the models, none or several, that are right on each picture."""
+    """Return the (p,) share of the models, none or several, that are right on each image."""
     right = np.atleast_2d(probabilities.argmax(axis=-1) == labels)
     share: NDArray[np.float64] = right.mean(axis=0)
     return share
@@ -230,7 +230,7 @@ def main() -> int:
     parser.add_argument("--regimes", nargs="+", default=["open", "sealed"])
     given = parser.parse_args()
     results: Results = {}
-    for name, x, y in data_sets(given.pictures):
+    for name, x, y in data_sets(given.images):
         for regime in given.regimes:
             inflations = given.inflation if regime == "open" else [1.0]
             recorded = draws(
@@ -307,7 +307,7 @@ def _limits(results: Results) -> str:
 
 def _named(key: tuple[str, float, float]) -> list[str]:
     regime, planted, inflation = key
-    tested = {"open": "out of fold", "sealed": "30 % sealed"}[regime]
+    tested = {"open": "out of fold", "sealed": "30 % held-out"}[regime]
     return [tested, f"{100 * planted:.0f} %", f"{inflation:g}"]
 
 

@@ -1,4 +1,4 @@
-"""Why a gap that is tested out of fold errs more than a sealed one, and more often upwards.
+"""Why a gap that is tested out of fold errs more than a held-out one, and more often upwards.
 
     python -m tests.benchmarks.guard_choice RECORDS [PICTURES...] [--replays 500] [--labels 400]
 
@@ -8,7 +8,7 @@ mean, without inflation. The choice flatters nobody on average, but where all fo
 trial it is often because that trial was lucky in all of them.
 
 Prints two Markdown tables: of the draws, and of trials that are equally good and err independently
-in every fold, which have no pictures and no networks to blame.
+in every fold, which have no images and no networks to blame.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Pair(NamedTuple):
 
     Args:
         error: Gap that was found less the true one.
-        standard_error: Of the error: from the pictures that were drawn, and from those left.
+        standard_error: Of the error: from the images that were drawn, and from those left.
         agree: Whether every fold chose the same trial.
     """
 
@@ -146,7 +146,7 @@ def main() -> int:
     parser.add_argument("--labels", type=int, default=400)
     given = parser.parse_args()
     found: dict[str, list[Pair]] = {}
-    for name, x, y in data_sets(given.pictures):
+    for name, x, y in data_sets(given.images):
         asked = {"labels": given.labels, "replays": given.replays}
         for draw in draws(given.records, name, x, y, regime="open", **asked):
             for who, pair in pairs(draw):

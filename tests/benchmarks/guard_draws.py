@@ -1,4 +1,4 @@
-"""Draws of labelled pictures, with what 13 small networks say of all others.
+"""Draws of labelled images, with what 13 small networks say of all others.
 
 Ten networks play the trials of a search, three its baselines. `draws` reads what is recorded, and
 records what is not; it may be stopped at any time and goes on where it was.
@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 from autotransfer.data.target import open_target
 from autotransfer.models.predictors.pixels import describe
 
-TRIALS, BASELINES, FOLDS, SEALED = 10, 3, 3, 0.3
+TRIALS, BASELINES, FOLDS, HELD_OUT_ITEMS = 10, 3, 3, 0.3
 FEATURES, HIDDEN, STEPS = 64, 64, 60
 RUNG_STEPS = (7, 20, 60)
 MOST_TRUTH, CHUNK = 12_000, 2000
@@ -34,13 +34,13 @@ class Draw:
     """Predictions of the networks of one draw, as shares of 255.
 
     Args:
-        labels: (n,) of the drawn pictures.
-        truth: (p,) labels of the pictures that are left.
-        folds: (n,) fold of each picture; -1 for a sealed one.
-        rungs: (rungs, models, n, K) by the network that did not learn from the picture.
+        labels: (n,) of the drawn images.
+        truth: (p,) labels of the images that are left.
+        folds: (n,) fold of each image; -1 for a held-out one.
+        rungs: (rungs, models, n, K) by the network that did not learn from the image.
         left: (folds, models, p, K) by the network of each fold, at the last rung.
-        whole: (models, p, K) by the network that learnt from all that is not sealed.
-        sealed: (models, m, K) by the same, of the sealed pictures.
+        whole: (models, p, K) by the network that learnt from all that is not held-out.
+        held_out: (models, m, K) by the same, of the held-out items.
     """
 
     labels: NDArray[np.int64]
@@ -58,7 +58,7 @@ def data_sets(places: Sequence[str]) -> Iterator[tuple[str, Floats, NDArray[np.i
     yield "digits", _standardised(digits.data.astype(np.float32)), digits.target.astype(np.int64)
     for place in places:
         opened = open_target(place)
-        parts = [opened.train, *(s for s in (opened.validation, opened.sealed) if s is not None)]
+        parts = [opened.train, *(s for s in (opened.validation, opened.held_out) if s is not None)]
         rows = np.concatenate([describe(part, ("raw",))["raw"] for part in parts])
         labels = np.concatenate([part.labels for part in parts])
         yield Path(place).stem, _components(rows), labels
@@ -83,7 +83,7 @@ def record(
     order = rng.permutation(len(x))
     ours, left = order[:labels], order[labels : labels + MOST_TRUTH]
     folds = np.full(labels, -1)
-    is_open = np.arange(round(labels * SEALED) if seal else 0, labels)
+    is_open = np.arange(round(labels * HELD_OUT_ITEMS) if seal else 0, labels)
     folds[is_open] = rng.permutation(len(is_open)) % FOLDS
     models, classes = TRIALS + BASELINES, int(y.max()) + 1
     masks = [(folds >= 0) & (folds != fold) for fold in range(FOLDS)] + [folds >= 0]
@@ -166,12 +166,22 @@ def draws(
         name: Name of the data set.
         x: (N, 64) components of the pixels.
         y: (N,) labels.
-        labels: How many labelled pictures a draw has.
+        labels: How many labelled images a draw has.
         replays: How many draws.
-        regime: "open" or "sealed".
+        regime: "open" or "held-out".
     """
     recording = (data_sets, _components, _standardised, record, _train)
-    constants = (TRIALS, BASELINES, FOLDS, SEALED, FEATURES, HIDDEN, STEPS, RUNG_STEPS, MOST_TRUTH)
+    constants = (
+        TRIALS,
+        BASELINES,
+        FOLDS,
+        HELD_OUT_ITEMS,
+        FEATURES,
+        HIDDEN,
+        STEPS,
+        RUNG_STEPS,
+        MOST_TRUTH,
+    )
     text = "".join(inspect.getsource(part) for part in recording) + repr(constants)
     code = hashlib.sha256(text.encode()).hexdigest()[:8]
     place = folder / f"{name}-{labels}-{regime}-{code}"

@@ -3,8 +3,8 @@
     python tests/benchmarks/harmful_sources.py CATALOGUE PICTURES --source NAME [--source NAME]...
         [--plugin FILE] [--seeds 5] [--trials 6]
 
-Fits on the `train` pictures of an archive with one source alone, and judges what is returned on
-its `test` pictures, which the fit never sees. The baselines learn from the same pictures.
+Fits on the `train` images of an archive with one source alone, and judges what is returned on
+its `test` images, which the fit never sees. The baselines learn from the same images.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from autotransfer.data.target import open_target
 from autotransfer.errors import AutotransferWarning
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
-from autotransfer.guard.evaluation_split import sealed_stand
+from autotransfer.guard.evaluation_split import held_out_split
 from autotransfer.models.metrics import metric_named
 from autotransfer.scenarios.inputs import choose_sources, discover_plugins, make_readers
 from autotransfer.scenarios.options import read_options
@@ -34,10 +34,10 @@ ACCURACY = metric_named("accuracy")
 
 
 def gap(given: argparse.Namespace, name: str, seed: int) -> tuple[float, str, str]:
-    """Return the gap on the test pictures, the verdict and what was returned."""
-    place = f"zip://train::{Path(given.pictures).resolve()}"
-    opened, test = open_target(place), open_target(given.pictures).sealed
-    assert test is not None, "the pictures need a test split"
+    """Return the gap on the test images, the verdict and what was returned."""
+    place = f"zip://train::{Path(given.images).resolve()}"
+    opened, test = open_target(place), open_target(given.images).held_out
+    assert test is not None, "the images need a test split"
     options: dict[str, Any] = {
         "sources": given.catalogue,
         "only_sources": (name,),
@@ -57,7 +57,7 @@ def gap(given: argparse.Namespace, name: str, seed: int) -> tuple[float, str, st
     source = choose_sources(chosen, registry, len(opened.train)).sources[0]
     context = LabelledContext(opened.train, (), None, make_readers(chosen), ACCURACY)
     baselines = Baselines(context, source, BaselineCache(registry), seed, None)
-    stand = sealed_stand(opened.train, test, np.arange(len(test)))
+    stand = held_out_split(opened.train, test, np.arange(len(test)))
     best = max(ACCURACY.score(test.labels, b.probabilities) for b in baselines.on(stand))
     got = ACCURACY.score(test.labels, selection.predict_proba(test))
     return got - best, str(selection.verdict.decision), selection.verdict.returned

@@ -1,8 +1,8 @@
-"""How much memory a hundred thousand small pictures need: indexed, cached, ranked.
+"""How much memory a hundred thousand small images need: indexed, cached, ranked.
 
-    python tests/benchmarks/many_pictures.py [--pictures 100000] [--side 32] [--limit 2048]
+    python tests/benchmarks/many_pictures.py [--images 100000] [--side 32] [--limit 2048]
 
-Makes an `.npz` of bars in noise, opens it as a target, seals a quarter, passes every picture
+Makes an `.npz` of bars in noise, opens it as a target, holds out a quarter, passes every image
 through two tiny networks and ranks them. Prints the largest resident memory after
 each step, MiB and seconds of CPU time, and exits with 1 where it is above the limit.
 """
@@ -35,7 +35,7 @@ _PIECE = 10_000
 
 
 def write_pictures(path: Path, n: int, side: int) -> None:
-    """Write n (side, side, 3) pictures, a bar at the place of the class, piece by piece."""
+    """Write n (side, side, 3) images, a bar at the place of the class, piece by piece."""
     rng = np.random.default_rng(0)
     labels = np.arange(n) % NUM_CLASSES
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
@@ -69,9 +69,9 @@ def measured(pictures: Path) -> None:
     chosen = read_options({})
     registry, readers = discover_plugins(chosen), make_readers(chosen)
     opened = open_target(pictures)
-    show("every picture was checked and hashed")
+    show("every image was checked and hashed")
     division = divide(opened)
-    show("near-duplicates were looked for, a quarter sealed")
+    show("near-duplicates were looked for, a quarter held-out")
     sources = [
         Source(f"tiny-{seed}", "test_resnet", Untrained(seed), Preprocessing(32))
         for seed in range(2)
@@ -79,7 +79,7 @@ def measured(pictures: Path) -> None:
     for source in sources:
         readers[source](division.images)
         readers.release()
-        show(f"{source.name} has seen {len(division.images)} pictures")
+        show(f"{source.name} has seen {len(division.images)} images")
     consensus = Consensus([registry.estimator(name) for name in DEFAULT_ESTIMATORS], {})
     rank_sources(sources, division.images, readers, consensus, seed=0)
     show("the sources were ranked")
@@ -88,7 +88,7 @@ def measured(pictures: Path) -> None:
 def main() -> int:
     """Run the benchmark in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--side", type=int, default=32)
     parser.add_argument("--limit", type=float, default=2048.0, help="MiB")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
@@ -97,8 +97,8 @@ def main() -> int:
         measured(given.measure)
         return int(peak() > given.limit)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "pictures.npz"
-        write_pictures(path, given.pictures, given.side)
+        path = Path(folder) / "images.npz"
+        write_pictures(path, given.images, given.side)
         command = [sys.executable, __file__, "--measure", str(path), "--limit", str(given.limit)]
         cache = {"AUTOTRANSFER_CACHE": str(Path(folder) / "cache")}
         done = subprocess.run(command, env={**os.environ, **cache}, check=False)

@@ -40,7 +40,7 @@ from tests.benchmarks.scoreboard_draws import (
 
 _JOINED = ("side by side, last stages", "side by side, best stages")
 
-Accuracies = dict[tuple[str, str, int], list[float]]  # by rule, set and labelled pictures a class
+Accuracies = dict[tuple[str, str, int], list[float]]  # by rule, set and labelled images a class
 
 
 def main() -> None:

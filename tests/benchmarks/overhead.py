@@ -35,7 +35,7 @@ from autotransfer.models.predictors import neural
 from autotransfer.scenarios import labelled
 from autotransfer.search import cross_validation, driver
 from autotransfer.search.finalists import Finalists
-from autotransfer.search.run_folder import Place
+from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.study import Study
 from autotransfer.selection.selection import Selection
 from autotransfer.tracking import Tracker
@@ -53,10 +53,10 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     (PASSES, neural.NetworkPredictor, "predict"),
     (PASSES, target, "in_threads"),
     (PASSES, near_duplicates, "in_threads"),
-    ("opening the pictures and sources", labelled, "problem_of_pictures"),
+    ("opening the images and sources", labelled, "problem_of_images"),
     ("duplicates and folds", labelled, "divide"),
     ("ranking: scores", labelled, "rank_sources"),
-    ("probes: heads", driver._Climb, "probe"),
+    ("probes: heads", driver._Loop, "probe"),
     ("scores and calibration", cross_validation._Reporter, "score"),
     ("trials: copies of networks, batches", cross_validation, "run_trial"),
     ("choice and ensemble", Finalists, "choose"),
@@ -68,7 +68,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     (ONCE, Tracker, "start"),
     ("MLflow", Tracker, "write"),
     (ONCE, Tracker, "finish"),
-    ("predictors to disk", Place, "keep"),
+    ("predictors to disk", RunFolder, "keep"),
 )
 
 
@@ -120,7 +120,7 @@ def fit(given: argparse.Namespace, **options: Any) -> Selection:
         os.chdir(folder)
         try:
             return autotransfer.fit(
-                given.pictures,
+                given.images,
                 sources=given.catalogue,
                 plugins=given.plugin,
                 only_sources=given.source,

@@ -3,7 +3,7 @@
     python tests/benchmarks/probe_overhead.py [--images N] [--features D] [--repeats R]
 
 The features lie in the disk cache, as after a ranking. A trial fits the head and predicts as many
-pictures as it learnt from; the bare head does the same on arrays in memory. Prints the difference
+images as it learnt from; the bare head does the same on arrays in memory. Prints the difference
 in milliseconds for each head and exits with 1 where it is above 50.
 """
 
@@ -31,7 +31,7 @@ from autotransfer.models.heads import LinearHead
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source, Untrained
 from autotransfer.plugin.strategy import Task, Trial
-from autotransfer.results import Setting
+from autotransfer.results import ScenarioKind
 from autotransfer_feature_extraction import HEADS, FeatureExtraction
 
 GOAL = 50.0  # milliseconds
@@ -85,7 +85,7 @@ def main() -> int:
         reader = FeatureReaders(store, PixelStore(1 << 20), load_backbone, device)[source]
         task = Task(
             source=source,
-            setting=Setting.LABELLED,
+            scenario=ScenarioKind.LABELLED,
             class_names=images.class_names,
             train=images,
             features=reader,

@@ -3,7 +3,7 @@
 A *probe* is ridge regression on the standardised features of one stage; its penalty has the least
 leave-one-out squared error, its temperature the least leave-one-out log loss. Leave-one-out
 probabilities are the softmax of its leave-one-out scores at that penalty and that temperature:
-two numbers, mean and standard deviation of the features, and nothing else, have seen the picture.
+two numbers, mean and standard deviation of the features, and nothing else, have seen the image.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from autotransfer.models.heads.ridge import fit_ridge, leave_one_out
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 DEFAULT_PROBE, PLAIN_MEAN = "default probe", "plain mean"
-STRENGTHS = (5, 20, 50)  # of the prior on weights, in pictures
+STRENGTHS = (5, 20, 50)  # of the prior on weights, in images
 ITERATIONS = 500
 _SMALLEST = 1e-12
 
@@ -31,7 +31,7 @@ class Features:
     """The features of one stage of one source, or of several side by side.
 
     Args:
-        labelled: (n, d) of the labelled pictures.
+        labelled: (n, d) of the labelled images.
         tested: (m, d) of those that judge.
     """
 
@@ -52,9 +52,9 @@ class Probe:
     """What a probe says.
 
     Args:
-        answers: (m, K) probabilities of the tested pictures.
-        held_out: (n, K) leave-one-out probabilities of the labelled pictures.
-        labels: (n,) classes of the labelled pictures.
+        answers: (m, K) probabilities of the tested images.
+        held_out: (n, K) leave-one-out probabilities of the labelled images.
+        labels: (n,) classes of the labelled images.
     """
 
     answers: Floats = field(repr=False)
@@ -63,7 +63,7 @@ class Probe:
 
     @classmethod
     def of(cls, features: Features, labels: Labels, num_classes: int) -> Probe:
-        """Return the probe on these features; every class has two labelled pictures or more."""
+        """Return the probe on these features; every class has two labelled images or more."""
         answers = answers_of(features, labels, num_classes)
         scaled = scale_of(features.labelled, standardise=True).apply(features.labelled)
         path = leave_one_out(scaled, labels, num_classes)
@@ -108,12 +108,12 @@ def mean_of(probes: Sequence[Probe]) -> Floats:
 def mixture_weights(likelihoods: Floats, strength: float) -> Floats:
     """Return (M,) weights of the members of a mixture, by EM.
 
-    A symmetric Dirichlet prior counts as `strength` pictures that all members explain alike:
-    w_m = (sum_i r_im + strength / M) / (n + strength), r_im the share of member m in picture i.
+    A symmetric Dirichlet prior counts as `strength` images that all members explain alike:
+    w_m = (sum_i r_im + strength / M) / (n + strength), r_im the share of member m in image i.
 
     Args:
         likelihoods: (M, n) leave-one-out probabilities of the true classes.
-        strength: Pictures that the prior is worth.
+        strength: Images that the prior is worth.
     """
     members, n = likelihoods.shape
     weights = np.full(members, 1 / members)
@@ -125,14 +125,14 @@ def mixture_weights(likelihoods: Floats, strength: float) -> Floats:
 
 
 def mixture_of(probes: Sequence[Probe], strength: float) -> Floats:
-    """Return what the mixture of the probes says of the tested pictures, (m, K)."""
+    """Return what the mixture of the probes says of the tested images, (m, K)."""
     weights = mixture_weights(np.stack([probe.likelihoods for probe in probes]), strength)
     mixed: Floats = np.tensordot(weights, np.stack([probe.answers for probe in probes]), axes=1)
     return mixed
 
 
 def rules(stages: Sequence[Sequence[Probe]], joined: Mapping[str, Probe]) -> Mapping[str, Floats]:
-    """Return what every rule says of the tested pictures.
+    """Return what every rule says of the tested images.
 
     Args:
         stages: The probes on all stages of every source, the default source first.

@@ -115,14 +115,14 @@ def replayed(curves: Sequence[Curve], rule: Rule) -> Replayed:
         known.append(seen)
         fold, rung = divmod(max(seen), RUNGS_PER_FOLD)
         work += curve.seconds * (fold + _SHARES[rung]) * RUNGS_PER_FOLD / (last + 1)
-    standing = sorted(range(len(curves)), key=lambda i: (-curves[i].value, curves[i].log_loss))
+    priority = sorted(range(len(curves)), key=lambda i: (-curves[i].value, curves[i].log_loss))
     best = max((curves[i].value for i in done), default=0.0)
     return Replayed(
         1 - len(done) / len(curves),
         work / sum(curve.seconds for curve in curves),
-        standing[0] not in done,
-        float(np.mean([i not in done for i in standing[:_BEST]])),
-        curves[standing[0]].value - best,
+        priority[0] not in done,
+        float(np.mean([i not in done for i in priority[:_BEST]])),
+        curves[priority[0]].value - best,
     )
 
 

@@ -1,7 +1,7 @@
 """Records real learning curves, for `pruning.py` to replay.
 
     python tests/benchmarks/pruning_record.py TABLE CATALOGUE PICTURES... --source NAME [...]
-        [--plugin FILE] [--pictures-each 150] [--side 96] [--trials 40] [--minutes 30]
+        [--plugin FILE] [--images-each 150] [--side 96] [--trials 40] [--minutes 30]
 
 Runs trials of fine-tuning to their end, at random points of the default space, the defaults first,
 and keeps in the folder TABLE (outside the repository) what a search sees of them: the calibrated
@@ -42,7 +42,7 @@ def record(given: argparse.Namespace) -> None:
     """Fill the table until the time is over, target by target in turn."""
     until = time.monotonic() + 60 * given.minutes
     given.table.mkdir(parents=True, exist_ok=True)
-    recorders = [_recorder(given, pictures) for pictures in given.pictures]
+    recorders = [_recorder(given, pictures) for pictures in given.images]
     for number in range(given.trials):
         for run in recorders:
             if time.monotonic() > until:
@@ -109,7 +109,7 @@ def main() -> int:
     parser.add_argument("pictures", nargs="+")
     parser.add_argument("--plugin", action="append", default=[])
     parser.add_argument("--source", action="append", required=True)
-    parser.add_argument("--pictures-each", type=int, default=150)
+    parser.add_argument("--images-each", type=int, default=150)
     parser.add_argument("--side", type=int, default=96)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--minutes", type=float, default=30.0)

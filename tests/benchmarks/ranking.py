@@ -1,10 +1,10 @@
-"""What a ranking costs, in units of the bare forward passes of the same pictures.
+"""What a ranking costs, in units of the bare forward passes of the same images.
 
     python tests/benchmarks/ranking.py PICTURES CATALOGUE [--plugin FILE]
 
-Measures in one process, with the same threads: (a) a bare loop that decodes the pictures once for
+Measures in one process, with the same threads: (a) a bare loop that decodes the images once for
 each input size, loads every network and runs it on batches of 16 in channels_last; (b) the
-ranking on an empty cache, every source on every picture; (c) the same again, from the cache; (d)
+ranking on an empty cache, every source on every image; (c) the same again, from the cache; (d)
 with racing, on an empty cache. Prints each as a ratio to (a); imports are left out. Exits with 1
 when a goal is missed.
 """
@@ -35,7 +35,7 @@ from autotransfer.scenarios.options import read_options
 from autotransfer.selection.selection import PIXEL_BYTES
 from autotransfer.transferability.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 
-GOALS = {"every picture": 1.10, "from the cache": 0.10, "racing": 0.50}
+GOALS = {"every image": 1.10, "from the cache": 0.10, "racing": 0.50}
 
 
 def bare(sources: tuple[Source, ...], images: ImageSet) -> None:
@@ -68,7 +68,7 @@ def main() -> int:
     given = parser.parse_args()
     chosen = read_options({"sources": given.catalogue, "plugins": tuple(given.plugin)})
     registry = discover_plugins(chosen)
-    opened = open_labelled(given.pictures, chosen)
+    opened = open_labelled(given.images, chosen)
     sources = choose_sources(chosen, registry, len(opened.train)).sources
     images = divide(opened).images
     consensus = Consensus([registry.estimator(name) for name in DEFAULT_ESTIMATORS], {})
@@ -94,7 +94,7 @@ def main() -> int:
         raced, race = timed(lambda: ranked(fresh, racing=True))
         after, _ = timed(lambda: bare(sources, images))
     unit = (before + after) / 2
-    lines = [f"{len(sources)} sources, {len(images)} pictures, {torch.get_num_threads()} threads"]
+    lines = [f"{len(sources)} sources, {len(images)} images, {torch.get_num_threads()} threads"]
     lines.append(f"bare forward passes: {before:.1f} s before, {after:.1f} s after")
     missed = second_loads > 0 or race.shortlist[0] != everything.shortlist[0]
     for name, seconds in zip(GOALS, (full, cached, raced), strict=True):

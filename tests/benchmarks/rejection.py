@@ -1,9 +1,9 @@
-"""How many known and how many foreign pictures the reject option rejects.
+"""How many known and how many foreign images the reject option rejects.
 
     python tests/benchmarks/rejection.py KIT [SOURCE]...
 
-KIT is the folder of the kit. Each target is held against the other: its training pictures are the
-reference, its test pictures are known, the other's test pictures are foreign.
+KIT is the folder of the kit. Each target is held against the other: its training images are the
+reference, its test images are known, the other's test images are foreign.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main(kit: Path, names: list[str]) -> None:
         read = readers[source]
         for name, other in (TARGETS, TARGETS[::-1]):
             found = Rejection.of(read(targets[name].train))
-            known, foreign = targets[name].sealed, targets[other].sealed
+            known, foreign = targets[name].held_out, targets[other].held_out
             assert found is not None
             assert known is not None
             assert foreign is not None

@@ -5,13 +5,13 @@
     python -m tests.benchmarks.scoreboard features [--draws 0-2]
     python -m tests.benchmarks.scoreboard table [--record FILE]
 
-All take --kit KIT (else AUTOTRANSFER_KIT, or ../shared/kit) and --work FOLDER, where pictures,
+All take --kit KIT (else AUTOTRANSFER_KIT, or ../shared/kit) and --work FOLDER, where images,
 features and records are kept. `run` adds one line to the record for each draw of each cell; what
 is there already is not run again. Ours is a fit with the time given, one thread, a process and an
 empty cache of its own, from the checkout that `--python-path` names (else this one; plugins that
 only that one has must be installed). The rivals read the same sources: ridge on the last stage of
 the default source, which is the first of the catalogue, and the plain mean of such probes of all
-sources, each tempered by its leave-one-out log loss. Cells, draws and tested pictures:
+sources, each tempered by its leave-one-out log loss. Cells, draws and tested images:
 `scoreboard_draws.py`. `table` prints Markdown. `features` computes what the draws need, no more.
 """
 
@@ -71,8 +71,8 @@ class Match:
 
     Args:
         target: The set.
-        pictures: Its pictures.
-        shots: Labelled pictures a class.
+        images: Its images.
+        shots: Labelled images a class.
         number: Which draw.
         drawn: The draw.
         sources: Names of the sources, the default one first.
@@ -81,7 +81,7 @@ class Match:
     """
 
     target: TargetSet
-    pictures: ImageSet
+    images: ImageSet
     shots: int
     number: int
     drawn: Draw
@@ -152,33 +152,33 @@ def _missing(chosen: argparse.Namespace) -> Iterator[Match]:
         ]
         if not wanted:
             continue
-        pictures = open_set(target, chosen.kit, chosen.work)
-        _fill(target, pictures, chosen, readers)
+        images = open_set(target, chosen.kit, chosen.work)
+        _fill(target, images, chosen, readers)
         sources = sources_of(target, chosen.kit)
         for shots, number in wanted:
-            drawn = draw(target, pictures.labels, shots, number)
-            said, seconds = _rivals(drawn, pictures, sources, readers)
+            drawn = draw(target, images.labels, shots, number)
+            said, seconds = _rivals(drawn, images, sources, readers)
             names = tuple(source.name for source in sources)
-            yield Match(target, pictures, shots, number, drawn, names, said, seconds)
+            yield Match(target, images, shots, number, drawn, names, said, seconds)
 
 
 def _fill(
-    target: TargetSet, pictures: ImageSet, chosen: argparse.Namespace, readers: FeatureReaders
+    target: TargetSet, images: ImageSet, chosen: argparse.Namespace, readers: FeatureReaders
 ) -> None:
-    for source, passed, seconds in fill(target, pictures, chosen.draws, chosen.kit, readers):
+    for source, passed, seconds in fill(target, images, chosen.draws, chosen.kit, readers):
         if passed:
-            _say(f"{target.name}: {passed} pictures through {source}, {seconds:.0f} s")
+            _say(f"{target.name}: {passed} images through {source}, {seconds:.0f} s")
 
 
 def _rivals(
-    drawn: Draw, pictures: ImageSet, sources: tuple[Source, ...], readers: FeatureReaders
+    drawn: Draw, images: ImageSet, sources: tuple[Source, ...], readers: FeatureReaders
 ) -> tuple[dict[str, NDArray[np.int64]], dict[str, float]]:
     """Return the classes that the rivals name, and their seconds."""
-    labelled, tested = pictures.subset(drawn.labelled), pictures.subset(drawn.tested)
+    labelled, tested = images.subset(drawn.labelled), images.subset(drawn.tested)
     began, answers, first = time.perf_counter(), [], 0.0
     for source in sources:
         read = Features(readers[source](labelled), readers[source](tested))
-        answers.append(answers_of(read, labelled.labels, len(pictures.class_names)))
+        answers.append(answers_of(read, labelled.labels, len(images.class_names)))
         first = first or time.perf_counter() - began
     seconds = {DEFAULT_PROBE: round(first, 2), PLAIN_MEAN: round(time.perf_counter() - began, 2)}
     said = {DEFAULT_PROBE: answers[0], PLAIN_MEAN: np.mean(answers, axis=0)}
@@ -195,8 +195,8 @@ def _play(match: Match, chosen: argparse.Namespace) -> None:
         return
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    truth = match.pictures.labels[match.drawn.tested]
-    named = {name: i for i, name in enumerate(match.pictures.class_names)}
+    truth = match.images.labels[match.drawn.tested]
+    named = {name: i for i, name in enumerate(match.images.class_names)}
     found = [named[name] for name in ours.pop("predicted")] or [-1] * len(truth)
     said = {OURS: np.array(found), **match.said}
     line = {
@@ -224,9 +224,9 @@ def _marks(hits: NDArray[np.bool_]) -> str:
 
 def _fit(match: Match, chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Return what a fit in a process of its own has told."""
-    store = chosen.work.resolve() / "pictures" / match.target.name
+    store = chosen.work.resolve() / "images" / match.target.name
     target = folder / match.target.name
-    for name in match.pictures.subset(match.drawn.labelled).names:
+    for name in match.images.subset(match.drawn.labelled).names:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(store / name, target / name)
     order, answer = folder / "order.json", folder / "answer.json"
@@ -238,7 +238,7 @@ def _fit(match: Match, chosen: argparse.Namespace, folder: Path) -> dict[str, An
         "seconds": chosen.seconds,
         "seed": match.number,
         "folder": str(folder),
-        "tested": [str(store / n) for n in match.pictures.subset(match.drawn.tested).names],
+        "tested": [str(store / n) for n in match.images.subset(match.drawn.tested).names],
         "cache": str(chosen.work.resolve()),
     }
     order.write_text(json.dumps(content), encoding="utf-8")

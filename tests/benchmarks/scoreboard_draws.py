@@ -1,11 +1,11 @@
-"""What the scoreboard plays on: six sets of pictures, their draws, and the sources.
+"""What the scoreboard plays on: six sets of images, their draws, and the sources.
 
-The splits of an archive are merged, a picture that is there twice counts once. Pictures are in the
-order of their content, so names and folders change nothing. A set of more than 1500 pictures is
-thinned out to 1500, the classes alike. A draw orders the pictures of each class at random: the
+The splits of an archive are merged, an image that is there twice counts once. Images are in the
+order of their content, so names and folders change nothing. A set of more than 1500 images is
+thinned out to 1500, the classes alike. A draw orders the images of each class at random: the
 first of each are the labelled ones, so that 5 a class are among the 20 a class, and what comes
 after the 20 is tested, for both sizes the same, up to 400, the classes alike. A class of c
-pictures lends at most the larger of c - 10 and c / 2.
+images lends at most the larger of c - 10 and c / 2.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
 from autotransfer.plugin.registry import discover
 
-MOST_PICTURES, MOST_TESTED, LEAST_LEFT = 1500, 400, 10
-SHOTS = (5, 20)  # labelled pictures a class
+MOST_IMAGES, MOST_TESTED, LEAST_LEFT = 1500, 400, 10
+SHOTS = (5, 20)  # labelled images a class
 PIXEL_BYTES = 1 << 30
 
 
@@ -44,8 +44,8 @@ class TargetSet:
 
     Args:
         name: Name of the archive, without its ending.
-        shots: Labelled pictures a class.
-        left_out: Sources that learnt from these pictures, by what they were trained on.
+        shots: Labelled images a class.
+        left_out: Sources that learnt from these images, by what they were trained on.
     """
 
     name: str
@@ -65,10 +65,10 @@ SETS = (
 
 @dataclass(frozen=True)
 class Draw:
-    """One draw of labelled pictures.
+    """One draw of labelled images.
 
     Args:
-        labelled: (n,) places of the labelled pictures in the set.
+        labelled: (n,) places of the labelled images in the set.
         tested: (m,) places of those that judge.
     """
 
@@ -77,13 +77,13 @@ class Draw:
 
 
 def standard_kit() -> Path:
-    """Return the folder of pictures and networks: AUTOTRANSFER_KIT, or beside the repository."""
+    """Return the folder of images and networks: AUTOTRANSFER_KIT, or beside the repository."""
     beside = Path(__file__).resolve().parents[3] / "shared" / "kit"
     return Path(os.environ.get("AUTOTRANSFER_KIT") or beside)
 
 
 def standard_work() -> Path:
-    """Return the folder of unpacked pictures, features and records."""
+    """Return the folder of unpacked images, features and records."""
     return Path(platformdirs.user_cache_dir("autotransfer-scoreboard"))
 
 
@@ -94,14 +94,14 @@ def numbers(text: str) -> range:
 
 
 def open_set(target: TargetSet, kit: Path, work: Path) -> ImageSet:
-    """Return the pictures of a set, unpacked below `work` at the first call."""
+    """Return the images of a set, unpacked below `work` at the first call."""
     folder = work / "pictures" / target.name
     if not folder.is_dir():
         _unpack(kit / "data" / f"{target.name}.zip", folder)
     everything = open_target(str(folder)).train
     _, first = np.unique(np.array(everything.digests), return_index=True)  # sorted by content
     pictures = everything.subset(first)
-    thinned = _alike(pictures.labels, MOST_PICTURES, _generator(target, 0))
+    thinned = _alike(pictures.labels, MOST_IMAGES, _generator(target, 0))
     return pictures.subset(np.sort(thinned))
 
 
@@ -124,8 +124,8 @@ def draw(target: TargetSet, labels: NDArray[np.int64], shots: int, number: int) 
 
     Args:
         target: The set.
-        labels: (n,) classes of its pictures.
-        shots: Labelled pictures a class.
+        labels: (n,) classes of its images.
+        shots: Labelled images a class.
         number: Which draw.
     """
     generator = _generator(target, number + 1)
@@ -184,7 +184,7 @@ def readers_in(work: Path) -> FeatureReaders:
 def fill(
     target: TargetSet, pictures: ImageSet, numbers: range, kit: Path, readers: FeatureReaders
 ) -> Iterator[tuple[str, int, float]]:
-    """Compute the features that draws of a set need; yield source, new pictures and seconds."""
+    """Compute the features that draws of a set need; yield source, new images and seconds."""
     draws = [draw(target, pictures.labels, k, i) for k in target.shots for i in numbers]
     needed = np.unique(np.concatenate([np.concatenate([d.labelled, d.tested]) for d in draws]))
     for source in sources_of(target, kit):

@@ -2,7 +2,7 @@
 
 ORDER is a JSON file that `scoreboard.py` writes, ANSWER the JSON file that it reads. It imports
 nothing but the package, so that it measures any checkout that comes first in PYTHONPATH. The fit
-has a cache of its own, which is empty; the tested pictures are predicted afterwards, with the
+has a cache of its own, which is empty; the tested images are predicted afterwards, with the
 features that are kept.
 """
 

@@ -1,6 +1,6 @@
 """The tables of the scoreboard, from its record: means, paired intervals, and what has to hold.
 
-Intervals are from a bootstrap of what may vary: draws of labelled pictures, and tested pictures,
+Intervals are from a bootstrap of what may vary: draws of labelled images, and tested images,
 which keep their weight wherever a set's draws share them. Three draws say little of how much draws
 vary, so these intervals are narrow rather than wide. The *better* rival of a cell has the higher
 mean over its draws; that of a draw is a maximum of two noisy figures, and harder to beat.
@@ -37,11 +37,11 @@ class Played:
     """One draw of one cell.
 
     Args:
-        cell: Name of the set, and labelled pictures a class.
+        cell: Name of the set, and labelled images a class.
         draw: Number of the draw.
-        items: (m,) places of the tested pictures in their set.
+        items: (m,) places of the tested images in their set.
         hits: (m,) 100 where a method is right, 0 where it is wrong, by method.
-        labelled: Number of labelled pictures.
+        labelled: Number of labelled images.
         ours: What was returned, as it was recorded.
     """
 

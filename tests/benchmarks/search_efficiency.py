@@ -7,12 +7,12 @@
 `record` fills the folder TABLE (outside the repository; see `search_table.py`); it may be stopped
 and goes on where it was. Record with one thread, OMP_NUM_THREADS=1, as many targets side by side
 as there are cores. `replay` runs any rule over the table in seconds. A trial learns on three folds
-of 300 pictures, as in a fit. Cost is in units of one default fine-tune, in seconds of the
+of 300 images, as in a fit. Cost is in units of one default fine-tune, in seconds of the
 processor; a point that is between grid points is the nearest one. Regret is that of the accuracy
-on the test pictures (up to 1200), for the point that is best on the validation pictures so far,
+on the test images (up to 1200), for the point that is best on the validation images so far,
 against the point that is best on them in the whole table; in points, averaged over targets and
 seeds. Where probes win, that says nothing of the search above them: in the second table only
-points that train are answers, and regret is in the accuracy on the validation pictures. The third
+points that train are answers, and regret is in the accuracy on the validation images. The third
 table has the cost after which the mean regret of a target is at most half a point, and stays so.
 """
 
@@ -89,14 +89,14 @@ class Curve:
         Args:
             budgets: (b,) units.
             trained: Whether only points that train are answers, and regret is that of the
-                accuracy on the validation pictures, by which the search goes.
+                accuracy on the validation images, by which the search goes.
         """
         goal = next(point for point in self.table.every if point.trains or not trained)
         times, found = [-np.inf], [np.nan]
         best: Point | None = None
         for spent, point in self.ended:
             counts = point.trains or not trained
-            if counts and (best is None or point.standing > best.standing):
+            if counts and (best is None or point.priority > best.priority):
                 best = point
                 times.append(spent)
                 found.append(100 * (goal.value - best.value if trained else goal.test - best.test))
@@ -140,7 +140,7 @@ def plain(sampler: str) -> Rule:
             space = SPACE if strategy == TUNE else PROBE_SPACE
             point = table.at(source, strategy, space.suggest(trial, f"{source}.{strategy}"))
             curve.add(point)
-            study.tell(trial, point.standing[0])
+            study.tell(trial, point.priority[0])
         return curve
 
     return rule
@@ -154,7 +154,7 @@ def _ranked(table: Table, curve: Curve, *, every_stage: bool = False) -> list[So
         for stage in range(1 if every_stage else last, last + 1):
             point = table.at(source.name, PROBE, {"depth": stage / last, "head": HEADS[0]})
             curve.add(point)
-            best[source.name] = max(best.get(source.name, point.standing), point.standing)
+            best[source.name] = max(best.get(source.name, point.priority), point.priority)
     return sorted(table.sources, key=lambda source: best[source.name], reverse=True)
 
 
@@ -249,7 +249,7 @@ class _Recorded:
         self._curve.add(point, None if stopped is None else RUNG_SHARES[stopped])
         seconds = (self._curve.spent - before) * self._curve.table.unit
         self._clock.now += seconds
-        value, negative_loss = point.standing
+        value, negative_loss = point.priority
         seen = len(point.rungs) if stopped is None else stopped + 1
         outcome = Outcome(
             spec.number,
@@ -304,7 +304,7 @@ def recorded(given: argparse.Namespace) -> None:
     until = time.monotonic() + 60 * given.minutes
     plugins, sources = tuple(given.plugin), tuple(given.source)
     wanted = Recording(given.table, given.catalogue, plugins, sources, given.side, until)
-    if not all(record(wanted, pictures) for pictures in given.pictures):
+    if not all(record(wanted, pictures) for pictures in given.images):
         sys.stderr.write("the time is over; run it again to go on\n")
 
 

@@ -1,7 +1,7 @@
 """A table of real trials: every point of a coarse grid, on three folds, with its predictions.
 
 `record` trains every point once for each fold, and writes what it said of each validation
-picture, at every rung, and of each test picture, into a folder outside the repository. It may be
+image, at every rung, and of each test image, into a folder outside the repository. It may be
 stopped at any time and goes on where it was. `tables` reads what is complete.
 """
 
@@ -47,7 +47,7 @@ GRID: Mapping[str, tuple[float, ...]] = {
     "depth": (0.4, 0.7, 0.9),
     "epochs": (4, 8),
 }
-MOST_OPEN, MOST_HELD = 300, 600  # pictures to search on, and to judge on
+MOST_OPEN, MOST_HELD = 300, 600  # images to search on, and to judge on
 OPEN_SHARE = 2 / 3  # of a set without a test split
 RUNG_SHARES = (1 / 9, 1 / 3, 1.0)  # of what a fold costs
 
@@ -63,7 +63,7 @@ class Recording:
         catalogue: The sources.
         plugins: Files that register architectures.
         sources: Names; empty takes all.
-        side: Side of the pictures, in pixels.
+        side: Side of the images, in pixels.
         until: Monotonic seconds at which to stop.
     """
 
@@ -80,7 +80,7 @@ def record(wanted: Recording, pictures: str) -> bool:
     chosen = read_options({"sources": wanted.catalogue, "plugins": wanted.plugins})
     registry = discover_plugins(chosen)
     opened = open_labelled(pictures, chosen)
-    images, held = _divided(opened.train, opened.sealed)
+    images, held = _divided(opened.train, opened.held_out)
     folds = make_folds(images, seed=0)
     context = LabelledContext(images, folds, None, make_readers(chosen), metric_named("accuracy"))
     sources = [
@@ -107,7 +107,7 @@ def record(wanted: Recording, pictures: str) -> bool:
 
 
 def _divided(train: ImageSet, sealed: ImageSet | None) -> tuple[ImageSet, list[ImageSet]]:
-    """Return the pictures to search on, and those to judge on."""
+    """Return the images to search on, and those to judge on."""
     order = np.random.default_rng(17).permutation(len(train))
     share = 1.0 if sealed is not None else OPEN_SHARE
     num_open = min(MOST_OPEN, round(share * len(train)))
@@ -180,7 +180,7 @@ class Point:
         log_loss: The same of the log loss, in nats.
         rungs: Step and accuracy, as a search notes them.
         losses: Calibrated losses at every step.
-        test: Accuracy on the test pictures, the mean over the folds.
+        test: Accuracy on the test images, the mean over the folds.
         seconds: Of the processor, of every fold.
         trains: Whether the network is trained, or only its features are read.
     """
@@ -194,7 +194,7 @@ class Point:
     trains: bool
 
     @property
-    def standing(self) -> tuple[float, float]:
+    def priority(self) -> tuple[float, float]:
         """Return what trials are compared by."""
         return self.value, -self.log_loss
 
@@ -251,12 +251,12 @@ class Table:
 
     @cached_property
     def every(self) -> tuple[Point, ...]:
-        """Return all points, the best on the validation pictures first."""
+        """Return all points, the best on the validation images first."""
         found = [
             self.at(source.name, strategy, params)
             for source, strategy, params in points(self.sources, self.stages)
         ]
-        return tuple(sorted(found, key=lambda point: point.standing, reverse=True))
+        return tuple(sorted(found, key=lambda point: point.priority, reverse=True))
 
     @cached_property
     def unit(self) -> float:

@@ -1,9 +1,9 @@
 """Rotated digits: self-training through intermediate angles, and as many rounds at once.
 
-    python tests/benchmarks/stepping_stones.py KIT RESULTS.jsonl [--seeds N] [--pictures N]
+    python tests/benchmarks/stepping_stones.py KIT RESULTS.jsonl [--seeds N] [--images N]
 
-Source pictures are turned by 0 to 20 degrees, the target by 60 to 80, two sets of intermediate
-pictures by 10 to 50 and by 40 to 70; nobody has labels but the source. One line of RESULTS.jsonl
+Source images are turned by 0 to 20 degrees, the target by 60 to 80, two sets of intermediate
+images by 10 to 50 and by 40 to 70; nobody has labels but the source. One line of RESULTS.jsonl
 is one strategy with one seed, all with the same number of steps; accuracy is read from target
 labels that no strategy saw.
 """
@@ -29,8 +29,11 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.small_cnn import small_source
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Task, Trial
-from autotransfer.results import Setting
-from autotransfer.scenarios.unlabelled.intermediate_domains import Stone, choose_route
+from autotransfer.results import ScenarioKind
+from autotransfer.scenarios.unlabelled.intermediate_domains import (
+    IntermediateDomain,
+    choose_domain_path,
+)
 
 SOURCE, TARGET = (0, 20), (60, 80)
 STONES = {"10 to 50": (10, 50), "40 to 70": (40, 70)}
@@ -43,7 +46,7 @@ def main() -> None:
     parser.add_argument("kit", type=Path)
     parser.add_argument("results", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--pictures", type=int, default=1500)
+    parser.add_argument("--images", type=int, default=1500)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     for seed in range(chosen.seeds):
@@ -76,16 +79,16 @@ def _run(seed: int, chosen: argparse.Namespace) -> None:
 
 
 def _task(seed: int, chosen: argparse.Namespace) -> tuple[Task, ImageSet, NDArray[np.int64], str]:
-    """Return the task, pictures that score, their labels, and the way that was chosen."""
+    """Return the task, images that score, their labels, and the way that was chosen."""
     digits = open_target(str(chosen.kit / "data" / "mnist.npz")).train
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(digits))
-    parts = [digits.subset(piece) for piece in np.split(order[: 5 * chosen.pictures], 5)]
+    parts = [digits.subset(piece) for piece in np.split(order[: 5 * chosen.images], 5)]
     pixels = [_turned(p, rng, *angles) for p, angles in zip(parts, _angles(), strict=True)]
     labels = [digits.class_names[k] for k in parts[0].labels]
     source = open_target((pixels[0], labels)).train
     stones = [
-        Stone(name, open_images(pixels[place]), labelled=False)
+        IntermediateDomain(name, open_images(pixels[place]), labelled=False)
         for place, name in enumerate(STONES, start=1)
     ]
     target = open_images(pixels[3])
@@ -96,10 +99,10 @@ def _task(seed: int, chosen: argparse.Namespace) -> tuple[Task, ImageSet, NDArra
         torch.device("cpu"),
     )
     network = small_source()
-    route = choose_route(stones, source, target, readers[network], seed=seed)
+    route = choose_domain_path(stones, source, target, readers[network], seed=seed)
     task = Task(
         source=network,
-        setting=Setting.UNLABELLED,
+        scenario=ScenarioKind.UNLABELLED,
         class_names=source.class_names,
         train=source,
         features=readers[network],

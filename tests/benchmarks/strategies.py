@@ -4,7 +4,7 @@
         [--labels 5 20 0] [--seeds 3] [--method NAME]...
 
 Each target needs a test split (or a validation split), which is what the scores are of; 0 labels
-stands for all. The labelled pictures of a seed are the same for every method. Prints a Markdown
+stands for all. The labelled images of a seed are the same for every method. Prints a Markdown
 table: accuracy in per cent, standard deviation over the seeds, mean seconds of the processor of a
 fit once the features are cached (run it with one thread, OMP_NUM_THREADS=1).
 """
@@ -27,7 +27,7 @@ from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source
 from autotransfer.plugin.registry import Registry
 from autotransfer.plugin.strategy import Task, Trial
-from autotransfer.results import ParamValue, Setting
+from autotransfer.results import ParamValue, ScenarioKind
 from autotransfer.scenarios.inputs import (
     choose_sources,
     discover_plugins,
@@ -66,7 +66,7 @@ def _ignore(_progress: float, _predictor: Predictor, /) -> None:
 
 
 def labelled(images: ImageSet, per_class: int, seed: int) -> ImageSet:
-    """Return so many pictures of each class, 0 for all of them."""
+    """Return so many images of each class, 0 for all of them."""
     if not per_class:
         return images
     rng = np.random.default_rng(seed)
@@ -86,12 +86,12 @@ def score(
     test: ImageSet,
     seed: int,
 ) -> tuple[float, float]:
-    """Return the accuracy on the test pictures and the seconds of the fit."""
+    """Return the accuracy on the test images and the seconds of the fit."""
     name, params = METHODS[method]
     strategy, source = registry.strategy(name), sources[0]
     task = Task(
         source=source,
-        setting=Setting.LABELLED,
+        scenario=ScenarioKind.LABELLED,
         class_names=train.class_names,
         train=train,
         features=readers[source],
@@ -111,7 +111,7 @@ def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("catalogue")
-    parser.add_argument("pictures", nargs="+")
+    parser.add_argument("images", nargs="+")
     parser.add_argument("--plugin", action="append", default=[])
     parser.add_argument("--source", action="append", default=[], help="the first one is probed")
     parser.add_argument("--labels", type=int, nargs="+", default=[5, 20, 0])
@@ -119,7 +119,7 @@ def main() -> int:
     parser.add_argument("--method", action="append", choices=list(METHODS))
     given = parser.parse_args()
     methods = given.method or list(METHODS)
-    head = [f"{Path(p).stem}, {n or 'all'}" for p in given.pictures for n in given.labels]
+    head = [f"{Path(p).stem}, {n or 'all'}" for p in given.images for n in given.labels]
     sys.stdout.write("| method | " + " | ".join(head) + " |\n")
     sys.stdout.write("|---" * (len(head) + 1) + "|\n")
     for method in methods:
@@ -131,12 +131,12 @@ def main() -> int:
 def _row(method: str, given: Any) -> list[str]:
     """Return one cell for each data set and number of labels."""
     cells = []
-    for pictures in given.pictures:
+    for images in given.images:
         chosen = read_options({"sources": given.catalogue, "plugins": tuple(given.plugin)})
         registry = discover_plugins(chosen)
-        opened = open_labelled(pictures, chosen)
+        opened = open_labelled(images, chosen)
         division = divide(opened)
-        assert division.sealed is not None, f"{pictures} needs a test split"
+        assert division.held_out is not None, f"{images} needs a test split"
         found = {s.name: s for s in choose_sources(chosen, registry, len(opened.train)).sources}
         sources = tuple(found[name] for name in given.source or list(found)[:3])
         for per_class in given.labels:
@@ -145,12 +145,12 @@ def _row(method: str, given: Any) -> list[str]:
             for seed in range(given.seeds):
                 train = labelled(division.images, per_class, seed)
                 results.append(
-                    score(method, registry, sources, readers, train, division.sealed, seed)
+                    score(method, registry, sources, readers, train, division.held_out, seed)
                 )
             accuracy, seconds = np.array(results).T
             mean, spread = 100 * accuracy.mean(), 100 * accuracy.std()
             cells.append(f"{mean:.1f} ± {spread:.1f}, {seconds.mean():.0f} s")
-            where = f"{Path(pictures).stem}, {per_class or 'all'}"
+            where = f"{Path(images).stem}, {per_class or 'all'}"
             sys.stderr.write(f"{method}, {where}: {cells[-1]}\n")
     return cells
 

@@ -1,7 +1,7 @@
 """Two process slots against one process: the same trials, one thread each.
 
     python tests/benchmarks/throughput.py CATALOGUE PICTURES --source NAME [--plugin FILE]
-        [--trials 20] [--rounds 3] [--pictures-each 150] [--side 96] [--epochs 4]
+        [--trials 20] [--rounds 3] [--images-each 150] [--side 96] [--epochs 4]
 
 Runs the same fine-tuning trials inline and in two process slots, in turn, and prints the medians
 of the wall times and their ratio. Workers and caches are warm: a slot costs its start once a fit,
@@ -36,7 +36,7 @@ from autotransfer.scenarios.options import memory_of, read_options
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.executor import Executor, InlineExecutor
 from autotransfer.search.executors.processes import ProcessExecutor
-from autotransfer.search.executors.worker_context import Workshop
+from autotransfer.search.executors.worker_context import WorkerContext
 from autotransfer.search.trial import TrialSpec
 
 SLOTS = 2
@@ -58,11 +58,11 @@ def seconds_of(executor: Executor, specs: Sequence[TrialSpec]) -> float:
     return time.perf_counter() - began
 
 
-def prepared(given: argparse.Namespace) -> tuple[LabelledContext, Workshop, list[TrialSpec]]:
+def prepared(given: argparse.Namespace) -> tuple[LabelledContext, WorkerContext, list[TrialSpec]]:
     """Return the context, the same for workers, and the trials: one for each seed."""
     chosen = read_options({"sources": given.catalogue, "plugins": tuple(given.plugin)})
     registry = discover_plugins(chosen)
-    opened = open_labelled(given.pictures, chosen)
+    opened = open_labelled(given.images, chosen)
     order = np.random.default_rng(0).permutation(len(opened.train))[: given.pictures_each]
     images, half = opened.train.subset(order), len(order) * 2 // 3
     fold = Fold(np.arange(half), np.arange(half, len(order)))
@@ -78,7 +78,7 @@ def prepared(given: argparse.Namespace) -> tuple[LabelledContext, Workshop, list
     params = strategy.space(context.task(source, images).info).defaults()
     params |= {"epochs": given.epochs}
     specs = [TrialSpec(n, source, strategy, params, n, None) for n in range(given.trials)]
-    return context, Workshop.of(context, given.plugin, memory_of(chosen)), specs
+    return context, WorkerContext.of(context, given.plugin, memory_of(chosen)), specs
 
 
 def main() -> int:
@@ -90,7 +90,7 @@ def main() -> int:
     parser.add_argument("--plugin", action="append", default=[])
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--pictures-each", type=int, default=150)
+    parser.add_argument("--images-each", type=int, default=150)
     parser.add_argument("--side", type=int, default=96)
     parser.add_argument("--epochs", type=int, default=4)
     given = parser.parse_args()

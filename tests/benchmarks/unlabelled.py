@@ -1,11 +1,11 @@
 """Domain shifts without target labels: every method at its default, and what was chosen.
 
     python tests/benchmarks/unlabelled.py KIT RESULTS.jsonl [--pairs NAME ...] [--seeds N]
-        [--source-pictures N] [--target-pictures N] [--sweep] [--table]
+        [--source-images N] [--target-images N] [--sweep] [--table]
 
 One line of RESULTS.jsonl is one trained method on one shift with one seed; what is there already
 is not run again. The accuracy in it comes from target labels that no method and no validator
-sees: they are read here, after everything. It is that of all target pictures; validators and the
+sees: they are read here, after everything. It is that of all target images; validators and the
 consensus read the held-out quarter alone. `--table` prints the tables of docs/unlabelled.md.
 """
 
@@ -34,7 +34,7 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
 from autotransfer.plugin.registry import Registry, discover
 from autotransfer.plugin.strategy import Strategy, TaskInfo
-from autotransfer.results import ParamValue, Setting
+from autotransfer.results import ParamValue, ScenarioKind
 from autotransfer.scenarios.unlabelled.arms import reads_target
 from autotransfer.scenarios.unlabelled.consensus import Candidate, decide
 from autotransfer.scenarios.unlabelled.holdout import divide_source, divide_target
@@ -57,7 +57,7 @@ SWEEP: tuple[Mapping[str, ParamValue], ...] = (
 
 @dataclass(frozen=True)
 class Shift:
-    """One domain shift: two sets of pictures of the kit, and the network that is used.
+    """One domain shift: two sets of images of the kit, and the network that is used.
 
     The rules of the consensus may be settled by looking at the `choosing` shifts; the `judging`
     ones judged them while they were written, the `fresh` ones ran after the last change.
@@ -100,8 +100,8 @@ def main() -> None:
     parser.add_argument("--pairs", nargs="*", default=[shift.name for shift in SHIFTS])
     parser.add_argument("--methods", nargs="*")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--source-pictures", type=int, default=5000)
-    parser.add_argument("--target-pictures", type=int, default=4000)
+    parser.add_argument("--source-images", type=int, default=5000)
+    parser.add_argument("--target-images", type=int, default=4000)
     parser.add_argument(
         "--sweep", action="store_true", help="DANN with other strengths, batches and steps as well"
     )
@@ -121,7 +121,7 @@ def _run_shift(shift: Shift, seed: int, chosen: argparse.Namespace) -> None:
     done = {
         (row["shift"], row["seed"], row["method"], row["params"])
         for row in read(chosen.results)
-        if row["size"] == [chosen.source_pictures, chosen.target_pictures]
+        if row["size"] == [chosen.source_images, chosen.target_images]
     }
     missing = [
         (strategy, params)
@@ -155,13 +155,13 @@ def _run_shift(shift: Shift, seed: int, chosen: argparse.Namespace) -> None:
             "seed": seed,
             "method": strategy.name,
             "params": json.dumps(changed, sort_keys=True),
-            "size": [chosen.source_pictures, chosen.target_pictures],
+            "size": [chosen.source_images, chosen.target_images],
             "accuracy": float(right.mean()),
             "held_out": float(right[: len(answers)].mean()),
             "seconds": result.outcome.seconds,
             "adapts": reads_target(strategy),
-            "standing": strategy.standing,
-            "moves_source": strategy.moves_source,
+            "standing": strategy.priority,
+            "shifts_source_features": strategy.shifts_source_features,
             "optimises": sorted(strategy.optimises),
             "fault": result.outcome.reason,
             "scores": {k: round(v, 6) for k, v in result.outcome.validators.items()},
@@ -179,7 +179,7 @@ def _points(
 ) -> Iterator[tuple[Strategy, Mapping[str, ParamValue]]]:
     installed = _registry(chosen.kit).strategies
     for strategy in (installed[name] for name in chosen.methods or installed):
-        if Setting.UNLABELLED not in strategy.settings or strategy.goes_through:
+        if ScenarioKind.UNLABELLED not in strategy.scenarios or strategy.uses_intermediate:
             continue
         if shift.network == DIGITS and not strategy.trains:
             continue
@@ -191,9 +191,9 @@ def _points(
 def _problem(
     shift: Shift, seed: int, chosen: argparse.Namespace, cache: Path
 ) -> tuple[UnlabelledProblem, list[NDArray[np.int64]]]:
-    """Return the problem, and the hidden labels of the target pictures: held out, learned from."""
-    labelled = _sampled(_open(chosen.kit, shift.source_data), chosen.source_pictures, seed)
-    target = _sampled(_open(chosen.kit, shift.target_data), chosen.target_pictures, seed)
+    """Return the problem, and the hidden labels of the target images: held out, learned from."""
+    labelled = _sampled(_open(chosen.kit, shift.source_data), chosen.source_images, seed)
+    target = _sampled(_open(chosen.kit, shift.target_data), chosen.target_images, seed)
     assert labelled.class_names == target.class_names
     truth_of = dict(zip(target.digests, target.labels.tolist(), strict=True))
     part = divide_target(target.without_labels())
@@ -242,7 +242,7 @@ def _sampled(images: ImageSet, most: int, seed: int) -> ImageSet:
 
 
 def _info(source: Source) -> TaskInfo:
-    return TaskInfo(source, Setting.UNLABELLED, 100, 10)
+    return TaskInfo(source, ScenarioKind.UNLABELLED, 100, 10)
 
 
 def _short(name: str) -> str:
@@ -339,7 +339,7 @@ def _chosen(rows: list[dict]) -> Cell:  # type: ignore[type-arg]
             row["scores"],
             np.array(list(row["answers"]), dtype=np.int64),
             row["fault"],
-            row["moves_source"],
+            row["shifts_source_features"],
         )
         for number, row in enumerate(rows)
     ]

@@ -74,7 +74,7 @@ def row(
     new = labels >= table.num_seen
     alone = scores[new][:, table.num_seen :].argmax(axis=1) + table.num_seen
     curve = seen_unseen_curve(scores, labels, table.num_seen)
-    unseen, seen = curve.at(calibration.handicap)
+    unseen, seen = curve.at(calibration.stacking_offset)
     top1 = per_class_top1(labels[new], alone)
     figures = [float(np.mean(held_out)), top1, unseen, seen, harmonic_mean(unseen, seen)]
     return [*(100 * figure for figure in figures), 100 * curve.area, seconds]

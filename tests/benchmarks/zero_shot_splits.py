@@ -1,14 +1,14 @@
-"""What a fit returns for classes without pictures, against the mean of the sources' ESZSL.
+"""What a fit returns for classes without images, against the mean of the sources' ESZSL.
 
     python tests/benchmarks/zero_shot_splits.py CATALOGUE TABLE --source NAME [--source NAME]...
         --learn PICTURES [--learn PICTURES]... --test PICTURES [--test PICTURES]...
         [--plugin FILE] [--unseen 5] [--splits 20] [--first 0]
 
-All classes of the table that have pictures are dealt out anew in every split: some are unseen,
+All classes of the table that have images are dealt out anew in every split: some are unseen,
 the others are learned from. The candidates are the mean, ESZSL of the default source at the same
 middle penalties and, on every source, ESZSL with the penalties that held-out classes choose; one
 is returned by the rule of a fit.
-Prints a Markdown table, per-class top-1 of unseen classes' test pictures in per cent.
+Prints a Markdown table, per-class top-1 of unseen classes' test images in per cent.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ T_975 = {5: 2.776, 10: 2.262, 20: 2.093}  # Student's t by the number of splits;
 
 @dataclass(frozen=True)
 class Pictures:
-    """Features of all pictures, one matrix a source, and which of them are learned from."""
+    """Features of all images, one matrix a source, and which of them are learned from."""
 
     features: dict[str, NDArray[np.float32]]
     names: NDArray[np.str_]
@@ -53,7 +53,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Split:
-    """Classes dealt out, as an context and the test pictures of the unseen classes."""
+    """Classes dealt out, as an context and the test images of the unseen classes."""
 
     context: ZeroShotContext
     tests: ImageSet
@@ -108,7 +108,7 @@ class Split:
         return np.concatenate(parts)
 
     def top1(self, point: Point) -> float:
-        """Return per-class top-1 of the unseen classes' test pictures."""
+        """Return per-class top-1 of the unseen classes' test images."""
         predictor, first = point.fit(self.context.images), self.table.num_seen
         scores = predictor.scores(self.tests, point.reader, self.table.values[first:])
         return per_class_top1(self.tests.labels - first, scores.argmax(axis=1))
@@ -137,10 +137,10 @@ def row(split: Split, strategies: Iterable[Strategy], seed: int) -> dict[str, fl
     return {OURS: found[names[chosen]], **found}
 
 
-def read_pictures(
+def read_images(
     sets: Sequence[ImageSet], num_learned: int, sources: Iterable[Source], readers: FeatureReaders
 ) -> Pictures:
-    """Return the last-stage features of all pictures; the first sets are learned from."""
+    """Return the last-stage features of all images; the first sets are learned from."""
     features = {s.name: np.concatenate([readers[s](part) for part in sets]) for s in sources}
     names = [part.class_names[label] for part in sets for label in part.labels]
     learned = np.repeat(np.arange(len(sets)) < num_learned, [len(part) for part in sets])
@@ -170,7 +170,7 @@ def main() -> int:
     opened = [open_target(part) for part in (*given.learn, *given.test)]
     sources = choose_sources(chosen, registry, len(opened[0].train)).sources
     sets = [target.train for target in opened]
-    pictures = read_pictures(sets, len(given.learn), sources, make_readers(chosen))
+    pictures = read_images(sets, len(given.learn), sources, make_readers(chosen))
     strategies = [
         registry.strategy(MEAN),
         DefaultEszsl(),

@@ -22,7 +22,7 @@ from autotransfer.plugin.strategy import Strategy, TaskInfo
 from autotransfer.plugin.testing import StrategyContract
 from autotransfer.plugin.testing.plugin_checks import check_named
 from autotransfer.plugin.testing.strategy_promises import STRATEGY_PROMISES
-from autotransfer.results import Setting
+from autotransfer.results import ScenarioKind
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "plugin-guide.md").read_text("utf-8")
@@ -73,7 +73,7 @@ def test_the_search_space_of_the_guide_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "guide.toml"
     path.write_text(_blocks("toml")[0], encoding="utf-8")
     source = Source("any", "test_resnet", Untrained(), Preprocessing(32))
-    info = TaskInfo(source, Setting.LABELLED, num_images=100, num_classes=2)
+    info = TaskInfo(source, ScenarioKind.LABELLED, num_images=100, num_classes=2)
     strategies = discover().strategies
     preset = read_preset(path)
     preset.check({name: strategy.space(info) for name, strategy in strategies.items()})

@@ -9,14 +9,14 @@ from autotransfer.plugin.strategy import Strategy
 from autotransfer.plugin.testing import Workbench
 from autotransfer.plugin.testing.promises import Promise
 from autotransfer.plugin.testing.strategy_promises import STRATEGY_PROMISES
-from autotransfer.results import Setting
+from autotransfer.results import ScenarioKind
 from autotransfer_adaptation.two_domains import TwoDomains
 from tests.contract.lending import LendingContract
 
 # What the loop that several strategies have in common owes the core is tried with two of them,
 # and everything else, which depends on their losses, with each.
 OF_THE_LOOP = {
-    "the-training-pictures-stay-as-they-are",
+    "the-training-images-stay-as-they-are",
     "pruning-passes-through",
     "a-deadline-in-the-past-is-honoured",
 }
@@ -24,7 +24,7 @@ WHOLE = {"dann", "shot"}
 
 INSTALLED = discover().strategies
 ALIKE = {n for n, s in INSTALLED.items() if type(s).fit is TwoDomains.fit} - WHOLE
-ADAPTING = {n for n, s in INSTALLED.items() if Setting.UNLABELLED in s.settings}
+ADAPTING = {n for n, s in INSTALLED.items() if ScenarioKind.UNLABELLED in s.scenarios}
 
 
 class TestLabelledStrategies(LendingContract):
@@ -35,7 +35,7 @@ class TestLabelledStrategies(LendingContract):
 
 
 class _Adaptation(LendingContract):
-    """Strategies for a target without labels also embed pictures, for the validators."""
+    """Strategies for a target without labels also embed images, for the validators."""
 
     def test_it_embeds_every_picture(self, bench: Workbench) -> None:
         task = bench.task()

@@ -79,7 +79,7 @@ def _write_files_of_the_pages(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) -> Path:
-    """Everything that the pages name, on generated pictures and tiny networks."""
+    """Everything that the pages name, on generated images and tiny networks."""
     folder = tmp_path_factory.mktemp("template")
     shutil.copy(mlflow_database, folder / "mlflow.db")
     for seed, name in enumerate((*LABELLED, *FLAT)):
@@ -92,7 +92,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, mlflow_database: Path) ->
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Features and baselines, which are the same on every page: the pictures are."""
+    """Features and baselines, which are the same on every page: the images are."""
     return tmp_path_factory.mktemp("cache")
 
 

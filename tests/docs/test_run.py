@@ -101,7 +101,7 @@ def _small(words: list[str]) -> list[str]:
 
 
 def _is_flat(target: Path) -> bool:
-    """Return whether the pictures of a target have no labels."""
+    """Return whether the images of a target have no labels."""
     return not any(item.is_dir() for item in target.iterdir())
 
 

@@ -26,7 +26,7 @@ def _tables(mlflow_tables: None) -> None:
 
 @pytest.fixture(autouse=True)
 def _kit_in_seconds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures and networks of the kit are the same in every test: so are their features.
+    """Images and networks of the kit are the same in every test: so are their features.
 
     The baseline that trains the finalist's own network from scratch takes minutes and wins
     nowhere here: but for the nightly run it trains for two epochs. The small network has all.
@@ -107,14 +107,14 @@ def _bars_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def warm_cache(_bars_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache that other tests have filled with features and baselines of the same pictures."""
+    """A cache that other tests have filled with features and baselines of the same images."""
     monkeypatch.setenv("AUTOTRANSFER_CACHE", str(_bars_cache))
     return _bars_cache
 
 
 @pytest.fixture
 def folder_target(tmp_path: Path) -> Path:
-    """A folder of class folders with the same pictures, all for training."""
+    """A folder of class folders with the same images, all for training."""
     images = shapes(3, 14, seed=3)
     root = tmp_path / "bars"
     for i in range(len(images)):

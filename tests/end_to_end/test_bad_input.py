@@ -83,7 +83,7 @@ def test_bad_pictures_are_all_named_at_once(
     tmp_path: Path, catalogue: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = _classes(tmp_path / "bad", {"cat": 6, "dog": 6})
-    (root / "cat" / "text.jpg").write_text("not a picture")
+    (root / "cat" / "text.jpg").write_text("not an image")
     whole = (root / "cat" / "0.jpg").read_bytes()
     (root / "dog" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     _picture(root / "dog" / "dot.png", (1, 1))
@@ -105,7 +105,7 @@ def test_bad_pictures_are_all_named_at_once(
         ("--space", "endless", "endless"),
         ("--metric", "luck", "luck"),
         ("--sampler", "dice", "dice"),
-        ("--setting", "sideways", "sideways"),
+        ("--scenario", "sideways", "sideways"),
         ("--device", "abacus", "abacus"),
         ("--on-bad-image", "cry", "cry"),
         ("--margin", "-1", "margin"),

@@ -65,7 +65,7 @@ def test_the_better_model_is_named_with_its_interval(
     assert found.decision == "positive"
     assert found.scores[0] - found.scores[1] == pytest.approx(found.gap.value)
     assert found.gap.low > 0.3  # two classes of three are mistaken
-    assert found.sentence.startswith("good beats bad on your 36 labelled pictures")
+    assert found.sentence.startswith("good beats bad on your 36 labelled images")
     assert (found.left_out, found.looks) == (0, 1)
     capsys.readouterr()
     code = run(["compare", *(str(m) for m in models[::-1]), str(pictures), "--json"])

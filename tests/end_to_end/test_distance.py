@@ -49,11 +49,11 @@ def test_the_order_of_the_larger_set_brings_it_no_farther_away() -> None:
 def test_pictures_that_are_in_both_sets_are_counted() -> None:
     images = shapes(3, 10)
     found = autotransfer.distance(images, images.subset(range(15)), sources=[tiny_source()])
-    assert "15 picture(s) are in both sets" in found.notes
+    assert "15 image(s) are in both sets" in found.notes
 
 
 def test_a_few_pictures_are_refused() -> None:
-    with pytest.raises(InvalidTargetError, match="the second set has 3 picture"):
+    with pytest.raises(InvalidTargetError, match="the second set has 3 image"):
         autotransfer.distance(shapes(3, 10), shapes(3, 1), sources=[tiny_source()])
 
 
@@ -83,7 +83,7 @@ def test_the_command_prints_one_json_object_or_a_table(
     assert all(np.isfinite(list(found["distances"].values())))
     assert run([*arguments, "--measure", "mmd", "--measure", "energy"]) == 0
     text = capsys.readouterr().out
-    assert "12 and 14 pictures" in text
+    assert "12 and 14 images" in text
     assert "energy" in text
     assert "frechet" not in text
     assert "The two sets are" in text
@@ -116,10 +116,10 @@ def test_places_without_enough_pictures_are_one_line_and_exit_code_two(
     good, one = _folder(tmp_path / "good", pixels), _folder(tmp_path / "one", pixels[:1])
     (tmp_path / "empty").mkdir()
     for bad, words in [
-        (str(tmp_path / "empty"), "no pictures"),
-        (one, "1 picture"),
+        (str(tmp_path / "empty"), "no images"),
+        (one, "1 image"),
         (str(tmp_path / "nowhere"), "nowhere"),
-        (str(Path(one) / "000.png"), "1 picture"),
+        (str(Path(one) / "000.png"), "1 image"),
     ]:
         for pair in ([good, bad], [bad, good]):
             assert run(["distance", *pair, "--sources", "test_resnet"]) == 2
@@ -139,7 +139,7 @@ def test_of_large_sets_a_fixed_sample_is_compared(monkeypatch: pytest.MonkeyPatc
     ]
     assert found[0] == found[1]
     assert found[0].num_images == (20, 15)
-    assert found[0].notes[0] == "20 of the 36 pictures of the first set were compared"
+    assert found[0].notes[0] == "20 of the 36 images of the first set were compared"
 
 
 def test_labels_and_splits_do_not_matter(tmp_path: Path) -> None:
@@ -154,5 +154,5 @@ def test_labels_and_splits_do_not_matter(tmp_path: Path) -> None:
     )
     found = autotransfer.distance(labelled, pixels, sources=[tiny_source()])
     assert found.num_images == (24, 24)
-    assert found.notes == ("24 picture(s) are in both sets",)
+    assert found.notes == ("24 image(s) are in both sets",)
     assert found.sentence.startswith("The two sets are near")

@@ -1,4 +1,4 @@
-"""Features instead of pictures: the core does not need pixels."""
+"""Features instead of images: the core does not need pixels."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_source_whose_features_tell_the_classes_is_chosen_and_helps() -> Non
     assert names == {"majority", "given-baseline"}
     assert "counts" not in {row.source for row in selection.ranking.rows}
     reasons = {skip.strategy: skip.reason for skip in selection.skipped}
-    assert "features were given instead of pictures" in reasons["fine-tune"]
+    assert "features were given instead of images" in reasons["fine-tune"]
     unseen, wanted = _words(60, 2)
     assert (selection.predict(unseen) == wanted).mean() > 0.9
     again = autotransfer.load(selection.record.model)

@@ -20,7 +20,7 @@ from autotransfer.errors import DataWarning, InvalidOptionError, StudyExistsErro
 from autotransfer.guard.ledger import look
 from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.results import Decision, Outcome, State
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.finalists import Finalist, Finalists
 from autotransfer.selection.selection import Selection
 
@@ -34,12 +34,12 @@ FROZEN = {"strategies": ("feature-extraction",), "budget": autotransfer.Budget(t
 
 
 def _fit(target: Path, catalogue: Path, **options: object) -> Selection:
-    settings: dict[str, object] = {
+    scenarios: dict[str, object] = {
         "sources": catalogue,
         "budget": autotransfer.Budget(trials=5),
         "seed": 0,
     }
-    return autotransfer.fit(target, **(settings | options))
+    return autotransfer.fit(target, **(scenarios | options))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def fitted(workspace: Path, written: Path, _bars_cache: Path) -> Selection:
 def test_a_fit_ends_with_a_tested_verdict_and_a_predictor(fitted: Selection) -> None:
     verdict = fitted.verdict
     assert verdict.decision in set(Decision) - {Decision.UNVERIFIED}
-    assert verdict.basis == "sealed pictures"
+    assert verdict.basis == "held-out items"
     assert verdict.gap is not None
     assert verdict.test is not None
     assert verdict.gap.n == 30
@@ -172,7 +172,7 @@ def test_resuming_with_other_pictures_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(workspace)
-    with pytest.raises(InvalidOptionError, match="other pictures"):
+    with pytest.raises(InvalidOptionError, match="other images"):
         _fit(folder_target, catalogue, name="counted", resume=True)
 
 
@@ -191,12 +191,12 @@ def test_with_few_pictures_and_no_test_split_none_is_given_up(
     verdict = selection.verdict
     assert verdict.basis == "out-of-fold"
     assert verdict.gap is not None
-    assert verdict.gap.n == 42  # every picture is tested
+    assert verdict.gap.n == 42  # every image is tested
     complete = [o for o in selection.outcomes if o.state is State.COMPLETE]
     assert verdict.competed == len(complete) >= 2
     assert len(selection.kept.seen) == 42  # and what is returned has learnt from every one
     # the largest gap of a trial, less the four or so standard errors that many trials cost: of a
-    # difference of two accuracies on 42 pictures one is at most 1 / root 42
+    # difference of two accuracies on 42 images one is at most 1 / root 42
     best = next(b.test for b in verdict.baselines if b.name == verdict.best_baseline)
     assert best is not None
     assert verdict.competition_bound is not None
@@ -212,7 +212,7 @@ def test_pictures_that_have_tested_another_model_are_a_second_look(
     first = _fit(target, catalogue, name="a", **FROZEN)
     again = _fit(target, catalogue, name="b", **FROZEN)
     assert first.verdict.looks == again.verdict.looks == 1  # the same answers are no new look
-    sealed = open_target(target).sealed
+    sealed = open_target(target).held_out
     assert sealed is not None
     look(tmp_path / "autotransfer.db", sealed.digests, np.full(30, 2), "another model")
     later = _fit(target, catalogue, name="c", **FROZEN)
@@ -242,7 +242,7 @@ def test_source_pictures_reach_the_strategies_that_need_them_and_never_the_test(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AUTOTRANSFER_CACHE", str(tmp_path / "cache"))
     pictures = shapes(2, 24, seed=1)
-    with pytest.warns(DataWarning, match=r"^8 source picture"):
+    with pytest.warns(DataWarning, match=r"^8 source image"):
         selection = autotransfer.fit(
             pictures.subset(range(28)),
             source_data=pictures.subset(range(20, 48)),
@@ -280,7 +280,7 @@ def test_an_ensemble_that_gains_enough_is_the_finalist(
     folder_target: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # on so few pictures nothing gains a standard error: the two best are taken all the same
+    # on so few images nothing gains a standard error: the two best are taken all the same
     from autotransfer.search import finalists
     from autotransfer.search.choice import Choice, Terms
 
@@ -295,7 +295,7 @@ def test_an_ensemble_that_gains_enough_is_the_finalist(
     answers: list[list[NDArray[np.float64]]] = []
     between = shapes(6, 6, seed=5)  # three directions lie between those that were learnt
 
-    def trained(made: Finalists, finalist: Finalist, outcomes: Sequence[Outcome]) -> Kept:
+    def trained(made: Finalists, finalist: Finalist, outcomes: Sequence[Outcome]) -> Checkpoint:
         """Note what the ensemble says, and what each member says by itself."""
         kept = train(made, finalist, outcomes)
         by_number = {outcome.number: outcome for outcome in outcomes}

@@ -1,4 +1,4 @@
-"""Sources whose inputs are not the user's pictures: other channels, other sizes, other depths."""
+"""Sources whose inputs are not the user's images: other channels, other sizes, other depths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autotransfer.plugin.testing import tiny_source
 
 
 def _pictures(folder: Path) -> Path:
-    """Return two classes of pictures: grey, RGB, RGBA, 16 bits and palette, all of other sizes."""
+    """Return two classes of images: grey, RGB, RGBA, 16 bits and palette, all of other sizes."""
     rng = np.random.default_rng(0)
     for name, low in (("dark", 0), ("light", 130)):
         (folder / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The main job on real pictures and real networks."""
+"""The main job on real images and real networks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.target import open_target
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
-from autotransfer.guard.evaluation_split import sealed_stand
+from autotransfer.guard.evaluation_split import held_out_split
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
@@ -139,7 +139,7 @@ def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_basel
     kit: Path, tmp_path: Path, seeds: int, strategies: list[str] | None, trials: int
 ) -> None:
     place = f"zip://train::{kit / 'data' / 'flowers5.zip'}"
-    test = open_target(str(kit / "data" / "flowers5.zip")).sealed
+    test = open_target(str(kit / "data" / "flowers5.zip")).held_out
     assert test is not None
     registry = discover(files=[kit / "weights" / "timm_extra.py"])
     losses = []
@@ -162,7 +162,7 @@ def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_basel
         context = LabelledContext(pictures, (), None, readers, metric_named("accuracy"))
         source = _source_of(kit, "mobilenetv1-025-person")
         baselines = Baselines(context, source, BaselineCache(registry), seed, None)
-        stand = sealed_stand(pictures, test, np.arange(len(test)))
+        stand = held_out_split(pictures, test, np.arange(len(test)))
         best = max(
             float(np.mean(b.probabilities.argmax(axis=1) == test.labels))
             for b in baselines.on(stand)
@@ -209,7 +209,7 @@ def test_photographs_and_sketches_are_far_apart_and_two_halves_near(kit: Path) -
     assert far["sentence"].startswith("The two sets are far apart")
     near = _run("distance", f"zip://photo::{pacs}", f"zip://photo::{pacs}", *_sources(kit), *one)
     assert near["sentence"].startswith("The two sets are near")
-    assert near["warnings"] == ["280 picture(s) are in both sets"]
+    assert near["warnings"] == ["280 image(s) are in both sets"]
 
 
 def test_the_catalogue_is_right_and_a_planted_fault_is_found(kit: Path, tmp_path: Path) -> None:

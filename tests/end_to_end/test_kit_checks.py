@@ -1,4 +1,4 @@
-"""Words for distances, and faults of a catalogue, on real pictures and real networks."""
+"""Words for distances, and faults of a catalogue, on real images and real networks."""
 
 from __future__ import annotations
 

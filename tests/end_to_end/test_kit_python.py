@@ -69,7 +69,7 @@ def fitted(
 
 @pytest.fixture(scope="module")
 def pictures(kit: Path) -> ImageSet:
-    """Twenty pictures that the fit was tested on."""
+    """Twenty images that the fit was tested on."""
     images = open_target(f"zip://val::{kit / 'data' / 'hymenoptera.zip'}").train
     return images.subset(np.linspace(0, len(images) - 1, 20).astype(int))
 
@@ -81,9 +81,9 @@ def _store(selection: Selection) -> str:
 def test_the_model_of_mlflow_predicts_the_same_in_another_process(
     fitted: Selection, pictures: ImageSet, tmp_path: Path
 ) -> None:
-    (tmp_path / "pictures.json").write_text(json.dumps(_contents(pictures)))
+    (tmp_path / "images.json").write_text(json.dumps(_contents(pictures)))
     named = [f"runs:/{fitted.record.run_id}/model", "models:/ants@champion"]
-    command = [sys.executable, "-W", "ignore", "-c", PREDICT, _store(fitted), "pictures.json"]
+    command = [sys.executable, "-W", "ignore", "-c", PREDICT, _store(fitted), "images.json"]
     done = subprocess.run(
         [*command, *named], capture_output=True, text=True, check=True, cwd=tmp_path
     )
@@ -153,7 +153,7 @@ def test_strange_pictures_are_rejected_more_often_than_known_ones(
     fitted: Selection, kit: Path
 ) -> None:
     known = open_target(f"zip://val::{kit / 'data' / 'hymenoptera.zip'}").train
-    strange = open_target(kit / "data" / "flowers5.zip").sealed
+    strange = open_target(kit / "data" / "flowers5.zip").held_out
     assert strange is not None
     rates = [fitted.abstains(images).mean() for images in (known, strange)]
     assert rates[0] < 0.13

@@ -34,14 +34,14 @@ OBVIOUS = ["default-probe", "mixture-of-probes", "mean-of-probes"]
 
 
 def _fit(**options: Any) -> Selection:
-    settings: dict[str, Any] = {
+    scenarios: dict[str, Any] = {
         "sources": SOURCES,
         "space": "quick",
         "budget": autotransfer.Budget(trials=1),
         "guard": False,  # networks with random weights would lose to classical pixels
         "device": "cpu",
     }
-    return autotransfer.fit(PICTURES, **(settings | options))
+    return autotransfer.fit(PICTURES, **(scenarios | options))
 
 
 def _incumbent(*arguments: Any) -> Choice:

@@ -23,7 +23,7 @@ from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.plugin.testing.tiny import tiny_readers
 from autotransfer.results import State
 from autotransfer.search.cross_validation import LabelledContext
-from autotransfer.search.executors.worker_context import Workshop
+from autotransfer.search.executors.worker_context import WorkerContext
 from autotransfer.search.trial import TrialSpec
 
 ray = pytest.importorskip("ray", reason="Ray is not installed (autotransfer[ray])")
@@ -124,7 +124,7 @@ def test_a_killed_worker_and_a_killed_node_cost_no_trial(
 
     strategy = discover(files=[plugin]).strategy("slow")
     executor = RayExecutor(
-        Workshop.of(context, [plugin], 1 << 26), context, workers=None, address=None
+        WorkerContext.of(context, [plugin], 1 << 26), context, workers=None, address=None
     )
     try:
         assert executor.slots == 2
@@ -159,7 +159,7 @@ def test_a_trial_whose_actors_end_before_they_start_is_no_lost_trial(
 
     strategy = discover(files=[plugin]).strategy("slow")
     executor = RayExecutor(
-        Workshop.of(context, [plugin], 1 << 26), context, workers=1, address=None
+        WorkerContext.of(context, [plugin], 1 << 26), context, workers=1, address=None
     )
     launch = executor._launch
     ended: list[Any] = []

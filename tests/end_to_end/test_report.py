@@ -130,4 +130,4 @@ def test_a_picture_of_a_copied_file_is_counted(
         picture.resize((64, 64), Image.Resampling.NEAREST).save(first.with_name("copy.png"))
     _fit(folder_target, catalogue)
     text = (tmp_path / "found" / "report.html").read_text(encoding="utf-8")
-    assert "Pictures that occur twice" in text
+    assert "Images that occur twice" in text

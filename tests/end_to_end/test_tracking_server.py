@@ -38,7 +38,7 @@ from autotransfer.results import (
     State,
     Verdict,
 )
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.selection import Selection
 from autotransfer.tracking import Tracker
 from autotransfer.tracking.store import embedded_uri
@@ -71,7 +71,7 @@ OUTCOMES = (
 def _record() -> Record:
     verdict = Verdict(
         decision=Decision.POSITIVE,
-        basis="sealed pictures",
+        basis="held-out items",
         sentence="transfer helped",
         returned="transfer",
         test=Interval(0.9, 0.85, 0.94, 200),
@@ -84,7 +84,7 @@ def _record() -> Record:
     )
     return Record(
         name="fit",
-        setting="labelled",
+        scenario="labelled",
         metric="accuracy",
         class_names=("ant", "bee"),
         seed=0,
@@ -100,7 +100,9 @@ def _record() -> Record:
 
 @pytest.fixture
 def selection(tmp_path: Path) -> Path:
-    kept = Kept(MajorityPredictor(np.array([0.25, 0.75])), "majority", baseline=True, source=None)
+    kept = Checkpoint(
+        MajorityPredictor(np.array([0.25, 0.75])), "majority", baseline=True, source=None
+    )
     return Selection(_record(), kept, torch.device("cpu")).save(tmp_path / "selection")
 
 
@@ -172,7 +174,7 @@ def _track(uri: str | None, workspace: Path, selection: Path) -> Tracker:
 def test_a_server_receives_the_runs_of_the_embedded_store_serves_the_model_and_may_go_away(
     serve: Callable[[], Any], selection: Path, tmp_path: Path
 ) -> None:
-    picture = tmp_path / "picture.png"
+    picture = tmp_path / "image.png"
     Image.new("RGB", (8, 8)).save(picture)
     embedded = _track(None, tmp_path, selection)
     with serve() as uri:

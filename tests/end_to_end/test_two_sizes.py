@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 import autotransfer
 
 selection = autotransfer.load("model")
-np.save("answers.npy", selection.predict_proba(np.load("pictures.npy")))
+np.save("answers.npy", selection.predict_proba(np.load("images.npy")))
 """
 
 
@@ -49,18 +49,18 @@ def test_both_sizes_of_one_network_are_read_predicted_with_and_exported() -> Non
     assert read == {"small": 32, "large": 48}
 
     fresh, _ = _noisy_bars(3, seed=2)
-    np.save("pictures.npy", fresh)
+    np.save("images.npy", fresh)
     subprocess.run([sys.executable, "-c", IN_A_FRESH_PROCESS], check=True)
     answers = np.load("answers.npy")
     np.testing.assert_array_equal(answers, selection.predict_proba(fresh))
     selection.to_onnx("model.onnx")
     exported = run_onnx(Path("model.onnx"), [fresh])[0]
     assert np.abs(exported - answers).max() <= TOLERANCE
-    assert np.ptp(answers, axis=0).min() > 0.5  # the pictures are told apart
+    assert np.ptp(answers, axis=0).min() > 0.5  # the images are told apart
 
 
 def _noisy_bars(per_class: int, *, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return (n, 32, 32, 3) pictures that are not told apart too easily, and their labels."""
+    """Return (n, 32, 32, 3) images that are not told apart too easily, and their labels."""
     images, rng = shapes(3, per_class, seed=seed), np.random.default_rng(seed)
     pixels = np.stack([np.asarray(images[i]) for i in range(len(images))])
     noisy = np.clip(pixels + rng.normal(0, 90, pixels.shape), 0, 255)

@@ -73,7 +73,7 @@ def _fit(target: Any, source: Any, space: Path, **options: Any) -> autotransfer.
 
 
 class Poisoned(ImageSet):
-    """Labelled pictures whose labels explode when they are read."""
+    """Labelled images whose labels explode when they are read."""
 
     @property
     @override
@@ -91,7 +91,7 @@ def test_a_fit_reads_no_target_label_and_its_verdict_is_unverified(
 ) -> None:
     plain = shapes(3, 40, seed=2)
     poisoned = Poisoned(plain._reader, plain._indices, plain._labels, plain.class_names)
-    selection = _fit(poisoned, source, space, setting="unlabelled", seed=3)
+    selection = _fit(poisoned, source, space, scenario="unlabelled", seed=3)
     verdict = selection.verdict
     assert verdict.decision is Decision.UNVERIFIED
     assert (verdict.test, verdict.gap, verdict.returned_test) == (None, None, None)
@@ -136,7 +136,7 @@ def test_the_command_prints_nulls_where_labels_would_be_needed(
 
 def test_a_target_without_labels_needs_source_pictures(target: NDArray[np.uint8]) -> None:
     with pytest.raises(InvalidTargetError, match="--source-data"):
-        autotransfer.fit(target, setting="unlabelled", sources="small_cnn")
+        autotransfer.fit(target, scenario="unlabelled", sources="small_cnn")
 
 
 def test_source_pictures_without_labels_are_refused(
@@ -151,7 +151,7 @@ def test_folders_that_share_no_class_name_are_refused(
 ) -> None:
     named = (target, ["cat" if i % 2 else "dog" for i in range(len(target))])
     with pytest.raises(InvalidTargetError, match="share no name"):
-        _fit(ImageSet(*_parts(named)), source, space, setting="unlabelled")
+        _fit(ImageSet(*_parts(named)), source, space, scenario="unlabelled")
 
 
 def test_a_class_without_a_folder_and_few_pictures_are_warned_of(
@@ -160,13 +160,13 @@ def test_a_class_without_a_folder_and_few_pictures_are_warned_of(
     named = (target[:24], ["direction 0" if i % 2 else "direction 1" for i in range(24)])
     with (
         pytest.warns(DataWarning, match="direction 2"),
-        pytest.warns(DataWarning, match="24 target pictures for 3 classes are few"),
+        pytest.warns(DataWarning, match="24 target images for 3 classes are few"),
     ):
         _fit(
             ImageSet(*_parts(named)),
             source,
             space,
-            setting="unlabelled",
+            scenario="unlabelled",
             strategies=["source-only"],
             budget="1 trials",
         )
@@ -195,7 +195,7 @@ def test_gray_source_pictures_of_another_size_are_used(
 
 
 def _parts(named: tuple[NDArray[np.uint8], list[str]]) -> tuple[Any, Any, Any, Any]:
-    """Return the arguments of an `ImageSet` of labelled pictures."""
+    """Return the arguments of an `ImageSet` of labelled images."""
     images = open_target(named, minimum_per_class=1).train
     return images._reader, images._indices, images._labels, images.class_names
 
@@ -308,5 +308,5 @@ def test_what_mlflow_has_missed_of_a_fit_without_labels_is_written_later(
     assert (synced.name, synced.trials, synced.finished) == ("missed", 1, True)
     assert synced.run_id is not None
     parameters = MlflowClient(there).get_run(synced.run_id).data.params
-    assert parameters["setting"] == "unlabelled"
+    assert parameters["scenario"] == "unlabelled"
     assert sync(tracking_uri=there) == [synced]

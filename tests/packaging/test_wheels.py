@@ -79,7 +79,7 @@ def autotransfer(clean: Path, tmp_path: Path, mlflow_tables: None) -> Run:
 
 @pytest.fixture
 def bars(tmp_path: Path) -> Path:
-    """Pictures of three classes to learn from and to test on, and a catalogue beside them."""
+    """Images of three classes to learn from and to test on, and a catalogue beside them."""
     train, test = shapes(3, 12, seed=1), shapes(3, 10, seed=2)
     np.savez(
         tmp_path / "bars.npz",

@@ -25,7 +25,7 @@ from autotransfer.models.source import LocalWeights, Source
 from autotransfer.models.weights import write_state_dict
 from autotransfer.plugin.strategy import Task
 from autotransfer.plugin.testing import tiny_readers
-from autotransfer.results import Setting
+from autotransfer.results import ScenarioKind
 
 WIDTH = 64
 PREPROCESSING = Preprocessing(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), interpolation="nearest")
@@ -73,7 +73,7 @@ class DigitsTransfer:
 
     Args:
         folder: For weights and features.
-        seed: Chooses the digits, the pictures and the weights of the sources.
+        seed: Chooses the digits, the images and the weights of the sources.
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -91,10 +91,10 @@ class DigitsTransfer:
     def task(self, kind: str, per_class: int) -> Task:
         """Return the transfer to five digits from a source of one kind."""
         source = self._source(kind)
-        train, _ = self.pictures(per_class)
+        train, _ = self.images(per_class)
         return Task(
             source=source,
-            setting=Setting.LABELLED,
+            scenario=ScenarioKind.LABELLED,
             class_names=train.class_names,
             train=train,
             features=self.readers[source],
@@ -102,8 +102,8 @@ class DigitsTransfer:
             load_backbone=lambda: self.readers.load(source),
         )
 
-    def pictures(self, per_class: int) -> tuple[ImageSet, ImageSet]:
-        """Return the training and the test pictures of the target."""
+    def images(self, per_class: int) -> tuple[ImageSet, ImageSet]:
+        """Return the training and the test images of the target."""
         chosen = [np.flatnonzero(self._labels == digit) for digit in self._here]
         train = np.concatenate([own[:per_class] for own in chosen])
         test = np.concatenate([own[60:160] for own in chosen])

@@ -13,7 +13,7 @@ from autotransfer.models.predictors.neural import HeadedSuffix
 from autotransfer.models.small_cnn import small_source
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_task
-from autotransfer.results import Setting
+from autotransfer.results import ScenarioKind
 from autotransfer_adaptation import Dann, Mcc, autotransfer_strategies
 from autotransfer_adaptation.class_shares import ClassShares
 from autotransfer_adaptation.dann import Critic, domain_loss
@@ -148,9 +148,9 @@ def test_the_small_network_learns_from_the_source_pictures_alone(tmp_path: Path)
 def test_without_target_pictures_a_method_says_what_it_lacks(tmp_path: Path) -> None:
     task = replace(_task(tmp_path), unlabelled=None)
     for strategy in autotransfer_strategies():
-        if strategy.needs and Setting.UNLABELLED in strategy.settings:
+        if strategy.needs and ScenarioKind.UNLABELLED in strategy.scenarios:
             params = strategy.space(task.info).defaults()
-            with pytest.raises(InvalidOptionError, match="unlabelled target pictures"):
+            with pytest.raises(InvalidOptionError, match="unlabelled target images"):
                 strategy.fit(task, Trial(params, lambda _p, _q: None, None, 0))
 
 
@@ -185,5 +185,5 @@ def test_statistics_and_descriptions_do_not_depend_on_the_order_of_the_pictures(
     assert norm.running_var is not None
     assert norm.running_var.item() == pytest.approx(1.0, abs=0.05)  # 0 within one class
     headed.train()
-    features, _ = domains.described()
+    features, _ = domains.zero_shot()
     np.testing.assert_allclose(features[:, 0], sorted_rows[:, 0].numpy(), atol=1e-3)

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 
 
 def _task(seed: int = 0, **changes: object) -> tuple[HeadTask, Array, NDArray[np.int64], Array]:
-    """Return ten classes to learn from, and pictures and rows of four others."""
+    """Return ten classes to learn from, and images and rows of four others."""
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 2, size=(14, 6)).astype(float) + 0.1 * rng.normal(size=(14, 6))
     mixing = rng.normal(size=(6, 20))

@@ -40,7 +40,7 @@ def test_a_fit_hands_over_unlabelled_pictures_but_none_that_test_it() -> None:
     images = shapes(2, 30, seed=0)
     pixels = np.stack([np.asarray(images[i]) for i in range(60)])
     names = [images.class_names[label] for label in images.labels]
-    with pytest.warns(UserWarning, match=r"^40 unlabelled picture"):
+    with pytest.warns(UserWarning, match=r"^40 unlabelled image"):
         selection = autotransfer.fit(
             (pixels[10:50], [*names[10:50]]),
             unlabelled=pixels,

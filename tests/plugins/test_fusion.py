@@ -13,7 +13,7 @@ from autotransfer.models.mixture_weights import mixture_weights
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_source, tiny_task
-from autotransfer.search.checkpoint import Kept, read_kept, write_kept
+from autotransfer.search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from autotransfer_fusion import DefaultProbe, MeanOfProbes, MixtureOfProbes
 
 OTHERS = (tiny_source("second", seed=1), tiny_source("third", seed=2))
@@ -26,7 +26,7 @@ def task(tmp_path: Path) -> Task:
 
 @pytest.fixture
 def hard(task: Task) -> Task:
-    """Eighteen directions with two pictures each: the sources differ in what they tell apart."""
+    """Eighteen directions with two images each: the sources differ in what they tell apart."""
     images = shapes(18, 2)
     return replace(task, train=images, class_names=images.class_names)
 
@@ -122,9 +122,9 @@ def test_of_one_item_a_class_the_mixture_is_the_mean(tmp_path: Path) -> None:
 def test_it_comes_back_from_disk_with_all_its_sources(task: Task, tmp_path: Path) -> None:
     trial = Trial({}, lambda _progress, _predictor: None, None, 0)
     predictor = MixtureOfProbes().fit(task, trial)
-    kept = Kept(predictor, "mixture-of-probes", baseline=False, source=task.source)
-    write_kept(tmp_path / "kept", kept)
-    found = read_kept(tmp_path / "kept", discover())
+    kept = Checkpoint(predictor, "mixture-of-probes", baseline=False, source=task.source)
+    write_checkpoint(tmp_path / "kept", kept)
+    found = read_checkpoint(tmp_path / "kept", discover())
     assert found.source is not None
     images = shapes(3, 4, seed=9)
     again = found.predictor.predict(images, task.features.of(found.source))

@@ -11,7 +11,7 @@ from autotransfer.errors import InvalidOptionError
 from autotransfer.models.small_cnn import small_source
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_task
-from autotransfer.results import Setting
+from autotransfer.results import ScenarioKind
 from autotransfer_adaptation import DirectSelfTraining, GradualSelfTraining
 from autotransfer_adaptation.gradual import most_certain
 
@@ -22,7 +22,7 @@ def _task(cache: Path, through: tuple[ImageSet, ...]) -> Task:
     reader = task.features.of(source)
     return replace(
         task,
-        setting=Setting.UNLABELLED,
+        scenario=ScenarioKind.UNLABELLED,
         source=source,
         features=reader,
         load_backbone=lambda: reader.backbone,  # type: ignore[attr-defined]

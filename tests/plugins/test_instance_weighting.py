@@ -131,7 +131,7 @@ def test_weights_of_a_few_source_rows_are_refused_with_the_figure() -> None:
     source = rng.normal(size=(400, 2))
     source[:4] += 12.0
     target = rng.normal(size=(50, 2)) + 12.0
-    with pytest.raises(AutotransferError, match=r"400 source pictures count as \d+\.\d"):
+    with pytest.raises(AutotransferError, match=r"400 source images count as \d+\.\d"):
         source_weights("kliep", source, target, seed=0)
 
 

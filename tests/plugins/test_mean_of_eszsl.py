@@ -16,10 +16,10 @@ from autotransfer.results import Decision, Layers, Share
 from autotransfer.scenarios.zero_shot.pairwise_guard import judge_pairs
 from autotransfer.scenarios.zero_shot.refits import Point
 from autotransfer.scenarios.zero_shot.verdict import LEVEL, decide
-from autotransfer.search.checkpoint import Kept, read_kept, write_kept
+from autotransfer.search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from autotransfer_attribute_zero_shot.mean import DefaultEszsl, MeanOfEszsl, MeanPredictor
 from autotransfer_attribute_zero_shot.middle import MiddleTask, middle_eszsl, ridge
-from tests.plugins.described_toys import Toy, digits_toy, shapes_toy
+from tests.plugins.zero_shot_toys import Toy, digits_toy, shapes_toy
 
 Array = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ def test_what_it_says_is_the_plain_mean_of_what_its_members_say(
     )
     parts = predictor.contributions(task.train, features, rows)
     np.testing.assert_allclose(parts.sum(axis=2), scores, atol=1e-8)
-    assert scores[:, :6].std() == pytest.approx(1.0)  # over pictures and seen classes
+    assert scores[:, :6].std() == pytest.approx(1.0)  # over images and seen classes
 
 
 def test_it_names_its_members_in_equal_shares(predictor: MeanPredictor, task: Task) -> None:
@@ -66,10 +66,11 @@ def test_it_names_its_members_in_equal_shares(predictor: MeanPredictor, task: Ta
 def test_a_saved_mean_reads_both_sources_from_its_folder(
     predictor: MeanPredictor, task: Task, tmp_path: Path
 ) -> None:
-    write_kept(
-        tmp_path / "kept", Kept(predictor, "mean-of-eszsl", baseline=False, source=task.source)
+    write_checkpoint(
+        tmp_path / "kept",
+        Checkpoint(predictor, "mean-of-eszsl", baseline=False, source=task.source),
     )
-    kept = read_kept(tmp_path / "kept", discover())
+    kept = read_checkpoint(tmp_path / "kept", discover())
     assert isinstance(kept.predictor, MeanPredictor)
     assert kept.predictor.companions == predictor.companions
     np.testing.assert_allclose(

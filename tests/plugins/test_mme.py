@@ -14,13 +14,14 @@ import autotransfer
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_target
 from autotransfer.errors import InvalidOptionError
+from autotransfer.models.training import Cycle
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer.results import Decision, State
 from autotransfer_adaptation import Mme
 from autotransfer_adaptation.cosine import TEMPERATURE, CosineHeaded
 from autotransfer_adaptation.mme import adversarial_entropy
-from autotransfer_adaptation.three_sets import Cycle, ThreeSets, shared_source
+from autotransfer_adaptation.three_sets import ThreeSets, shared_source
 
 
 def _headed(num_classes: int = 2) -> CosineHeaded:
@@ -84,7 +85,7 @@ def task(tmp_path: Path) -> Task:
 
 
 def _renamed(images: ImageSet) -> ImageSet:
-    """Return the same pictures, the classes in another order and one more beside them."""
+    """Return the same images, the classes in another order and one more beside them."""
     names = {"direction 0": "zeroth", "direction 1": "direction 2", "direction 2": "direction 1"}
     pixels = np.stack([np.asarray(images[i]) for i in range(len(images))])
     labels = [names[images.class_names[k]] for k in images.labels]

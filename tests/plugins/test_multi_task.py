@@ -153,7 +153,7 @@ def test_what_is_kept_has_the_statistics_of_the_target(task: Task) -> None:
     first = means(source_weight=0.01)
     again = _fit(brighter, depth=0.6, source_weight=0.01)
     second = torch.cat([v for k, v in again.tensors.items() if k.endswith("running_mean")])
-    torch.testing.assert_close(first, second)  # frozen: 18 pictures; the source's never leak in
+    torch.testing.assert_close(first, second)  # frozen: 18 images; the source's never leak in
 
 
 def test_frozen_stages_are_counted_and_left_out_of_the_state(task: Task) -> None:
@@ -189,7 +189,7 @@ def test_gradients_are_projected_at_every_step_or_never(
         return projected_loss(target, source, *parameters)
 
     monkeypatch.setattr(autotransfer_multi_task, "projected_loss", counted)
-    _fit(task, projection=chosen, epochs=3)  # 18 pictures: two steps an epoch
+    _fit(task, projection=chosen, epochs=3)  # 18 images: two steps an epoch
     assert len(calls) == steps
     assert all(calls)
 

@@ -24,7 +24,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import AutotransferWarning
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
-from autotransfer.guard.evaluation_split import sealed_stand
+from autotransfer.guard.evaluation_split import held_out_split
 from autotransfer.models.metrics import metric_named
 from autotransfer.plugin.registry import discover
 from autotransfer.search.cross_validation import LabelledContext
@@ -36,7 +36,7 @@ STRATEGIES = ("feature-extraction", "fine-tune")
 
 @dataclass(frozen=True)
 class Ending:
-    """What a fit returned, on 500 pictures that it never saw.
+    """What a fit returned, on 500 images that it never saw.
 
     Args:
         lost: Accuracy of the best baseline less that of what is returned.
@@ -49,13 +49,13 @@ class Ending:
     returned: str
 
 
-def fitted(folder: Path, kind: str, seed: int, *, sealed: bool) -> Ending:
+def fitted(folder: Path, kind: str, seed: int, *, held_out: bool) -> Ending:
     """Return how a fit from one source ends, at five labels a class."""
     world = DigitsTransfer(folder / "world", seed)
     task = world.task(kind, 5)
-    train, test = world.pictures(5)
+    train, test = world.images(5)
     target: object = train
-    if sealed:
+    if held_out:
         target = folder / "digits.npz"
         np.savez(
             target,
@@ -72,13 +72,13 @@ def fitted(folder: Path, kind: str, seed: int, *, sealed: bool) -> Ending:
             strategies=STRATEGIES,
             budget=autotransfer.Budget(trials=6),
             seed=seed,
-            name=f"fit-{kind}-{seed}-{sealed}".replace(" ", "-"),
+            name=f"fit-{kind}-{seed}-{held_out}".replace(" ", "-"),
         )
     context = LabelledContext(train, (), None, world.readers, ACCURACY)
     baselines = Baselines(
         context, task.source, BaselineCache(discover(), folder / "baselines"), seed, None
     )
-    stand = sealed_stand(train, test, np.arange(len(test)))
+    stand = held_out_split(train, test, np.arange(len(test)))
     best = max(ACCURACY.score(test.labels, b.probabilities) for b in baselines.on(stand))
     got = ACCURACY.score(test.labels, selection.predict_proba(test))
     return Ending(best - got, str(selection.verdict.decision), selection.verdict.returned)
@@ -98,7 +98,7 @@ def one_thread() -> object:
 
 @pytest.mark.usefixtures("one_thread", "mlflow_tables")
 @pytest.mark.parametrize(
-    ("sealed", "seeds"),
+    ("held_out", "seeds"),
     [
         pytest.param(True, 1, marks=pytest.mark.slow),
         pytest.param(False, 2, marks=pytest.mark.slow),
@@ -107,14 +107,14 @@ def one_thread() -> object:
     ],
 )
 def test_a_source_that_hurts_costs_the_user_next_to_nothing(
-    tmp_path: Path, seeds: int, *, sealed: bool
+    tmp_path: Path, seeds: int, *, held_out: bool
 ) -> None:
     found = []
     for seed in range(seeds):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        found.append(fitted(folder, "mis-scaled", seed, sealed=sealed))
-    if sealed:
+        found.append(fitted(folder, "mis-scaled", seed, held_out=held_out))
+    if held_out:
         assert all(f.decision == "negative" or f.returned == "baseline" for f in found), found
     assert np.mean([f.lost for f in found]) <= 0.03, found
 
@@ -132,23 +132,23 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         os.chdir(temporary)
         os.environ["AUTOTRANSFER_CACHE"] = temporary
-        for sealed in (True, False):
+        for held_out in (True, False):
             for kind in KINDS:
-                sys.stdout.write(_line(Path(temporary), kind, given.seeds, sealed=sealed))
+                sys.stdout.write(_line(Path(temporary), kind, given.seeds, held_out=held_out))
                 sys.stdout.flush()
     return 0
 
 
-def _line(folder: Path, kind: str, seeds: int, *, sealed: bool) -> str:
+def _line(folder: Path, kind: str, seeds: int, *, held_out: bool) -> str:
     found = []
     for seed in range(seeds):
-        place = folder / f"{kind}-{seed}-{sealed}"
+        place = folder / f"{kind}-{seed}-{held_out}"
         place.mkdir()
-        found.append(fitted(place, kind, seed, sealed=sealed))
+        found.append(fitted(place, kind, seed, held_out=held_out))
     lost = np.array([f.lost for f in found])
     safe = np.mean([f.decision == "negative" or f.returned == "baseline" for f in found])
     return (
-        f"| {kind} | {'500 sealed pictures' if sealed else '25 pictures, out of fold'} "
+        f"| {kind} | {'500 held_out images' if held_out else '25 images, out of fold'} "
         f"| {100 * lost.mean():+.1f} | {100 * (lost > 0.05).mean():.0f} % "
         f"| {100 * safe:.0f} % |\n"
     )

@@ -17,7 +17,7 @@ from autotransfer.models.weights import write_state_dict
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_source, tiny_task
-from autotransfer.search.checkpoint import Kept, read_kept, write_kept
+from autotransfer.search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from autotransfer_fine_tune import FineTune
 from autotransfer_progressive import Progressive, make_plan
 from autotransfer_progressive.predictor import Batches, ProgressivePredictor
@@ -92,11 +92,11 @@ def test_several_columns_are_saved_with_their_weights(tmp_path: Path) -> None:
     found = _progressive(replace(task, companions=tuple(others)), columns=3)
     assert [source.name for source in found.companions] == ["other 5", "other 6"]
     expected = found.predict(task.train, task.features)
-    kept = Kept(found, "progressive", baseline=False, source=task.source)
-    write_kept(tmp_path / "saved", kept)
+    kept = Checkpoint(found, "progressive", baseline=False, source=task.source)
+    write_checkpoint(tmp_path / "saved", kept)
     for seed in (5, 6):
         (tmp_path / f"{seed}.safetensors").unlink()
-    restored = read_kept(tmp_path / "saved", discover())
+    restored = read_checkpoint(tmp_path / "saved", discover())
     np.testing.assert_allclose(
         restored.predictor.predict(task.train, task.features), expected, atol=1e-6
     )
@@ -131,7 +131,7 @@ def test_columns_of_tokens_and_of_channels_last_maps_are_read(
 
 
 def _accuracy(fit: Callable[[Task], Predictor], task: Task, world: DigitsTransfer) -> float:
-    _, test = world.pictures(5)
+    _, test = world.images(5)
     found = fit(task).predict(test, task.features)
     return float((found.argmax(axis=1) == test.labels).mean())
 

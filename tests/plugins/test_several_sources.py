@@ -19,7 +19,7 @@ def _two_sources() -> tuple[LeftOut, list[Array]]:
     rows = rng.normal(size=(6, 5))
     seen = [
         rng.normal(size=(48, d)) + rows[labels] @ rng.normal(size=(5, d))
-        for d in (10, 60)  # more features than pictures in one of them
+        for d in (10, 60)  # more features than images in one of them
     ]
     problems = [Eszsl.of(Decomposition.of(z), labels, rows) for z in seen]
     return LeftOut(MeanEvidence(problems, GAMMAS), labels, rows, (1.0,), (LAM,)), seen

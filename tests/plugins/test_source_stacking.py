@@ -19,7 +19,7 @@ from autotransfer.models.weights import write_state_dict
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_source, tiny_task
-from autotransfer.search.checkpoint import Kept, read_kept, write_kept
+from autotransfer.search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from autotransfer_source_stacking import (
     Member,
     SourceStacking,
@@ -107,7 +107,7 @@ def test_two_sources_that_err_independently_are_better_than_one() -> None:
 
 
 def test_weights_are_shares_of_the_mixed_logits() -> None:
-    # 2 sources, 4 pictures, 2 classes: the second says a tenth of what the first says
+    # 2 sources, 4 images, 2 classes: the second says a tenth of what the first says
     labels = np.array([0, 0, 1, 1])
     first = np.array([[1.0, -1.0], [-1.0, 1.0], [-1.0, 1.0], [-1.0, 1.0]])
     weights, factors = stack(np.stack([first, first / 10]), labels, regularisation=1e6)
@@ -207,13 +207,15 @@ def test_a_saved_predictor_brings_the_weights_of_its_companions(tmp_path: Path) 
     unseen = shapes(3, 4, seed=5)
     expected = found.predict(unseen, task.features)
     saved = tmp_path / "saved"
-    write_kept(saved, Kept(found, "source-stacking", baseline=False, source=task.source))
+    write_checkpoint(
+        saved, Checkpoint(found, "source-stacking", baseline=False, source=task.source)
+    )
     for source in OTHERS[:2]:
         (tmp_path / f"{source.name}.safetensors").unlink()
     assert (saved / "companion-1.safetensors").is_file()
 
     registry = replace(discover(), strategies={"source-stacking": SourceStacking()})
-    restored = read_kept(saved, registry).predictor
+    restored = read_checkpoint(saved, registry).predictor
     fresh = tiny_task(tmp_path / "empty cache")
     np.testing.assert_allclose(restored.predict(unseen, fresh.features), expected, atol=1e-6)
     assert [source.name for source in restored.companions] == ["other 1", "other 2"]

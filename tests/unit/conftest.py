@@ -57,7 +57,7 @@ def make_record(make_outcome: MakeOutcome) -> MakeRecord:
         outcomes = (make_outcome(),) if outcomes is None else outcomes
         verdict = Verdict(
             decision=Decision.POSITIVE,
-            basis="sealed pictures",
+            basis="held-out items",
             sentence="transfer helped by 12 points",
             returned="transfer",
             test=Interval(0.9, 0.85, 0.94, 200),
@@ -74,7 +74,7 @@ def make_record(make_outcome: MakeOutcome) -> MakeRecord:
         )
         record = Record(
             name="flowers-1",
-            setting="labelled",
+            scenario="labelled",
             metric="accuracy",
             class_names=("ant", "bee"),
             seed=0,

@@ -100,7 +100,7 @@ def test_it_is_cloned_and_cross_validated_in_a_pipeline(tmp_path: Path) -> None:
 def test_rows_of_pixels_are_brought_into_their_shape() -> None:
     X, y = bars(5)
     rows = X.reshape(len(X), -1)
-    fitted = tiny(picture_shape=(SIDE, SIDE, 3)).fit(rows, y)
+    fitted = tiny(image_shape=(SIDE, SIDE, 3)).fit(rows, y)
     assert fitted.n_features_in_ == SIDE * SIDE * 3
     with pytest.raises(InvalidTargetError, match=r"must be \(n, 3072\)"):
         fitted.predict(rows[:, :10])
@@ -118,7 +118,7 @@ def test_a_workspace_keeps_the_selection(tmp_path: Path) -> None:
     X, y = bars(5)
     place = tmp_path / "kept"
     fitted = tiny(workspace=place, tracking_uri="off").fit(X, y)
-    assert autotransfer.load(place / "pictures-1").class_names == ("level", "upright")
+    assert autotransfer.load(place / "images-1").class_names == ("level", "upright")
     assert fitted.selection_.record.run_id is None
     assert fitted.selection_.verdict.basis == "nothing"
 
@@ -129,7 +129,7 @@ def test_before_it_is_fitted_it_says_so() -> None:
 
 
 class Drawn(AutoTransferClassifier):
-    """Draws each row of a table as a picture, so that scikit-learn's own checks have images.
+    """Draws each row of a table as an image, so that scikit-learn's own checks have images.
 
     Feature j becomes the brightness of one block, on a curve that is the same for every row.
     """

@@ -29,10 +29,10 @@ from autotransfer.results import Json
 
 @dataclass(frozen=True)
 class Told(Predictor):
-    """Says what it was told of each picture.
+    """Says what it was told of each image.
 
     Args:
-        said: (K,) probabilities by the content hash of a picture.
+        said: (K,) probabilities by the content hash of an image.
     """
 
     said: Mapping[str, Sequence[float]]
@@ -51,7 +51,7 @@ class Told(Predictor):
 
 
 def told(images: ImageSet, rows: NDArray[np.float64]) -> Told:
-    """Return the predictor that says these (n, K) rows of n pictures."""
+    """Return the predictor that says these (n, K) rows of n images."""
     return Told(dict(zip(images.digests, rows.tolist(), strict=True)))
 
 
@@ -87,7 +87,7 @@ class Obvious(Teller):
     needs = frozenset({Need.TARGET_LABELS, Need.COMPANIONS})
     trains = False
     obvious = True
-    standing = 10
+    priority = 10
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pictures in memory and in `.npz` files, with their labels."""
+"""Images in memory and in `.npz` files, with their labels."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autotransfer.data.image_set import ImageReader
-from autotransfer.data.images.reading import ArrayReader, FileReader, PictureReader
+from autotransfer.data.images.reading import ArrayReader, FileReader, PillowReader
 from autotransfer.data.listing import SPLITS, Listing, bytewise
-from autotransfer.data.storage import Place
+from autotransfer.data.storage import RunFolder
 from autotransfer.errors import InvalidTargetError
 
 
-def read_pictures(pictures: Any, labels: Any | None = None) -> Listing:
+def read_images(images: Any, labels: Any | None = None) -> Listing:
     """Return an array, or a list of arrays, PIL images or paths, with labels or without.
 
     Args:
-        pictures: (n, h, w), (n, h, w, 1 | 3 | 4), or n pictures that may differ in size.
+        images: (n, h, w), (n, h, w, 1 | 3 | 4), or n images that may differ in size.
         labels: (n,) integers or names; None without labels.
 
     Raises:
-        InvalidTargetError: If the pictures are in none of these forms, or the labels do not fit.
+        InvalidTargetError: If the images are in none of these forms, or the labels do not fit.
     """
-    reader = _reader(pictures)
+    reader = _reader(images)
     n = len(reader.names)
     splits = ["train"] * n
     name = "arrays" if isinstance(reader, ArrayReader) else "pictures"
@@ -43,7 +43,7 @@ def read_pictures(pictures: Any, labels: Any | None = None) -> Listing:
     return Listing(reader, splits, _named(values), class_names_of(values), name=name)
 
 
-def read_npz(place: Place) -> Listing:
+def read_npz(place: RunFolder) -> Listing:
     """Return the arrays x_train, y_train, x_val, ... of an `.npz` file; x and y are training.
 
     Raises:
@@ -70,43 +70,43 @@ def read_npz(place: Place) -> Listing:
 def _npz_listing(arrays: Mapping[str, NDArray[Any]], splits: Sequence[str]) -> Listing:
     reader = ArrayReader(*(arrays[f"x_{split}"] for split in splits))
     sizes = [len(arrays[f"x_{split}"]) for split in splits]
-    of_picture = np.repeat([SPLITS[split] for split in splits], sizes).tolist()
+    of_image = np.repeat([SPLITS[split] for split in splits], sizes).tolist()
     missing = [f"y_{split}" for split in splits if f"y_{split}" not in arrays]
     if len(missing) == len(splits):
-        return Listing(reader, of_picture)
+        return Listing(reader, of_image)
     if missing:
         raise InvalidTargetError(f"there is no array {missing[0]!r}, though others have labels")
     values = np.concatenate(
         [flat_labels(arrays[f"y_{s}"], size) for s, size in zip(splits, sizes, strict=True)]
     )
     classes, names = _npz_classes(values, arrays)
-    return Listing(reader, of_picture, classes, names)
+    return Listing(reader, of_image, classes, names)
 
 
-def _reader(pictures: Any) -> ImageReader:
-    if getattr(pictures, "ndim", None) == 1 and getattr(pictures.dtype, "kind", "") in "OUT":
-        pictures = list(pictures)  # a column of paths or of pictures
-    if isinstance(pictures, Sequence) and not isinstance(pictures, str):
-        if all(isinstance(item, Image.Image) for item in pictures):
-            return PictureReader(pictures)
-        if all(isinstance(item, str | os.PathLike) for item in pictures):
-            paths = [os.fspath(path) for path in pictures]
+def _reader(images: Any) -> ImageReader:
+    if getattr(images, "ndim", None) == 1 and getattr(images.dtype, "kind", "") in "OUT":
+        images = list(images)  # a column of paths or of images
+    if isinstance(images, Sequence) and not isinstance(images, str):
+        if all(isinstance(item, Image.Image) for item in images):
+            return PillowReader(images)
+        if all(isinstance(item, str | os.PathLike) for item in images):
+            paths = [os.fspath(path) for path in images]
             return FileReader(LocalFileSystem(), paths, paths)
-        if all(isinstance(item, np.ndarray) for item in pictures):
-            return ArrayReader(*(item[None] for item in pictures))
+        if all(isinstance(item, np.ndarray) for item in images):
+            return ArrayReader(*(item[None] for item in images))
     try:
-        array = np.asarray(pictures)
+        array = np.asarray(images)
     except (ValueError, TypeError) as error:
-        raise InvalidTargetError(f"the pictures are no regular array ({error})") from error
+        raise InvalidTargetError(f"the images are no regular array ({error})") from error
     if array.dtype == object or array.ndim == 0:
         raise InvalidTargetError(
-            f"a target of type {type(pictures).__name__} is not understood; give a path, (X, y), "
-            "an array (n, h, w, 3), or a list of pictures or paths"
+            f"a target of type {type(images).__name__} is not understood; give a path, (X, y), "
+            "an array (n, h, w, 3), or a list of images or paths"
         )
     return ArrayReader(array)
 
 
-def _load(place: Place) -> dict[str, NDArray[Any]]:
+def _load(place: RunFolder) -> dict[str, NDArray[Any]]:
     try:
         local = isinstance(place.filesystem, LocalFileSystem)  # then no copy is in memory
         with (
@@ -130,7 +130,7 @@ def flat_labels(labels: Any, n: int) -> NDArray[Any]:
         values = values[:, 0]
     if values.shape != (n,):
         raise InvalidTargetError(
-            f"labels of the shape {values.shape} for {n} picture(s); they must be ({n},), one "
+            f"labels of the shape {values.shape} for {n} image(s); they must be ({n},), one "
             "number or name each"
         )
     if values.dtype.kind == "f":
@@ -156,7 +156,7 @@ def class_names_of(values: NDArray[Any]) -> tuple[str, ...]:
 def _npz_classes(
     values: NDArray[Any], arrays: Mapping[str, NDArray[Any]]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Return the class name of each picture, and the classes in order."""
+    """Return the class name of each image, and the classes in order."""
     if "class_names" not in arrays or values.dtype.kind not in "iu":
         return _named(values), class_names_of(values)
     names = tuple(_named(arrays["class_names"]))

@@ -1,4 +1,4 @@
-"""From the bytes of a file to an upright RGB picture."""
+"""From the bytes of a file to an upright RGB image."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def in_threads(function: Callable[[A], B], items: Sequence[A]) -> list[B]:
         pool.shutdown(cancel_futures=True)
 
 
-def decode_picture(content: bytes, min_side: int | None = None) -> Image.Image:
-    """Return the picture in a file, upright, as RGB.
+def decode_image(content: bytes, min_side: int | None = None) -> Image.Image:
+    """Return the image in a file, upright, as RGB.
 
     Args:
         content: The whole file.
@@ -78,49 +78,49 @@ def decode_picture(content: bytes, min_side: int | None = None) -> Image.Image:
             1/2, 1/4 or 1/8 of its size where that is enough.
 
     Raises:
-        ValueError: If it is no picture, damaged, too small or too large; the message is the
-            reason alone, for a list of such pictures.
+        ValueError: If it is no image, damaged, too small or too large; the message is the
+            reason alone, for a list of such images.
     """
     if not content:
         raise ValueError("empty file")
     try:
-        picture = Image.open(io.BytesIO(content))
+        image = Image.open(io.BytesIO(content))
     except UnidentifiedImageError:
-        raise ValueError("not a picture, or of an unknown format") from None
+        raise ValueError("not an image, or of an unknown format") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ValueError(f"more than {PIXEL_LIMIT:,} pixels, the limit") from None
     except _DAMAGE as error:
         raise ValueError(f"damaged ({error})") from None
-    _refuse_size(*picture.size)
+    _refuse_size(*image.size)
     try:
         if min_side is not None:
-            _shrink_while_decoding(picture, min_side)
-        picture.load()
-        return upright_rgb(picture)
+            _shrink_while_decoding(image, min_side)
+        image.load()
+        return upright_rgb(image)
     except _DAMAGE as error:
         raise ValueError(f"damaged ({error})") from None
 
 
-def upright_rgb(picture: Image.Image) -> Image.Image:
-    """Return a picture turned as its EXIF says, as RGB.
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return an image turned as its EXIF says, as RGB.
 
     Transparency is laid on white; deep grey is scaled (by 1/256 from 16 bits), not clipped;
     of an animation, the first frame is taken.
     """
-    if _orientation(picture) != 1:
-        picture = ImageOps.exif_transpose(picture)
-    if picture.mode == "RGB" and not picture.has_transparency_data:
-        return picture
-    if picture.mode in _DEEP_GREY:
-        values = np.asarray(picture).astype(np.int64)
-        picture = Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8))
-    elif picture.mode == "F":
-        picture = _from_floats(picture)
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        picture = Image.new("RGBA", layer.size, "white")
-        picture.alpha_composite(layer)
-    return picture.convert("RGB")
+    if _orientation(image) != 1:
+        image = ImageOps.exif_transpose(image)
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    if image.mode in _DEEP_GREY:
+        values = np.asarray(image).astype(np.int64)
+        image = Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8))
+    elif image.mode == "F":
+        image = _from_floats(image)
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.new("RGBA", layer.size, "white")
+        image.alpha_composite(layer)
+    return image.convert("RGB")
 
 
 def _refuse_size(width: int, height: int) -> None:
@@ -132,23 +132,23 @@ def _refuse_size(width: int, height: int) -> None:
         raise ValueError(f"{width} x {height} pixels; {PIXEL_LIMIT:,} in all is the limit")
 
 
-def _shrink_while_decoding(picture: Image.Image, min_side: int) -> None:
-    """Let the JPEG decoder skip detail; a picture of another format stays as it is."""
-    shorter = min(picture.size)
+def _shrink_while_decoding(image: Image.Image, min_side: int) -> None:
+    """Let the JPEG decoder skip detail; an image of another format stays as it is."""
+    shorter = min(image.size)
     if shorter >= 2 * min_side:
-        width, height = (max(-(-side * min_side // shorter), 1) for side in picture.size)
-        picture.draft(None, (width, height))
+        width, height = (max(-(-side * min_side // shorter), 1) for side in image.size)
+        image.draft(None, (width, height))
 
 
-def _orientation(picture: Image.Image) -> int:
+def _orientation(image: Image.Image) -> int:
     try:
-        return int(picture.getexif().get(Base.Orientation, 1))
+        return int(image.getexif().get(Base.Orientation, 1))
     except _DAMAGE:
         return 1  # a damaged EXIF block says nothing about the pixels
 
 
-def _from_floats(picture: Image.Image) -> Image.Image:
-    values = np.asarray(picture)
+def _from_floats(image: Image.Image) -> Image.Image:
+    values = np.asarray(image)
     if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
         raise ValueError("floating-point pixels outside [0, 1]")
     return Image.fromarray(np.round(values * 255).astype(np.uint8))

@@ -1,8 +1,8 @@
-"""Pictures that show the same: copies that were resized, compressed or saved again.
+"""Images that show the same: copies that were resized, compressed or saved again.
 
 A perceptual hash finds candidates: the signs of the 64 lowest frequencies of a small grey
-picture, of which copies share nearly all. A candidate counts only where the small pictures
-themselves agree, so that flat or simple pictures (sky, digits) are not taken for one another.
+image, of which copies share nearly all. A candidate counts only where the small images
+themselves agree, so that flat or simple images (sky, digits) are not taken for one another.
 
 References:
     Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010 (the hash).
@@ -21,33 +21,33 @@ from scipy.fft import dctn
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.decoding import in_threads
 
-SIDE = 32  # pixels of the small grey picture
+SIDE = 32  # pixels of the small grey image
 LEAST_CORRELATION = 0.995
 MOST_DIFFERENCE = 4.0  # grey levels of 255, on average
 LEAST_CONTRAST = 4.0  # standard deviation in grey levels; below it there is nothing to compare
 _LOW = 8  # lowest frequencies along each axis
 _BANDS = 8  # two hashes that differ in fewer bits agree in a whole band
-_PIECE = 4096  # pictures that are measured at a time
-_LARGEST_BUCKET = 2000  # pictures that share a band; more say that the band tells nothing
+_PIECE = 4096  # images that are measured at a time
+_LARGEST_BUCKET = 2000  # images that share a band; more say that the band tells nothing
 
 
 def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
-    """Return the (p, 2) positions of pictures that show the same, the smaller one first.
+    """Return the (p, 2) positions of images that show the same, the smaller one first.
 
     Args:
-        *sets: Pictures of any size; labels are not read. Positions go on from one set to the
+        *sets: Images of any size; labels are not read. Positions go on from one set to the
             next.
     """
-    pictures = [(images, i) for images in sets for i in range(len(images))]
-    if len(pictures) < 2:
+    places = [(images, i) for images in sets for i in range(len(images))]
+    if len(places) < 2:
         return np.empty((0, 2), dtype=np.int64)
-    small = np.empty((len(pictures), SIDE, SIDE), dtype=np.uint8)
+    small = np.empty((len(places), SIDE, SIDE), dtype=np.uint8)
 
     def shrink(position: int) -> None:
-        images, i = pictures[position]
+        images, i = places[position]
         small[position] = _small(images.read(i, SIDE))
 
-    in_threads(shrink, range(len(pictures)))
+    in_threads(shrink, range(len(places)))
     clear = np.flatnonzero(_of_pieces(small, _contrasts) >= LEAST_CONTRAST)
     pairs = {
         (min(i, j), max(i, j))
@@ -57,16 +57,16 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
     return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
 
 
-def _small(picture: Image.Image) -> NDArray[np.uint8]:
-    """Return the (32, 32) grey levels of the whole picture."""
-    grey = picture.convert("RGB").convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+def _small(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the (32, 32) grey levels of the whole image."""
+    grey = image.convert("RGB").convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(grey)
 
 
 def _of_pieces(
     small: NDArray[np.uint8], measure: Callable[[NDArray[np.float32]], NDArray[Any]]
 ) -> NDArray[Any]:
-    """Return what is measured of all pictures, a few thousand at a time: floats take memory."""
+    """Return what is measured of all images, a few thousand at a time: floats take memory."""
     pieces = [small[i : i + _PIECE] for i in range(0, len(small), _PIECE)]
     return np.concatenate([measure(piece.astype(np.float32)) for piece in pieces])
 
@@ -84,7 +84,7 @@ def _hashes(small: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _buckets(bits: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
-    """Yield the positions of pictures that agree in a whole band."""
+    """Yield the positions of images that agree in a whole band."""
     for band in np.split(np.packbits(bits, axis=1), _BANDS, axis=1):
         _, number, counts = np.unique(band, axis=0, return_inverse=True, return_counts=True)
         order = np.argsort(number, kind="stable")
@@ -94,7 +94,7 @@ def _buckets(bits: NDArray[np.bool_]) -> Iterator[NDArray[np.int64]]:
 
 
 def _agreeing(small: NDArray[np.uint8], members: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of a bucket whose small pictures agree."""
+    """Yield the pairs of a bucket whose small images agree."""
     rows = small[members].reshape(len(members), -1).astype(np.float32)
     centred = rows - rows.mean(axis=1, keepdims=True)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""From pictures to the tensors that a source expects; each picture decoded once per size."""
+"""From images to the tensors that a source expects; each image decoded once per size."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FILTERS = {
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a source wants its pictures: resize, centre crop, scale to [0, 1], standardise.
+    """How a source wants its images: resize, centre crop, scale to [0, 1], standardise.
 
     Args:
         input_size: Side of the square input in pixels.
@@ -55,7 +55,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Geometry:
-    """How a picture is brought to size; sources that share it share the decoded pixels.
+    """How an image is brought to size; sources that share it share the decoded pixels.
 
     Args:
         input_size: Side s of the square in pixels.
@@ -95,7 +95,7 @@ def decode(images: ImageSet, geometry: Geometry) -> Tensor:
     """Return the uint8 (n, 3, s, s) pixels: shorter side resized, centre cropped.
 
     Raises:
-        CorruptImagesError: If a picture cannot be decoded.
+        CorruptImagesError: If an image cannot be decoded.
     """
     return _stacked(_decoded(images, geometry), geometry)
 
@@ -113,7 +113,7 @@ def standardise(pixels: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 
 def to_channels(x: Tensor, num_channels: int) -> Tensor:
-    """Return standardised (b, 3, h, w) pictures for a network with another number of channels.
+    """Return standardised (b, 3, h, w) images for a network with another number of channels.
 
     One channel reads the mean of the three; more read them in turn, scaled by 3 / c, which keeps
     the sum that the first layer sees.
@@ -126,7 +126,7 @@ def to_channels(x: Tensor, num_channels: int) -> Tensor:
 
 
 class PixelStore:
-    """Decoded pictures in memory, by content and geometry; the least recently used ones go.
+    """Decoded images in memory, by content and geometry; the least recently used ones go.
 
     Several threads may use one store.
 
@@ -141,7 +141,7 @@ class PixelStore:
         self._lock = threading.Lock()
 
     def get(self, images: ImageSet, geometry: Geometry) -> Tensor:
-        """Return the uint8 (n, 3, s, s) pixels of the pictures; each content decoded once."""
+        """Return the uint8 (n, 3, s, s) pixels of the images; each content decoded once."""
         digests = images.digests
         found = self._found(digests, geometry)
         missing = {d: i for i, d in reversed(list(enumerate(digests))) if d not in found}
@@ -172,7 +172,7 @@ class PixelStore:
 
 
 def _decoded(images: ImageSet, geometry: Geometry) -> list[Tensor]:
-    """Return each picture as uint8 (3, s, s)."""
+    """Return each image as uint8 (3, s, s)."""
     needed = DECODING_MARGIN * geometry.resized_side
 
     def one(position: int) -> Tensor:
@@ -182,21 +182,21 @@ def _decoded(images: ImageSet, geometry: Geometry) -> list[Tensor]:
     return in_threads(one, range(len(images)))
 
 
-def _fitted(picture: Image.Image, geometry: Geometry) -> Image.Image:
-    """Return the s x s centre of a picture whose shorter side was resized, up or down."""
-    shorter, side = min(picture.size), geometry.input_size
-    picture = _centre(picture, *(min(long, LONGEST_RATIO * shorter) for long in picture.size))
-    width, height = (round(x * geometry.resized_side / shorter) for x in picture.size)
-    if (width, height) != picture.size:
-        picture = picture.resize((width, height), _FILTERS[geometry.interpolation])
-    return _centre(picture, side, side)
+def _fitted(image: Image.Image, geometry: Geometry) -> Image.Image:
+    """Return the s x s centre of an image whose shorter side was resized, up or down."""
+    shorter, side = min(image.size), geometry.input_size
+    image = _centre(image, *(min(long, LONGEST_RATIO * shorter) for long in image.size))
+    width, height = (round(x * geometry.resized_side / shorter) for x in image.size)
+    if (width, height) != image.size:
+        image = image.resize((width, height), _FILTERS[geometry.interpolation])
+    return _centre(image, side, side)
 
 
-def _centre(picture: Image.Image, width: int, height: int) -> Image.Image:
-    if picture.size == (width, height):
-        return picture
-    left, top = (picture.width - width) // 2, (picture.height - height) // 2
-    return picture.crop((left, top, left + width, top + height))
+def _centre(image: Image.Image, width: int, height: int) -> Image.Image:
+    if image.size == (width, height):
+        return image
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
 
 
 def _stacked(pixels: list[Tensor], geometry: Geometry) -> Tensor:

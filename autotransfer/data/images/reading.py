@@ -1,4 +1,4 @@
-"""Readers: pictures in files of any fsspec file system, in arrays, or as PIL images."""
+"""Readers: images in files of any fsspec file system, in arrays, or as PIL images."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from PIL import Image
 
 from autotransfer.data.images.decoding import (
     SMALLEST_SIDE,
-    decode_picture,
+    decode_image,
     in_threads,
     upright_rgb,
 )
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
-MAX_FILE_BYTES = 512 << 20  # of one picture's file; an archive may promise more than it should
+MAX_FILE_BYTES = 512 << 20  # of one image's file; an archive may promise more than it should
 
 # RuntimeError: a member that needs a password, or a loop of links; KeyError: a link to nothing
 _UNREADABLE = (OSError, EOFError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 class FileReader:
-    """Pictures in files of an fsspec file system; may be read by several threads.
+    """Images in files of an fsspec file system; may be read by several threads.
 
     Args:
         filesystem: Any fsspec file system: local, inside an archive, remote.
-        paths: Path of each picture in the file system.
-        names: Path of each picture below the target.
+        paths: Path of each image in the file system.
+        names: Path of each image below the target.
     """
 
     def __init__(self, filesystem: Any, paths: Sequence[str], names: Sequence[str]) -> None:
@@ -62,14 +62,14 @@ class FileReader:
         return tuple(self._digests[i] for i in range(len(self._paths)))
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:
-        """Return one picture, upright, as RGB; see `ImageReader.read`.
+        """Return one image, upright, as RGB; see `ImageReader.read`.
 
         Raises:
-            CorruptImagesError: If the file is not a picture that can be used.
+            CorruptImagesError: If the file is not an image that can be used.
         """
         content = self._content(index)
         try:
-            return decode_picture(content, min_side)
+            return decode_image(content, min_side)
         except ValueError as error:
             raise CorruptImagesError([(self.names[index], str(error))]) from None
 
@@ -79,7 +79,7 @@ class FileReader:
         return self._local
 
     def content(self, index: int) -> bytes:
-        """Return the encoded picture.
+        """Return the encoded image.
 
         Raises:
             CorruptImagesError: If the file cannot be read.
@@ -116,7 +116,7 @@ class FileReader:
 
 
 class ArrayReader:
-    """Pictures in arrays; the name of a picture is its index over all of them.
+    """Images in arrays; the name of an image is its index over all of them.
 
     Args:
         arrays: Each (n, h, w), (n, h, w, 1), (n, h, w, 3) or (n, h, w, 4); integers in
@@ -132,52 +132,52 @@ class ArrayReader:
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
-        """Return the sha256 of the shape and the pixels of each picture."""
+        """Return the sha256 of the shape and the pixels of each image."""
         return tuple(
             hashlib.sha256(f"{row.shape}".encode() + row.tobytes()).hexdigest()
             for row in self._rows
         )
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:  # noqa: ARG002
-        """Return one picture as RGB; see `ImageReader.read`."""
+        """Return one image as RGB; see `ImageReader.read`."""
         return upright_rgb(Image.fromarray(self._rows[index]))
 
 
-class PictureReader:
-    """Pictures that are PIL images already; the name of a picture is its index.
+class PillowReader:
+    """Images that are PIL images already; the name of an image is its index.
 
     Args:
-        pictures: The images, of any size and mode.
+        images: The images, of any size and mode.
 
     Raises:
         CorruptImagesError: If some cannot be used.
     """
 
-    def __init__(self, pictures: Sequence[Image.Image]) -> None:
-        self.names = tuple(map(str, range(len(pictures))))
+    def __init__(self, images: Sequence[Image.Image]) -> None:
+        self.names = tuple(map(str, range(len(images))))
         problems = [
             (str(i), f"{image.width} x {image.height} pixels; too small")
-            for i, image in enumerate(pictures)
+            for i, image in enumerate(images)
             if min(image.size) < SMALLEST_SIDE
         ]
         if problems:
             raise CorruptImagesError(problems)
-        self._pictures = list(pictures)
+        self._images = list(images)
         self._lock = threading.Lock()  # one that was opened from a file is decoded when it is read
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
-        """Return the sha256 of the size and the pixels of each picture."""
+        """Return the sha256 of the size and the pixels of each image."""
         return tuple(
-            hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
-            for picture in map(self.read, range(len(self._pictures)))
+            hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
+            for image in map(self.read, range(len(self._images)))
         )
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:  # noqa: ARG002
-        """Return one picture as RGB; see `ImageReader.read`."""
+        """Return one image as RGB; see `ImageReader.read`."""
         try:
             with self._lock:
-                return upright_rgb(self._pictures[index])
+                return upright_rgb(self._images[index])
         except (OSError, ValueError, SyntaxError) as error:
             raise CorruptImagesError([(self.names[index], f"damaged ({error})")]) from None
 
@@ -187,12 +187,12 @@ def as_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     array = np.asarray(pixels)
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[-1] not in (1, 3, 4)):
         raise InvalidTargetError(
-            f"pictures of the shape {array.shape}; an array must be (n, h, w) or (n, h, w, c) "
+            f"images of the shape {array.shape}; an array must be (n, h, w) or (n, h, w, c) "
             "with 1, 3 or 4 channels, and channels come last"
         )
     if min(array.shape[1:3]) < SMALLEST_SIDE:
         raise InvalidTargetError(
-            f"pictures of {array.shape[1]} x {array.shape[2]} pixels; at least "
+            f"images of {array.shape[1]} x {array.shape[2]} pixels; at least "
             f"{SMALLEST_SIDE} x {SMALLEST_SIDE} are needed"
         )
     if array.ndim == 4 and array.shape[-1] == 1:

@@ -1,6 +1,6 @@
-"""Views of a picture: the picture itself, its mirror image, and random ones for training.
+"""Views of an image: the image itself, its mirror image, and random ones for training.
 
-A view is drawn from the content of the picture and a number, not from a running generator, so
+A view is drawn from the content of the image and a number, not from a running generator, so
 that whatever was computed for a view can be kept and found again.
 """
 
@@ -39,7 +39,7 @@ class View:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
 
     def apply(self, pixels: Tensor, digests: Sequence[str]) -> Tensor:
-        """Return the view of uint8 (b, 3, s, s) pixels of the pictures with these hashes."""
+        """Return the view of uint8 (b, 3, s, s) pixels of the images with these hashes."""
         if self.kind == "plain":
             return pixels
         if self.kind == "mirror":
@@ -47,9 +47,9 @@ class View:
         transform = _transform(self.kind, pixels.shape[-1])
         views = []
         with torch.random.fork_rng(devices=[]):
-            for picture, digest in zip(pixels, digests, strict=True):
+            for image, digest in zip(pixels, digests, strict=True):
                 torch.default_generator.manual_seed(int(digest[:12], 16) + self.number)
-                views.append(transform(picture))
+                views.append(transform(image))
         return torch.stack(views)
 
 

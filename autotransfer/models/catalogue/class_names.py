@@ -1,4 +1,4 @@
-"""Pictures of classes that a source's head knows, matched by the names of the classes."""
+"""Images of classes that a source's head knows, matched by the names of the classes."""
 
 from __future__ import annotations
 
@@ -16,48 +16,46 @@ from autotransfer.errors import CorruptImagesError, InvalidTargetError
 _PREFIX = re.compile(r"^(\d+_)?(n\d{8}_?)?")  # a number or a WordNet id before the name proper
 
 
-def open_classes(pictures: str) -> ImageSet:
-    """Return labelled pictures; one of a class is enough.
+def open_classes(place: str) -> ImageSet:
+    """Return labelled images; one of a class is enough.
 
-    What is not laid out as a target is taken all the same, where its pictures lie in folders:
-    the folder of a picture is its class.
+    What is not laid out as a target is taken all the same, where its images lie in folders:
+    the folder of an image is its class.
 
     Args:
-        pictures: A path or URL.
+        place: A path or URL.
 
     Raises:
-        InvalidTargetError: If there are no pictures, or none with a class.
+        InvalidTargetError: If there are no images, or none with a class.
     """
     try:
-        images = open_target(pictures, minimum_per_class=1).train
+        images = open_target(place, minimum_per_class=1).train
     except CorruptImagesError:
         raise
     except InvalidTargetError:
-        images = _by_folder(open_images(pictures))
+        images = _by_folder(open_images(place))
         if len(images.class_names) < 2:
             raise
     if not images.labelled:
-        raise InvalidTargetError(
-            f"{pictures}: the pictures need labels, one folder for each class"
-        )
+        raise InvalidTargetError(f"{place}: the images need labels, one folder for each class")
     return images
 
 
-def known_pictures(
+def known_images(
     images: ImageSet, class_names: Sequence[str], *, most: int
 ) -> tuple[ImageSet, NDArray[np.int64]]:
-    """Return the pictures whose class the head knows, and the head's column of each class.
+    """Return the images whose class the head knows, and the head's column of each class.
 
     Names match without regard to case, underscores, a leading number or WordNet id, and a
     plural s; a name with commas matches by each of its parts.
 
     Args:
-        images: Labelled pictures of K classes.
+        images: Labelled images of K classes.
         class_names: Names of the head's classes, in its order.
-        most: Pictures to keep; of more, a fixed sample is drawn.
+        most: Images to keep; of more, a fixed sample is drawn.
 
     Returns:
-        The pictures, and (K,) columns; -1 for a class that the head does not know.
+        The images, and (K,) columns; -1 for a class that the head does not know.
     """
     columns = columns_of(images.class_names, class_names)
     positions = np.flatnonzero(columns[images.labels] >= 0)

@@ -1,4 +1,4 @@
-"""The network of an earlier selection as a source, and which pictures it has learnt from.
+"""The network of an earlier selection as a source, and which images it has learnt from.
 
 Where the earlier fit tuned the network, its tuned layers and its classifier are taken; where it
 read a frozen network, that network is taken as it was, since nothing in it has changed.
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.backbone import Backbone, load_backbone
 from autotransfer.models.feature_store import default_folder
+from autotransfer.models.predictors.base import tensors_under
 from autotransfer.models.source import LocalWeights, Source, Untrained, source_from_json
 from autotransfer.models.weights import write_state_dict
 from autotransfer.results import Json
@@ -62,7 +63,7 @@ def source_of_selection(folder: Path, name: str = "") -> Source:
     base, tensors = _chosen(stored, source_json, tensors, folder)
     name = name or folder.resolve().name
     origin = f"the selection {record['name']} ({folder.resolve()})"
-    tuned = {k.removeprefix(_TUNED): v for k, v in tensors.items() if k.startswith(_TUNED)}
+    tuned = tensors_under(tensors, _TUNED)
     if not tuned:
         return replace(base, name=name, origin=f"{origin}, whose network stayed frozen")
     found = _tuned(base, tuned, tensors, tuple(record["class_names"]))
@@ -94,8 +95,7 @@ def _chosen(
         for share, place in _shares(own)
     ]
     _, place, prefix = max(shares, key=lambda found: found[0])
-    own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    return _located(sources[place], folder), own
+    return _located(sources[place], folder), tensors_under(tensors, prefix)
 
 
 def _shares(info: Mapping[str, Any]) -> list[tuple[float, int]]:

@@ -1,6 +1,6 @@
-"""Sources that earlier fits have tuned, and which of this target's pictures they know.
+"""Sources that earlier fits have tuned, and which of this target's images they know.
 
-A source that has learnt from a picture cannot be tested on it: its score there would say how well
+A source that has learnt from an image cannot be tested on it: its score there would say how well
 it remembers. Such a source is left out, with a reason.
 """
 
@@ -19,20 +19,20 @@ from autotransfer.results import Skipped
 def without_leaks(
     sources: Sources, division: Division, validation: ImageSet | None = None
 ) -> Sources:
-    """Return the sources that know none of the pictures that test the result.
+    """Return the sources that know none of the images that test the result.
 
-    Those are the sealed pictures and the user's own validation split; where nothing is sealed,
-    all pictures, since each of them is tested out of fold.
+    Those are the held-out items and the user's own validation split; where nothing is held out,
+    all images, since each of them is tested out of fold.
 
     Warns:
-        DataWarning: Where a source knows pictures that only choose it.
+        DataWarning: Where a source knows images that only choose it.
 
     Raises:
         NoCandidateError: If no source is left.
     """
     if not any(source.seen for source in sources.sources):
         return sources
-    parts = [division.images if division.sealed is None else division.sealed]
+    parts = [division.images if division.held_out is None else division.held_out]
     parts += [] if validation is None else [validation]
     testing = {digest for part in parts for digest in part.digests}
     known = {source.name: len(testing & set(source.seen)) for source in sources.sources}
@@ -49,8 +49,8 @@ def without_leaks(
 
 def _reason(count: int, total: int) -> str:
     return (
-        f"an earlier fit tuned it on {count} of the {total} pictures that would test it here; "
-        "test it on pictures that it has not seen"
+        f"an earlier fit tuned it on {count} of the {total} images that would test it here; "
+        "test it on images that it has not seen"
     )
 
 
@@ -58,8 +58,8 @@ def _warn_of_choice(source: Source, images: ImageSet) -> None:
     count = len(set(images.digests) & set(source.seen))
     if count:
         warnings.warn(
-            f"{source.name} was tuned on {count} of the {len(images)} pictures of the search, so "
-            "its validation scores are too good; the test on sealed pictures is not concerned",
+            f"{source.name} was tuned on {count} of the {len(images)} images of the search, so "
+            "its validation scores are too good; the test on held-out items is not concerned",
             DataWarning,
             stacklevel=3,
         )

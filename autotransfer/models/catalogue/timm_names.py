@@ -13,7 +13,7 @@ from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.errors import InvalidSourceError, UnknownNameError
 from autotransfer.models.source import HubWeights, Source
 
-_SECONDS_PER_GMAC = 0.05  # of one forward pass of a picture on two laptop cores, an estimate
+_SECONDS_PER_GMAC = 0.05  # of one forward pass of an image on two laptop cores, an estimate
 _CLOSE = 5
 
 
@@ -101,8 +101,8 @@ def default_set(name: str) -> tuple[Source, ...]:
 def describe_default_set(name: str, num_images: int) -> str:
     """Return licence, megabytes and expected minutes, to print before anything is fetched.
 
-    The minutes are an estimate for one pass over the pictures on two laptop cores:
-    pictures x GMACs x 0.05 s.
+    The minutes are an estimate for one pass over the images on two laptop cores:
+    images x GMACs x 0.05 s.
     """
     lines = [f"sources: the default set {name!r} from timm"]
     for entry in DEFAULT_SETS[name]:
@@ -110,7 +110,7 @@ def describe_default_set(name: str, num_images: int) -> str:
         minutes = num_images * entry.gmacs * _SECONDS_PER_GMAC / 60
         lines.append(
             f"  {entry.name}: {source.license}, {entry.megabytes:.0f} MB to fetch once, about "
-            f"{minutes:.1f} min for {num_images} pictures on a CPU"
+            f"{minutes:.1f} min for {num_images} images on a CPU"
         )
     return "\n".join(lines)
 

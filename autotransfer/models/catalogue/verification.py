@@ -1,7 +1,7 @@
 """Silent faults of a catalogue, found from the accuracy of a source's own head.
 
 A wrong mean, swapped channels or a shifted list of classes raise no error: the source is only
-worse than it should be. On pictures of classes that the head knows, each likely fault is undone,
+worse than it should be. On images of classes that the head knows, each likely fault is undone,
 one at a time; where that makes the head clearly better, the catalogue is wrong.
 """
 
@@ -25,7 +25,7 @@ from autotransfer.data.images.preprocessing import (
 )
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.backbone import Backbone
-from autotransfer.models.catalogue.class_names import known_pictures
+from autotransfer.models.catalogue.class_names import known_images
 from autotransfer.models.features import BATCH_SIZE
 from autotransfer.models.source import Source
 
@@ -49,9 +49,9 @@ class Check:
     Args:
         source: Its name.
         ok: False for a fault; None where it cannot be told.
-        accuracy: Of the head as the catalogue says; None without pictures of its classes.
-        chance: Share of the most frequent class among those pictures.
-        num_images: Number of pictures.
+        accuracy: Of the head as the catalogue says; None without images of its classes.
+        chance: Share of the most frequent class among those images.
+        num_images: Number of images.
         findings: What is wrong and what to write instead, or why it cannot be told.
     """
 
@@ -73,8 +73,8 @@ def check_source(
 
     Args:
         source: From a catalogue.
-        images: Labelled pictures; those whose class the head knows by name are used.
-        pixels: Decoded pictures.
+        images: Labelled images; those whose class the head knows by name are used.
+        pixels: Decoded images.
         load: Returns the network.
     """
     try:
@@ -85,20 +85,20 @@ def check_source(
     if faults:
         return Check(source.name, ok=False, findings=tuple(faults))
     if images is None:
-        return Check(source.name, ok=None, findings=("no pictures were given (--on PICTURES)",))
+        return Check(source.name, ok=None, findings=("no images were given (--on PICTURES)",))
     if not backbone.num_source_classes or source.class_names is None:
         missing = "class names" if backbone.num_source_classes else "classifier"
         return Check(source.name, ok=None, findings=(f"it has no {missing} to check with",))
-    known, columns = known_pictures(images, source.class_names, most=MOST_IMAGES)
+    known, columns = known_images(images, source.class_names, most=MOST_IMAGES)
     if len(np.unique(known.labels)) < 2:
         return Check(
-            source.name, ok=None, findings=("fewer than two classes of the pictures are its own",)
+            source.name, ok=None, findings=("fewer than two classes of the images are its own",)
         )
     return _by_accuracy(source, backbone, known, columns, pixels)
 
 
 def _faults(source: Source, backbone: Backbone) -> list[str]:
-    """Return what is wrong whatever the pictures show."""
+    """Return what is wrong whatever the images show."""
     faults = []
     if not all(0 <= value <= 1 for value in source.preprocessing.mean):
         faults.append(
@@ -150,7 +150,7 @@ def _by_accuracy(
             ok=False,
             findings=(
                 f"{fault}: the head would be right about {better[fault].mean():.1%} of "
-                f"{len(images)} pictures instead of {right.mean():.1%}",
+                f"{len(images)} images instead of {right.mean():.1%}",
             ),
         )
     return _against_chance(check, int(right.sum()), float(shares.max()))
@@ -159,16 +159,16 @@ def _by_accuracy(
 def _against_chance(check: Check, num_right: int, chance: float) -> Check:
     """Return the check with what is said of a head that may only be guessing.
 
-    Chance and a good head look alike on a few pictures, so it is a fault only where the head is
+    Chance and a good head look alike on a few images, so it is a fault only where the head is
     surely less than half way from chance to perfect.
     """
     n = check.num_images
     if binomtest(num_right, n, chance, "greater").pvalue < SIGNIFICANCE:
         return check
     most = binomtest(num_right, n, alternative="less").proportion_ci(1 - SIGNIFICANCE).high
-    right = f"the head is right about {num_right / n:.1%} of {n} pictures"
+    right = f"the head is right about {num_right / n:.1%} of {n} images"
     if most >= (1 + chance) / 2:
-        few = f"{right}: too few to tell it from chance ({chance:.1%}); give more pictures"
+        few = f"{right}: too few to tell it from chance ({chance:.1%}); give more images"
         return replace(check, ok=None, findings=(few,))
     guessing = (
         f"{right}, no better than chance ({chance:.1%}): weights, class names or preprocessing "
@@ -238,7 +238,7 @@ def _logits(
 def _hits(
     logits: NDArray[np.float32], labels: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> Hits:
-    """Return (n,) whether the largest score among the classes of the pictures is the right one."""
+    """Return (n,) whether the largest score among the classes of the images is the right one."""
     classes = np.flatnonzero(columns >= 0)
     found = classes[logits[:, columns[classes]].argmax(axis=1)]
     right: Hits = found == labels

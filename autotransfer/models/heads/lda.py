@@ -17,7 +17,7 @@ from autotransfer.models.linear_algebra import principal_axes
 
 MOST_DIMENSIONS = 256  # principal components that are kept where there are more than twice as many
 _LEAST_SHRINKAGE, _MOST_SHRINKAGE = 1e-4, 1 - 1e-4
-_LEAST_VARIANCE = 1e-12  # of a feature, where all pictures are alike
+_LEAST_VARIANCE = 1e-12  # of a feature, where all images are alike
 _FOLDS = 4  # for the temperature: the posterior of LDA is too sure of itself
 
 
@@ -31,16 +31,16 @@ def fit_discriminant(
 ) -> LinearHead:
     """Return LDA: Gaussian classes with one covariance, shrunk towards a sphere.
 
-    The covariance is the mean over the pictures of each class's own, shrunk by its own
+    The covariance is the mean over the images of each class's own, shrunk by its own
     Ledoit-Wolf intensity: `LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")` of
     scikit-learn, but that it shrinks to a sphere rather than to a diagonal, so that a rotation
     of the features changes nothing. The posterior is brought to the temperature that fits
-    held-out pictures best, in four folds on the same axes.
+    held-out images best, in four folds on the same axes.
 
     Args:
         features: (n, d) frozen features; reduced to 256 principal components where d > 512.
         labels: (n,) classes in [0, K).
-        num_classes: K; classes without a picture get a probability near zero. With one picture
+        num_classes: K; classes without an image get a probability near zero. With one image
             in every class the covariance is a sphere, and the nearest mean wins.
         regularisation: Multiplies the odds s / (1 - s) of each Ledoit-Wolf intensity s.
         standardise: Whether features are brought to mean 0 and std 1 first.
@@ -82,9 +82,9 @@ def _covariance(
     labels: NDArray[np.int64],
     regularisation: float,
 ) -> NDArray[np.float64]:
-    """Return the (d, d) shrunk covariance; a picture alone in its class has no say in it."""
+    """Return the (d, d) shrunk covariance; an image alone in its class has no say in it."""
     d = z.shape[1]
-    if not within.any():  # one picture a class: nothing is known of the spread but its size
+    if not within.any():  # one image a class: nothing is known of the spread but its size
         return max(float(np.square(z).mean()), _LEAST_VARIANCE) * np.eye(d)
     shrinkage = _intensities(within, labels, regularisation)[labels]  # (n,)
     told = np.count_nonzero(np.bincount(labels)[labels] > 1)
@@ -100,7 +100,7 @@ def _intensities(
 ) -> NDArray[np.float64]:
     """Return the (K,) shrinkage of each class, its odds multiplied.
 
-    It is at least that of all deviations together: the two of a class of two pictures mirror each
+    It is at least that of all deviations together: the two of a class of two images mirror each
     other, and so seem to be without noise.
     """
     counts = np.bincount(labels)
@@ -134,7 +134,7 @@ def _ledoit_wolf(within: NDArray[np.float64]) -> float:
 def _steepness(z: NDArray[np.float64], labels: NDArray[np.int64], regularisation: float) -> float:
     """Return the factor on held-out scores that minimises the log loss.
 
-    A picture that is alone in its class is never held out: the others do not know its class.
+    An image that is alone in its class is never held out: the others do not know its class.
     """
     counts = np.bincount(labels)
     if counts.max() < 2:

@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 _SHORTEST = 1e-12  # length of a row
-_ABSENT = -30.0  # of a class without a training picture, to the mean of the others: about 1e-13
+_ABSENT = -30.0  # of a class without a training image, to the mean of the others: about 1e-13
 _SMALLEST_STD = 1e-6  # a constant feature carries nothing; dividing by its std would be noise
 
 

@@ -29,7 +29,7 @@ def fit_logistic(
     Args:
         features: (n, d) frozen features.
         labels: (n,) classes in [0, K); at least two different ones.
-        num_classes: K; classes without a picture get a probability near zero.
+        num_classes: K; classes without an image get a probability near zero.
         regularisation: Multiplier of the default penalty, C = 0.1 / regularisation.
         standardise: Whether features are brought to mean 0 and std 1 first.
 
@@ -41,14 +41,38 @@ def fit_logistic(
     axes = principal_axes(x)[0] if len(x) < x.shape[1] and x.any() else None
     if axes is not None:  # the penalty does not see a rotation, and no weight leaves this space
         x = x @ axes
-    solver = LogisticRegression(C=DEFAULT_C / regularisation, max_iter=MAX_ITERATIONS)
+    head = full_head(solve_logistic(x, labels, DEFAULT_C / regularisation), num_classes)
+    weight = head.weight if axes is None else head.weight @ axes.T
+    return scale.fold_into(LinearHead(weight, head.bias))
+
+
+def solve_logistic(
+    x: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    strength: float,
+    weights: NDArray[np.float64] | None = None,
+    *,
+    again: LogisticRegression | None = None,
+) -> LogisticRegression:
+    """Return the fitted regression.
+
+    Args:
+        x: (n, d).
+        labels: (n,).
+        strength: C.
+        weights: (n,) of the rows; None is one each.
+        again: An earlier fit to start from; it is changed.
+    """
+    solver = again or LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, warm_start=True)
     with warnings.catch_warnings():  # an early stop of the solver is a regulariser, not a fault
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
-        solver.fit(x, labels)
+        return solver.fit(x, labels, weights)
+
+
+def full_head(solver: LogisticRegression, num_classes: int) -> LinearHead:
+    """Return the regression with a row for each of K classes."""
     weight, bias = solver.coef_, solver.intercept_
-    weight = weight if axes is None else weight @ axes.T
     if len(solver.classes_) == 2:  # scikit-learn keeps one row for two classes
         weight, bias = np.vstack([-weight, weight]) / 2, np.hstack([-bias, bias]) / 2
-    head = with_absent(LinearHead(weight, bias), solver.classes_, num_classes)
-    return scale.fold_into(head)
+    return with_absent(LinearHead(weight, bias), solver.classes_, num_classes)

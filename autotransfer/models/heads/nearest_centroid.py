@@ -1,4 +1,4 @@
-"""The nearest class mean: no parameter but a temperature, and one picture a class is enough."""
+"""The nearest class mean: no parameter but a temperature, and one image a class is enough."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autotransfer.models.heads.linear import (
     with_absent,
 )
 
-_SMALLEST_DISTANCE = 1e-12  # squared; where all pictures of a class are one
+_SMALLEST_DISTANCE = 1e-12  # squared; where all images of a class are one
 
 
 def fit_nearest_mean(
@@ -26,15 +26,15 @@ def fit_nearest_mean(
 ) -> LinearHead:
     """Return `softmax(-t |x - mean_c|^2)`, which is linear in x.
 
-    The steepness t is the one that fits the distances of each picture best, its own class's mean
-    taken without it; where no class has two pictures, 1/t is the mean squared distance.
+    The steepness t is the one that fits the distances of each image best, its own class's mean
+    taken without it; where no class has two images, 1/t is the mean squared distance.
 
     Args:
         features: (n, d) frozen features.
         labels: (n,) classes in [0, K).
-        num_classes: K; classes without a picture get a probability near zero.
+        num_classes: K; classes without an image get a probability near zero.
         regularisation: Multiplies the temperature 1/t: above 1 the probabilities are flatter.
-            No picture changes its class by it.
+            No image changes its class by it.
         standardise: Whether features are brought to mean 0 and std 1 first.
 
     References:
@@ -52,7 +52,7 @@ def fit_nearest_mean(
 def _steepness(
     x: NDArray[np.float64], labels: NDArray[np.int64], means: NDArray[np.float64]
 ) -> float:
-    """Return t, from the squared distances with each picture left out of its own mean."""
+    """Return t, from the squared distances with each image left out of its own mean."""
     counts = np.bincount(labels)
     distances = (
         np.einsum("ij,ij->i", x, x)[:, None] - 2 * x @ means.T + np.square(means).sum(axis=1)

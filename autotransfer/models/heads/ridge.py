@@ -13,9 +13,9 @@ from scipy.special import softmax
 from autotransfer.models.heads.linear import LinearHead, inverse_temperature, scale_of, with_absent
 
 PENALTIES = np.logspace(-3, 3, 13)  # in units of the mean eigenvalue of the centred Gram
-_FALLBACK_PENALTY = 1.0  # where no class has two pictures and leave-one-out says nothing
+_FALLBACK_PENALTY = 1.0  # where no class has two images and leave-one-out says nothing
 _FALLBACK_SCALE = 5.0
-_LEAST_SLACK = 1e-12  # of 1 - leverage: a picture that the fit passes through
+_LEAST_SLACK = 1e-12  # of 1 - leverage: an image that the fit passes through
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class RidgePath:
 
     Args:
         penalties: (p,) the penalties.
-        scores: (p, n, K) score of each picture by the fit without that picture.
+        scores: (p, n, K) score of each image by the fit without that image.
     """
 
     penalties: NDArray[np.float64]
@@ -182,7 +182,7 @@ def fit_ridge(
 
     Returns:
         The head; its probabilities are a softmax of the scores at the temperature that fits
-        the leave-one-out scores best. Pictures of a class with a single picture are left out
+        the leave-one-out scores best. Images of a class with a single image are left out
         of that choice, since their class is unknown to the fit without them.
     """
     return fit_ridge_held_out(

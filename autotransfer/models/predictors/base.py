@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -20,6 +21,11 @@ _SMALLEST = 1e-12  # a probability of zero has no logarithm
 PredictorState: TypeAlias = tuple[dict[str, Tensor], dict[str, Json]]
 
 
+def tensors_under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a prefix, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
 @runtime_checkable
 class StageInputs(Protocol):
     """The inputs of the layers after some stage, gathered in batches."""
@@ -27,13 +33,13 @@ class StageInputs(Protocol):
     def __len__(self) -> int: ...
 
     def batch(self, positions: NDArray[np.int64]) -> Tensor:
-        """Return the float32 (b, ...) inputs of the pictures at `positions`."""
+        """Return the float32 (b, ...) inputs of the images at `positions`."""
         ...
 
 
 @runtime_checkable
 class FeatureReader(Protocol):
-    """The cache of one frozen source: nothing is computed twice for the same picture."""
+    """The cache of one frozen source: nothing is computed twice for the same image."""
 
     @property
     def num_stages(self) -> int:
@@ -53,13 +59,13 @@ class FeatureReader(Protocol):
         ...
 
     def inputs(self, images: ImageSet, stage: int, *, view: View = PLAIN) -> StageInputs:
-        """Return what the layers after `stage` read, picture by picture.
+        """Return what the layers after `stage` read, image by image.
 
         Args:
-            images: The pictures.
-            stage: 0 for the standardised pictures themselves, (n, 3, h, w); k for the raw output
+            images: The images.
+            stage: 0 for the standardised images themselves, (n, 3, h, w); k for the raw output
                 of stage k, the input of `Backbone.suffix(k)`. A frozen prefix runs once for each
-                picture as far as memory allows.
+                image as far as memory allows.
             view: What is done to the pixels first.
         """
         ...
@@ -77,7 +83,7 @@ class TensorReader(Protocol):
         ...
 
     def inputs(self, stage: int) -> Tensor:
-        """Return what the layers after a stage read; stage 0 is the standardised pictures."""
+        """Return what the layers after a stage read; stage 0 is the standardised images."""
         ...
 
     def of(self, source: Source) -> TensorReader:

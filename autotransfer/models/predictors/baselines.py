@@ -22,7 +22,7 @@ SCRATCH = "from-scratch"
 SMALL = "small-network"
 GIVEN = "given-baseline"
 TOGETHER = "baselines-together"
-OF_PICTURES = (MAJORITY, PIXELS, UNTRAINED, SMALL, SCRATCH)
+OF_IMAGES = (MAJORITY, PIXELS, UNTRAINED, SMALL, SCRATCH)
 
 TITLES = {
     MAJORITY: "class shares alone",

@@ -1,4 +1,4 @@
-"""The baseline that looks at no picture: the shares of the classes."""
+"""The baseline that looks at no image: the shares of the classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from autotransfer.results import Json
 
 @dataclass(frozen=True)
 class MajorityPredictor(Predictor):
-    """The same probabilities for every picture.
+    """The same probabilities for every image.
 
     Args:
         shares: (K,) class probabilities.
@@ -36,10 +36,10 @@ class MajorityPredictor(Predictor):
 
 
 def fit_majority(train: ImageSet, num_classes: int) -> MajorityPredictor:
-    """Return the class shares, with one more picture of each class than there is.
+    """Return the class shares, with one more image of each class than there is.
 
     Args:
-        train: The labelled pictures to learn from; may be empty.
+        train: The labelled images to learn from; may be empty.
         num_classes: K.
     """
     counts = np.bincount(train.labels, minlength=num_classes) + 1.0

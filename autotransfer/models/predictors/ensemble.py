@@ -19,6 +19,7 @@ from autotransfer.models.predictors.base import (
     Predictor,
     PredictorState,
     TensorReader,
+    tensors_under,
 )
 from autotransfer.models.source import Source, source_from_json, source_to_json
 from autotransfer.results import Json, Share
@@ -147,12 +148,7 @@ def restore_ensemble(
     sources = beside if source is None else [source, *beside]
     members = []
     for number, stored in enumerate(info["members"]):
-        prefix = f"{number}."
-        own = {
-            name.removeprefix(prefix): tensor
-            for name, tensor in tensors.items()
-            if name.startswith(prefix)
-        }
+        own = tensors_under(tensors, f"{number}.")
         read, *further = [sources[place] for place in stored["sources"]] or [None]
         inner = {**stored["info"]}
         if further:

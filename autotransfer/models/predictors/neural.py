@@ -266,7 +266,7 @@ def predict_batches(
     Args:
         network: Maps a batch of inputs to (b, K) logits.
         batch: Returns the inputs at (b,) positions.
-        n: Number of pictures.
+        n: Number of images.
     """
 
     def probabilities(inputs: Tensor) -> Tensor:
@@ -280,7 +280,7 @@ def features_after(suffix: nn.Module, inputs: StageInputs) -> NDArray[np.float64
 
     Args:
         suffix: Returns (b, d) features; in evaluation mode.
-        inputs: Of n pictures.
+        inputs: Of n images.
     """
     device = next(suffix.parameters()).device
     return _in_batches(suffix, inputs.batch, len(inputs), device)
@@ -292,7 +292,7 @@ def _in_batches(
     n: int,
     device: torch.device,
 ) -> NDArray[np.float64]:
-    """Return the rows that a function yields for n pictures."""
+    """Return the rows that a function yields for n images."""
     parts: list[NDArray[np.float64]] = []
     with torch.inference_mode():
         for start in range(0, n, PREDICTION_BATCH):

@@ -30,7 +30,7 @@ TITLES: Mapping[str, str] = {
     "hog": "HOG + logistic regression",
     "raw": "principal components of pixels + logistic regression",
 }
-HOG_SIDE, RAW_SIDE = 64, 32  # side of the decoded picture in pixels
+HOG_SIDE, RAW_SIDE = 64, 32  # side of the decoded image in pixels
 HOG_CELL, HOG_BLOCK, HOG_ORIENTATIONS = 8, 2, 9  # Dalal and Triggs, CVPR 2005
 STRENGTHS = (1e-3, 1e-4, 1e-2, 1e-1)  # C, the likeliest first: a deadline may end the grid
 NUM_COMPONENTS = 256
@@ -89,19 +89,19 @@ def fit_pixels(
     their labels.
 
     Args:
-        train: The labelled pictures to learn from.
-        num_classes: K; classes without a picture get a probability near zero.
+        train: The labelled images to learn from.
+        num_classes: K; classes without an image get a probability near zero.
         seed: Seeds the folds.
         deadline: `time.monotonic()` after which no further candidate is tried.
 
     Raises:
-        InvalidTargetError: If the pictures are of fewer than two classes.
+        InvalidTargetError: If the images are of fewer than two classes.
     """
     labels = train.labels
     if len(np.unique(labels)) < 2:
         raise InvalidTargetError(
-            "the pixel baseline needs training pictures of at least 2 classes, got "
-            f"{len(np.unique(labels))} in {len(labels)} picture(s)"
+            "the pixel baseline needs training images of at least 2 classes, got "
+            f"{len(np.unique(labels))} in {len(labels)} image(s)"
         )
     spaces = {name: _Components.of(rows) for name, rows in describe(train, tuple(TITLES)).items()}
     folds = _folds(labels, seed)
@@ -118,17 +118,17 @@ def fit_pixels(
 
 
 def describe(images: ImageSet, descriptions: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
-    """Return the (n, d) description of every picture; each is decoded once, in threads.
+    """Return the (n, d) description of every image; each is decoded once, in threads.
 
     Args:
-        images: The pictures, of any size; they are squeezed into a square.
+        images: The images, of any size; they are squeezed into a square.
         descriptions: Which of "hog" and "raw".
     """
     side = HOG_SIDE if "hog" in descriptions else RAW_SIDE
 
     def describe_one(index: int) -> list[NDArray[np.float32]]:
-        picture = images.read(index, side).convert("RGB")
-        return [_DESCRIBE[name](picture) for name in descriptions]
+        image = images.read(index, side).convert("RGB")
+        return [_DESCRIBE[name](image) for name in descriptions]
 
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
         rows = list(threads.map(describe_one, range(len(images))))
@@ -141,10 +141,10 @@ def describe(images: ImageSet, descriptions: tuple[str, ...]) -> dict[str, NDArr
     return described
 
 
-def _hog(picture: Image.Image) -> NDArray[np.float32]:
+def _hog(image: Image.Image) -> NDArray[np.float32]:
     """Return the (1764,) gradient histograms of the strongest channel of every pixel."""
     histograms: NDArray[np.float64] = hog(
-        _pixels(picture, HOG_SIDE),
+        _pixels(image, HOG_SIDE),
         orientations=HOG_ORIENTATIONS,
         pixels_per_cell=(HOG_CELL, HOG_CELL),
         cells_per_block=(HOG_BLOCK, HOG_BLOCK),
@@ -153,18 +153,18 @@ def _hog(picture: Image.Image) -> NDArray[np.float32]:
     return histograms.astype(np.float32)
 
 
-def _raw(picture: Image.Image) -> NDArray[np.float32]:
+def _raw(image: Image.Image) -> NDArray[np.float32]:
     """Return the (3072,) pixels in [0, 1]."""
-    return _pixels(picture, RAW_SIDE).ravel()
+    return _pixels(image, RAW_SIDE).ravel()
 
 
 _DESCRIBE = {"hog": _hog, "raw": _raw}
 _NUM_FEATURES = {"hog": 1764, "raw": 3072}  # 7 x 7 blocks x 4 cells x 9; 32 x 32 x 3
 
 
-def _pixels(picture: Image.Image, side: int) -> NDArray[np.float32]:
-    """Return the (side, side, 3) pixels in [0, 1] of the whole picture, squeezed or enlarged."""
-    small = picture.resize((side, side), Image.Resampling.BILINEAR)
+def _pixels(image: Image.Image, side: int) -> NDArray[np.float32]:
+    """Return the (side, side, 3) pixels in [0, 1] of the whole image, squeezed or enlarged."""
+    small = image.resize((side, side), Image.Resampling.BILINEAR)
     shares: NDArray[np.float32] = np.asarray(small, dtype=np.float32) / np.float32(255)
     return shares
 
@@ -189,7 +189,7 @@ class _Components:
         scale = Standardisation.of(description)
         rows = scale.apply(description)
         axes, _ = principal_axes(rows, NUM_COMPONENTS, tolerance=_SMALLEST_VARIANCE)
-        if not axes.size:  # pictures without any gradient, or all alike, still get one column
+        if not axes.size:  # images without any gradient, or all alike, still get one column
             axes = np.zeros((rows.shape[1], 1))
         return cls(scale, axes, rows @ axes)
 
@@ -216,7 +216,7 @@ def _validated(
     folds: list[NDArray[np.bool_]],
     strength: float,
 ) -> float:
-    """Return the mean log probability of the right classes of held-out pictures."""
+    """Return the mean log probability of the right classes of held-out images."""
     probabilities = np.empty((len(rows), num_classes))
     for held_out in folds:
         head = _fit(rows[~held_out], labels[~held_out], num_classes, strength)
@@ -225,7 +225,7 @@ def _validated(
 
 
 def _folds(labels: NDArray[np.int64], seed: int) -> list[NDArray[np.bool_]]:
-    """Return (n,) masks of held-out pictures, stratified; none where a fold leaves one class."""
+    """Return (n,) masks of held-out images, stratified; none where a fold leaves one class."""
     shuffled = np.random.default_rng(seed).permutation(len(labels))
     order = np.lexsort((shuffled, labels))
     number = np.empty(len(labels), dtype=np.int64)

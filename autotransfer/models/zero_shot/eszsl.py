@@ -52,7 +52,7 @@ class Decomposition:
 
 
 def class_targets(labels: NDArray[np.int64], num_classes: int) -> Array:
-    """Return (n, K) targets: 1 for the class of a picture, -1 for the others."""
+    """Return (n, K) targets: 1 for the class of an image, -1 for the others."""
     return np.where(np.equal.outer(labels, np.arange(num_classes)), 1.0, -1.0)
 
 
@@ -61,7 +61,7 @@ class Eszsl:
     """The problem after its two decompositions.
 
     Args:
-        features: Of the (n, d) features of pictures of the K seen classes.
+        features: Of the (n, d) features of images of the K seen classes.
         targets: (n, K) targets, 1 and -1.
         rows: Of the (K, a) attribute rows.
 
@@ -102,13 +102,13 @@ class Eszsl:
         return found
 
     def left_out_evidence(self, positions: NDArray[np.int64], gamma: float) -> Array:
-        """Return the (b, K) class evidence z B of pictures that B = (Z'Z + gamma I)^-1 Z'Y misses.
+        """Return the (b, K) class evidence z B of images that B = (Z'Z + gamma I)^-1 Z'Y misses.
 
         The block form of leave-one-out: (I - H)^-1 (fit - H y) with the block H of the hat
-        matrix. The columns of classes that are left out with their pictures say nothing.
+        matrix. The columns of classes that are left out with their images say nothing.
 
         Args:
-            positions: (b,) pictures that are left out together.
+            positions: (b,) images that are left out together.
             gamma: Penalty on the features.
         """
         shrink = 1 / (self.features.values + gamma)

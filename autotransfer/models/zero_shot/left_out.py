@@ -1,4 +1,4 @@
-"""Scores of pictures whose classes were held out, from the closed form of ESZSL."""
+"""Scores of images whose classes were held out, from the closed form of ESZSL."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _CHUNK = 20_000_000  # numbers of inverses that are held at once
 
 
 class ClassEvidence(Protocol):
-    """Which seen classes pictures look like, by fits that did not learn from them."""
+    """Which seen classes images look like, by fits that did not learn from them."""
 
     def left_out_evidence(self, positions: NDArray[np.int64], gamma: float) -> Array:
-        """Return the (b, K) evidence of pictures that are left out together."""
+        """Return the (b, K) evidence of images that are left out together."""
         ...
 
 
@@ -27,7 +27,7 @@ class LeftOut:
     """ESZSL with every way of leaving classes out, penalties in units of the mean eigenvalues.
 
     Args:
-        problem: The seen classes' pictures, of one source or of several.
+        problem: The seen classes' images, of one source or of several.
         labels: (n,) classes in [0, K).
         rows: (K, a) scaled rows of the seen classes.
         gammas: Penalties on features, in the units of the problem.
@@ -59,10 +59,10 @@ class LeftOut:
         )
 
     def scores(self, group: Sequence[int], others: Array) -> Array:
-        """Return (G, b, c) scores of the group's pictures by fits without the group's classes.
+        """Return (G, b, c) scores of the group's images by fits without the group's classes.
 
         Args:
-            group: Classes that are left out together, pictures and rows.
+            group: Classes that are left out together, images and rows.
             others: (c, a) scaled rows to score.
 
         Returns:

@@ -39,7 +39,7 @@ def _repeatable(estimator: TransferabilityEstimator) -> None:
     )
 
 
-def _few_pictures(estimator: TransferabilityEstimator) -> None:
+def _few_images(estimator: TransferabilityEstimator) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         try:
@@ -47,7 +47,7 @@ def _few_pictures(estimator: TransferabilityEstimator) -> None:
         except UndefinedScoreError as reason:
             demand(bool(str(reason)), "UndefinedScoreError was raised without a reason")
         else:
-            demand(math.isfinite(score), f"12 pictures with 40 features have the score {score}")
+            demand(math.isfinite(score), f"12 items with 40 features have the score {score}")
 
 
 def _says_when_a_head_is_missing(estimator: TransferabilityEstimator) -> None:
@@ -72,8 +72,8 @@ ESTIMATOR_PROMISES: tuple[Promise[TransferabilityEstimator], ...] = (
         "fix the seed of all that is random, and do not change the statistics in place",
     ),
     Promise(
-        "fewer-pictures-than-features-give-a-number-or-say-why-not",
-        _few_pictures,
+        "fewer-items-than-features-give-a-number-or-say-why-not",
+        _few_images,
         "raise UndefinedScoreError with the reason where n <= d leaves no value",
     ),
     Promise(

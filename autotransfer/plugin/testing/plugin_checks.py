@@ -15,7 +15,7 @@ from autotransfer.plugin.registry import Registry
 from autotransfer.plugin.strategy import Strategy, TaskInfo
 from autotransfer.plugin.testing.checking import Finding, check_estimator, check_strategy
 from autotransfer.plugin.testing.tiny import tiny_source
-from autotransfer.results import Setting
+from autotransfer.results import ScenarioKind
 
 _LOADS = "the plugin loads"
 _WORKS = "the source loads and its features are finite"
@@ -77,7 +77,7 @@ def _check_source(source: Source) -> Finding:
 
 
 def _check_preset(name: str, path: Path, strategies: Mapping[str, Strategy]) -> Finding:
-    info = TaskInfo(tiny_source(), Setting.LABELLED, num_images=100, num_classes=3)
+    info = TaskInfo(tiny_source(), ScenarioKind.LABELLED, num_images=100, num_classes=3)
     try:
         read_preset(path).check({key: value.space(info) for key, value in strategies.items()})
     except InvalidSpaceError as error:

@@ -75,7 +75,7 @@ def _generators_left_alone(bench: Workbench) -> None:
     demand(not moved, f"{' and '.join(moved)} global generator was seeded or drawn from")
 
 
-def _training_pictures_stay(bench: Workbench) -> None:
+def _training_images_stay(bench: Workbench) -> None:
     task = bench.task()
 
     def content() -> list[bytes]:
@@ -84,15 +84,15 @@ def _training_pictures_stay(bench: Workbench) -> None:
 
     before = content()
     bench.fit(task)
-    demand(content() == before, "training pictures or labels were changed in place")
+    demand(content() == before, "training items or labels were changed in place")
 
 
-def _two_classes_two_pictures(bench: Workbench) -> None:
+def _two_classes_two_images(bench: Workbench) -> None:
     task = bench.task(2, 2)
     _all_rows(bench.fit(task), task)
 
 
-def _one_picture_a_class(bench: Workbench) -> None:
+def _one_image_a_class(bench: Workbench) -> None:
     task = bench.task(2, 1)
     try:
         predictor = bench.fit(task)
@@ -163,7 +163,7 @@ def _better_than_chance(bench: Workbench) -> None:
     accuracy, chance = (found.argmax(axis=1) == task.train.labels).mean(), 1 / found.shape[1]
     demand(
         bool(accuracy > chance),
-        f"{accuracy:.2f} of its own training pictures are right, chance is {chance:.2f}",
+        f"{accuracy:.2f} of its own training items are right, chance is {chance:.2f}",
     )
 
 
@@ -181,7 +181,7 @@ STRATEGY_PROMISES: tuple[Promise[Workbench], ...] = (
         "another name",
     ),
     Promise(
-        "a-row-a-picture-sums-to-one",
+        "a-row-a-item-sums-to-one",
         _rows_sum_to_one,
         "return probabilities of the classes task.class_names from predict(): a softmax of "
         "the scores, in that order",
@@ -199,19 +199,19 @@ STRATEGY_PROMISES: tuple[Promise[Workbench], ...] = (
         "global one, put it in `with torch.random.fork_rng(devices=()):`",
     ),
     Promise(
-        "the-training-pictures-stay-as-they-are",
-        _training_pictures_stay,
+        "the-training-items-stay-as-they-are",
+        _training_images_stay,
         "copy before you write: task.train[i].copy(), task.train.labels.copy()",
     ),
     Promise(
-        "two-classes-with-two-pictures-each-work",
-        _two_classes_two_pictures,
-        "try fit() on four pictures of two classes; do not split them further",
+        "two-classes-with-two-items-each-work",
+        _two_classes_two_images,
+        "try fit() on four items of two classes; do not split them further",
     ),
     Promise(
-        "one-picture-a-class-works-or-is-refused-in-words",
-        _one_picture_a_class,
-        "try fit() on two pictures of two classes; where that cannot work, raise an error of "
+        "one-item-a-class-works-or-is-refused-in-words",
+        _one_image_a_class,
+        "try fit() on two items of two classes; where that cannot work, raise an error of "
         "autotransfer.plugin.errors that says why",
     ),
     Promise(
@@ -238,7 +238,7 @@ STRATEGY_PROMISES: tuple[Promise[Workbench], ...] = (
         "errors.DeadlineError yourself when time.monotonic() is beyond trial.deadline",
     ),
     Promise(
-        "training-pictures-are-predicted-better-than-chance",
+        "training-items-are-predicted-better-than-chance",
         _better_than_chance,
         "see whether labels and columns are in the same order, and whether fit() learns at all "
         "at the default point",

@@ -1,4 +1,4 @@
-"""Tiny generated pictures and a tiny network with random weights: no network, no files."""
+"""Tiny generated items and a tiny network with random weights: no network, no files."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source, Untrained
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.strategy import Strategy, Task
-from autotransfer.results import Setting
+from autotransfer.results import ScenarioKind
 
 SIDE = 32
 
 
 def shapes(num_classes: int = 3, per_class: int = 6, *, seed: int = 0) -> ImageSet:
-    """Return labelled pictures (n, 32, 32, 3): bars of another direction for each class."""
+    """Return labelled items (n, 32, 32, 3): bars of another direction for each class."""
     rng = np.random.default_rng(seed)
     grid = np.indices((SIDE, SIDE)) / SIDE
     pixels, labels = [], []
@@ -59,7 +59,7 @@ def tiny_task(cache: Path, *, num_classes: int = 3, per_class: int = 6, seed: in
     images = shapes(num_classes, per_class, seed=seed)
     return Task(
         source=source,
-        setting=Setting.LABELLED,
+        scenario=ScenarioKind.LABELLED,
         class_names=images.class_names,
         train=images,
         features=readers[source],
@@ -71,14 +71,14 @@ def tiny_task(cache: Path, *, num_classes: int = 3, per_class: int = 6, seed: in
 def task_for(strategy: Strategy, cache: Path, num_classes: int = 3, per_class: int = 6) -> Task:
     """Return a small task in a setting of the strategy, with everything that it needs.
 
-    In the described setting there are two more classes without pictures, whose bars lie between
+    In the zero-shot scenario there are two more classes without items, whose bars lie between
     those of the first three.
     """
     task = tiny_task(cache, num_classes=num_classes, per_class=per_class)
-    setting = next(setting for setting in Setting if setting in strategy.settings)
-    if setting is Setting.DESCRIBED:
-        task = _described(task)
-    if setting is Setting.UNLABELLED or Need.UNLABELLED_TARGET in strategy.needs:
+    scenario = next(scenario for scenario in ScenarioKind if scenario in strategy.scenarios)
+    if scenario is ScenarioKind.ZERO_SHOT:
+        task = _zero_shot(task)
+    if scenario is ScenarioKind.UNLABELLED or Need.UNLABELLED_TARGET in strategy.needs:
         unlabelled = shapes(num_classes, per_class, seed=1).without_labels()
         task = replace(task, unlabelled=unlabelled)
     if Need.SOURCE_IMAGES in strategy.needs:
@@ -87,10 +87,10 @@ def task_for(strategy: Strategy, cache: Path, num_classes: int = 3, per_class: i
         task = replace(task, through=(shapes(num_classes, per_class, seed=2).without_labels(),))
     if Need.COMPANIONS in strategy.needs:
         task = replace(task, companions=(tiny_source("other", seed=1),))
-    return replace(task, setting=setting)
+    return replace(task, scenario=scenario)
 
 
-def _described(task: Task) -> Task:
+def _zero_shot(task: Task) -> Task:
     """Return the task with a row of attributes for each class and two more classes."""
     seen = len(task.class_names)
     angles = np.pi * np.append(np.arange(seen), [0.5, 1.5]) / seen

@@ -1,4 +1,4 @@
-"""Where the promises of a strategy are tried: generated pictures and a tiny network."""
+"""Where the promises of a strategy are tried: generated items and a tiny network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Workbench:
     Args:
         strategy: What is tried.
         folder: An empty folder for feature caches and saved predictors.
-        build: Returns a task from (strategy, folder, classes, pictures a class); override it for
+        build: Returns a task from (strategy, folder, classes, items a class); override it for
             a strategy that wants something that `task_for` does not give.
     """
 

@@ -1,1 +1,1 @@
-"""The unlabelled setting: labelled source pictures, target pictures without labels."""
+"""The unlabelled scenario: labelled source images, target images without labels."""

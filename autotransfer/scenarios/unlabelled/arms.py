@@ -9,14 +9,14 @@ from autotransfer.models.source import Source, Untrained
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.presets import Preset
 from autotransfer.plugin.strategy import Strategy, TaskInfo
-from autotransfer.results import Setting, Skipped
+from autotransfer.results import ScenarioKind, Skipped
 from autotransfer.search.arms import Arms
 
 _GIVEN = frozenset({Need.SOURCE_IMAGES, Need.UNLABELLED_TARGET, Need.INTERMEDIATES})
 
 
 def reads_target(strategy: Strategy) -> bool:
-    """Return whether it learns from target pictures; those that do not are source-only."""
+    """Return whether it learns from target images; those that do not are source-only."""
     return Need.UNLABELLED_TARGET in strategy.needs
 
 
@@ -27,7 +27,7 @@ def arms_without_labels(
     *,
     num_images: int,
     num_classes: int,
-    no_route: str = "needs intermediate pictures; give them with --through PATH",
+    no_path: str = "needs intermediate images; give them with --through PATH",
 ) -> tuple[Arms, list[Skipped]]:
     """Return the arms, source-only first, and what was left out.
 
@@ -35,18 +35,18 @@ def arms_without_labels(
         shortlist: The sources, best first.
         strategies: Those that are installed or named.
         preset: Changes their spaces.
-        num_images: Source pictures to learn from.
+        num_images: Source images to learn from.
         num_classes: K.
-        no_route: Why there are no intermediate pictures to go through; empty where there are.
+        no_path: Why there are no intermediate images to go through; empty where there are.
 
     Raises:
         NoCandidateError: If nothing is left, or nothing that ignores the target: without a
             baseline there is nothing to compare with.
     """
-    reasons = {s.name: _reason_against(s, no_route) for s in strategies}
+    reasons = {s.name: _reason_against(s, no_path) for s in strategies}
     skipped = [Skipped("*", name, reason) for name, reason in reasons.items() if reason]
     usable = [strategy for strategy in strategies if not reasons[strategy.name]]
-    usable.sort(key=lambda s: (reads_target(s), s.trains, s.standing, s.name))
+    usable.sort(key=lambda s: (reads_target(s), s.trains, s.priority, s.name))
     nothing_to_read = [
         Skipped(source.name, strategy.name, "an untrained network has no features to read")
         for source in shortlist
@@ -60,17 +60,17 @@ def arms_without_labels(
             [f"{skip.strategy}: {skip.reason}" for skip in [*skipped, *nothing_to_read]]
             or ["no strategy is left that ignores the target; name source-only as well"]
         )
-    info = TaskInfo(shortlist[0], Setting.UNLABELLED, num_images, num_classes)
+    info = TaskInfo(shortlist[0], ScenarioKind.UNLABELLED, num_images, num_classes)
     spaces = {s.name: preset.apply(s.name, s.space(info)) for s in usable}
     arms = Arms(tuple(shortlist), tuple(usable), spaces, closed)
     return arms, [*skipped, *nothing_to_read]
 
 
-def _reason_against(strategy: Strategy, no_route: str) -> str:
-    if Setting.UNLABELLED not in strategy.settings:
-        return f"does not work in the setting {Setting.UNLABELLED}"
-    if Need.INTERMEDIATES in strategy.needs and no_route:
-        return no_route
+def _reason_against(strategy: Strategy, no_path: str) -> str:
+    if ScenarioKind.UNLABELLED not in strategy.scenarios:
+        return f"does not work in the scenario {ScenarioKind.UNLABELLED}"
+    if Need.INTERMEDIATES in strategy.needs and no_path:
+        return no_path
     missing = strategy.needs - _GIVEN
     if missing:
         return f"needs {' and '.join(sorted(missing))}, which an unlabelled target does not have"

@@ -1,7 +1,7 @@
-"""Which pictures to label, and what their labels say of the gap to source-only.
+"""Which images to label, and what their labels say of the gap to source-only.
 
-The gap in accuracy between two predictors comes only from pictures on which they differ. So most
-labels go there: with share s of such pictures, w wins and l losses among k labelled ones, the gap
+The gap in accuracy between two predictors comes only from images on which they differ. So most
+labels go there: with share s of such images, w wins and l losses among k labelled ones, the gap
 is s (w - l) / k. The two predictors and the draw are fixed before anybody looks, so that the
 estimate is unbiased.
 """
@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 from autotransfer.results import Interval
 
-RANDOM_SHARE = 0.2  # of the labels, on pictures where both agree: for absolute accuracy
+RANDOM_SHARE = 0.2  # of the labels, on images where both agree: for absolute accuracy
 _Z = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True)
 class Draw:
-    """The pictures to label; positions are within the n pictures that neither was trained on.
+    """The images to label; positions are within the n images that neither was trained on.
 
     Args:
         differing: Those on which the two predictors differ.
         agreeing: Those on which they agree.
-        num_differing: Number of all pictures on which they differ.
+        num_differing: Number of all images on which they differ.
         num_images: n.
     """
 
@@ -38,7 +38,7 @@ class Draw:
 
     @property
     def share(self) -> float:
-        """Return the share of the pictures on which the two differ."""
+        """Return the share of the images on which the two differ."""
         return self.num_differing / self.num_images
 
     @property
@@ -55,8 +55,8 @@ class Estimate:
         gap: Accuracy of the finalist minus that of source-only.
         finalist: Accuracy of the finalist.
         baseline: Accuracy of source-only.
-        wins: Labelled pictures that only the finalist gets right.
-        losses: Labelled pictures that only source-only gets right.
+        wins: Labelled images that only the finalist gets right.
+        losses: Labelled images that only source-only gets right.
     """
 
     gap: Interval
@@ -69,7 +69,7 @@ class Estimate:
 def draw(
     finalist: NDArray[np.int64], baseline: NDArray[np.int64], num_labels: int, *, seed: int
 ) -> Draw:
-    """Return which pictures to label.
+    """Return which images to label.
 
     Args:
         finalist: (n,) answers of the finalist.
@@ -97,10 +97,10 @@ def estimate(
     finalist: NDArray[np.int64],
     baseline: NDArray[np.int64],
 ) -> Estimate:
-    """Return the gap and both accuracies with 95 % intervals, for further pictures like these.
+    """Return the gap and both accuracies with 95 % intervals, for further images like these.
 
-    The variance has two parts: of the wins and losses among the labelled pictures, and of the
-    share of pictures on which the two differ. Half a win, half a loss and one tie are added to
+    The variance has two parts: of the wins and losses among the labelled images, and of the
+    share of images on which the two differ. Half a win, half a loss and one tie are added to
     the first (Agresti & Min, Biometrics 61, 2005), so that few labels do not look like proof.
 
     Args:

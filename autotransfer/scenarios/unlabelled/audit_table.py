@@ -63,7 +63,7 @@ def plan_audit(
 
 
 def write_table(path: Path, plan: Mapping[str, Any], held_out: ImageSet, *, seed: int) -> None:
-    """Write the pictures to label, in random order and without any prediction beside them."""
+    """Write the images to label, in random order and without any prediction beside them."""
     positions = np.array(_draw_of(plan).positions)
     order = np.random.default_rng(seed).permutation(len(positions))
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -78,7 +78,7 @@ def read_table(
     """Return the class of every drawn position.
 
     Raises:
-        InvalidOptionError: If pictures or labels are missing, or there are others.
+        InvalidOptionError: If images or labels are missing, or there are others.
     """
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -89,7 +89,7 @@ def read_table(
     missing = [name for name in asked if not given.get(name)]
     if missing:
         raise InvalidOptionError(
-            f"{path}: {len(missing)} of {len(asked)} pictures have no label "
+            f"{path}: {len(missing)} of {len(asked)} images have no label "
             f"({', '.join(missing[:_NAMED])}); a part of the draw would be biased: label all"
         )
     unknown = sorted({given[name] for name in asked} - set(class_names))
@@ -132,7 +132,7 @@ def audited(
             f"{decision}: the adapted predictor gains {100 * gap.value:+.1f} points over "
             f"source-only, 95 % interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f} "
             f"({found.wins} wins and {found.losses} losses among {len(drawn.differing)} labelled "
-            f"pictures; the two differ on {drawn.share:.0%} of all)"
+            f"images; the two differ on {drawn.share:.0%} of all)"
         ),
         returned="transfer" if transfer else "baseline",
         test=found.finalist,

@@ -1,7 +1,7 @@
 """The gated consensus: which predictor to return when no target label was seen.
 
 No label-free score is safe alone, least of all across methods. So gates come first; within a
-method those validators decide that it does not optimise; across methods the standing does, unless
+method those validators decide that it does not optimise; across methods the priority does, unless
 all families of validators contradict it; and source-only is replaced only where two families of
 validators agree that it should be.
 """
@@ -22,7 +22,7 @@ from autotransfer.scenarios.unlabelled.validators.ensemble_agreement import (
 from autotransfer.scenarios.unlabelled.validators.source_accuracy import keeps_source
 
 WITHIN = ("infomax", "bnm", "class-ami", "mixval")  # decide within a method
-ACROSS = ("ensemble-agreement", "circular")  # decide among methods of one standing
+ACROSS = ("ensemble-agreement", "circular")  # decide among methods of one priority
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "ensemble agreement": ("ensemble-agreement",),
     "circular validation": ("circular",),
@@ -32,10 +32,10 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 }
 LEAST_FAMILIES = 2
 LEAST_VOTERS = 3  # strategies, for a vote
-LEAST_GAIN = 0.01  # of a validator; on a few hundred pictures less is noise
-MUCH_CHANGED = 0.5  # share of the pictures on which finalist and source-only differ
+LEAST_GAIN = 0.01  # of a validator; on a few hundred images less is noise
+MUCH_CHANGED = 0.5  # share of the images on which finalist and source-only differ
 _PENALTY = 1.0  # of the search score, for what a gate refuses
-_ADVICE = "no target label was seen, so nothing here proves it; label a few pictures to find out"
+_ADVICE = "no target label was seen, so nothing here proves it; label a few images to find out"
 
 
 @dataclass(frozen=True)
@@ -46,25 +46,25 @@ class Candidate:
         number: Number of the trial.
         source: Name of the source.
         strategy: Name of the strategy.
-        adapts: Whether it learned from target pictures.
-        standing: Its place among the methods, lower first.
+        adapts: Whether it learned from target images.
+        priority: Its place among the methods, lower first.
         optimises: Validators that do not judge it.
         scores: Value of each validator.
-        answers: (n,) class of each held-out target picture.
+        answers: (n,) class of each held-out target image.
         fault: Why a gate refuses it; empty where none does.
-        moves_source: Whether accuracy on source pictures says little about it.
+        shifts_source_features: Whether accuracy on source images says little about it.
     """
 
     number: int
     source: str
     strategy: str
     adapts: bool
-    standing: int
+    priority: int
     optimises: frozenset[str]
     scores: Mapping[str, float]
     answers: NDArray[np.int64] = field(repr=False)
     fault: str = ""
-    moves_source: bool = False
+    shifts_source_features: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Choice:
         finalist: The best candidate that adapts; None where none passed the gates.
         preferring: Families of validators that prefer the finalist to source-only.
         opposing: Families that prefer source-only.
-        changed: Share of the held-out pictures on which the two differ.
+        changed: Share of the held-out images on which the two differ.
         refused: Why the finalist does not replace source-only; empty where it does.
         faults: Why candidates were refused at the gates, by trial number.
     """
@@ -116,7 +116,7 @@ def decide(candidates: Sequence[Candidate], num_classes: int, *, num_source: int
     Args:
         candidates: Every complete trial; at least one does not adapt.
         num_classes: K.
-        num_source: Number of held-out source pictures.
+        num_source: Number of held-out source images.
 
     Raises:
         ValueError: If there is no source-only candidate.
@@ -145,7 +145,7 @@ def decide(candidates: Sequence[Candidate], num_classes: int, *, num_source: int
 
 def _gated(candidate: Candidate, plain: Sequence[Candidate], num_source: int) -> Candidate:
     """Return the candidate with the first fault that a gate finds."""
-    if candidate.fault or candidate.moves_source:
+    if candidate.fault or candidate.shifts_source_features:
         return candidate
     same = [other for other in plain if other.source == candidate.source] or list(plain)
     before = max(other.scores["source-accuracy"] for other in same)
@@ -186,16 +186,16 @@ def _finalist(candidates: Sequence[Candidate]) -> Candidate | None:
 
 
 def across(best: Sequence[Candidate]) -> Candidate:
-    """Return the method with the best standing, or one that all families prefer to it.
+    """Return the method with the best priority, or one that all families prefer to it.
 
     Label-free scores compare methods badly: the vote leans to whatever resembles the others. What
     is known of the methods' robustness therefore goes first, and gives way only to a method that
     every family of validators prefers, of those that neither of the two optimises.
     """
-    standing = min(candidate.standing for candidate in best)
-    first = _best([c for c in best if c.standing == standing], ACROSS)
+    priority = min(candidate.priority for candidate in best)
+    first = _best([c for c in best if c.priority == priority], ACROSS)
     better = [candidate for candidate in best if _all_prefer(candidate, first)]
-    return min(better or [first], key=lambda candidate: (candidate.standing, candidate.number))
+    return min(better or [first], key=lambda candidate: (candidate.priority, candidate.number))
 
 
 def _all_prefer(candidate: Candidate, other: Candidate) -> bool:
@@ -207,7 +207,7 @@ def _all_prefer(candidate: Candidate, other: Candidate) -> bool:
 
 
 def _best(candidates: Sequence[Candidate], validators: Sequence[str]) -> Candidate:
-    """Return the candidate with the best mean rank; ties go to the better standing."""
+    """Return the candidate with the best mean rank; ties go to the better priority."""
     optimised = frozenset().union(*(candidate.optimises for candidate in candidates))
     usable = [name for name in validators if name not in optimised]
     ranks = np.zeros(len(candidates))
@@ -216,7 +216,7 @@ def _best(candidates: Sequence[Candidate], validators: Sequence[str]) -> Candida
         ranks += rankdata([-value for value in values])
     order = sorted(
         range(len(candidates)),
-        key=lambda i: (ranks[i], candidates[i].standing, candidates[i].number),
+        key=lambda i: (ranks[i], candidates[i].priority, candidates[i].number),
     )
     return candidates[order[0]]
 
@@ -247,7 +247,7 @@ def _reason_to_stay(preferring: Sequence[str], opposing: Sequence[str], changed:
     """Return why source-only is not replaced; empty where it is.
 
     Where as many families oppose the finalist as prefer it, source-only stays, unless the two
-    differ on more than half of the pictures: then one of them is broken, and on the recorded
+    differ on more than half of the images: then one of them is broken, and on the recorded
     shifts it was source-only. The figures are in `docs/unlabelled.md`.
     """
     if len(preferring) < LEAST_FAMILIES:

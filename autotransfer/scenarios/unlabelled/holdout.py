@@ -1,4 +1,4 @@
-"""Which pictures are learned from, and which ones only judge; decided by their content."""
+"""Which images are learned from, and which ones only judge; decided by their content."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import ImageSet
 
 HELD_OUT = 0.25
-MOST_HELD_OUT = 1000  # pictures of a domain; validators hardly move beyond
-FEWEST_TARGET = 80  # with fewer target pictures the validators read those that were learned from
+MOST_HELD_OUT = 1000  # images of a domain; validators hardly move beyond
+FEWEST_TARGET = 80  # with fewer target images the validators read those that were learned from
 
 
 @dataclass(frozen=True)
 class Part:
-    """The pictures of one domain.
+    """The images of one domain.
 
     Args:
         learn: Those that strategies see.
         held_out: Those that validators read.
-        apart: Whether the two have no picture in common.
+        apart: Whether the two have no image in common.
     """
 
     learn: ImageSet
@@ -31,9 +31,9 @@ class Part:
 
 
 def divide_source(images: ImageSet) -> Part:
-    """Return labelled source pictures, a quarter of every class held out.
+    """Return labelled source images, a quarter of every class held out.
 
-    Pictures with the same content stay together; a class of one picture is only learned from.
+    Images with the same content stay together; a class of one image is only learned from.
     """
     labels = images.labels
     held_out = [
@@ -46,7 +46,7 @@ def divide_source(images: ImageSet) -> Part:
 
 
 def divide_target(images: ImageSet) -> Part:
-    """Return unlabelled target pictures; too few to divide are both learned from and judged on."""
+    """Return unlabelled target images; too few to divide are both learned from and judged on."""
     if len(images) < FEWEST_TARGET:
         return Part(images, images, apart=False)
     positions = _shuffled(images, np.arange(len(images)))
@@ -58,7 +58,7 @@ def _size(n: int, n_all: int) -> int:
 
 
 def _shuffled(images: ImageSet, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the positions in an order that only the content of the pictures decides."""
+    """Return the positions in an order that only the content of the images decides."""
     digests = images.digests
     keys = [hashlib.sha256(b"held out" + digests[i].encode()).digest() for i in positions]
     order = sorted(range(len(positions)), key=keys.__getitem__)

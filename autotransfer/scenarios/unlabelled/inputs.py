@@ -1,4 +1,4 @@
-"""Opening the problem: a target without labels, and source pictures with the same classes."""
+"""Opening the problem: a target without labels, and source images with the same classes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from autotransfer.plugin.registry import Registry
 from autotransfer.scenarios.inputs import choose_sources, make_readers
 from autotransfer.scenarios.options import Options
 from autotransfer.scenarios.unlabelled.holdout import Part, divide_source, divide_target
-from autotransfer.scenarios.unlabelled.intermediate_domains import Stone, open_stones
+from autotransfer.scenarios.unlabelled.intermediate_domains import (
+    IntermediateDomain,
+    open_intermediate_domains,
+)
 
 FEWEST_TARGET = 10
-FEW_A_CLASS = 10  # target pictures for each class: alignment needs about as many
+FEW_A_CLASS = 10  # target images for each class: alignment needs about as many
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,13 @@ class UnlabelledProblem:
 
     Args:
         name: Short name of the target.
-        target: Its pictures; their labels are hidden, or there are none.
-        source: The labelled source pictures.
-        class_names: The K classes, those of the source pictures.
+        target: Its images; their labels are hidden, or there are none.
+        source: The labelled source images.
+        class_names: The K classes, those of the source images.
         sources: The candidates.
         readers: Their features.
         notes: What was decided or left out.
-        stones: Intermediate sets of pictures.
+        domains: Intermediate sets of images.
     """
 
     name: str
@@ -46,41 +49,41 @@ class UnlabelledProblem:
     sources: Sources
     readers: FeatureReaders
     notes: tuple[str, ...]
-    stones: tuple[Stone, ...] = ()
+    domains: tuple[IntermediateDomain, ...] = ()
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """Return the content hashes of all pictures that a fit learns from or chooses with."""
+        """Return the content hashes of all images that a fit learns from or chooses with."""
         return tuple(sorted({digest for images in self._sets for digest in images.digests}))
 
     @property
     def fingerprint(self) -> str:
-        """Return one hash over all pictures and the source labels."""
+        """Return one hash over all images and the source labels."""
         return "".join(images.fingerprint[:16] for images in self._sets)
 
     @property
     def _sets(self) -> list[ImageSet]:
         parts = [self.target.learn, self.target.held_out, self.source.learn, self.source.held_out]
-        return [*parts, *(stone.images for stone in self.stones)]
+        return [*parts, *(domain.images for domain in self.domains)]
 
 
 def open_problem(target: Any, chosen: Options, registry: Registry) -> UnlabelledProblem:
-    """Return the problem, every picture checked.
+    """Return the problem, every image checked.
 
     Raises:
-        InvalidTargetError: If there are no source pictures, too few target pictures, or both
+        InvalidTargetError: If there are no source images, too few target images, or both
             name classes and share none.
     """
     if chosen.source_data is None:
         raise InvalidTargetError(
-            "the target has no labels, so labelled source pictures of the same classes are "
+            "the target has no labels, so labelled source images of the same classes are "
             "needed; name them with --source-data PATH, or sort the target into one folder a class"
         )
     images, named, opened_as, notes = open_unlabelled(target, on_bad_image=chosen.on_bad_image)
     source = open_target(chosen.source_data, on_bad_image=chosen.on_bad_image)
     if not source.labelled:
         raise InvalidTargetError(
-            f"{source.name}: source pictures need labels; sort them into one folder a class"
+            f"{source.name}: source images need labels; sort them into one folder a class"
         )
     _compare_classes(named, source.class_names)
     images, source_images = _without_shared(images, source.train)
@@ -95,7 +98,7 @@ def open_problem(target: Any, chosen: Options, registry: Registry) -> Unlabelled
         _with_small_network(chosen, registry, len(images)),
         make_readers(chosen),
         (*notes, *source.notes),
-        open_stones(chosen, source.class_names, [images, source_images]),
+        open_intermediate_domains(chosen, source.class_names, [images, source_images]),
     )
 
 
@@ -109,14 +112,14 @@ def _with_small_network(chosen: Options, registry: Registry, num_images: int) ->
 
 
 def _compare_classes(named: tuple[str, ...], of_source: tuple[str, ...]) -> None:
-    """Refuse a target whose folders name other classes than the source pictures have."""
+    """Refuse a target whose folders name other classes than the source images have."""
     if not named:
         return
     shared = [name for name in named if name in of_source]
     if not shared:
         raise InvalidTargetError(
             f"the target's folders ({', '.join(named[:5])}) and the classes of the source "
-            f"pictures ({', '.join(of_source[:5])}) share no name; both must have the same classes"
+            f"images ({', '.join(of_source[:5])}) share no name; both must have the same classes"
         )
     missing = [name for name in of_source if name not in named]
     other = [name for name in named if name not in of_source]
@@ -127,7 +130,7 @@ def _compare_classes(named: tuple[str, ...], of_source: tuple[str, ...]) -> None
         ]
         warnings.warn(
             f"the target has {' and '.join(part for part in parts if part)}; methods that align "
-            "the domains assume the classes of the source pictures",
+            "the domains assume the classes of the source images",
             DataWarning,
             stacklevel=5,
         )
@@ -136,12 +139,12 @@ def _compare_classes(named: tuple[str, ...], of_source: tuple[str, ...]) -> None
 def _check_size(images: ImageSet, num_classes: int) -> None:
     if len(images) < FEWEST_TARGET:
         raise InvalidTargetError(
-            f"the target has {len(images)} picture(s); without labels at least {FEWEST_TARGET} "
-            "are needed: add pictures, or label some"
+            f"the target has {len(images)} image(s); without labels at least {FEWEST_TARGET} "
+            "are needed: add images, or label some"
         )
     if len(images) < FEW_A_CLASS * num_classes:
         warnings.warn(
-            f"{len(images)} target pictures for {num_classes} classes are few: aligning domains "
+            f"{len(images)} target images for {num_classes} classes are few: aligning domains "
             f"needs about {FEW_A_CLASS} a class, and the choice among methods is little more than "
             "a guess",
             DataWarning,
@@ -150,13 +153,13 @@ def _check_size(images: ImageSet, num_classes: int) -> None:
 
 
 def _without_shared(target: ImageSet, source: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """Return both sets, without the source pictures that are in the target as well."""
+    """Return both sets, without the source images that are in the target as well."""
     shared = set(target.digests)
     kept = np.array([digest not in shared for digest in source.digests])
     if kept.all():
         return target, source
     warnings.warn(
-        f"{int((~kept).sum())} source picture(s) are in the target as well, and were left out",
+        f"{int((~kept).sum())} source image(s) are in the target as well, and were left out",
         DataWarning,
         stacklevel=5,
     )

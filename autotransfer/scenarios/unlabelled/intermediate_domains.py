@@ -1,4 +1,4 @@
-"""Intermediate pictures, and the way through them that a fit without target labels takes."""
+"""Intermediate images, and the way through them that a fit without target labels takes."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from autotransfer.scenarios.unlabelled.path import LEAST_GAIN, SOURCE, TARGET, P
 from autotransfer.transferability.distances import domain_distance
 
 DISTANCE = "proxy-a-distance"
-SEEN = 300  # pictures of each set that are compared
-FEWEST = 20  # pictures of an intermediate set: with fewer the distance says nothing
-MOST_STONES = 8
+SEEN = 300  # images of each set that are compared
+FEWEST = 20  # images of an intermediate set: with fewer the distance says nothing
+MOST_DOMAINS = 8
 
 
 @dataclass(frozen=True)
-class Stone:
-    """A set of intermediate pictures.
+class IntermediateDomain:
+    """A set of intermediate images.
 
     Args:
-        name: Its name, unique among the stones.
-        images: The pictures; labelled with classes of the source where labels were given.
+        name: Its name, unique among the intermediate domains.
+        images: The images; labelled with classes of the source where labels were given.
         labelled: Whether they have labels.
     """
 
@@ -41,61 +41,63 @@ class Stone:
 
 
 @dataclass(frozen=True)
-class Route:
-    """The stones to step on, in order, and why they were chosen.
+class DomainPath:
+    """The intermediate domains to step on, in order, and why they were chosen.
 
     Args:
-        stones: Those on the path; empty where the direct hop is taken.
+        domains: Those on the path; empty where the direct hop is taken.
         sentence: What was measured and decided, in words.
         refused: Why the direct hop is taken; empty where it is not.
     """
 
-    stones: tuple[Stone, ...] = ()
+    domains: tuple[IntermediateDomain, ...] = ()
     sentence: str = ""
-    refused: str = "needs intermediate pictures; give them with --through PATH"
+    refused: str = "needs intermediate images; give them with --through PATH"
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the names of the stones, in order."""
-        return tuple(stone.name for stone in self.stones)
+        """Return the names of the intermediate domains, in order."""
+        return tuple(domain.name for domain in self.domains)
 
     @property
     def images(self) -> tuple[ImageSet, ...]:
-        """Return the pictures of the stones, in order."""
-        return tuple(stone.images for stone in self.stones)
+        """Return the images of the intermediate domains, in order."""
+        return tuple(domain.images for domain in self.domains)
 
 
-def open_stones(
+def open_intermediate_domains(
     chosen: Options, class_names: Sequence[str], known: Sequence[ImageSet]
-) -> tuple[Stone, ...]:
+) -> tuple[IntermediateDomain, ...]:
     """Return the intermediate sets that `through` names.
 
     Args:
         chosen: The options.
         class_names: The classes of the source.
-        known: Pictures of source and target, which are left out.
+        known: Images of source and target, which are left out.
 
     Raises:
-        InvalidTargetError: If a set has too few pictures, or labels of other classes only.
+        InvalidTargetError: If a set has too few images, or labels of other classes only.
     """
-    if len(chosen.through) > MOST_STONES:
+    if len(chosen.through) > MOST_DOMAINS:
         raise InvalidTargetError(
-            f"through names {len(chosen.through)} sets; at most {MOST_STONES} are compared"
+            f"through names {len(chosen.through)} sets; at most {MOST_DOMAINS} are compared"
         )
     ours = {digest for images in known for digest in images.digests}
-    stones: dict[str, Stone] = {}
+    domains: dict[str, IntermediateDomain] = {}
     for place in chosen.through:
-        stone = _opened(place, chosen, class_names, ours)
-        name = stone.name
-        while name in (*stones, SOURCE, TARGET):
+        domain = _opened(place, chosen, class_names, ours)
+        name = domain.name
+        while name in (*domains, SOURCE, TARGET):
             name += "'"
-        stones[name] = Stone(name, stone.images, stone.labelled)
-        kind = "labelled" if stone.labelled else "without labels"
-        chosen.say(f"intermediate pictures {name}: {len(stone.images)}, {kind}")
-    return tuple(stones.values())
+        domains[name] = IntermediateDomain(name, domain.images, domain.labelled)
+        kind = "labelled" if domain.labelled else "without labels"
+        chosen.say(f"intermediate images {name}: {len(domain.images)}, {kind}")
+    return tuple(domains.values())
 
 
-def _opened(place: Any, chosen: Options, class_names: Sequence[str], ours: set[str]) -> Stone:
+def _opened(
+    place: Any, chosen: Options, class_names: Sequence[str], ours: set[str]
+) -> IntermediateDomain:
     images, named, name, _ = open_unlabelled(place, on_bad_image=chosen.on_bad_image)
     labelled = bool(named) or (isinstance(place, tuple) and len(place) == 2)
     if labelled:
@@ -103,48 +105,48 @@ def _opened(place: Any, chosen: Options, class_names: Sequence[str], ours: set[s
         of_source = np.isin(np.array(images.class_names)[images.labels], class_names)
         if not of_source.any():
             raise InvalidTargetError(
-                f"{name}: the intermediate pictures have the classes "
+                f"{name}: the intermediate images have the classes "
                 f"{', '.join(images.class_names[:5])}, the source {', '.join(class_names[:5])}; "
-                "they share no name. Give pictures of the same classes"
+                "they share no name. Give images of the same classes"
             )
         images = images.subset(np.flatnonzero(of_source))
     images = images.subset([i for i, digest in enumerate(images.digests) if digest not in ours])
     if len(images) < FEWEST:
         raise InvalidTargetError(
-            f"{name}: {len(images)} intermediate picture(s) that are neither source nor target "
-            f"pictures; at least {FEWEST} are needed to step on"
+            f"{name}: {len(images)} intermediate image(s) that are neither source nor target "
+            f"images; at least {FEWEST} are needed to step on"
         )
-    return Stone(name, images, labelled)
+    return IntermediateDomain(name, images, labelled)
 
 
-def choose_route(
-    stones: Sequence[Stone],
+def choose_domain_path(
+    domains: Sequence[IntermediateDomain],
     source_images: ImageSet,
     target_images: ImageSet,
     reader: FeatureReader,
     *,
     seed: int,
-) -> Route:
-    """Return the way through the stones, as one common backbone sees all pictures.
+) -> DomainPath:
+    """Return the way through the intermediate domains, as one common backbone sees all images.
 
     Args:
-        stones: The intermediate sets.
-        source_images: Source pictures that are learned from.
-        target_images: Target pictures that are learned from; no label is read.
+        domains: The intermediate sets.
+        source_images: Source images that are learned from.
+        target_images: Target images that are learned from; no label is read.
         reader: Features of the common backbone.
-        seed: Of the pictures that are compared.
+        seed: Of the images that are compared.
     """
-    sets = {SOURCE: source_images, **{s.name: s.images for s in stones}, TARGET: target_images}
+    sets = {SOURCE: source_images, **{s.name: s.images for s in domains}, TARGET: target_images}
     rows = {name: reader(_sampled(images, seed)) for name, images in sets.items()}
     distances = {
         frozenset(pair): domain_distance(rows[pair[0]], rows[pair[1]], [DISTANCE])[DISTANCE]
         for pair in combinations(sets, 2)
     }
-    path = shortest_path([stone.name for stone in stones], distances)
+    path = shortest_path([domain.name for domain in domains], distances)
     if not path.accepted:
-        return Route((), _measured(path), _refusal(path))
-    by_name = {stone.name: stone for stone in stones}
-    return Route(tuple(by_name[name] for name in path.stones), _measured(path), "")
+        return DomainPath((), _measured(path), _refusal(path))
+    by_name = {domain.name: domain for domain in domains}
+    return DomainPath(tuple(by_name[name] for name in path.domains), _measured(path), "")
 
 
 def common_source(sources: Sequence[Source], shortlist: Sequence[str]) -> Source:
@@ -154,12 +156,16 @@ def common_source(sources: Sequence[Source], shortlist: Sequence[str]) -> Source
     return [*trained, *ordered][0]
 
 
-def left_out(stones: Sequence[Stone], route: Route) -> list[Skipped]:
+def left_out(domains: Sequence[IntermediateDomain], domain_path: DomainPath) -> list[Skipped]:
     """Return the intermediate sets that are not on the path, with the reason."""
     return [
-        Skipped(f"through {stone.name}", "*", route.refused or f"not on the path {route.sentence}")
-        for stone in stones
-        if stone.name not in route.names
+        Skipped(
+            f"through {domain.name}",
+            "*",
+            domain_path.refused or f"not on the path {domain_path.sentence}",
+        )
+        for domain in domains
+        if domain.name not in domain_path.names
     ]
 
 
@@ -176,5 +182,5 @@ def _refusal(path: Path) -> str:
 
 
 def _sampled(images: ImageSet, seed: int) -> ImageSet:
-    """Return some pictures in random order: a distance may read only the first ones of a set."""
+    """Return some images in random order: a distance may read only the first ones of a set."""
     return images.subset(np.random.default_rng(seed).permutation(len(images))[:SEEN])

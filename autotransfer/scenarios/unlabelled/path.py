@@ -20,36 +20,36 @@ class Path:
     """A way from source to target.
 
     Args:
-        stones: Names of the sets between them, in order; empty for the direct hop.
+        domains: Names of the sets between them, in order; empty for the direct hop.
         longest: Largest proxy A-distance of its hops.
         direct: Distance of the direct hop.
     """
 
-    stones: tuple[str, ...]
+    domains: tuple[str, ...]
     longest: float
     direct: float
 
     @property
     def accepted(self) -> bool:
         """Return whether its longest hop is clearly shorter than the direct one."""
-        return bool(self.stones) and self.longest <= self.direct - LEAST_GAIN
+        return bool(self.domains) and self.longest <= self.direct - LEAST_GAIN
 
     @override
     def __str__(self) -> str:
-        """Return "source -> stone -> target"."""
-        return " -> ".join((SOURCE, *self.stones, TARGET))
+        """Return "source -> intermediate domain -> target"."""
+        return " -> ".join((SOURCE, *self.domains, TARGET))
 
 
-def shortest_path(stones: Sequence[str], distances: Distances) -> Path:
+def shortest_path(domains: Sequence[str], distances: Distances) -> Path:
     """Return the path of at most three hops whose longest hop is shortest.
 
     Ties go to the smaller sum, then to fewer hops. The direct hop is a path as well.
 
     Args:
-        stones: Names of the intermediate sets.
+        domains: Names of the intermediate sets.
         distances: Distance of every pair among them, `SOURCE` and `TARGET`.
     """
-    ways = [way for count in range(MOST_HOPS) for way in permutations(stones, count)]
+    ways = [way for count in range(MOST_HOPS) for way in permutations(domains, count)]
     lengths = {way: _hops(way, distances) for way in ways}
     best = min(ways, key=lambda way: (max(lengths[way]), sum(lengths[way]), len(way)))
     return Path(best, max(lengths[best]), lengths[()][0])

@@ -1,6 +1,6 @@
 """Ranking sources without target labels.
 
-How well a source reads the labelled source pictures, and how far apart it sees the domains.
+How well a source reads the labelled source images, and how far apart it sees the domains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
 from autotransfer.transferability.distances import domain_distance
 from autotransfer.transferability.scores.ridge_loo import RidgeLoo
 
-SEEN = 300  # pictures of each domain
+SEEN = 300  # images of each domain
 SHORTLIST = 2  # pretrained sources, unless the user says how many
 DISTANCE = "proxy-a-distance"
 ACCURACY = "ridge-loo"
@@ -71,13 +71,13 @@ def _scores(
     reader = readers[source]
     x, y = reader(labelled), reader(target)
     accuracy = RidgeLoo().score(Statistics.of(x, labelled.labels))
-    rng = np.random.default_rng(0)  # pictures often come by class; the distance reads the first
+    rng = np.random.default_rng(0)  # images often come by class; the distance reads the first
     distance = domain_distance(rng.permutation(x), rng.permutation(y), [DISTANCE])[DISTANCE]
     return {ACCURACY: accuracy, DISTANCE: -distance}
 
 
 def _sampled(images: ImageSet, seed: int) -> ImageSet:
-    """Return some pictures in random order: a distance may read only the first ones of a set."""
+    """Return some images in random order: a distance may read only the first ones of a set."""
     return images.subset(np.random.default_rng(seed).permutation(len(images))[:SEEN])
 
 

@@ -12,9 +12,9 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.models.features import FeatureReaders
 from autotransfer.report import Material, Predicted
 from autotransfer.results import Record
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 
-SOURCE, TARGET = "source pictures", "target pictures"
+SOURCE, TARGET = "source images", "target images"
 
 
 def material_without_labels(
@@ -22,22 +22,22 @@ def material_without_labels(
     readers: FeatureReaders,
     learnt: Mapping[str, ImageSet],
     held_out: Mapping[str, ImageSet],
-    returned: Kept,
-    predictors: Mapping[str, Kept],
+    returned: Checkpoint,
+    predictors: Mapping[str, Checkpoint],
 ) -> Material:
     """Return what the report of a fit without target labels is made from.
 
     Args:
         record: What was found.
         readers: Features of the sources.
-        learnt: Source and target pictures that were learnt from, under their names.
+        learnt: Source and target images that were learnt from, under their names.
         held_out: Those that were held back, under the same names.
         returned: What is returned.
         predictors: Source-only first, then the finalist where it adapts, by what they are
             called.
     """
 
-    def embedded(kept: Kept) -> Callable[[ImageSet], NDArray[np.float64]]:
+    def embedded(kept: Checkpoint) -> Callable[[ImageSet], NDArray[np.float64]]:
         assert kept.source is not None
         reader = readers[kept.source]
         return lambda images: kept.predictor.embed(images, reader)
@@ -47,13 +47,13 @@ def material_without_labels(
         assert plain.source is not None
         images = held_out[SOURCE]
         said = plain.predict(images, readers[plain.source])
-        return Predicted(title, "held-out source pictures", images, said)
+        return Predicted(title, "held-out source images", images, said)
 
     source = returned.source
     assert source is not None
     return Material(
         record,
-        pictures=dict(learnt),
+        images=dict(learnt),
         checked=cache(checked),
         unlabelled=TARGET,
         predict=lambda images: returned.predict(images, readers[source]),

@@ -21,7 +21,7 @@ from autotransfer.results import (
     ParamValue,
     Ranking,
     Record,
-    Setting,
+    ScenarioKind,
     Skipped,
     State,
     Verdict,
@@ -41,15 +41,15 @@ from autotransfer.scenarios.unlabelled.audit_table import (
 from autotransfer.scenarios.unlabelled.consensus import Candidate, Choice, decide, sentence_of
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem, open_problem
 from autotransfer.scenarios.unlabelled.intermediate_domains import (
-    Route,
-    choose_route,
+    DomainPath,
+    choose_domain_path,
     common_source,
     left_out,
 )
 from autotransfer.scenarios.unlabelled.ranking import rank_without_labels
 from autotransfer.scenarios.unlabelled.report import SOURCE, TARGET, material_without_labels
 from autotransfer.scenarios.unlabelled.trials import METRIC, UnlabelledContext
-from autotransfer.search.checkpoint import Kept, read_kept
+from autotransfer.search.checkpoint import Checkpoint, read_checkpoint
 
 SEARCH_SHARE = 0.9  # of the seconds; the rest is for saving, the report and MLflow
 SOURCE_ONLY = "source-only"
@@ -64,9 +64,9 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
         request: What was asked for.
     """
 
-    kind = Setting.UNLABELLED
+    kind = ScenarioKind.UNLABELLED
     search_share = SEARCH_SHARE
-    differing = "other pictures or another seed"
+    differing = "other images or another seed"
 
     def __init__(self, problem: UnlabelledProblem, request: Request) -> None:
         self.problem, self.request = problem, request
@@ -119,16 +119,16 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
         if estimators:
             raise InvalidOptionError(
                 "estimators are for targets with labels; without them sources are ranked by their "
-                "accuracy on source pictures and the distance of the domains"
+                "accuracy on source images and the distance of the domains"
             )
-        options.say(f"ranking {len(self.sources.sources)} sources by source pictures")
+        options.say(f"ranking {len(self.sources.sources)} sources by source images")
         return rank_without_labels(
             self.problem, self.sources, seed=options.seed, max_sources=options.max_sources
         )
 
     @override
     def candidates(self, ranking: Ranking, run: Run) -> Candidates:
-        self._route = self._chosen_route(ranking)
+        self._domain_path = self._chosen_path(ranking)
         options, registry, problem = self.request.options, self.request.registry, self.problem
         by_name = {source.name: source for source in self.sources.sources}
         names = self.request.strategies_for(self.kind)
@@ -138,11 +138,11 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             self.request.preset,
             num_images=len(self.items),
             num_classes=len(self.class_names),
-            no_route=self._route.refused,
+            no_path=self._domain_path.refused,
         )
         # strategies of other scenarios are told of only where they were named
         skipped = [s for s in unfit if s.source != "*" or s.strategy in options.strategies]
-        return Candidates(arms, skipped=(*skipped, *left_out(problem.stones, self._route)))
+        return Candidates(arms, skipped=(*skipped, *left_out(problem.domains, self._domain_path)))
 
     @override
     def context(self, candidates: Candidates) -> UnlabelledContext:
@@ -153,7 +153,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             self.readers,
             candidates.arms.sources,
             self.request.options.seed,
-            self._route,
+            self._domain_path,
         )
 
     @override
@@ -177,12 +177,12 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
                 source=outcome.source,
                 strategy=outcome.strategy,
                 adapts=reads_target(strategies[outcome.strategy]),
-                standing=strategies[outcome.strategy].standing,
+                priority=strategies[outcome.strategy].priority,
                 optimises=strategies[outcome.strategy].optimises,
                 scores=outcome.validators,
                 answers=_answers(outcome, run),
                 fault=outcome.reason,
-                moves_source=strategies[outcome.strategy].moves_source,
+                shifts_source_features=strategies[outcome.strategy].shifts_source_features,
             )
             for outcome in complete
         ]
@@ -217,8 +217,8 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
         returned = finalist.baseline if verdict.returned == "baseline" else finalist.finalist
         assert returned is not None
         told = {"baseline": f"trial {baseline.number}", "returned": f"trial {returned.number}"}
-        if self._route.sentence:
-            told["through"] = self._route.sentence
+        if self._domain_path.sentence:
+            told["through"] = self._domain_path.sentence
         return Judged(
             verdict,
             self._checkpoint(searched, run, returned.number),
@@ -251,17 +251,17 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
 
         return gathered
 
-    def _chosen_route(self, ranking: Ranking) -> Route:
+    def _chosen_path(self, ranking: Ranking) -> DomainPath:
         """Return the path through the intermediate images; the direct one where there are none."""
         options, problem = self.request.options, self.problem
-        if not problem.stones:
-            return Route()
+        if not problem.domains:
+            return DomainPath()
         common = common_source(self.sources.sources, ranking.shortlist)
         options.say(
-            f"comparing {len(problem.stones)} intermediate set(s) as {common.name} sees them"
+            f"comparing {len(problem.domains)} intermediate set(s) as {common.name} sees them"
         )
-        found = choose_route(
-            problem.stones,
+        found = choose_domain_path(
+            problem.domains,
             problem.source.learn,
             problem.target.learn,
             self.readers[common],
@@ -270,10 +270,12 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
         options.say(found.refused or f"going through {found.sentence}")
         return found
 
-    def _checkpoint(self, searched: Searched[UnlabelledContext], run: Run, number: int) -> Kept:
+    def _checkpoint(
+        self, searched: Searched[UnlabelledContext], run: Run, number: int
+    ) -> Checkpoint:
         """Return the predictor of a trial."""
         folder = run.place.trial_folder(_outcome_of(searched, number))
-        return replace(read_kept(folder, self.request.registry), seen=self.problem.seen)
+        return replace(read_checkpoint(folder, self.request.registry), seen=self.problem.seen)
 
     def _audited(self, verdict: Verdict, choice: Choice, run: Run) -> Verdict:
         """Return the verdict; write the table to fill in, or read it where it was filled."""

@@ -16,10 +16,10 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source
 from autotransfer.plugin.strategy import Task, Trial
-from autotransfer.results import Outcome, Setting
+from autotransfer.results import Outcome, ScenarioKind
 from autotransfer.scenarios.unlabelled.consensus import label_free_score
 from autotransfer.scenarios.unlabelled.holdout import Part
-from autotransfer.scenarios.unlabelled.intermediate_domains import Route
+from autotransfer.scenarios.unlabelled.intermediate_domains import DomainPath
 from autotransfer.scenarios.unlabelled.validators import Evidence, Mixed, validate
 from autotransfer.scenarios.unlabelled.validators.certainty import reason_against
 from autotransfer.scenarios.unlabelled.validators.mixval import SHARE
@@ -46,7 +46,7 @@ class UnlabelledContext(TrialContext):
         readers: Features of the sources.
         shortlist: The sources of the search.
         seed: Of the fit.
-        route: The path through intermediate domains.
+        domain_path: The path through intermediate domains.
     """
 
     source: Part
@@ -55,7 +55,7 @@ class UnlabelledContext(TrialContext):
     readers: FeatureReaders
     shortlist: tuple[Source, ...]
     seed: int
-    route: Route = field(default_factory=Route)
+    domain_path: DomainPath = field(default_factory=DomainPath)
 
     probes = False  # of each method the validators compare a few trials, of one seed
     keeps_all = True  # without labels any of them may be returned
@@ -83,7 +83,7 @@ class UnlabelledContext(TrialContext):
             )
 
         outcome = attempted(spec, work, self.readers.device)
-        through = self.route.names if spec.strategy.goes_through else ()
+        through = self.domain_path.names if spec.strategy.uses_intermediate else ()
         return TrialResult(replace(outcome, through=through), predictor, answers)
 
     @override
@@ -100,7 +100,7 @@ class UnlabelledContext(TrialContext):
         readers = self.readers
         return Task(
             source=source,
-            setting=Setting.UNLABELLED,
+            scenario=ScenarioKind.UNLABELLED,
             class_names=self.class_names,
             train=self.source.learn,
             features=readers[source],
@@ -108,13 +108,13 @@ class UnlabelledContext(TrialContext):
             load_backbone=lambda: readers.load(source).to(readers.device),
             unlabelled=self.target.learn,
             source_images=self.source.learn,
-            through=self.route.images,
+            through=self.domain_path.images,
             companions=tuple(other for other in self.shortlist if other.name != source.name),
         )
 
     @cached_property
     def pairs(self) -> NDArray[np.int64]:
-        """Return the (2, r) positions of the held-out target pictures that are blended."""
+        """Return the (2, r) positions of the held-out target images that are blended."""
         n = len(self.target.held_out)
         generator = np.random.default_rng(self.seed)
         first = generator.permutation(n)[:NUM_BLENDS]
@@ -123,12 +123,12 @@ class UnlabelledContext(TrialContext):
 
     @cached_property
     def blends(self) -> ImageSet:
-        """Return the blended pictures, the same for every trial."""
+        """Return the blended images, the same for every trial."""
         held_out = self.target.held_out
         return open_images([_blend(held_out, a, b) for a, b in self.pairs.T])
 
     def evidence(self, predictor: Predictor, source: Source) -> Evidence:
-        """Return what a predictor says of all held-out pictures."""
+        """Return what a predictor says of all held-out images."""
         target, held_out = self.target.held_out, self.source.held_out
         reader = self.readers[source]
         return Evidence(

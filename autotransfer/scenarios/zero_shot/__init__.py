@@ -1,1 +1,1 @@
-"""The described setting: classes without pictures, known by their attributes alone."""
+"""The zero-shot scenario: classes without images, known by their attributes alone."""

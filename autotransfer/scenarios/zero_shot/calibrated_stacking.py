@@ -1,7 +1,7 @@
 """Calibrated stacking: what to subtract from seen classes, from classes that play unseen.
 
-One division says little: the handicap is the mean over several, each with about as large a share
-of unseen classes as the real problem has.
+One division says little: the stacking offset is the mean over several, each with about as large a
+share of unseen classes as the real problem has.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LEAST_DIVISIONS = 3
 
 @dataclass(frozen=True)
 class Division:
-    """Scores of pictures that a fit without some classes did not learn from.
+    """Scores of images that a fit without some classes did not learn from.
 
     Args:
         scores: (n, K) scores, its seen classes first.
@@ -45,16 +45,16 @@ class Calibration:
     """How scores become probabilities.
 
     Args:
-        handicap: What is subtracted from the scores of seen classes, in units of the score.
-        sharpness: Factor of all scores before the softmax.
-        unseen: Mean U over the divisions at that handicap, per-class top-1 in [0, 1].
+        stacking_offset: What is subtracted from the scores of seen classes, in units of the score.
+        inverse_temperature: Factor of all scores before the softmax.
+        unseen: Mean U over the divisions at that stacking_offset, per-class top-1 in [0, 1].
         seen: Mean S.
         area: Mean AUSUC.
         divisions: Number of divisions.
     """
 
-    handicap: float
-    sharpness: float
+    stacking_offset: float
+    inverse_temperature: float
     unseen: float
     seen: float
     area: float
@@ -62,9 +62,9 @@ class Calibration:
 
 
 def calibrate(divisions: Sequence[Division]) -> Calibration:
-    """Return the handicap that is best on average over the divisions.
+    """Return the stacking offset that is best on average over the divisions.
 
-    The harmonic mean is averaged over the divisions at every handicap; the middle of the best
+    The harmonic mean is averaged over the divisions at every offset; the middle of the best
     stretch is taken. Averaging the curve, not the winners, keeps one odd division from deciding.
 
     Args:
@@ -76,15 +76,15 @@ def calibrate(divisions: Sequence[Division]) -> Calibration:
     if len(divisions) < LEAST_DIVISIONS:
         raise ValueError(f"{len(divisions)} division(s); at least {LEAST_DIVISIONS} are needed")
     curves = [division.curve for division in divisions]
-    tried = np.unique(np.concatenate([curve.handicaps for curve in curves]))
+    tried = np.unique(np.concatenate([curve.stacking_offsets for curve in curves]))
     mean = np.mean([_harmonic_at(curve, tried) for curve in curves], axis=0)
     best = np.flatnonzero(mean >= mean.max() - 1e-12)
     stretch = best[: np.flatnonzero(np.append(np.diff(best), 2) > 1)[0] + 1]
-    handicap = float(tried[stretch].mean())
-    unseen, seen = np.mean([curve.at(handicap) for curve in curves], axis=0)
+    stacking_offset = float(tried[stretch].mean())
+    unseen, seen = np.mean([curve.at(stacking_offset) for curve in curves], axis=0)
     return Calibration(
-        handicap=handicap,
-        sharpness=_sharpness(divisions),
+        stacking_offset=stacking_offset,
+        inverse_temperature=_inverse_temperature(divisions),
         unseen=float(unseen),
         seen=float(seen),
         area=float(np.mean([curve.area for curve in curves])),
@@ -92,12 +92,12 @@ def calibrate(divisions: Sequence[Division]) -> Calibration:
     )
 
 
-def _harmonic_at(curve: SeenUnseen, handicaps: Array) -> Array:
-    edges = (curve.handicaps[1:] + curve.handicaps[:-1]) / 2
-    return curve.harmonic[np.searchsorted(edges, handicaps)]
+def _harmonic_at(curve: SeenUnseen, stacking_offsets: Array) -> Array:
+    edges = (curve.stacking_offsets[1:] + curve.stacking_offsets[:-1]) / 2
+    return curve.harmonic[np.searchsorted(edges, stacking_offsets)]
 
 
-def _sharpness(divisions: Sequence[Division]) -> float:
+def _inverse_temperature(divisions: Sequence[Division]) -> float:
     """Return the factor with the least log loss of held-out classes among themselves."""
     factors = []
     for division in divisions:

@@ -1,4 +1,4 @@
-"""Held-out classes: whole classes take the part of those without pictures."""
+"""Held-out classes: whole classes take the part of those without images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def held_out_groups(num_seen: int, size: int, repeats: int, *, seed: int) -> lis
     """Return the classes of each repeat; counts of how often a class is held out differ by one.
 
     Args:
-        num_seen: Number of classes with pictures.
+        num_seen: Number of classes with images.
         size: Classes of a group.
         repeats: Number of groups.
         seed: Same seed, same groups.
@@ -43,11 +43,11 @@ def held_out_groups(num_seen: int, size: int, repeats: int, *, seed: int) -> lis
 def class_folds(
     labels: NDArray[np.int64], num_unseen: int, *, seed: int, repeats: int = REPEATS
 ) -> tuple[Fold, ...]:
-    """Return folds whose validation pictures are all pictures of some classes.
+    """Return folds whose validation images are all images of some classes.
 
     Args:
-        labels: (n,) seen class of each picture; every class occurs.
-        num_unseen: Number of classes without pictures.
+        labels: (n,) seen class of each image; every class occurs.
+        num_unseen: Number of classes without images.
         seed: Same seed and labels, same folds.
         repeats: Number of folds.
     """

@@ -1,6 +1,6 @@
-"""The guard of the described setting: do the attributes carry anything to classes not seen?
+"""The guard of the zero-shot scenario: do the attributes carry anything to classes not seen?
 
-Tested on sealed pictures of unseen classes where the user has some, else on seen classes, each
+Tested on held-out items of unseen classes where the user has some, else on seen classes, each
 held out with every other one. The null exchanges attribute rows, drawn from the whole table.
 """
 
@@ -15,8 +15,9 @@ from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.models.predictors.dummy import MajorityPredictor
-from autotransfer.results import Described, Verdict, ZeroShot
+from autotransfer.results import Verdict, ZeroShotFigures, ZeroShotFindings
 from autotransfer.scenarios.zero_shot.calibrated_stacking import Calibration, calibrate
+from autotransfer.scenarios.zero_shot.held_out_guard import judge_held_out
 from autotransfer.scenarios.zero_shot.metrics import (
     harmonic_mean,
     per_class_top1,
@@ -24,9 +25,8 @@ from autotransfer.scenarios.zero_shot.metrics import (
 )
 from autotransfer.scenarios.zero_shot.pairwise_guard import judge_pairs
 from autotransfer.scenarios.zero_shot.refits import Point, as_attribute_predictor
-from autotransfer.scenarios.zero_shot.sealed_guard import judge_sealed
-from autotransfer.scenarios.zero_shot.verdict import HELD_OUT, SEALED, Evidence, verdict_of
-from autotransfer.search.checkpoint import Kept
+from autotransfer.scenarios.zero_shot.verdict import HELD_OUT, HELD_OUT_ITEMS, Evidence, verdict_of
+from autotransfer.search.checkpoint import Checkpoint
 
 _CURVE_POINTS = 50
 
@@ -36,15 +36,15 @@ class Findings:
     """The verdict, what is returned because of it, and the figures beside it."""
 
     verdict: Verdict
-    kept: Kept
-    described: Described
+    kept: Checkpoint
+    zero_shot: ZeroShotFindings
 
 
-def guard_described(
-    finalist: Kept,
+def guard_zero_shot(
+    finalist: Checkpoint,
     point: Point,
     competitors: Sequence[Point],
-    sealed: ImageSet | None,
+    held_out: ImageSet | None,
     *,
     value: float,
     seed: int,
@@ -54,10 +54,10 @@ def guard_described(
     """Return the tested verdict.
 
     Args:
-        finalist: Trained on all pictures of the seen classes.
+        finalist: Trained on all images of the seen classes.
         point: The same, to fit again.
         competitors: The trials it competed with.
-        sealed: Labelled pictures that nothing has touched so far, labels as places in the table;
+        held_out: Labelled images that nothing has touched so far, labels as places in the table;
             None where there are none.
         value: Per-class top-1 among held-out classes, as the search measured it.
         seed: Seeds what is drawn.
@@ -68,32 +68,34 @@ def guard_described(
     predictor = as_attribute_predictor(finalist.predictor, finalist.strategy)
     calibration = calibrate(point.divisions(say))
     figures = [_held_out_figures(calibration, value)]
-    unseen = None if sealed is None else _unseen_pictures(sealed, table)
-    if sealed is None or unseen is None:
+    unseen = None if held_out is None else _unseen_images(held_out, table)
+    if held_out is None or unseen is None:
         say(f"holding out every pair of the {table.num_seen} seen classes")
         evidence = judge_pairs(point, competitors, seed=seed, deadline=deadline)
     else:
-        say(f"testing {len(unseen)} sealed pictures of unseen classes")
-        evidence = judge_sealed(predictor, unseen, table, point.source, point.reader, seed=seed)
-        scores = predictor.scores(sealed, point.reader, table.values)
-        figures.append(_sealed_figures(scores, sealed, table, calibration, evidence.score))
+        say(f"testing {len(unseen)} held-out items of unseen classes")
+        evidence = judge_held_out(predictor, unseen, table, point.source, point.reader, seed=seed)
+        scores = predictor.scores(held_out, point.reader, table.values)
+        figures.append(
+            _held_out_item_figures(scores, held_out, table, calibration, evidence.score)
+        )
     verdict = verdict_of(evidence)
     if verdict.returned == "transfer":
         kept = finalist
     else:
         shares = np.full(len(table.class_names), 1 / len(table.class_names))
-        kept = Kept(MajorityPredictor(shares), MAJORITY, baseline=True, source=None)
-    described = _described(table, calibration, figures, evidence)
-    return Findings(verdict, kept, described)
+        kept = Checkpoint(MajorityPredictor(shares), MAJORITY, baseline=True, source=None)
+    zero_shot = _zero_shot(table, calibration, figures, evidence)
+    return Findings(verdict, kept, zero_shot)
 
 
-def _unseen_pictures(sealed: ImageSet, table: Attributes) -> ImageSet | None:
-    places = np.flatnonzero(sealed.labels >= table.num_seen)
-    return sealed.subset(places) if len(np.unique(sealed.labels[places])) > 1 else None
+def _unseen_images(held_out: ImageSet, table: Attributes) -> ImageSet | None:
+    places = np.flatnonzero(held_out.labels >= table.num_seen)
+    return held_out.subset(places) if len(np.unique(held_out.labels[places])) > 1 else None
 
 
-def _held_out_figures(calibration: Calibration, value: float) -> ZeroShot:
-    return ZeroShot(
+def _held_out_figures(calibration: Calibration, value: float) -> ZeroShotFigures:
+    return ZeroShotFigures(
         HELD_OUT,
         calibration.unseen,
         calibration.seen,
@@ -103,39 +105,43 @@ def _held_out_figures(calibration: Calibration, value: float) -> ZeroShot:
     )
 
 
-def _sealed_figures(
+def _held_out_item_figures(
     scores: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    sealed: ImageSet,
+    held_out: ImageSet,
     table: Attributes,
     calibration: Calibration,
     alone: float,
-) -> ZeroShot:
-    """Return the figures of sealed pictures; those with seen classes where some are of these."""
-    of_unseen = sealed.labels >= table.num_seen
+) -> ZeroShotFigures:
+    """Return the figures of held-out items; those with seen classes where some are of these."""
+    of_unseen = held_out.labels >= table.num_seen
     if of_unseen.all():
-        shifted = scores - calibration.handicap * (np.arange(scores.shape[1]) < table.num_seen)
-        unseen = per_class_top1(sealed.labels, shifted.argmax(axis=1))
-        return ZeroShot(SEALED, unseen, None, None, None, alone)
-    curve = seen_unseen_curve(scores, sealed.labels, table.num_seen)
-    unseen, seen = curve.at(calibration.handicap)
+        shifted = scores - calibration.stacking_offset * (
+            np.arange(scores.shape[1]) < table.num_seen
+        )
+        unseen = per_class_top1(held_out.labels, shifted.argmax(axis=1))
+        return ZeroShotFigures(HELD_OUT_ITEMS, unseen, None, None, None, alone)
+    curve = seen_unseen_curve(scores, held_out.labels, table.num_seen)
+    unseen, seen = curve.at(calibration.stacking_offset)
     places = np.unique(np.linspace(0, len(curve.unseen) - 1, _CURVE_POINTS).round().astype(int))
     points = tuple((float(curve.unseen[i]), float(curve.seen[i])) for i in places)
-    return ZeroShot(SEALED, unseen, seen, harmonic_mean(unseen, seen), curve.area, alone, points)
+    return ZeroShotFigures(
+        HELD_OUT_ITEMS, unseen, seen, harmonic_mean(unseen, seen), curve.area, alone, points
+    )
 
 
-def _described(
+def _zero_shot(
     table: Attributes,
     calibration: Calibration,
-    figures: Sequence[ZeroShot],
+    figures: Sequence[ZeroShotFigures],
     evidence: Evidence,
-) -> Described:
-    return Described(
+) -> ZeroShotFindings:
+    return ZeroShotFindings(
         seen=table.seen,
         unseen=table.unseen,
         attributes=table.names,
         values=tuple(tuple(row) for row in table.values.tolist()),
-        handicap=calibration.handicap,
-        sharpness=calibration.sharpness,
+        stacking_offset=calibration.stacking_offset,
+        inverse_temperature=calibration.inverse_temperature,
         figures=tuple(figures),
         p_value=evidence.p_value,
         null_high=evidence.null_high,

@@ -1,4 +1,4 @@
-"""The score of a source for the described setting: are held-out classes found by their rows?"""
+"""The score of a source for the zero-shot scenario: are held-out classes found by their rows?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autotransfer.models.zero_shot.left_out import LeftOut, partitions
 from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.plugin.need import Need
 
-PENALTIES = (1.0, 10.0, 100.0)  # in units of the mean eigenvalue; few pictures want large ones
+PENALTIES = (1.0, 10.0, 100.0)  # in units of the mean eigenvalue; few images want large ones
 _GROUP = 3
 _PARTITIONS = 2
 _FEWEST = 4
@@ -26,7 +26,7 @@ class HeldOutClasses(TransferabilityEstimator):
     """Per-class top-1 of ESZSL among held-out classes, best of nine pairs of penalties.
 
     The other scores say how well a source tells the seen classes apart; this one says whether
-    what it sees of them carries over to classes that it has no picture of.
+    what it sees of them carries over to classes that it has no image of.
 
     Args:
         table: Rows of all classes, the seen ones first, in the order of the labels.

@@ -16,7 +16,7 @@ from autotransfer.scenarios.options import Options
 
 
 def problem_of_descriptions(target: Any, chosen: Options, registry: Registry) -> Problem:
-    """Return the problem of classes of which only some have pictures.
+    """Return the problem of classes of which only some have images.
 
     Raises:
         InvalidTargetError: If the target or the table cannot be used.
@@ -24,35 +24,35 @@ def problem_of_descriptions(target: Any, chosen: Options, registry: Registry) ->
     opened = open_target(target, on_bad_image=chosen.on_bad_image, minimum_per_class=0)
     if not opened.labelled:
         raise InvalidTargetError(
-            "the pictures lie in no class folders; with --attributes every class that has "
-            "pictures needs a folder named as in the table"
+            "the images lie in no class folders; with --attributes every class that has "
+            "images needs a folder named as in the table"
         )
     counts = np.bincount(opened.train.labels, minlength=len(opened.class_names))
     seen = [name for name, count in zip(opened.class_names, counts, strict=True) if count]
     table = read_attributes(chosen.attributes, seen)
-    tested = [] if opened.sealed is None else [name for name in opened.class_names
+    tested = [] if opened.held_out is None else [name for name in opened.class_names
                                                if name not in table.class_names]  # fmt: skip
     if tested:
         raise InvalidTargetError(
-            f"{chosen.attributes}: no row for {', '.join(tested)}, which has sealed pictures; add "
-            "a row or remove the pictures"
+            f"{chosen.attributes}: no row for {', '.join(tested)}, which has held-out items; add "
+            "a row or remove the images"
         )
     notes = [*opened.notes, *table.notes]
     if opened.validation is not None:
-        notes.append("the validation pictures are not used: the search holds out classes")
+        notes.append("the validation images are not used: the search holds out classes")
     for note in notes:
         chosen.say(note)
     relabelled = Target(
         opened.name,
         _relabelled(opened.train, table),
         None,
-        None if opened.sealed is None else _relabelled(opened.sealed, table),
+        None if opened.held_out is None else _relabelled(opened.held_out, table),
         table.seen,
         tuple(notes),
         opened.groups,
     )
     chosen.say(
-        f"{table.num_seen} classes with pictures, {len(table.unseen)} without, "
+        f"{table.num_seen} classes with images, {len(table.unseen)} without, "
         f"{len(table.names)} attributes"
     )
     sources = choose_sources(chosen, registry, len(relabelled.train))
@@ -60,7 +60,7 @@ def problem_of_descriptions(target: Any, chosen: Options, registry: Registry) ->
 
 
 def _relabelled(images: ImageSet, table: Attributes) -> ImageSet:
-    """Return the pictures with labels as places in the table."""
+    """Return the images with labels as places in the table."""
     place = {name: i for i, name in enumerate(table.class_names)}
     labels = [place[images.class_names[label]] for label in images.labels]
     names = table.seen if max(labels) < table.num_seen else table.class_names

@@ -11,17 +11,17 @@ Array = NDArray[np.float64]
 
 
 def per_class_top1(labels: NDArray[np.int64], guesses: NDArray[np.int64]) -> float:
-    """Return the mean over the classes that occur of the share of their pictures that is found.
+    """Return the mean over the classes that occur of the share of their images that is found.
 
     Args:
         labels: (n,) classes.
         guesses: (n,) predicted classes.
 
     Raises:
-        ValueError: If there is no picture.
+        ValueError: If there is no image.
     """
     if not len(labels):
-        raise ValueError("per-class top-1 of no picture is undefined")
+        raise ValueError("per-class top-1 of no image is undefined")
     hits = labels == guesses
     return float(np.mean([hits[labels == label].mean() for label in np.unique(labels)]))
 
@@ -33,16 +33,17 @@ def harmonic_mean(unseen: float, seen: float) -> float:
 
 @dataclass(frozen=True)
 class SeenUnseen:
-    """Accuracy on seen and on unseen classes for every handicap of the seen ones.
+    """Accuracy on seen and on unseen classes for every stacking_offset of the seen ones.
 
     Args:
-        handicaps: (m,) what is subtracted from the scores of seen classes, ascending; one value
+        stacking_offsets: (m,) what is subtracted from the scores of seen classes, ascending;
+            one value
             within each stretch in which no decision changes.
-        unseen: (m,) per-class top-1 of the unseen classes' pictures among all classes.
-        seen: (m,) that of the seen classes' pictures.
+        unseen: (m,) per-class top-1 of the unseen classes' images among all classes.
+        seen: (m,) that of the seen classes' images.
     """
 
-    handicaps: Array
+    stacking_offsets: Array
     unseen: Array
     seen: Array
 
@@ -63,27 +64,27 @@ class SeenUnseen:
         """
         return float(np.trapezoid(self.seen, self.unseen))
 
-    def at(self, handicap: float) -> tuple[float, float]:
-        """Return (U, S) at a handicap."""
-        edges = (self.handicaps[1:] + self.handicaps[:-1]) / 2
-        place = int(np.searchsorted(edges, handicap))
+    def at(self, stacking_offset: float) -> tuple[float, float]:
+        """Return (U, S) at a stacking_offset."""
+        edges = (self.stacking_offsets[1:] + self.stacking_offsets[:-1]) / 2
+        place = int(np.searchsorted(edges, stacking_offset))
         return float(self.unseen[place]), float(self.seen[place])
 
 
 def seen_unseen_curve(scores: Array, labels: NDArray[np.int64], num_seen: int) -> SeenUnseen:
-    """Return the curve of calibrated stacking: argmax of score - handicap [class is seen].
+    """Return the curve of calibrated stacking: argmax of score - stacking_offset [class is seen].
 
     Args:
         scores: (n, K) scores, seen classes first.
-        labels: (n,) classes in [0, K); pictures of both kinds.
+        labels: (n,) classes in [0, K); images of both kinds.
         num_seen: Number of seen classes.
 
     Raises:
-        ValueError: If pictures of one kind are missing.
+        ValueError: If images of one kind are missing.
     """
     of_seen = labels < num_seen
     if of_seen.all() or not of_seen.any():
-        raise ValueError("a curve needs pictures of seen and of unseen classes")
+        raise ValueError("a curve needs images of seen and of unseen classes")
     best_seen, best_unseen = scores[:, :num_seen], scores[:, num_seen:]
     margin = best_seen.max(axis=1) - best_unseen.max(axis=1)  # above it, unseen wins
     right = np.where(
@@ -103,5 +104,5 @@ def seen_unseen_curve(scores: Array, labels: NDArray[np.int64], num_seen: int) -
     )
     unseen = np.concatenate([[0.0], np.cumsum(step_unseen)]) / max((kinds >= num_seen).sum(), 1)
     between = (edges[1:] + edges[:-1]) / 2
-    handicaps = np.concatenate([[edges[0] - 1], between, [edges[-1] + 1]])
-    return SeenUnseen(handicaps, unseen, np.maximum(seen, 0.0))
+    stacking_offsets = np.concatenate([[edges[0] - 1], between, [edges[-1] + 1]])
+    return SeenUnseen(stacking_offsets, unseen, np.maximum(seen, 0.0))

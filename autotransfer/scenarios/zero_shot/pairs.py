@@ -87,8 +87,8 @@ def compare_pairs(
 
     Args:
         pairs: The pairs; each is held out together.
-        scores: Scores of held-out pictures, in the order of `labels`.
-        labels: (n,) seen class of each picture.
+        scores: Scores of held-out images, in the order of `labels`.
+        labels: (n,) seen class of each image.
         drawn: (N, K) rows of the classes in a null without refits; (0, K) for none.
         likeness: (K, K) likeness of rows, for the nearest seen class.
         chosen: Which of the G candidates the nearest seen class is of.
@@ -116,7 +116,7 @@ def _told_apart(
     """Return (G, N) per-class top-1 between two rows, for N draws of the two.
 
     Args:
-        sides: (G, b, K) scores of the pictures of either class.
+        sides: (G, b, K) scores of the images of either class.
         rows: (N,) row of the first class in each draw.
         others: (N,) row of the second class.
     """
@@ -139,10 +139,10 @@ def _shares(sides: Sequence[Array], rows: NDArray[np.int64], others: NDArray[np.
 
 
 def _lead(side: Array, rows: NDArray[np.int64], others: NDArray[np.int64]) -> Array:
-    """Return (G, N) share of pictures where the first row is ahead, less that of the second."""
+    """Return (G, N) share of images where the first row is ahead, less that of the second."""
     lead = np.zeros((len(side), len(rows)), dtype=np.int32)
-    for picture in np.ascontiguousarray(side.transpose(1, 0, 2)):  # (G, K)
-        one, other = picture[:, rows], picture[:, others]
+    for image in np.ascontiguousarray(side.transpose(1, 0, 2)):  # (G, K)
+        one, other = image[:, rows], image[:, others]
         lead += one > other
         lead -= one < other
     found: Array = lead / side.shape[1]

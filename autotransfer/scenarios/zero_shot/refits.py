@@ -1,4 +1,4 @@
-"""A chosen point, fitted again without some classes, on fewer pictures, or in closed form."""
+"""A chosen point, fitted again without some classes, on fewer images, or in closed form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from autotransfer.results import ParamValue
 from autotransfer.scenarios.zero_shot.calibrated_stacking import Division
 from autotransfer.scenarios.zero_shot.trials import ZeroShotContext
 
-_PARTS = 4  # one in four pictures of the seen classes is held back to calibrate with
+_PARTS = 4  # one in four images of the seen classes is held back to calibrate with
 
 Array = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ class Point:
     """One point of an arm, which can be fitted again.
 
     Args:
-        context: Pictures and rows.
+        context: Images and rows.
         source: The source.
         strategy: The strategy.
         params: Its parameters.
@@ -66,7 +66,7 @@ class Point:
         return (self.source, *self._task(self.context.images).companions)
 
     def fit(self, train: ImageSet) -> AttributePredictor:
-        """Return the predictor that learns from some of the pictures.
+        """Return the predictor that learns from some of the images.
 
         Raises:
             PluginError: If the strategy returns one that cannot score attribute rows.
@@ -84,13 +84,13 @@ class Point:
         return self.context.seen_by(self.strategy).task(self.source, train)
 
     def fitted_again(self, classes: Sequence[int]) -> Array:
-        """Return (1, b, K) scores of the pictures of some classes, by a fit without them."""
+        """Return (1, b, K) scores of the images of some classes, by a fit without them."""
         predictor = self.fit(self.context.without(classes))
-        images = self.context.pictures_of(classes)
+        images = self.context.images_of(classes)
         return predictor.scores(images, self.reader, self.context.table.values)[None]
 
     def divisions(self, say: Callable[[str], None]) -> list[Division]:
-        """Return scores for calibration: held-out classes, and held-back pictures of the rest."""
+        """Return scores for calibration: held-out classes, and held-back images of the rest."""
         say(f"calibrating seen against unseen classes on {len(self.context.folds)} divisions")
         images, table = self.context.images, self.context.table
         found = []
@@ -116,14 +116,14 @@ def as_attribute_predictor(predictor: Predictor, strategy: str) -> AttributePred
     if not isinstance(predictor, AttributePredictor):
         raise PluginError(
             strategy,
-            f"returned a {type(predictor).__name__}; in the described setting a strategy returns "
+            f"returned a {type(predictor).__name__}; in the zero-shot scenario a strategy returns "
             "an autotransfer.plugin.zero_shot.AttributePredictor",
         )
     return predictor
 
 
 def _part_of(images: ImageSet) -> NDArray[np.int64]:
-    """Return the (n,) part of each picture, by its content; every class is in all parts."""
+    """Return the (n,) part of each image, by its content; every class is in all parts."""
     parts = np.zeros(len(images), dtype=np.int64)
     digests = np.array(images.digests)
     for label in np.unique(images.labels):

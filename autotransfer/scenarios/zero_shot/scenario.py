@@ -16,14 +16,14 @@ from autotransfer.data.splitting import NO_PAIRS, Fold
 from autotransfer.errors import InvalidOptionError
 from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.report import Material
-from autotransfer.results import Outcome, Ranking, Record, Setting, State
+from autotransfer.results import Outcome, Ranking, Record, ScenarioKind, State
 from autotransfer.scenarios.base import Candidates, Judged, Searched
 from autotransfer.scenarios.clock import CLOSING_SHARE
 from autotransfer.scenarios.labelled import Labelled
 from autotransfer.scenarios.options import Options
 from autotransfer.scenarios.run import Request, Run
 from autotransfer.scenarios.zero_shot.class_folds import class_folds
-from autotransfer.scenarios.zero_shot.guard import guard_described
+from autotransfer.scenarios.zero_shot.guard import guard_zero_shot
 from autotransfer.scenarios.zero_shot.held_out_classes import HeldOutClasses
 from autotransfer.scenarios.zero_shot.inputs import problem_of_descriptions
 from autotransfer.scenarios.zero_shot.refits import Point
@@ -39,7 +39,7 @@ COMPETITORS = 4  # trials beside the finalist that the null takes the best of
 class ZeroShot(Labelled):
     """A target of which some classes have images and all have attributes."""
 
-    kind = Setting.DESCRIBED
+    kind = ScenarioKind.ZERO_SHOT
 
     @classmethod
     @override
@@ -78,15 +78,15 @@ class ZeroShot(Labelled):
     def material(
         self, searched: Searched[LabelledContext], judged: Judged[Finalist], run: Run
     ) -> Callable[[Record], Material]:
-        seen = {"training pictures": self.items, "held-out pictures": self.division.sealed}
-        return lambda record: Material(record, pictures={k: v for k, v in seen.items() if v})
+        seen = {"training images": self.items, "held-out images": self.division.held_out}
+        return lambda record: Material(record, images={k: v for k, v in seen.items() if v})
 
     @override
     def _divided(self) -> Division:
         """Return the images of seen classes; only a test split of the user's is held out."""
         target = self.problem.target
-        nobody = np.zeros(0 if target.sealed is None else len(target.sealed), dtype=np.int64)
-        return Division(target.train, target.sealed, target.groups, NO_PAIRS, nobody)
+        nobody = np.zeros(0 if target.held_out is None else len(target.held_out), dtype=np.int64)
+        return Division(target.train, target.held_out, target.groups, NO_PAIRS, nobody)
 
     @override
     def _folds(self) -> tuple[Fold, ...]:
@@ -121,17 +121,17 @@ class ZeroShot(Labelled):
             if o.state is State.COMPLETE and o.number != outcome.number
         ]
         others.sort(key=lambda other: -(other.value or 0.0))
-        found = guard_described(
+        found = guard_zero_shot(
             finalists.train(finalist, searched.outcomes),
             point(outcome),
             [point(other) for other in others[:COMPETITORS]],
-            self.division.sealed,
+            self.division.held_out,
             value=outcome.value or 0.0,
             seed=run.options.seed,
             deadline=run.clock.deadline(1 - CLOSING_SHARE),
             say=run.options.say,
         )
-        return Judged(found.verdict, found.kept, finalist, outcome, described=found.described)
+        return Judged(found.verdict, found.kept, finalist, outcome, zero_shot=found.zero_shot)
 
 
 def _adapted(options: Options) -> Options:

@@ -41,7 +41,7 @@ def head_among(
     """Return per-class top-1 of the head among the classes it knows.
 
     Args:
-        images: Labelled pictures.
+        images: Labelled images.
         columns: (K,) column of each label; -1 for none.
         reader: The source.
 

@@ -1,4 +1,4 @@
-"""What all trials of a described fit share: held-out classes instead of held-out pictures."""
+"""What all trials of a described fit share: held-out classes instead of held-out images."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.scoring import Score, predicted
 from autotransfer.models.source import Source
 from autotransfer.plugin.strategy import Task
-from autotransfer.results import Setting
+from autotransfer.results import ScenarioKind
 from autotransfer.search.cross_validation import LabelledContext
 
 
 @dataclass(frozen=True)
 class ZeroShotContext(LabelledContext):
-    """Pictures of the seen classes; in every fold some classes play the unseen ones.
+    """Images of the seen classes; in every fold some classes play the unseen ones.
 
     Args:
-        attributes: Rows of all classes, those with pictures first, in the order of the labels.
+        attributes: Rows of all classes, those with images first, in the order of the labels.
     """
 
     attributes: Attributes | None = None
@@ -43,7 +43,7 @@ class ZeroShotContext(LabelledContext):
 
     @override
     def task(self, source: Source, train: ImageSet) -> Task:
-        """Return what a strategy may see: classes without a picture in `train` are unseen."""
+        """Return what a strategy may see: classes without an image in `train` are unseen."""
         table = self.table
         present = np.unique(train.labels)
         held_out = np.setdiff1d(np.arange(table.num_seen), present)
@@ -53,7 +53,7 @@ class ZeroShotContext(LabelledContext):
         relabelled = ImageSet(train, np.arange(len(train)), labels, rows.seen)
         return replace(
             super().task(source, relabelled),
-            setting=Setting.DESCRIBED,
+            scenario=ScenarioKind.ZERO_SHOT,
             class_names=rows.class_names,
             attributes=rows,
         )
@@ -64,7 +64,7 @@ class ZeroShotContext(LabelledContext):
         held_out = np.unique(validation.labels)
         num_seen = self.table.num_seen
         found = predicted(predictor, validation, self.readers[source], num_seen)
-        among = found[:, num_seen - len(held_out) :]  # the classes without pictures come last
+        among = found[:, num_seen - len(held_out) :]  # the classes without images come last
         among = among / np.maximum(among.sum(axis=1, keepdims=True), 1e-300)
         labels = np.searchsorted(held_out, validation.labels)
         spread = np.zeros((len(found), num_seen))
@@ -76,11 +76,11 @@ class ZeroShotContext(LabelledContext):
         )
 
     def without(self, classes: Sequence[int]) -> ImageSet:
-        """Return the pictures of all other classes."""
+        """Return the images of all other classes."""
         return self.images.subset(np.flatnonzero(~self._of(classes)))
 
-    def pictures_of(self, classes: Sequence[int]) -> ImageSet:
-        """Return the pictures of some classes."""
+    def images_of(self, classes: Sequence[int]) -> ImageSet:
+        """Return the images of some classes."""
         return self.images.subset(np.flatnonzero(self._of(classes)))
 
     def _of(self, classes: Sequence[int]) -> NDArray[np.bool_]:

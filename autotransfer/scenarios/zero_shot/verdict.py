@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from autotransfer.results import Baseline, Decision, Interval, Verdict
 
 HELD_OUT = "held-out classes"
-SEALED = "sealed pictures"
+HELD_OUT_ITEMS = "held-out items"
 LEVEL = 0.025  # one side of 95 %
 # Rows exchanged after the fit alone: random tables pass 2.5 % about five times too often.
 LEVEL_WITHOUT_REFITS = 0.005
@@ -41,7 +41,7 @@ class Evidence:
         known: Classes among those tested that the source was trained on, by name.
         without_known: Score without them; None where fewer than two are left.
         own_head: Score of the source's own head; None where it knows fewer than two.
-        pairs: Number of held-out pairs; 0 for sealed pictures.
+        pairs: Number of held-out pairs; 0 for held-out items.
         competitors: Number of further trials in the null.
         seconds: Time that it took.
         refitted: Whether rows were exchanged before anything was learned.
@@ -68,7 +68,7 @@ class Evidence:
     @property
     def level(self) -> float:
         """Return the share of exchanged tables that may do as well for a positive verdict."""
-        return LEVEL if self.refitted or self.basis == SEALED else LEVEL_WITHOUT_REFITS
+        return LEVEL if self.refitted or self.basis == HELD_OUT_ITEMS else LEVEL_WITHOUT_REFITS
 
     @property
     def p_value(self) -> float:
@@ -83,7 +83,7 @@ class Evidence:
     @property
     def testable(self) -> bool:
         """Return whether there are enough classes for a test."""
-        enough = self.basis == SEALED or self.num_classes >= FEWEST_TESTED
+        enough = self.basis == HELD_OUT_ITEMS or self.num_classes >= FEWEST_TESTED
         return enough and self.assignments >= FEWEST_ASSIGNMENTS
 
 
@@ -131,7 +131,7 @@ def verdict_of(evidence: Evidence) -> Verdict:
 
 def _sentence(evidence: Evidence, decision: Decision) -> str:
     measured = (
-        f"{_percent(evidence.score)} of the pictures of {_tested(evidence)} are named right "
+        f"{_percent(evidence.score)} of the images of {_tested(evidence)} are named right "
         f"(95 % interval over classes {_percent(evidence.low)} to {_percent(evidence.high)}, "
         f"chance {_percent(evidence.chance)})"
     )
@@ -140,20 +140,20 @@ def _sentence(evidence: Evidence, decision: Decision) -> str:
         return f"{_too_few(evidence)}; measured, not tested: {measured}"
     match decision:
         case Decision.POSITIVE:
-            return f"the attributes carry over to classes without pictures: {measured}; {null}"
+            return f"the attributes carry over to classes without images: {measured}; {null}"
         case Decision.NEGATIVE:
             return (
                 f"the attributes do not carry over: {measured}, and "
                 f"{_percent(evidence.p_value)} of the tables with exchanged rows do as well"
             )
     return (
-        f"it stays open whether the attributes carry over to classes without pictures: {measured}"
+        f"it stays open whether the attributes carry over to classes without images: {measured}"
         f"; {null}"
     )
 
 
 def _tested(evidence: Evidence) -> str:
-    if evidence.basis == SEALED:
+    if evidence.basis == HELD_OUT_ITEMS:
         return f"{evidence.num_classes} unseen classes"
     return (
         f"{evidence.num_classes} seen classes, held out two at a time and told apart by their "
@@ -162,13 +162,13 @@ def _tested(evidence: Evidence) -> str:
 
 
 def _too_few(evidence: Evidence) -> str:
-    if evidence.basis == SEALED:
+    if evidence.basis == HELD_OUT_ITEMS:
         return (
             f"the rows of {evidence.num_classes} unseen classes can be exchanged in "
             f"{evidence.assignments:g} ways only, too few for a test"
         )
     return (
-        f"{evidence.num_classes} classes with pictures are too few to test whether the attributes "
+        f"{evidence.num_classes} classes with images are too few to test whether the attributes "
         f"carry over; at least {FEWEST_TESTED} are needed"
     )
 

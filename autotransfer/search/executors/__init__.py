@@ -10,7 +10,7 @@ from pathlib import Path
 from autotransfer.errors import InvalidOptionError
 from autotransfer.search.executor import Executor, InlineExecutor
 from autotransfer.search.executors.processes import ProcessExecutor
-from autotransfer.search.executors.worker_context import Workshop
+from autotransfer.search.executors.worker_context import WorkerContext
 from autotransfer.search.trial import TrialContext
 
 __all__ = ["EXECUTORS", "open_executor"]
@@ -53,12 +53,12 @@ def open_executor(
         raise InvalidOptionError(
             "--executor ray needs Ray, which is not installed: pip install 'autotransfer[ray]'"
         )
-    workshop = Workshop.of(context, plugins, memory_bytes)
+    worker_context = WorkerContext.of(context, plugins, memory_bytes)
     if name == "ray":
         # not at the top: Ray costs a second to import, and is not always there
         cluster = importlib.import_module("autotransfer.search.executors.ray_cluster")
         found: Executor = cluster.RayExecutor(
-            workshop, context, workers=workers, address=ray_address
+            worker_context, context, workers=workers, address=ray_address
         )
         return found
-    return ProcessExecutor(workshop, context, workers=workers)
+    return ProcessExecutor(worker_context, context, workers=workers)

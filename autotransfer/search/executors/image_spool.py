@@ -1,4 +1,4 @@
-"""Pictures that another process can read: those of archives are copied out, still encoded."""
+"""Items that another process can read: those of archives are copied out, still encoded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.decoding import decode_picture
+from autotransfer.data.images.decoding import decode_image
 from autotransfer.data.images.reading import FileReader
 
 SPOOL = "spool"
@@ -19,13 +19,13 @@ SPOOL = "spool"
 
 @dataclass(frozen=True)
 class PackedReader:
-    """Encoded pictures, one after the other, in one file.
+    """Encoded items, one after the other, in one file.
 
     Args:
         path: The file.
-        names: Name of each picture.
-        digests: sha256 of each picture.
-        ends: (n,) where each picture ends in the file.
+        names: Name of each item.
+        digests: sha256 of each item.
+        ends: (n,) where each item ends in the file.
     """
 
     path: Path
@@ -34,21 +34,21 @@ class PackedReader:
     ends: tuple[int, ...] = field(repr=False)
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:
-        """Return one picture, upright; see `ImageReader.read`."""
+        """Return one item, upright; see `ImageReader.read`."""
         start = self.ends[index - 1] if index else 0
         with self.path.open("rb") as file:
             file.seek(start)
-            return decode_picture(file.read(self.ends[index] - start), min_side)
+            return decode_image(file.read(self.ends[index] - start), min_side)
 
 
 def packed(images: ImageSet, folder: Path) -> ImageSet:
-    """Return the same pictures in a form that can be sent to another process.
+    """Return the same items in a form that can be sent to another process.
 
     Arrays and local files are left as they are. Members of archives and remote files are copied
     into one file, as they are encoded.
 
     Args:
-        images: The pictures; they may be a view of another set.
+        images: The items; they may be a view of another set.
         folder: Where the file is made; other machines need to see it as well.
     """
     reader, positions = images.reader, images.positions
@@ -57,7 +57,7 @@ def packed(images: ImageSet, folder: Path) -> ImageSet:
     if not isinstance(reader, FileReader) or reader.local:
         return images
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{uuid.uuid4().hex}.pictures"
+    path = folder / f"{uuid.uuid4().hex}.items"
     ends: list[int] = []
     with path.open("wb") as file:
         for position in positions:

@@ -26,7 +26,7 @@ from autotransfer.search.executors.lost_trials import (
     lost_result,
     seconds_until_late,
 )
-from autotransfer.search.executors.worker_context import Answer, Job, Workshop
+from autotransfer.search.executors.worker_context import Answer, Job, WorkerContext
 from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -53,17 +53,19 @@ class ProcessExecutor:
     """Runs trials in processes of this machine.
 
     Args:
-        workshop: What a worker opens.
+        worker_context: What a worker opens.
         context: The context of the driver.
         workers: Number of slots; None is one for every two cores.
     """
 
-    def __init__(self, workshop: Workshop, context: TrialContext, *, workers: int | None) -> None:
+    def __init__(
+        self, worker_context: WorkerContext, context: TrialContext, *, workers: int | None
+    ) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         self.slots = workers or max(1, cores // _CORES_PER_WORKER)
         self._threads = max(1, cores // self.slots)
-        self._whole = workshop
-        self._workshop = workshop.share(self.slots)
+        self._whole = worker_context
+        self._worker_context = worker_context.share(self.slots)
         self._context = context
         self._slots: list[_Slot] = []
         self._lost: Counter[int] = Counter()
@@ -125,7 +127,7 @@ class ProcessExecutor:
             )
         theirs.close()
         slot = _Slot(process, ours)
-        slot.connection.send(self._workshop)
+        slot.connection.send(self._worker_context)
         self._slots.append(slot)
         return slot
 

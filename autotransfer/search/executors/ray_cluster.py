@@ -1,6 +1,6 @@
 """Ray: the same trials on the nodes of a cluster, one actor a slot.
 
-Pictures in local folders, the weights of the sources and the feature cache have to lie on a path
+Items in local folders, the weights of the sources and the feature cache have to lie on a path
 that every node sees. The trial of an actor whose node dies is tried once more on another; where
 the cluster has become too small for that, it waits for an actor that is free. A cluster goes on
 placing actors on a node that is gone until it notices: a trial that never began has lost nothing.
@@ -24,7 +24,7 @@ from autotransfer.search.executors.lost_trials import (
     lost_result,
     seconds_until_late,
 )
-from autotransfer.search.executors.worker_context import Answer, Bench, Job, Workshop
+from autotransfer.search.executors.worker_context import Answer, Job, Worker, WorkerContext
 from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
 
 _ANSWER_SECONDS = 10.0  # of an idle actor that is asked whether it is there
@@ -53,7 +53,7 @@ class RayExecutor:
     """Runs trials on a Ray cluster.
 
     Args:
-        workshop: What a worker opens.
+        worker_context: What a worker opens.
         context: The context of the driver.
         workers: Number of trials at a time; None is what the cluster has room for.
         address: Of a cluster, or "auto"; None uses the one that is connected, or starts one on
@@ -65,7 +65,7 @@ class RayExecutor:
 
     def __init__(
         self,
-        workshop: Workshop,
+        worker_context: WorkerContext,
         context: TrialContext,
         *,
         workers: int | None,
@@ -78,8 +78,8 @@ class RayExecutor:
         room = ray.cluster_resources()
         capacity = room.get("GPU" if cards else "CPU", 1)
         self.slots = workers or max(1, int(capacity))
-        self._whole = workshop
-        self._workshop = ray.put(workshop.share(self.slots))
+        self._whole = worker_context
+        self._worker_context = ray.put(worker_context.share(self.slots))
         self._actor = ray.remote(num_cpus=1, num_gpus=cards, max_restarts=0)(_Worker)
         self._unit = "GPU" if cards else "CPU"
         self._idle: list[Any] = []
@@ -125,7 +125,7 @@ class RayExecutor:
             if not self._idle and len(self._flights) >= max(1, self._room()):
                 return
             begun = bool(self._idle)
-            actor = self._idle.pop() if begun else self._actor.remote(self._workshop)
+            actor = self._idle.pop() if begun else self._actor.remote(self._worker_context)
             flight = _Flight(self._queue.pop(0), actor, time.monotonic(), begun)
             self._flights[_next_of(flight)] = flight
 
@@ -197,8 +197,8 @@ class RayExecutor:
 class _Worker:
     """An opened workshop on a node."""
 
-    def __init__(self, workshop: Workshop) -> None:
-        self._bench = Bench(workshop)
+    def __init__(self, worker_context: WorkerContext) -> None:
+        self._bench = Worker(worker_context)
 
     def run(self, job: Job) -> Answer:
         return self._bench.run(job)
@@ -226,11 +226,11 @@ def _connect(address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # trials are the work, and no background
-    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    scenarios: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
-        settings |= {"include_dashboard": False}
+        scenarios |= {"include_dashboard": False}
     try:
-        ray.init(address=address, **settings)
+        ray.init(address=address, **scenarios)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         raise InvalidOptionError(
             f"no Ray cluster answers at {address or 'this machine'!r} ({error}); start one with "

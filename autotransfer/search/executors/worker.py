@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 import optuna
 import torch
 
-from autotransfer.search.executors.worker_context import Bench, Job, Workshop
+from autotransfer.search.executors.worker_context import Job, Worker, WorkerContext
 
 
 def main(descriptor: int) -> None:
@@ -26,9 +26,9 @@ def main(descriptor: int) -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     connection = Connection(descriptor)
     try:
-        workshop = connection.recv()
-        assert isinstance(workshop, Workshop)
-        bench = Bench(workshop)
+        worker_context = connection.recv()
+        assert isinstance(worker_context, WorkerContext)
+        bench = Worker(worker_context)
         while True:
             job = connection.recv()
             assert isinstance(job, Job)

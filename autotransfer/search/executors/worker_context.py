@@ -94,18 +94,18 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class WorkerContext:
     """The context of a fit, as records that a new process can open.
 
     Args:
         kind: Class of the context: each scenario may have its own.
-        fields: Its fields but the readers; pictures lie where every worker can open them.
+        fields: Its fields but the readers; items lie where every worker can open them.
         device: Type of the device.
         matrices: The readers themselves where features were given; else None.
         plugins: Plugin files.
         cache: Folder of the feature cache.
         memory_bytes: What one worker may keep in memory.
-        spool: Folder of copied pictures, deleted at the end.
+        spool: Folder of copied items, deleted at the end.
     """
 
     kind: type[TrialContext]
@@ -120,8 +120,8 @@ class Workshop:
     @classmethod
     def of(
         cls, context: TrialContext, plugins: Sequence[str | Path], memory_bytes: int
-    ) -> Workshop:
-        """Return the context as a workshop; pictures in archives are copied out of them."""
+    ) -> WorkerContext:
+        """Return the context as a workshop; items in archives are copied out of them."""
         cache = default_folder()
         spool = spool_folder(cache)
         parts = {
@@ -141,7 +141,7 @@ class Workshop:
             spool,
         )
 
-    def share(self, workers: int) -> Workshop:
+    def share(self, workers: int) -> WorkerContext:
         """Return the workshop with the memory of one of so many workers."""
         return replace(self, memory_bytes=self.memory_bytes // workers)
 
@@ -151,7 +151,7 @@ class Workshop:
 
 
 def _portable(value: Any, spool: Path) -> Any:
-    """Return a field of a context with every set of pictures in it packed."""
+    """Return a field of a context with every set of items in it packed."""
     if isinstance(value, ImageSet):
         return packed(value, spool)
     if isinstance(value, tuple):
@@ -164,21 +164,21 @@ def _portable(value: Any, spool: Path) -> Any:
     return value
 
 
-class Bench:
+class Worker:
     """An opened workshop in a worker: runs one job after the other."""
 
-    def __init__(self, workshop: Workshop) -> None:
+    def __init__(self, worker_context: WorkerContext) -> None:
         # first: a plugin file may register the architectures of the sources
-        self._registry: Registry = discover(files=[Path(p) for p in workshop.plugins])
-        readers = workshop.matrices or FeatureReaders(
-            FeatureStore(workshop.cache),
-            PixelStore(workshop.memory_bytes // 2),
+        self._registry: Registry = discover(files=[Path(p) for p in worker_context.plugins])
+        readers = worker_context.matrices or FeatureReaders(
+            FeatureStore(worker_context.cache),
+            PixelStore(worker_context.memory_bytes // 2),
             load_backbone,
-            torch.device(workshop.device),
-            workshop.memory_bytes // 2,
+            torch.device(worker_context.device),
+            worker_context.memory_bytes // 2,
         )
-        kind = cast(Any, workshop.kind)
-        self._context: TrialContext = kind(**workshop.fields, readers=readers)
+        kind = cast(Any, worker_context.kind)
+        self._context: TrialContext = kind(**worker_context.fields, readers=readers)
 
     def run(self, job: Job) -> Answer:
         """Run one trial."""

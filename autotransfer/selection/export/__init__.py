@@ -1,4 +1,4 @@
-"""A saved answer as one ONNX graph, from decoded pictures to probabilities."""
+"""A saved answer as one ONNX graph, from decoded items to probabilities."""
 
 from autotransfer.selection.export.exporting import export_onnx
 

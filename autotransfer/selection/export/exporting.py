@@ -25,8 +25,8 @@ from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
-from autotransfer.search.checkpoint import Kept
-from autotransfer.selection.export.graph import KeptGraph
+from autotransfer.search.checkpoint import Checkpoint
+from autotransfer.selection.export.graph import CheckpointGraph
 
 TOLERANCE = 1e-4  # in probability, between the graph and the selection
 OPSET = 18
@@ -37,11 +37,11 @@ _SIZES = ((3 / 4, 1.0), (1.7, 1.2), (2.6, 3.9))  # height and width, in units of
 
 
 def export_onnx(
-    path: Path, kept: Kept, class_names: Sequence[str], about: Mapping[str, str]
+    path: Path, kept: Checkpoint, class_names: Sequence[str], about: Mapping[str, str]
 ) -> float:
     """Write a predictor as one ONNX file, after its answers were compared with ours.
 
-    Input `pictures`: uint8 (n, h, w, 3), upright RGB, of any one size. Output `probabilities`:
+    Input `items`: uint8 (n, h, w, 3), upright RGB, of any one size. Output `probabilities`:
     float32 (n, K). Resizing, cropping, standardisation, head, class weights and temperature are
     inside. The classes, in order, are in the metadata `class_names`, a JSON list.
 
@@ -60,7 +60,7 @@ def export_onnx(
     """
     _refuse_missing()
     source = _source(kept)
-    graph = KeptGraph(kept, source).eval()
+    graph = CheckpointGraph(kept, source).eval()
     batches = _samples(source)
     program = _program(graph, torch.from_numpy(batches[1]), kept.strategy)
     metadata = {**about, "class_names": json.dumps(list(class_names), ensure_ascii=False)}
@@ -82,7 +82,7 @@ def _refuse_missing() -> None:
         )
 
 
-def _source(kept: Kept) -> Source:
+def _source(kept: Checkpoint) -> Source:
     if kept.source is None:
         raise ExportError(
             f"the selection returned the baseline {kept.strategy!r}, which reads pixels without a "
@@ -91,16 +91,16 @@ def _source(kept: Kept) -> Source:
     return kept.source
 
 
-def _program(graph: KeptGraph, pictures: torch.Tensor, strategy: str) -> Any:
+def _program(graph: CheckpointGraph, images: torch.Tensor, strategy: str) -> Any:
     """Return what torch makes of the graph."""
     n, height, width = (Dim.DYNAMIC for _ in range(3))
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporter, about itself
-            graph(pictures)  # loads the networks, so that they are part of the module
+            graph(images)  # loads the networks, so that they are part of the module
             return torch.onnx.export(
                 graph,
-                (pictures,),
+                (images,),
                 dynamo=True,
                 dynamic_shapes=({0: n, 1: height, 2: width},),
                 input_names=[INPUT],
@@ -134,10 +134,10 @@ def _samples(source: Source) -> list[NDArray[np.uint8]]:
 
 
 def _difference(
-    path: Path, kept: Kept, source: Source, batches: Sequence[NDArray[np.uint8]]
+    path: Path, kept: Checkpoint, source: Source, batches: Sequence[NDArray[np.uint8]]
 ) -> float:
     """Return the largest difference between the graph and the predictor."""
-    with tempfile.TemporaryDirectory() as cache:  # the samples are nobody's pictures
+    with tempfile.TemporaryDirectory() as cache:  # the samples are nobody's items
         readers = FeatureReaders(
             FeatureStore(Path(cache)), PixelStore(_PIXEL_BYTES), load_backbone, torch.device("cpu")
         )

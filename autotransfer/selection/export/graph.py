@@ -1,4 +1,4 @@
-"""A kept predictor as one module: decoded pictures in, calibrated probabilities out."""
+"""A kept predictor as one module: decoded items in, calibrated probabilities out."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from autotransfer.models.metrics import SMALLEST_PROBABILITY
 from autotransfer.models.predictors.base import TensorReader
 from autotransfer.models.source import Source
 from autotransfer.models.stages import captured
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.export.resizing import ResizeAndCrop
 
 
-class KeptGraph(nn.Module):
+class CheckpointGraph(nn.Module):
     """What `Kept.predict` does, as tensor operations.
 
     Args:
@@ -27,7 +27,7 @@ class KeptGraph(nn.Module):
         source: The source that it reads.
     """
 
-    def __init__(self, kept: Kept, source: Source) -> None:
+    def __init__(self, kept: Checkpoint, source: Source) -> None:
         super().__init__()
         self.kept = kept
         self.source = source
@@ -35,18 +35,18 @@ class KeptGraph(nn.Module):
         self._resizes: dict[Geometry, ResizeAndCrop] = {}
 
     @override
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Return the (n, K) float32 probabilities of uint8 (n, h, w, 3) pictures."""
-        shares = self.kept.predictor.traced(self.reader(pictures))  # (n, K), double
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the (n, K) float32 probabilities of uint8 (n, h, w, 3) images."""
+        shares = self.kept.predictor.traced(self.reader(images))  # (n, K), double
         if self.kept.class_weights is not None:
             weights = torch.tensor(self.kept.class_weights, dtype=torch.float64)
             shares = torch.clamp(shares, min=SMALLEST_PROBABILITY) * weights
             shares = shares / shares.sum(dim=1, keepdim=True)
         return tempered_tensor(shares, self.kept.temperature).to(torch.float32)
 
-    def reader(self, pictures: Tensor) -> TensorReader:
+    def reader(self, images: Tensor) -> TensorReader:
         """Return what the predictor reads of a batch."""
-        return _Reader(self, self.source, pictures, {}, {})
+        return _Reader(self, self.source, images, {}, {})
 
     def backbone(self, source: Source) -> Backbone:
         """Return the frozen network of a source, loaded once."""
@@ -58,7 +58,7 @@ class KeptGraph(nn.Module):
         return self._backbones[key]
 
     def resize(self, geometry: Geometry) -> ResizeAndCrop:
-        """Return what brings pictures to a size."""
+        """Return what brings items to a size."""
         return self._resizes.setdefault(geometry, ResizeAndCrop(geometry))
 
 
@@ -67,15 +67,15 @@ class _Reader:
 
     def __init__(
         self,
-        graph: KeptGraph,
+        graph: CheckpointGraph,
         source: Source,
-        pictures: Tensor,
+        images: Tensor,
         resized: dict[Geometry, Tensor],
         readers: dict[str, _Reader],
     ) -> None:
         self._graph = graph
         self._source = source
-        self._pictures = pictures
+        self._images = images
         self._resized = resized
         self._readers = readers
         self._pooled: Sequence[Tensor] | None = None
@@ -90,7 +90,7 @@ class _Reader:
         preprocessing = self._source.preprocessing
         geometry = Geometry.of(preprocessing)
         if geometry not in self._resized:
-            self._resized[geometry] = self._graph.resize(geometry)(self._pictures)
+            self._resized[geometry] = self._graph.resize(geometry)(self._images)
         pixels = self._resized[geometry].clone()  # what follows works in place
         ready = to_channels(standardise(pixels, preprocessing), self._source.num_channels)
         if stage == 0:
@@ -107,4 +107,4 @@ class _Reader:
         found = self._readers.get(source.fingerprint)
         if found is not None:
             return found
-        return _Reader(self._graph, source, self._pictures, self._resized, self._readers)
+        return _Reader(self._graph, source, self._images, self._resized, self._readers)

@@ -1,10 +1,10 @@
-"""Resizing and cropping as tensor operations: what Pillow does, for any size of picture.
+"""Resizing and cropping as tensor operations: what Pillow does, for any size of item.
 
 ONNX has an operator for resizing, but runtimes differ at the borders and in what they round, and
 few know the filters of Pillow. A resize is linear along each axis, so here it is two products of
-matrices that are made from the size of the picture, with Pillow's weights and its rounding to
+matrices that are made from the size of the item, with Pillow's weights and its rounding to
 whole numbers between the two axes. Only the rows and columns inside the centre crop are made.
-Rows come first here, as they do in Pillow, but for pictures that are more than twice as high as
+Rows come first here, as they do in Pillow, but for items that are more than twice as high as
 wide: some of those it shrinks columns first, and a pixel may differ by what is rounded between.
 """
 
@@ -46,9 +46,9 @@ class ResizeAndCrop(nn.Module):
         self.geometry = geometry
 
     @override
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Return whole-numbered pixels in [0, 255]."""
-        x = pictures.permute(0, 3, 1, 2).to(torch.float64)  # (n, 3, h, w); sums are exact
+        x = images.permute(0, 3, 1, 2).to(torch.float64)  # (n, 3, h, w); sums are exact
         height, width = _size(x, 2), _size(x, 3)
         shorter = torch.minimum(height, width)
         across = self._weights(torch.arange(x.shape[3], dtype=torch.float64), width, shorter)
@@ -66,7 +66,7 @@ class ResizeAndCrop(nn.Module):
         """
         geometry = self.geometry
         used = torch.minimum(length, LONGEST_RATIO * shorter)
-        place = place - torch.floor((length - used) / 2)  # of a very long picture, the centre
+        place = place - torch.floor((length - used) / 2)  # of a very long item, the centre
         resized = torch.round(used * geometry.resized_side / shorter)  # half to even, as Python
         start = torch.floor((resized - geometry.input_size) / 2)
         outputs = torch.arange(geometry.input_size, dtype=torch.float64) + start

@@ -52,7 +52,7 @@ def record_places(
 
     Args:
         file: The SQLite file of the workspace.
-        target: Fingerprint of the pictures; a second fit on them replaces the first.
+        target: Fingerprint of the items; a second fit on them replaces the first.
         sources: The candidates.
         outcomes: What was tried; fewer than two sources with a score leave no record.
     """

@@ -12,8 +12,8 @@ from autotransfer.results import Ranking
 from autotransfer.transferability.ranking.race_rounds import stratified_order
 
 MANY_LABELS = 500  # a class; from here on networks from scratch often catch up
-FEW_PRETRAINING = 50_000  # pictures
-MOST_PICTURES = 2000  # for the raw pixels
+FEW_PRETRAINING = 50_000  # items
+MOST_IMAGES = 2000  # for the raw pixels
 
 
 def forecast(ranking: Ranking, sources: Sequence[Source], images: ImageSet) -> str:
@@ -26,7 +26,7 @@ def forecast(ranking: Ranking, sources: Sequence[Source], images: ImageSet) -> s
     Args:
         ranking: Of the sources.
         sources: The candidates.
-        images: The labelled pictures that were ranked on.
+        images: The labelled items that were ranked on.
     """
     known = [
         (max(a for a in row.stage_accuracies if a is not None), row)
@@ -52,8 +52,8 @@ def forecast(ranking: Ranking, sources: Sequence[Source], images: ImageSet) -> s
 
 def _pixel_accuracy(images: ImageSet) -> float:
     """Return the leave-one-out accuracy of the raw pixels, on a sample of many pictures."""
-    if len(images) > MOST_PICTURES:
-        images = images.subset(stratified_order(images.labels, 0)[:MOST_PICTURES])
+    if len(images) > MOST_IMAGES:
+        images = images.subset(stratified_order(images.labels, 0)[:MOST_IMAGES])
     rows = describe(images, ("raw",))["raw"]
     scores = leave_one_out(rows, images.labels, len(images.class_names)).scores  # (p, n, K)
     return float((scores.argmax(axis=2) == images.labels).mean(axis=1).max())
@@ -66,5 +66,5 @@ def _reservations(images: ImageSet, source: Source | None) -> list[str]:
         found.append(f". With {per_class:.0f} labels a class a network from scratch may catch up")
     size = None if source is None else source.num_pretraining_images
     if size is not None and size < FEW_PRETRAINING:
-        found.append(f". That source has learnt from {size} pictures only")
+        found.append(f". That source has learnt from {size} items only")
     return found

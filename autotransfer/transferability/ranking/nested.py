@@ -1,4 +1,4 @@
-"""The shortlist that each fold would have led to, had its pictures never been seen.
+"""The shortlist that each fold would have led to, had its items never been seen.
 
 The search runs once, with the shortlist of all pictures. For the test out of fold, a source that
 made it there only because of a fold's own labels must not be chosen for that fold.
@@ -42,7 +42,7 @@ def nested_shortlists(
 
     Args:
         sources: Those that were ranked.
-        images: (n,) all pictures that were ranked.
+        images: (n,) all items that were ranked.
         folds: Of these pictures.
         readers: The feature cache.
         consensus: The scores.
@@ -59,7 +59,7 @@ def nested_shortlists(
 
 
 def _rounds(kept: NDArray[np.bool_]) -> list[int]:
-    """Return how many pictures each round shows when only so many of the order are kept."""
+    """Return how many items each round shows when only so many of the order are kept."""
     sizes = [n for n in ROUNDS if n < len(kept)] + [min(len(kept), ROUNDS[-1])]
     return [int(kept[:n].sum()) for n in sizes]
 

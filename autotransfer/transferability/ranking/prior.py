@@ -45,7 +45,7 @@ def priors(sources: Sequence[Source], memory: Mapping[str, float]) -> list[float
 def constant_choice(scored: Sequence[Scored], known: Mapping[str, float | None]) -> Scored:
     """Return the source that somebody would choose who never looks at the target.
 
-    The best prior; without any, the most pretraining pictures, then the largest network.
+    The best prior; without any, the most pretraining items, then the largest network.
     """
     return max(scored, key=lambda item: _standing(item, known))
 

@@ -1,6 +1,6 @@
-"""The ranking: transferability scores of every source on the search pictures, and a shortlist.
+"""The ranking: transferability scores of every source on the search items, and a shortlist.
 
-Every source sees a first hundred pictures; those that have no chance stay behind, the others see
+Every source sees a first hundred items; those that have no chance stay behind, the others see
 more. The order is a consensus of families of scores; a probe says how sure the shortlist is.
 """
 
@@ -93,13 +93,13 @@ def rank_sources(
 
     Args:
         sources: The candidates.
-        images: The labelled search pictures; nothing sealed.
+        images: The labelled search items; nothing held-out.
         readers: The feature cache.
         consensus: The scores.
-        seed: Chooses the pictures of the rounds.
+        seed: Chooses the items of the rounds.
         max_sources: Largest size of the shortlist.
         seconds: Time for all forward passes; None is no limit.
-        racing: Whether sources without a chance stay behind; otherwise all see every picture.
+        racing: Whether sources without a chance stay behind; otherwise all see every item.
 
     Raises:
         NoCandidateError: If no source is left.
@@ -132,7 +132,7 @@ class Race:
     """Scores sources on more and more pictures.
 
     Args:
-        images: The pictures, in the order in which they are shown.
+        images: The items, in the order in which they are shown.
         readers: The feature cache.
         consensus: The scores.
         seed: Seeds what is resampled.
@@ -144,13 +144,13 @@ class Race:
     seed: int
 
     def score(self, sources: Sequence[Source], seen: int, skipped: list[Skipped]) -> Standings:
-        """Return the standings after `seen` pictures; faulty sources go to `skipped`."""
-        pictures = self.images.subset(np.arange(seen))
+        """Return the standings after `seen` items; faulty sources go to `skipped`."""
+        shown = self.images.subset(np.arange(seen))
         scored = []
         for source in sources:
             try:
                 reader = self.readers[source]
-                scored.append(score_source(reader, pictures, self.consensus.estimators))
+                scored.append(score_source(reader, shown, self.consensus.estimators))
             except InvalidSourceError as error:
                 leave_out(source, error, skipped)
             finally:

@@ -1,4 +1,4 @@
-"""The race: every source sees a first hundred pictures, and only those in doubt see more."""
+"""The race: every source sees a first hundred items, and only those in doubt see more."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from autotransfer.models.features import FeatureReaders, Features
 from autotransfer.models.source import Source
 from autotransfer.results import Skipped
 
-ROUNDS = (100, 300, 1000)  # pictures seen after each round, as far as there are so many
+ROUNDS = (100, 300, 1000)  # items seen after each round, as far as there are so many
 # probability of being within a point of the best below which a source leaves after each round:
-# a hundred pictures say little, and later ones cost most
+# a hundred items say little, and later ones cost most
 HOPELESS = (0.05, 0.1)
 STAY = 3  # so many best places stay in any case
-_UNKNOWN_PACE = 0.02  # seconds a picture of a small network on two cores
+_UNKNOWN_PACE = 0.02  # seconds an item of a small network on two cores
 _WORTHWHILE = 1.3  # a round that is cut short for time has to bring at least so many times more
 
 
@@ -63,7 +63,7 @@ def enter(
     clock: Clock,
     skipped: list[Skipped],
 ) -> list[Source]:
-    """Return the sources whose features on the first pictures are there.
+    """Return the sources whose features on the first items are there.
 
     A source whose weights cannot be loaded goes to `skipped` with its reason; so does one that
     there is no time for, once at least one is in.
@@ -100,15 +100,15 @@ def next_round(
     *,
     wanted: int,
 ) -> int:
-    """Return how many pictures the next round shows, `seen` where there is no time for more.
+    """Return how many items the next round shows, `seen` where there is no time for more.
 
     Args:
-        seen: Number of pictures so far.
-        images: All pictures, in the order in which they are shown.
+        seen: Number of items so far.
+        images: All items, in the order in which they are shown.
         racing: The sources that are still in the race.
         readers: The feature cache; what it holds costs nothing.
         clock: The time left.
-        wanted: Number of pictures that the round should reach.
+        wanted: Number of items that the round should reach.
     """
     wanted = min(wanted, len(images))
     extra = images.subset(np.arange(seen, wanted))
@@ -119,7 +119,7 @@ def next_round(
     possible = seen + int((wanted - seen) * max(left, 0.0) / cost)
     reached = possible if possible >= _WORTHWHILE * seen else seen
     warnings.warn(
-        f"the ranking rests on {reached} pictures; {wanted} would have taken "
+        f"the ranking rests on {reached} items; {wanted} would have taken "
         f"{cost - max(left, 0.0):.0f} s more",
         ReducedBudgetWarning,
         stacklevel=3,
@@ -128,7 +128,7 @@ def next_round(
 
 
 def _seconds(readers: Sequence[Features], images: ImageSet) -> float:
-    """Return the seconds that the pictures will take, by the pace so far.
+    """Return the seconds that the items will take, by the pace so far.
 
     A source whose rows were all cached has no pace yet; it is taken for an average one.
     """

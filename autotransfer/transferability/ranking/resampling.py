@@ -1,4 +1,4 @@
-"""How sure the ranking is: resampled pictures, for ranks and for a probe's accuracy."""
+"""How sure the ranking is: resampled items, for ranks and for a probe's accuracy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _INTERVAL = (5, 95)  # percentiles of the place
 def probability_within_a_point(scored: Sequence[Scored], seed: int) -> NDArray[np.float64]:
     """Return how likely each source is within a point of the best one, for a probe.
 
-    A paired bootstrap over pictures of the leave-one-out hits of a ridge probe at the best stage
+    A paired bootstrap over items of the leave-one-out hits of a ridge probe at the best stage
     of each source. Where no probe is defined, every source may be the best.
 
     Returns:
@@ -60,12 +60,12 @@ def rank_intervals(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the best and worst place of each source over half samples of the pictures.
 
-    Halves without replacement vary as a bootstrap does; a bootstrap itself would repeat pictures,
-    and the nearest neighbour of a repeated picture is itself.
+    Halves without replacement vary as a bootstrap does; a bootstrap itself would repeat items,
+    and the nearest neighbour of a repeated item is itself.
 
     Args:
         scored: The sources.
-        labels: (n,) classes of the pictures they were scored on.
+        labels: (n,) classes of the items they were scored on.
         estimators: The scores.
         families: The family of each score, those in `fixed` included.
         seed: Chooses the halves.

@@ -30,7 +30,7 @@ class Scored:
         features: (n, d) pooled features of the last stage.
         probabilities: (n, Z) of the source's head; None without one, or when no score asks.
         scores: Score by estimator; undefined ones are left out.
-        hits: (S, n) whether a ridge probe on the stage is right about a picture that it was
+        hits: (S, n) whether a ridge probe on the stage is right about an item that it was
             fitted without; NaN where that is undefined.
         seconds: Wall time of the forward passes and scores so far.
         megabytes: Size of the network.
@@ -46,7 +46,7 @@ class Scored:
 
     @property
     def num_images(self) -> int:
-        """Return the number of pictures that the scores rest on."""
+        """Return the number of items that the scores rest on."""
         return len(self.features)
 
     @property
@@ -75,7 +75,7 @@ class Scored:
 def score_source(
     reader: Features, images: ImageSet, estimators: Sequence[TransferabilityEstimator]
 ) -> Scored:
-    """Return the scores of one source on labelled pictures; its features are read or computed.
+    """Return the scores of one source on labelled items; its features are read or computed.
 
     Raises:
         InvalidSourceError: If the source cannot be loaded, or its features are not numbers.
@@ -143,7 +143,7 @@ def _statistics(
     if not np.isfinite(features).all():
         raise InvalidSourceError(
             f"source {source.name!r}: {int((~np.isfinite(features)).any(axis=1).sum())} of "
-            f"{len(features)} pictures give features that are not finite; its weights or its "
+            f"{len(features)} items give features that are not finite; its weights or its "
             "preprocessing are wrong"
         )
     return Statistics.of(features, labels, probabilities)

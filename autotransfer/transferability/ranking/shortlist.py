@@ -11,7 +11,7 @@ from autotransfer.transferability.ranking.scoring import Scored
 LEAST = 3
 FRACTION = 0.3  # of all sources, at most
 CHANCE = 0.1  # of being within a point of the best
-COST_SHARE = 0.5  # of the seconds a picture that all sources take together
+COST_SHARE = 0.5  # of the seconds an item that all sources take together
 
 
 def largest_size(num_sources: int, max_sources: int | None) -> int:
@@ -32,7 +32,7 @@ def shortlist(
 
     The first three in the order of the consensus; then, in that order, what is within a point of
     the best with more than 10 % probability, as long as the shortlist takes no more than half of
-    the seconds a picture of all sources together. The last place goes to the best prior among
+    the seconds an item of all sources together. The last place goes to the best prior among
     the families of networks that are not there yet.
 
     Args:
@@ -56,7 +56,7 @@ def shortlist(
 
 
 def _pace(item: Scored) -> float:
-    """Return the seconds a picture."""
+    """Return the seconds an item."""
     return item.seconds / max(item.num_images, 1)
 
 

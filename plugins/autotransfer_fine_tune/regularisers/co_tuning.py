@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _TEMPERATURES = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)
-_PRIOR = 0.1  # pictures of each target class that every source class is thought to have seen
+_PRIOR = 0.1  # images of each target class that every source class is thought to have seen
 
 
 def calibrated(
@@ -16,12 +16,12 @@ def calibrated(
 ) -> NDArray[np.float64]:
     """Return (n, Z) probabilities at the temperature that tells the target classes best.
 
-    The paper calibrates the source's head on pictures of the source, which are rarely at hand.
-    Here the temperature is the one at which the target class of each picture is most likely,
-    given its source classes and how these go with the target classes of all other pictures.
+    The paper calibrates the source's head on images of the source, which are rarely at hand.
+    Here the temperature is the one at which the target class of each image is most likely,
+    given its source classes and how these go with the target classes of all other images.
 
     Args:
-        probabilities: (n, Z) of the source's head on the training pictures.
+        probabilities: (n, Z) of the source's head on the training images.
         labels: (n,) target classes in [0, K).
         num_classes: K.
 
@@ -41,7 +41,7 @@ def _sharpened(logs: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _left_out_loss(p: NDArray[np.float64], labels: NDArray[np.int64], num_classes: int) -> float:
-    """Return the mean of -log p(label | source classes), the picture itself left out."""
+    """Return the mean of -log p(label | source classes), the image itself left out."""
     joint = np.eye(num_classes)[labels].T @ p  # (K, Z)
     ours = joint[labels] - p + _PRIOR / num_classes  # (n, Z)
     all_classes = joint.sum(axis=0) - p + _PRIOR
@@ -55,9 +55,9 @@ def class_relationship(
     """Return (K, Z) p(source class | target class), by the direct approach of the paper.
 
     Args:
-        probabilities: (n, Z) of the source's head on the training pictures, calibrated.
+        probabilities: (n, Z) of the source's head on the training images, calibrated.
         labels: (n,) target classes in [0, K).
-        num_classes: K; a class without a picture gets the mean of all.
+        num_classes: K; a class without an image gets the mean of all.
     """
     overall = probabilities.mean(axis=0)
     rows = [

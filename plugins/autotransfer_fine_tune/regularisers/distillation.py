@@ -10,7 +10,7 @@ def distillation_loss(logits: Tensor, source: Tensor, temperature: float = 2.0) 
 
     Args:
         logits: (b, Z) of the source's head on the features as they are now.
-        source: (b, Z) probabilities of the source for the same pictures, at temperature 1.
+        source: (b, Z) probabilities of the source for the same images, at temperature 1.
         temperature: T; p^(1/T), normalised, is the softmax of the logits over T.
 
     References:

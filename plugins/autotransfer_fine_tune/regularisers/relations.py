@@ -1,4 +1,4 @@
-"""Relational distillation: distances and angles between pictures stay as the source sees them."""
+"""Relational distillation: distances and angles between images stay as the source sees them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,6 @@ def _distances(x: Tensor) -> Tensor:
 
 
 def _angles(x: Tensor) -> Tensor:
-    """Return the (b, b, b) cosines of the angle at each picture between any two others."""
+    """Return the (b, b, b) cosines of the angle at each image between any two others."""
     towards = nn.functional.normalize(x[None, :] - x[:, None], dim=2, eps=_SMALLEST)
     return towards @ towards.transpose(1, 2)

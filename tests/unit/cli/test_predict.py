@@ -1,4 +1,4 @@
-"""Every answer beside the picture and the class that it is of, in each form of the output."""
+"""Every answer beside the image and the class that it is of, in each form of the output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.results import Record
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.selection import Selection
 
 CLASSES = ("wasp", "ant", "bee")  # as the columns are; in no other order
@@ -27,7 +27,7 @@ SHADES = {"b/2.png": 0, "a/9.png": 1, "c.png": 2, "a/10.png": 1}  # name: class
 
 
 def _by_shade(_self: object, images: ImageSet, _features: object) -> NDArray[np.float64]:
-    """Give seven tenths to the class that the shade of a picture says, two to the next one."""
+    """Give seven tenths to the class that the shade of an image says, two to the next one."""
     shades = [int(np.asarray(images[i])[0, 0, 0]) // 100 for i in range(len(images))]
     return np.array([np.roll([0.7, 0.2, 0.1], shade) for shade in shades])
 
@@ -36,12 +36,12 @@ def _by_shade(_self: object, images: ImageSet, _features: object) -> NDArray[np.
 def model(
     tmp_path: Path, make_record: Callable[..., Record], monkeypatch: pytest.MonkeyPatch
 ) -> str:
-    """A saved selection that tells classes by shades, and the pictures in the folder `shades`."""
+    """A saved selection that tells classes by shades, and the images in the folder `shades`."""
     for name, shade in SHADES.items():
         path = tmp_path / "shades" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 8), (100 * shade,) * 3).save(path)
-    kept = Kept(MajorityPredictor(np.ones(3) / 3), MAJORITY, baseline=True, source=None)
+    kept = Checkpoint(MajorityPredictor(np.ones(3) / 3), MAJORITY, baseline=True, source=None)
     record = replace(make_record(), class_names=CLASSES)
     Selection(record, kept).save(tmp_path / "model")
     monkeypatch.setattr(MajorityPredictor, "predict", _by_shade)

@@ -1,4 +1,4 @@
-"""Generated pictures: small, all different, and with a known colour."""
+"""Generated images: small, all different, and with a known colour."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Grow: TypeAlias = Callable[..., Path]
 
 
 def draw(seed: int = 0, size: tuple[int, int] = (16, 12)) -> Image.Image:
-    """Return a noisy RGB picture (width, height) that no other seed gives."""
+    """Return a noisy RGB image (width, height) that no other seed gives."""
     rng = np.random.default_rng(seed)
     return Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
 
 
 def encode_picture(picture: Image.Image, form: str = "PNG", **options: Any) -> bytes:
-    """Return the file of a picture."""
+    """Return the file of an image."""
     stream = io.BytesIO()
     picture.save(stream, form, **options)
     return stream.getvalue()
@@ -42,7 +42,7 @@ def encode() -> Encode:
 
 @pytest.fixture
 def grow(tmp_path: Path) -> Grow:
-    """Write {path: number of pictures, or the bytes of a file} below a new folder or archive."""
+    """Write {path: number of images, or the bytes of a file} below a new folder or archive."""
 
     def write(tree: Mapping[str, int | bytes], where: str = "photos") -> Path:
         files: dict[str, bytes] = {}

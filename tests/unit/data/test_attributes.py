@@ -61,7 +61,7 @@ def test_attributes_that_are_the_same_for_all_seen_classes_are_dropped_and_liste
     ("rows", "seen", "message"),
     [
         (ROWS, [*SEEN, "zebra"], "no row for 'zebra'"),
-        ({k: ROWS[k] for k in SEEN}, SEEN, "every class has pictures"),
+        ({k: ROWS[k] for k in SEEN}, SEEN, "every class has images"),
         (ROWS, ["a", "b"], "too few"),
         ({**ROWS, "y": [2, 1, 1]}, SEEN, "identical rows: x = y"),
         ({**ROWS, "y": [-1, -1, -1]}, SEEN, "nothing is known of 'y'"),

@@ -100,7 +100,7 @@ def test_a_random_transform_is_found_out() -> None:
     rng = np.random.default_rng(0)
     moving = Pictures(form=lambda i: picture(int(rng.integers(1 << 30))))
     opened = open_target(moving, minimum_per_class=1)
-    with pytest.raises(InvalidTargetError, match="another picture 0 at every read"):
+    with pytest.raises(InvalidTargetError, match="another image 0 at every read"):
         opened.train.read(0)
 
 
@@ -111,8 +111,8 @@ def test_normalised_tensors_are_refused_with_the_way_out() -> None:
 
 
 def test_a_picture_that_cannot_be_used_is_named() -> None:
-    small = Pictures(form=lambda i: Image.new("RGB", (8, 8)) if i else b"no picture")
-    with pytest.raises(CorruptImagesError, match="0: not a picture"):
+    small = Pictures(form=lambda i: Image.new("RGB", (8, 8)) if i else b"no image")
+    with pytest.raises(CorruptImagesError, match="0: not an image"):
         open_target(small)
     left = open_target(small, on_bad_image="skip")
     assert len(left.train) == 5
@@ -165,8 +165,8 @@ def test_splits_of_hugging_face_are_splits(hugging: Any) -> None:
     splits = hugging.DatasetDict({name: table(hugging, p) for name, p in parts.items()})
     opened = open_target(splits)
     assert len(opened.train) == 4
-    assert opened.sealed is not None
-    assert np.array_equal(np.asarray(opened.sealed[1]), picture(5))
+    assert opened.held_out is not None
+    assert np.array_equal(np.asarray(opened.held_out[1]), picture(5))
     assert any("'extra' was ignored" in note for note in opened.notes)
 
 

@@ -21,7 +21,7 @@ def _noise(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_below_a_thousand_pictures_nobody_is_sealed_and_everybody_validates() -> None:
     division = divide(open_target(_noise(999)))
-    assert division.sealed is None
+    assert division.held_out is None
     held_out = np.concatenate([fold.validation for fold in division.folds(0)])
     assert sorted(held_out.tolist()) == list(range(999))
 
@@ -29,10 +29,10 @@ def test_below_a_thousand_pictures_nobody_is_sealed_and_everybody_validates() ->
 def test_from_a_thousand_on_a_quarter_is_sealed_whatever_the_seed() -> None:
     target = open_target(_noise(1200))
     division = divide(target)
-    assert division.sealed is not None
-    assert len(division.sealed) == pytest.approx(300, abs=45)
-    assert len(division.images) + len(division.sealed) == 1200
-    assert not set(division.images.digests) & set(division.sealed.digests)
+    assert division.held_out is not None
+    assert len(division.held_out) == pytest.approx(300, abs=45)
+    assert len(division.images) + len(division.held_out) == 1200
+    assert not set(division.images.digests) & set(division.held_out.digests)
     assert len(division.folds(0)) == 1
 
 
@@ -40,9 +40,9 @@ def test_sealing_is_stable_when_pictures_are_added() -> None:
     pictures, labels = _noise(1500)
     fewer = divide(open_target((pictures[:1200], labels[:1200])))
     more = divide(open_target((pictures, labels)))
-    assert fewer.sealed is not None
-    assert more.sealed is not None
-    assert set(fewer.sealed.digests) <= set(more.sealed.digests)
+    assert fewer.held_out is not None
+    assert more.held_out is not None
+    assert set(fewer.held_out.digests) <= set(more.held_out.digests)
 
 
 def test_copies_stay_on_one_side_of_every_fold(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_test_picture_that_shows_a_training_picture_is_reported(tmp_path: Path
             side = 80 if split == "train" else 60
             large.resize((side, side), Image.Resampling.BICUBIC).save(folder / f"{i}.png")
     division = divide(open_target(tmp_path / "photos"))
-    assert any(note.startswith("4 picture(s) of the test") for note in division.notes)
+    assert any(note.startswith("4 image(s) of the test") for note in division.notes)
 
 
 def test_features_are_divided_without_being_looked_at() -> None:
@@ -82,17 +82,17 @@ def test_features_are_divided_without_being_looked_at() -> None:
         names = digests = tuple(str(i) for i in range(18))
 
         def read(self, index: int, min_side: int | None = None) -> Image.Image:
-            raise AssertionError("a feature is no picture")
+            raise AssertionError("a feature is no image")
 
     target = open_target(_noise(8))
     items = ImageSet(Unreadable(), range(18), [0, 1] * 9, ("a", "b"))
-    division = divide(type(target)("features", items, None, None, ("a", "b")), pictures=False)
-    assert division.sealed is None
+    division = divide(type(target)("features", items, None, None, ("a", "b")), images=False)
+    assert division.held_out is None
     assert len(division.folds(0)) == 3
 
 
 def _grouped(n: int) -> tuple[Target, dict[str, str]]:
-    """Return a target in groups of three, and the group of each picture by its content."""
+    """Return a target in groups of three, and the group of each image by its content."""
     target = open_target(_noise(n))
     names = tuple(f"patient {i % (n // 3)}" for i in range(n))
     return replace(target, groups=names), dict(zip(target.train.digests, names, strict=True))
@@ -100,14 +100,14 @@ def _grouped(n: int) -> tuple[Target, dict[str, str]]:
 
 def test_each_picture_keeps_its_own_group_when_others_are_sealed() -> None:
     target, group_of = _grouped(1200)
-    division = divide(target, pictures=False)
-    assert division.sealed is not None
+    division = divide(target, images=False)
+    assert division.held_out is not None
     assert division.groups == tuple(group_of[digest] for digest in division.images.digests)
-    units = [group_of[digest] for digest in division.sealed.digests]
+    units = [group_of[digest] for digest in division.held_out.digests]
     assert not set(units) & set(division.groups)
     first = {group: units.index(group) for group in units}
     same = np.array([first[group] for group in units])
-    assert (np.equal.outer(same, same) == np.equal.outer(*[division.sealed_units] * 2)).all()
+    assert (np.equal.outer(same, same) == np.equal.outer(*[division.held_out_units] * 2)).all()
     for fold in division.folds(0):
         learnt = {division.groups[i] for i in fold.train}
         assert not learnt & {division.groups[i] for i in fold.validation}
@@ -129,12 +129,12 @@ def test_pairs_are_counted_among_the_open_pictures_when_others_are_sealed(
 
 
 def test_copies_within_the_users_own_test_are_one_unit(monkeypatch: pytest.MonkeyPatch) -> None:
-    # of twelve pictures the last four are the test: its first and last show the same
+    # of twelve images the last four are the test: its first and last show the same
     opened = open_target(_noise(12))
     train, sealed = opened.train.subset(range(8)), opened.train.subset(range(8, 12))
     pairs = np.array([[0, 1], [2, 9], [8, 11]])
     monkeypatch.setattr(holdout, "near_duplicates", lambda *_: pairs)
-    division = divide(replace(opened, train=train, sealed=sealed))
+    division = divide(replace(opened, train=train, held_out=sealed))
     assert division.same.tolist() == [[0, 1]]
-    same = np.equal.outer(*[division.sealed_units] * 2)
+    same = np.equal.outer(*[division.held_out_units] * 2)
     assert np.argwhere(np.triu(same, 1)).tolist() == [[0, 3]]

@@ -47,3 +47,12 @@ def test_the_fingerprint_knows_pictures_order_and_labels(images: ImageSet) -> No
     assert images.subset([0, 1, 2]).fingerprint == images.fingerprint
     others = [images.subset([1, 0, 2]), images.without_labels(), images.subset([0, 1])]
     assert len({other.fingerprint for other in others} | {images.fingerprint}) == 4
+
+
+def test_a_sample_is_in_the_order_of_the_set_and_the_same_every_time(images: ImageSet) -> None:
+    assert images.sample(3) is images
+    for seed in (None, 0, 1):
+        drawn = images.sample(2, seed)
+        assert drawn.names in (("5", "3"), ("5", "1"), ("3", "1"))
+        assert drawn.names == images.sample(2, seed).names
+    assert len({images.sample(2, seed).names for seed in range(20)}) == 3

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.splitting import Fold, make_folds, seal
+from autotransfer.data.splitting import Fold, hold_out, make_folds
 from autotransfer.errors import InvalidTargetError
 
 
 class Contents:
-    """Pictures of which only the content matters."""
+    """Images of which only the content matters."""
 
     def __init__(self, contents: Sequence[object]) -> None:
         self.names = [str(i) for i in range(len(contents))]
@@ -27,7 +27,7 @@ class Contents:
 
 
 def images(labels: Sequence[int], contents: Sequence[object] | None = None) -> ImageSet:
-    """Pictures with the labels; all different, or with the contents given."""
+    """Images with the labels; all different, or with the contents given."""
     known = range(len(labels)) if contents is None else contents
     return ImageSet(Contents(known), range(len(labels)), list(labels))
 
@@ -125,7 +125,7 @@ def test_with_many_pictures_one_fold_of_a_quarter_is_enough_however_few_a_class_
     labels = [label for label in range(126) for _ in range(4)]
     (fold,) = make_folds(images(labels), seed=0)
     assert len(fold.validation) == 126
-    assert len(make_folds(images(labels), seed=0, every_picture=True)) == 5
+    assert len(make_folds(images(labels), seed=0, every_item=True)) == 5
 
 
 def test_a_class_with_one_picture_always_trains() -> None:
@@ -134,7 +134,7 @@ def test_a_class_with_one_picture_always_trains() -> None:
 
 
 def test_pictures_that_cannot_be_held_out_are_refused() -> None:
-    with pytest.raises(InvalidTargetError, match="no class has two different pictures"):
+    with pytest.raises(InvalidTargetError, match="no class has two different images"):
         make_folds(images([0, 0, 1, 1], ["a", "a", "b", "b"]), seed=0)
     with pytest.raises(InvalidTargetError, match="or groups"):
         make_folds(images([0, 0, 1, 1]), seed=0, groups=["g"] * 4)
@@ -147,7 +147,7 @@ def test_the_seal_depends_on_the_content_alone(
     def sealed(rows: list[tuple[int, int, int]]) -> set[str]:
         labels, contents, _ = zip(*rows, strict=True)
         pictures = images(labels, contents)
-        open_, closed = seal(pictures, 0.5)
+        open_, closed = hold_out(pictures, 0.5)
         assert sorted([*open_, *closed]) == list(range(len(rows)))
         assert not ids(pictures, open_) & ids(pictures, closed)
         for label in set(labels):
@@ -167,7 +167,7 @@ def test_the_seal_stays_when_pictures_are_added(before: set[int], added: set[int
 
     def sealed(contents: set[int]) -> set[str]:
         pictures = images([0] * (len(contents) + 4), [*always_open, *contents])
-        return ids(pictures, seal(pictures, 0.5)[1])
+        return ids(pictures, hold_out(pictures, 0.5)[1])
 
     known = {str(content) for content in before}
     assert sealed(before | added) & known == sealed(before)
@@ -175,45 +175,45 @@ def test_the_seal_stays_when_pictures_are_added(before: set[int], added: set[int
 
 def test_about_a_quarter_is_sealed() -> None:
     pictures = images([0, 1] * 2000)
-    assert len(seal(pictures)[1]) == pytest.approx(1000, abs=4 * np.sqrt(4000 * 0.25 * 0.75))
+    assert len(hold_out(pictures)[1]) == pytest.approx(1000, abs=4 * np.sqrt(4000 * 0.25 * 0.75))
 
 
 def test_known_contents_are_sealed_for_ever() -> None:
-    """A change here would move pictures that earlier fits kept back."""
-    pictures = images([0] * 24, [f"picture {i}" for i in range(24)])
-    assert seal(pictures)[1].tolist() == [1, 3, 6, 7, 10, 11, 13, 16, 17, 23]
+    """A change here would move images that earlier fits kept back."""
+    pictures = images([0] * 24, [f"image {i}" for i in range(24)])
+    assert hold_out(pictures)[1].tolist() == [1, 3, 6, 7, 10, 11, 13, 16, 17, 23]
 
 
 def test_a_class_takes_back_the_pictures_with_the_largest_hash() -> None:
     pictures = images([0, 0, 0, 0], ["a", "b", "c", "d"])
-    open_, _ = seal(pictures, 0.999999)
+    open_, _ = hold_out(pictures, 0.999999)
     assert len(open_) == 2
-    for fraction in (0.9, 0.5, 0.1):  # whoever is open stays open as less is sealed
-        assert set(open_) <= set(seal(pictures, fraction)[0])
+    for fraction in (0.9, 0.5, 0.1):  # whoever is open stays open as less is held out
+        assert set(open_) <= set(hold_out(pictures, fraction)[0])
 
 
 def test_groups_are_sealed_whole_and_by_their_name() -> None:
     groups = [f"g{i // 10}" for i in range(400)]
     pictures = images([0] * 400)
-    _, sealed = seal(pictures, groups=groups)
+    _, sealed = hold_out(pictures, groups=groups)
     assert 0 < len(sealed) < 400
     assert len(sealed) % 10 == 0
     others = images([0] * 400, [f"other {i}" for i in range(400)])
-    assert seal(others, groups=groups)[1].tolist() == sealed.tolist()
+    assert hold_out(others, groups=groups)[1].tolist() == sealed.tolist()
 
 
 def test_groups_that_share_a_picture_end_on_the_same_side() -> None:
     groups = [f"g{i}" for i in range(200)]
     contents = [i // 2 for i in range(200)]  # g0 and g1 share a content, and so on
-    _, sealed = seal(images([0] * 200, contents), groups=groups)
+    _, sealed = hold_out(images([0] * 200, contents), groups=groups)
     assert {i ^ 1 for i in sealed} == set(sealed.tolist())
 
 
 def test_pictures_without_labels_can_be_sealed() -> None:
-    assert len(seal(ImageSet(Contents(range(100)), range(100)))[1]) > 0
+    assert len(hold_out(ImageSet(Contents(range(100)), range(100)))[1]) > 0
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1, float("nan")])
 def test_a_fraction_that_is_none_is_refused(fraction: float) -> None:
     with pytest.raises(ValueError, match=r"in \[0, 1\)"):
-        seal(images([0, 1]), fraction)
+        hold_out(images([0, 1]), fraction)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.reading import PictureReader
+from autotransfer.data.images.reading import PillowReader
 from autotransfer.data.target import open_images, open_target, open_unlabelled
 from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError
 
@@ -23,7 +23,7 @@ def test_a_folder_is_opened_with_its_labels(grow: Callable[..., Path]) -> None:
     assert target.labelled
     assert target.train.labels.tolist() == [0, 0, 0, 1, 1]
     assert target.class_names == target.train.class_names == ("cat", "dog")
-    assert (target.validation, target.sealed, target.groups) == (None, None, None)
+    assert (target.validation, target.held_out, target.groups) == (None, None, None)
     assert target.notes == ()
 
 
@@ -50,18 +50,18 @@ def test_a_test_split_is_sealed_and_val_is_the_validation(grow: Callable[..., Pa
     tree = {"train/a": 2, "train/b": 3, "val/a": 1, "test/a": 1, "test/b": 1}
     target = open_target(grow(tree))
     assert target.validation is not None
-    assert target.sealed is not None
-    assert [len(target.train), len(target.validation), len(target.sealed)] == [5, 1, 2]
-    assert target.sealed.labels.tolist() == [0, 1]
-    assert target.sealed.class_names == ("a", "b")
+    assert target.held_out is not None
+    assert [len(target.train), len(target.validation), len(target.held_out)] == [5, 1, 2]
+    assert target.held_out.labels.tolist() == [0, 1]
+    assert target.held_out.class_names == ("a", "b")
 
 
 def test_val_without_test_is_sealed_and_said_so(grow: Callable[..., Path]) -> None:
     target = open_target(grow({"train/a": 2, "train/b": 2, "valid/a": 1}))
     assert target.validation is None
-    assert target.sealed is not None
-    assert len(target.sealed) == 1
-    assert "the validation split is the sealed test" in target.notes[0]
+    assert target.held_out is not None
+    assert len(target.held_out) == 1
+    assert "the validation split is the held-out test" in target.notes[0]
 
 
 def test_loose_pictures_are_an_unlabelled_target(grow: Callable[..., Path]) -> None:
@@ -75,7 +75,7 @@ def test_an_array_alone_is_an_unlabelled_target() -> None:
 
 
 def test_an_image_set_is_a_target_as_it_is(picture: Callable[..., Image.Image]) -> None:
-    images = ImageSet(PictureReader([picture(i) for i in range(4)]), range(4), [0, 1, 0, 1], "ab")
+    images = ImageSet(PillowReader([picture(i) for i in range(4)]), range(4), [0, 1, 0, 1], "ab")
     target = open_target(images)
     assert target.train.fingerprint == images.fingerprint
     assert target.class_names == ("a", "b")
@@ -111,7 +111,7 @@ def test_all_bad_pictures_are_named_at_once_with_the_way_out(damaged: Path) -> N
         name: reason.split(" (")[0].split(";")[0] for name, reason in found.value.problems
     } == {
         "cat/broken.jpg": "there is no such file",
-        "cat/text.jpg": "not a picture, or of an unknown format",
+        "cat/text.jpg": "not an image, or of an unknown format",
         "dog/cut.jpg": "damaged",
         "dog/dot.png": "1 x 1 pixels",
         "dog/nothing.png": "empty file",
@@ -122,7 +122,7 @@ def test_bad_pictures_can_be_left_out_and_are_counted_and_named(damaged: Path) -
     target = open_target(damaged, on_bad_image="skip")
     assert target.train.labels.tolist() == [0, 0, 0, 1, 1]
     (note,) = target.notes
-    assert note.startswith("4 picture(s) cannot be used and were left out: cat/text.jpg: not a")
+    assert note.startswith("4 image(s) cannot be used and were left out: cat/text.jpg: not a")
     for name in ("dog/cut.jpg", "dog/dot.png", "dog/nothing.png"):
         assert name in note
 
@@ -159,7 +159,7 @@ def test_another_rule_for_bad_pictures_is_refused(grow: Callable[..., Path]) -> 
         ({"a": 3}, r"there is one class \(a\)"),
         ({"a": 3, "lonely": 1, "b": 2}, "class 'lonely' has 1; at least 2"),
         ({"train/a": 2, "train/b": 2, "test/new": 2}, "class 'new' has 0"),
-        ({"test/a": 2, "test/b": 2}, "no training pictures, only test; add a split 'train'"),
+        ({"test/a": 2, "test/b": 2}, "no training images, only test; add a split 'train'"),
     ],
 )
 def test_classes_that_cannot_be_learnt_are_refused_by_name(
@@ -184,13 +184,13 @@ def test_fewer_pictures_of_a_class_can_be_allowed(grow: Callable[..., Path]) -> 
     "place", ["nowhere", "nowhere.zip", "nowhere.npz", "nowhere.csv", "zip://a::nowhere.zip", ""]
 )
 def test_a_missing_path_is_refused(place: str) -> None:
-    with pytest.raises(InvalidTargetError, match=r"no such file|no pictures"):
+    with pytest.raises(InvalidTargetError, match=r"no such file|no images"):
         open_target(place)
 
 
 @pytest.mark.parametrize("empty", [[], np.zeros((0, 8, 8), np.uint8), ([], [])])
 def test_no_pictures_at_all_are_refused(empty: Any) -> None:
-    with pytest.raises(InvalidTargetError, match="no pictures"):
+    with pytest.raises(InvalidTargetError, match="no images"):
         open_target(empty)
 
 
@@ -201,8 +201,8 @@ def test_pictures_of_the_test_that_were_seen_in_training_are_noted(
     (folder / "test" / "a" / "000.png").write_bytes((folder / "train/a/001.png").read_bytes())
     (folder / "train" / "b" / "000.png").write_bytes((folder / "train/a/000.png").read_bytes())
     assert open_target(folder).notes == (
-        "1 picture(s) of the sealed test are also in training",
-        "1 training picture(s) occur in more than one class",
+        "1 image(s) of the held-out test are also in training",
+        "1 training image(s) occur in more than one class",
     )
 
 
@@ -238,18 +238,18 @@ def test_hymenoptera_is_opened_in_less_than_two_seconds(kit: Path) -> None:
     target = open_target(kit / "data" / "hymenoptera.zip")
     assert time.process_time() - before < 2
     assert len(target.train) == 244
-    assert target.sealed is not None
-    assert len(target.sealed) == 153
+    assert target.held_out is not None
+    assert len(target.held_out) == 153
     assert target.class_names == ("ants", "bees")
 
 
 @pytest.mark.kit
 def test_the_test_pictures_of_the_flowers_are_sealed(kit: Path) -> None:
     target = open_target(kit / "data" / "flowers5.zip")
-    assert target.sealed is not None
-    assert [len(target.train), len(target.sealed), len(target.class_names)] == [750, 250, 5]
+    assert target.held_out is not None
+    assert [len(target.train), len(target.held_out), len(target.class_names)] == [750, 250, 5]
     train = open_target(f"zip://train::{kit / 'data' / 'flowers5.zip'}")
-    assert (train.name, len(train.train), train.sealed) == ("flowers5-train", 750, None)
+    assert (train.name, len(train.train), train.held_out) == ("flowers5-train", 750, None)
 
 
 @pytest.mark.kit
@@ -264,8 +264,8 @@ def test_the_domains_of_pacs_must_be_named(kit: Path) -> None:
 @pytest.mark.kit
 def test_digits_in_arrays_are_opened(kit: Path) -> None:
     mnist = open_target(kit / "data" / "mnist.npz")
-    assert mnist.sealed is not None
-    assert [len(mnist.train), len(mnist.sealed)] == [10_000, 2_000]
+    assert mnist.held_out is not None
+    assert [len(mnist.train), len(mnist.held_out)] == [10_000, 2_000]
     assert mnist.class_names == tuple("0123456789")
     assert any("published" in note for note in open_target(kit / "data" / "mnistm.npz").notes)
 

@@ -61,7 +61,7 @@ def test_other_files_are_ignored_with_a_note(grow: Callable[..., Path]) -> None:
     listing = read(grow({"a": 1, "b": 1, **extra}))
     assert listing.classes == ["a", "b"]
     (note,) = listing.notes
-    assert note.startswith("4 file(s) that are not pictures were ignored (.txt 2")
+    assert note.startswith("4 file(s) that are not images were ignored (.txt 2")
     assert "no extension 1" in note
     assert ".xml 1" in note
 
@@ -95,7 +95,7 @@ def test_an_empty_class_folder_is_kept_to_be_refused_by_name(grow: Callable[...,
         ({"photo/dog": 1, "sketch/dog": 1}, "class folders lie deeper"),
         ({"wrapper/dog": 1, "wrapper/cat": 1}, "class folders lie deeper"),
         ({"dog": 1, "cat/black": 1}, "class folders lie deeper"),
-        ({"dog": 1, ".": 1}, "loose pictures beside folders"),
+        ({"dog": 1, ".": 1}, "loose images beside folders"),
         ({"train": 1, "test": 1}, "these are splits, but not all of class folders"),
         ({"train/a": 1, "test": 1}, "these are splits, but not all of class folders"),
         ({"train/a": 1, "extra/a": 1}, "class folders lie deeper"),
@@ -121,9 +121,9 @@ def test_a_class_may_be_called_train(grow: Callable[..., Path]) -> None:
 
 def test_places_without_pictures_are_refused(grow: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InvalidTargetError, match=r"there are no pictures in it$"):
+    with pytest.raises(InvalidTargetError, match=r"there are no images in it$"):
         read(tmp_path / "empty")
-    with pytest.raises(InvalidTargetError, match=r"1 file.s. that are not pictures were ignored"):
+    with pytest.raises(InvalidTargetError, match=r"1 file.s. that are not images were ignored"):
         read(grow({"a/x.txt": b""}))
     with pytest.raises(InvalidTargetError, match="not a folder, an archive"):
         read(grow({"x.doc": b"text"}, "documents") / "x.doc")

@@ -18,7 +18,7 @@ from autotransfer.data.splitting import Fold
 from autotransfer.guard import guard as module
 from autotransfer.guard.baselines import TrainedBaseline
 from autotransfer.guard.comparison import Candidate, Judgement, Opened, Terms
-from autotransfer.guard.evaluation_split import Stand
+from autotransfer.guard.evaluation_split import EvaluationSplit
 from autotransfer.guard.guard import Guard, Judged
 from autotransfer.guard.verdict import UNGUARDED
 from autotransfer.models.metrics import metric_named
@@ -28,14 +28,14 @@ from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Decision, Interval, Outcome, Ranking, State
 from autotransfer.search.arms import Arms
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.choice import Choice
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.finalists import Finalist, Finalists
-from autotransfer.search.run_folder import Place
+from autotransfer.search.run_folder import RunFolder
 from tests.unit.told import Obvious, Teller, registry_of, told
 
-IMAGES, SEALED_IMAGES = shapes(2, 6), shapes(2, 3, seed=1)
+IMAGES, HELD_OUT_IMAGES = shapes(2, 6), shapes(2, 3, seed=1)
 N = len(IMAGES)
 FOLDS = tuple(
     Fold(
@@ -45,7 +45,9 @@ FOLDS = tuple(
     for f in range(3)
 )
 HELD_OUT = np.concatenate([fold.validation for fold in FOLDS])
-SHARES = Kept(MajorityPredictor(np.array([0.5, 0.5])), "majority", baseline=True, source=None)
+SHARES = Checkpoint(
+    MajorityPredictor(np.array([0.5, 0.5])), "majority", baseline=True, source=None
+)
 GROUPS = tuple(f"patient {i // 2}" for i in range(N))
 NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 SOURCES = (tiny_source("one"), tiny_source("two", seed=1))
@@ -55,7 +57,7 @@ class Handed(NamedTuple):
     """What the guard got at one look."""
 
     candidate: Candidate
-    stand: Stand
+    split: EvaluationSplit
     terms: Terms
 
 
@@ -79,20 +81,20 @@ class ScriptedGuard:
     looks: list[Handed] = field(default_factory=list)
     opened: list[Opened] = field(default_factory=list)
 
-    def open_test(self, stand: Stand, context: LabelledContext, *_: Any) -> Opened:
-        """Note that the pictures were opened."""
-        self.opened.append(Opened(stand, context, np.zeros((0, 2)), ()))
+    def open_test(self, split: EvaluationSplit, context: LabelledContext, *_: Any) -> Opened:
+        """Note that the items were opened."""
+        self.opened.append(Opened(split, context, np.zeros((0, 2)), ()))
         return self.opened[-1]
 
     def guard(self, candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         """Return the verdict of this look."""
         assert opened is self.opened[0]
         returned: Any = self.returns[len(self.looks)]
-        self.looks.append(Handed(candidate, opened.stand, terms))
+        self.looks.append(Handed(candidate, opened.split, terms))
         verdict = replace(
             UNGUARDED,
             decision=Decision.INCONCLUSIVE,
-            basis=opened.stand.basis,
+            basis=opened.split.basis,
             returned=returned,
             gap=Interval(-0.02 * len(self.looks), -0.125, 0.04, N),
             looks=terms.looks,
@@ -102,13 +104,13 @@ class ScriptedGuard:
 
 
 def open_division() -> Division:
-    """Return a division without sealed pictures, in groups of two."""
+    """Return a division without held-out items, in groups of two."""
     return Division(IMAGES, None, GROUPS, NO_PAIRS, np.zeros(0, dtype=np.int64))
 
 
-def sealed_division(units: Sequence[int]) -> Division:
-    """Return a division with six sealed pictures of these units."""
-    return Division(IMAGES, SEALED_IMAGES, GROUPS, NO_PAIRS, np.array(units))
+def held_out_division(units: Sequence[int]) -> Division:
+    """Return a division with six held-out items of these units."""
+    return Division(IMAGES, HELD_OUT_IMAGES, GROUPS, NO_PAIRS, np.array(units))
 
 
 def right(images: ImageSet, hits: NDArray[np.bool_] | bool) -> NDArray[np.float64]:  # noqa: FBT001
@@ -144,8 +146,10 @@ def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lo
 
         def answer(task: Task, _trial: Trial, name: str) -> Predictor:
             trained.append(f"{name} on {task.source.name}")
-            said = right(SEALED_IMAGES, hits=True) if finalist_says is None else finalist_says
-            return told(SEALED_IMAGES, np.asarray(said)) if division.sealed else SHARES.predictor
+            said = right(HELD_OUT_IMAGES, hits=True) if finalist_says is None else finalist_says
+            return (
+                told(HELD_OUT_IMAGES, np.asarray(said)) if division.held_out else SHARES.predictor
+            )
 
         strategies = (
             Teller(partial(answer, name="teller")),
@@ -155,7 +159,7 @@ def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lo
         finishing = Finalists(
             arms=Arms(SOURCES, strategies, {}),
             context=context,
-            place=Place("fit", tmp_path, tmp_path / "fit"),
+            place=RunFolder("fit", tmp_path, tmp_path / "fit"),
             registry=registry_of(*strategies),
             deadline=None,
             **changes,

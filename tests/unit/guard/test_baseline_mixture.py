@@ -17,12 +17,12 @@ from autotransfer.guard.baseline_mixture import (
     mixed_out_of_fold,
 )
 from autotransfer.guard.baselines import Baselines
-from autotransfer.guard.evaluation_split import out_of_fold_stand, sealed_stand
+from autotransfer.guard.evaluation_split import held_out_split, out_of_fold_split
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.baselines import PIXELS, TOGETHER, UNTRAINED
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
-from autotransfer.search.checkpoint import read_kept, write_kept
+from autotransfer.search.checkpoint import read_checkpoint, write_checkpoint
 from autotransfer.search.cross_validation import LabelledContext
 
 LABELS = np.array([0, 1] * 10)
@@ -42,7 +42,7 @@ def test_equal_baselines_weigh_the_same() -> None:
 
 def test_a_baseline_weighs_the_pictures_that_it_explains_and_five_more() -> None:
     # one that is always wrong explains next to nothing, however much it is softened:
-    # (20 + 5) of 30 pictures against 5 of 30
+    # (20 + 5) of 30 items against 5 of 30
     found = fit_mixture({"right": _sure(1.0), "wrong": _sure(0.0)}, LABELS).weights
     total = len(LABELS) + 2 * PRIOR
     assert found == pytest.approx(
@@ -108,7 +108,7 @@ def test_out_of_fold_the_baselines_stand_together_as_well(
         Fold(train=np.flatnonzero(place != fold), validation=np.flatnonzero(place == fold))
         for fold in range(2)
     )
-    stand = out_of_fold_stand(images, folds, np.arange(len(images)), 1.0)
+    stand = out_of_fold_split(images, folds, np.arange(len(images)), 1.0)
     *single, together = baselines.on(stand)
     said = {b.name: b.probabilities for b in single if b.name != "majority"}
     assert together.name == TOGETHER
@@ -118,8 +118,8 @@ def test_out_of_fold_the_baselines_stand_together_as_well(
     )
 
     kept = baselines.trained(together)
-    write_kept(tmp_path / "model", kept)
-    again = read_kept(tmp_path / "model", discover())
+    write_checkpoint(tmp_path / "model", kept)
+    again = read_checkpoint(tmp_path / "model", discover())
     fresh = shapes(3, 2, seed=5)
     readers = [baselines.context.reader_of(k.source) for k in (kept, again)]
     answers = [k.predict(fresh, r) for k, r in zip((kept, again), readers, strict=True)]
@@ -136,5 +136,5 @@ def test_on_sealed_pictures_nothing_says_how_they_should_be_weighted(
 ) -> None:
     images = baselines.context.images
     sealed = shapes(3, 2, seed=3)
-    found = [b.name for b in baselines.on(sealed_stand(images, sealed, np.arange(len(sealed))))]
+    found = [b.name for b in baselines.on(held_out_split(images, sealed, np.arange(len(sealed))))]
     assert found == ["majority", PIXELS, UNTRAINED]

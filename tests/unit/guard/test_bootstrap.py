@@ -48,7 +48,7 @@ def simulated_hits(rng: np.random.Generator, hits: NDArray[np.bool_]) -> NDArray
 def test_the_gap_is_the_difference_to_the_best_baseline() -> None:
     labels, finalist, weak = answers_with(wins=5, losses=0, n=20)
     strong = weak.copy()
-    strong[:3] = finalist[:3]  # wrong on two pictures only
+    strong[:3] = finalist[:3]  # wrong on two items only
     comparison = compare(ACCURACY, labels, finalist, {"weak": weak, "strong": strong})
     assert comparison.best_baseline == "strong"
     assert comparison.gap.value == pytest.approx(0.1)

@@ -18,7 +18,7 @@ from autotransfer.guard import verdict as verdicts
 from autotransfer.guard.baselines import TrainedBaseline
 from autotransfer.guard.bootstrap import compare
 from autotransfer.guard.comparison import Candidate, Terms, guard, open_test
-from autotransfer.guard.evaluation_split import OUT_OF_FOLD, SEALED, Stand
+from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, OUT_OF_FOLD, EvaluationSplit
 from autotransfer.guard.selection_bias import competition_bound
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.baselines import MAJORITY, PIXELS
@@ -31,7 +31,7 @@ ACCURACY = metric_named("accuracy")
 
 
 class _Unread:
-    """Pictures that nobody looks at."""
+    """Items that nobody looks at."""
 
     names = digests = tuple(f"{i:064x}" for i in range(N))
 
@@ -41,7 +41,7 @@ class _Unread:
 
 LABELS = np.random.default_rng(0).integers(2, size=N)
 IMAGES = ImageSet(_Unread(), range(N), LABELS, ("a", "b"))
-PLAIN = Stand(((IMAGES, IMAGES),), np.arange(N), OUT_OF_FOLD)
+PLAIN = EvaluationSplit(((IMAGES, IMAGES),), np.arange(N), OUT_OF_FOLD)
 GROUPED = replace(PLAIN, units=np.arange(N) // 3)
 
 
@@ -64,7 +64,7 @@ CANDIDATE = Candidate(FINALIST, TRIALS, competed=2, validation=0.9)
 class _Given:
     """Baselines whose answers are known."""
 
-    def on(self, _stand: Stand) -> Iterator[TrainedBaseline]:
+    def on(self, _split: EvaluationSplit) -> Iterator[TrainedBaseline]:
         for name, said in OTHERS.items():
             yield TrainedBaseline(name, said, whole=True, kept=None, seconds=0.0)
 
@@ -75,7 +75,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabelledContext:
     return LabelledContext(IMAGES, (), None, tiny_readers(tmp_path), ACCURACY)
 
 
-def _verdict(context: LabelledContext, stand: Stand, terms: Terms) -> Verdict:
+def _verdict(context: LabelledContext, stand: EvaluationSplit, terms: Terms) -> Verdict:
     given = cast("Any", _Given())
     opened = open_test(stand, context, tiny_source(), given, lambda _: None)
     return guard(CANDIDATE, opened, terms).verdict
@@ -102,7 +102,7 @@ def test_what_belongs_together_counts_once(context: LabelledContext) -> None:
     verdict = _verdict(context, GROUPED, Terms())
     gap, against = _both(verdict)
     assert gap.n == against.n == N // 3
-    assert "groups of labelled pictures" in verdict.sentence
+    assert "groups of labelled items" in verdict.sentence
     expected = compare(ACCURACY, LABELS, FINALIST, OTHERS, units=GROUPED.units).gap
     alone = compare(ACCURACY, LABELS, FINALIST, OTHERS).gap
     assert gap == expected
@@ -123,10 +123,10 @@ def test_the_bound_of_the_competition_has_the_trials_the_units_and_the_level(
     context: LabelledContext,
 ) -> None:
     found = _verdict(context, GROUPED, Terms(level=0.005, seed=3)).competition_bound
-    settings: dict[str, Any] = {"units": GROUPED.units, "seed": 3, "level": 0.005}
+    scenarios: dict[str, Any] = {"units": GROUPED.units, "seed": 3, "level": 0.005}
 
     def bound(baseline: str, **changes: Any) -> float:
-        wanted = {**settings, **changes}
+        wanted = {**scenarios, **changes}
         return competition_bound(ACCURACY, LABELS, TRIALS, OTHERS[baseline], **wanted)
 
     assert found == bound(PIXELS)
@@ -135,7 +135,7 @@ def test_the_bound_of_the_competition_has_the_trials_the_units_and_the_level(
 
 
 def test_on_sealed_pictures_no_trial_competes(context: LabelledContext) -> None:
-    verdict = _verdict(context, replace(PLAIN, basis=SEALED), Terms())
+    verdict = _verdict(context, replace(PLAIN, basis=HELD_OUT_ITEMS), Terms())
     assert verdict.competition_bound is None
 
 
@@ -149,7 +149,7 @@ def test_the_validation_score_is_held_against_the_test(context: LabelledContext)
 def test_what_is_known_beforehand_speaks_for_the_obvious_alone(
     context: LabelledContext, monkeypatch: pytest.MonkeyPatch, *, obvious: bool, returned: str
 ) -> None:
-    # 26 pictures won, 28 lost: a gap of -1.7 points with an error of 6.1; beside 10 points with
+    # 26 items won, 28 lost: a gap of -1.7 points with an error of 6.1; beside 10 points with
     # as large a deviation, 73 % of the measured gap and 27 % of the expected one are +1.5 points
     monkeypatch.setattr(verdicts, "PRIOR_POINTS", (0.10, 0.10))
     candidate = Candidate(_right(range(20, 96)), {}, competed=1, validation=0.6, obvious=obvious)

@@ -4,10 +4,10 @@ import numpy as np
 
 from autotransfer.data.splitting import Fold
 from autotransfer.guard.evaluation_split import (
+    HELD_OUT_ITEMS,
     OUT_OF_FOLD,
-    SEALED,
-    out_of_fold_stand,
-    sealed_stand,
+    held_out_split,
+    out_of_fold_split,
 )
 from autotransfer.plugin.testing import shapes
 
@@ -21,7 +21,7 @@ HELD_OUT = [4, 1, 0, 5, 3, 2]
 
 
 def test_units_and_labels_are_in_the_order_in_which_the_folds_predict() -> None:
-    stand = out_of_fold_stand(IMAGES, FOLDS, UNITS, 1.2)
+    stand = out_of_fold_split(IMAGES, FOLDS, UNITS, 1.2)
     digests = [digest for _, tested in stand.divisions for digest in tested.digests]
     assert digests == [IMAGES.digests[i] for i in HELD_OUT]
     assert stand.labels.tolist() == IMAGES.labels[HELD_OUT].tolist()
@@ -30,7 +30,7 @@ def test_units_and_labels_are_in_the_order_in_which_the_folds_predict() -> None:
 
 
 def test_each_fold_is_predicted_by_what_learnt_from_the_others() -> None:
-    stand = out_of_fold_stand(IMAGES, FOLDS, UNITS, 1.2)
+    stand = out_of_fold_split(IMAGES, FOLDS, UNITS, 1.2)
     for (train, tested), fold in zip(stand.divisions, FOLDS, strict=True):
         assert train.digests == IMAGES.subset(fold.train).digests
         assert tested.digests == IMAGES.subset(fold.validation).digests
@@ -39,9 +39,9 @@ def test_each_fold_is_predicted_by_what_learnt_from_the_others() -> None:
 
 def test_sealed_pictures_are_one_division_with_units_of_their_own() -> None:
     sealed = shapes(2, 2, seed=1)
-    stand = sealed_stand(IMAGES, sealed, np.array([7, 7, 8, 9]))
+    stand = held_out_split(IMAGES, sealed, np.array([7, 7, 8, 9]))
     assert [(len(train), len(tested)) for train, tested in stand.divisions] == [(6, 4)]
     assert stand.labels.tolist() == sealed.labels.tolist()
     assert stand.units.tolist() == [7, 7, 8, 9]
-    assert (stand.basis, stand.inflation) == (SEALED, 1.0)
-    assert stand.pictures == "groups of sealed pictures"
+    assert (stand.basis, stand.inflation) == (HELD_OUT_ITEMS, 1.0)
+    assert stand.images == "groups of held-out items"

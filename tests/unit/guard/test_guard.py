@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 
 from autotransfer.guard.bootstrap import LEVEL
-from autotransfer.guard.evaluation_split import OUT_OF_FOLD, SEALED
+from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, OUT_OF_FOLD
 from autotransfer.guard.ledger import look
 from autotransfer.search.storage import STORAGE_FILE
 from tests.unit.guard.looks import (
     FOLDS,
     GROUPS,
     HELD_OUT,
+    HELD_OUT_IMAGES,
     IMAGES,
-    SEALED_IMAGES,
     Handed,
     Looked,
     N,
+    held_out_division,
     looking,
     open_division,
     right,
-    sealed_division,
 )
 
 
@@ -50,14 +50,14 @@ def test_the_variance_of_out_of_fold_gaps_counts_a_fifth_more(
     handed: Callable[..., Handed],
 ) -> None:
     # what was measured is in docs/negative-transfer.md
-    stand = handed(open_division(), [("one", right(IMAGES, hits=True))]).stand
+    stand = handed(open_division(), [("one", right(IMAGES, hits=True))]).split
     assert (stand.basis, stand.inflation) == (OUT_OF_FOLD, 1.2)
 
 
 def test_out_of_fold_a_group_is_one_unit_wherever_its_pictures_are(
     handed: Callable[..., Handed],
 ) -> None:
-    stand = handed(open_division(), [("one", right(IMAGES, hits=True))]).stand
+    stand = handed(open_division(), [("one", right(IMAGES, hits=True))]).split
     groups = [GROUPS[i] for i in HELD_OUT]
     same = np.equal.outer(stand.units, stand.units)
     assert same.tolist() == [[a == b for b in groups] for a in groups]
@@ -67,22 +67,22 @@ def test_out_of_fold_a_group_is_one_unit_wherever_its_pictures_are(
 def test_on_sealed_pictures_units_are_theirs_and_nothing_is_inflated(
     handed: Callable[..., Handed],
 ) -> None:
-    says = right(SEALED_IMAGES, hits=True)
+    says = right(HELD_OUT_IMAGES, hits=True)
     stand = handed(
-        sealed_division([4, 4, 5, 6, 7, 8]), [("one", right(IMAGES, hits=True))], says
-    ).stand
+        held_out_division([4, 4, 5, 6, 7, 8]), [("one", right(IMAGES, hits=True))], says
+    ).split
     assert stand.units.tolist() == [4, 4, 5, 6, 7, 8]
-    assert (stand.basis, stand.inflation) == (SEALED, 1.0)
+    assert (stand.basis, stand.inflation) == (HELD_OUT_ITEMS, 1.0)
 
 
 def test_on_sealed_pictures_the_candidate_is_weighted_then_softened(
     handed: Callable[..., Handed],
 ) -> None:
     # one to three; class 1 counts three times: one to nine; the root of nine is three
-    says = np.tile([0.25, 0.75], (len(SEALED_IMAGES), 1))
+    says = np.tile([0.25, 0.75], (len(HELD_OUT_IMAGES), 1))
     trials = [("one", right(IMAGES, hits=True))]
     found = handed(
-        sealed_division(range(6)),
+        held_out_division(range(6)),
         trials,
         says,
         temperature=2.0,

@@ -33,7 +33,7 @@ def test_new_pictures_dilute_old_looks(tmp_path: Path) -> None:
     more = [hashlib.sha256(bytes([i])).hexdigest() for i in range(100, 140)]
     for i in range(3):
         look(file, PICTURES, np.full(10, i), "a")
-    # ten pictures are seen for the fourth time, forty for the first: 80 / 50 is 1.6
+    # ten items are seen for the fourth time, forty for the first: 80 / 50 is 1.6
     assert look(file, [*PICTURES, *more], np.zeros(50, dtype=np.int64), "b") == 2
 
 

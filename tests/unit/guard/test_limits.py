@@ -30,7 +30,7 @@ def _sure(right: NDArray[np.float64]) -> NDArray[np.float64]:
 def _always_better(num_baselines: int, n: int = 2000, level: float = 0.025) -> Comparison:
     """Compare log losses that are lower everywhere, by 0.2 or 1.8 nats, as it happens.
 
-    Where every picture speaks for the finalist the exact limits are narrow: what is left is what
+    Where every item speaks for the finalist the exact limits are narrow: what is left is what
     resampling says.
     """
     rng = np.random.default_rng(0)
@@ -58,7 +58,7 @@ def test_resampled_upper_limits_of_several_baselines_hold_together() -> None:
 
 
 def test_exact_upper_limits_of_several_baselines_share_the_level() -> None:
-    # the finalist and each of four baselines are wrong on one picture, with different answers
+    # the finalist and each of four baselines are wrong on one item, with different answers
     n = 100
     labels = np.zeros(n, dtype=np.int64)
     said = np.tile([0.9, 0.1, 0.0, 0.0, 0.0, 0.0], (n, 1))

@@ -15,10 +15,10 @@ from tests.unit.guard.looks import (
     IMAGES,
     Looked,
     N,
+    held_out_division,
     looking,
     open_division,
     right,
-    sealed_division,
 )
 
 
@@ -71,8 +71,8 @@ def test_the_second_look_has_a_quarter_of_the_error(looked: Callable[..., Looked
 def test_on_sealed_pictures_both_are_trained_before_they_are_compared(
     looked: Callable[..., Looked],
 ) -> None:
-    # both say the same of the sealed pictures, and the same answers again are no new look
-    found = _unsupported(looked, sealed_division(range(6)))
+    # both say the same of the held-out items, and the same answers again are no new look
+    found = _unsupported(looked, held_out_division(range(6)))
     assert [look.candidate.obvious for look in found.looks] == [False, True]
     assert [look.terms.looks for look in found.looks] == [1, 1]
     assert found.trained == ["teller on two", "obvious on one"]

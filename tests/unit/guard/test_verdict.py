@@ -112,11 +112,13 @@ def test_identical_predictions_are_neutral(name: str, seed: int, n: int) -> None
 
 
 @pytest.mark.parametrize("name", METRICS)
-@given(seed=st.integers(0, 10_000), sharpness=st.floats(0, 2))
-def test_swapping_the_two_mirrors_the_verdict(name: str, seed: int, sharpness: float) -> None:
+@given(seed=st.integers(0, 10_000), inverse_temperature=st.floats(0, 2))
+def test_swapping_the_two_mirrors_the_verdict(
+    name: str, seed: int, inverse_temperature: float
+) -> None:
     rng = np.random.default_rng(seed)
     labels = rng.integers(3, size=40)
-    good = rng.dirichlet(np.ones(3), size=40) + sharpness * np.eye(3)[labels]
+    good = rng.dirichlet(np.ones(3), size=40) + inverse_temperature * np.eye(3)[labels]
     good /= good.sum(axis=1, keepdims=True)
     plain = rng.dirichlet(np.ones(3), size=40)
     one = compare(METRICS[name], labels, good, {"b": plain}, draws=200)
@@ -145,8 +147,8 @@ def test_the_positive_sentence_names_baseline_gap_and_interval() -> None:
         baseline="HOG + logistic regression",
     )
     assert text == (
-        "this model beats the best baseline (HOG + logistic regression) on your 153 sealed "
-        "pictures by 21.6 points (95 % interval 14.4 to 28.8)"
+        "this model beats the best baseline (HOG + logistic regression) on your 153 held-out "
+        "items by 21.6 points (95 % interval 14.4 to 28.8)"
     )
 
 
@@ -158,8 +160,8 @@ def test_the_negative_sentence_turns_the_interval_round() -> None:
 
 def test_the_neutral_sentence_gives_the_margin() -> None:
     comparison = with_gap(-0.0001, -0.02, 0.03, metric="log_loss")
-    text = sentence(comparison, Decision.NEUTRAL, margin=0.05, pictures="audit pictures")
-    assert "equal within 0.050 nats of log loss on your 153 audit pictures" in text
+    text = sentence(comparison, Decision.NEUTRAL, margin=0.05, images="audit items")
+    assert "equal within 0.050 nats of log loss on your 153 audit items" in text
     assert "(gap 0.000, 95 % interval -0.020 to 0.030)" in text  # no minus zero
 
 
@@ -167,7 +169,7 @@ def test_the_open_sentence_says_what_would_settle_it() -> None:
     comparison = with_gap(0.05, -0.02, 0.12, n=200, detectable=0.1, metric="f1_macro")
     text = sentence(comparison, Decision.INCONCLUSIVE, margin=0.01)
     assert "a gap of 10.0 points of macro F1 four times out of five" in text
-    assert "about 800 would settle" in text  # half the gap needs four times the pictures
+    assert "about 800 would settle" in text  # half the gap needs four times the items
 
 
 def test_the_labels_to_settle_are_rounded_up_to_two_digits_and_more_than_there_are() -> None:

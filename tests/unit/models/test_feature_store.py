@@ -49,7 +49,7 @@ def _start(folder: Path, first: int) -> subprocess.Popen[str]:
 
 def test_writers_that_are_killed_at_once_leave_only_whole_rows(tmp_path: Path) -> None:
     writers = [_start(tmp_path, first) for first in (0, 3, 50_000)]
-    for writer in writers:  # the first two write the same pictures
+    for writer in writers:  # the first two write the same images
         assert writer.stdout is not None
         writer.stdout.readline()
     time.sleep(0.5)

@@ -23,7 +23,7 @@ def _architecture(name: str) -> Source:
 
 
 def _trained(source: Source) -> Backbone:
-    """Return the network with batch norms that have seen pictures: no mean is zero."""
+    """Return the network with batch norms that have seen images: no mean is zero."""
     backbone = load_backbone(source)
     backbone.train()
     with torch.no_grad():

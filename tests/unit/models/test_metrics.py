@@ -10,9 +10,9 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss
 from autotransfer.errors import UnknownNameError
 from autotransfer.models import metrics
 from autotransfer.models.metrics import METRICS, metric_named
-from autotransfer.models.scoring import weighted
+from autotransfer.models.scoring import logit_adjusted
 
-# Four pictures, three classes; the third answer is wrong.
+# Four images, three classes; the third answer is wrong.
 LABELS = np.array([0, 0, 1, 2])
 PROBABILITIES = np.array([[0.5, 0.3, 0.2], [0.8, 0.1, 0.1], [0.6, 0.4, 0.0], [0.1, 0.1, 0.8]])
 
@@ -103,7 +103,7 @@ def test_credits_sum_to_the_score(name: str, seed: int, n: int) -> None:
 
 
 def test_a_class_absent_from_a_resample_does_not_count() -> None:
-    weights = np.array([[1, 1, 0, 1]])  # without the only picture of class 1
+    weights = np.array([[1, 1, 0, 1]])  # without the only image of class 1
     assert METRICS["balanced_accuracy"].resampled(LABELS, PROBABILITIES, weights) == [1.0]
     assert METRICS["f1_macro"].resampled(LABELS, PROBABILITIES, weights) == [1.0]
 
@@ -147,6 +147,8 @@ def test_weights_of_a_wrong_shape_are_refused() -> None:
 
 def test_weights_by_rarity_move_decisions_to_the_rare_class() -> None:
     said = np.array([[0.6, 0.4], [0.9, 0.1]])
-    np.testing.assert_allclose(weighted(said, np.array([1.0, 2.0]))[0], [0.6 / 1.4, 0.8 / 1.4])
-    assert weighted(said, np.array([1.0, 2.0])).argmax(axis=1).tolist() == [1, 0]
-    assert weighted(said, None) is said
+    np.testing.assert_allclose(
+        logit_adjusted(said, np.array([1.0, 2.0]))[0], [0.6 / 1.4, 0.8 / 1.4]
+    )
+    assert logit_adjusted(said, np.array([1.0, 2.0])).argmax(axis=1).tolist() == [1, 0]
+    assert logit_adjusted(said, None) is said

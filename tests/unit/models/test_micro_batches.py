@@ -34,7 +34,7 @@ SCHEDULE = Schedule(epochs=3, batch_size=8)
 
 
 class Card(nn.Module):
-    """A network on a graphics card that holds so many pictures."""
+    """A network on a graphics card that holds so many images."""
 
     def __init__(self, room: int) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from autotransfer.plugin.presets import Preset, read_preset
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.space import SearchSpace, choice, depth, floating, integer, regularisation
 from autotransfer.plugin.strategy import TaskInfo
-from autotransfer.results import ParamValue, Setting
+from autotransfer.results import ParamValue, ScenarioKind
 
 HEADS = SearchSpace.of(
     depth=depth(),
@@ -189,7 +189,7 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
 def test_the_shipped_presets_fit_the_installed_strategies(name: str) -> None:
     registry = discover()
     source = Source("any", "test_resnet", Untrained(), Preprocessing(32))
-    info = TaskInfo(source, Setting.LABELLED, num_images=100, num_classes=2)
+    info = TaskInfo(source, ScenarioKind.LABELLED, num_images=100, num_classes=2)
     spaces = {key: strategy.space(info) for key, strategy in registry.strategies.items()}
     preset = read_preset(registry.preset(name))
     preset.check(spaces)

@@ -1,4 +1,4 @@
-"""Sections about the pictures themselves."""
+"""Sections about the images themselves."""
 
 from __future__ import annotations
 
@@ -134,11 +134,11 @@ def test_two_sets_of_another_brightness_are_told_apart_in_the_report(make_record
         ).train
         for low in (0, 150)
     )
-    material = Material(make_record(), pictures={"training pictures": dark, "others": light})
+    material = Material(make_record(), images={"training images": dark, "others": light})
     found = str(shift_section(material))
-    assert "This looks like input shift: the pictures differ in brightness" in found
+    assert "This looks like input shift: the images differ in brightness" in found
     assert "only labels of both sets do" in found
-    assert shift_section(Material(make_record(), pictures={"training pictures": dark})) is None
+    assert shift_section(Material(make_record(), images={"training images": dark})) is None
 
 
 def test_copies_are_counted_by_the_sets_they_lie_in() -> None:
@@ -155,11 +155,11 @@ def test_a_resized_copy_is_shown_with_its_picture(make_record: Make, tmp_path: P
     images[0].resize((64, 64), Image.Resampling.BICUBIC).save(tmp_path / "c1" / "copy.png")
     target = open_target(tmp_path).train
     record = make_record(class_names=target.class_names)
-    found = str(duplicates_section(Material(record, pictures={"training pictures": target})))
+    found = str(duplicates_section(Material(record, images={"training images": target})))
     assert "look the same" in found
     assert found.count("<img") == 2
-    none = str(duplicates_section(Material(record, pictures={"t": target.subset([0, 3])})))
-    assert "No picture occurs twice" in none
+    none = str(duplicates_section(Material(record, images={"t": target.subset([0, 3])})))
+    assert "No image occurs twice" in none
 
 
 def test_uneven_classes_get_advice() -> None:
@@ -170,8 +170,8 @@ def test_uneven_classes_get_advice() -> None:
 
 
 def test_the_balance_counts_every_class_in_every_labelled_set(make_record: Make) -> None:
-    pictures = {"training pictures": _flat((1, 1, 1), (2, 2, 2), (3, 3, 3))}
-    found = str(balance_section(Material(make_record(), pictures=pictures)))
+    pictures = {"training images": _flat((1, 1, 1), (2, 2, 2), (3, 3, 3))}
+    found = str(balance_section(Material(make_record(), images=pictures)))
     assert '<td class="number">2</td>' in found
     assert "width:50.0%" in found
 
@@ -181,7 +181,7 @@ def test_bad_files_are_named_as_the_target_named_them(make_record: Make, tmp_pat
         (tmp_path / name).mkdir()
         for i in range(2):
             Image.new("RGB", (8, 8), (i * 50, 100, ord(name))).save(tmp_path / name / f"{i}.png")
-    (tmp_path / "a" / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "a" / "broken.png").write_bytes(b"no image")
     notes = open_target(tmp_path, on_bad_image="skip").notes
     assert any(BAD_FILES in note for note in notes)
     found = str(balance_section(Material(make_record(warnings=notes))))

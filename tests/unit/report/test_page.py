@@ -80,7 +80,7 @@ def material(make_record: Make, make_outcome: Make) -> Material:
     record = replace(record, verdict=replace(record.verdict, sentence=HOSTILE, remarks=(HOSTILE,)))
     return Material(
         record,
-        pictures={"training pictures": images.subset(np.arange(20)), "more": images},
+        images={"training images": images.subset(np.arange(20)), "more": images},
         tested=lambda: tested,
         checked=lambda: tested,
         unlabelled="more",

@@ -1,4 +1,4 @@
-"""Sections about answers to labelled pictures."""
+"""Sections about answers to labelled images."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_matrix_shows_counts_and_the_share_that_was_found(make_record: Make)
     assert found is not None
     assert '<td class="number right" style="--share:50%">1</td>' in found
     assert '<td class="number">0.50</td>' in found
-    assert "Answers of the finalist to 4 pictures (out-of-fold)." in found
+    assert "Answers of the finalist to 4 images (out-of-fold)." in found
 
 
 def test_many_classes_are_listed_by_their_confusions_only(make_record: Make) -> None:
@@ -70,7 +70,7 @@ def test_the_most_wrong_is_the_surest_of_a_wrong_answer(make_record: Make) -> No
     found = wrong_section(_material(make_record(), tested))
     assert found is not None
     assert 'alt="ants, taken for bees with 80 %: 1"' in found
-    assert "2 of 4 pictures were answered wrong" in found
+    assert "2 of 4 images were answered wrong" in found
     assert found.count("data:image/jpeg;base64,") == 2
 
 
@@ -83,8 +83,8 @@ def test_items_that_cannot_be_shown_are_listed(make_record: Make) -> None:
 
 def test_all_right_is_said(make_record: Make) -> None:
     right = _tested([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.3, 0.7]])
-    assert "No tested picture" in str(wrong_section(_material(make_record(), right)))
-    assert "Every picture" in str(confusion_section(_material(make_record(), right)))
+    assert "No tested image" in str(wrong_section(_material(make_record(), right)))
+    assert "Every image" in str(confusion_section(_material(make_record(), right)))
 
 
 def test_the_reliability_curve_has_the_calibration_error_as_its_area() -> None:
@@ -166,13 +166,13 @@ def test_the_margin_is_the_first_less_the_second() -> None:
 
 def test_pictures_to_label_come_by_their_margin(make_record: Make) -> None:
     tested = _tested(RIGHT_AND_WRONG)
-    pictures = {"pictures without labels": tested.images.without_labels()}
+    pictures = {"images without labels": tested.images.without_labels()}
     material = Material(
         make_record(),
-        pictures=pictures,
-        unlabelled="pictures without labels",
+        images=pictures,
+        unlabelled="images without labels",
         predict=lambda images: np.asarray(RIGHT_AND_WRONG)[: len(images)],
     )
     found = str(labelling_section(material))
     assert found.index("margin 0.20") < found.index("margin 0.40") < found.index("margin 0.80")
-    assert labelling_section(Material(make_record(), pictures=pictures)) is None
+    assert labelling_section(Material(make_record(), images=pictures)) is None

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from autotransfer.report.cost import cost_section, pareto
-from autotransfer.report.described import described_section
 from autotransfer.report.leaderboard import best_first, leaderboard_section
 from autotransfer.report.material import Material
 from autotransfer.report.progress import progress_section, timed
@@ -22,7 +21,8 @@ from autotransfer.report.stages import probe_curve, stages_section
 from autotransfer.report.style import STYLE
 from autotransfer.report.validators import validators_section
 from autotransfer.report.verdict import verdict_section
-from autotransfer.results import Described, Layers, Skipped, State, ZeroShot
+from autotransfer.report.zero_shot import zero_shot_section
+from autotransfer.results import Layers, Skipped, State, ZeroShotFigures, ZeroShotFindings
 
 Make = Callable[..., Any]
 
@@ -36,7 +36,7 @@ def test_the_verdict_shows_sentence_scores_and_both_gaps(make_record: Make) -> N
     assert "against classical pixels +9.0 points (+4.0 to +14.0)" in found
     assert "against a probe on the default source +1.0 points (-2.0 to +4.0)" in found
     assert "A true gap of 6.0 points" in found
-    assert "sealed pictures, 153 pictures" in found
+    assert "held-out items, 153 images" in found
 
 
 def test_an_unverified_verdict_has_no_scores(make_record: Make) -> None:
@@ -171,12 +171,12 @@ def test_skipped_pairs_are_grouped_by_reason() -> None:
     skipped = [
         Skipped("a", "*", "rank 4 of 5: not in the shortlist"),
         Skipped("b", "*", "rank 5 of 5: not in the shortlist"),
-        Skipped("*", "adapt", "needs pictures"),
+        Skipped("*", "adapt", "needs images"),
         Skipped("c", "tune", "cannot be cut"),
     ]
     assert by_reason(skipped) == {
         "not in the shortlist": ["a", "b"],
-        "needs pictures": ["adapt"],
+        "needs images": ["adapt"],
         "cannot be cut": ["tune on c"],
     }
 
@@ -204,7 +204,7 @@ def test_validators_show_the_best_trial_of_each_method(
         make_outcome(1, value=0.5, validators={"infomax": 0.25}),
         make_outcome(2, value=0.4, validators={"infomax": 0.375}, strategy="coral"),
     )
-    record = make_record(setting="unlabelled", metric="label-free", outcomes=outcomes)
+    record = make_record(scenario="unlabelled", metric="label-free", outcomes=outcomes)
     found = validators_section(Material(record))
     assert found is not None
     assert "0.250" in found
@@ -214,17 +214,19 @@ def test_validators_show_the_best_trial_of_each_method(
 
 
 def test_the_described_setting_shows_its_figures_and_curve(make_record: Make) -> None:
-    figures = ZeroShot("held-out classes", 0.4, 0.6, 0.48, 0.3, 0.55, ((0.0, 0.6), (0.5, 0.0)))
-    described = Described(
+    figures = ZeroShotFigures(
+        "held-out classes", 0.4, 0.6, 0.48, 0.3, 0.55, ((0.0, 0.6), (0.5, 0.0))
+    )
+    described = ZeroShotFindings(
         ("cat",), ("ze<bra",), ("stripes",), ((0.0,), (1.0,)), 0.1, 1.0, (figures,), 0.01, 0.2,
         10, 0.35, ("cat",), None, None,
     )  # fmt: skip
-    found = described_section(Material(make_record(setting="described", described=described)))
+    found = zero_shot_section(Material(make_record(scenario="described", zero_shot=described)))
     assert found is not None
     assert "0.480" in found
     assert "ze&lt;bra" in found
     assert "area 0.300" in found
-    assert described_section(Material(make_record())) is None
+    assert zero_shot_section(Material(make_record())) is None
 
 
 @pytest.mark.parametrize("decision", ["positive", "negative"])

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.results import Setting
+from autotransfer.results import ScenarioKind
 from autotransfer.scenarios.choose import kind_of
 from autotransfer.scenarios.options import REFUSED, Options, read_options, refuse_unusable
 
-SCENARIOS = ("labelled", "precomputed", "unlabelled", "described")
+SCENARIOS = ("labelled", "precomputed", "unlabelled", "zero-shot")
 # Options that every scenario reads, and the module that reads them for all four.
 EVERYWHERE = {
     "only_sources": "scenarios.inputs",
@@ -46,25 +46,25 @@ EVERYWHERE = {
 }
 # Where the others have an effect.
 SOMEWHERE = {
-    "setting": {"labelled", "unlabelled", "described"},
+    "scenario": {"labelled", "unlabelled", "zero-shot"},
     "source_data": {"labelled", "unlabelled"},
-    "attributes": {"described"},
+    "attributes": {"zero-shot"},
     "group_column": {"labelled"},
     "unlabelled": {"labelled"},
     "through": {"unlabelled"},
     "audit_labels": {"unlabelled"},
-    "sources": {"labelled", "unlabelled", "described"},
-    "max_mb": {"labelled", "unlabelled", "described"},
-    "max_ms": {"labelled", "unlabelled", "described"},
-    "metric": {"labelled", "precomputed", "described"},  # zero-shot: checked by the scenario
+    "sources": {"labelled", "unlabelled", "zero-shot"},
+    "max_mb": {"labelled", "unlabelled", "zero-shot"},
+    "max_ms": {"labelled", "unlabelled", "zero-shot"},
+    "metric": {"labelled", "precomputed", "zero-shot"},  # zero-shot: checked by the scenario
     "class_weights": {"labelled", "precomputed"},
     "margin": {"labelled", "precomputed", "unlabelled"},  # unlabelled: beside audit_labels
-    "warm_start": {"labelled", "precomputed", "described"},
-    "guard": {"labelled", "precomputed", "described"},
-    "on_bad_image": {"labelled", "unlabelled", "described"},
+    "warm_start": {"labelled", "precomputed", "zero-shot"},
+    "guard": {"labelled", "precomputed", "zero-shot"},
+    "on_bad_image": {"labelled", "unlabelled", "zero-shot"},
 }
 GIVEN: dict[str, Any] = {
-    "setting": "labelled",
+    "scenario": "labelled",
     "source_data": np.zeros((3, 8, 8, 3)),
     "attributes": "table.csv",
     "group_column": "patient",
@@ -109,11 +109,11 @@ def test_what_is_left_at_its_default_is_never_refused(scenario: str) -> None:
 
 
 def test_a_table_of_attributes_makes_the_target_zero_shot_or_contradicts() -> None:
-    assert kind_of("x", read_options({"attributes": "t.csv"})) is Setting.DESCRIBED
+    assert kind_of("x", read_options({"attributes": "t.csv"})) is ScenarioKind.ZERO_SHOT
     with pytest.raises(InvalidOptionError, match="attributes"):
-        kind_of("x", read_options({"attributes": "t.csv", "setting": "unlabelled"}))
+        kind_of("x", read_options({"attributes": "t.csv", "scenario": "unlabelled"}))
     with pytest.raises(InvalidOptionError, match="attributes"):
-        kind_of("x", read_options({"setting": "described"}))
+        kind_of("x", read_options({"scenario": "zero-shot"}))
 
 
 def test_a_margin_without_labels_needs_an_audit() -> None:

@@ -13,7 +13,7 @@ from autotransfer.search.cross_validation import LabelledContext
 
 @pytest.fixture
 def context(tmp_path: Path) -> LabelledContext:
-    """Twelve pictures of two classes in a single fold."""
+    """Twelve items of two classes in a single fold."""
     fold = Fold(np.arange(0, 12, 2), np.arange(1, 12, 2))
     readers = tiny_readers(tmp_path / "cache")
     return LabelledContext(shapes(2, 6), (fold,), None, readers, metric_named("accuracy"))

@@ -9,12 +9,12 @@ from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.testing import shapes
-from autotransfer.search.checkpoint import Kept, read_kept, write_kept
+from autotransfer.search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 
 IMAGES = shapes(2, 2)
 
 
-def _answers(kept: Kept) -> list[list[float]]:
+def _answers(kept: Checkpoint) -> list[list[float]]:
     return kept.predict(IMAGES, None).tolist()  # type: ignore[arg-type, no-any-return]
 
 
@@ -22,11 +22,11 @@ def test_class_weights_come_before_the_temperature_here_and_after_a_reload(tmp_p
     # one to three; class 1 counts three times: one to nine; the root of nine is three. The other
     # way round it would be root three times three: 5.2
     predictor = MajorityPredictor(np.array([0.25, 0.75]))
-    kept = Kept(predictor, MAJORITY, baseline=True, source=None, temperature=2.0)
+    kept = Checkpoint(predictor, MAJORITY, baseline=True, source=None, temperature=2.0)
     kept = replace(kept, class_weights=(1.0, 3.0))
     expected = np.tile([0.25, 0.75], (len(IMAGES), 1))
     np.testing.assert_allclose(_answers(kept), expected)
-    write_kept(tmp_path / "kept", kept)
-    again = read_kept(tmp_path / "kept", discover(files=[]))
+    write_checkpoint(tmp_path / "kept", kept)
+    again = read_checkpoint(tmp_path / "kept", discover(files=[]))
     assert (again.temperature, again.class_weights) == (2.0, (1.0, 3.0))
     np.testing.assert_allclose(_answers(again), expected)

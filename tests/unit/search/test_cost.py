@@ -7,8 +7,8 @@ from autotransfer.search.cost import MARGIN, CostModel, work_of
 
 
 def _ran(source: str, strategy: str, seconds: float, epochs: int = 1, **more: object) -> Outcome:
-    settings: dict[str, object] = {"state": State.COMPLETE, "seconds": seconds} | more
-    return Outcome(0, source, strategy, {"epochs": epochs}, **settings)  # type: ignore[arg-type]
+    scenarios: dict[str, object] = {"state": State.COMPLETE, "seconds": seconds} | more
+    return Outcome(0, source, strategy, {"epochs": epochs}, **scenarios)  # type: ignore[arg-type]
 
 
 def test_work_is_the_number_of_epochs_or_one() -> None:

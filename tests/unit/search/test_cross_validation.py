@@ -28,7 +28,7 @@ RUNGS = (1 / 9, 1 / 3)
 
 
 def _giving(wrong: int) -> NDArray[np.float64]:
-    """Return rows that are wrong about the first so many pictures of each fold."""
+    """Return rows that are wrong about the first so many items of each fold."""
     miss = np.zeros(N, dtype=bool)
     for part in PARTS:
         miss[part[:wrong]] = True
@@ -42,7 +42,7 @@ def _losses(fold: int, wrong: int) -> NDArray[np.float32]:
 
 
 def _run(tmp_path: Path, rivals: Sequence[NDArray[np.float32] | None]) -> TrialResult:
-    """Run a trial that is wrong about 3, 2 and 1 pictures of a fold at its three rungs."""
+    """Run a trial that is wrong about 3, 2 and 1 items of a fold at its three rungs."""
 
     def answer(_task: Task, trial: Trial) -> Predictor:
         for progress, wrong in zip(RUNGS, (3, 2), strict=True):

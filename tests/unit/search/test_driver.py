@@ -102,7 +102,7 @@ def test_nothing_is_started_that_cannot_end_in_time(
 def test_a_probe_that_has_to_read_too_much_first_gives_way_to_what_is_at_hand(
     tmp_path: Path, context: LabelledContext
 ) -> None:
-    # twelve pictures at 5 s each are 60 s of passes, and 50 s are left
+    # twelve items at 5 s each are 60 s of passes, and 50 s are left
     one, two = tiny_source("one"), tiny_source("two", seed=1)
     context.readers[two](context.images)
     context.readers[one].seconds, context.readers[one].passed = 5.0, 1

@@ -21,11 +21,13 @@ from autotransfer.models.feature_store import FeatureStore, RowLayout
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Outcome, State
-from autotransfer.search.checkpoint import Kept
-from autotransfer.search.run_folder import Place
+from autotransfer.search.checkpoint import Checkpoint
+from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.study import Study, open_study
 
-KEPT = Kept(MajorityPredictor(np.array([0.25, 0.75])), "majority", baseline=True, source=None)
+KEPT = Checkpoint(
+    MajorityPredictor(np.array([0.25, 0.75])), "majority", baseline=True, source=None
+)
 
 
 class Killed(BaseException):
@@ -108,7 +110,7 @@ def _study(tmp_path: Path, *, resume: bool) -> Study:
     )
 
 
-def _one_trial(study: Study, place: Place, value: float) -> Outcome:
+def _one_trial(study: Study, place: RunFolder, value: float) -> Outcome:
     """What the driver does with a trial, from asking to telling."""
     trial = study.optuna.ask()
     size = trial.suggest_float("tune.size", 0.0, 1.0)
@@ -127,22 +129,22 @@ def test_a_kill_at_any_write_rename_or_commit_of_a_trial_loses_that_trial_at_mos
     start = tmp_path / "start"
     start.mkdir()
     study = _study(start, resume=False)
-    first = _one_trial(study, Place("mine", start, start / "out"), 0.5)
+    first = _one_trial(study, RunFolder("mine", start, start / "out"), 0.5)
     del study
     with _fault(None, Killed) as events:
         shutil.copytree(start, tmp_path / "counted")
         events.clear()
         folder = tmp_path / "counted"
-        _one_trial(_study(folder, resume=True), Place("mine", folder, folder / "out"), 0.75)
+        _one_trial(_study(folder, resume=True), RunFolder("mine", folder, folder / "out"), 0.75)
     total = len(events)
     assert {event.split()[0] for event in events} == {"open", "replace", "commit"}
     assert total >= 8, events
     for at in range(total):
         folder = tmp_path / f"at-{at}"
         shutil.copytree(start, folder)
-        place = Place("mine", folder, folder / "out")
+        place = RunFolder("mine", folder, folder / "out")
 
-        def run(folder: Path = folder, place: Place = place) -> None:
+        def run(folder: Path = folder, place: RunFolder = place) -> None:
             _one_trial(_study(folder, resume=True), place, 0.75)
 
         assert _killed_at(at, run) == 9, events[at]
@@ -168,10 +170,10 @@ def _full() -> OSError:
 def test_a_disk_that_is_full_at_any_write_of_a_checkpoint_is_a_warning(tmp_path: Path) -> None:
     outcome = Outcome(0, "one", "tune", {}, State.COMPLETE, value=0.5, log_loss=1.0)
     with _fault(None, _full) as events:
-        Place("mine", tmp_path, tmp_path / "whole").keep(outcome, KEPT, np.zeros((1, 2)))
+        RunFolder("mine", tmp_path, tmp_path / "whole").keep(outcome, KEPT, np.zeros((1, 2)))
     assert len(events) >= 4
     for at in range(len(events)):
-        place = Place("mine", tmp_path, tmp_path / f"out-{at}")
+        place = RunFolder("mine", tmp_path, tmp_path / f"out-{at}")
         with _fault(at, _full), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             place.keep(outcome, KEPT, np.zeros((1, 2)))

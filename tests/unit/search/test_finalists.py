@@ -21,11 +21,11 @@ from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome, State
 from autotransfer.search import finalists as module
 from autotransfer.search.arms import Arms
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.choice import Choice, Terms
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.finalists import Finalist, Finalists
-from autotransfer.search.run_folder import Place
+from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.trial import trial_seed
 from tests.unit.told import Obvious, Teller, registry_of, told
 
@@ -41,7 +41,7 @@ FOLDS = tuple(
 )
 HELD_OUT = np.concatenate([fold.validation for fold in FOLDS])
 SHARES = MajorityPredictor(np.array([0.5, 0.5]))
-CHECKPOINT = Kept(SHARES, "the checkpoint", baseline=True, source=None)
+CHECKPOINT = Checkpoint(SHARES, "the checkpoint", baseline=True, source=None)
 ALONE = Choice({7: 1.0}, {7: 1.0})
 TOGETHER = Choice({7: 2 / 3, 3: 1 / 3}, {7: 0.5, 3: 1.0}, gain=0.2, error=0.1, incumbent=3)
 Answer = Callable[[Task, Trial], Predictor]
@@ -81,7 +81,7 @@ def finishing(tmp_path: Path) -> Callable[..., Finalists]:
         return Finalists(
             arms=Arms((tiny_source(),), (teller,), {}),
             context=context,
-            place=Place("fit", tmp_path, tmp_path / "fit"),
+            place=RunFolder("fit", tmp_path, tmp_path / "fit"),
             registry=registry_of(teller),
             deadline=None,
             **changes,  # type: ignore[arg-type]
@@ -90,12 +90,12 @@ def finishing(tmp_path: Path) -> Callable[..., Finalists]:
     return make
 
 
-def _predicted(kept: Kept, made: Finalists) -> NDArray[np.float64]:
+def _predicted(kept: Checkpoint, made: Finalists) -> NDArray[np.float64]:
     return kept.predict(IMAGES, made.context.reader_of(kept.source))
 
 
 def _keep(finishing: Finalists, said: Mapping[int, NDArray[np.float64]]) -> None:
-    """Write what trials said of the pictures, in the order in which the folds hold them out."""
+    """Write what trials said of the items, in the order in which the folds hold them out."""
     for number, rows in said.items():
         finishing.place.keep(_outcome(number), CHECKPOINT, rows[HELD_OUT])
 
@@ -124,7 +124,7 @@ def test_a_training_that_failed_to_converge_is_replaced_by_the_checkpoint(
     finishing: Callable[..., Finalists], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(module, "read_kept", lambda *_: CHECKPOINT)
+    monkeypatch.setattr(module, "read_checkpoint", lambda *_: CHECKPOINT)
     made = finishing(lambda *_: told(IMAGES, _giving(0.1)), say=said.append)
     finalist = Finalist(_outcome(), ALONE)
     assert made.train(finalist, [_outcome()]).strategy == "teller"  # there is no checkpoint
@@ -136,9 +136,9 @@ def test_a_training_that_failed_to_converge_is_replaced_by_the_checkpoint(
 def test_a_training_that_diverged_is_told_by_one_standard_error_on_the_first_fold(
     finishing: Callable[..., Finalists], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # three of four right were validated; one standard error on eight pictures is 0.153: five of
+    # three of four right were validated; one standard error on eight items is 0.153: five of
     # eight are within it, four are not
-    monkeypatch.setattr(module, "read_kept", lambda *_: CHECKPOINT)
+    monkeypatch.setattr(module, "read_checkpoint", lambda *_: CHECKPOINT)
     found = []
     for wrong in (3, 4):
         hits = np.ones(N, dtype=bool)
@@ -315,5 +315,5 @@ def _with_obvious(made: Finalists) -> Finalists:
     teller = made.registry.strategy("teller")
     assert isinstance(teller, Teller)
     plainer = Obvious(teller.answer)
-    plainer.name, plainer.standing = "plainer", 20  # type: ignore[misc]
+    plainer.name, plainer.priority = "plainer", 20  # type: ignore[misc]
     return replace(made, registry=registry_of(teller, Obvious(teller.answer), plainer))

@@ -21,7 +21,7 @@ from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.search.pool import OBVIOUS, TimeLeft, best_subset, read_all
 
 IMAGES = shapes(3, 4)
-SEALED = 30
+HELD_OUT_ITEMS = 30
 NAMES = ("one", "two", "three")
 SOURCES = tuple(tiny_source(name, seed=seed) for seed, name in enumerate(NAMES))
 ENDLESS = TimeLeft(None, 0.0)
@@ -60,7 +60,10 @@ class _Readers:
 
 
 def _read(
-    readers: _Readers, time_left: TimeLeft, needed: Sequence[str] = ("one",), sealed: int = SEALED
+    readers: _Readers,
+    time_left: TimeLeft,
+    needed: Sequence[str] = ("one",),
+    sealed: int = HELD_OUT_ITEMS,
 ) -> tuple[list[str], dict[str, str]]:
     given: Any = readers
     found, skipped = read_all(SOURCES, needed, [IMAGES], sealed, given, time_left)

@@ -6,13 +6,13 @@ import pytest
 
 from autotransfer.models.metrics import metric_named
 from autotransfer.results import Outcome, State
-from autotransfer.search.progress_forecast import curve, last_doubling, outlook
+from autotransfer.search.progress_forecast import curve, forecast_line, last_doubling
 
 
 def _outcome(number: int, value: float | None, elapsed: float, **more: object) -> Outcome:
     state = State.FAILED if value is None else State.COMPLETE
-    settings: dict[str, object] = {"value": value, "log_loss": 1.0, "elapsed": elapsed} | more
-    return Outcome(number, "s", "probe", {}, state, **settings)  # type: ignore[arg-type]
+    scenarios: dict[str, object] = {"value": value, "log_loss": 1.0, "elapsed": elapsed} | more
+    return Outcome(number, "s", "probe", {}, state, **scenarios)  # type: ignore[arg-type]
 
 
 OUTCOMES = [
@@ -36,7 +36,7 @@ def test_the_last_doubling_is_the_gain_since_half_the_time() -> None:
 
 
 def test_the_line_says_score_interval_gain_and_the_minutes_left() -> None:
-    line = outlook(
+    line = forecast_line(
         OUTCOMES, (0.7, 0.9), metric_named("accuracy"), seconds=100.0, seconds_left=90.0
     )
     assert line == (
@@ -49,4 +49,4 @@ def test_the_line_says_score_interval_gain_and_the_minutes_left() -> None:
 def test_before_the_first_answer_there_is_nothing_to_say() -> None:
     nothing = [_outcome(0, None, 5.0)]
     metric = metric_named("accuracy")
-    assert outlook(nothing, None, metric, seconds=60.0, seconds_left=math.inf) is None
+    assert forecast_line(nothing, None, metric, seconds=60.0, seconds_left=math.inf) is None

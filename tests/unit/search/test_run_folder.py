@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from autotransfer.errors import InvalidOptionError, StudyExistsError
-from autotransfer.search.run_folder import Place, claim
+from autotransfer.search.run_folder import RunFolder, claim
 
 HOLDING = """
 import sys
@@ -22,7 +22,7 @@ with claim("birds", None, None, None, resume=False, workspace=sys.argv[1]) as pl
 """
 
 
-def _claimed(workspace: Path, name: str | None = None, *, resume: bool = False) -> Place:
+def _claimed(workspace: Path, name: str | None = None, *, resume: bool = False) -> RunFolder:
     with claim("birds", name, None, None, resume=resume, workspace=workspace) as place:
         (place.folder / "trial").touch()
         return place

@@ -19,8 +19,8 @@ SPACE = SearchSpace.of(size=floating(0.0, 1.0, default=0.5), kind=choice(("a", "
 def _outcome(number: int, value: float | None, **changes: object) -> Outcome:
     state = State.FAILED if value is None else State.COMPLETE
     rungs = () if value is None else ((2, value),)
-    settings: dict[str, object] = {"value": value, "log_loss": 1.0, "rungs": rungs}
-    return Outcome(number, "s", "probe", {"size": number}, state, **(settings | changes))  # type: ignore[arg-type]
+    scenarios: dict[str, object] = {"value": value, "log_loss": 1.0, "rungs": rungs}
+    return Outcome(number, "s", "probe", {"size": number}, state, **(scenarios | changes))  # type: ignore[arg-type]
 
 
 def _study(tmp_path: Path, *, resume: bool = False) -> Study:

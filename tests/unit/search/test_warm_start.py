@@ -56,7 +56,7 @@ def test_a_fit_that_has_seen_a_sealed_picture_is_refused_by_name(tmp_path: Path)
     studies = {"a": _study(tmp_path, "a", ["x", "sealed"]), "b": _study(tmp_path, "b", None)}
     found = earlier_fits(studies, [_digest("sealed")], metric="accuracy", without="mine")
     assert found.points(_arms()) == []
-    assert "not from b, a, which may have learnt from pictures that are sealed" in found.sentence()
+    assert "not from b, a, which may have learnt from items that are held out" in found.sentence()
 
 
 def test_a_fit_never_informs_itself_nor_one_with_another_score(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_pixels_go_through_as_they_are(served: ServedSelection) -> None:
 
 def test_a_picture_is_turned_upright(served: ServedSelection) -> None:
     image = Image.new("RGB", (8, 8), BLUE)
-    image.paste(RED, (0, 7, 8, 8))  # the last row is the first one of the upright picture
+    image.paste(RED, (0, 7, 8, 8))  # the last row is the first one of the upright item
     exif = Image.Exif()
     exif[0x0112] = 3  # turned by 180 degrees
     buffer = io.BytesIO()
@@ -120,8 +120,8 @@ def test_all_bad_pictures_are_named_at_once(served: ServedSelection) -> None:
 @pytest.mark.parametrize(
     ("model_input", "message"),
     [
-        (pd.DataFrame({"picture": ["a"]}), "the columns picture; it needs a column named image"),
-        (pd.DataFrame({"image": []}), "there are no pictures"),
+        (pd.DataFrame({"picture": ["a"]}), "the columns item; it needs a column named image"),
+        (pd.DataFrame({"image": []}), "there are no items"),
     ],
 )
 def test_a_table_without_pictures_is_refused(

@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from autotransfer.models.predictors.dummy import MajorityPredictor
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.selection import Selection
 from autotransfer.tracking import Tracker
 from autotransfer.tracking.serving_folder import write_serving_folder
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 @pytest.fixture
 def selection(make_record: MakeRecord, tmp_path: Path) -> Path:
-    """A saved selection that answers [0.25, 0.75] for every picture."""
+    """A saved selection that answers [0.25, 0.75] for every item."""
     predictor = MajorityPredictor(np.array([0.25, 0.75]))
-    kept = Kept(predictor, "majority", baseline=True, source=None)
+    kept = Checkpoint(predictor, "majority", baseline=True, source=None)
     folder = Selection(make_record(), kept, torch.device("cpu")).save(tmp_path / "saved")
     (folder / "trials" / "00000").mkdir(parents=True)
     (folder / "trials" / "00000" / "predictor.safetensors").write_bytes(b"0" * 1000)
@@ -36,7 +36,7 @@ def selection(make_record: MakeRecord, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
-    path = tmp_path / "a picture.png"
+    path = tmp_path / "an item.png"
     Image.new("RGB", (8, 8)).save(path)
     return path
 

@@ -1,4 +1,4 @@
-"""Label-free scores of a predictor on unlabelled target pictures; higher is better.
+"""Label-free scores of a predictor on unlabelled target images; higher is better.
 
 None of them is safe alone: `autotransfer.scenarios.unlabelled.consensus` says how they decide
 together.

@@ -10,9 +10,9 @@ import numpy as np
 from autotransfer.scenarios.unlabelled.validators.evidence import SMALLEST, Evidence, entropy_of
 
 LEAST = 0.7  # of log K; skewed targets stay above it, collapsed predictors do not
-ENOUGH = 20  # pictures for each class, from which on a class that is never predicted is a fault
+ENOUGH = 20  # images for each class, from which on a class that is never predicted is a fault
 TEMPERATURE = 0.05  # of soft neighbourhood density
-_MOST = 1000  # pictures; the matrix of similarities is n x n
+_MOST = 1000  # images; the matrix of similarities is n x n
 
 
 def negative_entropy(evidence: Evidence) -> float:
@@ -21,7 +21,7 @@ def negative_entropy(evidence: Evidence) -> float:
 
 
 def infomax(evidence: Evidence) -> float:
-    """Return H(mean p) - mean H(p) in nats: the mutual information of picture and class.
+    """Return H(mean p) - mean H(p) in nats: the mutual information of image and class.
 
     Assumes class shares that are not far from equal.
 
@@ -64,7 +64,7 @@ def reason_against(evidence: Evidence) -> str:
 def snd(evidence: Evidence) -> float:
     """Return soft neighbourhood density, which is largest for a collapsed predictor.
 
-    It is the mean entropy of the similarities to the other pictures, in nats.
+    It is the mean entropy of the similarities to the other images, in nats.
 
     References:
         Saito et al., Tune it the Right Way: Unsupervised Validation of Domain Adaptation via Soft

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def plurality(
     answers: NDArray[np.int64], num_classes: int, weights: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Return the (n,) class that most candidates give to each picture; ties to the lower class.
+    """Return the (n,) class that most candidates give to each image; ties to the lower class.
 
     Args:
         answers: (T, n) classes that T candidates predict.
@@ -24,5 +24,5 @@ def plurality(
 
 
 def ensemble_agreement(answers: NDArray[np.int64], vote: NDArray[np.int64]) -> float:
-    """Return the share of the (n,) pictures on which a candidate gives the plurality's class."""
+    """Return the share of the (n,) images on which a candidate gives the plurality's class."""
     return float((answers == vote).mean())

@@ -1,4 +1,4 @@
-"""What a validator may read: predictions and features, and labels of source pictures alone."""
+"""What a validator may read: predictions and features, and labels of source images alone."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SMALLEST = 1e-12
 
 @dataclass(frozen=True)
 class Mixed:
-    """Predictions for blends of two target pictures.
+    """Predictions for blends of two target images.
 
     Args:
-        first: (r,) positions of the pictures that make up the larger part.
+        first: (r,) positions of the images that make up the larger part.
         second: (r,) positions of the others.
         probabilities: (r, K) what is predicted of the blends.
     """
@@ -27,14 +27,14 @@ class Mixed:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one predictor says of pictures that it was not trained on.
+    """What one predictor says of images that it was not trained on.
 
     Args:
-        target: (n, K) probabilities of target pictures.
+        target: (n, K) probabilities of target images.
         target_features: (n, d) what its classifier reads of them.
-        source: (m, K) probabilities of held-out source pictures.
+        source: (m, K) probabilities of held-out source images.
         source_features: (m, d).
-        source_labels: (m,) classes of the held-out source pictures.
+        source_labels: (m,) classes of the held-out source images.
         mixed: Predictions for blends; None where there are none.
         seed: For validators that draw at random.
     """
@@ -54,7 +54,7 @@ class Evidence:
 
     @property
     def answers(self) -> NDArray[np.int64]:
-        """Return the (n,) most probable class of each target picture."""
+        """Return the (n,) most probable class of each target image."""
         found: NDArray[np.int64] = self.target.argmax(axis=1).astype(np.int64)
         return found
 

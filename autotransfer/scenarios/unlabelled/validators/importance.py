@@ -1,4 +1,4 @@
-"""Source errors weighted by how much a picture looks like the target; outliers decide them."""
+"""Source errors weighted by how much a image looks like the target; outliers decide them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LARGEST = 20.0
 
 
 def importance(evidence: Evidence) -> NDArray[np.float64]:
-    """Return the (m,) ratios of target to source density at held-out source pictures.
+    """Return the (m,) ratios of target to source density at held-out source images.
 
     References:
         Bickel, Bruckner & Scheffer, Discriminative Learning for Differing Training and Test
@@ -37,7 +37,7 @@ def importance(evidence: Evidence) -> NDArray[np.float64]:
 
 
 def iwcv(evidence: Evidence) -> float:
-    """Return minus the mean weighted 0/1 loss on held-out source pictures.
+    """Return minus the mean weighted 0/1 loss on held-out source images.
 
     References:
         Sugiyama, Krauledat & Müller, Covariate Shift Adaptation by Importance Weighted Cross
@@ -48,7 +48,7 @@ def iwcv(evidence: Evidence) -> float:
 
 
 def dev(evidence: Evidence) -> float:
-    """Return minus the variance-reduced weighted 0/1 loss on held-out source pictures.
+    """Return minus the variance-reduced weighted 0/1 loss on held-out source images.
 
     References:
         You et al., Towards Accurate Model Selection in Deep Unsupervised Domain Adaptation,

@@ -1,4 +1,4 @@
-"""MixVal: blends of two target pictures as labelled probes of the decision boundary."""
+"""MixVal: blends of two target images as labelled probes of the decision boundary."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.scenarios.unlabelled.validators.evidence import Evidence
 
-SHARE = 0.55  # of the first picture in a blend, as in the paper
+SHARE = 0.55  # of the first image in a blend, as in the paper
 
 
 def mixval(evidence: Evidence) -> float:
@@ -23,7 +23,7 @@ def mixval(evidence: Evidence) -> float:
         NeurIPS 2023.
     """
     if evidence.mixed is None or not len(evidence.mixed.first):
-        raise UndefinedScoreError("MixVal needs blends of target pictures; there are none")
+        raise UndefinedScoreError("MixVal needs blends of target images; there are none")
     answers, mixed = evidence.answers, evidence.mixed
     first, second = answers[mixed.first], answers[mixed.second]
     right = mixed.probabilities.argmax(axis=1) == first

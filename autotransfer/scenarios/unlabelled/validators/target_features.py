@@ -1,4 +1,4 @@
-"""What the features of the target pictures say, of the predictions or by themselves."""
+"""What the features of the target images say, of the predictions or by themselves."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STARTS = 4  # of k-means
 def circular(evidence: Evidence) -> float:
     """Return how well target pseudo-labels teach the source classes, in [0, 1].
 
-    A ridge classifier learns the predicted classes of the target pictures on their features; the
-    value is its accuracy on held-out source pictures.
+    A ridge classifier learns the predicted classes of the target images on their features; the
+    value is its accuracy on held-out source images.
 
     Raises:
-        UndefinedScoreError: If one class is predicted for every picture.
+        UndefinedScoreError: If one class is predicted for every image.
 
     References:
         Bruzzone & Marconcini, Domain Adaptation Problems: A DASVM Classification Technique and a

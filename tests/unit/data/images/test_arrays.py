@@ -9,14 +9,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from autotransfer.data.images.arrays import read_npz, read_pictures
+from autotransfer.data.images.arrays import read_images, read_npz
 from autotransfer.data.listing import Listing
 from autotransfer.data.storage import open_place
 from autotransfer.errors import InvalidTargetError
 
 
 def grey(n: int, side: int = 8) -> NDArray[np.uint8]:
-    """n pictures, the i-th all of the grey i."""
+    """n images, the i-th all of the grey i."""
     return np.arange(n, dtype=np.uint8)[:, None, None] * np.ones((1, side, side), np.uint8)
 
 
@@ -30,19 +30,19 @@ def write(tmp_path: Path) -> Callable[..., Listing]:
 
 
 def test_an_array_without_labels_is_unlabelled() -> None:
-    listing = read_pictures(grey(3))
+    listing = read_images(grey(3))
     assert listing.classes is None
     assert listing.reader.names == ("0", "1", "2")
 
 
 def test_numbers_are_classes_in_the_order_of_numbers() -> None:
-    listing = read_pictures(grey(4), [10, 9, 10, -1])
+    listing = read_images(grey(4), [10, 9, 10, -1])
     assert listing.classes == ["10", "9", "10", "-1"]
     assert listing.class_names == ("-1", "9", "10")
 
 
 def test_names_are_classes_in_the_order_of_bytes() -> None:
-    assert read_pictures(grey(3), ["b", "10", "9"]).class_names == ("10", "9", "b")
+    assert read_images(grey(3), ["b", "10", "9"]).class_names == ("10", "9", "b")
 
 
 @pytest.mark.parametrize(
@@ -50,13 +50,13 @@ def test_names_are_classes_in_the_order_of_bytes() -> None:
     [[1, 2, 1], np.array([1.0, 2.0, 1.0]), np.array([[1], [2], [1]], np.uint8), (1, 2, 1)],
 )
 def test_labels_come_in_many_forms(labels: Any) -> None:
-    assert read_pictures(grey(3), labels).classes == ["1", "2", "1"]
+    assert read_images(grey(3), labels).classes == ["1", "2", "1"]
 
 
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [
-        ([1, 2], r"shape \(2,\) for 3 picture"),
+        ([1, 2], r"shape \(2,\) for 3 image"),
         (np.eye(3), r"shape \(3, 3\)"),
         ([0.5, 1, 2], "whole numbers or names"),
         ([1, 2, float("nan")], "whole numbers or names"),
@@ -65,7 +65,7 @@ def test_labels_come_in_many_forms(labels: Any) -> None:
 )
 def test_labels_that_do_not_fit_are_refused(labels: Any, reason: str) -> None:
     with pytest.raises(InvalidTargetError, match=reason):
-        read_pictures(grey(3), labels)
+        read_images(grey(3), labels)
 
 
 def test_lists_of_pictures_arrays_or_paths_are_read(
@@ -73,20 +73,20 @@ def test_lists_of_pictures_arrays_or_paths_are_read(
 ) -> None:
     folder = grow({"a": 2})
     paths = [str(folder / "a" / "001.png"), folder / "a" / "000.png"]
-    from_paths = read_pictures(paths, [0, 1])
+    from_paths = read_images(paths, [0, 1])
     assert from_paths.reader.names == tuple(map(str, paths))
     assert from_paths.reader.read(0).size == (16, 12)
     sizes = [(8, 9), (10, 11)]
     images = [picture(i, size) for i, size in enumerate(sizes)]
-    assert [read_pictures(images).reader.read(i).size for i in (0, 1)] == sizes
+    assert [read_images(images).reader.read(i).size for i in (0, 1)] == sizes
     arrays = [np.asarray(image) for image in images]
-    assert [read_pictures(arrays).reader.read(i).size for i in (0, 1)] == sizes
+    assert [read_images(arrays).reader.read(i).size for i in (0, 1)] == sizes
 
 
 @pytest.mark.parametrize("thing", [None, 7, {"a": 1}, [1, "x"], [[1, 2], [3]], object()])
 def test_what_holds_no_pictures_is_refused(thing: Any) -> None:
     with pytest.raises(InvalidTargetError, match=r"not understood|no regular array|shape|number"):
-        read_pictures(thing)
+        read_images(thing)
 
 
 def test_an_npz_holds_splits_and_class_names(write: Callable[..., Listing]) -> None:

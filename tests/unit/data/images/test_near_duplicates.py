@@ -11,7 +11,7 @@ from autotransfer.data.target import open_images
 
 
 def _photo(seed: int, side: int = 96) -> Image.Image:
-    """Return a picture with large shapes and some texture."""
+    """Return an image with large shapes and some texture."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 255, (5, 5, 3), dtype=np.uint8))
     smooth = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), dtype=float)

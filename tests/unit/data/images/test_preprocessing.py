@@ -20,7 +20,7 @@ from autotransfer.data.images.preprocessing import (
     standardise,
     to_channels,
 )
-from autotransfer.data.images.reading import ArrayReader, PictureReader
+from autotransfer.data.images.reading import ArrayReader, PillowReader
 from autotransfer.data.target import open_images
 from autotransfer.errors import CorruptImagesError, InvalidOptionError
 
@@ -28,11 +28,11 @@ SMALL = Geometry(input_size=8, crop_pct=1.0, interpolation="bilinear")
 
 
 def set_of(*pictures: Image.Image) -> ImageSet:
-    return ImageSet(PictureReader(pictures), range(len(pictures)))
+    return ImageSet(PillowReader(pictures), range(len(pictures)))
 
 
 class Counting(ArrayReader):
-    """Counts how often each picture is decoded."""
+    """Counts how often each image is decoded."""
 
     def __init__(self, n: int) -> None:
         values = np.arange(n, dtype=np.uint8)
@@ -167,7 +167,7 @@ def test_the_same_content_is_decoded_once() -> None:
 
 def test_the_least_recently_used_pixels_go() -> None:
     reader = Counting(4)
-    store = PixelStore(max_bytes=2 * 3 * 8 * 8)  # two pictures
+    store = PixelStore(max_bytes=2 * 3 * 8 * 8)  # two images
     images = ImageSet(reader, range(4))
     for position in (0, 1, 0, 2):  # 1 goes
         store.get(images.subset([position]), SMALL)

@@ -17,7 +17,7 @@ from fsspec.implementations.zip import ZipFileSystem
 from PIL import Image
 
 from autotransfer.data.images import reading
-from autotransfer.data.images.reading import ArrayReader, FileReader, PictureReader
+from autotransfer.data.images.reading import ArrayReader, FileReader, PillowReader
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
 
@@ -90,7 +90,7 @@ def test_a_bad_picture_is_named_with_the_reason(grow: Callable[..., Path]) -> No
     reader = reader_of(folder, ["note.jpg", "gone.jpg"])
     with pytest.raises(CorruptImagesError) as found:
         reader.read(0)
-    assert found.value.problems == (("note.jpg", "not a picture, or of an unknown format"),)
+    assert found.value.problems == (("note.jpg", "not an image, or of an unknown format"),)
     with pytest.raises(CorruptImagesError, match=r"gone\.jpg: there is no such file"):
         reader.read(1)
 
@@ -164,9 +164,9 @@ def test_the_digest_of_an_array_knows_pixels_and_shape() -> None:
 
 
 def test_pictures_in_memory_are_read_as_they_are(picture: Callable[..., Image.Image]) -> None:
-    reader = PictureReader([picture(1), picture(2, (9, 7)).convert("L"), picture(1)])
+    reader = PillowReader([picture(1), picture(2, (9, 7)).convert("L"), picture(1)])
     np.testing.assert_array_equal(reader.read(0), picture(1))
     assert (reader.read(1).mode, reader.read(1).size) == ("RGB", (9, 7))
     assert reader.digests[0] == reader.digests[2] != reader.digests[1]
     with pytest.raises(CorruptImagesError, match="1: 2 x 9 pixels"):
-        PictureReader([picture(1), picture(2, (2, 9))])
+        PillowReader([picture(1), picture(2, (2, 9))])

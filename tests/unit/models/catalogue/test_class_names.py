@@ -9,7 +9,7 @@ from PIL import Image
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_target
 from autotransfer.errors import InvalidTargetError
-from autotransfer.models.catalogue.class_names import known_pictures, open_classes
+from autotransfer.models.catalogue.class_names import known_images, open_classes
 
 
 def _pictures(root: Path, *places: str) -> str:
@@ -39,21 +39,21 @@ def _classes(*names: str) -> ImageSet:
 )
 def test_a_class_matches_by_any_spelling_of_its_name(folder: str, name: str) -> None:
     images = _classes(folder, "nothing that it knows")
-    known, columns = known_pictures(images, ["a", "b", name], most=9)
+    known, columns = known_images(images, ["a", "b", name], most=9)
     assert len(known) == 1
     assert columns[images.class_names.index(folder)] == 2
     assert columns[images.class_names.index("nothing that it knows")] == -1
 
 
 def test_of_two_classes_with_one_name_the_first_is_taken() -> None:
-    _, columns = known_pictures(_classes("crane", "ox"), ["crane", "ox", "crane"], most=9)
+    _, columns = known_images(_classes("crane", "ox"), ["crane", "ox", "crane"], most=9)
     assert columns.tolist() == [0, 1]
 
 
 def test_of_many_pictures_the_same_sample_is_drawn() -> None:
     images = _classes(*"abcdefgh")
-    first, _ = known_pictures(images, list("abcdefgh"), most=5)
-    second, _ = known_pictures(images, list("abcdefgh"), most=5)
+    first, _ = known_images(images, list("abcdefgh"), most=5)
+    second, _ = known_images(images, list("abcdefgh"), most=5)
     assert len(first) == 5
     assert first.digests == second.digests
 
@@ -74,7 +74,7 @@ def test_folders_that_lie_deeper_are_classes_all_the_same(tmp_path: Path) -> Non
     [
         (("0.png", "1.png"), "need labels"),
         (("all/cat/0.png",), "one class|lie deeper"),
-        (("0.png", "cat/1.png"), "loose pictures"),
+        (("0.png", "cat/1.png"), "loose images"),
     ],
 )
 def test_pictures_without_classes_are_refused(

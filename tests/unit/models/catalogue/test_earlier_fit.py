@@ -20,7 +20,7 @@ from autotransfer.models.predictors.neural import HeadedSuffix, HeadPredictor, N
 from autotransfer.models.source import Source
 from autotransfer.plugin.testing.tiny import tiny_source
 from autotransfer.results import Layers
-from autotransfer.search.checkpoint import Kept, write_kept
+from autotransfer.search.checkpoint import Checkpoint, write_checkpoint
 from autotransfer_fusion.predictor import FusedProbe, FusionPredictor
 
 CLASSES = ("ant", "bee", "fly")
@@ -37,8 +37,8 @@ def tuned(source: Source, frozen: int = 2) -> NetworkPredictor:
     return NetworkPredictor.of(network, source, frozen=frozen, layers=layers)
 
 
-def saved(folder: Path, kept: Kept) -> Path:
-    write_kept(folder, kept)
+def saved(folder: Path, kept: Checkpoint) -> Path:
+    write_checkpoint(folder, kept)
     record: dict[str, Any] = {"name": "insects-1", "class_names": CLASSES}
     (folder / "selection.json").write_text(json.dumps(record))
     return folder
@@ -49,7 +49,7 @@ def test_a_tuned_network_is_a_source_with_its_layers_its_head_and_what_it_has_se
 ) -> None:
     source = replace(tiny_source(), seen=("first",))
     predictor = tuned(source)
-    kept = Kept(predictor, "fine-tune", baseline=False, source=source, seen=("second",))
+    kept = Checkpoint(predictor, "fine-tune", baseline=False, source=source, seen=("second",))
     found = source_of_selection(saved(tmp_path / "insects-1", kept))
     assert found.name == "insects-1"
     assert found.class_names == CLASSES
@@ -69,7 +69,7 @@ def test_a_frozen_network_stays_what_it_was(tmp_path: Path) -> None:
     source = tiny_source()
     width = load_backbone(source).num_features
     head = LinearHead(np.zeros((3, width)), np.zeros(3))
-    kept = Kept(
+    kept = Checkpoint(
         HeadPredictor(head, 4), "feature-extraction", baseline=False, source=source, seen=("a",)
     )
     found = resolve_sources(str(saved(tmp_path / "probe", kept))).sources[0]
@@ -84,7 +84,7 @@ def test_of_an_ensemble_the_member_with_the_greatest_weight_is_taken(tmp_path: P
         Member("fine-tune", source, weight, tuned(source))
         for source, weight in ((first, 1), (second, 2))
     )
-    kept = Kept(EnsemblePredictor(members), "ensemble", baseline=False, source=first)
+    kept = Checkpoint(EnsemblePredictor(members), "ensemble", baseline=False, source=first)
     found = load_backbone(source_of_selection(saved(tmp_path / "both", kept)))
     frozen = load_backbone(second).network.state_dict()
     name = next(key for key in frozen if "layer1" in key and key.endswith("weight"))
@@ -102,7 +102,7 @@ def test_of_a_mixture_the_source_with_the_greatest_weight_stays_what_it_was(
 ) -> None:
     first, second, third = (tiny_source(name, seed=seed) for seed, name in enumerate("abc"))
     predictor = _fused((first, 0.2), (second, 0.3), (third, 0.5))
-    kept = Kept(predictor, "mixture-of-probes", baseline=False, source=first, seen=("x",))
+    kept = Checkpoint(predictor, "mixture-of-probes", baseline=False, source=first, seen=("x",))
     found = source_of_selection(saved(tmp_path / "mixture", kept))
     assert found.fingerprint == third.fingerprint
     assert "whose network stayed frozen" in found.origin
@@ -121,7 +121,9 @@ def test_beside_a_mixture_a_tuned_network_counts_as_much_as_each_single_source(
         Member("mixture-of-probes", sources["first"], 1 - weight, _fused(*shares)),
         Member("fine-tune", sources["second"], weight, tuned(sources["second"])),
     )
-    kept = Kept(EnsemblePredictor(members), "ensemble", baseline=False, source=sources["first"])
+    kept = Checkpoint(
+        EnsemblePredictor(members), "ensemble", baseline=False, source=sources["first"]
+    )
     found = source_of_selection(saved(tmp_path / "both", kept))
     if wanted == "tuned":
         assert found.pretrained_on.endswith("then insects-1")
@@ -130,7 +132,7 @@ def test_beside_a_mixture_a_tuned_network_counts_as_much_as_each_single_source(
 
 
 def test_a_selection_without_a_network_is_refused(tmp_path: Path) -> None:
-    kept = Kept(MajorityPredictor(np.ones(3) / 3), "majority", baseline=True, source=None)
+    kept = Checkpoint(MajorityPredictor(np.ones(3) / 3), "majority", baseline=True, source=None)
     with pytest.raises(InvalidSourceError, match="'majority', which has no network"):
         source_of_selection(saved(tmp_path / "none", kept))
 

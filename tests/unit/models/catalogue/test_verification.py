@@ -160,7 +160,7 @@ def test_what_cannot_be_told_says_why(source: Source, pictures: ImageSet) -> Non
     strangers = _check(replace(source, class_names=("a", "b", "c")), pictures)
     assert strangers.ok is None
     assert "fewer than two classes" in strangers.findings[0]
-    assert "no pictures" in _check(source, None).findings[0]
+    assert "no images" in _check(source, None).findings[0]
 
 
 def test_a_head_that_only_guesses_is_a_fault(pictures: ImageSet) -> None:
@@ -174,7 +174,7 @@ def test_a_right_source_is_not_blamed_on_four_pictures(source: Source, pictures:
     few = pictures.subset([0, 1, 40, 41])  # all right by chance alone in 1 of 16 draws
     found = _check(source, few)
     assert (found.ok, found.accuracy, found.num_images) == (None, 1.0, 4)
-    assert "give more pictures" in found.findings[0]
+    assert "give more images" in found.findings[0]
 
 
 def _catalogue(folder: Path, source: Source, *names: tuple[str, ...]) -> str:

@@ -13,12 +13,12 @@ NO_FEATURES = cast("FeatureReader", None)  # the baseline must not look at the s
 
 
 class Untouched:
-    """Pictures that must not be read."""
+    """Images that must not be read."""
 
     names = digests = tuple("abcd")
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:
-        raise AssertionError("the majority baseline looked at a picture")
+        raise AssertionError("the majority baseline looked at an image")
 
 
 IMAGES = ImageSet(Untouched(), range(4), [0, 2, 2, 2], ("ant", "bee", "cat"))

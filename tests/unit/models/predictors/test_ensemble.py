@@ -14,7 +14,7 @@ from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source, tiny_task
 from autotransfer.results import ParamValue
-from autotransfer.search.checkpoint import Kept, read_kept, write_kept
+from autotransfer.search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from tests.unit.told import told
 
 
@@ -45,9 +45,9 @@ def test_members_of_several_sources_come_back_from_disk(tmp_path: Path) -> None:
     ]
     np.testing.assert_allclose(wanted, (parts[0] + 2 * parts[1] + parts[2]) / 4)
 
-    kept = Kept(predictor, ENSEMBLE, baseline=False, source=first.source)
-    write_kept(tmp_path / "kept", kept)
-    found = read_kept(tmp_path / "kept", discover())
+    kept = Checkpoint(predictor, ENSEMBLE, baseline=False, source=first.source)
+    write_checkpoint(tmp_path / "kept", kept)
+    found = read_checkpoint(tmp_path / "kept", discover())
     assert found.source is not None
     assert [s.name for s in found.predictor.companions] == [s.name for s in predictor.companions]
     again = found.predictor.predict(images, first.features.of(found.source))
@@ -96,8 +96,10 @@ def test_members_that_read_one_network_at_two_sizes_keep_their_sizes(tmp_path: P
     images = open_images(noise)
     parts = [m.predictor.predict(images, small.features.of(m.source)) for m in members if m.source]
     assert np.abs(parts[0] - parts[1]).max() > 0.1
-    write_kept(tmp_path / "kept", Kept(predictor, ENSEMBLE, baseline=False, source=small.source))
-    found = read_kept(tmp_path / "kept", discover())
+    write_checkpoint(
+        tmp_path / "kept", Checkpoint(predictor, ENSEMBLE, baseline=False, source=small.source)
+    )
+    found = read_checkpoint(tmp_path / "kept", discover())
     assert found.source is not None
     again = found.predict(images, tiny_readers(tmp_path / "fresh")[found.source])
     np.testing.assert_allclose(again, (parts[0] + parts[1]) / 2, atol=1e-6)
@@ -108,10 +110,12 @@ def test_an_ensemble_that_an_older_version_kept_answers_as_it_did(tmp_path: Path
     task = tiny_task(tmp_path / "cache")
     member = _trained(task, "feature-extraction", head="logistic")
     predictor = EnsemblePredictor((member, replace(member, weight=2)))
-    write_kept(tmp_path / "kept", Kept(predictor, ENSEMBLE, baseline=False, source=task.source))
+    write_checkpoint(
+        tmp_path / "kept", Checkpoint(predictor, ENSEMBLE, baseline=False, source=task.source)
+    )
     stored = json.loads((tmp_path / "kept" / "predictor.json").read_text(encoding="utf-8"))
     assert [member["sources"] for member in stored["info"]["members"]] == [[0], [0]]
-    found = read_kept(tmp_path / "kept", discover())
+    found = read_checkpoint(tmp_path / "kept", discover())
     images = shapes(3, 4, seed=9)
     assert found.source is not None
     again = found.predict(images, tiny_readers(tmp_path / "fresh")[found.source])

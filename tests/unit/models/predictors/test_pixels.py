@@ -23,16 +23,16 @@ NO_FEATURES = cast("FeatureReader", None)  # the baseline must not look at the s
 
 
 class InMemory:
-    """Pictures that are already decoded; counts how often each is read."""
+    """Images that are already decoded; counts how often each is read."""
 
     def __init__(self, pictures: Sequence[Image.Image]) -> None:
-        self.pictures = pictures
+        self.images = pictures
         self.names = self.digests = tuple(str(index) for index in range(len(pictures)))
         self.reads = [0] * len(pictures)
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:
         self.reads[index] += 1
-        return self.pictures[index]
+        return self.images[index]
 
 
 def image_set(pictures: Sequence[Image.Image], labels: Sequence[int]) -> ImageSet:
@@ -41,7 +41,7 @@ def image_set(pictures: Sequence[Image.Image], labels: Sequence[int]) -> ImageSe
 
 
 def coloured(labels: Sequence[int], seed: int = 0) -> ImageSet:
-    """Noisy pictures of which the mean colour gives the class away: 0 is red, 1 green, 2 blue."""
+    """Noisy images of which the mean colour gives the class away: 0 is red, 1 green, 2 blue."""
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 120, size=(len(labels), 12, 16, 3), dtype=np.uint8)
     noise[np.arange(len(labels)), :, :, list(labels)] += 60
@@ -130,7 +130,7 @@ def test_no_picture_gives_an_empty_prediction() -> None:
 
 
 def test_one_class_is_refused() -> None:
-    with pytest.raises(InvalidTargetError, match="at least 2 classes, got 1 in 3 picture"):
+    with pytest.raises(InvalidTargetError, match="at least 2 classes, got 1 in 3 image"):
         fit_pixels(coloured([1, 1, 1]), 2, seed=0)
 
 

@@ -54,8 +54,8 @@ class Headless(TransferabilityEstimator):
         (Undefined(), "the score is a finite number", "the score is nan"),
         (
             Undefined(),
-            "fewer pictures than features give a number or say why not",
-            "12 pictures with 40 features have the score nan",
+            "fewer items than features give a number or say why not",
+            "12 items with 40 features have the score nan",
         ),
         (
             Headless(),

@@ -140,7 +140,7 @@ class SwallowsPruning(Good):
 
 
 class NeedsMore(Good):
-    """It cannot do with few pictures, and does not say so in words."""
+    """It cannot do with few items, and does not say so in words."""
 
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
@@ -162,19 +162,19 @@ class Moody(Good):
 
 
 BREACHES = [
-    (Logits(), "a-row-a-picture-sums-to-one", "smallest probability"),
-    (Shuffled(), "training-pictures-are-predicted-better-than-chance", "chance is 0.33"),
+    (Logits(), "a-row-a-item-sums-to-one", "smallest probability"),
+    (Shuffled(), "training-items-are-predicted-better-than-chance", "chance is 0.33"),
     (Unseeded(), "the-same-seed-gives-the-same-bits", "differ by up to"),
     (Unseeded(), "the-global-generators-are-left-alone", "torch's global generator"),
     (PythonRandom(), "the-global-generators-are-left-alone", "Python's global generator"),
-    (Moody(), "the-training-pictures-stay-as-they-are", "changed in place"),
+    (Moody(), "the-training-items-stay-as-they-are", "changed in place"),
     (OwnRange(), "shared-knobs-keep-their-range", "depth has the range"),
     (NeverReports(), "pruning-passes-through", "fit went on to its end"),
     (NeverReports(), "a-deadline-in-the-past-is-honoured", "the deadline was over"),
     (SwallowsPruning(), "pruning-passes-through", "fit went on to its end"),
     (Forgetful(), "a-saved-predictor-predicts-the-same", "differ by up to"),
-    (NeedsMore(), "two-classes-with-two-pictures-each-work", "IndexError: list index"),
-    (NeedsMore(), "one-picture-a-class-works-or-is-refused-in-words", "IndexError: list index"),
+    (NeedsMore(), "two-classes-with-two-items-each-work", "IndexError: list index"),
+    (NeedsMore(), "one-item-a-class-works-or-is-refused-in-words", "IndexError: list index"),
 ]
 
 
@@ -216,13 +216,13 @@ def test_one_breach_hides_no_other_promise(findings: dict[str, dict[str, Finding
 def test_what_a_plugin_raised_is_named_with_its_line(
     findings: dict[str, dict[str, Finding]],
 ) -> None:
-    found = findings["NeedsMore"]["two-classes-with-two-pictures-each-work"]
+    found = findings["NeedsMore"]["two-classes-with-two-items-each-work"]
     assert f"(in {Path(__file__).name}, line " in found.problem
 
 
 def test_the_contract_is_the_same_promises(tmp_path: Path) -> None:
     contract = StrategyContract()
-    promise = next(p for p in STRATEGY_PROMISES if p.name == "a-row-a-picture-sums-to-one")
+    promise = next(p for p in STRATEGY_PROMISES if p.name == "a-row-a-item-sums-to-one")
     contract.test_it_keeps_the_promise(promise, Workbench(Good(), tmp_path / "good"))
     with pytest.raises(AssertionError, match="smallest probability"):
         contract.test_it_keeps_the_promise(promise, Workbench(Logits(), tmp_path / "bad"))

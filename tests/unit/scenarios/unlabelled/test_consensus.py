@@ -33,7 +33,7 @@ def _candidate(number: int, strategy: str, quality: float, **changes: object) ->
         source="net",
         strategy=strategy,
         adapts=strategy != "source-only",
-        standing=number,
+        priority=number,
         optimises=frozenset(),
         scores=scores,
         answers=_answers(round(100 * (1 - quality))),
@@ -109,14 +109,14 @@ def test_where_as_many_families_oppose_source_only_stays_unless_most_answers_cha
 
 
 def test_what_moved_the_source_away_is_not_judged_by_it() -> None:
-    aligned = _candidate(1, "feature-coral", 0.8, moves_source=True)
+    aligned = _candidate(1, "feature-coral", 0.8, shifts_source_features=True)
     aligned = replace(aligned, scores={**aligned.scores, "source-accuracy": 0.2})
     assert decide([PLAIN, aligned], K).chosen.strategy == "feature-coral"
 
 
 def test_equal_methods_are_told_apart_by_their_standing() -> None:
-    first = _candidate(1, "dann", 0.8, standing=5)
-    second = _candidate(2, "mcc", 0.8, standing=1)
+    first = _candidate(1, "dann", 0.8, priority=5)
+    second = _candidate(2, "mcc", 0.8, priority=1)
     assert decide([PLAIN, first, second], K).chosen.strategy == "mcc"
 
 
@@ -164,6 +164,6 @@ def test_families_that_either_method_optimises_do_not_compare_the_two() -> None:
 
 
 def test_among_methods_of_one_standing_agreement_and_circular_validation_decide() -> None:
-    first = _judged(1, "mine", 0.80, 0.80, standing=100)
-    second = _judged(2, "yours", 0.80, 0.85, standing=100)
+    first = _judged(1, "mine", 0.80, 0.80, priority=100)
+    second = _judged(2, "yours", 0.80, 0.85, priority=100)
     assert across([first, second]).strategy == "yours"

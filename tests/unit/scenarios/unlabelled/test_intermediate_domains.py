@@ -13,16 +13,16 @@ from autotransfer.errors import InvalidTargetError
 from autotransfer.plugin.testing import shapes
 from autotransfer.scenarios.options import Options
 from autotransfer.scenarios.unlabelled.intermediate_domains import (
-    Route,
-    Stone,
-    choose_route,
+    DomainPath,
+    IntermediateDomain,
+    choose_domain_path,
     left_out,
-    open_stones,
+    open_intermediate_domains,
 )
 
 
 class _OneFeature:
-    """A backbone that sees only how bright a picture is, and noise."""
+    """A backbone that sees only how bright an image is, and noise."""
 
     num_stages = 1
 
@@ -43,17 +43,17 @@ def _set(pixels: NDArray[np.uint8]) -> ImageSet:
     return open_images(pixels)
 
 
-def _route(stones: list[Stone], target: ImageSet) -> Route:
+def _domain_path(stones: list[IntermediateDomain], target: ImageSet) -> DomainPath:
     reader: Any = _OneFeature()
-    return choose_route(stones, _brighter(0, 0), target, reader, seed=0)
+    return choose_domain_path(stones, _brighter(0, 0), target, reader, seed=0)
 
 
 def test_the_way_goes_through_what_lies_between() -> None:
     stones = [
-        Stone("half way", _brighter(60, 1), labelled=False),
-        Stone("far off", _brighter(200, 2, 5), labelled=False),
+        IntermediateDomain("half way", _brighter(60, 1), labelled=False),
+        IntermediateDomain("far off", _brighter(200, 2, 5), labelled=False),
     ]
-    route = _route(stones, _brighter(120, 3))
+    route = _domain_path(stones, _brighter(120, 3))
     assert route.names == ("half way",)
     assert "source -> half way -> target" in route.sentence
     assert not route.refused
@@ -61,9 +61,9 @@ def test_the_way_goes_through_what_lies_between() -> None:
 
 
 def test_a_detour_is_refused_with_the_measured_distances() -> None:
-    stones = [Stone("far off", _brighter(200, 2, 5), labelled=False)]
-    route = _route(stones, _brighter(10, 3))
-    assert route.stones == ()
+    stones = [IntermediateDomain("far off", _brighter(200, 2, 5), labelled=False)]
+    route = _domain_path(stones, _brighter(10, 3))
+    assert route.domains == ()
     assert "the direct hop is taken" in route.refused
     (skip,) = left_out(stones, route)
     assert skip.reason == route.refused
@@ -77,7 +77,7 @@ def _pair(images: ImageSet, names: list[str]) -> tuple[NDArray[np.uint8], list[s
 def test_labels_of_shared_classes_are_used_and_other_classes_left_out() -> None:
     images = shapes(3, 30, seed=0)
     given = _pair(images, ["direction 0", "else", "direction 2"])
-    (stone,) = open_stones(Options(through=[given]), images.class_names, [])
+    (stone,) = open_intermediate_domains(Options(through=[given]), images.class_names, [])
     assert stone.labelled
     found = {stone.images.class_names[k] for k in stone.images.labels}
     assert found == {"direction 0", "direction 2"}
@@ -86,21 +86,21 @@ def test_labels_of_shared_classes_are_used_and_other_classes_left_out() -> None:
 def test_stones_of_other_classes_are_refused() -> None:
     given = _pair(shapes(2, 30, seed=0), ["cat", "dog"])
     with pytest.raises(InvalidTargetError, match="share no name"):
-        open_stones(Options(through=[given]), ("direction 0",), [])
+        open_intermediate_domains(Options(through=[given]), ("direction 0",), [])
 
 
 def test_pictures_of_source_and_target_are_no_stones() -> None:
     images = shapes(2, 30, seed=0)
     pixels, _ = _pair(images, ["a", "b"])
     with pytest.raises(InvalidTargetError, match="0 intermediate"):
-        open_stones(Options(through=[pixels]), images.class_names, [images])
+        open_intermediate_domains(Options(through=[pixels]), images.class_names, [images])
 
 
 def test_nine_sets_are_too_many() -> None:
     with pytest.raises(InvalidTargetError, match="at most 8"):
-        open_stones(Options(through=["x"] * 9), (), [])
+        open_intermediate_domains(Options(through=["x"] * 9), (), [])
 
 
 def test_a_set_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidTargetError, match="nowhere"):
-        open_stones(Options(through=[str(tmp_path / "nowhere")]), (), [])
+        open_intermediate_domains(Options(through=[str(tmp_path / "nowhere")]), (), [])

@@ -19,7 +19,7 @@ def _distances(**given: float) -> Distances:
 
 def test_the_path_with_the_shortest_longest_hop_is_taken() -> None:
     path = shortest_path(["a", "b"], _distances(s_t=1.9, s_a=1.0, a_b=1.2, b_t=0.9, a_t=1.8))
-    assert path.stones == ("a", "b")
+    assert path.domains == ("a", "b")
     assert (path.longest, path.direct) == (1.2, 1.9)
     assert path.accepted
     assert str(path) == "source -> a -> b -> target"
@@ -27,14 +27,14 @@ def test_the_path_with_the_shortest_longest_hop_is_taken() -> None:
 
 def test_a_tie_goes_to_the_smaller_sum_and_then_to_fewer_hops() -> None:
     path = shortest_path(["a", "b"], _distances(s_t=2.0, s_a=1.0, a_t=1.0, s_b=1.0, b_t=0.5))
-    assert path.stones == ("b",)
+    assert path.domains == ("b",)
     path = shortest_path(["a"], _distances(s_t=0.0, s_a=0.0, a_t=0.0))
-    assert path.stones == ()
+    assert path.domains == ()
 
 
 def test_no_path_has_more_than_three_hops() -> None:
     given = _distances(s_t=2.0, s_a=0.1, a_b=0.1, b_c=0.1, c_t=0.1)
-    assert len(shortest_path(["a", "b", "c"], given).stones) <= 2
+    assert len(shortest_path(["a", "b", "c"], given).domains) <= 2
 
 
 @pytest.mark.parametrize(("hop", "accepted"), [(1.5, "yes"), (1.75, "no"), (1.9, "no")])
@@ -45,4 +45,4 @@ def test_a_path_has_to_be_a_fifth_shorter_than_the_direct_hop(hop: float, accept
 
 def test_without_stones_the_direct_hop_is_all_there_is() -> None:
     path = shortest_path([], _distances(s_t=1.8))
-    assert (path.stones, path.accepted) == ((), False)
+    assert (path.domains, path.accepted) == ((), False)

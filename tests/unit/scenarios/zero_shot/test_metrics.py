@@ -32,7 +32,7 @@ def test_a_curve_by_hand() -> None:
     scores = np.array([[3.0, 0.0, 1.0], [0.0, 2.0, 1.5], [1.0, 0.0, 0.0]])
     labels = np.array([0, 1, 2])
     curve = seen_unseen_curve(scores, labels, 2)
-    # margins of seen over unseen: 2 (right), 0.5 (right), 1 (unseen picture)
+    # margins of seen over unseen: 2 (right), 0.5 (right), 1 (unseen image)
     np.testing.assert_allclose(curve.seen, [1.0, 0.5, 0.5, 0.0])
     np.testing.assert_allclose(curve.unseen, [0.0, 0.0, 1.0, 1.0])
     assert curve.area == pytest.approx(0.5)
@@ -45,14 +45,14 @@ def test_the_curve_equals_counting_at_every_handicap() -> None:
     rng = np.random.default_rng(0)
     scores, labels = rng.normal(size=(60, 7)), rng.integers(7, size=60)
     curve = seen_unseen_curve(scores, labels, 4)
-    for handicap in (-3.0, -0.31, 0.0, 0.17, 1.1, 4.0):
-        guesses = (scores - handicap * (np.arange(7) < 4)).argmax(axis=1)
+    for stacking_offset in (-3.0, -0.31, 0.0, 0.17, 1.1, 4.0):
+        guesses = (scores - stacking_offset * (np.arange(7) < 4)).argmax(axis=1)
         kinds = labels < 4
         expected = (
             per_class_top1(labels[~kinds], guesses[~kinds]),
             per_class_top1(labels[kinds], guesses[kinds]),
         )
-        assert curve.at(handicap) == pytest.approx(expected)
+        assert curve.at(stacking_offset) == pytest.approx(expected)
 
 
 def test_a_curve_needs_both_kinds() -> None:

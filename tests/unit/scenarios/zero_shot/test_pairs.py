@@ -89,7 +89,7 @@ def test_the_nearest_seen_class_names_by_likeness_of_rows() -> None:
 
     def scores(classes: Sequence[int]) -> Array:
         found = np.zeros((1, 2, 4))
-        found[0, 0, 2] = 1  # the picture of class 0 looks like class 2: right
+        found[0, 0, 2] = 1  # the image of class 0 looks like class 2: right
         found[0, 1, 2] = 1  # and so does that of class 1: wrong
         return found
 

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from autotransfer.results import Decision
-from autotransfer.scenarios.zero_shot.verdict import HELD_OUT, SEALED, Evidence, decide, verdict_of
+from autotransfer.scenarios.zero_shot.verdict import (
+    HELD_OUT,
+    HELD_OUT_ITEMS,
+    Evidence,
+    decide,
+    verdict_of,
+)
 
 GOOD = Evidence(
     basis=HELD_OUT,
@@ -56,8 +62,8 @@ def test_inside_the_null_nothing_is_claimed(
 def test_too_few_classes_cannot_be_tested_and_the_sentence_says_so() -> None:
     verdict = verdict_of(replace(GOOD, num_classes=7))
     assert verdict.decision is Decision.INCONCLUSIVE
-    assert "7 classes with pictures are too few to test" in verdict.sentence
-    few = replace(GOOD, basis=SEALED, num_classes=2, assignments=30)
+    assert "7 classes with images are too few to test" in verdict.sentence
+    few = replace(GOOD, basis=HELD_OUT_ITEMS, num_classes=2, assignments=30)
     assert decide(few) is Decision.INCONCLUSIVE
     assert "30 ways only" in verdict_of(few).sentence
 

@@ -71,7 +71,7 @@ def plugin(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def context(tmp_path: Path) -> LabelledContext:
-    """Twelve pictures in one fold."""
+    """Twelve items in one fold."""
     fold = Fold(np.arange(0, 12, 2), np.arange(1, 12, 2))
     readers = tiny_readers(tmp_path / "cache")
     source = tiny_source()

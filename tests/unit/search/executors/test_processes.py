@@ -17,7 +17,7 @@ from autotransfer.search.cross_validation import LabelledContext, run_trial
 from autotransfer.search.executor import Executor, InlineExecutor
 from autotransfer.search.executors import open_executor
 from autotransfer.search.executors.processes import ProcessExecutor
-from autotransfer.search.executors.worker_context import Workshop
+from autotransfer.search.executors.worker_context import WorkerContext
 from autotransfer.search.trial import TrialSpec
 
 pytestmark = pytest.mark.timeout(280)
@@ -30,7 +30,7 @@ def strategy(plugin: Path) -> Strategy:
 
 @pytest.fixture
 def slots(context: LabelledContext, plugin: Path) -> Iterator[ProcessExecutor]:
-    executor = ProcessExecutor(Workshop.of(context, [plugin], 1 << 26), context, workers=1)
+    executor = ProcessExecutor(WorkerContext.of(context, [plugin], 1 << 26), context, workers=1)
     yield executor
     executor.close()
 
@@ -77,7 +77,7 @@ def test_a_worker_works_in_the_same_context_whatever_its_fields(
 ) -> None:
     weights = np.arange(1.0, 1.0 + len(context.images.class_names)) * 3
     weighted = replace(context, class_weights=weights, unlabelled=context.images.without_labels())
-    workshop = Workshop.of(weighted, [plugin], 1 << 26)
+    workshop = WorkerContext.of(weighted, [plugin], 1 << 26)
     spec = _spec(0, weighted, strategy, "good")
     executor = ProcessExecutor(workshop, weighted, workers=1)
     try:
@@ -123,7 +123,7 @@ def test_killed_hanging_and_exiting_workers_each_cost_their_own_trial(
 def test_closing_ends_every_worker_and_deletes_what_was_copied(
     context: LabelledContext, plugin: Path, strategy: Strategy
 ) -> None:
-    workshop = Workshop.of(context, [plugin], 1 << 26)
+    workshop = WorkerContext.of(context, [plugin], 1 << 26)
     executor = ProcessExecutor(workshop, context, workers=1)
     executor.submit(_spec(0, context, strategy, "hangs"))
     (pid,) = executor.pids

@@ -82,7 +82,7 @@ class Cluster:
         return thing
 
     def remote(self, **_options: Any) -> Any:
-        def made(_workshop: Any) -> Actor:
+        def made(_worker_context: Any) -> Actor:
             placed = sum(actor.placed and not actor.dead for actor in self.actors) < self.room
             self.actors.append(Actor(self, placed, dead=self.stillborn > 0))
             self.stillborn -= self.stillborn > 0

@@ -18,25 +18,25 @@ from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.plugin.testing import shapes
 from autotransfer.plugin.testing.tiny import tiny_readers, tiny_source, tiny_task
-from autotransfer.search.checkpoint import Kept
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.export import exporting
 from autotransfer.selection.export.exporting import TOLERANCE, export_onnx, run_onnx
-from autotransfer.selection.export.graph import KeptGraph
+from autotransfer.selection.export.graph import CheckpointGraph
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
-def fitted(task: Task, name: str, **params: Any) -> Kept:
+def fitted(task: Task, name: str, **params: Any) -> Checkpoint:
     """Return a strategy's answer at its default point, with some parameters changed."""
     strategy: Strategy = discover(files=[]).strategy(name)
     defaults = {n: p.default for n, p in strategy.space(task.info).parameters.items()}
     trial = Trial({**defaults, **params}, lambda *_: None, None, 0)
-    return Kept(strategy.fit(task, trial), name, baseline=False, source=task.source)
+    return Checkpoint(strategy.fit(task, trial), name, baseline=False, source=task.source)
 
 
-def answers(path: Path, kept: Kept, cache: Path, seed: int = 5) -> float:
-    """Return the largest difference on pictures that the export has not seen."""
+def answers(path: Path, kept: Checkpoint, cache: Path, seed: int = 5) -> float:
+    """Return the largest difference on items that the export has not seen."""
     assert kept.source is not None
     images = shapes(3, 2, seed=seed)
     batch = np.stack([np.asarray(images[i]) for i in range(len(images))])
@@ -95,7 +95,7 @@ def test_an_ensemble_of_two_sources_answers_the_same(tmp_path: Path) -> None:
         Member("fine-tune", task.source, 1, tuned.predictor, temperature=2.0),
         Member("feature-extraction", other.source, 2, probe.predictor),
     )
-    kept = Kept(EnsemblePredictor(members), "ensemble", baseline=False, source=task.source)
+    kept = Checkpoint(EnsemblePredictor(members), "ensemble", baseline=False, source=task.source)
     path = tmp_path / "model.onnx"
     assert export_onnx(path, kept, task.class_names, {}) <= TOLERANCE
     assert answers(path, kept, tmp_path / "other") <= TOLERANCE
@@ -108,7 +108,7 @@ def test_the_graph_of_an_ensemble_shows_a_network_each_of_its_sizes(tmp_path: Pa
     other = replace(task, source=source, features=task.features.of(source))
     alone = [fitted(t, "feature-extraction", head="logistic") for t in (task, other)]
     members = tuple(Member(kept.strategy, kept.source, 1, kept.predictor) for kept in alone)
-    kept = Kept(EnsemblePredictor(members), "ensemble", baseline=False, source=task.source)
+    kept = Checkpoint(EnsemblePredictor(members), "ensemble", baseline=False, source=task.source)
     noise = np.random.default_rng(0).integers(0, 256, (4, 40, 40, 3), dtype=np.uint8)
     single, together = (_answers_of_graphs(found, noise) for found in (alone, [kept]))
     assert np.abs(single[0] - single[1]).max() > 0.1
@@ -116,17 +116,21 @@ def test_the_graph_of_an_ensemble_shows_a_network_each_of_its_sizes(tmp_path: Pa
 
 
 def _answers_of_graphs(
-    found: list[Kept], pictures: NDArray[np.uint8]
+    found: list[Checkpoint], pictures: NDArray[np.uint8]
 ) -> list[NDArray[np.float32]]:
     """Return the (n, K) probabilities of each predictor's graph, without the export."""
-    graphs = [KeptGraph(kept, kept.source).eval() for kept in found if kept.source is not None]
+    graphs = [
+        CheckpointGraph(kept, kept.source).eval() for kept in found if kept.source is not None
+    ]
     with torch.no_grad():
         return [graph(torch.from_numpy(pictures)).numpy() for graph in graphs]
 
 
 def test_a_baseline_without_a_network_is_named(tmp_path: Path) -> None:
     images = shapes(2, 3)
-    kept = Kept(fit_pixels(images, 2, seed=0), "classical-pixels", baseline=True, source=None)
+    kept = Checkpoint(
+        fit_pixels(images, 2, seed=0), "classical-pixels", baseline=True, source=None
+    )
     with pytest.raises(ExportError, match="the baseline 'classical-pixels'"):
         export_onnx(tmp_path / "model.onnx", kept, images.class_names, {})
 

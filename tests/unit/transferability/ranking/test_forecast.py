@@ -32,8 +32,8 @@ def test_a_probe_that_knows_less_than_the_pixels_warns(accuracy: float, said: st
 
 def test_a_source_that_learnt_from_few_pictures_is_named() -> None:
     few = replace(SOURCE, num_pretraining_images=400)
-    assert "learnt from 400 pictures only" in forecast(_ranking(0.5), [few], IMAGES)
-    assert "pictures only" not in forecast(_ranking(0.5), [SOURCE], IMAGES)
+    assert "learnt from 400 items only" in forecast(_ranking(0.5), [few], IMAGES)
+    assert "items only" not in forecast(_ranking(0.5), [SOURCE], IMAGES)
 
 
 def test_without_a_probe_there_is_no_forecast() -> None:

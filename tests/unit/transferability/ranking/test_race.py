@@ -157,7 +157,7 @@ def test_sources_that_cannot_be_loaded_leave_nothing_to_rank(tmp_path: Path) -> 
 def test_when_time_is_short_the_ranking_rests_on_fewer_pictures_and_says_so(
     tmp_path: Path,
 ) -> None:
-    with pytest.warns(ReducedBudgetWarning, match="rests on 30 pictures"):
+    with pytest.warns(ReducedBudgetWarning, match="rests on 30 items"):
         ranking, skipped = rank_sources(
             _sources(3), shapes(3, 40), tiny_readers(tmp_path), _consensus(), seed=0, seconds=0.0
         )

@@ -28,7 +28,7 @@ def test_a_copy_is_as_likely_as_what_it_copies() -> None:
 
 
 def test_the_chance_of_a_close_second_is_that_of_the_normal_approximation() -> None:
-    n, worse = 400, 20  # 5 points behind, on pictures of its own
+    n, worse = 400, 20  # 5 points behind, on items of its own
     best, second = scored("a", (0.8,), n=n), scored("b", (0.75,), n=n)
     found = probability_within_a_point([best, second], seed=0)[1]
     share = worse / n

@@ -1,4 +1,4 @@
-"""Two toys of the described setting: one where attributes carry over, one where they do not."""
+"""Two toys of the zero-shot scenario: one where attributes carry over, one where they do not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SEGMENTS = {
 
 @dataclass(frozen=True)
 class Toy:
-    """Random features of pictures, and the table of all classes, the seen ones first."""
+    """Random features of images, and the table of all classes, the seen ones first."""
 
     features: Array
     labels: list[str]
@@ -45,11 +45,11 @@ class Toy:
         return np.isin(self.labels, self.table.seen)
 
     def point(self, **params: object) -> Point:
-        """Return one point of the arm, on the pictures of the seen classes."""
+        """Return one point of the arm, on the images of the seen classes."""
         return self.point_of(AttributeZeroShot(), {"random": self.features}, **params)
 
     def point_of(self, strategy: Strategy, views: Mapping[str, Array], **params: object) -> Point:
-        """Return one point of a strategy on the first of some views of all pictures."""
+        """Return one point of a strategy on the first of some views of all images."""
         labels = [name for name in self.labels if name in self.table.seen]
         matrices = {name: view[self.seen] for name, view in views.items()}
         given = Matrices.of(matrices, labels, self.table.seen)
@@ -70,7 +70,7 @@ class Toy:
 
 
 def random_features(pictures: Array, seed: int) -> Array:
-    """Return rectified random projections of (n, ...) pictures."""
+    """Return rectified random projections of (n, ...) images."""
     rng = np.random.default_rng(seed)
     flat = pictures.reshape(len(pictures), -1)
     flat = (flat - flat.mean(axis=0)) / flat.std()

@@ -1,4 +1,4 @@
-"""Small pictures are opened, cached and ranked within a limit of MiB."""
+"""Small images are opened, cached and ranked within a limit of MiB."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "many_pictures.
 )
 def test_many_small_pictures_fit_into_memory(disk_path: Path, pictures: int, limit: int) -> None:
     done = subprocess.run(
-        [sys.executable, str(BENCHMARK), "--pictures", str(pictures), "--limit", str(limit)],
+        [sys.executable, str(BENCHMARK), "--images", str(pictures), "--limit", str(limit)],
         env={**os.environ, "TMPDIR": str(disk_path)},
         capture_output=True,
         text=True,

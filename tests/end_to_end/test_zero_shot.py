@@ -1,4 +1,4 @@
-"""Classes without pictures, from the table to the prediction."""
+"""Classes without images, from the table to the prediction."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _angle(name: str) -> float:
 
 @pytest.fixture
 def target(tmp_path: Path) -> tuple[Path, Path]:
-    """Pictures of bars in ten directions; two further directions are only described."""
+    """Images of bars in ten directions; two further directions are only described."""
     rng = np.random.default_rng(0)
     names = [f"direction {k}" for k in range(SEEN)]
     for split, classes, count in (("train", names, 8), ("test", [*names, *UNSEEN], 4)):
@@ -96,7 +96,7 @@ def test_a_table_is_enough_for_classes_without_pictures(
         assert 0 < rows[0]["because"][0]["share"] <= 1
     loaded = autotransfer.load("model")
     assert loaded.class_names == UNSEEN
-    assert loaded.record.described is not None
+    assert loaded.record.zero_shot is not None
     assert run(["show", "model"]) == 0
     assert "held-out classes" in capsys.readouterr().out
     assert run(["predict", "model", str(pictures / "test"), "--explain"]) == 0
@@ -137,11 +137,11 @@ def test_pictures_of_unseen_classes_in_a_test_split_are_sealed_and_tested(
         only_sources=["tiny-0"],
         budget=autotransfer.Budget(trials=1),
     )
-    assert selection.verdict.basis == "sealed pictures"
-    described = selection.record.described
+    assert selection.verdict.basis == "held-out items"
+    described = selection.record.zero_shot
     assert described is not None
     held_out, sealed = described.figures
-    assert (held_out.basis, sealed.basis) == ("held-out classes", "sealed pictures")
+    assert (held_out.basis, sealed.basis) == ("held-out classes", "held-out items")
     assert selection.verdict.baselines[0].test == pytest.approx(0.5)  # of two unseen classes
     assert selection.verdict.test is not None
     assert sealed.alone == pytest.approx(selection.verdict.test.value)
@@ -178,8 +178,8 @@ def test_rank_knows_the_setting(target: tuple[Path, Path], catalogue: Path) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"setting": "described"}, "--attributes CSV"),
-        ({"setting": "labelled", "attributes": {}}, "setting described, not labelled"),
+        ({"scenario": "described"}, "--attributes CSV"),
+        ({"scenario": "labelled", "attributes": {}}, "setting described, not labelled"),
         ({"metric": "log_loss", "attributes": {}}, "per-class top-1"),
     ],
 )

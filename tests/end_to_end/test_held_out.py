@@ -1,4 +1,4 @@
-"""Nothing learns from, looks at or scores a sealed picture before the guard begins."""
+"""Nothing learns from, looks at or scores a held-out item before the guard begins."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class _Seal:
 
 
 class _Sealed(ImageSet):
-    """Pictures whose pixels and labels cannot be had while the seal holds."""
+    """Images whose pixels and labels cannot be had while the seal holds."""
 
     seal: _Seal
 
     @override
     def read(self, index: int, min_side: int | None = None) -> Image.Image:
-        assert self.seal.broken, "a sealed picture was looked at before the guard"
+        assert self.seal.broken, "a held-out item was looked at before the guard"
         return super().read(index, min_side)
 
     @property
     @override
     def labels(self) -> NDArray[np.int64]:
-        assert self.seal.broken, "a sealed label was read before the guard"
+        assert self.seal.broken, "a held-out label was read before the guard"
         return super().labels
 
 
@@ -53,15 +53,15 @@ def test_sealed_pixels_and_labels_are_never_touched_before_the_guard(
 
     def sealing(opened: Target, **options: bool) -> Division:
         division = divide(opened, **options)
-        assert division.sealed is not None
+        assert division.held_out is not None
         sealed = _Sealed(
-            division.sealed,
-            range(len(division.sealed)),
-            division.sealed.labels,
-            division.sealed.class_names,
+            division.held_out,
+            range(len(division.held_out)),
+            division.held_out.labels,
+            division.held_out.class_names,
         )
         sealed.seal = seal
-        return replace(division, sealed=sealed)
+        return replace(division, held_out=sealed)
 
     judged = Guard.judged
 
@@ -79,6 +79,6 @@ def test_sealed_pixels_and_labels_are_never_touched_before_the_guard(
 
 
 def _digests(target: Path) -> tuple[str, ...]:
-    sealed = open_target(target).sealed
+    sealed = open_target(target).held_out
     assert sealed is not None
     return sealed.digests

@@ -1,4 +1,4 @@
-"""Classes without pictures: what the zero-shot predictions are worth."""
+"""Classes without images: what the zero-shot predictions are worth."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from matplotlib.axes import Axes
 from autotransfer.report.figures import COLOURS, figure
 from autotransfer.report.markup import joined, name, paragraph, table
 from autotransfer.report.material import Material
-from autotransfer.results import Described, ZeroShot
+from autotransfer.results import ZeroShotFigures, ZeroShotFindings
 
 
-def described_section(material: Material) -> Markup | None:
-    """Return the figures of the described setting; None in other settings."""
-    found = material.record.described
+def zero_shot_section(material: Material) -> Markup | None:
+    """Return the figures of the zero-shot scenario; None in other scenarios."""
+    found = material.record.zero_shot
     if found is None:
         return None
     rows = [(f.basis, f.alone, f.unseen, f.seen, f.harmonic, f.area) for f in found.figures]
     head = ("tested on", "unseen alone", "U", "S", "H", "AUSUC")
     parts = [
-        _classes("Classes with pictures", found.seen),
+        _classes("Classes with images", found.seen),
         _classes("Classes without", found.unseen),
         table(head, rows, "Per-class top-1 in [0, 1]"),
         paragraph(
-            "U: pictures of unseen classes where all classes compete. S: those of seen classes. "
+            "U: images of unseen classes where all classes compete. S: those of seen classes. "
             "H: their harmonic mean. AUSUC: the area under the curve of both.",
             "quiet",
         ),
@@ -42,7 +42,7 @@ def _classes(title: str, names: tuple[str, ...]) -> Markup:
     return paragraph(Markup("{}: {}.").format(title, Markup(", ").join(name(n) for n in names)))
 
 
-def _known(found: Described) -> Markup:
+def _known(found: ZeroShotFindings) -> Markup:
     if not found.known_to_source:
         return Markup("")
     without = found.without_known
@@ -54,7 +54,7 @@ def _known(found: Described) -> Markup:
     )
 
 
-def _curve(figures: ZeroShot, place: int) -> Markup:
+def _curve(figures: ZeroShotFigures, place: int) -> Markup:
     def plot(axes: Axes) -> None:
         axes.plot(*zip(*figures.curve, strict=True), color=COLOURS[0], linewidth=2)
         axes.set_xlabel("U, unseen classes")

@@ -1,4 +1,4 @@
-"""The test on sealed pictures of unseen classes."""
+"""The test on held-out items of unseen classes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from autotransfer.plugin.zero_shot import AttributePredictor
 from autotransfer.scenarios.zero_shot.metrics import per_class_top1
 from autotransfer.scenarios.zero_shot.pairs import Array, row_likeness, rows_for_classes
 from autotransfer.scenarios.zero_shot.source_head import head_among, known_classes, known_to_any
-from autotransfer.scenarios.zero_shot.verdict import SEALED, Evidence
+from autotransfer.scenarios.zero_shot.verdict import HELD_OUT_ITEMS, Evidence
 
 _DRAWS = 2000
 
 
-def judge_sealed(
+def judge_held_out(
     predictor: AttributePredictor,
     images: ImageSet,
     table: Attributes,
@@ -30,11 +30,11 @@ def judge_sealed(
     *,
     seed: int,
 ) -> Evidence:
-    """Return what sealed pictures of unseen classes say of the finalist.
+    """Return what held-out items of unseen classes say of the finalist.
 
     Args:
         predictor: The finalist.
-        images: Pictures of unseen classes alone; labels are places in the table.
+        images: Images of unseen classes alone; labels are places in the table.
         table: Rows of all classes, the seen ones first.
         source: The source of the finalist.
         reader: Its features.
@@ -51,7 +51,7 @@ def judge_sealed(
     low, high = _interval(labels, guesses == labels, seed)
     known = known_to_any((source, *predictor.companions), table.class_names)
     return Evidence(
-        basis=SEALED,
+        basis=HELD_OUT_ITEMS,
         score=per_class_top1(labels, guesses),
         low=low,
         high=high,
@@ -69,7 +69,7 @@ def judge_sealed(
 
 
 def _among(scores: Array, labels: NDArray[np.int64], classes: NDArray[np.int64]) -> float | None:
-    """Return per-class top-1 among some classes, on their own pictures."""
+    """Return per-class top-1 among some classes, on their own images."""
     chosen = np.isin(labels, classes)
     if len(classes) < 2 or not chosen.any():
         return None
@@ -86,7 +86,7 @@ def _nearest(scores: Array, labels: NDArray[np.int64], table: Attributes) -> flo
 def _interval(
     labels: NDArray[np.int64], hits: NDArray[np.bool_], seed: int
 ) -> tuple[float, float]:
-    """Return the 95 % interval of per-class top-1: classes resampled, then their pictures."""
+    """Return the 95 % interval of per-class top-1: classes resampled, then their images."""
     rng = np.random.default_rng(seed)
     classes, counts = np.unique(labels, return_counts=True)
     shares = np.array([hits[labels == k].mean() for k in classes])

@@ -1,4 +1,4 @@
-"""What the commands print of the described setting."""
+"""What the commands print of the zero-shot scenario."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autotransfer.results import Described, ZeroShot
+    from autotransfer.results import ZeroShotFigures, ZeroShotFindings
     from autotransfer.scenarios.zero_shot.prediction import Explanation
 
 
-def described_json(found: Described) -> dict[str, Any]:
+def zero_shot_json(found: ZeroShotFindings) -> dict[str, Any]:
     """Return the object under `zero_shot` of `fit --json`."""
     return {
         "seen": list(found.seen),
         "unseen": list(found.unseen),
         "attributes": len(found.attributes),
-        "handicap": found.handicap,
+        "stacking_offset": found.stacking_offset,
         "figures": [_figures_json(figures) for figures in found.figures],
         "p_value": found.p_value,
         "null_high": found.null_high,
@@ -29,7 +29,7 @@ def described_json(found: Described) -> dict[str, Any]:
     }
 
 
-def _figures_json(figures: ZeroShot) -> dict[str, Any]:
+def _figures_json(figures: ZeroShotFigures) -> dict[str, Any]:
     return {
         "basis": figures.basis,
         "U": figures.unseen,
@@ -41,8 +41,8 @@ def _figures_json(figures: ZeroShot) -> dict[str, Any]:
     }
 
 
-def described_text(found: Described) -> list[str]:
-    """Return the lines of `fit` about classes without pictures."""
+def zero_shot_text(found: ZeroShotFindings) -> list[str]:
+    """Return the lines of `fit` about classes without images."""
     lines = [
         f"  rows      nearest seen class {found.nearest_seen_class:.3f}; with exchanged rows "
         f"97.5 % below {found.null_high:.3f} (p = {found.p_value:.3f})"
@@ -62,7 +62,7 @@ def described_text(found: Described) -> list[str]:
     return lines
 
 
-def _figures_text(figures: ZeroShot) -> str:
+def _figures_text(figures: ZeroShotFigures) -> str:
     parts = [f"unseen alone {figures.alone:.3f}", f"among all U {figures.unseen:.3f}"]
     for name, value in (("S", figures.seen), ("H", figures.harmonic), ("AUSUC", figures.area)):
         if value is not None:
@@ -73,16 +73,16 @@ def _figures_text(figures: ZeroShot) -> str:
 def with_reasons(
     rows: Sequence[dict[str, Any]],
     explanations: Sequence[Explanation],
-    described: Described | None,
+    zero_shot: ZeroShotFindings | None,
 ) -> list[dict[str, Any]]:
-    """Return the rows of `predict` with the attributes of each picture and what spoke for it."""
-    if described is None or not explanations:
+    """Return the rows of `predict` with the attributes of each image and what spoke for it."""
+    if zero_shot is None or not explanations:
         return [{**row, "attributes": {}, "because": []} for row in rows]
     return [
         {
             **row,
             "attributes": dict(
-                zip(described.attributes, map(float, found.attributes), strict=True)
+                zip(zero_shot.attributes, map(float, found.attributes), strict=True)
             ),
             "because": [vars(reason) for reason in found.reasons],
         }
@@ -91,9 +91,9 @@ def with_reasons(
 
 
 def reasons_text(reasons: Sequence[Mapping[str, Any]]) -> str:
-    """Return "water (picture 41, class 88, others 12)", the strongest reason first."""
+    """Return "water (image 41, class 88, others 12)", the strongest reason first."""
     return "; ".join(
-        f"{reason['attribute']} (picture {reason['picture']:.3g}, class "
+        f"{reason['attribute']} (image {reason['image']:.3g}, class "
         f"{reason['described']:.3g}, others {reason['others']:.3g})"
         for reason in reasons
     )

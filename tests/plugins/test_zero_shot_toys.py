@@ -11,11 +11,11 @@ from autotransfer.results import Decision
 from autotransfer.scenarios.zero_shot.metrics import per_class_top1
 from autotransfer.scenarios.zero_shot.pairwise_guard import judge_pairs
 from autotransfer.scenarios.zero_shot.verdict import HELD_OUT, LEVEL, decide, verdict_of
-from tests.plugins.described_toys import Toy, digits_toy, shapes_toy
+from tests.plugins.zero_shot_toys import Toy, digits_toy, shapes_toy
 
 
 def _unseen_top1(toy: Toy) -> float:
-    """Return the score on the pictures of the unseen classes, which nothing has looked at."""
+    """Return the score on the images of the unseen classes, which nothing has looked at."""
     point = toy.point()
     predictor = point.fit(point.context.images)
     towers = predictor.towers  # type: ignore[attr-defined]

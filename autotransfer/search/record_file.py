@@ -1,0 +1,55 @@
+"""The record of a fit in its folder, whichever version wrote it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from autotransfer.results import Json, Record
+
+_RECORDS = TypeAdapter(Record)
+# Words of version 0.1.0 and those that took their place, as keys and as values.
+_KEYS = {
+    "setting": "scenario",
+    "described": "zero_shot",
+    "handicap": "stacking_offset",
+    "sharpness": "inverse_temperature",
+}
+_VALUES = {"described": "zero-shot", "sealed pictures": "held-out items"}
+_RENAMED_VALUES = ("setting", "basis")
+
+
+def record_to_json(record: Record) -> Json:
+    """Return the record as plain values."""
+    return _RECORDS.dump_python(record, mode="json")
+
+
+def record_in(path: Path) -> Record:
+    """Return the record in a file.
+
+    Raises:
+        ValueError: If the file holds none.
+    """
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return _RECORDS.validate_python(_upgraded(found) if "setting" in found else found)
+
+
+def _upgraded(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of version 0.1.0 in the words of today."""
+    found = _in_new_words(record)
+    found["verdict"] = _in_new_words(found["verdict"])
+    if found["zero_shot"] is not None:
+        zero_shot = _in_new_words(found["zero_shot"])
+        zero_shot["figures"] = [_in_new_words(figures) for figures in zero_shot["figures"]]
+        found["zero_shot"] = zero_shot
+    return found
+
+
+def _in_new_words(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        _KEYS.get(key, key): _VALUES.get(value, value) if key in _RENAMED_VALUES else value
+        for key, value in values.items()
+    }
