@@ -46,7 +46,6 @@ class TrainedBaseline:
     """A baseline and what it says of the tested pictures.
 
     Args:
-        name: Which one.
         probabilities: (m, K) predictions for the items of the stand; fewer rows where it was
             stopped because it could not win any more.
         whole: Whether it was not stopped.
@@ -70,8 +69,6 @@ class Baselines:
     Args:
         context: The search items, the features and which baselines there are.
         finalist: The source whose architecture is trained from scratch.
-        cache: Where earlier baselines are.
-        seed: Seeds training.
         deadline: `time.monotonic()` at which the last one has to be done.
     """
 

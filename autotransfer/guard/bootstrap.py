@@ -47,10 +47,8 @@ class Comparison:
     """What resampling says of a finalist and its baselines; every score is higher-is-better.
 
     Args:
-        metric: The score that was compared.
         n: Number of units: of items, unless some belong together.
         test: Score of the finalist.
-        scores: Score of every baseline.
         best_baseline: The baseline with the highest score.
         gap: Finalist minus best baseline, with the interval of the verdict.
         gaps: Finalist minus each baseline: the low limits hold one by one, the high ones

@@ -35,8 +35,6 @@ class Candidate:
         probabilities: (m, K) what it says of the tested pictures.
         trials: (m, K) validation predictions of all that competed, where the same items
             validated and test; empty otherwise.
-        competed: How many trials competed.
-        validation: Its validation score.
         obvious: Whether it is what anybody would try first.
     """
 
@@ -63,7 +61,6 @@ class Terms:
         margin: The gap that counts as no difference; None is the default of the metric.
         level: Error on each side of the intervals.
         looks: Which look at the tested items this is.
-        seed: Seeds the bootstrap.
     """
 
     margin: float | None = None
@@ -77,10 +74,7 @@ class Opened:
     """What is known of the tested items beside any candidate.
 
     Args:
-        split: What is compared on.
-        context: The score and the features.
         probed: (m, K) what a probe on the default source says.
-        baselines: What uses no source.
     """
 
     split: EvaluationSplit

@@ -48,7 +48,6 @@ class Backbone(nn.Module):
 
     Args:
         source: What the network was made from.
-        network: The timm network.
     """
 
     def __init__(self, source: Source, network: nn.Module) -> None:

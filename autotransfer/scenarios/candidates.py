@@ -40,11 +40,7 @@ class Sourcing:
     """The sources of a fit, what orders them, and what is tried on them.
 
     Args:
-        problem: The opened target.
         division: Its open items, and those that are held out.
-        sources: Those that may be used.
-        request: What was asked for.
-        further_scores: Scores beside the default ones.
     """
 
     problem: Problem

@@ -33,13 +33,9 @@ class Problem:
     """Everything that a fit starts from.
 
     Args:
-        target: The labelled items.
-        sources: The candidates.
-        readers: Their features.
         source_images: Labelled source images, where they were given.
         unlabelled: Further target images without labels, where they were given.
         images: Whether the items are images; features alone have no layers to train.
-        baselines: Names of the baselines.
         baseline_source: The features that use no source, for the baseline of that kind.
         attributes: Rows of the classes with and without images; in the zero-shot scenario.
     """

@@ -57,7 +57,6 @@ class Labelled(Scenario[LabelledContext, Finalist]):
 
     Args:
         problem: The opened target, its sources and their features.
-        request: What was asked for.
     """
 
     kind = ScenarioKind.LABELLED

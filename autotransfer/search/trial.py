@@ -33,9 +33,6 @@ class TrialSpec:
 
     Args:
         number: Number of the trial in its study.
-        source: The source.
-        strategy: The strategy.
-        params: The parameters.
         seed: Seeds everything random in the trial.
         deadline: `time.monotonic()` of its end; None is no limit.
         rivals: (n,) losses at each step that it has to keep up with; None where there are none.
@@ -67,7 +64,6 @@ class TrialResult:
     """The outcome, and what is left of a trial unless it failed.
 
     Args:
-        outcome: How it ended.
         predictor: The predictor of the first fold.
         validation: (n, K) probabilities for the validation items of all folds in order; None
             unless complete.

@@ -54,7 +54,6 @@ class _Written:
     """A run that is in the store.
 
     Args:
-        run_id: Its id.
         start_ms: When it started, milliseconds since 1970.
         complete: Whether everything about it was written.
     """

@@ -31,10 +31,6 @@ class Viewer:
     """A server that runs as long as the block.
 
     Args:
-        uri: Tracking URI of the store.
-        folder: Where the server runs.
-        host: Address that it binds to.
-        port: A free port.
         page: What comes after host and port: the trials, with useful columns.
     """
 

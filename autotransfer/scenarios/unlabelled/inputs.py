@@ -32,14 +32,9 @@ class UnlabelledProblem:
     """Everything that a fit without target labels starts from.
 
     Args:
-        name: Short name of the target.
         target: Its images; their labels are hidden, or there are none.
-        source: The labelled source images.
         class_names: The K classes, those of the source images.
-        sources: The candidates.
-        readers: Their features.
         notes: What was decided or left out.
-        domains: Intermediate sets of images.
     """
 
     name: str

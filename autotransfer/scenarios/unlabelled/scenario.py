@@ -61,7 +61,6 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
 
     Args:
         problem: Both domains, the sources and their features.
-        request: What was asked for.
     """
 
     kind = ScenarioKind.UNLABELLED

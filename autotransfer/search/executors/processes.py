@@ -53,8 +53,6 @@ class ProcessExecutor:
     """Runs trials in processes of this machine.
 
     Args:
-        worker_context: What a worker opens.
-        context: The context of the driver.
         workers: Number of slots; None is one for every two cores.
     """
 

@@ -37,8 +37,6 @@ class _Flight:
     """One trial on its way.
 
     Args:
-        spec: The trial.
-        actor: Who runs it.
         since: `time.monotonic()` of its start.
         begun: Whether the actor has started; a new one may have to wait for a place.
     """
@@ -53,8 +51,6 @@ class RayExecutor:
     """Runs trials on a Ray cluster.
 
     Args:
-        worker_context: What a worker opens.
-        context: The context of the driver.
         workers: Number of trials at a time; None is what the cluster has room for.
         address: Of a cluster, or "auto"; None uses the one that is connected, or starts one on
             this machine.

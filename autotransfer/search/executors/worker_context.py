@@ -68,7 +68,6 @@ class Answer:
     Args:
         left: How the trial ended, without its predictor.
         tensors: The predictor's tensors as safetensors; None where there is no predictor.
-        info: The predictor's plain values.
     """
 
     left: TrialResult
@@ -100,10 +99,7 @@ class WorkerContext:
     Args:
         kind: Class of the context: each scenario may have its own.
         fields: Its fields but the readers; items lie where every worker can open them.
-        device: Type of the device.
         matrices: The readers themselves where features were given; else None.
-        plugins: Plugin files.
-        cache: Folder of the feature cache.
         memory_bytes: What one worker may keep in memory.
         spool: Folder of copied items, deleted at the end.
     """

@@ -20,12 +20,7 @@ from autotransfer.selection.export.resizing import ResizeAndCrop
 
 
 class CheckpointGraph(nn.Module):
-    """What `Kept.predict` does, as tensor operations.
-
-    Args:
-        kept: The predictor.
-        source: The source that it reads.
-    """
+    """What `Kept.predict` does, as tensor operations."""
 
     def __init__(self, kept: Checkpoint, source: Source) -> None:
         super().__init__()
