@@ -10,7 +10,7 @@ from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.target import Target, open_target, open_unlabelled
-from autotransfer.errors import InvalidOptionError, InvalidTargetError, NoCandidateError
+from autotransfer.errors import InvalidOptionError, InvalidTargetError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.catalogue import Sources, resolve_sources
 from autotransfer.models.catalogue.timm_names import describe_default_set
@@ -22,7 +22,7 @@ from autotransfer.models.source import Source, Untrained
 from autotransfer.plugin.presets import Preset, read_preset
 from autotransfer.plugin.registry import Registry, discover
 from autotransfer.plugin.strategy import TaskInfo
-from autotransfer.results import ScenarioKind, Skipped
+from autotransfer.results import ScenarioKind
 from autotransfer.scenarios.options import Options, device_of, memory_of
 from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.tracking.registered import with_registered
@@ -201,11 +201,7 @@ def within_limits(
         return sources
     reasons = {source.name: limits.against([source]) for source in sources.sources}
     readers.release()
-    skipped = [Skipped(name, "*", reason) for name, reason in reasons.items() if reason]
-    kept = tuple(source for source in sources.sources if not reasons[source.name])
-    if not kept:
-        raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
-    return Sources(kept, (*sources.skipped, *skipped), sources.default_set)
+    return sources.without(reasons)
 
 
 def make_readers(chosen: Options) -> FeatureReaders:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -37,6 +37,18 @@ class Sources:
     sources: tuple[Source, ...]
     skipped: tuple[Skipped, ...]
     default_set: str = ""
+
+    def without(self, reasons: Mapping[str, str]) -> Sources:
+        """Return the sources without those that there is a reason against, by their names.
+
+        Raises:
+            NoCandidateError: If none is left.
+        """
+        skipped = [Skipped(name, "*", reason) for name, reason in reasons.items() if reason]
+        kept = tuple(source for source in self.sources if not reasons[source.name])
+        if not kept:
+            raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
+        return replace(self, sources=kept, skipped=(*self.skipped, *skipped))
 
 
 def resolve_sources(
