@@ -87,20 +87,14 @@ def resolve_sources(
         if name not in names:
             raise UnknownNameError("source", name, names)
     found = [source for source in found if not only or source.name in only]
-    known = tuple(source for source in found if timm.is_model(source.architecture))
-    skipped = tuple(
-        Skipped(
-            source.name,
-            "*",
-            f"timm has no architecture {source.architecture!r}; name the file that registers it "
-            "with --plugin",
-        )
+    unknown = "timm has no architecture {!r}; name the file that registers it with --plugin"
+    reasons = {
+        source.name: ""
+        if timm.is_model(source.architecture)
+        else unknown.format(source.architecture)
         for source in found
-        if source not in known
-    )
-    if not known:
-        raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
-    return Sources(known, skipped, chosen)
+    }
+    return Sources(tuple(found), (), chosen).without(reasons)
 
 
 def _expand(item: SourceLike) -> tuple[Source, ...]:
