@@ -59,11 +59,8 @@ class Layers:
 class Share:
     """What one member adds to an answer that is put together of several.
 
-    Args:
-        source: Name of the source that it reads; None where it reads pixels alone.
-        strategy: What made it.
-        layers: What it uses of the source; None where that has no meaning.
-        weight: Its share of the answer; those of all members sum to one.
+    `source` is None where it reads pixels alone, `layers` where that has no meaning; the weights
+    of all members sum to one.
     """
 
     source: str | None
@@ -77,23 +74,16 @@ class Outcome:
     """One evaluated point of an arm; kept whatever happened.
 
     Args:
-        number: Number of the trial in its study; probes of the ladder, which are no trials of the
-            study, count down from -1.
-        source: Name of the source.
-        strategy: Name of the strategy.
-        params: The parameters that ran.
-        state: How it ended.
+        number: Of the trial in its study; probes, which are no trials, count down from -1.
         value: Mean validation score over the folds, every item weighing the same, higher is
             better; None unless complete.
         fold_values: Score of each fold that ran, in order.
         log_loss: Mean validation log loss, the tie-breaker; None unless complete.
         rungs: (step, score) at every rung that was scored.
-        seconds: Wall time of the trial.
         layers: What the predictor used of the source; None unless complete.
         reason: Why it failed or was pruned, one line; empty when complete.
         error: The traceback of a failure; empty otherwise.
-        adaptation: How items were brought to a network with other inputs; empty where they
-            were used as they are.
+        adaptation: How items were brought to a network with other inputs; else empty.
         elapsed: Seconds of the fit until its end, those of earlier invocations included.
         unfit: Which limit on the result it breaks; empty where it keeps them all.
         validators: Label-free scores by name, in the unlabelled scenario.
@@ -146,7 +136,6 @@ class RankedSource:
     """One row of the ranking.
 
     Args:
-        source: Name of the source.
         rank: Place in the consensus, 1 is best.
         rank_low: Best place within the resampling interval.
         rank_high: Worst place within the resampling interval.
@@ -181,11 +170,8 @@ class RankedSource:
 class Ranking:
     """All sources, best first, and the names of those that the search may use.
 
-    Args:
-        rows: The sources.
-        shortlist: Those that the search may use.
-        constant_choice: What one would choose without looking at the target: the source to beat.
-        forecast: Whether transfer is worth trying, in a sentence; empty where not asked for.
+    `constant_choice` is what one would choose without looking at the target, the source to beat;
+    `forecast` says whether transfer is worth trying, and is empty where not asked for.
     """
 
     rows: tuple[RankedSource, ...]
@@ -209,13 +195,8 @@ class Baseline:
     """A predictor that uses no source, scored on the same items as the finalist.
 
     In the unlabelled scenario it is source-only, and its score is None as long as no target label
-    was seen.
-
-    Args:
-        name: Which one.
-        test: Its score.
-        seconds: Wall time of training and predicting.
-        whole: False where it was stopped after the first fold, having lost; the score is of it.
+    was seen. Where it was stopped after the first fold, having lost, it is not `whole`: the score
+    is of that fold. `seconds` are those of training and predicting.
     """
 
     name: str
@@ -229,23 +210,17 @@ class Verdict:
     """What the guard found, and what is returned because of it.
 
     Args:
-        decision: The verdict.
         basis: What it rests on ("held-out items", "out-of-fold", "validators", "audit labels").
         sentence: The verdict in one sentence for people.
         returned: "transfer" or "baseline".
-        test: Score of the finalist.
-        baselines: Every baseline with its score.
-        best_baseline: Name of the best of them.
         gap: Finalist minus best baseline; positive is better.
         minimum_detectable: Smallest true gap that would be found four times out of five.
         gap_reference: Finalist minus the reference arm; None where there is none.
-        returned_test: Score of what is returned.
         returned_baseline: Name of the baseline that is returned; empty where transfer is.
         competed: Number of trials that the finalist was chosen from.
         optimism: Its validation score minus its test score.
         looks: Which look at the tested items this is; from the second on, limits are wider.
         cause: Of a negative verdict: "data", "method" or "unknown".
-        remarks: What else bears on it, in sentences.
         mcnemar: Two-sided mid-p of McNemar's test against the best baseline.
         calibration_error: Expected calibration error of the finalist in [0, 1].
         competition_bound: Lower limit of the gap if the finalist had been chosen for its luck
@@ -287,8 +262,7 @@ class ZeroShotFigures:
         harmonic: H, their harmonic mean.
         area: AUSUC, the area under the seen-unseen curve.
         alone: Of the unseen classes' items where only unseen classes compete.
-        curve: (U, S) points of the seen-unseen curve, thinned out; empty where several curves
-            were averaged.
+        curve: (U, S) points of the seen-unseen curve, thinned out; empty for a mean of curves.
     """
 
     basis: str
@@ -305,9 +279,6 @@ class ZeroShotFindings:
     """What a fit of the zero-shot scenario found beside its verdict.
 
     Args:
-        seen: Classes with pictures.
-        unseen: Classes without.
-        attributes: Names of the attributes that are used.
         values: Rows of all classes, the seen ones first, in the units of the table.
         stacking_offset: What is subtracted from the scores of seen classes when all compete.
         inverse_temperature: Factor of the scores before the softmax.
@@ -319,8 +290,7 @@ class ZeroShotFindings:
             like its row, on the same pictures.
         known_to_source: Classes that the source was trained on, by name, of those tested.
         without_known: Score without those classes; None where fewer than two are left.
-        own_head: Score of the source's own head among those classes; None where it knows fewer
-            than two.
+        own_head: Score of the source's own head among those; None where it knows fewer than two.
         competitors: Number of further trials that the null takes the best of.
     """
 

@@ -30,7 +30,6 @@ class Division:
         groups: Group of each open image; None without groups.
         same: (p, 2) positions of open images that show the same.
         held_out_units: Number of the unit of each held-out item.
-        notes: What was found, in sentences.
     """
 
     images: ImageSet

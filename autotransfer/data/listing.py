@@ -21,7 +21,6 @@ class Listing:
     """Images with what is known about each; all sequences are aligned with the reader.
 
     Args:
-        reader: Reads them.
         splits: "train", "validation" or "test" of each image.
         classes: Name of the class of each image; None without labels.
         class_names: The K classes in order, with those that turned out to have no image.

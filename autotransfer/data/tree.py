@@ -27,10 +27,8 @@ class Tree:
     """The images below a place.
 
     Args:
-        place: The place.
         images: The image files in bytewise path order.
         empty_folders: Folders without any file, by their path below the place.
-        notes: What was ignored.
     """
 
     place: RunFolder

@@ -22,7 +22,6 @@ class BaselineCache:
     """Baselines and what they predict for the held-out items, by content.
 
     Args:
-        registry: Restores predictors.
         folder: Where they are kept; None is the user's cache.
     """
 

@@ -57,17 +57,9 @@ def fit_mixture(said: Mapping[str, Predictions], labels: NDArray[np.int64]) -> M
     temperatures = {n: fit_temperature(p, labels, pull=PRIOR) for n, p in said.items()}
     rows = np.arange(len(labels))
     calibrated = [tempered(p, temperatures[n])[rows, labels] for n, p in said.items()]
-    weights = _weights(np.array(calibrated))
+    weights = mixture_weights(np.array(calibrated), prior=PRIOR, least=LEAST)
     kept = {n: w for n, w in zip(said, weights.tolist(), strict=True) if w > 0}
     return Mixture(kept, {n: temperatures[n] for n in kept})
-
-
-def _weights(likely: Predictions) -> NDArray[np.float64]:
-    """Return the (B,) weights from the (B, m) probabilities of the labels."""
-    weights = mixture_weights(likely, prior=PRIOR)
-    weights[weights < LEAST] = 0.0
-    weights /= weights.sum()
-    return weights
 
 
 def mixed_out_of_fold(

@@ -46,7 +46,6 @@ class TrainedBaseline:
     """A baseline and what it says of the tested pictures.
 
     Args:
-        name: Which one.
         probabilities: (m, K) predictions for the items of the stand; fewer rows where it was
             stopped because it could not win any more.
         whole: Whether it was not stopped.
@@ -70,8 +69,6 @@ class Baselines:
     Args:
         context: The search items, the features and which baselines there are.
         finalist: The source whose architecture is trained from scratch.
-        cache: Where earlier baselines are.
-        seed: Seeds training.
         deadline: `time.monotonic()` at which the last one has to be done.
     """
 
@@ -92,10 +89,16 @@ class Baselines:
             try:
                 found = self._over(name, split, so_far, again)
             except DeadlineError:
-                self._warn(name)
+                warnings.warn(
+                    f"no time was left for the baseline {TITLES[name]!r}; give more --seconds "
+                    "for a fuller test",
+                    ReducedBudgetWarning,
+                    stacklevel=2,
+                )
                 continue
             so_far.append(found)
-            again += _once_more(found, split)
+            if found.whole and len(split.divisions) > 1:
+                again += found.seconds / (len(split.divisions) - 1)
             yield found
         together = self._together(so_far, split)
         if together is not None:
@@ -108,15 +111,13 @@ class Baselines:
         """
         if best.mixture is None:
             return self._whole(best.name)
-        predictor = EnsemblePredictor(tuple(self._members(best.mixture)))
+        members = []
+        for name, weight in best.mixture.weights.items():
+            kept, temperature = self._whole(name), best.mixture.temperatures[name]
+            members.append(Member(kept.strategy, kept.source, weight, kept.predictor, temperature))
+        predictor = EnsemblePredictor(tuple(members))
         source = predictor.sources[0] if predictor.sources else None
         return Checkpoint(predictor, best.name, baseline=True, source=source)
-
-    def _members(self, mixture: Mixture) -> Iterator[Member]:
-        for name, weight in mixture.weights.items():
-            kept = self._whole(name)
-            temperature = mixture.temperatures[name]
-            yield Member(kept.strategy, kept.source, weight, kept.predictor, temperature)
 
     def _over(
         self, name: str, split: EvaluationSplit, so_far: Sequence[TrainedBaseline], again: float
@@ -184,14 +185,6 @@ class Baselines:
         found = compare(self.context.metric, labels, first, others, units=split.units[:m])
         return found.gap.high < 0
 
-    def _warn(self, name: str) -> None:
-        warnings.warn(
-            f"no time was left for the baseline {TITLES[name]!r}; give more --seconds for a "
-            "fuller test",
-            ReducedBudgetWarning,
-            stacklevel=3,
-        )
-
     def _source(self, name: str) -> Source | None:
         if name == GIVEN:
             return self.context.baseline_source
@@ -241,9 +234,3 @@ class Baselines:
         if name in (UNTRAINED, GIVEN):
             return fit_untrained(task), True
         return fit_scratch(task, seed=self.seed, deadline=deadline)
-
-
-def _once_more(baseline: TrainedBaseline, split: EvaluationSplit) -> float:
-    """Return the seconds of training on all items, from those of training on each fold."""
-    divisions = len(split.divisions)
-    return baseline.seconds / (divisions - 1) if baseline.whole and divisions > 1 else 0.0

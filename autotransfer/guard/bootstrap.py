@@ -11,15 +11,8 @@ over the *best* baseline.
   Westfall and Young 1993); with one baseline it is the 97.5 % quantile of g_b*.
 
 With few items on which two predictors differ, resampling sees too little: four wins and no
-loss would count as proof. So each limit is moved outwards, where needed, to two exact ones:
-
-- *Signs.* Let a_i be what item i adds to g_b (`Metric.credits`), and m = (sum |a_i|)^2 /
-  sum a_i^2 the effective number of items that differ. The share of wins p among the m has
-  Clopper-Pearson limits, and (2 p - 1) sum |a_i| is the limit of the gap. For accuracy its sign
-  is that of the exact McNemar test.
-- *Unseen.* A kind of item that did not occur, or rarely, still may: with l of n items
-  lost, g_b - (u(l, n) - l / n) bounds the gap, where u is the upper Clopper-Pearson limit
-  (3.7 / n for l = 0). Only for metrics that read decisions; exact for accuracy.
+loss would count as proof. So each limit is moved outwards, where needed, to those of
+`exact_limits`.
 
 What is drawn are *units*: near-duplicates, or the user's groups; an item is its own unit
 otherwise. Out of fold each fold chooses its finalist by the others, and a trial that was lucky in
@@ -36,8 +29,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import beta, binom
+from scipy.stats import binom
 
+from autotransfer.guard.exact_limits import sign_limit, unseen
 from autotransfer.models.metrics import Metric
 from autotransfer.results import Interval
 
@@ -53,10 +47,8 @@ class Comparison:
     """What resampling says of a finalist and its baselines; every score is higher-is-better.
 
     Args:
-        metric: The score that was compared.
         n: Number of units: of items, unless some belong together.
         test: Score of the finalist.
-        scores: Score of every baseline.
         best_baseline: The baseline with the highest score.
         gap: Finalist minus best baseline, with the interval of the verdict.
         gaps: Finalist minus each baseline: the low limits hold one by one, the high ones
@@ -144,12 +136,12 @@ class _Pair:
             return 0.0, 0.0
         low, high = sampled
         together = level / num_baselines
-        low = min(low, self.gap, _sign_limit(self.parts, level))
-        high = max(high, self.gap, -_sign_limit(-self.parts, together))
+        low = min(low, self.gap, sign_limit(self.parts, level))
+        high = max(high, self.gap, -sign_limit(-self.parts, together))
         if self.counts_decisions:
             n = len(self.parts)
-            low = min(low, self.gap - _unseen(self.losses, n, level))
-            high = max(high, self.gap + _unseen(self.wins, n, together))
+            low = min(low, self.gap - unseen(self.losses, n, level))
+            high = max(high, self.gap + unseen(self.wins, n, together))
         wider = inflation**0.5
         return self.gap + wider * (low - self.gap), self.gap + wider * (high - self.gap)
 
@@ -213,18 +205,26 @@ def compare(
     values = np.array([pair.gap for pair in pairs])
     sampled_gaps = values + inflation**0.5 * (sampled_gaps - values)
     best = min(range(len(pairs)), key=lambda b: (pairs[b].gap, not pairs[b].identical))
-    error = _standard_error(pairs[best], sampled_gaps[:, best], list(gaps.values())[best])
+    pair, (name, own_gap) = pairs[best], list(gaps.items())[best]
+    low = min(gap.low for gap in gaps.values())
+    high = min(gap.high for gap in gaps.values())
+    if pair.identical:  # whichever of the two is returned, the user gets the same answers
+        low = high = 0.0
+    error = float(sampled_gaps[:, best].std(ddof=1)) if draws > 1 else 0.0
+    if error <= TOLERANCE and not pair.identical:  # no resample differs
+        error = (own_gap.high - own_gap.low) / (2 * Z_INTERVAL)
+    n = len(pair.parts)
     return Comparison(
         metric=metric,
-        n=len(pairs[best].parts),
-        test=_own_score(metric, truth, predictions[0], own, len(pairs[best].parts)),
+        n=n,
+        test=_own_score(metric, truth, predictions[0], own, n),
         scores=scores,
-        best_baseline=list(gaps)[best],
-        gap=_against_best(pairs[best], gaps),
+        best_baseline=name,
+        gap=Interval(pair.gap, low, high, n),
         gaps=gaps,
         standard_error=error,
         minimum_detectable=(Z_INTERVAL + Z_POWER) * error,
-        mcnemar=pairs[best].mcnemar,
+        mcnemar=pair.mcnemar,
         draws=sampled_gaps,
     )
 
@@ -310,23 +310,6 @@ def _gaps(
     return gaps
 
 
-def _against_best(best: _Pair, gaps: Mapping[str, Interval]) -> Interval:
-    """Return the gap to the best baseline with the interval that goes with the verdict."""
-    low = min(gap.low for gap in gaps.values())
-    high = min(gap.high for gap in gaps.values())
-    if best.identical:  # whichever of the two is returned, the user gets the same answers
-        low = high = 0.0
-    return Interval(best.gap, low, high, len(best.parts))
-
-
-def _standard_error(pair: _Pair, sampled: NDArray[np.float64], gap: Interval) -> float:
-    """Return the standard error of a gap; where no resample differs, that of its interval."""
-    error = float(sampled.std(ddof=1)) if len(sampled) > 1 else 0.0
-    if error <= TOLERANCE and not pair.identical:
-        return (gap.high - gap.low) / (2 * Z_INTERVAL)
-    return error
-
-
 def _own_score(
     metric: Metric,
     labels: NDArray[np.int64],
@@ -339,26 +322,6 @@ def _own_score(
     low, high = (float(limit) for limit in np.quantile(sampled, [LEVEL, 1 - LEVEL]))
     if metric.reads_decisions:
         hits = round(n * float((probabilities.argmax(axis=1) == labels).mean()))
-        low = max(0.0, min(low, score - _unseen(n - hits, n, LEVEL)))
-        high = min(1.0, max(high, score + _unseen(hits, n, LEVEL)))
+        low = max(0.0, min(low, score - unseen(n - hits, n, LEVEL)))
+        high = min(1.0, max(high, score + unseen(hits, n, LEVEL)))
     return Interval(score, low, high, n)
-
-
-def _sign_limit(parts: NDArray[np.float64], level: float) -> float:
-    """Return the lower limit of a gap by the signs of what each item adds to it."""
-    total = float(np.abs(parts).sum())
-    if total <= 0:
-        return 0.0
-    effective = total**2 / float((parts**2).sum())
-    wins = effective * float(parts[parts > 0].sum()) / total
-    if wins <= 0:
-        return -total
-    share = float(beta.ppf(level, wins, max(effective - wins, 0.0) + 1))
-    return (2 * share - 1) * total
-
-
-def _unseen(count: int, n: int, level: float) -> float:
-    """Return by how much the share behind `count` of n may be higher than it looks."""
-    if count == n:
-        return 0.0
-    return float(beta.ppf(1 - level, count + 1, n - count)) - count / n

@@ -21,7 +21,7 @@ from autotransfer.models.predictors.baselines import TITLES
 from autotransfer.models.predictors.neural import HeadPredictor
 from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.source import Source
-from autotransfer.results import Baseline, Interval, Verdict
+from autotransfer.results import Baseline, Verdict
 from autotransfer.search.cross_validation import LabelledContext
 
 Predictions = NDArray[np.float64]
@@ -35,8 +35,6 @@ class Candidate:
         probabilities: (m, K) what it says of the tested pictures.
         trials: (m, K) validation predictions of all that competed, where the same items
             validated and test; empty otherwise.
-        competed: How many trials competed.
-        validation: Its validation score.
         obvious: Whether it is what anybody would try first.
     """
 
@@ -63,7 +61,6 @@ class Terms:
         margin: The gap that counts as no difference; None is the default of the metric.
         level: Error on each side of the intervals.
         looks: Which look at the tested items this is.
-        seed: Seeds the bootstrap.
     """
 
     margin: float | None = None
@@ -77,10 +74,7 @@ class Opened:
     """What is known of the tested items beside any candidate.
 
     Args:
-        split: What is compared on.
-        context: The score and the features.
         probed: (m, K) what a probe on the default source says.
-        baselines: What uses no source.
     """
 
     split: EvaluationSplit
@@ -123,17 +117,38 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         opened: What it is compared with.
         terms: Margin, level and seed.
     """
-    split, context, found = opened.split, opened.context, opened.baselines
+    split, metric, found = opened.split, opened.context.metric, opened.baselines
     whole = {b.name: b.probabilities for b in found if b.whole}
-    comparison = _compared(candidate.probabilities, whole, split, context, terms)
-    others = {"reference": opened.probed}
-    probe = _compared(candidate.probabilities, others, split, context, terms)
+    comparison = _compared(candidate.probabilities, whole, opened, terms)
+    reference = _compared(candidate.probabilities, {"reference": opened.probed}, opened, terms)
     best = next(b for b in found if b.name == comparison.best_baseline)
-    shown = tuple(_shown(b, split, context.metric) for b in found)
-    bound = _bound(candidate, split, context.metric, best, terms)
     instead = next((b for b in found if b.mixture), best)  # together, where they could be weighted
-    verdict = _verdict(
-        candidate, comparison, shown, probe.gap, bound, split, context.metric, terms, instead.name
+    margin = default_margin(metric, comparison.n) if terms.margin is None else terms.margin
+    decision = judge(comparison, margin=margin)
+    returned = decide(comparison, decision, margin, obvious=candidate.obvious)
+    told = sentence(
+        comparison, decision, margin=margin, baseline=TITLES[best.name], images=split.images
+    )
+    test = comparison.test
+    verdict = Verdict(
+        decision=decision,
+        basis=split.basis,
+        sentence=told,
+        returned=returned,
+        test=test,
+        baselines=tuple(_shown(b, split, metric) for b in found),
+        best_baseline=best.name,
+        gap=comparison.gap,
+        minimum_detectable=comparison.minimum_detectable,
+        gap_reference=reference.gap,
+        returned_baseline="" if returned == "transfer" else instead.name,
+        returned_test=test.value if returned == "transfer" else comparison.scores[instead.name],
+        competed=candidate.competed,
+        optimism=candidate.validation - test.value,
+        looks=terms.looks,
+        mcnemar=comparison.mcnemar,
+        calibration_error=calibration_error(candidate.probabilities, split.labels),
+        competition_bound=_bound(candidate, split, metric, best, terms),
     )
     return Judgement(verdict, instead)
 
@@ -149,14 +164,11 @@ def _probed(
 
 
 def _compared(
-    finalist: Predictions,
-    others: Mapping[str, Predictions],
-    split: EvaluationSplit,
-    context: LabelledContext,
-    terms: Terms,
+    finalist: Predictions, others: Mapping[str, Predictions], opened: Opened, terms: Terms
 ) -> Comparison:
+    split = opened.split
     return compare(
-        context.metric,
+        opened.context.metric,
         split.labels,
         finalist,
         others,
@@ -190,47 +202,4 @@ def _bound(
         split.units,
         seed=terms.seed,
         level=terms.level,
-    )
-
-
-def _verdict(
-    candidate: Candidate,
-    comparison: Comparison,
-    baselines: tuple[Baseline, ...],
-    gap_reference: Interval,
-    bound: float | None,
-    split: EvaluationSplit,
-    metric: Metric,
-    terms: Terms,
-    instead: str,
-) -> Verdict:
-    margin = terms.margin
-    if margin is None:
-        margin = default_margin(metric, comparison.n)
-    decision = judge(comparison, margin=margin)
-    returned = decide(comparison, decision, margin, obvious=candidate.obvious)
-    name = comparison.best_baseline
-    told = sentence(
-        comparison, decision, margin=margin, baseline=TITLES[name], images=split.images
-    )
-    test = comparison.test
-    return Verdict(
-        decision=decision,
-        basis=split.basis,
-        sentence=told,
-        returned=returned,
-        test=test,
-        baselines=baselines,
-        best_baseline=name,
-        gap=comparison.gap,
-        minimum_detectable=comparison.minimum_detectable,
-        gap_reference=gap_reference,
-        returned_baseline="" if returned == "transfer" else instead,
-        returned_test=test.value if returned == "transfer" else comparison.scores[instead],
-        competed=candidate.competed,
-        optimism=candidate.validation - test.value,
-        looks=terms.looks,
-        mcnemar=comparison.mcnemar,
-        calibration_error=calibration_error(candidate.probabilities, split.labels),
-        competition_bound=bound,
     )

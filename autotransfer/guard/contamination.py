@@ -16,11 +16,6 @@ def overlap_remark(source: Source, class_names: Sequence[str], target: str) -> s
 
     It may where the target is named among what it was pretrained on, or where its head has
     classes of the same names.
-
-    Args:
-        source: The finalist's source.
-        class_names: The target's classes.
-        target: Name of the target.
     """
     caution = "it may have seen these very items, and do less well on new ones"
     place, trained = _plain(target), _plain(source.pretrained_on)

@@ -40,8 +40,6 @@ class Judged:
 
     Args:
         verdict: On the candidate that was tested last.
-        kept: The predictor that is returned.
-        finalist: The candidate of the verdict.
     """
 
     verdict: Verdict
@@ -64,11 +62,8 @@ class Guard:
     """Tests the finalist, and decides what is returned.
 
     Args:
-        finalists: Trains what is returned.
         division: Who is held out, and who belongs together.
-        reference: The default source.
         ranking: Where the cause of a negative verdict is looked for.
-        target: Name of the target.
         deadline: `time.monotonic()` at which everything has to be done.
         shortlists: Returns the sources that would have been tried without each fold.
         margin: Gap that counts as no difference; None is that of the metric.

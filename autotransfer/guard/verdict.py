@@ -40,10 +40,6 @@ def default_margin(metric: Metric, n: int) -> float:
     """Return the gap that counts as no difference, in units of the score.
 
     One point or one item, whichever is more; for log loss 0.01 nats.
-
-    Args:
-        metric: The score that is compared.
-        n: Number of pictures.
     """
     return max(MARGIN_POINTS, 1 / n) if metric.reads_decisions else MARGIN_NATS
 

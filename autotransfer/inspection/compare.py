@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from autotransfer.data.images.near_duplicates import near_duplicates
 from autotransfer.data.splitting import units_of
 from autotransfer.data.target import open_target
 from autotransfer.errors import InvalidOptionError, InvalidTargetError
-from autotransfer.guard.bootstrap import Comparison, compare
+from autotransfer.guard.bootstrap import compare
 from autotransfer.guard.ledger import level_of, look
 from autotransfer.guard.verdict import default_margin, judge, sentence
 from autotransfer.models.metrics import metric_named
@@ -96,7 +96,6 @@ def compare_models(
     opened = open_target(images, minimum_per_class=1)
     shown = _with_classes(opened.held_out or opened.train, names)
     fresh = _unseen(shown, models)
-    left_out = len(shown) - len(fresh)
     if not len(fresh):
         raise InvalidTargetError(
             f"the models have learnt from all {len(shown)} images; compare them on new ones"
@@ -104,9 +103,9 @@ def compare_models(
     said = [_predicted(model, fresh, names) for model in models]
     answers = np.concatenate([p.argmax(axis=1) for p in said])
     looks = look(Path.cwd() / STORAGE_FILE, fresh.digests * 2, answers, "compare")
-    chosen = metric_named(metric)
+    score = metric_named(metric)
     comparison = compare(
-        chosen,
+        score,
         fresh.labels,
         said[0],
         {"second": said[1]},
@@ -114,34 +113,25 @@ def compare_models(
         level=level_of(looks),
         seed=seed,
     )
-    found = _judged(comparison, margin, (Path(first).name, Path(second).name))
-    return replace(found, left_out=left_out, looks=looks)
-
-
-def _judged(
-    comparison: Comparison, margin: float | None, names: tuple[str, str]
-) -> ModelComparison:
-    metric = comparison.metric
-    margin = default_margin(metric, comparison.n) if margin is None else margin
+    margin = default_margin(score, comparison.n) if margin is None else margin
     decision = judge(comparison, margin=margin)
-    told = sentence(
-        comparison,
-        decision,
-        margin=margin,
-        subject=names[0],
-        rival=names[1],
-        images="labelled images",
-    )
     return ModelComparison(
         decision=decision,
-        sentence=told,
-        metric=metric.name,
+        sentence=sentence(
+            comparison,
+            decision,
+            margin=margin,
+            subject=Path(first).name,
+            rival=Path(second).name,
+            images="labelled images",
+        ),
+        metric=score.name,
         scores=(comparison.test.value, comparison.scores["second"]),
         gap=comparison.gap,
         minimum_detectable=comparison.minimum_detectable,
         mcnemar=comparison.mcnemar,
-        left_out=0,
-        looks=1,
+        left_out=len(shown) - len(fresh),
+        looks=looks,
     )
 
 

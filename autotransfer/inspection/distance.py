@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_images
 from autotransfer.errors import InvalidTargetError
-from autotransfer.models.features import FeatureReaders
-from autotransfer.models.source import Source
-from autotransfer.scenarios.inputs import choose_from, discover_plugins, make_readers
+from autotransfer.scenarios.inputs import choose_sources, discover_plugins, make_readers
 from autotransfer.scenarios.options import read_options
 from autotransfer.transferability.distances import describe, domain_distance, levels
 
@@ -69,23 +67,12 @@ def distance(
                 f"the {name} set has {len(images)} image(s); at least {FEWEST_IMAGES} of each "
                 "are needed to compare them"
             )
-    source = choose_from(chosen, registry, max(len(first), len(second))).sources[0]
+    source = choose_sources(chosen, registry, max(len(first), len(second))).sources[0]
     chosen.say(f"comparing {len(first)} and {len(second)} images as {source.name} sees them")
-    return _measured(first, second, source, make_readers(chosen), measures, chosen.seed)
-
-
-def _measured(
-    first: ImageSet,
-    second: ImageSet,
-    source: Source,
-    readers: FeatureReaders,
-    measures: Sequence[str] | None,
-    seed: int,
-) -> Distance:
     notes = _notes(first, second)
-    first, second = (images.sample(MOST_IMAGES, seed) for images in (first, second))
-    reader = readers[source]
-    found = _with_null(reader(first), reader(second), measures, seed)
+    first, second = (images.sample(MOST_IMAGES, chosen.seed) for images in (first, second))
+    reader = make_readers(chosen)[source]
+    found = _with_null(reader(first), reader(second), measures, chosen.seed)
     words = levels(found)
     return Distance(
         source=source.name,

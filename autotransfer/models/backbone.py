@@ -6,8 +6,7 @@ Stage 0 is the input; the last stage gives the pooled features that a classifier
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,25 +20,10 @@ from autotransfer.models.cutting import cut_after
 from autotransfer.models.hub import cached_only_when_unreachable
 from autotransfer.models.small_cnn import SMALL_NETWORK
 from autotransfer.models.source import HubWeights, Source, Untrained
+from autotransfer.models.stages import captured, find_stages, pool
 from autotransfer.models.weights import hub_error, read_state_dict
 
-MAX_STAGES = 6  # networks that name one stage per block are grouped down to about this many
-POOLED = "pooled"  # the last stage, where it is more than the pooled output of a module
-_TOLERANCE = 1e-4
 _NAMED_KEYS = 3
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One block of a backbone: the module that ends it and its pooled width."""
-
-    module: str
-    num_features: int
-
-    @property
-    def pooled(self) -> bool:
-        """Return whether it is the pooled output itself, which no module ends."""
-        return self.module == POOLED
 
 
 @dataclass(frozen=True)
@@ -64,7 +48,6 @@ class Backbone(nn.Module):
 
     Args:
         source: What the network was made from.
-        network: The timm network.
     """
 
     def __init__(self, source: Source, network: nn.Module) -> None:
@@ -72,7 +55,7 @@ class Backbone(nn.Module):
         self.source = source
         self.network = network
         self.num_source_classes = _num_source_classes(network)
-        self.stages = _find_stages(self)
+        self.stages = find_stages(self.network, self.sample(), self)
 
     @property
     def num_stages(self) -> int:
@@ -103,7 +86,7 @@ class Backbone(nn.Module):
     def features(self, x: Tensor) -> StageFeatures:
         """Return the pooled features of every stage, and the head's output, from one pass."""
         names = [stage.module for stage in self.stages if not stage.pooled]
-        with _captured(self.network, names) as found:
+        with captured(self.network, names) as found:
             if self.has_head:
                 last, logits = _pooled_and_logits(self.network, x)
             else:
@@ -240,24 +223,6 @@ def fresh_backbone(source: Source, seed: int) -> Backbone:
     return load_backbone(replace(source, weights=Untrained(seed)))
 
 
-def pool(output: Tensor, num_features: int) -> Tensor:
-    """Return the (b, d) mean over positions.
-
-    Takes maps (b, d, h, w) or (b, h, w, d), tokens (b, t, d), or what is pooled already.
-
-    Which axis holds the channels is told by its length, `num_features`.
-    """
-    if output.ndim == 2:
-        return output
-    axis = next(
-        (i for i in (1, output.ndim - 1) if output.shape[i] == num_features), output.ndim - 1
-    )
-    if output.ndim == 3:
-        axis = 2
-    others = [i for i in range(1, output.ndim) if i != axis]
-    return output.mean(dim=others)
-
-
 def _create(source: Source, name: str, *, fetch: bool = False) -> nn.Module:
     if not timm.is_model(name):
         raise InvalidSourceError(
@@ -314,66 +279,3 @@ def _pooled_and_logits(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     pooled: Tensor = network.forward_head(maps, pre_logits=True)  # type: ignore[operator]
     logits: Tensor = network.forward_head(maps)  # type: ignore[operator]
     return pooled if pooled.ndim == 2 else pooled.flatten(2).mean(-1), logits
-
-
-@contextmanager
-def _captured(network: nn.Module, names: list[str]) -> Iterator[dict[str, Tensor]]:
-    """Yield a dictionary that a forward pass fills with the raw outputs of the modules."""
-    found: dict[str, Tensor] = {}
-
-    def keep(name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, _args: Any, output: Tensor) -> None:
-            found[name] = output
-
-        return hook
-
-    handles = [network.get_submodule(name).register_forward_hook(keep(name)) for name in names]
-    try:
-        yield found
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _candidates(network: nn.Module) -> list[tuple[str, int]]:
-    """Return (module, channels) of every stage that timm names, grouped when there are many."""
-    info = getattr(network, "feature_info", None)
-    if info is None:
-        return []
-    entries = info.info if hasattr(info, "info") else info
-    found: dict[str, int] = {}
-    modules = dict(network.named_modules())
-    for entry in entries:
-        name = str(entry.get("module", ""))
-        if name in modules:
-            found[name] = int(entry["num_chs"])
-    names = list(found.items())
-    if len(names) <= MAX_STAGES:
-        return names
-    step = len(names) / 4
-    return [names[round((i + 1) * step) - 1] for i in range(4)]
-
-
-def _find_stages(backbone: Backbone) -> tuple[Stage, ...]:
-    """Return the stages whose pooled outputs differ, the pooled features last."""
-    candidates = _candidates(backbone.network)
-    sample = backbone.sample(2)
-    was_training = backbone.network.training
-    backbone.network.eval()
-    with torch.no_grad(), _captured(backbone.network, [name for name, _ in candidates]) as found:
-        last = backbone(sample)
-    backbone.network.train(was_training)
-    stages: list[Stage] = []
-    previous: Tensor | None = None
-    for name, channels in candidates:
-        output = pool(found[name], channels)
-        if previous is None or not _equal(output, previous):
-            stages.append(Stage(name, output.shape[1]))
-            previous = output
-    if previous is None or not _equal(last, previous):
-        stages.append(Stage(POOLED, last.shape[1]))
-    return tuple(stages)
-
-
-def _equal(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and torch.allclose(a, b, atol=_TOLERANCE, rtol=_TOLERANCE)

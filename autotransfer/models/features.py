@@ -38,11 +38,9 @@ class Features:
     """The frozen side of one source: pooled features, head and stage inputs, each computed once.
 
     Args:
-        source: The frozen source.
         store: Where rows of features are kept.
         pixels: Decoded images, shared by all sources of one input size.
         load: Returns the pretrained network; called only when something is missing.
-        device: Where to compute.
         others: Returns the features of another source.
         activations: Where raw stage outputs are kept, shared by all sources.
     """
@@ -244,9 +242,7 @@ class FeatureReaders:
 
     Args:
         store: Where rows of features are kept.
-        pixels: Decoded images.
         load: Returns the pretrained network of a source.
-        device: Where to compute.
         activation_bytes: Memory for raw stage outputs, of all sources together.
     """
 

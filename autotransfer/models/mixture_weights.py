@@ -10,7 +10,7 @@ _FLOOR = 1e-6  # of a probability: one certain and wrong answer must not silence
 
 
 def mixture_weights(
-    likely: NDArray[np.float64], *, prior: float | NDArray[np.float64]
+    likely: NDArray[np.float64], *, prior: float | NDArray[np.float64], least: float = 0.0
 ) -> NDArray[np.float64]:
     """Return the maximum a posteriori weights of a mixture, (S,), which sum to one.
 
@@ -22,6 +22,7 @@ def mixture_weights(
             that it had not learnt from.
         prior: Items that each predictor is taken to have explained before any is seen, one
             number for all or (S,); the greater, the nearer are the weights to its shares.
+        least: A smaller weight becomes zero.
 
     References:
         Dempster, Laird and Rubin, Maximum likelihood from incomplete data via the EM algorithm,
@@ -33,5 +34,8 @@ def mixture_weights(
         shares = weights[:, None] * bounded
         shares /= shares.sum(axis=0)
         weights = shares.sum(axis=1) + prior
+        weights /= weights.sum()
+    if least:
+        weights[weights < least] = 0.0
         weights /= weights.sum()
     return weights

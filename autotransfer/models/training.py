@@ -180,18 +180,22 @@ def train(
     devices = [p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"][:1]
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        hooks = _Hooks(on_rung, objective or cross_entropy(schedule), after_step)
-        optimiser = _optimiser(network, schedule, head, rate_of or _one, decay_of or _one)
-        steps = _run(network, batch, labels, schedule, seed, limits, optimiser, hooks)
+        optimiser = _optimiser(network, schedule, head, rate_of, decay_of)
+        minimised = objective or cross_entropy(schedule)
+        steps = _run(
+            network,
+            batch,
+            labels,
+            schedule,
+            seed,
+            limits,
+            optimiser,
+            minimised,
+            on_rung,
+            after_step,
+        )
     network.eval()
     return steps
-
-
-@dataclass(frozen=True)
-class _Hooks:
-    on_rung: Callable[[float], None] | None
-    objective: Objective
-    after_step: Callable[[float], None] | None
 
 
 def cross_entropy(schedule: Schedule) -> Objective:
@@ -222,10 +226,6 @@ def mixed(step: Step, alpha: float) -> tuple[Tensor, Tensor, Tensor, float]:
     return inputs, step.targets, step.targets[order.to(step.targets.device)], share
 
 
-def _one(_name: str) -> float:
-    return 1.0
-
-
 def _run(
     network: nn.Module,
     batch: BatchSource,
@@ -234,12 +234,14 @@ def _run(
     seed: int,
     limits: Limits,
     optimiser: torch.optim.Optimizer,
-    hooks: _Hooks,
+    objective: Objective,
+    on_rung: Callable[[float], None] | None,
+    after_step: Callable[[float], None] | None,
 ) -> int:
-    generator = np.random.default_rng(seed)
+    generator, device = np.random.default_rng(seed), next(network.parameters()).device
     peaks = [group["lr"] for group in optimiser.param_groups]
     planned = schedule.epochs * math.ceil(len(labels) / schedule.batch_size)
-    rungs = list(RUNGS) if hooks.on_rung is not None else []
+    rungs = list(RUNGS)
     order = _endless_order(len(labels), schedule.batch_size, generator)
     began, step, pieces = 0.0, 0, 1
     _train_mode(network, schedule)
@@ -252,18 +254,20 @@ def _run(
         rate = schedule.rate((step + 1) / planned)
         for group, peak in zip(optimiser.param_groups, peaks, strict=True):
             group["lr"] = peak * rate
-        shown = _shown(network, batch, labels, next(order), step / planned, generator)
-        learn = partial(_accumulate, shown, hooks.objective, optimiser)
+        positions = next(order)
+        targets = torch.from_numpy(labels[positions]).to(device)
+        inputs = batch(positions, generator).to(device)
+        shown = Step(network, inputs, targets, positions, step / planned, generator)
+        learn = partial(_accumulate, shown, objective, optimiser)
         pieces = fitted(learn, pieces=pieces, size=len(shown.targets))
         nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
         optimiser.step()
-        if hooks.after_step is not None:
-            hooks.after_step(schedule.learning_rate * rate)
+        if after_step is not None:
+            after_step(schedule.learning_rate * rate)
         step += 1
-        while rungs and step / planned >= rungs[0] and step < planned:
+        while on_rung and rungs and rungs[0] <= step / planned < 1:
             network.eval()
-            assert hooks.on_rung is not None
-            hooks.on_rung(rungs.pop(0))
+            on_rung(rungs.pop(0))
             _train_mode(network, schedule)
     return step
 
@@ -278,56 +282,32 @@ def _train_mode(network: nn.Module, schedule: Schedule) -> None:
             module.eval()
 
 
-def _shown(
-    network: nn.Module,
-    batch: BatchSource,
-    labels: NDArray[np.int64],
-    positions: NDArray[np.int64],
-    progress: float,
-    generator: np.random.Generator,
-) -> Step:
-    device = next(network.parameters()).device
-    targets = torch.from_numpy(labels[positions]).to(device)
-    inputs = batch(positions, generator).to(device)
-    return Step(network, inputs, targets, positions, progress, generator)
-
-
 def _accumulate(
     shown: Step, objective: Objective, optimiser: torch.optim.Optimizer, pieces: int
 ) -> None:
     """Put the gradient of the mean loss into the parameters, in so many pieces of the batch."""
     optimiser.zero_grad(set_to_none=True)
-    size = len(shown.targets)
-    for part in np.array_split(np.arange(size), pieces):
-        piece = shown if pieces == 1 else _part(shown, slice(part[0], part[-1] + 1))
-        with torch.autocast("cuda", torch.bfloat16, enabled=_halves(shown.inputs.device)):
+    size, inputs, targets = len(shown.targets), shown.inputs, shown.targets
+    halves = inputs.device.type == "cuda" and torch.cuda.is_bf16_supported()
+    for positions in np.array_split(np.arange(size), pieces):
+        part, piece = slice(positions[0], positions[-1] + 1), shown
+        if pieces > 1:
+            of_part = shown.positions[part]
+            piece = replace(shown, inputs=inputs[part], targets=targets[part], positions=of_part)
+        with torch.autocast("cuda", torch.bfloat16, enabled=halves):
             loss = objective(piece)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the training loss became {loss.item()}; try a lower rate")
-        share = len(part) / size
+        share = len(positions) / size
         (loss if pieces == 1 else share * loss).backward()  # type: ignore[no-untyped-call]
-
-
-def _part(shown: Step, part: slice) -> Step:
-    return replace(
-        shown,
-        inputs=shown.inputs[part],
-        targets=shown.targets[part],
-        positions=shown.positions[part],
-    )
-
-
-def _halves(device: torch.device) -> bool:
-    """Return whether the forward pass runs in bfloat16."""
-    return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
 def _optimiser(
     network: nn.Module,
     schedule: Schedule,
     head: Sequence[nn.Parameter],
-    rate_of: Callable[[str], float],
-    decay_of: Callable[[str], float],
+    rate_of: Callable[[str], float] | None,
+    decay_of: Callable[[str], float] | None,
 ) -> torch.optim.Optimizer:
     """Return the optimiser; vectors (biases, norms) are not decayed.
 
@@ -338,17 +318,14 @@ def _optimiser(
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            multiplier = schedule.head_multiplier if id(parameter) in of_head else 1.0
-            decay = decay_of(name) if parameter.ndim > 1 else 0.0
-            key = (multiplier * rate_of(name), decay)
-            groups.setdefault(key, []).append(parameter)
+            rate = schedule.head_multiplier if id(parameter) in of_head else 1.0
+            rate *= 1.0 if rate_of is None else rate_of(name)
+            decay = 1.0 if decay_of is None else decay_of(name)
+            key = schedule.learning_rate * rate, schedule.weight_decay * decay
+            groups.setdefault(key if parameter.ndim > 1 else (key[0], 0.0), []).append(parameter)
     described = [
-        {
-            "params": parameters,
-            "lr": schedule.learning_rate * multiplier,
-            "weight_decay": schedule.weight_decay * decay,
-        }
-        for (multiplier, decay), parameters in groups.items()
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
     ]
     fused = all(parameter.device.type in ("cpu", "cuda") for parameter in network.parameters())
     if schedule.optimiser == "sgd":

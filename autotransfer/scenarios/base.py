@@ -38,8 +38,6 @@ class Candidates:
     """What competes.
 
     Args:
-        arms: What the search may try.
-        obvious: What is tried before it.
         pool: The sources that the obvious puts together.
         skipped: What was left out, and why.
     """
@@ -55,9 +53,6 @@ class Searched(Generic[ContextT]):
     """What a search has found.
 
     Args:
-        ranking: The order of the sources.
-        candidates: What competed.
-        context: What all trials shared.
         outcomes: Everything that was tried, earlier invocations included.
     """
 
@@ -72,12 +67,8 @@ class Judged(Generic[FinalistT]):
     """What the guard found, and what is returned because of it.
 
     Args:
-        verdict: On the finalist.
-        kept: The predictor that is returned.
         finalist: The candidate that was judged last.
-        outcome: Its outcome.
         faults: Of outcomes that were found out afterwards, by their number.
-        zero_shot: Figures of zero-shot predictions.
         provenance: Where things come from, beside target and source.
     """
 

@@ -1,138 +1,190 @@
-"""What competes in a fit with target labels: the obvious, and the arms of the search."""
+"""Which sources a fit with target labels may use, in which order, and what competes on them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from autotransfer.data.holdout import Division
-from autotransfer.data.image_set import ImageSet
+from autotransfer.data.splitting import Fold
+from autotransfer.models.catalogue import Sources
 from autotransfer.models.source import Source
+from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.strategy import Strategy, TaskInfo
-from autotransfer.results import Ranking, ScenarioKind, Skipped
+from autotransfer.results import Ranking, Skipped
 from autotransfer.scenarios.base import Candidates
-from autotransfer.scenarios.clock import Clock
+from autotransfer.scenarios.clock import HELD_OUT_SHARE, POOL_SHARE, Clock
 from autotransfer.scenarios.inputs import Problem
-from autotransfer.scenarios.options import Options
 from autotransfer.scenarios.run import Request
-from autotransfer.scenarios.shortlist import Sourcing, left_out
 from autotransfer.search.arms import Terms, arms_of
 from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.search.obvious import obvious_points
-from autotransfer.search.pool import OBVIOUS, best_subset
+from autotransfer.search.pool import OBVIOUS, TimeLeft, best_subset, read_all
 from autotransfer.search.probes import ProbePoint
+from autotransfer.search.storage import STORAGE_FILE
+from autotransfer.transferability.ranking import (
+    DEFAULT_ESTIMATORS,
+    Consensus,
+    nested_shortlists,
+)
+from autotransfer.transferability.ranking.earlier_targets import mean_places
 from autotransfer.transferability.scores.ridge_loo import MAXIMUM_SCORES
 
 
-def candidates_of(
-    problem: Problem, sourcing: Sourcing, ranking: Ranking, request: Request, clock: Clock
-) -> Candidates:
-    """Return what competes, the features of the sources read as far as time allows.
+@dataclass(frozen=True)
+class Sourcing:
+    """The sources of a fit, what orders them, and what is tried on them.
 
     Args:
-        problem: The target.
-        sourcing: The sources.
-        ranking: Their order.
-        request: Which strategies, and over which spaces.
-        clock: The time of the fit.
-
-    Raises:
-        NoCandidateError: If nothing does.
+        division: Its open items, and those that are held out.
     """
-    chosen, division = sourcing.chosen, sourcing.division
-    shortlist = sourcing.named(ranking.shortlist)
-    strategies = _strategies(request, problem.scenario)
-    everything, pool, unread = sourcing.alone(ranking), tuple[Source, ...](), list[Skipped]()
-    if _puts_together(strategies, problem, sourcing):
-        everything, unread = _at_hand(problem, sourcing, ranking, clock)
-        pool = _within_limits(everything, problem, sourcing)
-    obvious = _obvious(everything, pool, problem, sourcing)
-    terms = _terms(division, problem, chosen, obvious=bool(obvious))
-    arms, unfit = arms_of(shortlist, strategies, request.preset, terms)
-    arms = replace(arms, others=everything)
-    skipped = (*left_out(ranking), *unread, *unfit)
-    if _too_many(division.images):
-        reason = f"more than {MAXIMUM_SCORES} scores of items and classes for each source"
-        skipped = (*skipped, Skipped("*", OBVIOUS, reason))
-    return Candidates(arms, obvious, pool, skipped)
 
+    problem: Problem
+    division: Division
+    sources: Sources
+    request: Request
+    further_scores: Sequence[TransferabilityEstimator] = ()
 
-def _puts_together(strategies: Sequence[Any], problem: Problem, sourcing: Sourcing) -> bool:
-    """Return whether anything that competes reads several sources."""
-    sources = sourcing.sources.sources
-    obvious = (point.strategy for point in _obvious(sources, sources, problem, sourcing))
-    return any(Need.COMPANIONS in strategy.needs for strategy in (*strategies, *obvious))
+    def consensus(self, names: Sequence[str] = ()) -> Consensus:
+        """Return what the order rests on; scores that the user names stand alone."""
+        ledger = Path(self.request.options.workspace or ".") / STORAGE_FILE
+        memory = mean_places(ledger, without=self.division.images.fingerprint)
+        scores = [self.request.registry.estimator(name) for name in names or DEFAULT_ESTIMATORS]
+        if not names:
+            scores += self.further_scores
+        return Consensus(scores, memory, with_prior=not names)
 
+    def nested(self, ranking: Ranking, folds: Sequence[Fold]) -> tuple[tuple[str, ...], ...]:
+        """Return the shortlist without each fold; nothing where all sources are on it anyway."""
+        if len(ranking.rows) <= len(ranking.shortlist):
+            return ()
+        return nested_shortlists(
+            self._named(row.source for row in ranking.rows),
+            self.division.images,
+            folds,
+            self.problem.readers,
+            self.consensus(),
+            seed=self.request.options.seed,
+            max_sources=self.request.options.max_sources,
+        )
 
-def _at_hand(
-    problem: Problem, sourcing: Sourcing, ranking: Ranking, clock: Clock
-) -> tuple[tuple[Source, ...], list[Skipped]]:
-    """Return the sources whose features are there, the default one first."""
-    validation, held_out = problem.target.validation, sourcing.division.held_out
-    further = [] if validation is None else [validation]
-    return sourcing.pool(ranking, clock, further, 0 if held_out is None else len(held_out))
+    def candidates(self, ranking: Ranking, clock: Clock) -> Candidates:
+        """Return what competes, the features of the sources read as far as time allows.
 
+        Raises:
+            NoCandidateError: If nothing does.
+        """
+        strategies = self._strategies()
+        everything, pool, unread = self._alone(ranking), tuple[Source, ...](), list[Skipped]()
+        if self._puts_together(strategies):
+            everything, unread = self._at_hand(ranking, clock)
+            pool = self._within_limits(everything)
+        obvious = self._obvious(everything, pool)
+        terms = self._terms(obvious=bool(obvious))
+        shortlist = self._named(ranking.shortlist)
+        arms, unfit = arms_of(shortlist, strategies, self.request.preset, terms)
+        unlisted = [
+            Skipped(r.source, "*", f"rank {r.rank} of {len(ranking.rows)}: not in the shortlist")
+            for r in ranking.rows
+            if r.source not in ranking.shortlist
+        ]
+        skipped = (*unlisted, *unread, *unfit)
+        if self._too_many:
+            reason = f"more than {MAXIMUM_SCORES} scores of items and classes for each source"
+            skipped = (*skipped, Skipped("*", OBVIOUS, reason))
+        return Candidates(replace(arms, others=everything), obvious, pool, skipped)
 
-def _within_limits(
-    sources: tuple[Source, ...], problem: Problem, sourcing: Sourcing
-) -> tuple[Source, ...]:
-    """Return the sources that one answer may read together."""
-    chosen, images = sourcing.chosen, sourcing.division.images
-    limits = ResultLimits(chosen.max_mb, chosen.max_ms, problem.readers, images)
-    return sources if limits.none else best_subset(sources, images, problem.readers, limits)
+    def _strategies(self) -> list[Strategy]:
+        """Return the strategies of the search."""
+        names = self.request.strategies_for(self.problem.scenario)
+        single = self.request.options.single
+        return [
+            strategy
+            for strategy in map(self.request.registry.strategy, names)
+            if not strategy.obvious and not (single and Need.COMPANIONS in strategy.needs)
+        ]
 
+    def _puts_together(self, strategies: Sequence[Strategy]) -> bool:
+        """Return whether anything that competes reads several sources."""
+        sources = self.sources.sources
+        obvious = (point.strategy for point in self._obvious(sources, sources))
+        return any(Need.COMPANIONS in strategy.needs for strategy in (*strategies, *obvious))
 
-def _obvious(
-    everything: Sequence[Source], pool: Sequence[Source], problem: Problem, sourcing: Sourcing
-) -> tuple[ProbePoint, ...]:
-    """Return what is tried before the search; one source has nothing to be put together with."""
-    if not everything:
-        return ()
-    images, chosen = sourcing.division.images, sourcing.chosen
-    task = TaskInfo(everything[0], problem.scenario, len(images), len(images.class_names))
-    points = obvious_points(
-        sourcing.registry.strategies.values(),
-        task,
-        named=chosen.strategies,
-        single=chosen.single or len(pool) < 2 or _too_many(images),
-    )
-    return tuple(
-        replace(point, source=pool[0]) if Need.COMPANIONS in point.strategy.needs else point
-        for point in points
-    )
+    def _alone(self, ranking: Ranking) -> tuple[Source, ...]:
+        """Return the source to probe by itself, which is the default one if it can be read."""
+        default = self.sources.sources[0].name
+        ranked = {row.source for row in ranking.rows}
+        return tuple(self._named([default if default in ranked else ranking.shortlist[0]]))
 
+    def _at_hand(self, ranking: Ranking, clock: Clock) -> tuple[tuple[Source, ...], list[Skipped]]:
+        """Return the sources whose features are at hand, the default one first, then by rank.
 
-def _too_many(images: ImageSet) -> bool:
-    """Return whether a score for each item and class is too much to hold for every source."""
-    return len(images) * len(images.class_names) > MAXIMUM_SCORES
+        Those that there was no time to rank come last: they can still be put together.
+        """
+        default = self.sources.sources[0].name
+        ranked = [*ranking.shortlist, *(row.source for row in ranking.rows)]
+        order = dict.fromkeys([default, *ranked, *(s.name for s in self.sources.sources)])
+        validation, held_out = self.problem.target.validation, self.division.held_out
+        return read_all(
+            self._named(order),
+            {default, ranking.shortlist[0]},
+            [self.division.images, *([] if validation is None else [validation])],
+            0 if held_out is None else len(held_out),
+            self.problem.readers,
+            TimeLeft(clock.deadline(POOL_SHARE), (clock.seconds or 0.0) * HELD_OUT_SHARE),
+        )
 
+    def _within_limits(self, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        """Return the sources that one answer may read together."""
+        options, readers, images = self.request.options, self.problem.readers, self.division.images
+        limits = ResultLimits(options.max_mb, options.max_ms, readers, images)
+        return sources if limits.none else best_subset(sources, images, readers, limits)
 
-def _strategies(request: Request, kind: ScenarioKind) -> list[Strategy]:
-    """Return the strategies of the search."""
-    found = [request.registry.strategy(name) for name in request.strategies_for(kind)]
-    single = request.options.single
-    return [
-        strategy
-        for strategy in found
-        if not strategy.obvious and not (single and Need.COMPANIONS in strategy.needs)
-    ]
+    def _obvious(
+        self, everything: Sequence[Source], pool: Sequence[Source]
+    ) -> tuple[ProbePoint, ...]:
+        """Return what is tried first; one source has nothing to be put together with."""
+        if not everything:
+            return ()
+        images, options = self.division.images, self.request.options
+        points = obvious_points(
+            self.request.registry.strategies.values(),
+            TaskInfo(everything[0], self.problem.scenario, len(images), len(images.class_names)),
+            named=options.strategies,
+            single=options.single or len(pool) < 2 or self._too_many,
+        )
+        return tuple(
+            replace(point, source=pool[0]) if Need.COMPANIONS in point.strategy.needs else point
+            for point in points
+        )
 
+    @property
+    def _too_many(self) -> bool:
+        """Return whether a score for each item and class is too much to hold for every source."""
+        images = self.division.images
+        return len(images) * len(images.class_names) > MAXIMUM_SCORES
 
-def _terms(division: Division, problem: Problem, chosen: Options, *, obvious: bool) -> Terms:
-    counts = np.bincount(division.images.labels, minlength=len(division.images.class_names))
-    return Terms(
-        num_images=len(division.images),
-        num_classes=len(counts),
-        per_class=float(np.median(counts)),
-        source_images=problem.source_images is not None,
-        has_head=lambda source: problem.readers[source].layout.num_source_classes > 0,
-        named=tuple(chosen.strategies),
-        images=problem.images,
-        scenario=problem.scenario,
-        unlabelled=problem.unlabelled is not None,
-        obvious=obvious,
-    )
+    def _terms(self, *, obvious: bool) -> Terms:
+        problem, images = self.problem, self.division.images
+        counts = np.bincount(images.labels, minlength=len(images.class_names))
+        return Terms(
+            num_images=len(images),
+            num_classes=len(counts),
+            per_class=float(np.median(counts)),
+            source_images=problem.source_images is not None,
+            has_head=lambda source: problem.readers[source].layout.num_source_classes > 0,
+            named=tuple(self.request.options.strategies),
+            images=problem.images,
+            scenario=problem.scenario,
+            unlabelled=problem.unlabelled is not None,
+            obvious=obvious,
+        )
+
+    def _named(self, names: Iterable[str]) -> list[Source]:
+        """Return sources by their names."""
+        by_name = {source.name: source for source in self.sources.sources}
+        return [by_name[name] for name in names]

@@ -24,6 +24,7 @@ from autotransfer.plugin.registry import Registry, discover
 from autotransfer.plugin.strategy import TaskInfo
 from autotransfer.results import ScenarioKind
 from autotransfer.scenarios.options import Options, device_of, memory_of
+from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.tracking.registered import with_registered
 
 
@@ -32,13 +33,9 @@ class Problem:
     """Everything that a fit starts from.
 
     Args:
-        target: The labelled items.
-        sources: The candidates.
-        readers: Their features.
         source_images: Labelled source images, where they were given.
         unlabelled: Further target images without labels, where they were given.
         images: Whether the items are images; features alone have no layers to train.
-        baselines: Names of the baselines.
         baseline_source: The features that use no source, for the baseline of that kind.
         attributes: Rows of the classes with and without images; in the zero-shot scenario.
     """
@@ -63,9 +60,8 @@ def problem_of_images(target: Any, chosen: Options, registry: Registry) -> Probl
     """Return the problem of a target of images."""
     opened = open_labelled(target, chosen)
     source_images = open_source_images(chosen)
-    sources = choose_sources(chosen, registry, opened)
-    unlabelled = open_more(chosen)
-    return Problem(opened, sources, make_readers(chosen), source_images, unlabelled)
+    sources = choose_sources(chosen, registry, len(opened.train))
+    return Problem(opened, sources, make_readers(chosen), source_images, open_more(chosen))
 
 
 def problem_of_matrices(
@@ -178,13 +174,8 @@ def open_more(chosen: Options) -> ImageSet | None:
     return images
 
 
-def choose_sources(chosen: Options, registry: Registry, opened: Target) -> Sources:
-    """Return the candidate sources; a default set is described before it is fetched."""
-    return choose_from(chosen, registry, len(opened.train))
-
-
-def choose_from(chosen: Options, registry: Registry, num_images: int) -> Sources:
-    """Return the candidate sources for so many images."""
+def choose_sources(chosen: Options, registry: Registry, num_images: int) -> Sources:
+    """Return the candidate sources for so many images; a default set is described first."""
     workspace = Path(chosen.workspace or ".")
     resolved = resolve_sources(
         with_registered(chosen.sources, chosen.tracking_uri, workspace),
@@ -195,6 +186,22 @@ def choose_from(chosen: Options, registry: Registry, num_images: int) -> Sources
     if resolved.default_set:
         chosen.say(describe_default_set(resolved.default_set, num_images))
     return resolved
+
+
+def within_limits(
+    sources: Sources, readers: FeatureReaders, images: ImageSet, chosen: Options
+) -> Sources:
+    """Return the sources that can keep the limits on the result.
+
+    Raises:
+        NoCandidateError: If there is none.
+    """
+    limits = ResultLimits(chosen.max_mb, chosen.max_ms, readers, images)
+    if limits.none:
+        return sources
+    reasons = {source.name: limits.against([source]) for source in sources.sources}
+    readers.release()
+    return sources.without(reasons)
 
 
 def make_readers(chosen: Options) -> FeatureReaders:

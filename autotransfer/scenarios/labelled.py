@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
@@ -19,6 +18,7 @@ from autotransfer.errors import BudgetExhaustedError, DataWarning, InvalidTarget
 from autotransfer.guard.guard import Guard
 from autotransfer.guard.verdict import UNGUARDED
 from autotransfer.models.catalogue import Sources
+from autotransfer.models.catalogue.leakage import without_leaks
 from autotransfer.models.metrics import metric_named
 from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.report import Material
@@ -31,13 +31,12 @@ from autotransfer.results import (
     Skipped,
 )
 from autotransfer.scenarios.base import Candidates, Judged, Scenario, Searched
-from autotransfer.scenarios.candidates import candidates_of
+from autotransfer.scenarios.candidates import Sourcing
 from autotransfer.scenarios.clock import CLOSING_SHARE, GUARD_SHARE
-from autotransfer.scenarios.inputs import Problem, problem_of_images
+from autotransfer.scenarios.inputs import Problem, problem_of_images, within_limits
 from autotransfer.scenarios.labelled_report import Ended
 from autotransfer.scenarios.options import class_weights_of
 from autotransfer.scenarios.run import Request, Run
-from autotransfer.scenarios.shortlist import Sourcing, usable
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import with_rejection
 from autotransfer.search.cross_validation import LabelledContext
@@ -58,7 +57,6 @@ class Labelled(Scenario[LabelledContext, Finalist]):
 
     Args:
         problem: The opened target, its sources and their features.
-        request: What was asked for.
     """
 
     kind = ScenarioKind.LABELLED
@@ -86,7 +84,10 @@ class Labelled(Scenario[LabelledContext, Finalist]):
     @cached_property
     @override
     def sources(self) -> Sources:
-        return usable(self.problem, self.division, self.request.options)
+        """Return the sources that know no tested picture and can keep the limits on the result."""
+        target = self.problem.target
+        sources = without_leaks(self.problem.sources, self.division, target.validation)
+        return within_limits(sources, self.readers, target.train, self.request.options)
 
     @property
     @override
@@ -122,7 +123,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
 
     @override
     def candidates(self, ranking: Ranking, run: Run) -> Candidates:
-        return candidates_of(self.problem, self._sourcing, ranking, self.request, run.clock)
+        return self._sourcing.candidates(ranking, run.clock)
 
     @override
     def context(self, candidates: Candidates) -> LabelledContext:
@@ -249,15 +250,8 @@ class Labelled(Scenario[LabelledContext, Finalist]):
 
     @cached_property
     def _sourcing(self) -> Sourcing:
-        options = self.request.options
         return Sourcing(
-            self.sources,
-            self.division,
-            self.readers,
-            self.request.registry,
-            Path(options.workspace or "."),
-            options,
-            self._further_scores(),
+            self.problem, self.division, self.sources, self.request, self._further_scores()
         )
 
     def _finalists(self, searched: Searched[LabelledContext], run: Run) -> Finalists:

@@ -30,10 +30,6 @@ class Ended:
 
     Args:
         finalists: The images of the search and the folder of its trials.
-        division: Who was held out.
-        finalist: What the search chose.
-        outcomes: Everything that was tried.
-        kept: What is returned.
         visible: Whether the items are images.
     """
 

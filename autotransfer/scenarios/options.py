@@ -57,15 +57,7 @@ OnPart = Callable[[str, float], None]
 OnOutcome = Callable[[Outcome], None]
 
 
-def _silent(_text: str) -> None:
-    """Say nothing."""
-
-
-def _silent_on_parts(_part: str, _seconds: float) -> None:
-    """Say nothing."""
-
-
-def _silent_on_outcomes(_outcome: Outcome) -> None:
+def _silent(*_told: object) -> None:
     """Say nothing."""
 
 
@@ -171,8 +163,8 @@ class Options:
     device: str = "auto"
     seed: int = 0
     say: Say = field(default=_silent, repr=False)
-    on_part: OnPart = field(default=_silent_on_parts, repr=False)
-    on_outcome: OnOutcome = field(default=_silent_on_outcomes, repr=False)
+    on_part: OnPart = field(default=_silent, repr=False)
+    on_outcome: OnOutcome = field(default=_silent, repr=False)
 
 
 _RENAMED = {"setting": ", which is now called scenario"}

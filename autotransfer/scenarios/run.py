@@ -28,8 +28,6 @@ class Request:
     """What was asked for.
 
     Args:
-        options: The checked options.
-        registry: What is installed.
         began: `time.monotonic()` at the start.
         warnings: Texts of the warnings so far; filled as the fit goes on.
     """
@@ -80,11 +78,7 @@ class Run:
     """A fit that has begun.
 
     Args:
-        request: What was asked for.
-        clock: How its time is divided.
-        place: Its name and folder.
         study: Where proposals come from and outcomes go.
-        tracker: Mirrors the records to MLflow.
     """
 
     request: Request
@@ -115,12 +109,7 @@ class Run:
             )
 
     def start_tracking(self, params: Mapping[str, ParamValue], fingerprint: str) -> None:
-        """Begin or resume the run in MLflow; how it is opened is kept, so that `sync` can do it.
-
-        Args:
-            params: Parameters of the run.
-            fingerprint: Hash of the target.
-        """
+        """Begin or resume the run in MLflow; how it is opened is kept, so that `sync` can."""
         options, study = self.options, self.study
         if options.tracking_uri == OFF:
             return
@@ -146,12 +135,7 @@ class Run:
 
 @contextmanager
 def running(request: Request, target: str) -> Iterator[Run]:
-    """Yield the run of a fit in its folder, which no other fit may use meanwhile.
-
-    Args:
-        request: What was asked for.
-        target: Short name of the target.
-    """
+    """Yield the run of a fit in its folder, which no other fit may use meanwhile."""
     options = request.options
     clock = Clock(request.began, request.budget.seconds, options.on_part)
     with claim(

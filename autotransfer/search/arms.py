@@ -22,7 +22,6 @@ class Terms:
     """What a fit has to offer, and how many items there are to learn from.
 
     Args:
-        num_images: Search pictures.
         num_classes: K.
         per_class: Median number of search items of a class.
         source_images: Whether labelled source items were given.
@@ -53,7 +52,6 @@ class Arms:
     Args:
         sources: The shortlist, best first; a trial knows its source by its place.
         strategies: The strategies, those that do not train first.
-        spaces: The space of each strategy.
         closed: (source, strategy) pairs that do not go together.
         others: Sources beside the shortlist that the obvious reads.
     """

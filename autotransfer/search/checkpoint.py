@@ -55,7 +55,6 @@ class Checkpoint:
     """A predictor and how to restore it.
 
     Args:
-        predictor: The trained answer.
         strategy: Name of the strategy, or of the baseline.
         baseline: Whether it is a baseline.
         source: The source that it reads; None where it reads pixels alone.

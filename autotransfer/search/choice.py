@@ -153,9 +153,7 @@ def _challenger(
         return Choice({winner: 1.0}, {winner: temperatures[winner]})
     prior = np.full(len(likely), CHALLENGER_PRIOR)
     prior[0] = INCUMBENT_PRIOR
-    weights = mixture_weights(likely, prior=prior)
-    weights[weights < LEAST_WEIGHT] = 0.0
-    weights /= weights.sum()
+    weights = mixture_weights(likely, prior=prior, least=LEAST_WEIGHT)
     found = {n: float(w) for n, w in zip(temperatures, weights, strict=True) if w > 0}
     return Choice(found, {n: temperatures[n] for n in found})
 

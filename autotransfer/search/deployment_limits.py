@@ -30,7 +30,6 @@ class ResultLimits:
             limit.
         max_ms: Longest time for a decoded item, in batches of eight, milliseconds; None is no
             limit.
-        readers: The networks.
         images: Items to measure on.
     """
 

@@ -53,11 +53,8 @@ class Finalists:
 
     Args:
         arms: Sources and strategies of the search.
-        context: Its items and folds.
         place: Where the predictors of trials are.
-        registry: Restores them.
         deadline: `time.monotonic()` after which no ensemble is trained.
-        seed: Of the fit.
         refit: Whether the finalist is trained again; else its tested checkpoint is kept.
         combine: Whether several candidates may be put together.
         say: Told about progress, a line at a time.

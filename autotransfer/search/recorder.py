@@ -29,13 +29,8 @@ class TrialRecorder:
     """Keeps what trials leave behind.
 
     Args:
-        arms: What may be tried.
-        context: What the trials share.
-        place: Where predictors are kept.
-        limits: When the search ends.
         result_limits: What the result may weigh and cost.
         always_kept: Strategies whose predictors stay whatever comes.
-        write: Mirrors an outcome to MLflow.
         say: Told about progress, a line at a time.
         on_outcome: Told about each finished probe and trial.
         forecast: Returns a line about what to expect from the outcomes, the seconds spent and

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy.exc
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 from sqlalchemy.pool import NullPool
 
 from autotransfer.errors import StudyStorageError
@@ -23,31 +23,7 @@ _FULL = ("disk is full", "No space left", "disk I/O error", "readonly database")
 _MADE_AT_ONCE = ("already exists", "UNIQUE constraint", "duplicate key", "database is locked")
 _ATTEMPTS = 20  # to open: who comes second finds the tables half made
 _AWAY = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.DBAPIError)
-_METHODS = (
-    "_create_new_trial",  # what Optuna's own cache calls
-    "_get_best_trial_id",
-    "_get_trials",
-    "_set_trial_param",
-    "create_new_study",
-    "create_new_trial",
-    "delete_study",
-    "get_all_studies",
-    "get_all_trials",
-    "get_study_directions",
-    "get_study_id_from_name",
-    "get_study_name_from_id",
-    "get_study_system_attrs",
-    "get_study_user_attrs",
-    "get_trial",
-    "get_trial_id_from_study_id_trial_number",
-    "set_study_system_attr",
-    "set_study_user_attr",
-    "set_trial_intermediate_value",
-    "set_trial_param",
-    "set_trial_state_values",
-    "set_trial_system_attr",
-    "set_trial_user_attr",
-)  # all that reads or writes the database
+_METHODS = tuple(name for name in vars(BaseStorage) if not name.startswith("_"))
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -58,16 +34,14 @@ def storage_url(storage: str | None, workspace: Path) -> str:
     return storage or f"sqlite:///{(workspace / STORAGE_FILE).resolve()}"
 
 
-def open_storage(url: str) -> RDBStorage:
+def open_storage(url: str) -> BaseStorage:
     """Return a storage that waits for a database that is away, for a minute at most.
 
     Raises:
         StudyStorageError: If it cannot be opened.
     """
-    storage = _opened(url)
+    storage = get_storage(_opened(url))  # with Optuna's own cache
     for name in _METHODS:
-        if not hasattr(storage, name):  # of another version of Optuna
-            continue
         setattr(storage, name, _patient(getattr(storage, name), url))
     return storage
 

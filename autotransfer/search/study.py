@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
 from pydantic import TypeAdapter
 
@@ -195,7 +195,7 @@ def open_study(
     return found
 
 
-def _forget_stillborn(name: str, storage: RDBStorage) -> None:
+def _forget_stillborn(name: str, storage: BaseStorage) -> None:
     """Delete a study of that name that has no trial: its fit ended before it began."""
     if name not in optuna.get_all_study_names(storage=storage):
         return

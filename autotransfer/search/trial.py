@@ -33,9 +33,6 @@ class TrialSpec:
 
     Args:
         number: Number of the trial in its study.
-        source: The source.
-        strategy: The strategy.
-        params: The parameters.
         seed: Seeds everything random in the trial.
         deadline: `time.monotonic()` of its end; None is no limit.
         rivals: (n,) losses at each step that it has to keep up with; None where there are none.
@@ -49,13 +46,24 @@ class TrialSpec:
     deadline: float | None
     rivals: Sequence[NDArray[np.float32] | None] = ()
 
+    @property
+    def outcome(self) -> Outcome:
+        """Return the outcome of the trial, complete and without any figures."""
+        return Outcome(
+            self.number,
+            self.source.name,
+            self.strategy.name,
+            dict(self.params),
+            State.COMPLETE,
+            adaptation=self.source.adaptation,
+        )
+
 
 @dataclass(frozen=True)
 class TrialResult:
     """The outcome, and what is left of a trial unless it failed.
 
     Args:
-        outcome: How it ended.
         predictor: The predictor of the first fold.
         validation: (n, K) probabilities for the validation items of all folds in order; None
             unless complete.
@@ -78,16 +86,7 @@ def attempted(
         work: Returns the complete outcome, given one without any figures.
         device: Where it computes.
     """
-    began = time.perf_counter()
-    remarks = list[str]()
-    blank = Outcome(
-        spec.number,
-        spec.source.name,
-        spec.strategy.name,
-        dict(spec.params),
-        State.COMPLETE,
-        adaptation=spec.source.adaptation,
-    )
+    began, blank, remarks = time.perf_counter(), spec.outcome, list[str]()
     try:
         with ended_at(spec.deadline), collected_remarks() as remarks:
             outcome = work(blank)

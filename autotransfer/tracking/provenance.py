@@ -14,12 +14,7 @@ _NAME = 500
 
 
 def datasets_of(record: Record, target: str) -> list[DatasetInput]:
-    """Return the target and the finalist's source, each with hash, licence and origin.
-
-    Args:
-        record: What was found.
-        target: Name of the target.
-    """
+    """Return the target and the finalist's source, each with hash, licence and origin."""
     known = record.provenance
     rows = record.ranking.rows
     images = Dataset(

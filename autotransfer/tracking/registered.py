@@ -18,7 +18,7 @@ from autotransfer.errors import InvalidSourceError
 from autotransfer.models.catalogue.earlier_fit import PREDICTOR_FILE, source_of_selection
 from autotransfer.models.feature_store import default_folder
 from autotransfer.models.source import Source
-from autotransfer.tracking.store import patience, store_uri
+from autotransfer.tracking.store import display_uri, patience, store_uri
 
 CHAMPION = "champion"
 _PREFIX = "models:/"
@@ -43,7 +43,8 @@ def register(client: MlflowClient, name: str, model: str, run_id: str, model_id:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    for known in client.search_model_versions(f"name = '{_quoted(name)}'"):
+    quoted = name.replace("'", "\\'")
+    for known in client.search_model_versions(f"name = '{quoted}'"):
         if known.run_id == run_id:
             return str(known.version)
     # A database would look for `models:/ID` in the store of the process, not in its own.
@@ -93,7 +94,7 @@ def _fetched(text: str, uri: str) -> Source:
     except (MlflowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InvalidSourceError(
-            f"the source {text!r} cannot be had from MLflow at {_display(uri)} ({reason}); "
+            f"the source {text!r} cannot be had from MLflow at {display_uri(uri)} ({reason}); "
             "register a model with fit --register NAME, or name the store with --tracking-uri"
         ) from error
     selections = sorted(path.parent for path in folder.rglob(PREDICTOR_FILE))
@@ -128,11 +129,3 @@ def _downloaded(client: MlflowClient, version: ModelVersion, uri: str) -> Path:
             tracking_uri=uri,
         )
     return place
-
-
-def _quoted(name: str) -> str:
-    return name.replace("'", "\\'")
-
-
-def _display(uri: str) -> str:
-    return re.sub(r"//[^/@]+@", "//", uri)

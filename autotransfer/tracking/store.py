@@ -58,7 +58,7 @@ class Store:
     @property
     def display_uri(self) -> str:
         """Return the URI without user and password."""
-        return re.sub(r"//[^/@]+@", "//", self.uri)
+        return display_uri(self.uri)
 
     @property
     def _database(self) -> bool:
@@ -136,6 +136,17 @@ def embedded_uri(workspace: Path) -> str:
     path = str(workspace.resolve() / STORE_FILE)
     # Only what would end or change the path: SQLAlchemy decodes it, MLflow does not.
     return f"sqlite:///{re.sub('[%?#]', lambda match: quote(match.group()), path)}"
+
+
+def display_uri(uri: str) -> str:
+    """Return a URI without user and password."""
+    return re.sub(r"//[^/@]+@", "//", uri)
+
+
+def runs_page(experiment_id: str) -> str:
+    """Return the part of MLflow's address, after host and port, that lists the trials."""
+    query = f"viewStateShareKey={VIEW}&workflowType=machine_learning"
+    return f"/#/experiments/{experiment_id}/runs?{query}"
 
 
 @contextmanager

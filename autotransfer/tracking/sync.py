@@ -23,10 +23,6 @@ class TrackingPlan:
 
     Args:
         uri: Tracking URI; None is that of the environment or of the workspace.
-        experiment: Name of the experiment.
-        folder: Folder of the selection.
-        params: Parameters of the run.
-        tags: Tags of the run.
         register: Name under which the result is registered; None registers nothing.
     """
 
@@ -47,7 +43,6 @@ class Synced:
     """What became of one study.
 
     Args:
-        name: Of the study.
         trials: Number of trials that it has.
         run_id: The run; None where the store could not be written.
         finished: Whether the fit had ended, and its result was written as well.

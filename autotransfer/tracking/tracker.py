@@ -29,7 +29,7 @@ from autotransfer.tracking.note import note
 from autotransfer.tracking.provenance import datasets_of
 from autotransfer.tracking.registered import CHAMPION, register
 from autotransfer.tracking.serving_folder import write_serving_folder
-from autotransfer.tracking.store import VIEW, Store, patience
+from autotransfer.tracking.store import VIEW, Store, patience, runs_page
 
 RETRY_SECONDS = 60.0  # without another try after a failure: a dead server must not cost a search
 MAX_CHILDREN = 50_000
@@ -41,20 +41,10 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Opening:
-    """What a new parent run starts with."""
-
-    name: str
-    params: Mapping[str, str]
-    tags: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class _Written:
     """A run that is in the store.
 
     Args:
-        run_id: Its id.
         start_ms: When it started, milliseconds since 1970.
         complete: Whether everything about it was written.
     """
@@ -76,7 +66,7 @@ class Tracker:
     def __init__(self, uri: str | None, experiment: str, workspace: Path) -> None:
         self.run_id: str | None = None
         self._store = Store(uri, experiment, workspace)
-        self._opening: _Opening | None = None
+        self._opening: tuple[str, dict[str, str], dict[str, str]] | None = None
         self._experiment_id = ""
         self._metric = "score"
         self._target = "target"
@@ -104,10 +94,7 @@ class Tracker:
         Returns:
             The address with useful columns and order; None as long as nothing was written.
         """
-        if self._parent is None:
-            return None
-        query = f"viewStateShareKey={VIEW}&workflowType=machine_learning"
-        return f"/#/experiments/{self._experiment_id}/runs?{query}"
+        return None if self._parent is None else runs_page(self._experiment_id)
 
     def start(
         self, name: str, *, params: Mapping[str, object], tags: Mapping[str, str]
@@ -123,7 +110,7 @@ class Tracker:
             The id of the run; None where the store cannot be written. Then the run is opened
             later, and `run_id` has it from then on.
         """
-        self._opening = _Opening(name, projection.texts(params), projection.texts(tags))
+        self._opening = name, projection.texts(params), projection.texts(tags)
         self._attempt(self._connected)
         return self.run_id
 
@@ -216,16 +203,13 @@ class Tracker:
         if self._parent is not None:
             return True
         if self._opening is not None:
-            self.run_id = self.run_id or self._create(self._opening)
-            self._store.log(self.run_id, params=self._opening.params)
+            name, params, tags = self._opening
+            if self.run_id is None:
+                place, tags = self._store.experiment_id(), {**projection.SOURCE_TAGS, **tags}
+                run = self._store.client.create_run(place, tags=tags, run_name=name)
+                self.run_id = str(run.info.run_id)
+            self._store.log(self.run_id, params=params)
         return self._find()
-
-    def _create(self, opening: _Opening) -> str:
-        tags = {**projection.SOURCE_TAGS, **opening.tags}
-        run = self._store.client.create_run(
-            self._store.experiment_id(), tags=tags, run_name=opening.name
-        )
-        return str(run.info.run_id)
 
     def _find(self) -> bool:
         """Read the parent run and which trials it has; reopen it."""

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.tracking.store import STORE_FILE, VIEW, patience, store_uri
+from autotransfer.tracking.store import STORE_FILE, VIEW, patience, runs_page, store_uri
 
 START_SECONDS = 600.0  # on a busy machine
 LAST_PORT = 65_535
@@ -31,10 +31,6 @@ class Viewer:
     """A server that runs as long as the block.
 
     Args:
-        uri: Tracking URI of the store.
-        folder: Where the server runs.
-        host: Address that it binds to.
-        port: A free port.
         page: What comes after host and port: the trials, with useful columns.
     """
 
@@ -148,7 +144,4 @@ def _page(uri: str) -> str:
     except MlflowException:
         return "/"
     ours = [e for e in found if f"mlflow.sharedViewState.{VIEW}" in e.tags]
-    if not ours:
-        return "/"
-    query = f"viewStateShareKey={VIEW}&workflowType=machine_learning"
-    return f"/#/experiments/{ours[0].experiment_id}/runs?{query}"
+    return runs_page(ours[0].experiment_id) if ours else "/"

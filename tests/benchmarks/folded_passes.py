@@ -20,7 +20,7 @@ from torch import Tensor
 from autotransfer.models.backbone import Backbone, load_backbone
 from autotransfer.models.features import BATCH_SIZE
 from autotransfer.models.folding import folded
-from autotransfer.scenarios.inputs import choose_from, discover_plugins
+from autotransfer.scenarios.inputs import choose_sources, discover_plugins
 from autotransfer.scenarios.options import read_options
 
 NUM_IMAGES = 1000  # of a target, which a default set of sources would depend on
@@ -39,7 +39,7 @@ def main() -> None:
     print("| source | whole, ms | folded, ms | ratio | folding once, s |")  # noqa: T201
     print("|---|---|---|---|---|")  # noqa: T201
     totals = [0.0, 0.0]
-    for source in choose_from(chosen, discover_plugins(chosen), NUM_IMAGES).sources:
+    for source in choose_sources(chosen, discover_plugins(chosen), NUM_IMAGES).sources:
         whole = load_backbone(source)
         began = time.perf_counter()
         lighter = folded(whole)

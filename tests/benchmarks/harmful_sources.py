@@ -54,7 +54,7 @@ def gap(given: argparse.Namespace, name: str, seed: int) -> tuple[float, str, st
         )
     chosen = read_options(options)
     registry = discover_plugins(chosen)
-    source = choose_sources(chosen, registry, opened).sources[0]
+    source = choose_sources(chosen, registry, len(opened.train)).sources[0]
     context = LabelledContext(opened.train, (), None, make_readers(chosen), ACCURACY)
     baselines = Baselines(context, source, BaselineCache(registry), seed, None)
     stand = held_out_split(opened.train, test, np.arange(len(test)))

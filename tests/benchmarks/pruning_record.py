@@ -61,7 +61,7 @@ def _recorder(given: argparse.Namespace, pictures: str) -> Callable[[int], None]
     context = LabelledContext(images, folds, None, make_readers(chosen), metric_named("accuracy"))
     sources = [
         replace(s, preprocessing=replace(s.preprocessing, input_size=given.side))
-        for s in choose_sources(chosen, registry, opened).sources
+        for s in choose_sources(chosen, registry, len(opened.train)).sources
         if s.name in given.source
     ]
     terms = Terms(len(images), len(images.class_names), 99, False, lambda _: True)  # noqa: FBT003

@@ -69,7 +69,7 @@ def main() -> int:
     chosen = read_options({"sources": given.catalogue, "plugins": tuple(given.plugin)})
     registry = discover_plugins(chosen)
     opened = open_labelled(given.images, chosen)
-    sources = choose_sources(chosen, registry, opened).sources
+    sources = choose_sources(chosen, registry, len(opened.train)).sources
     images = divide(opened).images
     consensus = Consensus([registry.estimator(name) for name in DEFAULT_ESTIMATORS], {})
     loads: list[str] = []

@@ -85,7 +85,7 @@ def record(wanted: Recording, pictures: str) -> bool:
     context = LabelledContext(images, folds, None, make_readers(chosen), metric_named("accuracy"))
     sources = [
         replace(s, preprocessing=replace(s.preprocessing, input_size=wanted.side))
-        for s in choose_sources(chosen, registry, opened).sources
+        for s in choose_sources(chosen, registry, len(opened.train)).sources
         if not wanted.sources or s.name in wanted.sources
     ]
     stages = {source.name: context.readers[source].num_stages for source in sources}

@@ -137,7 +137,7 @@ def _row(method: str, given: Any) -> list[str]:
         opened = open_labelled(images, chosen)
         division = divide(opened)
         assert division.held_out is not None, f"{images} needs a test split"
-        found = {s.name: s for s in choose_sources(chosen, registry, opened).sources}
+        found = {s.name: s for s in choose_sources(chosen, registry, len(opened.train)).sources}
         sources = tuple(found[name] for name in given.source or list(found)[:3])
         for per_class in given.labels:
             readers = make_readers(chosen)

@@ -71,7 +71,7 @@ def prepared(given: argparse.Namespace) -> tuple[LabelledContext, WorkerContext,
     )
     (source,) = [
         replace(s, preprocessing=replace(s.preprocessing, input_size=given.side))
-        for s in choose_sources(chosen, registry, opened).sources
+        for s in choose_sources(chosen, registry, len(opened.train)).sources
         if s.name == given.source
     ]
     strategy = registry.strategy("fine-tune")

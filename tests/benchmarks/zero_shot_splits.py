@@ -168,7 +168,7 @@ def main() -> int:
     )
     registry = discover_plugins(chosen)
     opened = [open_target(part) for part in (*given.learn, *given.test)]
-    sources = choose_sources(chosen, registry, opened[0]).sources
+    sources = choose_sources(chosen, registry, len(opened[0].train)).sources
     sets = [target.train for target in opened]
     pictures = read_images(sets, len(given.learn), sources, make_readers(chosen))
     strategies = [

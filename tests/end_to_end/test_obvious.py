@@ -18,7 +18,7 @@ from autotransfer.cli import run
 from autotransfer.models.catalogue import resolve_sources
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome
-from autotransfer.scenarios import shortlist
+from autotransfer.scenarios import candidates
 from autotransfer.search import finalists
 from autotransfer.search.choice import Choice, Terms
 from autotransfer.search.pool import OBVIOUS as OF_ALL
@@ -195,7 +195,7 @@ def test_under_a_limit_as_many_sources_as_fit_are_put_together(tmp_path: Path) -
 def test_strategies_that_are_named_leave_it_out_and_nothing_is_read_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shortlist, "read_all", _refuse)
+    monkeypatch.setattr(candidates, "read_all", _refuse)
     selection = _fit(strategies=["feature-extraction"], tracking_uri=OFF)
     assert _first(selection.outcomes) == []
 
@@ -227,7 +227,7 @@ def test_sources_without_time_to_be_read_are_named_and_the_default_one_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(orchestrator, "RANK_SHARE", 0.0)
-    monkeypatch.setattr(shortlist, "POOL_SHARE", 0.0)
+    monkeypatch.setattr(candidates, "POOL_SHARE", 0.0)
     selection = _fit(budget=autotransfer.Budget(seconds=60, trials=1), tracking_uri=OFF)
     assert _first(selection.outcomes) == [(-1, "default-probe")]
     unread = [skip for skip in selection.record.skipped if skip.strategy == OF_ALL]

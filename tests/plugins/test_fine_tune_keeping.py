@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from autotransfer.errors import UndefinedScoreError
-from autotransfer.models.backbone import POOLED, load_backbone
+from autotransfer.models.backbone import load_backbone
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor
 from autotransfer.models.source import Source
+from autotransfer.models.stages import POOLED
 from autotransfer.models.training import Step, mixed
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import tiny_task

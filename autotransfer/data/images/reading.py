@@ -58,7 +58,7 @@ class FileReader:
             CorruptImagesError: If a file cannot be read.
         """
         unread = [i for i in range(len(self._paths)) if i not in self._digests]
-        in_threads(self._content, unread)
+        in_threads(self.content, unread)
         return tuple(self._digests[i] for i in range(len(self._paths)))
 
     def read(self, index: int, min_side: int | None = None) -> Image.Image:
@@ -67,7 +67,7 @@ class FileReader:
         Raises:
             CorruptImagesError: If the file is not an image that can be used.
         """
-        content = self._content(index)
+        content = self.content(index)
         try:
             return decode_image(content, min_side)
         except ValueError as error:
@@ -84,9 +84,6 @@ class FileReader:
         Raises:
             CorruptImagesError: If the file cannot be read.
         """
-        return self._content(index)
-
-    def _content(self, index: int) -> bytes:
         try:
             content = self._bytes(self._paths[index])
         except FileNotFoundError:

@@ -10,10 +10,9 @@ import warnings
 
 from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import DataWarning, NoCandidateError
+from autotransfer.errors import DataWarning
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.source import Source
-from autotransfer.results import Skipped
 
 
 def without_leaks(
@@ -35,19 +34,17 @@ def without_leaks(
     parts = [division.images if division.held_out is None else division.held_out]
     parts += [] if validation is None else [validation]
     testing = {digest for part in parts for digest in part.digests}
-    known = {source.name: len(testing & set(source.seen)) for source in sources.sources}
-    skipped = tuple(
-        Skipped(name, "*", _reason(count, len(testing))) for name, count in known.items() if count
-    )
-    kept = tuple(source for source in sources.sources if not known[source.name])
-    if not kept:
-        raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
-    for source in kept:
+    reasons = {s.name: _reason(len(testing & set(s.seen)), len(testing)) for s in sources.sources}
+    left = sources.without(reasons)
+    for source in left.sources:
         _warn_of_choice(source, division.images)
-    return Sources(kept, (*sources.skipped, *skipped), sources.default_set)
+    return left
 
 
 def _reason(count: int, total: int) -> str:
+    """Return why such a source is left out; empty where it knows none of the images."""
+    if not count:
+        return ""
     return (
         f"an earlier fit tuned it on {count} of the {total} images that would test it here; "
         "test it on images that it has not seen"

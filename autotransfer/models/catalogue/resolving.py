@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -37,6 +37,18 @@ class Sources:
     sources: tuple[Source, ...]
     skipped: tuple[Skipped, ...]
     default_set: str = ""
+
+    def without(self, reasons: Mapping[str, str]) -> Sources:
+        """Return the sources without those that there is a reason against, by their names.
+
+        Raises:
+            NoCandidateError: If none is left.
+        """
+        skipped = [Skipped(name, "*", reason) for name, reason in reasons.items() if reason]
+        kept = tuple(source for source in self.sources if not reasons[source.name])
+        if not kept:
+            raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
+        return replace(self, sources=kept, skipped=(*self.skipped, *skipped))
 
 
 def resolve_sources(
@@ -75,20 +87,14 @@ def resolve_sources(
         if name not in names:
             raise UnknownNameError("source", name, names)
     found = [source for source in found if not only or source.name in only]
-    known = tuple(source for source in found if timm.is_model(source.architecture))
-    skipped = tuple(
-        Skipped(
-            source.name,
-            "*",
-            f"timm has no architecture {source.architecture!r}; name the file that registers it "
-            "with --plugin",
-        )
+    unknown = "timm has no architecture {!r}; name the file that registers it with --plugin"
+    reasons = {
+        source.name: ""
+        if timm.is_model(source.architecture)
+        else unknown.format(source.architecture)
         for source in found
-        if source not in known
-    )
-    if not known:
-        raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
-    return Sources(known, skipped, chosen)
+    }
+    return Sources(tuple(found), (), chosen).without(reasons)
 
 
 def _expand(item: SourceLike) -> tuple[Source, ...]:

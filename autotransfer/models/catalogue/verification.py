@@ -47,7 +47,6 @@ class Check:
     """What was found about one source.
 
     Args:
-        source: Its name.
         ok: False for a fault; None where it cannot be told.
         accuracy: Of the head as the catalogue says; None without images of its classes.
         chance: Share of the most frequent class among those images.

@@ -22,7 +22,6 @@ class Finding:
 
     Args:
         part: Name of the strategy or estimator.
-        promise: What is promised, in words.
         kept: Whether it is kept; None where it does not apply.
         problem: What was found where it is broken, or why it does not apply.
         remedy: What to do where it is broken.

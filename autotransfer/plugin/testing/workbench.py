@@ -26,7 +26,6 @@ class Workbench:
     """A strategy and everything that its promises need.
 
     Args:
-        strategy: What is tried.
         folder: An empty folder for feature caches and saved predictors.
         build: Returns a task from (strategy, folder, classes, items a class); override it for
             a strategy that wants something that `task_for` does not give.

@@ -43,13 +43,9 @@ class Candidate:
     """One finished trial, as the consensus sees it.
 
     Args:
-        number: Number of the trial.
-        source: Name of the source.
-        strategy: Name of the strategy.
         adapts: Whether it learned from target images.
         priority: Its place among the methods, lower first.
         optimises: Validators that do not judge it.
-        scores: Value of each validator.
         answers: (n,) class of each held-out target image.
         fault: Why a gate refuses it; empty where none does.
         shifts_source_features: Whether accuracy on source images says little about it.

@@ -15,7 +15,7 @@ from autotransfer.models.catalogue import Sources
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
 from autotransfer.plugin.registry import Registry
-from autotransfer.scenarios.inputs import choose_from, make_readers
+from autotransfer.scenarios.inputs import choose_sources, make_readers
 from autotransfer.scenarios.options import Options
 from autotransfer.scenarios.unlabelled.holdout import Part, divide_source, divide_target
 from autotransfer.scenarios.unlabelled.intermediate_domains import (
@@ -32,14 +32,9 @@ class UnlabelledProblem:
     """Everything that a fit without target labels starts from.
 
     Args:
-        name: Short name of the target.
         target: Its images; their labels are hidden, or there are none.
-        source: The labelled source images.
         class_names: The K classes, those of the source images.
-        sources: The candidates.
-        readers: Their features.
         notes: What was decided or left out.
-        domains: Intermediate sets of images.
     """
 
     name: str
@@ -104,7 +99,7 @@ def open_problem(target: Any, chosen: Options, registry: Registry) -> Unlabelled
 
 def _with_small_network(chosen: Options, registry: Registry, num_images: int) -> Sources:
     """Return the candidates and, unless the user names which to keep, the small network."""
-    found = choose_from(chosen, registry, num_images)
+    found = choose_sources(chosen, registry, num_images)
     named = {source.name for source in found.sources}
     if SMALL_NETWORK in named or chosen.only_sources:
         return found

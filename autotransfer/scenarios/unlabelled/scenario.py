@@ -27,8 +27,8 @@ from autotransfer.results import (
     Verdict,
 )
 from autotransfer.scenarios.base import Candidates, Judged, Scenario, Searched
+from autotransfer.scenarios.inputs import within_limits
 from autotransfer.scenarios.run import Request, Run
-from autotransfer.scenarios.shortlist import within_limits
 from autotransfer.scenarios.unlabelled.arms import arms_without_labels, reads_target
 from autotransfer.scenarios.unlabelled.audit_table import (
     AUDIT_FILE,
@@ -61,7 +61,6 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
 
     Args:
         problem: Both domains, the sources and their features.
-        request: What was asked for.
     """
 
     kind = ScenarioKind.UNLABELLED

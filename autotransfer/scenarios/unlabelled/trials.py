@@ -21,7 +21,7 @@ from autotransfer.scenarios.unlabelled.consensus import label_free_score
 from autotransfer.scenarios.unlabelled.holdout import Part
 from autotransfer.scenarios.unlabelled.intermediate_domains import DomainPath
 from autotransfer.scenarios.unlabelled.validators import Evidence, Mixed, validate
-from autotransfer.scenarios.unlabelled.validators.diversity import reason_against
+from autotransfer.scenarios.unlabelled.validators.certainty import reason_against
 from autotransfer.scenarios.unlabelled.validators.mixval import SHARE
 from autotransfer.search.trial import (
     TrialContext,
@@ -40,13 +40,8 @@ class UnlabelledContext(TrialContext):
     """What all trials share: the same images, the same blends, the same path between domains.
 
     Args:
-        source: The labelled source images.
         target: The target images; no label of theirs is read.
         class_names: The K classes, those of the source images.
-        readers: Features of the sources.
-        shortlist: The sources of the search.
-        seed: Of the fit.
-        domain_path: The path through intermediate domains.
     """
 
     source: Part

@@ -27,7 +27,6 @@ class Division:
     Args:
         scores: (n, K) scores, its seen classes first.
         labels: (n,) classes in [0, K).
-        num_seen: Number of its seen classes.
     """
 
     scores: Array
@@ -50,7 +49,6 @@ class Calibration:
         unseen: Mean U over the divisions at that stacking_offset, per-class top-1 in [0, 1].
         seen: Mean S.
         area: Mean AUSUC.
-        divisions: Number of divisions.
     """
 
     stacking_offset: float

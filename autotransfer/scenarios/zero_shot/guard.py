@@ -67,7 +67,11 @@ def guard_zero_shot(
     table = point.context.table
     predictor = as_attribute_predictor(finalist.predictor, finalist.strategy)
     calibration = calibrate(point.divisions(say))
-    figures = [_held_out_figures(calibration, value)]
+    unseen_top1, seen_top1 = calibration.unseen, calibration.seen
+    harmonic = harmonic_mean(unseen_top1, seen_top1)
+    figures = [
+        ZeroShotFigures(HELD_OUT, unseen_top1, seen_top1, harmonic, calibration.area, value)
+    ]
     unseen = None if held_out is None else _unseen_images(held_out, table)
     if held_out is None or unseen is None:
         say(f"holding out every pair of the {table.num_seen} seen classes")
@@ -92,17 +96,6 @@ def guard_zero_shot(
 def _unseen_images(held_out: ImageSet, table: Attributes) -> ImageSet | None:
     places = np.flatnonzero(held_out.labels >= table.num_seen)
     return held_out.subset(places) if len(np.unique(held_out.labels[places])) > 1 else None
-
-
-def _held_out_figures(calibration: Calibration, value: float) -> ZeroShotFigures:
-    return ZeroShotFigures(
-        HELD_OUT,
-        calibration.unseen,
-        calibration.seen,
-        harmonic_mean(calibration.unseen, calibration.seen),
-        calibration.area,
-        value,
-    )
 
 
 def _held_out_item_figures(

@@ -55,7 +55,7 @@ def problem_of_descriptions(target: Any, chosen: Options, registry: Registry) ->
         f"{table.num_seen} classes with images, {len(table.unseen)} without, "
         f"{len(table.names)} attributes"
     )
-    sources = choose_sources(chosen, registry, relabelled)
+    sources = choose_sources(chosen, registry, len(relabelled.train))
     return Problem(relabelled, sources, make_readers(chosen), attributes=table)
 
 

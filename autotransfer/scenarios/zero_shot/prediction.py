@@ -53,7 +53,6 @@ class Reason:
     """One attribute that spoke for the class that was named.
 
     Args:
-        attribute: Its name.
         image: What the image seems to have of it, in the units of the table.
         described: What the table says of the class.
         others: What the table says of the other competing classes, on average.

@@ -33,11 +33,6 @@ class Point:
     """One point of an arm, which can be fitted again.
 
     Args:
-        context: Images and rows.
-        source: The source.
-        strategy: The strategy.
-        params: Its parameters.
-        seed: Its seed.
         deadline: `time.monotonic()` of the end; None is no limit.
     """
 

@@ -43,7 +43,6 @@ class Evidence:
         own_head: Score of the source's own head; None where it knows fewer than two.
         pairs: Number of held-out pairs; 0 for held-out items.
         competitors: Number of further trials in the null.
-        seconds: Time that it took.
         refitted: Whether rows were exchanged before anything was learned.
     """
 

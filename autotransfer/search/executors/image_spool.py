@@ -23,7 +23,6 @@ class PackedReader:
 
     Args:
         path: The file.
-        names: Name of each item.
         digests: sha256 of each item.
         ends: (n,) where each item ends in the file.
     """

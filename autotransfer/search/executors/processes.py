@@ -19,10 +19,15 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 
-from autotransfer.search.executors.lost_trials import RETRIES, died_reason, lost_result
+from autotransfer.search.executors.lost_trials import (
+    LATE,
+    RETRIES,
+    died_reason,
+    lost_result,
+    seconds_until_late,
+)
 from autotransfer.search.executors.worker_context import Answer, Job, WorkerContext
 from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
-from autotransfer.search.watchdog import GRACE_SECONDS
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _CORES_PER_WORKER = 2
@@ -48,8 +53,6 @@ class ProcessExecutor:
     """Runs trials in processes of this machine.
 
     Args:
-        worker_context: What a worker opens.
-        context: The context of the driver.
         workers: Number of slots; None is one for every two cores.
     """
 
@@ -80,10 +83,16 @@ class ProcessExecutor:
     def wait(self) -> list[TrialResult]:
         """Return the results of one or more trials."""
         while True:
-            busy = [slot for slot in self._slots if slot.spec is not None]
-            ready = wait([slot.connection for slot in busy], self._patience(busy))
-            found = [self._answer(slot) for slot in busy if slot.connection in ready]
-            found += [self._late(slot) for slot in busy if slot in self._overdue(busy)]
+            busy = [(slot, slot.spec) for slot in self._slots if slot.spec is not None]
+            patience = seconds_until_late(spec for _, spec in busy)
+            ready = wait([slot.connection for slot, _ in busy], patience)
+            found: list[TrialResult | None] = []
+            for slot, spec in busy:
+                if slot.connection in ready:
+                    found.append(self._answer(slot, spec))
+                elif seconds_until_late([spec]) == 0:
+                    self._end(slot)
+                    found.append(lost_result(spec, LATE, slot.since))
             results = [result for result in found if result is not None]
             if results:
                 return results
@@ -120,27 +129,8 @@ class ProcessExecutor:
         self._slots.append(slot)
         return slot
 
-    def _patience(self, busy: list[_Slot]) -> float | None:
-        """Return the seconds until the first trial is overdue."""
-        ends = [slot.spec.deadline for slot in busy if slot.spec and slot.spec.deadline]
-        if not ends:
-            return None
-        return max(0.0, min(ends) + 2 * GRACE_SECONDS - time.monotonic())
-
-    def _overdue(self, busy: list[_Slot]) -> list[_Slot]:
-        now = time.monotonic()
-        return [
-            slot
-            for slot in busy
-            if slot.spec is not None
-            and slot.spec.deadline is not None
-            and now >= slot.spec.deadline + 2 * GRACE_SECONDS
-        ]
-
-    def _answer(self, slot: _Slot) -> TrialResult | None:
+    def _answer(self, slot: _Slot, spec: TrialSpec) -> TrialResult | None:
         """Return the result of a slot that has spoken; None where its trial is tried again."""
-        spec = slot.spec
-        assert spec is not None
         try:
             answer = slot.connection.recv()
         except (EOFError, OSError):
@@ -150,25 +140,17 @@ class ProcessExecutor:
         return answer.result(spec)
 
     def _dead(self, slot: _Slot, spec: TrialSpec) -> TrialResult | None:
-        seconds = time.monotonic() - slot.since
-        slot.end()
-        self._slots.remove(slot)
+        self._end(slot)
         self._lost[spec.number] += 1
         if self._lost[spec.number] <= RETRIES:
             self.submit(spec)
             return None
         detail = f"exit status {slot.process.returncode}"
-        return lost_result(spec, died_reason(self._lost[spec.number], detail), seconds)
+        return lost_result(spec, died_reason(self._lost[spec.number], detail), slot.since)
 
-    def _late(self, slot: _Slot) -> TrialResult | None:
-        """End a worker that goes on after the deadline of its trial."""
-        spec = slot.spec
-        if spec is None:
-            return None
+    def _end(self, slot: _Slot) -> None:
         slot.end()
         self._slots.remove(slot)
-        reason = "did not stop at its deadline; its worker was ended"
-        return lost_result(spec, reason, time.monotonic() - slot.since)
 
 
 @contextlib.contextmanager

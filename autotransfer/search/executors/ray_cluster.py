@@ -17,10 +17,15 @@ from typing import Any
 import ray
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.search.executors.lost_trials import RETRIES, died_reason, lost_result
+from autotransfer.search.executors.lost_trials import (
+    LATE,
+    RETRIES,
+    died_reason,
+    lost_result,
+    seconds_until_late,
+)
 from autotransfer.search.executors.worker_context import Answer, Job, Worker, WorkerContext
 from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
-from autotransfer.search.watchdog import GRACE_SECONDS
 
 _ANSWER_SECONDS = 10.0  # of an idle actor that is asked whether it is there
 _LOOK_SECONDS = 5.0  # between two looks whether the cluster has room for an actor that waits
@@ -32,8 +37,6 @@ class _Flight:
     """One trial on its way.
 
     Args:
-        spec: The trial.
-        actor: Who runs it.
         since: `time.monotonic()` of its start.
         begun: Whether the actor has started; a new one may have to wait for a place.
     """
@@ -48,8 +51,6 @@ class RayExecutor:
     """Runs trials on a Ray cluster.
 
     Args:
-        worker_context: What a worker opens.
-        context: The context of the driver.
         workers: Number of trials at a time; None is what the cluster has room for.
         address: Of a cluster, or "auto"; None uses the one that is connected, or starts one on
             this machine.
@@ -99,7 +100,11 @@ class RayExecutor:
         while True:
             ready, _ = ray.wait(list(self._flights), num_returns=1, timeout=self._patience())
             found = [self._answer(reference) for reference in ready]
-            found += [self._late(reference) for reference in self._overdue()]
+            for reference, flight in list(self._flights.items()):
+                if seconds_until_late([flight.spec]) == 0:
+                    del self._flights[reference]
+                    ray.kill(flight.actor)
+                    found.append(lost_result(flight.spec, LATE, flight.since))
             self._launch()
             results = [result for result in found if result is not None]
             if results:
@@ -176,28 +181,13 @@ class RayExecutor:
             return None
         detail = type(error).__name__ + (", before it began" if blameless else "")
         reason = died_reason(times[spec.number], detail)
-        return lost_result(spec, reason, time.monotonic() - flight.since)
+        return lost_result(spec, reason, flight.since)
 
     def _patience(self) -> float | None:
-        ends = [f.spec.deadline for f in self._flights.values() if f.spec.deadline is not None]
-        seconds = [max(0.0, end + 2 * GRACE_SECONDS - time.monotonic()) for end in ends]
-        if not all(flight.begun for flight in self._flights.values()):
-            seconds.append(_LOOK_SECONDS)
-        return min(seconds, default=None)
-
-    def _overdue(self) -> list[Any]:
-        now = time.monotonic()
-        return [
-            reference
-            for reference, flight in self._flights.items()
-            if flight.spec.deadline is not None and now >= flight.spec.deadline + 2 * GRACE_SECONDS
-        ]
-
-    def _late(self, reference: Any) -> TrialResult:
-        flight = self._flights.pop(reference)
-        ray.kill(flight.actor)
-        reason = "did not stop at its deadline; its worker was ended"
-        return lost_result(flight.spec, reason, time.monotonic() - flight.since)
+        late = seconds_until_late(flight.spec for flight in self._flights.values())
+        if all(flight.begun for flight in self._flights.values()):
+            return late
+        return _LOOK_SECONDS if late is None else min(late, _LOOK_SECONDS)
 
 
 class _Worker:

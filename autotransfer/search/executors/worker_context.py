@@ -26,24 +26,16 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.precomputed_features import MatrixReaders
 from autotransfer.models.source import Source
 from autotransfer.plugin.registry import Registry, discover
-from autotransfer.results import Json, Outcome, ParamValue
+from autotransfer.results import Json, ParamValue
 from autotransfer.search.executors.image_spool import packed, spool_folder
-from autotransfer.search.pruning import Losses
 from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
 
 
 @dataclass(frozen=True)
 class Job:
-    """One trial, for a worker.
+    """A `TrialSpec` for a worker: the strategy by its name, the deadline in seconds from now.
 
-    Args:
-        number: Of the trial.
-        source: What to transfer from.
-        strategy: Name of the strategy.
-        params: The parameters.
-        seed: Seeds everything random.
-        seconds: Time it may take; None is no limit. Clocks of two machines do not compare.
-        rivals: See `TrialSpec`.
+    Clocks of two machines do not compare.
     """
 
     number: int
@@ -74,18 +66,13 @@ class Answer:
     """What a worker sends back.
 
     Args:
-        outcome: How the trial ended.
+        left: How the trial ended, without its predictor.
         tensors: The predictor's tensors as safetensors; None where there is no predictor.
-        info: The predictor's plain values.
-        validation: See `TrialResult`.
-        losses: See `TrialResult`.
     """
 
-    outcome: Outcome
+    left: TrialResult
     tensors: bytes | None
     info: Mapping[str, Json]
-    validation: NDArray[np.float64] | None
-    losses: Losses
 
     @classmethod
     def of(cls, result: TrialResult) -> Answer:
@@ -95,15 +82,14 @@ class Answer:
         if result.predictor is not None and result.validation is not None:
             state, info = result.predictor.state()
             tensors = safetensors.torch.save({k: t.contiguous() for k, t in state.items()})
-        return cls(result.outcome, tensors, info, result.validation, result.losses)
+        return cls(replace(result, predictor=None), tensors, info)
 
     def result(self, spec: TrialSpec) -> TrialResult:
         """Return the answer as the result of the trial."""
-        predictor = None
-        if self.tensors is not None:
-            tensors = safetensors.torch.load(self.tensors)
-            predictor = spec.strategy.restore(tensors, self.info, spec.source)
-        return TrialResult(self.outcome, predictor, self.validation, self.losses)
+        if self.tensors is None:
+            return self.left
+        tensors = safetensors.torch.load(self.tensors)
+        return replace(self.left, predictor=spec.strategy.restore(tensors, self.info, spec.source))
 
 
 @dataclass(frozen=True)
@@ -113,10 +99,7 @@ class WorkerContext:
     Args:
         kind: Class of the context: each scenario may have its own.
         fields: Its fields but the readers; items lie where every worker can open them.
-        device: Type of the device.
         matrices: The readers themselves where features were given; else None.
-        plugins: Plugin files.
-        cache: Folder of the feature cache.
         memory_bytes: What one worker may keep in memory.
         spool: Folder of copied items, deleted at the end.
     """

@@ -14,17 +14,13 @@ from autotransfer.models.calibration import tempered_tensor
 from autotransfer.models.metrics import SMALLEST_PROBABILITY
 from autotransfer.models.predictors.base import TensorReader
 from autotransfer.models.source import Source
+from autotransfer.models.stages import captured
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.export.resizing import ResizeAndCrop
 
 
 class CheckpointGraph(nn.Module):
-    """What `Kept.predict` does, as tensor operations.
-
-    Args:
-        kept: The predictor.
-        source: The source that it reads.
-    """
+    """What `Kept.predict` does, as tensor operations."""
 
     def __init__(self, kept: Checkpoint, source: Source) -> None:
         super().__init__()
@@ -35,7 +31,7 @@ class CheckpointGraph(nn.Module):
 
     @override
     def forward(self, images: Tensor) -> Tensor:
-        """Return the (n, K) float32 probabilities of uint8 (n, h, w, 3) pictures."""
+        """Return the (n, K) float32 probabilities of uint8 (n, h, w, 3) images."""
         shares = self.kept.predictor.traced(self.reader(images))  # (n, K), double
         if self.kept.class_weights is not None:
             weights = torch.tensor(self.kept.class_weights, dtype=torch.float64)
@@ -94,29 +90,16 @@ class _Reader:
         ready = to_channels(standardise(pixels, preprocessing), self._source.num_channels)
         if stage == 0:
             return ready
-        return _raw_output(self._graph.backbone(self._source), ready, stage)
+        backbone = self._graph.backbone(self._source)
+        module = backbone.stages[stage - 1].module
+        # `Backbone.activations` stops the pass by an exception, which a tracer does not follow;
+        # what runs after the stage is not part of the graph.
+        with captured(backbone.network, [module]) as found:
+            backbone(ready)
+        return found[module]
 
     def of(self, source: Source) -> _Reader:
         found = self._readers.get(source.fingerprint)
         if found is not None:
             return found
         return _Reader(self._graph, source, self._images, self._resized, self._readers)
-
-
-def _raw_output(backbone: Backbone, x: Tensor, stage: int) -> Tensor:
-    """Return the raw output of a stage; what runs after it is not part of the graph.
-
-    `Backbone.activations` stops the pass by an exception, which a tracer does not follow.
-    """
-    found: list[Tensor] = []
-
-    def keep(_module: nn.Module, _args: object, output: Tensor) -> None:
-        found.append(output)
-
-    module = backbone.network.get_submodule(backbone.stages[stage - 1].module)
-    handle = module.register_forward_hook(keep)
-    try:
-        backbone(x)
-    finally:
-        handle.remove()
-    return found[0]

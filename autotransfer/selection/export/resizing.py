@@ -29,9 +29,6 @@ _ONE = float(1 << 22)  # Pillow computes with weights in whole numbers of this
 class ResizeAndCrop(nn.Module):
     """Resize the shorter side, keep the centre: uint8 (n, h, w, 3) to float32 (n, 3, s, s).
 
-    Args:
-        geometry: Sizes and filter.
-
     Raises:
         InvalidOptionError: If the filter is none of Pillow's that we use.
     """

@@ -6,8 +6,9 @@ import torch
 
 from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.errors import CutError, InvalidSourceError
-from autotransfer.models.backbone import fresh_backbone, load_backbone, pool
+from autotransfer.models.backbone import fresh_backbone, load_backbone
 from autotransfer.models.source import Source, Untrained
+from autotransfer.models.stages import pool
 
 QUICK = ["test_resnet", "test_efficientnet", "test_convnext", "test_vit", "resnet10t"]
 FAMILIES = [

@@ -1,4 +1,4 @@
-"""Importance weights of source images, from a linear classifier between the domains."""
+"""Source errors weighted by how much a image looks like the target; outliers decide them."""
 
 from __future__ import annotations
 
@@ -34,3 +34,30 @@ def importance(evidence: Evidence) -> NDArray[np.float64]:
         odds = np.exp(solver.decision_function(rows[: len(source)]))
     weights: NDArray[np.float64] = np.clip(odds * len(source) / len(target), 0, LARGEST)
     return weights
+
+
+def iwcv(evidence: Evidence) -> float:
+    """Return minus the mean weighted 0/1 loss on held-out source images.
+
+    References:
+        Sugiyama, Krauledat & Müller, Covariate Shift Adaptation by Importance Weighted Cross
+        Validation, JMLR 8, 2007.
+    """
+    wrong = evidence.source.argmax(axis=1) != evidence.source_labels
+    return -float(np.mean(importance(evidence) * wrong))
+
+
+def dev(evidence: Evidence) -> float:
+    """Return minus the variance-reduced weighted 0/1 loss on held-out source images.
+
+    References:
+        You et al., Towards Accurate Model Selection in Deep Unsupervised Domain Adaptation,
+        ICML 2019, equation 8.
+    """
+    weights = importance(evidence)
+    wrong = (evidence.source.argmax(axis=1) != evidence.source_labels).astype(float)
+    losses = weights * wrong
+    variance = float(np.var(weights, ddof=1)) if len(weights) > 1 else 0.0
+    covariance = float(np.cov(losses, weights)[0, 1]) if variance > 0 else 0.0
+    eta = -covariance / variance if variance > 0 else 0.0
+    return -float(losses.mean() + eta * weights.mean() - eta)

@@ -116,7 +116,7 @@ def _complete(spec: TrialSpec) -> TrialResult:
 
 
 def _spec(number: int) -> TrialSpec:
-    named: Any = SimpleNamespace(name="played")
+    named: Any = SimpleNamespace(name="played", adaptation="")
     return TrialSpec(number, named, named, {}, 0, None)
 
 

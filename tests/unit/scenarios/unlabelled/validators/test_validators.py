@@ -15,24 +15,28 @@ from autotransfer.scenarios.unlabelled.validators import (
     Mixed,
     validate,
 )
-from autotransfer.scenarios.unlabelled.validators.bnm import bnm
-from autotransfer.scenarios.unlabelled.validators.circular import circular
-from autotransfer.scenarios.unlabelled.validators.class_ami import class_ami
-from autotransfer.scenarios.unlabelled.validators.dev import dev
-from autotransfer.scenarios.unlabelled.validators.diversity import diversity, reason_against
+from autotransfer.scenarios.unlabelled.validators.certainty import (
+    bnm,
+    diversity,
+    infomax,
+    negative_entropy,
+    reason_against,
+    snd,
+)
 from autotransfer.scenarios.unlabelled.validators.ensemble_agreement import (
     ensemble_agreement,
     plurality,
 )
-from autotransfer.scenarios.unlabelled.validators.entropy import negative_entropy
-from autotransfer.scenarios.unlabelled.validators.infomax import infomax
-from autotransfer.scenarios.unlabelled.validators.iwcv import iwcv
+from autotransfer.scenarios.unlabelled.validators.importance import dev, iwcv
 from autotransfer.scenarios.unlabelled.validators.mixval import mixval
-from autotransfer.scenarios.unlabelled.validators.rank_me import rank_me
-from autotransfer.scenarios.unlabelled.validators.snd import snd
 from autotransfer.scenarios.unlabelled.validators.source_accuracy import (
     keeps_source,
     source_accuracy,
+)
+from autotransfer.scenarios.unlabelled.validators.target_features import (
+    circular,
+    class_ami,
+    rank_me,
 )
 
 K = 3
