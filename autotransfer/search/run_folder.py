@@ -59,7 +59,7 @@ class RunFolder:
         Args:
             outcome: The trial.
             kept: Its predictor.
-            validation: (n, K) what it said of the validation pictures.
+            validation: (n, K) what it said of the validation items.
             always: Whether it stays whatever comes.
         """
         folder = self.trial_folder(outcome)
