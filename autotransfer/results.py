@@ -113,7 +113,7 @@ class Outcome:
 
     @property
     def probe(self) -> bool:
-        """Return whether it is a probe of the ladder's first rung."""
+        """Return whether it is a probe, which is no trial of the study."""
         return self.number < 0
 
     @property
