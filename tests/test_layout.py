@@ -31,6 +31,7 @@ ORDER = (
     "__main__",
 )
 MODULES = sorted((ROOT / "autotransfer").rglob("*.py"))
+PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 
 def _folder(path: Path) -> str:
@@ -105,6 +106,36 @@ def test_the_core_names_no_plugin(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for plugin in (ROOT / "plugins").iterdir():
         assert plugin.stem == "__pycache__" or plugin.stem not in text
+
+
+@pytest.mark.parametrize("path", MODULES + PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_function_takes_five_positional_arguments_at_most_and_a_file_350_lines(
+    path: Path,
+) -> None:
+    text = path.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            given = [*node.args.posonlyargs, *node.args.args]
+            names = [argument.arg for argument in given if argument.arg not in ("self", "cls")]
+            assert len(names) <= 5, f"{node.name}({', '.join(names)})"
+    most = 250 if path.name == "orchestrator.py" else 350
+    assert len(text.splitlines()) <= most
+
+
+def test_no_module_hides_a_public_function() -> None:
+    code = (
+        "import importlib, pkgutil, sys, autotransfer\n"
+        "for module in pkgutil.walk_packages(autotransfer.__path__, 'autotransfer.'):\n"
+        "    if not module.name.endswith(('__main__', '.worker', 'ray_cluster', 'serving')):\n"
+        "        importlib.import_module(module.name)\n"
+        "for name in autotransfer.__all__:\n"
+        "    found = [getattr(autotransfer, name) for _ in range(2)]\n"
+        "    assert callable(found[0]) and found[0] is found[1], name\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_help_loads_nothing_heavy() -> None:

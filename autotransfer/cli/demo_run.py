@@ -20,8 +20,9 @@ from sklearn.datasets import load_digits
 from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.models.backbone import fresh_backbone
 from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.models.schedule import Schedule
 from autotransfer.models.source import Source, Untrained
-from autotransfer.models.training import Schedule, train
+from autotransfer.models.training import train
 from autotransfer.models.weights import write_state_dict
 from autotransfer.orchestrator import fit
 from autotransfer.scenarios.options import Budget

@@ -39,6 +39,7 @@ def cause_of(
     row: RankedSource | None,
     untrained: float | None,
     best: float,
+    *,
     metric: Metric,
     distance: float | None = None,
 ) -> Cause:

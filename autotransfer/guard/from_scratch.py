@@ -8,8 +8,9 @@ import numpy as np
 
 from autotransfer.models.heads import fit_ridge
 from autotransfer.models.predictors.neural import HeadedSuffix, HeadPredictor, NetworkPredictor
+from autotransfer.models.schedule import Limits, Schedule
 from autotransfer.models.source import Source, Untrained
-from autotransfer.models.training import Limits, Schedule, train
+from autotransfer.models.training import train
 from autotransfer.plugin.strategy import Task
 from autotransfer.results import Layers
 

@@ -193,7 +193,9 @@ class Guard:
             untrained = next((b.test for b in verdict.baselines if b.name == UNTRAINED), None)
             best = max(b.test for b in verdict.baselines if b.test is not None)
             distance = source_distance(self.finalists.context, source, self.finalists.seed)
-            found = cause_of(outcome, outcomes, row, untrained, best, metric, distance)
+            found = cause_of(
+                outcome, outcomes, row, untrained, best, metric=metric, distance=distance
+            )
             cause = found.kind
             remarks.append(f"cause: {found.sentence}")
         if verdict.looks > 1:

@@ -25,8 +25,9 @@ from autotransfer.models.backbone import Backbone, fresh_backbone
 from autotransfer.models.features import Features
 from autotransfer.models.heads import fit_ridge
 from autotransfer.models.predictors.neural import HeadedSuffix, predict_batches
+from autotransfer.models.schedule import Schedule
 from autotransfer.models.source import Source
-from autotransfer.models.training import Schedule, train
+from autotransfer.models.training import train
 from autotransfer.scenarios.inputs import (
     choose_sources,
     discover_plugins,
@@ -122,7 +123,16 @@ def layers(
         for copied in range(reader.num_stages + 1):
             try:
                 found = tuple(
-                    _accuracy(record, reader, images, division, copied, mode, epochs, seed)
+                    _accuracy(
+                        record,
+                        reader,
+                        images,
+                        division,
+                        copied,
+                        mode=mode,
+                        epochs=epochs,
+                        seed=seed,
+                    )
                     for seed, division in enumerate(divisions)
                 )
             except CutError as error:
@@ -148,6 +158,7 @@ def _accuracy(
     images: ImageSet,
     division: tuple[NDArray[np.int64], NDArray[np.int64]],
     copied: int,
+    *,
     mode: str,
     epochs: int,
     seed: int,
@@ -160,7 +171,7 @@ def _accuracy(
         found = head.probabilities(reader(held_out))
         return float((found.argmax(axis=1) == held_out.labels).mean())
     frozen = copied if mode == "frozen" else 0
-    network, is_fresh = _network(reader.backbone, source, frozen, copied, K, seed)
+    network, is_fresh = _network(reader.backbone, source, frozen, copied, K, seed=seed)
     inputs = reader.inputs(train_set, frozen)
     train(
         network.to(reader.device),
@@ -175,7 +186,7 @@ def _accuracy(
 
 
 def _network(
-    backbone: Backbone, source: Source, frozen: int, copied: int, num_classes: int, seed: int
+    backbone: Backbone, source: Source, frozen: int, copied: int, num_classes: int, *, seed: int
 ) -> tuple[HeadedSuffix, Callable[[str], bool]]:
     """Return the network before its first step, and which of its tensors are fresh.
 

@@ -52,6 +52,7 @@ class Features:
         pixels: PixelStore,
         load: Loader,
         device: torch.device,
+        *,
         others: Callable[[Source], Features],
         activations: _ActivationMemory,
     ) -> None:
@@ -269,8 +270,8 @@ class FeatureReaders:
                 self._pixels,
                 self.load,
                 self.device,
-                self.__getitem__,
-                self._activations,
+                others=self.__getitem__,
+                activations=self._activations,
             )
         return self._readers[key]
 

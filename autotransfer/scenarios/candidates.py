@@ -135,7 +135,9 @@ class Sourcing:
             [self.division.images, *([] if validation is None else [validation])],
             0 if held_out is None else len(held_out),
             self.problem.readers,
-            TimeLeft(clock.deadline(POOL_SHARE), (clock.seconds or 0.0) * HELD_OUT_SHARE),
+            time_left=TimeLeft(
+                clock.deadline(POOL_SHARE), (clock.seconds or 0.0) * HELD_OUT_SHARE
+            ),
         )
 
     def _within_limits(self, sources: tuple[Source, ...]) -> tuple[Source, ...]:

@@ -57,6 +57,7 @@ def read_all(
     parts: Sequence[ImageSet],
     num_held_out: int,
     readers: FeatureReaders,
+    *,
     time_left: TimeLeft,
 ) -> tuple[tuple[Source, ...], list[Skipped]]:
     """Return the sources whose features of all items are there, and why others are not.

@@ -73,7 +73,7 @@ class FineTune(networks.NetworkStrategy):
         params, backbone = trial.params, task.backbone()
         plan, network = prepared(task, backbone, params, trial.seed)
         rate = LEARNING_RATES[str(params["optimiser"])]
-        kept = conserved(task, backbone, network, plan, params, rate)
+        kept = conserved(task, backbone, network, plan, params, learning_rate=rate)
         back = WayBack(task, network, plan, float(params["back_to_source"]))
         learns = learner(network, plan, float(params["layer_decay"]), trial.seed)
 

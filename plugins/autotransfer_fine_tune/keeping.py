@@ -55,6 +55,7 @@ def conserved(
     network: networks.HeadedSuffix,
     plan: Plan,
     params: Mapping[str, ParamValue],
+    *,
     learning_rate: float,
 ) -> Checkpoint:
     """Return the conservation that was chosen; strength 0 is none.

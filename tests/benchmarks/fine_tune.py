@@ -31,8 +31,9 @@ from autotransfer.models.backbone import Backbone, load_backbone
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.predictors.neural import HeadedSuffix
+from autotransfer.models.schedule import Schedule
 from autotransfer.models.source import Source, Untrained
-from autotransfer.models.training import Schedule, train
+from autotransfer.models.training import train
 from autotransfer.plugin.strategy import Task
 from autotransfer.results import ScenarioKind
 from autotransfer_fine_tune.batches import Batches

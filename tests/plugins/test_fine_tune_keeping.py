@@ -113,7 +113,7 @@ def test_l2_sp_replaces_the_decay_of_what_it_holds_and_of_nothing_else(task: Tas
     params = _point(task, depth=0.4, copied=0.8, conservation="l2-sp", layer_decay=0.5)
     backbone = task.backbone()
     plan, network = prepared(task, backbone, params, 0)
-    kept = conserved(task, backbone, network, plan, params, 3e-4)
+    kept = conserved(task, backbone, network, plan, params, learning_rate=3e-4)
     assert kept.decay_of is not None
     assert kept.decay_of("suffix.network.layer2.0.conv1.weight") == 0.0
     assert kept.decay_of("suffix.network.layer4.0.conv1.weight") == 1.0  # fresh: no source

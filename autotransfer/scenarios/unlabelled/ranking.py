@@ -56,7 +56,15 @@ def rank_without_labels(
     placed = [(names[i], float(mean_ranks[i]), *measured[names[i]]) for i in order]
     placed += [(source.name, float(len(names) + 1), {}, 0.0) for source in untrained]
     rows = [
-        _row(by_name[name], place, score, scores, seconds, problem.readers, len(labelled))
+        _row(
+            by_name[name],
+            place,
+            score,
+            scores,
+            seconds,
+            readers=problem.readers,
+            num_images=len(labelled),
+        )
         for place, (name, score, scores, seconds) in enumerate(placed, start=1)
     ]
     most = SHORTLIST if max_sources is None else max_sources
@@ -87,6 +95,7 @@ def _row(
     score: float,
     scores: dict[str, float],
     seconds: float,
+    *,
     readers: FeatureReaders,
     num_images: int,
 ) -> RankedSource:

@@ -23,6 +23,7 @@ def material_without_labels(
     learnt: Mapping[str, ImageSet],
     held_out: Mapping[str, ImageSet],
     returned: Checkpoint,
+    *,
     predictors: Mapping[str, Checkpoint],
 ) -> Material:
     """Return what the report of a fit without target labels is made from.

@@ -20,7 +20,7 @@ ROW = RankedSource("faces", 1, 1, 1, 1.0, 2, {}, 1.0, 1.0, 100, (0.4, 0.55, None
 
 def test_it_is_the_method_where_another_one_of_the_same_source_does_well() -> None:
     rival = replace(LOSER, number=1, strategy="feature-extraction", value=0.8)
-    found = cause_of(LOSER, [LOSER, rival], ROW, 0.5, 0.7, ACCURACY)
+    found = cause_of(LOSER, [LOSER, rival], ROW, 0.5, 0.7, metric=ACCURACY)
     assert found.kind == METHOD
     assert "trial 1 (feature-extraction)" in found.sentence
     assert "0.800" in found.sentence
@@ -28,17 +28,17 @@ def test_it_is_the_method_where_another_one_of_the_same_source_does_well() -> No
 
 def test_it_is_the_data_where_even_the_best_stage_loses_to_untrained_features() -> None:
     other = replace(LOSER, number=1, source="birds", value=0.9)  # another source proves nothing
-    found = cause_of(LOSER, [LOSER, other], ROW, 0.62, 0.7, ACCURACY)
+    found = cause_of(LOSER, [LOSER, other], ROW, 0.62, 0.7, metric=ACCURACY)
     assert found.kind == DATA
     assert "0.550" in found.sentence
     assert "0.620" in found.sentence
 
 
 def test_it_is_the_data_where_the_source_pictures_look_altogether_different() -> None:
-    found = cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, ACCURACY, distance=1.9)
+    found = cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, metric=ACCURACY, distance=1.9)
     assert found.kind == DATA
     assert "A-distance of the two sets is 1.9 of 2" in found.sentence
-    near = cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, ACCURACY, distance=0.6)
+    near = cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, metric=ACCURACY, distance=0.6)
     assert near.kind == UNKNOWN
     assert "0.6 of 2" in near.sentence
 
@@ -63,8 +63,8 @@ def test_the_same_pictures_are_near_and_others_are_far(tmp_path: Path) -> None:
 
 
 def test_it_is_unknown_where_the_figures_do_not_say() -> None:
-    assert cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, ACCURACY).kind == UNKNOWN
-    assert cause_of(LOSER, [LOSER], None, 0.5, 0.7, ACCURACY).kind == UNKNOWN
+    assert cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, metric=ACCURACY).kind == UNKNOWN
+    assert cause_of(LOSER, [LOSER], None, 0.5, 0.7, metric=ACCURACY).kind == UNKNOWN
 
 
 def test_a_source_that_knows_the_classes_is_named() -> None:

@@ -16,7 +16,8 @@ from autotransfer.models.metrics import metric_named
 from autotransfer.models.micro_batches import REMARK, collected_remarks
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.neural import HeadPredictor, restore_head
-from autotransfer.models.training import Schedule, train
+from autotransfer.models.schedule import Schedule
+from autotransfer.models.training import train
 from autotransfer.plugin.space import SearchSpace
 from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.plugin.testing import shapes, tiny_source

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from autotransfer.errors import DeadlineError
-from autotransfer.models.training import Limits, Schedule, Step, mixed, train
+from autotransfer.models.schedule import Limits, Schedule
+from autotransfer.models.training import Step, mixed, train
 
 LABELS = np.arange(20) % 2
 INPUTS = torch.from_numpy(

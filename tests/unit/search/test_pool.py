@@ -66,7 +66,7 @@ def _read(
     sealed: int = HELD_OUT_ITEMS,
 ) -> tuple[list[str], dict[str, str]]:
     given: Any = readers
-    found, skipped = read_all(SOURCES, needed, [IMAGES], sealed, given, time_left)
+    found, skipped = read_all(SOURCES, needed, [IMAGES], sealed, given, time_left=time_left)
     assert all(skip.strategy == OBVIOUS for skip in skipped)
     return [source.name for source in found], {skip.source: skip.reason for skip in skipped}
 
