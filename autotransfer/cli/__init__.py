@@ -28,6 +28,18 @@ from autotransfer.errors import AutotransferError, AutotransferWarning, BudgetEx
 BAD_INPUT = 2
 NOTHING_FINISHED = 3
 INTERRUPTED = 130
+# Unless the user says otherwise, libraries neither write on the terminal nor report use.
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TQDM_DISABLE": "1",
+    # Threads that wait sleep; has to be said before torch is imported. Threads that spin take the
+    # cores from those that they wait for: beside three busy processes on two cores, training a
+    # small network took 244 seconds instead of 43.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,22 +49,9 @@ def cli() -> None:
 
 
 for command in (
-    fit,
-    rank,
-    distance,
-    layers,
-    predict,
-    export,
-    compare,
-    sources,
-    plugins,
-    spaces,
-    show,
-    sync,
-    demo,
-    ui,
-    doctor,
-):
+    fit, rank, distance, layers, predict, export, compare, sources, plugins, spaces, show, sync,
+    demo, ui, doctor,
+):  # fmt: skip
     cli.add_command(command)
 
 
@@ -63,8 +62,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
-    _be_quiet()
-    _share_the_cores()
+    for variable, value in ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
     with warnings.catch_warnings():
         warnings.simplefilter("default", AutotransferWarning)
         warnings.showwarning = _show_warning  # type: ignore[assignment]
@@ -90,24 +89,6 @@ def run(arguments: list[str]) -> int:
 def _fail(text: str, code: int) -> int:
     click.echo(f"autotransfer: {text}", err=True)
     return code
-
-
-def _be_quiet() -> None:
-    """Keep libraries from writing on the terminal and from reporting use."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TQDM_DISABLE", "1")
-
-
-def _share_the_cores() -> None:
-    """Let threads that wait sleep; has to be said before torch is imported.
-
-    Threads that spin take the cores from those that they wait for: beside three busy processes on
-    two cores, training a small network took 244 seconds instead of 43.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_rest: Any) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from autotransfer.cli.options import json_option, plugin_option, print_json
+from autotransfer.cli.options import answer, cpu_option, json_option, option, plugin_option
 from autotransfer.errors import InvalidOptionError
 
 if TYPE_CHECKING:
@@ -19,38 +20,27 @@ if TYPE_CHECKING:
 @click.argument("model_b")
 @click.argument("images")
 @plugin_option
-@click.option("--metric", default="accuracy", show_default=True, help="What is compared.")
-@click.option("--margin", type=float, help="Gap that counts as no difference; 0.01 is a point.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-@click.option("--seed", default=0, show_default=True, help="Seeds the resamples.")
+@option("--metric", default="accuracy", help="What is compared.")
+@option("--margin", type=float, help="Gap that counts as no difference; 0.01 is a point.")
+@cpu_option
+@option("--seed", default=0, help="Seeds the resamples.")
 @json_option
 def compare(model_a: str, model_b: str, images: str, **options: Any) -> None:
     """Test whether MODEL_A beats MODEL_B on the labelled images in IMAGES.
 
     Images that either of them has learnt from are left out.
     """
-    if options["margin"] is not None and options["margin"] < 0:
-        raise InvalidOptionError(f"--margin must be a number from 0 on, got {options['margin']}")
+    as_json, margin = options.pop("as_json"), options["margin"]
+    if margin is not None and margin < 0:
+        raise InvalidOptionError(f"--margin must be a number from 0 on, got {margin}")
 
     from autotransfer.inspection.compare import compare_models
 
-    found = compare_models(
-        model_a,
-        model_b,
-        images,
-        metric=options["metric"],
-        margin=options["margin"],
-        plugins=options["plugins"],
-        device=options["device"],
-        seed=options["seed"],
-    )
-    if options["as_json"]:
-        print_json({**asdict(found), "decision": str(found.decision)})
-    else:
-        click.echo(_text(found, model_a, model_b))
+    found = compare_models(model_a, model_b, images, **options)
+    answer(asdict, partial(_text, model_a, model_b), found, as_json=as_json)
 
 
-def _text(found: ModelComparison, model_a: str, model_b: str) -> str:
+def _text(model_a: str, model_b: str, found: ModelComparison) -> str:
     lines = [
         found.sentence,
         f"  {abs(found.scores[0]):.3f} {model_a}",

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import click
 
-from autotransfer.cli.options import json_option, print_json, quiet_optuna
+from autotransfer.cli.options import answer, json_option, option, quiet_optuna, seed_option
 
 
 @click.command()
-@click.option(
-    "--out", default="autotransfer-demo", show_default=True, metavar="DIR", help="Its folder."
-)
-@click.option(
-    "--seconds", type=float, default=90.0, show_default=True, metavar="S", help="Time of the fit."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seeds all that is random.")
+@option("--out", default="autotransfer-demo", metavar="DIR", help="Its folder.")
+@option("--seconds", default=90.0, metavar="S", help="Time of the fit.")
+@seed_option
 @json_option
 def demo(out: str, seconds: float, seed: int, *, as_json: bool) -> None:
     """Run the main job on handwritten digits: no network, no images of your own."""
@@ -25,8 +21,6 @@ def demo(out: str, seconds: float, seed: int, *, as_json: bool) -> None:
     quiet_optuna()
     with progress_of("accuracy", seconds) as progress:
         record = run_demo(out, seconds=seconds, seed=seed, **callbacks(progress)).record
-    if as_json:
-        print_json(fit_json(record))
-    else:
-        click.echo(fit_text(record))
+    answer(fit_json, fit_text, record, as_json=as_json)
+    if not as_json:
         click.echo(f"      autotransfer ui --workspace {out} shows every trial in MLflow")

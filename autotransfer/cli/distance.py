@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autotransfer.cli.options import common, print_json, say
+from autotransfer.cli.options import answer, common, picked, say, several
 
 if TYPE_CHECKING:
     from autotransfer.inspection.distance import Distance
@@ -30,42 +30,24 @@ _MEANING = {
 @click.argument("images_a")
 @click.argument("images_b")
 @common
-@click.option(
-    "--measure",
-    "measures",
-    multiple=True,
-    metavar="NAME",
-    help="Compute only this measure; may be repeated.",
-)
+@several("--measure", "measures", "NAME", "Compute only this measure")
 def distance(images_a: str, images_b: str, **options: Any) -> None:
     """Say how far the images of two sets are apart, in numbers and in words."""
     as_json = options.pop("as_json")
 
     from autotransfer.inspection.distance import distance as run
 
-    found = run(
-        images_a,
-        images_b,
-        measures=options.pop("measures") or None,
-        sources=options.pop("sources") or None,
-        say=say,
-        **options,
-    )
-    if as_json:
-        print_json(_json(found))
-    else:
-        click.echo(_text(found))
+    measures, sources = options.pop("measures") or None, options.pop("sources") or None
+    found = run(images_a, images_b, measures=measures, sources=sources, say=say, **options)
+    answer(_json, _text, found, as_json=as_json)
 
 
 def _json(found: Distance) -> dict[str, Any]:
     return {
-        "source": found.source,
-        "stage": found.stage,
+        **picked(found, "source", "stage"),
         "images": {"a": found.num_images[0], "b": found.num_images[1]},
-        "distances": dict(found.distances),
-        "levels": dict(found.levels),
-        "sentence": found.sentence,
-        "warnings": list(found.notes),
+        **picked(found, "distances", "levels", "sentence"),
+        "warnings": found.notes,
     }
 
 

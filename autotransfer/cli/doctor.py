@@ -7,7 +7,13 @@ from pathlib import Path
 
 import click
 
-from autotransfer.cli.options import json_option, plugin_option, print_json
+from autotransfer.cli.options import (
+    json_option,
+    option,
+    plugin_option,
+    print_json,
+    workspace_option,
+)
 
 WRONG = 2
 _SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
@@ -15,8 +21,8 @@ _SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 @click.command()
 @plugin_option
-@click.option("--workspace", default=".", show_default=True, metavar="DIR", help="Of the fits.")
-@click.option("--online", is_flag=True, help="Also ask the hub of weights.")
+@workspace_option
+@option("--online", is_flag=True, help="Also ask the hub of weights.")
 @json_option
 def doctor(plugins: tuple[str, ...], workspace: str, *, online: bool, as_json: bool) -> int:
     """Check the environment, and say how to mend what is wrong (exit code 2)."""

@@ -24,8 +24,7 @@ def export(model_dir: str, out: str, plugins: tuple[str, ...], *, as_json: bool)
     written = selection.to_onnx(out)
     size = written.stat().st_size
     if as_json:
-        classes = list(selection.class_names)
-        print_json({"onnx": str(written), "bytes": size, "classes": classes})
+        print_json({"onnx": str(written), "bytes": size, "classes": selection.class_names})
     else:
         click.echo(
             f"{written}: {size / 1e6:.1f} MB, checked under onnxruntime; input images, uint8 "

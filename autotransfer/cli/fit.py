@@ -6,71 +6,57 @@ from typing import Any
 
 import click
 
-from autotransfer.cli.options import common, print_json, quiet_optuna, refuse_setting
+from autotransfer.cli.options import (
+    answer,
+    attributes_option,
+    bad_image_option,
+    common,
+    max_sources_option,
+    option,
+    quiet_optuna,
+    refuse_setting,
+    several,
+)
 
 
 @click.command()
 @click.argument("target")
-@click.option("--scenario", help="labelled, unlabelled or zero-shot; told from the target.")
-@click.option("--setting", hidden=True, expose_value=False, callback=refuse_setting)
-@click.option("--source-data", metavar="PATH", help="Labelled source images.")
-@click.option("--unlabelled", metavar="PATH", help="More target images without labels.")
-@click.option(
-    "--through",
-    multiple=True,
-    metavar="PATH",
-    help="Images between source and target; may be repeated.",
-)
-@click.option("--attributes", metavar="CSV", help="Classes described by attributes.")
-@click.option("--group-column", metavar="NAME", help="Manifest column that names the group.")
+@option("--scenario", help="labelled, unlabelled or zero-shot; told from the target.")
+@option("--setting", hidden=True, expose_value=False, callback=refuse_setting)
+@option("--source-data", metavar="PATH", help="Labelled source images.")
+@option("--unlabelled", metavar="PATH", help="More target images without labels.")
+@several("--through", "through", "PATH", "Images between source and target")
+@attributes_option
+@option("--group-column", metavar="NAME", help="Manifest column that names the group.")
 @common
-@click.option(
-    "--strategy",
-    "strategies",
-    multiple=True,
-    metavar="NAME",
-    help="Try only this strategy; may be repeated.",
+@several("--strategy", "strategies", "NAME", "Try only this strategy")
+@option("--space", default="default", metavar="NAME_OR_FILE", help="Search space.")
+@max_sources_option
+@option("--max-mb", type=float, metavar="X", help="Largest size of the result.")
+@option("--max-ms", type=float, metavar="X", help="Longest time for an image.")
+@option("--single", is_flag=True, help="Return what reads one source only.")
+@option("--trials", type=int, metavar="N", help="Number of trials, over all resumes.")
+@option("--seconds", type=float, metavar="S", help="Time for everything; 600 by default.")
+@option("--metric", default="accuracy", help="accuracy, balanced_accuracy, f1_macro or log_loss.")
+@option("--class-weights", is_flag=True, help="Weigh classes by their rarity.")
+@option("--margin", type=float, metavar="X", help="Gap that counts as no difference.")
+@option("--no-refit", is_flag=True, help="Return the checkpoint of the search.")
+@option("--sampler", default="tpe", help="tpe, gp or random.")
+@option("--executor", help="inline, processes or ray; processes where --workers is given.")
+@option("--workers", type=int, metavar="N", help="Number of trials at a time.")
+@option("--warm-start", is_flag=True, help="Begin with what did well in earlier fits.")
+@option("--ray-address", metavar="A", help="Address of a Ray cluster.")
+@option("--storage", metavar="OPTUNA_URL", help="Storage of the study.")
+@option(
+    "--experiment", default="autotransfer", metavar="NAME", help="Name of the MLflow experiment."
 )
-@click.option(
-    "--space", default="default", show_default=True, metavar="NAME_OR_FILE", help="Search space."
-)
-@click.option("--max-sources", type=int, metavar="N", help="Largest size of the shortlist.")
-@click.option("--max-mb", type=float, metavar="X", help="Largest size of the result.")
-@click.option("--max-ms", type=float, metavar="X", help="Longest time for an image.")
-@click.option("--single", is_flag=True, help="Return what reads one source only.")
-@click.option("--trials", type=int, metavar="N", help="Number of trials, over all resumes.")
-@click.option("--seconds", type=float, metavar="S", help="Time for everything; 600 by default.")
-@click.option(
-    "--metric",
-    default="accuracy",
-    show_default=True,
-    help="accuracy, balanced_accuracy, f1_macro or log_loss.",
-)
-@click.option("--class-weights", is_flag=True, help="Weigh classes by their rarity.")
-@click.option("--margin", type=float, metavar="X", help="Gap that counts as no difference.")
-@click.option("--no-refit", is_flag=True, help="Return the checkpoint of the search.")
-@click.option("--sampler", default="tpe", show_default=True, help="tpe, gp or random.")
-@click.option("--executor", help="inline, processes or ray; processes where --workers is given.")
-@click.option("--workers", type=int, metavar="N", help="Number of trials at a time.")
-@click.option("--warm-start", is_flag=True, help="Begin with what did well in earlier fits.")
-@click.option("--ray-address", metavar="A", help="Address of a Ray cluster.")
-@click.option("--storage", metavar="OPTUNA_URL", help="Storage of the study.")
-@click.option(
-    "--experiment",
-    default="autotransfer",
-    show_default=True,
-    metavar="NAME",
-    help="Name of the MLflow experiment.",
-)
-@click.option("--register", metavar="NAME", help="Register the model in MLflow.")
-@click.option("--name", metavar="STUDY", help="Name of the study.")
-@click.option("--resume", is_flag=True, help="Continue the study of that name, or start it.")
-@click.option("--out", metavar="DIR", help="Folder of the result.")
-@click.option("--audit-labels", metavar="N_OR_CSV", help="Labels to ask for, or the filled table.")
-@click.option(
-    "--on-bad-image", default="stop", show_default=True, help="stop, or skip bad images."
-)
-@click.option("--memory", type=float, metavar="GB", help="Memory that trials may plan for.")
+@option("--register", metavar="NAME", help="Register the model in MLflow.")
+@option("--name", metavar="STUDY", help="Name of the study.")
+@option("--resume", is_flag=True, help="Continue the study of that name, or start it.")
+@option("--out", metavar="DIR", help="Folder of the result.")
+@option("--audit-labels", metavar="N_OR_CSV", help="Labels to ask for, or the filled table.")
+@bad_image_option
+@option("--memory", type=float, metavar="GB", help="Memory that trials may plan for.")
 def fit(target: str, **options: Any) -> None:
     """Find what to transfer to TARGET, train it, and test whether it helped.
 
@@ -89,9 +75,8 @@ def fit(target: str, **options: Any) -> None:
 
     quiet_optuna()
     trials, seconds = options.pop("trials"), options.pop("seconds")
-    budget = None if trials is None and seconds is None else Budget(trials, seconds)
     options |= {
-        "budget": budget,
+        "budget": None if trials is None and seconds is None else Budget(trials, seconds),
         "refit": not options.pop("no_refit"),
         "class_weights": "balanced" if options.pop("class_weights") else None,
         "sources": options.pop("sources") or None,
@@ -101,7 +86,4 @@ def fit(target: str, **options: Any) -> None:
     with progress_of(options["metric"], limit) as progress:
         options |= callbacks(progress)
         selection = run(target, **options) if matrices is None else run_features(matrices, options)
-    if as_json:
-        print_json(fit_json(selection.record))
-    else:
-        click.echo(fit_text(selection.record))
+    answer(fit_json, fit_text, selection.record, as_json=as_json)

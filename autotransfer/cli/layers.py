@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autotransfer.cli.options import common, print_json, say
+from autotransfer.cli.options import answer, common, option, picked, say
 from autotransfer.errors import InvalidOptionError
 
 if TYPE_CHECKING:
@@ -19,21 +19,13 @@ _COLOURS = {"frozen": "#b5542b", "tuned": "#2b6cb5"}
 @click.command()
 @click.argument("target")
 @common
-@click.option("--epochs", type=int, default=10, show_default=True, help="Epochs for every point.")
-@click.option(
-    "--repeats",
-    type=int,
-    default=3,
-    show_default=True,
-    help="Fits for every point.",
-)
-@click.option(
-    "--out", default="layers.png", show_default=True, metavar="PNG_OR_SVG", help="The drawing."
-)
+@option("--epochs", default=10, help="Epochs for every point.")
+@option("--repeats", default=3, help="Fits for every point.")
+@option("--out", default="layers.png", metavar="PNG_OR_SVG", help="The drawing.")
 def layers(target: str, **options: Any) -> None:
     """Draw the score on TARGET against the number of copied stages, frozen and tuned."""
     as_json, out = options.pop("as_json"), Path(options.pop("out"))
-    named = options.pop("only_sources")
+    named, sources = options.pop("only_sources"), options.pop("sources") or None
     if len(named) > 1:
         raise InvalidOptionError(f"layers draws one source; got {', '.join(named)}")
     if out.suffix.lower() not in (".png", ".svg"):
@@ -41,21 +33,13 @@ def layers(target: str, **options: Any) -> None:
 
     from autotransfer.inspection.layer_curve import layers as run
 
-    curve = run(
-        target,
-        source=named[0] if named else None,
-        sources=options.pop("sources") or None,
-        say=say,
-        **options,
-    )
+    source = named[0] if named else None
+    curve = run(target, source=source, sources=sources, say=say, **options)
     try:
         _draw(curve, out)
     except OSError as error:
         raise InvalidOptionError(f"--out {out} cannot be written ({error})") from error
-    if as_json:
-        print_json(_json(curve, out))
-    else:
-        click.echo(_text(curve, out))
+    answer(_json, _text, curve, out, as_json=as_json)
 
 
 def _json(curve: LayerCurve, out: Path) -> dict[str, Any]:
@@ -65,16 +49,15 @@ def _json(curve: LayerCurve, out: Path) -> dict[str, Any]:
         "images": curve.num_images,
         "points": [
             {
-                "copied": point.copied,
-                "mode": point.mode,
+                **picked(point, "copied", "mode"),
                 "accuracy": point.mean,
                 "error": point.error,
-                "values": list(point.accuracies),
+                "values": point.accuracies,
             }
             for point in curve.points
         ],
         "plot": str(out),
-        "warnings": list(curve.notes),
+        "warnings": curve.notes,
     }
 
 
@@ -99,15 +82,11 @@ def _draw(curve: LayerCurve, out: Path) -> None:
     for mode, colour in _COLOURS.items():
         points = curve.of(mode)
         if points:
-            axes.errorbar(
-                [point.copied for point in points],
-                [point.mean for point in points],
-                yerr=[point.error for point in points],
-                marker="o",
-                capsize=3,
-                color=colour,
-                label=f"copied, then {mode}",
+            copied, means, errors = zip(
+                *((p.copied, p.mean, p.error) for p in points), strict=True
             )
+            style: dict[str, Any] = {"marker": "o", "capsize": 3, "color": colour}
+            axes.errorbar(copied, means, yerr=errors, label=f"copied, then {mode}", **style)
     axes.set(
         xlabel="stages copied from the source (the rest starts from scratch)",
         ylabel="accuracy on held-out images",

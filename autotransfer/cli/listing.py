@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from autotransfer.cli.options import json_option, plugin_option, print_json
-
-if TYPE_CHECKING:
-    from autotransfer.plugin.registry import Registry
+from autotransfer.cli.options import json_option, option, plugin_option, print_json
 
 
 @click.command()
 @plugin_option
-@click.option(
-    "--check", metavar="NAME", help="Check the promises of a strategy, estimator or plugin."
-)
+@option("--check", metavar="NAME", help="Check the promises of a strategy, estimator or plugin.")
 @json_option
 def plugins(plugins: tuple[str, ...], check: str | None, *, as_json: bool) -> int:
     """List the installed plugins, what they offer, and those that are broken.
@@ -32,19 +26,10 @@ def plugins(plugins: tuple[str, ...], check: str | None, *, as_json: bool) -> in
         from autotransfer.cli.promises import print_check
 
         return print_check(registry, check, as_json=as_json)
-    _list(registry, as_json=as_json)
-    return 0
-
-
-def _list(registry: Registry, *, as_json: bool) -> None:
     if as_json:
-        print_json(
-            {
-                "plugins": [vars(plugin) for plugin in registry.plugins],
-                "broken": [vars(plugin) for plugin in registry.broken],
-            }
-        )
-        return
+        listed = (vars(plugin) for plugin in registry.plugins)
+        print_json({"plugins": [*listed], "broken": [vars(broken) for broken in registry.broken]})
+        return 0
     for plugin in registry.plugins:
         click.echo(f"{plugin.name} ({plugin.distribution} {plugin.version})".rstrip())
         for offer in plugin.offers:
@@ -52,6 +37,7 @@ def _list(registry: Registry, *, as_json: bool) -> None:
     for broken in registry.broken:
         click.echo(f"{broken.name} ({broken.distribution} {broken.version}): broken")
         click.echo(f"  {broken.reason}")
+    return 0
 
 
 @click.command()
@@ -63,22 +49,18 @@ def spaces(plugins: tuple[str, ...], *, as_json: bool) -> None:
     from autotransfer.plugin.registry import discover
 
     registry = discover(files=[Path(plugin) for plugin in plugins])
-    found = {name: read_preset(path) for name, path in sorted(registry.presets.items())}
+    found = [
+        {
+            "name": name,
+            "description": (preset := read_preset(path)).description,
+            "strategies": preset.strategies or sorted(registry.strategies),
+            "file": str(preset.path),
+        }
+        for name, path in sorted(registry.presets.items())
+    ]
     if as_json:
-        print_json(
-            {
-                "spaces": [
-                    {
-                        "name": name,
-                        "description": preset.description,
-                        "strategies": preset.strategies or sorted(registry.strategies),
-                        "file": str(preset.path),
-                    }
-                    for name, preset in found.items()
-                ]
-            }
-        )
+        print_json({"spaces": found})
         return
-    for name, preset in found.items():
-        click.echo(f"{name}: {preset.description}")
-        click.echo(f"  strategies: {', '.join(preset.strategies or sorted(registry.strategies))}")
+    for space in found:
+        click.echo(f"{space['name']}: {space['description']}")
+        click.echo(f"  strategies: {', '.join(space['strategies'])}")

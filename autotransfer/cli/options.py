@@ -1,14 +1,39 @@
-"""Options that several commands share."""
+"""What several commands share: options, and how they print what they found."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+option = partial(click.option, show_default=True)
+
+
+def several(flag: str, name: str, metavar: str, meaning: str) -> Callable[[Command], Command]:
+    """Return an option that may be repeated."""
+    told = f"{meaning}; may be repeated."
+    return click.option(flag, name, multiple=True, metavar=metavar, help=told)
+
+
+plugin_option = several(
+    "--plugin", "plugins", "FILE", "A Python file with a plugin or with architectures"
+)
+seed_option = option("--seed", default=0, help="Seeds all that is random.")
+json_option = option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
+)
+cpu_option = option("--device", default="cpu", help="cpu or cuda.")
+workspace_option = option("--workspace", default=".", metavar="DIR", help="Of the fits.")
+attributes_option = option("--attributes", metavar="CSV", help="Classes described by attributes.")
+max_sources_option = option(
+    "--max-sources", type=int, metavar="N", help="Largest size of the shortlist."
+)
+bad_image_option = option("--on-bad-image", default="stop", help="stop, or skip bad images.")
 
 
 def refuse_setting(_context: click.Context, _parameter: click.Parameter, value: Any) -> None:
@@ -25,54 +50,41 @@ def refuse_setting(_context: click.Context, _parameter: click.Parameter, value: 
 
 def common(command: Command) -> Command:
     """Add the options that every command about sources has."""
-    for option in reversed(
-        [
-            click.option(
-                "--sources",
-                "sources",
-                multiple=True,
-                metavar="FILE_OR_NAME",
-                help="tiny, small, base, a catalogue, a timm name, an earlier fit or "
-                "models:/NAME@champion.",
-            ),
-            click.option(
-                "--source",
-                "only_sources",
-                multiple=True,
-                metavar="NAME",
-                help="Keep only this source; may be repeated.",
-            ),
-            click.option(
-                "--tracking-uri", metavar="URI", help="MLflow: its models, and where fits write."
-            ),
-            plugin_option,
-            device_option,
-            click.option(
-                "--seed", type=int, default=0, show_default=True, help="Seeds all that is random."
-            ),
-            json_option,
-        ]
+    sources = (
+        "tiny, small, base, a catalogue, a timm name, an earlier fit or models:/NAME@champion."
+    )
+    for add in (
+        json_option,
+        seed_option,
+        option("--device", default="auto", help="cpu or cuda."),
+        plugin_option,
+        option("--tracking-uri", metavar="URI", help="MLflow: its models, and where fits write."),
+        several("--source", "only_sources", "NAME", "Keep only this source"),
+        option("--sources", multiple=True, metavar="FILE_OR_NAME", help=sources),
     ):
-        command = option(command)
+        command = add(command)
     return command
 
 
-plugin_option = click.option(
-    "--plugin",
-    "plugins",
-    multiple=True,
-    metavar="FILE",
-    help="A Python file with a plugin or with architectures; may be repeated.",
-)
-device_option = click.option("--device", default="auto", show_default=True, help="cpu or cuda.")
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
-)
+def answer(
+    to_json: Callable[..., Any], to_text: Callable[..., str], *found: Any, as_json: bool
+) -> None:
+    """Print what was found: one JSON object, or a text for people."""
+    if as_json:
+        print_json(to_json(*found))
+    else:
+        click.echo(to_text(*found))
 
 
 def print_json(value: Any) -> None:
     """Print one JSON object on standard output."""
     click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def picked(found: Any, *names: str) -> dict[str, Any]:
+    """Return attributes under their own names, as JSON takes them."""
+    values = {name: getattr(found, name) for name in names}
+    return {n: dict(v) if isinstance(v, Mapping) else v for n, v in values.items()}
 
 
 def say(text: str) -> None:
@@ -87,6 +99,5 @@ def quiet_optuna() -> None:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    for name in ("mlflow", "alembic", "huggingface_hub"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autotransfer.cli.options import json_option, plugin_option, print_json
+from autotransfer.cli.options import cpu_option, json_option, option, plugin_option, print_json
 from autotransfer.cli.zero_shot_texts import reasons_text, with_reasons
 from autotransfer.errors import InvalidOptionError
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 @click.argument("model_dir")
 @click.argument("images")
 @plugin_option
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
-@click.option("--generalised", is_flag=True, help="Let all classes compete (zero-shot scenario).")
-@click.option("--explain", is_flag=True, help="Say why (zero-shot scenario).")
-@click.option("--abstain", is_flag=True, help="Reject images that are none of the classes.")
-@click.option("--out", metavar="CSV", help="Write a table instead of printing it.")
+@cpu_option
+@option("--generalised", is_flag=True, help="Let all classes compete (zero-shot scenario).")
+@option("--explain", is_flag=True, help="Say why (zero-shot scenario).")
+@option("--abstain", is_flag=True, help="Reject images that are none of the classes.")
+@option("--out", metavar="CSV", help="Write a table instead of printing it.")
 @json_option
 def predict(model_dir: str, images: str, **options: Any) -> None:
     """Predict all images below IMAGES with the selection in MODEL_DIR."""

@@ -6,7 +6,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from autotransfer.cli.options import say
 
@@ -33,28 +35,6 @@ NOW = {
 }
 
 
-class Progress(Protocol):
-    """Told about a fit as it goes on."""
-
-    def say(self, text: str) -> None:
-        """Take a line."""
-
-    def on_part(self, part: str, seconds: float) -> None:
-        """Take that a part of the fit is done."""
-
-    def on_outcome(self, outcome: Outcome) -> None:
-        """Take a finished trial."""
-
-
-def callbacks(progress: Progress) -> dict[str, Callable[..., None]]:
-    """Return the options of a fit that tell somebody about it."""
-    return {
-        "say": progress.say,
-        "on_part": progress.on_part,
-        "on_outcome": progress.on_outcome,
-    }
-
-
 class Plain:
     """Lines on standard error, as they come."""
 
@@ -69,8 +49,13 @@ class Plain:
         """Print nothing: there is a line of it."""
 
 
+def callbacks(progress: Plain) -> dict[str, Callable[..., None]]:
+    """Return the options of a fit that tell somebody about it."""
+    return {"say": progress.say, "on_part": progress.on_part, "on_outcome": progress.on_outcome}
+
+
 @contextmanager
-def progress_of(metric: str, seconds: float | None) -> Iterator[Progress]:
+def progress_of(metric: str, seconds: float | None) -> Iterator[Plain]:
     """Yield what shows a fit: live where standard error is a terminal, else plain lines.
 
     Args:
@@ -91,7 +76,7 @@ def progress_of(metric: str, seconds: float | None) -> Iterator[Progress]:
         yield shown
 
 
-class LiveProgress:
+class LiveProgress(Plain):
     """A line for each stage that is done, the stage that runs, and the best trials so far.
 
     Args:
@@ -115,10 +100,12 @@ class LiveProgress:
         self._trials = 0
         self._outcomes: list[Outcome] = []
 
+    @override
     def say(self, text: str) -> None:
         """Show the line until the next one."""
         self._last = text.splitlines()[0] if text else ""
 
+    @override
     def on_part(self, part: str, seconds: float) -> None:
         """Keep a line of the part that is done, and go on to the next."""
         from rich.text import Text
@@ -130,6 +117,7 @@ class LiveProgress:
             self._waiting = self._waiting[self._waiting.index(part) + 1 :]
         self._last = ""
 
+    @override
     def on_outcome(self, outcome: Outcome) -> None:
         """Put a finished trial into the leaderboard."""
         self._trials += not outcome.probe

@@ -25,7 +25,7 @@ def print_check(registry: Registry, name: str, *, as_json: bool) -> int:
     for finding in check_named(registry, name):
         findings.append(finding)
         if as_json:
-            say(f"{finding.part}: {finding.promise}: {_WORDS[finding.kept]}")
+            say(_lines(finding)[0])
         else:
             click.echo("\n".join(_lines(finding)))
     broken = sum(finding.kept is False for finding in findings)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from autotransfer.cli.options import picked
 from autotransfer.results import RankedSource, Ranking, Skipped
 
 _SHORT = {"regularised-h-score": "reg-h", "h-score": "h"}
@@ -15,34 +16,18 @@ def rank_json(ranking: Ranking, skipped: Sequence[Skipped]) -> dict[str, Any]:
     """Return the object that `rank --json` prints."""
     return {
         "ranking": [
-            {
-                "source": row.source,
-                "rank": row.rank,
-                "rank_low": row.rank_low,
-                "rank_high": row.rank_high,
-                "score": row.score,
-                "stage": row.stage,
-                "estimators": dict(row.estimators),
-                "seconds": row.seconds,
-                "megabytes": row.megabytes,
-            }
+            picked(row, "source", "rank", "rank_low", "rank_high", "score", "stage", "estimators",
+                   "seconds", "megabytes")
             for row in ranking.rows
         ],
-        "shortlist": list(ranking.shortlist),
+        "shortlist": ranking.shortlist,
         "evidence": [
-            {
-                "source": row.source,
-                "num_images": row.num_images,
-                "stage_accuracies": list(row.stage_accuracies),
-                "within_a_point": row.within_a_point,
-                "prior": row.prior,
-            }
+            picked(row, "source", "num_images", "stage_accuracies", "within_a_point", "prior")
             for row in ranking.rows
         ],
-        "constant_choice": ranking.constant_choice,
-        "forecast": ranking.forecast,
+        **picked(ranking, "constant_choice", "forecast"),
         "skipped": [asdict(skip) for skip in skipped],
-    }
+    }  # fmt: skip
 
 
 def rank_text(ranking: Ranking, skipped: Sequence[Skipped]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autotransfer.cli.options import json_option, print_json
+from autotransfer.cli.options import answer, json_option
 
 
 @click.command()
@@ -15,8 +15,4 @@ def show(directory: str, *, as_json: bool) -> None:
     from autotransfer.cli.texts import fit_json, fit_text
     from autotransfer.selection.selection import read_record
 
-    record = read_record(directory)
-    if as_json:
-        print_json(fit_json(record))
-    else:
-        click.echo(fit_text(record))
+    answer(fit_json, fit_text, read_record(directory), as_json=as_json)

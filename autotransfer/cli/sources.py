@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autotransfer.cli.options import common, print_json, say
+from autotransfer.cli.options import common, option, print_json, say
 
 if TYPE_CHECKING:
     from autotransfer.models.catalogue import Sources
@@ -18,8 +18,8 @@ FAULTS_FOUND = 2
 
 @click.command()
 @common
-@click.option("--check", is_flag=True, help="Look for silent faults of a catalogue.")
-@click.option("--on", metavar="PICTURES", help="Images of classes that the sources know.")
+@option("--check", is_flag=True, help="Look for silent faults of a catalogue.")
+@option("--on", metavar="PICTURES", help="Images of classes that the sources know.")
 def sources(**options: Any) -> int:
     """List the sources: the default set, a catalogue, or named ones."""
     from autotransfer.errors import InvalidOptionError
@@ -38,21 +38,12 @@ def sources(**options: Any) -> int:
     )
     if options["check"]:
         return _check(resolved, options["on"], as_json=options["as_json"])
-    _list(resolved, as_json=options["as_json"])
-    return 0
+    if options["as_json"]:
+        from autotransfer.cli.texts import source_json
 
-
-def _list(resolved: Sources, *, as_json: bool) -> None:
-    from autotransfer.cli.texts import source_json
-
-    if as_json:
-        print_json(
-            {
-                "sources": [source_json(source) for source in resolved.sources],
-                "skipped": [vars(skip) for skip in resolved.skipped],
-            }
-        )
-        return
+        listed = [source_json(source) for source in resolved.sources]
+        print_json({"sources": listed, "skipped": [vars(skip) for skip in resolved.skipped]})
+        return 0
     for source in resolved.sources:
         click.echo(
             f"{source.name}: {source.architecture}, {source.preprocessing.input_size} px, "
@@ -60,6 +51,7 @@ def _list(resolved: Sources, *, as_json: bool) -> None:
         )
     for skip in resolved.skipped:
         click.echo(f"{skip.source}: skipped, {skip.reason}")
+    return 0
 
 
 def _check(resolved: Sources, on: str | None, *, as_json: bool) -> int:
@@ -77,21 +69,17 @@ def _check(resolved: Sources, on: str | None, *, as_json: bool) -> int:
     for source in resolved.sources:
         checks.append(check_source(source, images, pixels, load_backbone))
         say(_line(checks[-1]))
+    faulty = [check.source for check in checks if check.ok is False]
     if as_json:
-        print_json(
-            {
-                "checks": [asdict(check) for check in checks],
-                "skipped": [vars(skip) for skip in resolved.skipped],
-            }
-        )
+        told = [asdict(check) for check in checks]
+        print_json({"checks": told, "skipped": [vars(skip) for skip in resolved.skipped]})
     else:
-        faulty = [check.source for check in checks if check.ok is False]
         fine = sum(check.ok is True for check in checks)
         click.echo(
             f"{fine} fine, {len(faulty)} faulty, {len(checks) - fine - len(faulty)} not to be "
             "told" + (f": mend {', '.join(faulty)} in the catalogue" if faulty else "")
         )
-    return FAULTS_FOUND if any(check.ok is False for check in checks) else 0
+    return FAULTS_FOUND if faulty else 0
 
 
 def _line(check: Check) -> str:

@@ -6,20 +6,16 @@ from dataclasses import asdict
 
 import click
 
-from autotransfer.cli.options import json_option, print_json, quiet_optuna
+from autotransfer.cli.options import json_option, option, print_json, quiet_optuna
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[STUDY]...")
-@click.option("--storage", metavar="OPTUNA_URL", help="Storage of the studies.")
-@click.option("--tracking-uri", metavar="URI", help="Where to write; where the fit wrote.")
+@option("--storage", metavar="OPTUNA_URL", help="Storage of the studies.")
+@option("--tracking-uri", metavar="URI", help="Where to write; where the fit wrote.")
 @json_option
 def sync(
-    names: tuple[str, ...],
-    storage: str | None,
-    tracking_uri: str | None,
-    *,
-    as_json: bool,
+    names: tuple[str, ...], storage: str | None, tracking_uri: str | None, *, as_json: bool
 ) -> int:
     """Write to MLflow what could not be written before; doing it twice changes nothing."""
     from autotransfer.tracking.sync import sync as run

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import pstdev
 from typing import Any
 
+from autotransfer.cli.options import picked
 from autotransfer.cli.zero_shot_texts import zero_shot_json, zero_shot_text
 from autotransfer.models.metrics import METRICS, Metric
 from autotransfer.models.source import HubWeights, LocalWeights, Source
@@ -24,67 +25,41 @@ def fit_json(record: Record) -> dict[str, Any]:
     """Return the object that `fit --json` prints."""
     verdict, finalist = record.verdict, record.finalist
     metric = METRICS.get(record.metric)
-    layers = finalist.layers
-    states = Counter(outcome.state for outcome in record.outcomes if not outcome.probe)
     return {
         "verdict": str(verdict.decision),
-        "basis": verdict.basis,
-        "sentence": verdict.sentence,
-        "returned": verdict.returned,
-        "source": finalist.source,
-        "strategy": finalist.strategy,
-        "layers": None if layers is None else asdict(layers),
+        **picked(verdict, "basis", "sentence", "returned"),
+        **picked(finalist, "source", "strategy"),
+        "layers": finalist.layers and asdict(finalist.layers),
         "members": [asdict(member) for member in record.members],
         "params": dict(finalist.params),
         "metric": record.metric,
         "validation": None if metric is None else _validation(finalist, metric),
-        "validators": dict(finalist.validators),
-        "through": list(finalist.through),
-        "test": None if verdict.test is None else _shown(verdict.test, metric),
+        **picked(finalist, "validators", "through"),
+        "test": verdict.test and _shown(verdict.test, metric),
         "baselines": [
             {"name": baseline.name, "test": _displayed(baseline.test, metric)}
             for baseline in verdict.baselines
         ],
-        "gap": (
-            None
-            if verdict.gap is None
-            else {**_bounds(verdict.gap), "minimum_detectable": verdict.minimum_detectable}
-        ),
-        "gap_reference": (
-            None if verdict.gap_reference is None else _bounds(verdict.gap_reference)
-        ),
+        "gap": verdict.gap and _bounds(verdict.gap) | picked(verdict, "minimum_detectable"),
+        "gap_reference": verdict.gap_reference and _bounds(verdict.gap_reference),
         "returned_test": _displayed(verdict.returned_test, metric),
-        "evidence": {
-            "competed": verdict.competed,
-            "optimism": verdict.optimism,
-            "looks": verdict.looks,
-            "cause": verdict.cause,
-            "remarks": list(verdict.remarks),
-            "mcnemar": verdict.mcnemar,
-            "calibration_error": verdict.calibration_error,
-            "competition_bound": verdict.competition_bound,
-        },
+        "evidence": picked(
+            verdict, "competed", "optimism", "looks", "cause", "remarks", "mcnemar",
+            "calibration_error", "competition_bound",
+        ),
         "ranking": [
-            {
-                "source": row.source,
-                "score": row.score,
-                "rank": row.rank,
-                "estimators": dict(row.estimators),
-            }
-            for row in record.ranking.rows
+            picked(row, "source", "score", "rank", "estimators") for row in record.ranking.rows
         ],
-        "shortlist": list(record.ranking.shortlist),
+        "shortlist": record.ranking.shortlist,
         "skipped": [asdict(skip) for skip in record.skipped],
-        "trials": {str(state): states[state] for state in State},
+        "trials": _counts(record),
         "probes": sum(outcome.probe for outcome in record.outcomes),
         "seconds": asdict(record.seconds),
         "model": record.model,
         "report": _report(record),
-        "run_id": record.run_id,
-        "warnings": list(record.warnings),
-        "forced": list(record.forced),
+        **picked(record, "run_id", "warnings", "forced"),
         **({} if record.zero_shot is None else {"zero_shot": zero_shot_json(record.zero_shot)}),
-    }
+    }  # fmt: skip
 
 
 def source_json(source: Source) -> dict[str, Any]:
@@ -97,14 +72,10 @@ def source_json(source: Source) -> dict[str, Any]:
         case _:
             weights = {"untrained": True}
     return {
-        "name": source.name,
-        "architecture": source.architecture,
+        **picked(source, "name", "architecture"),
         "weights": weights,
         "input_size": source.preprocessing.input_size,
-        "pretrained_on": source.pretrained_on,
-        "license": source.license,
-        "origin": source.origin,
-        "num_pretraining_images": source.num_pretraining_images,
+        **picked(source, "pretrained_on", "license", "origin", "num_pretraining_images"),
     }
 
 
@@ -159,17 +130,18 @@ def _validation(outcome: Outcome, metric: Metric) -> dict[str, float | None]:
 
 
 def _bounds(interval: Interval) -> dict[str, float]:
-    return {"value": interval.value, "low": interval.low, "high": interval.high}
+    return picked(interval, "value", "low", "high")
+
+
+def _counts(record: Record) -> dict[str, int]:
+    """Return the number of trials in each state; probes are none."""
+    states = Counter(outcome.state for outcome in record.outcomes if not outcome.probe)
+    return {str(state): states[state] for state in State}
 
 
 def _displayed(score: float | None, metric: Metric | None) -> float | None:
     """Return a score as people read it; label-free ones are shown as they are."""
     return score if score is None or metric is None else metric.display(score)
-
-
-def _unit(record: Record) -> str:
-    """Return what the test counts."""
-    return "pictures" if record.zero_shot is None else "classes"
 
 
 def _shown(interval: Interval, metric: Metric | None) -> dict[str, float | int]:
@@ -186,21 +158,16 @@ def _test_text(record: Record, metric: Metric | None) -> list[str]:
     if verdict.test is None:
         return ["  test      none: no target label was seen"]
     title = "accuracy" if metric is None else metric.title
-    lines = [f"  test      {_interval_text(verdict.test, metric, _unit(record))} ({title})"]
+    shown = _shown(verdict.test, metric)
+    unit = "pictures" if record.zero_shot is None else "classes"
+    interval = f"95 % interval {shown['low']:.3f} to {shown['high']:.3f}"
+    lines = [f"  test      {shown['value']:.3f}, {interval}, {shown['n']} {unit} ({title})"]
     tested = [(b.test, b.name, b.whole) for b in verdict.baselines if b.test is not None]
     return lines + [
         f"  baseline  {_displayed(score, metric):.3f} {name}"
         + ("" if whole else " (stopped after a fold: it could not win any more)")
         for score, name, whole in sorted(tested, reverse=True)
     ]
-
-
-def _interval_text(interval: Interval, metric: Metric | None, unit: str) -> str:
-    shown = _shown(interval, metric)
-    return (
-        f"{shown['value']:.3f}, 95 % interval {shown['low']:.3f} to {shown['high']:.3f}, "
-        f"{interval.n} {unit}"
-    )
 
 
 def _members_text(record: Record) -> list[str]:
@@ -233,8 +200,7 @@ def _tried(record: Record, metric: Metric | None) -> list[str]:
         f"  {_displayed(o.value or 0.0, metric):.3f}  {o.source} | {o.strategy}{_layers_text(o)}"
         for o in complete[: _RUNNERS_UP + 1]
     ]
-    states = Counter(outcome.state for outcome in record.outcomes if not outcome.probe)
-    counts = ", ".join(f"{states[state]} {state}" for state in State)
+    counts = ", ".join(f"{count} {state}" for state, count in _counts(record).items())
     probes = sum(outcome.probe for outcome in record.outcomes)
     kind = "label-free" if metric is None else "validation"
     return [*lines, f"  probes: {probes}; trials: {counts} ({kind} scores)"]

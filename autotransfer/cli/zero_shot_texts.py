@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from autotransfer.cli.options import picked
+
 if TYPE_CHECKING:
     from autotransfer.results import ZeroShotFigures, ZeroShotFindings
     from autotransfer.scenarios.zero_shot.prediction import Explanation
@@ -13,20 +15,13 @@ if TYPE_CHECKING:
 def zero_shot_json(found: ZeroShotFindings) -> dict[str, Any]:
     """Return the object under `zero_shot` of `fit --json`."""
     return {
-        "seen": list(found.seen),
-        "unseen": list(found.unseen),
+        **picked(found, "seen", "unseen"),
         "attributes": len(found.attributes),
         "stacking_offset": found.stacking_offset,
         "figures": [_figures_json(figures) for figures in found.figures],
-        "p_value": found.p_value,
-        "null_high": found.null_high,
-        "pairs": found.pairs,
-        "nearest_seen_class": found.nearest_seen_class,
-        "known_to_source": list(found.known_to_source),
-        "without_known": found.without_known,
-        "own_head": found.own_head,
-        "competitors": found.competitors,
-    }
+        **picked(found, "p_value", "null_high", "pairs", "nearest_seen_class", "known_to_source",
+                 "without_known", "own_head", "competitors"),
+    }  # fmt: skip
 
 
 def _figures_json(figures: ZeroShotFigures) -> dict[str, Any]:
@@ -37,7 +32,7 @@ def _figures_json(figures: ZeroShotFigures) -> dict[str, Any]:
         "H": figures.harmonic,
         "AUSUC": figures.area,
         "unseen_alone": figures.alone,
-        "curve": [list(point) for point in figures.curve],
+        "curve": figures.curve,
     }
 
 
@@ -48,18 +43,11 @@ def zero_shot_text(found: ZeroShotFindings) -> list[str]:
         f"97.5 % below {found.null_high:.3f} (p = {found.p_value:.3f})"
     ]
     if found.known_to_source:
-        rest = (
-            "fewer than two others"
-            if found.without_known is None
-            else f"{found.without_known:.3f} without them"
-        )
+        without, named = found.without_known, ", ".join(found.known_to_source)
+        rest = "fewer than two others" if without is None else f"{without:.3f} without them"
         head = "" if found.own_head is None else f", {found.own_head:.3f} by its own head"
-        lines.append(
-            f"  known     the source was trained on {', '.join(found.known_to_source)}: {rest}"
-            f"{head}"
-        )
-    lines += [_figures_text(figures) for figures in found.figures]
-    return lines
+        lines.append(f"  known     the source was trained on {named}: {rest}{head}")
+    return [*lines, *map(_figures_text, found.figures)]
 
 
 def _figures_text(figures: ZeroShotFigures) -> str:

@@ -1,5 +1,6 @@
 """The training loop: schedule, deadline, rungs and seeding, with a place for every method."""
 
-from autotransfer.models.training import Cycle, Limits, Objective, Schedule, Step, mixed, train
+from autotransfer.models.batch_order import Cycle
+from autotransfer.models.training import Limits, Objective, Schedule, Step, mixed, train
 
 __all__ = ["train", "Schedule", "Limits", "Step", "Objective", "Cycle", "mixed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +56,7 @@ def differences(first: Sequence[Look], second: Sequence[Look]) -> list[Differenc
     cameras = [[look.camera for look in looks if look.camera] for looks in (first, second)]
     if min(map(len, cameras)) >= FEWEST:
         found.append(_shares("camera", *cameras))
-    known = _holm([difference for difference in found if difference is not None])
-    return sorted(known, key=lambda difference: -abs(difference.size))
+    return sorted(_holm([one for one in found if one is not None]), key=lambda one: -abs(one.size))
 
 
 def class_difference(
@@ -92,9 +91,8 @@ def _number(name: str, first: Sequence[Look], second: Sequence[Look]) -> Differe
         return None
     test = mannwhitneyu(right, left)
     size = 2 * float(test.statistic) / (len(left) * len(right)) - 1
-    return Difference(
-        name, float(np.median(left)), float(np.median(right)), size, float(test.pvalue)
-    )
+    medians = float(np.median(left)), float(np.median(right))
+    return Difference(name, *medians, size, float(test.pvalue))
 
 
 def _shares(name: str, first: Sequence[str], second: Sequence[str]) -> Difference:
@@ -110,10 +108,8 @@ def _shares(name: str, first: Sequence[str], second: Sequence[str]) -> Differenc
 
 def _holm(found: Sequence[Difference]) -> list[Difference]:
     """Return the differences with p-values that hold for all of them together."""
-    order = sorted(range(len(found)), key=lambda i: found[i].p_value)
-    corrected, largest = list(found), 0.0
-    for place, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(found) - place) * found[i].p_value))
-        d = found[i]
-        corrected[i] = Difference(d.name, d.first, d.second, d.size, largest)
-    return corrected
+    corrected, largest = {}, 0.0
+    for place, one in enumerate(sorted(found, key=lambda difference: difference.p_value)):
+        largest = max(largest, min(1.0, (len(found) - place) * one.p_value))
+        corrected[one.name] = replace(one, p_value=largest)
+    return [corrected[one.name] for one in found]

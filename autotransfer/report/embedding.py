@@ -32,13 +32,11 @@ def embedding_section(material: Material) -> Markup | None:
     if min(map(len, sets)) < FEWEST:
         return None
     side = np.repeat([0, 1], [len(images) for images in sets])
-    parts = [
-        paragraph(
-            "Where the colours lie apart, the predictor sees two worlds. Distances between far "
-            "groups mean nothing in such a map; what is close is close.",
-            "quiet",
-        )
-    ]
+    told = (
+        "Where the colours lie apart, the predictor sees two worlds. Distances between far groups "
+        "mean nothing in such a map; what is close is close."
+    )
+    parts = [paragraph(told, "quiet")]
     for place, (title, embed) in enumerate(material.embeddings.items()):
         features = np.concatenate([np.asarray(embed(images)) for images in sets])
         parts.append(_map(features, side, title, tuple(material.domains), f"map-{place}"))
@@ -69,10 +67,8 @@ def plane(features: NDArray[np.floating]) -> NDArray[np.float64]:
     perplexity = min(PERPLEXITY, (len(reduced) - 1) / 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        return np.asarray(
-            TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced),
-            dtype=np.float64,
-        )
+        places = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced)
+    return np.asarray(places, dtype=np.float64)
 
 
 def _map(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import matplotlib
@@ -18,7 +18,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from autotransfer.report.markup import clean
+from autotransfer.report.markup import clean, rendered
 
 WIDTH = 360  # units of the drawing; about the pixels of a phone's screen
 INK, FAINT = "#010203", "#040506"  # stand for colours of the page until the drawing is there
@@ -55,6 +55,17 @@ _STYLE = {
 }
 
 
+class Bar(NamedTuple):
+    """An interval of a chart, with the value inside it."""
+
+    title: str
+    low: float
+    value: float
+    high: float
+    colour: str = COLOURS[0]
+    marker: str = "o"
+
+
 def figure(
     plot: Callable[[Axes], None], *, key: str, height: int, alt: str, caption: str = ""
 ) -> Markup:
@@ -75,15 +86,32 @@ def figure(
         stream = io.BytesIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         drawing.savefig(stream, format="svg", metadata=nothing)
-    below = Markup("<figcaption>{}</figcaption>").format(clean(caption)) if caption else ""
-    return Markup('<figure class="plot">{}{}</figure>').format(
-        _inline(stream.getvalue(), key, clean(alt, 1000)), below
-    )
+    drawn = _inline(stream.getvalue(), key, clean(alt, 1000))
+    return rendered("figure", drawing=drawn, caption=caption)
 
 
 def label(axes: Axes, x: float, y: float, text: object, **style: Any) -> None:
     """Write text from outside at a place of the axes."""
     axes.text(x, y, clean(text, 60), parse_math=False, **style)
+
+
+def intervals(axes: Axes, rows: Sequence[Bar], *, lift: float, top: float) -> None:
+    """Draw intervals one below the other, each with its name above it.
+
+    Args:
+        axes: Where.
+        rows: The intervals.
+        lift: Of the names, in rows.
+        top: Room above the first row, in rows.
+    """
+    for place, row in enumerate(rows):
+        axes.plot([row.low, row.high], [-place, -place], color=row.colour, linewidth=3)
+        axes.plot([row.value], [-place], row.marker, color=row.colour, markersize=7)
+        across = axes.get_yaxis_transform()
+        label(axes, 0.0, lift - place, row.title, transform=across, va="bottom")
+    axes.set_yticks([])
+    axes.set_ylim(0.6 - len(rows), top)
+    axes.spines["left"].set_visible(False)
 
 
 def _inline(content: bytes, key: str, alt: str) -> Markup:

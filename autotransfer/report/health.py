@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.near_duplicates import near_duplicates
@@ -21,11 +20,13 @@ MOST_PAIRS = 6  # that are shown
 MOST_CLASSES = 40  # that are shown unfolded
 UNEVEN = 3.0  # times as many images in the largest class as in the smallest
 
+Place = tuple[str, int]  # a set, and the position within it
+
 
 def balance_section(material: Material) -> Markup | None:
     """Return the images of each class in each labelled set, and the files left out."""
     labelled = {title: i for title, i in material.images.items() if i.labelled and len(i)}
-    parts = [_bad_files(material)]
+    parts = [bullets(text for text in material.record.warnings if BAD_FILES in text)]
     if labelled:
         first = next(iter(labelled.values()))
         same = {t: i for t, i in labelled.items() if i.class_names == first.class_names}
@@ -52,10 +53,12 @@ def duplicates_section(material: Material) -> Markup | None:
         return None
     exact = exact_duplicates(material.images)
     sets = {title: images.sample(MOST_IMAGES) for title, images in material.images.items()}
-    pairs = near_duplicates(*sets.values())
+    places = [(title, i) for title, images in sets.items() for i in range(len(images))]
+    pairs = [(places[a], places[b]) for a, b in near_duplicates(*sets.values())]
+    alike = Counter((first, second) for (first, _), (second, _) in pairs)
     rows: list[tuple[Cell, ...]] = [
         (" and ".join(dict.fromkeys(titles)), count, kind)
-        for kind, found in (("same file", exact), ("look the same", _by_sets(sets, pairs)))
+        for kind, found in (("same file", exact), ("look the same", alike))
         for titles, count in found.items()
     ]
     if not rows:
@@ -64,8 +67,8 @@ def duplicates_section(material: Material) -> Markup | None:
         "Images that show the same stay on one side of every division of the search. Across a "
         "test of your own they make every score look better than it is."
     )
-    parts = [paragraph(told), table(("in", "pairs", "kind"), rows, "Images that occur twice")]
-    return joined([*parts, _shown(sets, pairs)])
+    counted = table(("in", "pairs", "kind"), rows, "Images that occur twice")
+    return joined([paragraph(told), counted, _shown(sets, pairs)])
 
 
 def exact_duplicates(sets: Mapping[str, ImageSet]) -> dict[tuple[str, str], int]:
@@ -80,36 +83,19 @@ def exact_duplicates(sets: Mapping[str, ImageSet]) -> dict[tuple[str, str], int]
     return dict(found)
 
 
-def _by_sets(sets: Mapping[str, ImageSet], pairs: NDArray[np.int64]) -> dict[tuple[str, str], int]:
-    titles, starts = list(sets), _starts(sets)
-    owners = np.searchsorted(starts, pairs, side="right") - 1
-    counted = Counter((titles[a], titles[b]) for a, b in owners)
-    return dict(counted)
-
-
-def _starts(sets: Mapping[str, ImageSet]) -> NDArray[np.int64]:
-    return np.cumsum([0, *(len(images) for images in sets.values())])[:-1]
-
-
-def _shown(sets: Mapping[str, ImageSet], pairs: NDArray[np.int64]) -> Markup:
+def _shown(sets: Mapping[str, ImageSet], pairs: Sequence[tuple[Place, Place]]) -> Markup:
     """Return some pairs; those whose labels differ come first, as one of them is wrong."""
-    images, starts = list(sets.values()), _starts(sets)
 
-    def place(position: int) -> tuple[ImageSet, int]:
-        owner = int(np.searchsorted(starts, position, side="right")) - 1
-        return images[owner], position - int(starts[owner])
+    def label(place: Place) -> str:
+        images = sets[place[0]]
+        return images.class_names[images.labels[place[1]]] if images.labelled else "no label"
 
-    def label(position: int) -> str:
-        owner, inside = place(position)
-        return owner.class_names[owner.labels[inside]] if owner.labelled else "no label"
-
-    ordered = sorted(pairs.tolist(), key=lambda pair: label(pair[0]) == label(pair[1]))
-    cards = [
-        card(*place(position), [name(label(position))], f"one of two alike: {label(position)}")
+    ordered = sorted(pairs, key=lambda pair: label(pair[0]) == label(pair[1]))
+    return gallery(
+        card(sets[place[0]], place[1], [name(label(place))], f"one of two alike: {label(place)}")
         for pair in ordered[:MOST_PAIRS]
-        for position in pair
-    ]
-    return gallery(cards)
+        for place in pair
+    )
 
 
 def _balance(labelled: Mapping[str, ImageSet]) -> Markup:
@@ -127,8 +113,3 @@ def _balance(labelled: Mapping[str, ImageSet]) -> Markup:
         more = table(head, rows[MOST_CLASSES:], "Further classes")
         shown = joined([shown, folded(f"{len(rows) - MOST_CLASSES} more classes", more)])
     return shown
-
-
-def _bad_files(material: Material) -> Markup:
-    notes = [text for text in material.record.warnings if BAD_FILES in text]
-    return bullets(notes)

@@ -26,13 +26,10 @@ def labelling_section(material: Material) -> Markup | None:
     names = material.class_names
     cards = []
     for i in order:
-        second, first = np.argsort(probabilities[i], kind="stable")[-2:]
-        lines = [
-            Markup("{} or {}").format(name(names[first]), name(names[second])),
-            f"margin {margins[i]:.2f}",
-        ]
-        alt = f"{names[first]} or {names[second]}: {images.names[i]}"
-        cards.append(card(images, int(i), lines, alt))
+        second, first = (names[k] for k in np.argsort(probabilities[i], kind="stable")[-2:])
+        either = Markup("{} or {}").format(name(first), name(second))
+        alt = f"{first} or {second}: {images.names[i]}"
+        cards.append(card(images, int(i), [either, f"margin {margins[i]:.2f}"], alt))
     told = (
         f"Of {len(images)} images without labels, these have the smallest margin between the "
         "two most probable classes; their labels would say the most."

@@ -27,12 +27,8 @@ def leaderboard_section(material: Material) -> Markup | None:
     rows = [_row(place, o, record, scale) for place, o in enumerate(ordered[:MOST], start=1)]
     parts = [table(head, rows[:SHOWN], "Leaderboard of the trials", kind="wide told")]
     if len(rows) > SHOWN:
-        parts.append(
-            folded(
-                f"{len(rows) - SHOWN} more",
-                table(head, rows[SHOWN:], "More trials", kind="wide told"),
-            )
-        )
+        more = table(head, rows[SHOWN:], "More trials", kind="wide told")
+        parts.append(folded(f"{len(rows) - SHOWN} more", more))
     if len(ordered) > MOST:
         rest = f"{len(ordered) - MOST} further ones are in selection.json."
         parts.append(paragraph(rest, "quiet"))
@@ -42,10 +38,13 @@ def leaderboard_section(material: Material) -> Markup | None:
 
 def best_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Return complete trials by score, equal ones by log loss; then the others by number."""
-    complete = [o for o in outcomes if o.value is not None]
-    others = [o for o in outcomes if o.value is None]
-    complete.sort(key=lambda o: (-(o.value or 0.0), o.log_loss or 0.0, abs(o.number)))
-    return [*complete, *sorted(others, key=lambda o: o.number)]
+
+    def key(outcome: Outcome) -> tuple[float, ...]:
+        if outcome.value is None:
+            return float("inf"), outcome.number
+        return -outcome.value, outcome.log_loss or 0.0, abs(outcome.number)
+
+    return sorted(outcomes, key=key)
 
 
 def _row(place: int, outcome: Outcome, record: Record, scale: Scale) -> list[Cell]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 import numpy as np
@@ -46,9 +46,7 @@ class Look:
     day: float | None = None
 
 
-NUMBERS = (
-    "brightness", "contrast", "sharpness", "saturation", "warmth", "megapixels", "aspect", "day",
-)  # fmt: skip
+NUMBERS = tuple(field.name for field in fields(Look) if field.name != "camera")
 
 
 def looks_of(images: ImageSet) -> list[Look]:
@@ -63,9 +61,7 @@ def _look(images: ImageSet, position: int) -> Look:
     pixels = np.asarray(image, dtype=np.float64) / 255  # (h, w, 3)
     grey = pixels @ (0.299, 0.587, 0.114)  # ITU-R BT.601
     largest, smallest = pixels.max(axis=2), pixels.min(axis=2)
-    saturation = np.divide(
-        largest - smallest, largest, out=np.zeros_like(largest), where=largest > 0
-    )
+    saturation = (largest - smallest) / np.maximum(largest, 1 / 255)
     return Look(
         brightness=float(grey.mean()),
         contrast=float(grey.std()),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 NOTHING = "\N{EN DASH}"  # stands where there is no value
@@ -16,9 +18,31 @@ Cell = str | int | float | None
 
 
 def clean(value: object, length: int = LONGEST) -> str:
-    """Return text without control characters, cut where it is too long; not yet escaped."""
+    """Return text without control characters, cut where it is too long; not yet escaped.
+
+    What is markup already stays as it is.
+    """
+    if isinstance(value, Markup):
+        return value
     text = _REFUSED.sub("\N{REPLACEMENT CHARACTER}", str(value))
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+_TEMPLATES = Environment(
+    loader=PackageLoader("autotransfer.report"),
+    autoescape=True,
+    finalize=clean,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    keep_trailing_newline=True,
+)
+_TEMPLATES.globals["nothing"] = NOTHING
+
+
+def rendered(template: str, **values: Any) -> Markup:
+    """Return a template, every value in it cleaned and escaped."""
+    found = _TEMPLATES.get_template(f"{template}.html.jinja").render(values)
+    return Markup(found)  # noqa: S704 - escaped in the template
 
 
 def name(value: object) -> Markup:
@@ -26,10 +50,14 @@ def name(value: object) -> Markup:
     return Markup("<bdi>{}</bdi>").format(clean(value))
 
 
+def names(values: Iterable[object]) -> Markup:
+    """Return names with commas between them."""
+    return Markup(", ").join(map(name, values))
+
+
 def paragraph(text: object, kind: str = "") -> Markup:
     """Return a paragraph; `kind` is a class of the style sheet."""
-    body = text if isinstance(text, Markup) else clean(text, 5000)
-    return Markup('<p class="{}">{}</p>').format(kind, body)
+    return Markup('<p class="{}">{}</p>').format(kind, clean(text, 5000))
 
 
 def joined(parts: Iterable[Markup]) -> Markup:
@@ -39,27 +67,17 @@ def joined(parts: Iterable[Markup]) -> Markup:
 
 def bullets(items: Iterable[object]) -> Markup:
     """Return a list; nothing where there is no item."""
-    rows = [
-        Markup("<li>{}</li>").format(i if isinstance(i, Markup) else clean(i, 2000)) for i in items
-    ]
-    return Markup("<ul>{}</ul>").format(joined(rows)) if rows else Markup("")
+    rows = joined(Markup("<li>{}</li>").format(clean(item, 2000)) for item in items)
+    return Markup("<ul>{}</ul>").format(rows) if rows else rows
 
 
-def facts(rows: Sequence[tuple[str, Cell]]) -> Markup:
+def facts(rows: Iterable[tuple[str, str]]) -> Markup:
     """Return names and what they are, one below the other."""
-    body = joined(
-        Markup('<tr><th scope="row">{}</th>{}</tr>').format(clean(title), _cell(cell))
-        for title, cell in rows
-    )
-    return Markup('<table class="facts"><tbody>{}</tbody></table>').format(body)
+    return rendered("facts", rows=rows)
 
 
 def table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[Cell]],
-    caption: str = "",
-    *,
-    kind: str = "",
+    head: Sequence[str], rows: Iterable[Sequence[Cell]], caption: str = "", *, kind: str = ""
 ) -> Markup:
     """Return a table that scrolls sideways where it is too wide.
 
@@ -70,15 +88,7 @@ def table(
         kind: Classes of the style sheet: "wide" for rows of one line, "told" where the last
             column but one is prose.
     """
-    titles = joined(Markup('<th scope="col">{}</th>').format(clean(title)) for title in head)
-    body = joined(
-        Markup("<tr>{}</tr>").format(joined(_cell(cell) for cell in row)) for row in rows
-    )
-    shown = Markup("<caption>{}</caption>").format(clean(caption)) if caption else Markup("")
-    return Markup(
-        '<div class="scroll" tabindex="0"><table class="{}">{}<thead><tr>{}</tr></thead>'
-        "<tbody>{}</tbody></table></div>"
-    ).format(kind, shown, titles, body)
+    return rendered("table", head=head, rows=rows, caption=caption, kind=kind)
 
 
 def folded(summary: str, body: Markup) -> Markup:
@@ -88,23 +98,6 @@ def folded(summary: str, body: Markup) -> Markup:
 
 def bar(share: float) -> Markup:
     """Return a bar whose length is a share in [0, 1]; the number belongs beside it."""
-    width = f"{100 * min(max(share, 0.0), 1.0):.1f}"
     return Markup(
-        '<span class="bar" aria-hidden="true"><span style="width:{}%"></span></span>'
-    ).format(width)
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """Return a number for people; a dash where there is none."""
-    return NOTHING if value is None else f"{value:.{digits}f}"
-
-
-def _cell(cell: Cell) -> Markup:
-    if isinstance(cell, Markup):
-        return Markup("<td>{}</td>").format(cell)
-    if cell is None:
-        return Markup('<td class="number">{}</td>').format(NOTHING)
-    if isinstance(cell, int | float):
-        shown = f"{cell:d}" if isinstance(cell, int) else f"{cell:.3f}"
-        return Markup('<td class="number">{}</td>').format(shown)
-    return Markup("<td>{}</td>").format(clean(cell))
+        '<span class="bar" aria-hidden="true"><span style="width:{:.1f}%"></span></span>'
+    ).format(100 * min(max(share, 0.0), 1.0))

@@ -8,12 +8,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from autotransfer.report.confusion import who_and_where
-from autotransfer.report.markup import joined, name, paragraph, table
+from autotransfer.report.answered import shown_answers, who_and_where
+from autotransfer.report.markup import joined, paragraph
 from autotransfer.report.material import Material, Predicted
-from autotransfer.report.thumbnails import card, gallery
 
-SHOWN = 12
 FEWEST = 20  # images; with fewer the shares that it estimates mean nothing
 
 
@@ -36,12 +34,12 @@ def mislabelled_section(material: Material) -> Markup | None:
         "learn from them. Look before you change anything: a hard image looks the same to it, "
         "and a weak predictor names many."
     )
-    names = material.class_names
-    if material.visible:
-        shown = gallery([_card(checked, int(i), names) for i in issues[:SHOWN]])
-    else:
-        rows = [(name(checked.images.names[i]), name(names[checked.labels[i]])) for i in issues]
-        shown = table(("item", "labelled"), rows[:SHOWN])
+    shown = shown_answers(
+        material, checked, issues,
+        lines=(Markup("labelled {label} ({doubted})"), Markup("looks like <b>{answer}</b>")),
+        alt="labelled {label}, looks like {answer}",
+        head=("item", "labelled"),
+    )  # fmt: skip
     return joined([who_and_where(checked), paragraph(told), shown])
 
 
@@ -61,15 +59,3 @@ def label_issues(checked: Predicted) -> NDArray[np.int64]:
         n_jobs=1,
     )
     return np.asarray(found, dtype=np.int64)
-
-
-def _card(checked: Predicted, position: int, names: tuple[str, ...]) -> Markup:
-    label, answer = names[checked.labels[position]], names[checked.answers[position]]
-    shares = checked.probabilities[position]
-    said = f"{100 * shares[checked.labels[position]]:.0f} %"
-    lines = [
-        Markup("labelled {} ({})").format(name(label), said),
-        Markup("looks like <b>{}</b>").format(name(answer)),
-    ]
-    alt = f"labelled {label}, looks like {answer}: {checked.images.names[position]}"
-    return card(checked.images, position, lines, alt)

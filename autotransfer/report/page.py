@@ -18,7 +18,7 @@ from autotransfer.report.embedding import embedding_section
 from autotransfer.report.health import balance_section, duplicates_section
 from autotransfer.report.labelling import labelling_section
 from autotransfer.report.leaderboard import leaderboard_section
-from autotransfer.report.markup import clean, joined, name, paragraph
+from autotransfer.report.markup import clean, paragraph, rendered
 from autotransfer.report.material import Material, no_images
 from autotransfer.report.mislabelled import mislabelled_section
 from autotransfer.report.progress import progress_section
@@ -29,7 +29,6 @@ from autotransfer.report.shift import shift_section
 from autotransfer.report.skipped import skipped_section
 from autotransfer.report.spending import spending_section
 from autotransfer.report.stages import stages_section
-from autotransfer.report.style import STYLE
 from autotransfer.report.validators import validators_section
 from autotransfer.report.verdict import verdict_section
 from autotransfer.report.wrong import wrong_section
@@ -58,31 +57,11 @@ class Section:
     title: str
     build: Callable[[Material], Markup | None]
     turn: int = 0
-    needed: Callable[[Material], bool] = lambda _material: True
+    needed: Callable[[Material], object] = lambda _material: True
 
 
-def _is_tested(material: Material) -> bool:
-    return material.tested is not no_images
-
-
-def _is_checked(material: Material) -> bool:
-    return material.checked is not no_images
-
-
-def _has_images(material: Material) -> bool:
-    return bool(material.images)
-
-
-def _has_sets(material: Material) -> bool:
-    return len(material.images) > 1
-
-
-def _has_unlabelled(material: Material) -> bool:
-    return material.unlabelled in material.images and material.predict is not None
-
-
-def _has_domains(material: Material) -> bool:
-    return bool(material.domains)
+def _has(part: str) -> Callable[[Material], bool]:
+    return lambda material: getattr(material, part) not in ({}, no_images)
 
 
 SECTIONS = (
@@ -94,19 +73,21 @@ SECTIONS = (
     Section("leaderboard", "Leaderboard", leaderboard_section),
     Section("cost", "Score and cost", cost_section),
     Section("progress", "Best so far", progress_section),
-    Section("confusion", "Confusions", confusion_section, 1, _is_tested),
-    Section("wrong", "Most wrong images", wrong_section, 1, _is_tested),
-    Section("reliability", "Reliability", reliability_section, 1, _is_tested),
-    Section("embedding", "Both domains", embedding_section, 5, _has_domains),
+    Section("confusion", "Confusions", confusion_section, 1, _has("tested")),
+    Section("wrong", "Most wrong images", wrong_section, 1, _has("tested")),
+    Section("reliability", "Reliability", reliability_section, 1, _has("tested")),
+    Section("embedding", "Both domains", embedding_section, 5, _has("domains")),
     Section("balance", "Class balance", balance_section),
-    Section("duplicates", "Images that repeat", duplicates_section, 3, _has_images),
-    Section("mislabelled", "Labels to check", mislabelled_section, 2, _is_checked),
-    Section("labelling", "What to label next", labelling_section, 4, _has_unlabelled),
-    Section("shift", "What differs between the sets", shift_section, 4, _has_sets),
+    Section("duplicates", "Images that repeat", duplicates_section, 3, _has("images")),
+    Section("mislabelled", "Labels to check", mislabelled_section, 2, _has("checked")),
+    Section("labelling", "What to label next", labelling_section, 4,
+            lambda m: m.unlabelled in m.images and m.predict),
+    Section("shift", "What differs between the sets", shift_section, 4,
+            lambda m: len(m.images) > 1),
     Section("spending", "Where the time went", spending_section),
     Section("skipped", "Not tried, and notes", skipped_section),
     Section("provenance", "Provenance", provenance_section),
-)
+)  # fmt: skip
 
 
 def report_faults(
@@ -185,31 +166,11 @@ def _built(
         return paragraph(NO_TIME, "quiet"), ""
     except Exception as error:  # noqa: BLE001 - a third party's code
         reason = clean(f"{type(error).__name__}: {error}", 300)
-        body = Markup('<p class="fault">This section could not be made ({}).</p>').format(reason)
+        body = paragraph(f"This section could not be made ({reason}).", "fault")
         return body, f"the report has no section {section.title!r} ({reason})"
 
 
 def page(material: Material, bodies: dict[str, Markup]) -> str:
     """Return the whole page."""
-    titles = {section.key: section.title for section in SECTIONS}
-    links = joined(
-        Markup('<a href="#{}">{}</a>').format(key, titles[key]) for key in bodies if key in titles
-    )
-    parts = joined(
-        Markup('<section id="{0}" aria-labelledby="{0}-title"><h2 id="{0}-title">{1}</h2>{2}'
-               "</section>").format(key, titles[key], body)
-        for key, body in bodies.items()
-    )  # fmt: skip
-    shown = name(material.record.name)
-    return str(
-        Markup(
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            '<meta name="color-scheme" content="light dark">'
-            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src '
-            "data:; style-src 'unsafe-inline'\">"
-            "<title>{}: what to transfer</title><style>{}</style></head><body>"
-            "<header><h1>{}: what to transfer</h1><nav>{}</nav></header><main>{}</main>"
-            "</body></html>\n"
-        ).format(clean(material.record.name), Markup(STYLE), shown, links, parts)  # noqa: S704
-    )
+    sections = [(s.key, s.title, bodies[s.key]) for s in SECTIONS if s.key in bodies]
+    return str(rendered("page", title=material.record.name, sections=sections))

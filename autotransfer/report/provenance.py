@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from autotransfer.report.markup import Cell, clean, facts, joined, name, paragraph
+from autotransfer.report.markup import clean, facts, joined, name, paragraph
 from autotransfer.report.material import Material
 
 
 def provenance_section(material: Material) -> Markup:
     """Return hashes, licences and the commands that go on from here."""
     record = material.record
-    rows: list[tuple[str, Cell]] = [
+    rows = [
         ("fit", name(record.name)),
         ("scenario", record.scenario),
         ("metric", record.metric),

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from autotransfer.models.calibration import calibration_error, reliability
-from autotransfer.report.confusion import who_and_where
+from autotransfer.report.answered import who_and_where
 from autotransfer.report.figures import COLOURS, FAINT, figure
 from autotransfer.report.markup import joined, paragraph
 from autotransfer.report.material import Material
@@ -25,13 +25,13 @@ def reliability_section(material: Material) -> Markup | None:
 
     def plot(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, label="perfect")
-        styles = ("s--", "o-") if len(shown) > 1 else ("o-",)
-        colours = (COLOURS[1], COLOURS[0]) if len(shown) > 1 else (COLOURS[0],)
-        for (title, p), style, colour in zip(shown.items(), styles, colours, strict=True):
+        low = 1.0
+        for title, p in shown.items():
+            place = 0 if title == "as returned" else 1
             sure, right, _ = reliability(p, tested.labels)
-            axes.plot(sure, right, style, color=colour, markersize=5,
+            axes.plot(sure, right, ("o-", "s--")[place], color=COLOURS[place], markersize=5,
                       label=f"{title}, error {errors[title]:.3f}")  # fmt: skip
-        low = min(reliability(p, tested.labels)[0].min() for p in shown.values())
+            low = min(low, sure.min())
         axes.set_xlim(max(0.0, low - 0.05), 1.02)
         axes.set_ylim(-0.02, 1.02)
         axes.set_xlabel("probability of the answer")

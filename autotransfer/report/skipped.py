@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from autotransfer.report.markup import bullets, clean, joined, name, paragraph, table
+from autotransfer.report.markup import bullets, clean, joined, names, paragraph, table
 from autotransfer.report.material import Material
 from autotransfer.results import Skipped
 
@@ -17,8 +17,8 @@ def skipped_section(material: Material) -> Markup | None:
     parts = []
     if record.skipped:
         rows = [
-            (clean(reason, 1000), len(names), Markup(", ").join(name(n) for n in names))
-            for reason, names in by_reason(record.skipped).items()
+            (Markup("{}").format(clean(reason, 1000)), len(pairs), names(pairs))
+            for reason, pairs in by_reason(record.skipped).items()
         ]
         parts.append(table(("reason", "number", "which"), rows, "Not tried"))
     if record.forced:

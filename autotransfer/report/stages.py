@@ -49,11 +49,9 @@ def stages_section(material: Material) -> Markup | None:
 def probe_curve(outcomes: Sequence[Outcome], source: str) -> Curve:
     """Return (stage, best score) over the probes of a source."""
     best: dict[int, float] = {}
-    for outcome in outcomes:
-        if outcome.source == source and outcome.probe and outcome.layers is not None:
-            stage = outcome.layers.stage
-            if outcome.value is not None:
-                best[stage] = max(best.get(stage, outcome.value), outcome.value)
+    for o in outcomes:
+        if o.source == source and o.probe and o.layers is not None and o.value is not None:
+            best[o.layers.stage] = max(best.get(o.layers.stage, o.value), o.value)
     return sorted(best.items())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 from PIL import Image
@@ -41,6 +41,6 @@ def card(images: ImageSet, position: int, lines: Sequence[str | Markup], alt: st
     ).format(thumbnail(images, position, alt), below, name(images.names[position]))
 
 
-def gallery(cards: Sequence[Markup]) -> Markup:
+def gallery(cards: Iterable[Markup]) -> Markup:
     """Return cards side by side."""
     return Markup('<div class="gallery">{}</div>').format(joined(cards))

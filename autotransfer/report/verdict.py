@@ -6,10 +6,9 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from autotransfer.models.predictors.baselines import TITLES
-from autotransfer.report.figures import COLOURS, FAINT, figure, label
+from autotransfer.report.figures import FAINT, Bar, figure, intervals
 from autotransfer.report.markup import (
     NOTHING,
-    Cell,
     bullets,
     facts,
     joined,
@@ -19,7 +18,7 @@ from autotransfer.report.markup import (
 )
 from autotransfer.report.material import Material
 from autotransfer.report.scale import Scale
-from autotransfer.results import Interval, Record
+from autotransfer.results import Record
 
 MEANINGS = {
     "positive": "Transfer helped: the whole interval of the gap lies above zero.",
@@ -36,8 +35,9 @@ def verdict_section(material: Material) -> Markup:
     verdict, finalist = record.verdict, record.finalist
     decision, score = str(verdict.decision), finalist.value
     parts = [
-        Markup('<p class="verdict {}"><strong>{}</strong> {}</p>').format(
-            decision, decision, verdict.sentence
+        paragraph(
+            Markup("<strong>{}</strong> {}").format(decision, verdict.sentence),
+            f"verdict {decision}",
         ),
         paragraph(MEANINGS[decision], "quiet"),
         facts(
@@ -52,25 +52,18 @@ def verdict_section(material: Material) -> Markup:
         ),
     ]
     if len(record.members) > 1:
+        members = [
+            (f"{m.weight:.3f}", name(m.source or "pixels"), name(m.strategy),
+             None if m.layers is None else m.layers.stage)
+            for m in record.members
+        ]  # fmt: skip
         head = ("weight", "source", "by", "stage")
-        parts.append(table(head, _members(record), "What is returned is put together of"))
+        parts.append(table(head, members, "What is returned is put together of"))
     if verdict.test is not None:
         parts.append(table(("predictor", scale.title), _scores(record, scale), "Tested scores"))
         parts.append(_gaps(record, scale))
     parts.append(bullets(verdict.remarks))
     return joined(parts)
-
-
-def _members(record: Record) -> list[tuple[Cell, ...]]:
-    return [
-        (
-            f"{member.weight:.3f}",
-            name(member.source or "pixels"),
-            name(member.strategy),
-            None if member.layers is None else member.layers.stage,
-        )
-        for member in record.members
-    ]
 
 
 def _layers(record: Record) -> str:
@@ -109,26 +102,23 @@ def _scores(record: Record, scale: Scale) -> list[tuple[str | Markup, str]]:
 def _gaps(record: Record, scale: Scale) -> Markup:
     """Return both gaps with their intervals, beside zero."""
     verdict = record.verdict
-    rows: list[tuple[str, Interval]] = []
-    if verdict.gap is not None:
-        best = TITLES.get(verdict.best_baseline, verdict.best_baseline)
-        rows.append((f"against {best}", verdict.gap))
-    if verdict.gap_reference is not None:
-        rows.append(("against a probe on the default source", verdict.gap_reference))
+    best = TITLES.get(verdict.best_baseline, verdict.best_baseline)
+    gaps = {
+        f"against {best}": verdict.gap,
+        "against a probe on the default source": verdict.gap_reference,
+    }
+    rows = [(title, gap) for title, gap in gaps.items() if gap is not None]
     if not rows:
         return Markup("")
 
     def plot(axes: Axes) -> None:
-        for place, (title, gap) in enumerate(rows):
-            y = -place
-            low, high = scale.difference(gap.low), scale.difference(gap.high)
-            axes.plot([low, high], [y, y], color=COLOURS[0], linewidth=3)
-            axes.plot([scale.difference(gap.value)], [y], "o", color=COLOURS[0], markersize=7)
-            label(axes, 0.0, y + 0.2, title, transform=axes.get_yaxis_transform(), va="bottom")
+        bars = [
+            Bar(title, scale.difference(gap.low), scale.difference(gap.value),
+                scale.difference(gap.high))
+            for title, gap in rows
+        ]  # fmt: skip
+        intervals(axes, bars, lift=0.2, top=0.75)
         axes.axvline(0, color=FAINT, linewidth=1.2)
-        axes.set_yticks([])
-        axes.set_ylim(-len(rows) + 0.6, 0.75)
-        axes.spines["left"].set_visible(False)
         axes.set_xlabel(f"gap in {scale.unit or 'units'}; right of zero is better")
 
     told = "; ".join(f"{title} {scale.gap(gap)}" for title, gap in rows)

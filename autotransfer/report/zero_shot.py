@@ -6,7 +6,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from autotransfer.report.figures import COLOURS, figure
-from autotransfer.report.markup import joined, name, paragraph, table
+from autotransfer.report.markup import joined, names, paragraph, table
 from autotransfer.report.material import Material
 from autotransfer.results import ZeroShotFigures, ZeroShotFindings
 
@@ -19,8 +19,8 @@ def zero_shot_section(material: Material) -> Markup | None:
     rows = [(f.basis, f.alone, f.unseen, f.seen, f.harmonic, f.area) for f in found.figures]
     head = ("tested on", "unseen alone", "U", "S", "H", "AUSUC")
     parts = [
-        _classes("Classes with images", found.seen),
-        _classes("Classes without", found.unseen),
+        paragraph(Markup("Classes with images: {}.").format(names(found.seen))),
+        paragraph(Markup("Classes without: {}.").format(names(found.unseen))),
         table(head, rows, "Per-class top-1 in [0, 1]"),
         paragraph(
             "U: images of unseen classes where all classes compete. S: those of seen classes. "
@@ -38,20 +38,13 @@ def zero_shot_section(material: Material) -> Markup | None:
     return joined(parts)
 
 
-def _classes(title: str, names: tuple[str, ...]) -> Markup:
-    return paragraph(Markup("{}: {}.").format(title, Markup(", ").join(name(n) for n in names)))
-
-
 def _known(found: ZeroShotFindings) -> Markup:
     if not found.known_to_source:
         return Markup("")
     without = found.without_known
     rest = "fewer than two others are left" if without is None else f"{without:.3f} without them"
-    return paragraph(
-        Markup("The source was trained on {} already: {}.").format(
-            Markup(", ").join(name(n) for n in found.known_to_source), rest
-        )
-    )
+    told = Markup("The source was trained on {} already: {}.")
+    return paragraph(told.format(names(found.known_to_source), rest))
 
 
 def _curve(figures: ZeroShotFigures, place: int) -> Markup:

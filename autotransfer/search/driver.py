@@ -19,6 +19,7 @@ from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.cost import CostModel
 from autotransfer.search.executor import Executor
+from autotransfer.search.interrupts import Interrupts
 from autotransfer.search.probes import (
     ProbePoint,
     by_probes,
@@ -81,6 +82,7 @@ class Search:
     def __post_init__(self) -> None:
         self.outcomes = self.study.outcomes
         self.began = max((o.elapsed for o in self.outcomes), default=0.0)  # of earlier invocations
+        self.interrupts = Interrupts()
         self.running: dict[int, optuna.Trial] = {}
         self.losses: dict[int, tuple[str, Losses]] = {}
         self.forced: set[str] = set()
@@ -94,9 +96,10 @@ class Search:
             Every outcome of the study, those of earlier invocations included.
         """
         try:
-            self.try_first(self.obvious)
-            self.probe()
-            self.train()
+            with self.interrupts.watched():
+                self.try_first(self.obvious)
+                self.probe()
+                self.train()
         except KeyboardInterrupt:
             if best_of(self.outcomes) is None:
                 raise
@@ -127,7 +130,8 @@ class Search:
             self._probe_all(self._unrun(first_points(self.arms, self._stages_of)), 1.0)
             self._probe_all(self._unrun(further_points(self.arms, self.outcomes)), PROBE_SHARE)
             found = by_probes(self.arms.sources, self.outcomes)
-            self.study.remember(_ORDER, [source.name for source in found])
+            with self.interrupts.held():
+                self.study.remember(_ORDER, [source.name for source in found])
         self.arms = ordered(self.arms, self.study.recall(_ORDER)).trained
 
     def _stages_of(self, source: Source) -> int:
@@ -163,7 +167,8 @@ class Search:
 
     def train(self) -> None:
         """Run trials until the budget or the space is used up."""
-        self.study.enqueue(self.arms, self.earlier(self.arms))
+        with self.interrupts.held():
+            self.study.enqueue(self.arms, self.earlier(self.arms))
         strategies = {outcome.number: outcome.strategy for outcome in self.outcomes}
         self.losses = {
             number: (strategies[number], losses)
@@ -183,14 +188,15 @@ class Search:
         for _ in range(MAX_IDLE):
             if self.limits.spent(self.outcomes, len(self.running)) or self._used_up():
                 return False
-            trial = self.study.optuna.ask()
-            source, strategy, params = self._proposed(trial)
-            reason = self._reason_to_dismiss(source, strategy, params)
-            if reason is None:
-                self.executor.submit(self._spec(trial, source, strategy, params))
-                self.running[trial.number] = trial
-                return True
-            self.study.dismiss(trial, reason)
+            with self.interrupts.held():
+                trial = self.study.optuna.ask()
+                source, strategy, params = self._proposed(trial)
+                reason = self._reason_to_dismiss(source, strategy, params)
+                if reason is None:
+                    self.executor.submit(self._spec(trial, source, strategy, params))
+                    self.running[trial.number] = trial
+                    return True
+                self.study.dismiss(trial, reason)
         return False
 
     def _finish(self, result: TrialResult) -> None:
@@ -202,10 +208,12 @@ class Search:
     def _keep(self, result: TrialResult, record: Callable[[Outcome], None]) -> None:
         """Save the predictor, then the outcome."""
         elapsed = self.began + self.limits.clock() - self.limits.began
-        outcome = self.on_result(replace(result, outcome=replace(result.outcome, elapsed=elapsed)))
-        record(outcome)
-        self.outcomes.append(outcome)
-        self.on_recorded(outcome)
+        result = replace(result, outcome=replace(result.outcome, elapsed=elapsed))
+        with self.interrupts.held():
+            outcome = self.on_result(result)
+            record(outcome)
+            self.outcomes.append(outcome)
+            self.on_recorded(outcome)
 
     def _used_up(self) -> bool:
         """Return whether every point of a space without continuous parameters was tried."""
@@ -278,7 +286,8 @@ class Search:
     def _note_forced(self, decision: str) -> None:
         if decision not in self.forced:
             self.forced.add(decision)
-            self.study.note_forced(decision)
+            with self.interrupts.held():
+                self.study.note_forced(decision)
 
 
 def _place(

@@ -31,18 +31,12 @@ def look_at_cache() -> list[Finding]:
         return [Finding("cache", "wrong", f"{folder}: {problem}", remedy)]
     room = _room("cache", folder, MAX_BYTES, f"free some, or name another in {CACHE_VARIABLE}")
     broken = list(_broken_tables(folder / "features"))
-    if broken:
-        named = ", ".join(path.name for path in broken[:_NAMED])
-        return [
-            room,
-            Finding(
-                "cache content",
-                "wrong",
-                f"{len(broken)} table(s) in {folder / 'features'} cannot be read: {named}",
-                "delete these folders; their features are computed again when they are needed",
-            ),
-        ]
-    return [room, Finding("cache content", "ok", f"every table in {folder} can be read")]
+    if not broken:
+        return [room, Finding("cache content", "ok", f"every table in {folder} can be read")]
+    named = ", ".join(path.name for path in broken[:_NAMED])
+    found = f"{len(broken)} table(s) in {folder / 'features'} cannot be read: {named}"
+    remedy = "delete these folders; their features are computed again when they are needed"
+    return [room, Finding("cache content", "wrong", found, remedy)]
 
 
 def look_at_workspace(folder: Path) -> list[Finding]:

@@ -28,10 +28,8 @@ def look_at_python() -> Finding:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] >= OLDEST_PYTHON:
         return Finding("python", "ok", version)
-    needed = ".".join(map(str, OLDEST_PYTHON))
-    return Finding(
-        "python", "wrong", version, f"make an environment with Python {needed} or newer"
-    )
+    remedy = f"make an environment with Python {'.'.join(map(str, OLDEST_PYTHON))} or newer"
+    return Finding("python", "wrong", version, remedy)
 
 
 def look_at_torchvision() -> Finding:
@@ -40,22 +38,15 @@ def look_at_torchvision() -> Finding:
     found = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
     wanted = _wanted_torch()
     if wanted is not None and wanted != installed:
-        return Finding(
-            "torch",
-            "wrong",
-            f"{found}, which was built for torch {wanted}",
-            f"install the pair that belongs together: pip install 'torch=={wanted}' "
-            f"'torchvision=={vision}'",
-        )
+        pair = f"'torch=={wanted}' 'torchvision=={vision}'"
+        remedy = f"install the pair that belongs together: pip install {pair}"
+        return Finding("torch", "wrong", f"{found}, which was built for torch {wanted}", remedy)
     try:
         torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.ones(1), 0.5)
     except (RuntimeError, AttributeError, ImportError) as error:
-        return Finding(
-            "torch",
-            "wrong",
-            f"{found}; its compiled part does not load ({_first_line(error)})",
-            "install torch and torchvision again in one command, from the same index",
-        )
+        problem = f"{found}; its compiled part does not load ({_first_line(error)})"
+        remedy = "install torch and torchvision again in one command, from the same index"
+        return Finding("torch", "wrong", problem, remedy)
     return Finding("torch", "ok", found)
 
 
@@ -91,9 +82,8 @@ def look_at_threads() -> Finding:
     threads = torch.get_num_threads()
     found = f"{threads} thread(s) on {cores} core(s)"
     if cores is not None and threads > cores:
-        return Finding(
-            "threads", "note", found, f"they hinder each other: set OMP_NUM_THREADS={cores}"
-        )
+        remedy = f"they hinder each other: set OMP_NUM_THREADS={cores}"
+        return Finding("threads", "note", found, remedy)
     return Finding("threads", "ok", found)
 
 

@@ -41,17 +41,15 @@ def look_at_hub() -> Finding:
     """Return whether the hub of pretrained weights answers."""
     endpoint = constants.ENDPOINT
     if constants.HF_HUB_OFFLINE:
-        return Finding(
-            "hub", "note", "HF_HUB_OFFLINE is set", "unset it to fetch weights that are not here"
-        )
+        remedy = "unset it to fetch weights that are not here"
+        return Finding("hub", "note", "HF_HUB_OFFLINE is set", remedy)
     try:
         with urllib.request.urlopen(endpoint, timeout=TIMEOUT) as answer:  # noqa: S310 - https, of the library
             return Finding("hub", "ok", f"{endpoint} answers ({answer.status})")
     except (OSError, urllib.error.URLError) as error:
-        return Finding(
-            "hub",
-            "wrong",
-            f"{endpoint} does not answer ({getattr(error, 'reason', error)})",
+        remedy = (
             "use a catalogue of local files (--sources catalogue.toml), or set HF_ENDPOINT or the "
-            "proxy (HTTPS_PROXY) of your network",
+            "proxy (HTTPS_PROXY) of your network"
         )
+        problem = f"{endpoint} does not answer ({getattr(error, 'reason', error)})"
+        return Finding("hub", "wrong", problem, remedy)

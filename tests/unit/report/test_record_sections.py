@@ -12,13 +12,13 @@ import pytest
 from autotransfer.report.cost import cost_section, pareto
 from autotransfer.report.leaderboard import best_first, leaderboard_section
 from autotransfer.report.material import Material
+from autotransfer.report.page import page
 from autotransfer.report.progress import progress_section, timed
 from autotransfer.report.provenance import provenance_section
 from autotransfer.report.ranking import ranking_section
 from autotransfer.report.skipped import by_reason, skipped_section
 from autotransfer.report.spending import by_strategy, parts_of, spending_section
 from autotransfer.report.stages import probe_curve, stages_section
-from autotransfer.report.style import STYLE
 from autotransfer.report.validators import validators_section
 from autotransfer.report.verdict import verdict_section
 from autotransfer.report.zero_shot import zero_shot_section
@@ -244,4 +244,5 @@ def test_the_column_that_wraps_says_how_a_trial_went(make_record: Make) -> None:
     head = re.findall(r'<th scope="col">([^<]*)</th>', found)
     assert head[-2:] == ["how it went", "parameters"]
     assert 'class="wide told"' in found
-    assert ".told td:nth-last-child(2) { white-space: normal;" in STYLE
+    told = ".told td:nth-last-child(2) { white-space: normal;"
+    assert told in page(Material(make_record()), {})
