@@ -60,7 +60,7 @@ def fit_features(
 ) -> Selection:
     """Return which source's features to use, with which head, and whether they helped.
 
-    For text, sound, tables: whatever has features by several sources. Nothing needs pictures.
+    For text, sound, tables: whatever has features by several sources. Nothing needs items.
 
     Args:
         features: (n, d) features of the same n items by the name of their source.
@@ -97,7 +97,7 @@ def rank(
         y: (n,) labels of items; None where the target has its own.
         estimators: Names of the scores of the consensus; empty for the default ones with what
             is known of the sources beforehand.
-        racing: Whether sources without a chance see no more than the first pictures.
+        racing: Whether sources without a chance see no more than the first items.
         **options: The fields of `Options` that concern target, sources and device.
 
     Raises:

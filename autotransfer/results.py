@@ -113,7 +113,7 @@ class Outcome:
 
     @property
     def probe(self) -> bool:
-        """Return whether it is a probe of the ladder's first rung."""
+        """Return whether it is a probe, which is no trial of the study."""
         return self.number < 0
 
     @property
@@ -287,7 +287,7 @@ class ZeroShotFindings:
         null_high: Score that 97.5 % of the exchanged tables stay below.
         pairs: Number of held-out pairs; 0 where held-out items were tested.
         nearest_seen_class: Score of naming a seen class and taking the class whose row is most
-            like its row, on the same pictures.
+            like its row, on the same items.
         known_to_source: Classes that the source was trained on, by name, of those tested.
         without_known: Score without those classes; None where fewer than two are left.
         own_head: Score of the source's own head among those; None where it knows fewer than two.

@@ -159,7 +159,7 @@ def _test_text(record: Record, metric: Metric | None) -> list[str]:
         return ["  test      none: no target label was seen"]
     title = "accuracy" if metric is None else metric.title
     shown = _shown(verdict.test, metric)
-    unit = "pictures" if record.zero_shot is None else "classes"
+    unit = "images" if record.zero_shot is None else "classes"
     interval = f"95 % interval {shown['low']:.3f} to {shown['high']:.3f}"
     lines = [f"  test      {shown['value']:.3f}, {interval}, {shown['n']} {unit} ({title})"]
     tested = [(b.test, b.name, b.whole) for b in verdict.baselines if b.test is not None]

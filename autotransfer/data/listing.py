@@ -35,7 +35,7 @@ class Listing:
     class_names: tuple[str, ...] = ()
     groups: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
-    name: str = "pictures"
+    name: str = "images"
 
 
 def bytewise(names: Iterable[str]) -> list[str]:

@@ -85,7 +85,7 @@ def open_target(
         )
     if isinstance(target, ImageSet):
         good, notes = _usable(target, on_bad_image)
-        opened = Target("pictures", target.subset(good), None, None, target.class_names, notes)
+        opened = Target("images", target.subset(good), None, None, target.class_names, notes)
     else:
         opened = _divide(*_checked(_find(target, group_column), on_bad_image))
     if opened.labelled:
@@ -124,7 +124,7 @@ def open_unlabelled(
     if isinstance(target, ImageSet):
         images = target.without_labels()
         good, notes = _usable(images, on_bad_image)
-        return images.subset(good), target.class_names, "pictures", notes
+        return images.subset(good), target.class_names, "images", notes
     if isinstance(target, tuple) and len(target) == 2:
         target = target[0]
     listing, good = _checked(_find(target), on_bad_image)

@@ -48,7 +48,7 @@ def fit_mixture(said: Mapping[str, Predictions], labels: NDArray[np.int64]) -> M
 
     Maximum a posteriori by expectation maximisation: a baseline weighs as many items as it
     explains, beside `PRIOR` ones in advance. What weighs less than `LEAST` is left out. The
-    temperatures come first, each by itself, and are pulled towards 1 by as many pictures.
+    temperatures come first, each by itself, and are pulled towards 1 by as many items.
 
     Args:
         said: (m, K) predictions of each baseline by its name.

@@ -1,4 +1,4 @@
-"""Every baseline that a labelled target is compared with, trained on the same pictures."""
+"""Every baseline that a labelled target is compared with, trained on the same items."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Predictions = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TrainedBaseline:
-    """A baseline and what it says of the tested pictures.
+    """A baseline and what it says of the tested items.
 
     Args:
         probabilities: (m, K) predictions for the items of the stand; fewer rows where it was
@@ -105,7 +105,7 @@ class Baselines:
             yield together
 
     def trained(self, best: TrainedBaseline) -> Checkpoint:
-        """Return a baseline that learnt from all search pictures.
+        """Return a baseline that learnt from all search items.
 
         The deadline does not stop it: what is returned must not be cut short.
         """

@@ -58,7 +58,7 @@ def cause_of(
         best: Score of the best baseline.
         metric: The score.
         distance: Cross-fitted proxy A-distance in [0, 2] between source items and target, as
-            the source sees them; None where there are no source pictures.
+            the source sees them; None where there are no source items.
     """
     apart = "" if distance is None else f"; the A-distance of the two sets is {distance:.1f} of 2"
     rivals = [
@@ -105,7 +105,7 @@ def source_distance(context: LabelledContext, source: Source, seed: int) -> floa
     """Return the cross-fitted proxy A-distance in [0, 2], on the last stage of a source.
 
     Args:
-        context: Holds the target's open items and, where there are some, the source pictures.
+        context: Holds the target's open items and, where there are some, the source items.
         source: The network that looks at both.
         seed: Chooses the items, at most `MOST` of each set.
 

@@ -32,7 +32,7 @@ class Candidate:
     """The one candidate that the search chose.
 
     Args:
-        probabilities: (m, K) what it says of the tested pictures.
+        probabilities: (m, K) what it says of the tested items.
         trials: (m, K) validation predictions of all that competed, where the same items
             validated and test; empty otherwise.
         obvious: Whether it is what anybody would try first.

@@ -32,7 +32,7 @@ class EvaluationSplit:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """Return the (m,) labels of the predicted pictures."""
+        """Return the (m,) labels of the predicted items."""
         return np.concatenate([tested.labels for _, tested in self.divisions])
 
     @property
@@ -56,7 +56,7 @@ def held_out_split(
     """Return the test on items that nothing has touched before.
 
     Args:
-        images: All open pictures.
+        images: All open items.
         held_out: (m,) the held-out ones.
         units: (m,) what belongs together among them.
     """
@@ -69,7 +69,7 @@ def out_of_fold_split(
     """Return the test on all items, each predicted by what learnt from the other folds.
 
     Args:
-        images: (n,) all pictures.
+        images: (n,) all items.
         folds: Those of the search.
         units: (n,) what belongs together among them.
         inflation: What the variance of a gap is multiplied by, because each fold chooses its

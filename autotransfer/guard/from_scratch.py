@@ -18,7 +18,7 @@ SCHEDULE = Schedule(epochs=20, learning_rate=2e-3, weight_decay=5e-2, label_smoo
 
 
 def untrained_twin(source: Source, seed: int) -> Source:
-    """Return the source's architecture with its own initialisation, on smaller pictures."""
+    """Return the source's architecture with its own initialisation, on smaller items."""
     size = min(source.preprocessing.input_size, LARGEST_SIDE)
     return replace(
         source,

@@ -111,7 +111,7 @@ class Guard:
     def _entry(
         self, finalist: Finalist, outcomes: Sequence[Outcome], split: EvaluationSplit
     ) -> _Entry:
-        """Return what a finalist says of the tested pictures."""
+        """Return what a finalist says of the tested items."""
         finalists = self.finalists
         kept = None if self.division.held_out is None else finalists.train(finalist, outcomes)
         candidate = self._candidate(finalist, outcomes, kept, split)

@@ -33,7 +33,7 @@ def look(file: Path, digests: Sequence[str], answers: NDArray[np.int64], fit: st
 
     Args:
         file: The SQLite file of the workspace.
-        digests: (m,) content hashes of the tested pictures.
+        digests: (m,) content hashes of the tested items.
         answers: (m,) the finalist's classes.
         fit: Name of the fit, for whoever reads the ledger.
     """

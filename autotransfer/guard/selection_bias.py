@@ -1,4 +1,4 @@
-"""What the winner's luck could be worth at most, when many trials compete on the same pictures."""
+"""What the winner's luck could be worth at most, when many trials compete on the same items."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def train(
 
     Modules whose own parameters are all frozen stay in eval mode. On a GPU that has it, the
     forward pass runs in bfloat16. From the first batch on that does not fit in its memory,
-    batches are shown in halves, whose gradients add up; see `halving`.
+    batches are shown in halves, whose gradients add up; see `micro_batches`.
 
     Args:
         network: Maps a batch to (b, K) logits; parameters without gradient stay as they are.

@@ -32,7 +32,7 @@ def confusion_section(material: Material) -> Markup | None:
     if confused:
         rows = [(names[i], names[j], n, n / counts[i].sum()) for i, j, n in confused]
         caption = "Most frequent confusions"
-        parts.append(table(("class", "taken for", "pictures", "of the class"), rows, caption))
+        parts.append(table(("class", "taken for", "images", "of the class"), rows, caption))
     else:
         parts.append(paragraph("Every image was answered right."))
     return joined(parts)

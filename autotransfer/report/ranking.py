@@ -54,7 +54,7 @@ def _constant(ranking: Ranking) -> Markup:
 
 def _table(ranking: Ranking) -> Markup:
     estimators = list(dict.fromkeys(n for row in ranking.rows for n in row.estimators))
-    head = ("rank", "source", "ranks", "probe", "within a point", "pictures", "MB", *estimators)
+    head = ("rank", "source", "ranks", "probe", "within a point", "images", "MB", *estimators)
     searched = Markup("<strong>{}</strong>")
     rows = [
         (

@@ -82,7 +82,7 @@ def _returned(record: Record) -> Markup:
 
 def _tested_on(record: Record) -> str:
     test = record.verdict.test
-    unit = "pictures" if record.zero_shot is None else "classes"
+    unit = "images" if record.zero_shot is None else "classes"
     counted = "" if test is None else f", {test.n} {unit}"
     return record.verdict.basis + counted
 

@@ -84,7 +84,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
     @cached_property
     @override
     def sources(self) -> Sources:
-        """Return the sources that know no tested picture and can keep the limits on the result."""
+        """Return the sources that know no tested item and can keep the limits on the result."""
         target = self.problem.target
         sources = without_leaks(self.problem.sources, self.division, target.validation)
         return within_limits(sources, self.readers, target.train, self.request.options)

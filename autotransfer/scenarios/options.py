@@ -1,4 +1,4 @@
-"""The options of a fit, checked once at the door."""
+"""The options of a fit, checked once at the start."""
 
 from __future__ import annotations
 

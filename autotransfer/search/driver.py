@@ -1,4 +1,4 @@
-"""The search: the ladder is climbed, everything is recorded, and it can end at any moment.
+"""The search: from cheap to expensive, everything recorded, and it can end at any moment.
 
 First the probes, on every source and stage; they put the sources in order. Then Optuna proposes
 points of the arms that train, an executor runs them, the core scores them.

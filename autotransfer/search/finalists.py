@@ -142,7 +142,7 @@ class Finalists:
         return self.deadline is None or time.monotonic() + seconds <= self.deadline
 
     def train(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Checkpoint:
-        """Return the finalist trained on all search pictures."""
+        """Return the finalist trained on all search items."""
         by_number = {outcome.number: outcome for outcome in outcomes}
         trained = {n: self._trained(by_number[n]) for n in finalist.choice.weights}
         kept = next(iter(trained.values()))

@@ -1,4 +1,4 @@
-"""The first rung of the ladder: what only reads cached features, on every source and stage.
+"""Probes: what only reads cached features, on every source and stage.
 
 All of it is tried, in an order in which the first answers are the most useful: the defaults on
 every source, then every other stage, then every other choice of the strategy's own parameters on

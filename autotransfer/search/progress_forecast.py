@@ -42,7 +42,7 @@ def last_doubling(outcomes: Sequence[Outcome], seconds: float) -> float:
 def interval(
     labels: NDArray[np.int64], probabilities: NDArray[np.float64], metric: Metric, *, seed: int
 ) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of a score over its validation pictures."""
+    """Return the 95 % bootstrap interval of a score over its validation items."""
     rng = np.random.default_rng(seed)
     n = len(labels)
     weights = rng.multinomial(n, np.full(n, 1 / n), size=_DRAWS)

@@ -38,7 +38,7 @@ def calibrated_losses(
 ) -> NDArray[np.float32]:
     """Return the (n,) log losses after temperature scaling, in nats.
 
-    The one temperature is fitted on the same pictures. An early rung is compared for what it
+    The one temperature is fitted on the same items. An early rung is compared for what it
     tells apart, not for how sure of itself it already is.
 
     Args:

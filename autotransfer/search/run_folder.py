@@ -59,20 +59,20 @@ class RunFolder:
         Args:
             outcome: The trial.
             kept: Its predictor.
-            validation: (n, K) what it said of the validation pictures.
+            validation: (n, K) what it said of the validation items.
             always: Whether it stays whatever comes.
         """
         folder = self.trial_folder(outcome)
         try:
             if validation is not None:
                 self._write_validation(outcome, validation)
-            better = [path for place, path in self._kept() if place <= _standing(outcome)]
+            better = [path for place, path in self._kept() if place <= _order(outcome)]
             if len(better) >= _KEPT and folder not in better and not always:
                 return
             with written_whole(folder) as temporary:
                 write_checkpoint(temporary, kept)
                 if not always:
-                    write_json(temporary / _VALUE, _standing(outcome))
+                    write_json(temporary / _VALUE, _order(outcome))
                 shutil.rmtree(folder, ignore_errors=True)
         except OSError as error:
             warnings.warn(
@@ -86,7 +86,7 @@ class RunFolder:
             shutil.rmtree(path, ignore_errors=True)
 
     def _kept(self) -> list[tuple[list[float], Path]]:
-        """Return standing and folder of what is kept, the best first, then the earliest."""
+        """Return the order and folder of what is kept, the best first, then the earliest."""
         values = (self.folder / _TRIALS).glob(f"*/{_VALUE}")
         found = [
             (json.loads(path.read_text(encoding="utf-8")), path.parent)
@@ -113,7 +113,7 @@ class RunFolder:
         return self.folder / _VALIDATION / f"{outcome.number:05d}.npy"
 
 
-def _standing(outcome: Outcome) -> list[float]:
+def _order(outcome: Outcome) -> list[float]:
     """Return what outcomes are ordered by, the best first: score, log loss, number."""
     return [-(outcome.value or 0.0), outcome.log_loss or 0.0, abs(outcome.number)]
 

@@ -105,7 +105,7 @@ class Selection:
         A selection from `fit_features` takes `{"source name": (n, d) features, ...}`.
 
         Args:
-            images: The pictures.
+            images: The items.
             generalised: In the zero-shot scenario, whether classes with items compete as well;
                 the columns are then those of `competing_classes(generalised=True)`.
         """
@@ -168,7 +168,7 @@ class Selection:
         """Return the (n,) names of the most probable classes.
 
         Args:
-            images: The pictures.
+            images: The items.
             abstain: The share of known items that may be rejected, in (0, 1); True is 0.05.
                 A rejected item is none of the classes: its name is "".
 
@@ -186,7 +186,7 @@ class Selection:
         """Return (n,) whether each item is none of the classes.
 
         Args:
-            images: The pictures.
+            images: The items.
             share: Of items like those of the fit, how many are rejected.
 
         Raises:

@@ -84,7 +84,7 @@ class _FileContents:
 
 
 def _images(model_input: Any) -> Any:
-    """Return an array of pixels as it is, and anything else as a set of pictures."""
+    """Return an array of pixels as it is, and anything else as a set of items."""
     if isinstance(model_input, np.ndarray) and model_input.ndim > 1:
         return model_input
     values = _column(model_input)

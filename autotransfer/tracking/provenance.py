@@ -20,7 +20,7 @@ def datasets_of(record: Record, target: str) -> list[DatasetInput]:
     images = Dataset(
         target[:_NAME],
         known.get("target", "unknown")[:_DIGEST],
-        "pictures",
+        "items",
         json.dumps({"sha256": known.get("target", "unknown")}),
         profile=json.dumps(
             {

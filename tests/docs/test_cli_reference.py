@@ -32,5 +32,7 @@ def test_the_page_is_not_stale() -> None:
 def test_every_option_of_a_command_is_on_the_page(name: str) -> None:
     section = PAGE.split(f"\n## {name}\n", 1)[1].split("\n## ", 1)[0]
     for parameter in cli.commands[name].params:
+        if getattr(parameter, "hidden", False):
+            continue
         if isinstance(parameter, click.Option):
             assert f"`{parameter.opts[0]}" in section

@@ -28,6 +28,7 @@ OPTIONS = [
     pytest.param(parameter, id=f"{name} {parameter.opts[0]}")
     for name, command in sorted(cli.commands.items())
     for parameter in command.params
+    if not getattr(parameter, "hidden", False)
     if isinstance(parameter, click.Option)
 ]
 

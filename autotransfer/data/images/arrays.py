@@ -36,7 +36,7 @@ def read_images(images: Any, labels: Any | None = None) -> Listing:
     reader = _reader(images)
     n = len(reader.names)
     splits = ["train"] * n
-    name = "arrays" if isinstance(reader, ArrayReader) else "pictures"
+    name = "arrays" if isinstance(reader, ArrayReader) else "images"
     if labels is None:
         return Listing(reader, splits, name=name)
     values = flat_labels(labels, n)

@@ -151,7 +151,9 @@ class Statistics:
     def mean(self) -> Array:
         """Return the (d,) mean of the features."""
         total = np.zeros(self.num_features)
-        with np.errstate(invalid="ignore", over="ignore"):  # told at the door, with the place
+        with np.errstate(
+            invalid="ignore", over="ignore"
+        ):  # told where it comes in, with the place
             for part in spans(self.num_images, self.num_features):
                 total += self.rows[part].sum(axis=0, dtype=np.float64)
         return total / self.num_images

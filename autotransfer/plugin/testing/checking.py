@@ -35,7 +35,7 @@ class Finding:
 
 
 def check_strategy(strategy: Strategy) -> Iterator[Finding]:
-    """Yield how each promise of a strategy is kept, on generated pictures."""
+    """Yield how each promise of a strategy is kept, on generated items."""
     with tempfile.TemporaryDirectory(prefix="autotransfer-check-") as folder:
         for promise in STRATEGY_PROMISES:
             bench = Workbench(strategy, Path(folder) / promise.name)

@@ -1,4 +1,4 @@
-"""What all trials of a described fit share: held-out classes instead of held-out images."""
+"""What all trials of a zero-shot fit share: held-out classes instead of held-out images."""
 
 from __future__ import annotations
 

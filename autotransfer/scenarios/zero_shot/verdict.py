@@ -28,7 +28,7 @@ class Evidence:
     """What was measured on classes that nothing was learned from.
 
     Args:
-        basis: `HELD_OUT` or `SEALED`.
+        basis: `HELD_OUT` or `HELD_OUT_ITEMS`.
         score: Per-class top-1 with the true rows.
         low: Lower end of its 95 % interval over classes.
         high: Upper end.

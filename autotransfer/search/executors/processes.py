@@ -26,7 +26,7 @@ from autotransfer.search.executors.lost_trials import (
     lost_result,
     seconds_until_late,
 )
-from autotransfer.search.executors.worker_context import Answer, Job, WorkerContext
+from autotransfer.search.executors.worker_context import TrialRequest, TrialResponse, WorkerContext
 from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -78,7 +78,7 @@ class ProcessExecutor:
         slot = next((slot for slot in self._slots if slot.spec is None), None) or self._started()
         slot.spec, slot.since = spec, time.monotonic()
         with contextlib.suppress(OSError):  # it has died while it was idle: `wait` sees that
-            slot.connection.send(Job.of(spec))
+            slot.connection.send(TrialRequest.of(spec))
 
     def wait(self) -> list[TrialResult]:
         """Return the results of one or more trials."""
@@ -132,12 +132,12 @@ class ProcessExecutor:
     def _answer(self, slot: _Slot, spec: TrialSpec) -> TrialResult | None:
         """Return the result of a slot that has spoken; None where its trial is tried again."""
         try:
-            answer = slot.connection.recv()
+            response = slot.connection.recv()
         except (EOFError, OSError):
             return self._dead(slot, spec)
-        assert isinstance(answer, Answer)
+        assert isinstance(response, TrialResponse)
         slot.spec = None
-        return answer.result(spec)
+        return response.result(spec)
 
     def _dead(self, slot: _Slot, spec: TrialSpec) -> TrialResult | None:
         self._end(slot)

@@ -24,7 +24,12 @@ from autotransfer.search.executors.lost_trials import (
     lost_result,
     seconds_until_late,
 )
-from autotransfer.search.executors.worker_context import Answer, Job, Worker, WorkerContext
+from autotransfer.search.executors.worker_context import (
+    TrialRequest,
+    TrialResponse,
+    Worker,
+    WorkerContext,
+)
 from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
 
 _ANSWER_SECONDS = 10.0  # of an idle actor that is asked whether it is there
@@ -158,7 +163,7 @@ class RayExecutor:
     def _answer(self, reference: Any) -> TrialResult | None:
         flight = self._flights.pop(reference)
         try:
-            answer = ray.get(reference)
+            response = ray.get(reference)
         except ray.exceptions.RayError as error:
             return self._dead(flight, error)
         if not flight.begun:
@@ -166,7 +171,7 @@ class RayExecutor:
             self._flights[_next_of(flight)] = flight
             return None
         self._idle.append(flight.actor)
-        found: TrialResult = answer.result(flight.spec)
+        found: TrialResult = response.result(flight.spec)
         return found
 
     def _dead(self, flight: _Flight, error: Exception) -> TrialResult | None:
@@ -191,22 +196,22 @@ class RayExecutor:
 
 
 class _Worker:
-    """An opened workshop on a node."""
+    """An opened worker context on a node."""
 
     def __init__(self, worker_context: WorkerContext) -> None:
-        self._bench = Worker(worker_context)
+        self._worker = Worker(worker_context)
 
-    def run(self, job: Job) -> Answer:
-        return self._bench.run(job)
+    def run(self, request: TrialRequest) -> TrialResponse:
+        return self._worker.run(request)
 
     def pid(self) -> int:
         return os.getpid()
 
 
 def _next_of(flight: _Flight) -> Any:
-    """Return what is awaited of a flight: a sign of life of its actor, then the answer."""
+    """Return what is awaited of a flight: a sign of life of its actor, then the response."""
     actor = flight.actor
-    return actor.run.remote(Job.of(flight.spec)) if flight.begun else actor.pid.remote()
+    return actor.run.remote(TrialRequest.of(flight.spec)) if flight.begun else actor.pid.remote()
 
 
 def _alive(actor: Any) -> bool:

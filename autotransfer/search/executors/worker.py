@@ -1,7 +1,8 @@
 """The process of one slot: `python -m autotransfer.search.executors.worker FILE_DESCRIPTOR`.
 
-It gets a workshop, then jobs, over the connection that it inherited from the driver, and answers
-each. What goes over it is pickled: both ends are this program, and nobody else has the other end.
+It gets a worker context, then requests, over the connection that it inherited from the driver, and
+answers each. What goes over it is pickled: both ends are this program, and nobody else has the
+other end.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from multiprocessing.connection import Connection
 import optuna
 import torch
 
-from autotransfer.search.executors.worker_context import Job, Worker, WorkerContext
+from autotransfer.search.executors.worker_context import TrialRequest, Worker, WorkerContext
 
 
 def main(descriptor: int) -> None:
-    """Answer jobs until the driver is gone."""
+    """Answer requests until the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the driver to decide about
     warnings.simplefilter("ignore")  # the driver has said it
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -28,11 +29,11 @@ def main(descriptor: int) -> None:
     try:
         worker_context = connection.recv()
         assert isinstance(worker_context, WorkerContext)
-        bench = Worker(worker_context)
+        worker = Worker(worker_context)
         while True:
-            job = connection.recv()
-            assert isinstance(job, Job)
-            connection.send(bench.run(job))
+            request = connection.recv()
+            assert isinstance(request, TrialRequest)
+            connection.send(worker.run(request))
     except (EOFError, OSError):
         return
 

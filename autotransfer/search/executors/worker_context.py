@@ -32,7 +32,7 @@ from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
 
 
 @dataclass(frozen=True)
-class Job:
+class TrialRequest:
     """A `TrialSpec` for a worker: the strategy by its name, the deadline in seconds from now.
 
     Clocks of two machines do not compare.
@@ -47,8 +47,8 @@ class Job:
     rivals: tuple[NDArray[np.float32] | None, ...]
 
     @classmethod
-    def of(cls, spec: TrialSpec) -> Job:
-        """Return the trial as a job."""
+    def of(cls, spec: TrialSpec) -> TrialRequest:
+        """Return the trial as a request."""
         seconds = None if spec.deadline is None else spec.deadline - time.monotonic()
         return cls(
             spec.number,
@@ -62,7 +62,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TrialResponse:
     """What a worker sends back.
 
     Args:
@@ -75,7 +75,7 @@ class Answer:
     info: Mapping[str, Json]
 
     @classmethod
-    def of(cls, result: TrialResult) -> Answer:
+    def of(cls, result: TrialResult) -> TrialResponse:
         """Return a result as an answer; what was pruned sends no predictor."""
         tensors: bytes | None = None
         info: dict[str, Json] = {}
@@ -85,7 +85,7 @@ class Answer:
         return cls(replace(result, predictor=None), tensors, info)
 
     def result(self, spec: TrialSpec) -> TrialResult:
-        """Return the answer as the result of the trial."""
+        """Return the response as the result of the trial."""
         if self.tensors is None:
             return self.left
         tensors = safetensors.torch.load(self.tensors)
@@ -117,7 +117,7 @@ class WorkerContext:
     def of(
         cls, context: TrialContext, plugins: Sequence[str | Path], memory_bytes: int
     ) -> WorkerContext:
-        """Return the context as a workshop; items in archives are copied out of them."""
+        """Return the context as a worker context; items in archives are copied out of them."""
         cache = default_folder()
         spool = spool_folder(cache)
         parts = {
@@ -138,7 +138,7 @@ class WorkerContext:
         )
 
     def share(self, workers: int) -> WorkerContext:
-        """Return the workshop with the memory of one of so many workers."""
+        """Return the worker context with the memory of one of so many workers."""
         return replace(self, memory_bytes=self.memory_bytes // workers)
 
     def remove(self) -> None:
@@ -161,7 +161,7 @@ def _portable(value: Any, spool: Path) -> Any:
 
 
 class Worker:
-    """An opened workshop in a worker: runs one job after the other."""
+    """An opened context in a worker: runs one request after the other."""
 
     def __init__(self, worker_context: WorkerContext) -> None:
         # first: a plugin file may register the architectures of the sources
@@ -176,15 +176,15 @@ class Worker:
         kind = cast(Any, worker_context.kind)
         self._context: TrialContext = kind(**worker_context.fields, readers=readers)
 
-    def run(self, job: Job) -> Answer:
+    def run(self, request: TrialRequest) -> TrialResponse:
         """Run one trial."""
         spec = TrialSpec(
-            job.number,
-            job.source,
-            self._registry.strategy(job.strategy),
-            job.params,
-            job.seed,
-            None if job.seconds is None else time.monotonic() + job.seconds,
-            job.rivals,
+            request.number,
+            request.source,
+            self._registry.strategy(request.strategy),
+            request.params,
+            request.seed,
+            None if request.seconds is None else time.monotonic() + request.seconds,
+            request.rivals,
         )
-        return Answer.of(self._context.run(spec))
+        return TrialResponse.of(self._context.run(spec))

@@ -30,7 +30,7 @@ from autotransfer.selection.export.graph import CheckpointGraph
 
 TOLERANCE = 1e-4  # in probability, between the graph and the selection
 OPSET = 18
-INPUT, OUTPUT = "pictures", "probabilities"
+INPUT, OUTPUT = "items", "probabilities"
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
 _PIXEL_BYTES = 1 << 28
 _SIZES = ((3 / 4, 1.0), (1.7, 1.2), (2.6, 3.9))  # height and width, in units of the input's side
@@ -158,7 +158,7 @@ def _images(batch: NDArray[np.uint8]) -> ImageSet:
 
 
 def run_onnx(path: Path, batches: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
-    """Return the (n, K) probabilities that the runtime finds for batches of pictures.
+    """Return the (n, K) probabilities that the runtime finds for batches of items.
 
     Raises:
         ExportError: If the runtime cannot run the file.

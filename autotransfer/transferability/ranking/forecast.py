@@ -51,7 +51,7 @@ def forecast(ranking: Ranking, sources: Sequence[Source], images: ImageSet) -> s
 
 
 def _pixel_accuracy(images: ImageSet) -> float:
-    """Return the leave-one-out accuracy of the raw pixels, on a sample of many pictures."""
+    """Return the leave-one-out accuracy of the raw pixels, on a sample of many items."""
     if len(images) > MOST_IMAGES:
         images = images.subset(stratified_order(images.labels, 0)[:MOST_IMAGES])
     rows = describe(images, ("raw",))["raw"]

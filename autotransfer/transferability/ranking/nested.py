@@ -1,6 +1,6 @@
 """The shortlist that each fold would have led to, had its items never been seen.
 
-The search runs once, with the shortlist of all pictures. For the test out of fold, a source that
+The search runs once, with the shortlist of all items. For the test out of fold, a source that
 made it there only because of a fold's own labels must not be chosen for that fold.
 """
 
@@ -35,18 +35,18 @@ def nested_shortlists(
     seed: int,
     max_sources: int | None = None,
 ) -> tuple[tuple[str, ...], ...]:
-    """Return one shortlist for each fold, ranked without the fold's pictures.
+    """Return one shortlist for each fold, ranked without the fold's items.
 
     No network runs: a source goes as far as its features are cached, which is as far as it went
-    in the ranking of all pictures.
+    in the ranking of all items.
 
     Args:
         sources: Those that were ranked.
         images: (n,) all items that were ranked.
-        folds: Of these pictures.
+        folds: Of these items.
         readers: The feature cache.
         consensus: The scores.
-        seed: As for the ranking of all pictures.
+        seed: As for the ranking of all items.
         max_sources: Largest size of a shortlist.
     """
     order = stratified_order(images.labels, seed)

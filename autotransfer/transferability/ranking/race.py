@@ -129,7 +129,7 @@ def rank_sources(
 
 @dataclass(frozen=True)
 class Race:
-    """Scores sources on more and more pictures.
+    """Scores sources on more and more items.
 
     Args:
         images: The items, in the order in which they are shown.

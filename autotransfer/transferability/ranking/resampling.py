@@ -58,7 +58,7 @@ def rank_intervals(
     *,
     fixed: Sequence[Mapping[str, float]] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the best and worst place of each source over half samples of the pictures.
+    """Return the best and worst place of each source over half samples of the items.
 
     Halves without replacement vary as a bootstrap does; a bootstrap itself would repeat items,
     and the nearest neighbour of a repeated item is itself.
@@ -69,7 +69,7 @@ def rank_intervals(
         estimators: The scores.
         families: The family of each score, those in `fixed` included.
         seed: Chooses the halves.
-        fixed: Scores of each source that do not depend on the pictures.
+        fixed: Scores of each source that do not depend on the items.
     """
     rng = np.random.default_rng(seed)
     drawn = []

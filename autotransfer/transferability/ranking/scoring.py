@@ -23,7 +23,7 @@ from autotransfer.transferability.scores.ridge_loo import leave_one_out_hits
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """One source on one set of pictures.
+    """One source on one set of items.
 
     Args:
         source: The source.
