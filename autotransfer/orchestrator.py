@@ -21,7 +21,7 @@ from autotransfer.scenarios.record import record_of
 from autotransfer.scenarios.run import Run, requested, running
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.deployment_limits import ResultLimits
-from autotransfer.search.driver import search
+from autotransfer.search.driver import Search
 from autotransfer.search.executors import open_executor
 from autotransfer.search.recorder import TrialRecorder
 from autotransfer.selection.selection import Selection
@@ -197,7 +197,7 @@ def _search(
         plugins=options.plugins,
         memory_bytes=memory_of(options),
     )
-    return search(
+    return Search(
         run.study,
         candidates.arms,
         context,
@@ -209,7 +209,7 @@ def _search(
         say=options.say,
         earlier=scenario.first_points(run),
         obvious=candidates.obvious,
-    )
+    ).run()
 
 
 def _closed(selection: Selection, gather: Callable[[Record], Material], run: Run) -> Selection:

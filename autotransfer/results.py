@@ -233,13 +233,13 @@ class Verdict:
     basis: str
     sentence: str
     returned: str
-    test: Interval | None
-    baselines: tuple[Baseline, ...]
-    best_baseline: str
-    gap: Interval | None
-    minimum_detectable: float | None
-    gap_reference: Interval | None
-    returned_test: float | None
+    test: Interval | None = None
+    baselines: tuple[Baseline, ...] = ()
+    best_baseline: str = ""
+    gap: Interval | None = None
+    minimum_detectable: float | None = None
+    gap_reference: Interval | None = None
+    returned_test: float | None = None
     returned_baseline: str = ""
     competed: int = 0
     optimism: float | None = None

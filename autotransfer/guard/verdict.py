@@ -26,13 +26,6 @@ UNGUARDED = Verdict(
     basis="nothing",
     sentence="nothing was tested, because the fit was told not to (guard=False)",
     returned="transfer",
-    test=None,
-    baselines=(),
-    best_baseline="",
-    gap=None,
-    minimum_detectable=None,
-    gap_reference=None,
-    returned_test=None,
 )
 
 

@@ -218,21 +218,11 @@ class _NoFeatures:
 
     num_stages = 0
 
-    def __call__(self, *_: Any, **__: Any) -> NDArray[np.float32]:
+    def __call__(self, *_: Any, **__: Any) -> Any:
         """Refuse."""
         raise UndefinedScoreError("there is no source to read from")
 
-    def probabilities(self, *_: Any, **__: Any) -> NDArray[np.float32]:
-        """Refuse."""
-        return self()
-
-    def inputs(self, *_: Any, **__: Any) -> CachedInputs:
-        """Refuse."""
-        raise UndefinedScoreError("there is no source to read from")
-
-    def of(self, _source: Source) -> Features:
-        """Refuse."""
-        raise UndefinedScoreError("there is no source to read from")
+    probabilities = inputs = of = __call__
 
 
 NO_FEATURES = _NoFeatures()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from autotransfer.models.batch_order import endless_order
 from autotransfer.models.micro_batches import fitted
 from autotransfer.models.schedule import Limits, Schedule
 
@@ -160,7 +161,7 @@ def _run(
     peaks = [group["lr"] for group in optimiser.param_groups]
     planned = schedule.epochs * math.ceil(len(labels) / schedule.batch_size)
     rungs = list(RUNGS)
-    order = _endless_order(len(labels), schedule.batch_size, generator)
+    order = endless_order(len(labels), schedule.batch_size, generator)
     began, step, pieces = 0.0, 0, 1
     _train_mode(network, schedule)
     while step < planned and limits.go_on(step):
@@ -251,37 +252,3 @@ def _optimiser(
             described, lr=schedule.learning_rate, momentum=0.9, nesterov=True, fused=fused
         )
     return torch.optim.AdamW(described, fused=fused)
-
-
-@dataclass
-class Cycle:
-    """Positions in random order, each once before any comes again."""
-
-    num_images: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        self._generator = np.random.default_rng(self.seed)
-        self._left = np.empty(0, dtype=np.int64)
-
-    def next(self, size: int) -> NDArray[np.int64]:
-        """Return the next (size,) positions."""
-        while len(self._left) < size:
-            self._left = np.concatenate([self._left, self._generator.permutation(self.num_images)])
-        positions, self._left = self._left[:size], self._left[size:]
-        return positions
-
-
-def _endless_order(
-    n: int, batch_size: int, generator: np.random.Generator
-) -> Iterator[NDArray[np.int64]]:
-    """Yield batches of positions, a fresh permutation for each epoch.
-
-    A single image that is left over has no batch statistics: the first one of the epoch is
-    shown with it once more.
-    """
-    while True:
-        permutation = generator.permutation(n).astype(np.int64)
-        for start in range(0, n, batch_size):
-            batch = permutation[start : start + batch_size]
-            yield np.append(batch, permutation[0]) if len(batch) == 1 < n else batch

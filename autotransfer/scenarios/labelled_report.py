@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -92,7 +92,7 @@ class Ended:
         """Return the images that validated, said by what did not learn from them."""
         if self.division.held_out is None:
             return self._tested(record)
-        trials = self._validations()
+        trials = self.finalists.place.validations(self.outcomes)
         choice = self.finalist.choice
         if not choice.weights.keys() <= trials.keys():
             return None
@@ -112,9 +112,6 @@ class Ended:
             allowed=self.finalist.alone_in(len(np.unique(folds))),
         )
         return Predicted(subject, OUT_OF_FOLD, images, found.probabilities, found.raw)
-
-    def _validations(self) -> Mapping[int, NDArray[np.float64]]:
-        return self.finalists.place.validations(self.outcomes)
 
     def _validated(self) -> tuple[ImageSet, NDArray[np.int64]]:
         """Return the images of the kept predictions in their order, and the fold of each."""

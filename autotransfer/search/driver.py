@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import optuna
 
@@ -46,24 +46,9 @@ def _in_context(spec: TrialSpec, context: TrialContext) -> TrialResult:
     return context.run(spec)
 
 
-def search(
-    study: Study,
-    arms: Arms,
-    context: TrialContext,
-    limits: SearchLimits,
-    executor: Executor,
-    *,
-    seed: int,
-    on_result: OnResult,
-    on_recorded: OnRecorded,
-    say: Say,
-    earlier: Callable[[Arms], Sequence[Mapping[str, ParamValue]]] = lambda _arms: (),
-    run_probe: RunProbe = _in_context,
-    obvious: Sequence[ProbePoint] = (),
-) -> list[Outcome]:
-    """Run probes and trials until the budget or the space is used up.
-
-    An interrupt ends the search as the deadline does, once there is an answer.
+@dataclass
+class Search:
+    """One search: its state is the only place that changes.
 
     Args:
         study: Where proposals come from and outcomes go.
@@ -79,44 +64,7 @@ def search(
         earlier: Returns points of earlier fits to begin with, for arms in their final order.
         run_probe: Runs a probe; a replay of recorded fits has its own.
         obvious: What is tried before anything else, whatever time is left.
-
-    Returns:
-        Every outcome of the study, those of earlier invocations included.
     """
-    loop = _Loop(
-        study,
-        arms,
-        context,
-        limits,
-        executor,
-        seed,
-        on_result,
-        on_recorded,
-        run_probe,
-        study.outcomes,
-    )
-    loop.began = max((o.elapsed for o in loop.outcomes), default=0.0)
-    try:
-        with loop.interrupts.watched():
-            loop.try_first(obvious)
-            loop.probe()
-            loop.train(earlier)
-    except KeyboardInterrupt:
-        if best_of(loop.outcomes) is None:
-            raise
-        study.note_forced("the search was interrupted by the user")
-        say(
-            "interrupted: going on to the test with the best so far; interrupt again to stop at "
-            "once"
-        )
-    finally:
-        executor.close()
-    return loop.outcomes
-
-
-@dataclass
-class _Loop:
-    """The state of one search; the only place that changes."""
 
     study: Study
     arms: Arms
@@ -126,13 +74,43 @@ class _Loop:
     seed: int
     on_result: OnResult
     on_recorded: OnRecorded
-    run_probe: RunProbe
-    outcomes: list[Outcome]
-    began: float = 0.0  # seconds of earlier invocations
-    interrupts: Interrupts = field(default_factory=Interrupts)
-    running: dict[int, optuna.Trial] = field(default_factory=dict)
-    losses: dict[int, tuple[str, Losses]] = field(default_factory=dict)
-    forced: set[str] = field(default_factory=set)
+    say: Say
+    earlier: Callable[[Arms], Sequence[Mapping[str, ParamValue]]] = lambda _arms: ()
+    run_probe: RunProbe = _in_context
+    obvious: Sequence[ProbePoint] = ()
+
+    def __post_init__(self) -> None:
+        self.outcomes = self.study.outcomes
+        self.began = max((o.elapsed for o in self.outcomes), default=0.0)  # of earlier invocations
+        self.interrupts = Interrupts()
+        self.running: dict[int, optuna.Trial] = {}
+        self.losses: dict[int, tuple[str, Losses]] = {}
+        self.forced: set[str] = set()
+
+    def run(self) -> list[Outcome]:
+        """Run probes and trials until the budget or the space is used up.
+
+        An interrupt ends the search as the deadline does, once there is an answer.
+
+        Returns:
+            Every outcome of the study, those of earlier invocations included.
+        """
+        try:
+            with self.interrupts.watched():
+                self.try_first(self.obvious)
+                self.probe()
+                self.train()
+        except KeyboardInterrupt:
+            if best_of(self.outcomes) is None:
+                raise
+            self.study.note_forced("the search was interrupted by the user")
+            self.say(
+                "interrupted: going on to the test with the best so far; interrupt again to stop "
+                "at once"
+            )
+        finally:
+            self.executor.close()
+        return self.outcomes
 
     # the first rung
 
@@ -187,10 +165,10 @@ class _Loop:
 
     # the rungs above
 
-    def train(self, earlier: Callable[[Arms], Sequence[Mapping[str, ParamValue]]]) -> None:
+    def train(self) -> None:
         """Run trials until the budget or the space is used up."""
         with self.interrupts.held():
-            self.study.enqueue(self.arms, earlier(self.arms))
+            self.study.enqueue(self.arms, self.earlier(self.arms))
         strategies = {outcome.number: outcome.strategy for outcome in self.outcomes}
         self.losses = {
             number: (strategies[number], losses)

@@ -56,7 +56,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("opening the images and sources", labelled, "problem_of_images"),
     ("duplicates and folds", labelled, "divide"),
     ("ranking: scores", labelled, "rank_sources"),
-    ("probes: heads", driver._Loop, "probe"),
+    ("probes: heads", driver.Search, "probe"),
     ("scores and calibration", cross_validation._Reporter, "score"),
     ("trials: copies of networks, batches", cross_validation, "run_trial"),
     ("choice and ensemble", Finalists, "choose"),

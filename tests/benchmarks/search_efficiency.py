@@ -39,7 +39,7 @@ from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search import initial_points
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
-from autotransfer.search.driver import search
+from autotransfer.search.driver import Search
 from autotransfer.search.pruning import ERRORS, RUNGS_PER_FOLD, clearly_worse
 from autotransfer.search.study import Study, sampler_named
 from autotransfer.search.trial import TrialResult, TrialSpec
@@ -196,7 +196,7 @@ def ours(
         executor = _Recorded(curve, clock, errors, first_rung)
         deadline = BUDGETS[-1] * table.unit
         with patch.object(initial_points, "VARIANTS", variants):
-            search(
+            Search(
                 Study(
                     optuna.create_study(direction="maximize", sampler=sampler_named(sampler, seed))
                 ),
@@ -209,7 +209,7 @@ def ours(
                 on_recorded=lambda _outcome: None,
                 say=lambda _text: None,
                 run_probe=lambda spec, _arena: executor.answer(spec),
-            )
+            ).run()
         return curve
 
     return rule

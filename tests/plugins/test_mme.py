@@ -14,7 +14,7 @@ import autotransfer
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_target
 from autotransfer.errors import InvalidOptionError
-from autotransfer.models.training import Cycle
+from autotransfer.models.batch_order import Cycle
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer.results import Decision, State

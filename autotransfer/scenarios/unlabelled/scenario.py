@@ -204,13 +204,8 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             basis="validators",
             sentence=sentence_of(finalist),
             returned="baseline" if finalist.chosen is finalist.baseline else "transfer",
-            test=None,
             baselines=(Baseline(SOURCE_ONLY, None, baseline.seconds),),
             best_baseline=SOURCE_ONLY,
-            gap=None,
-            minimum_detectable=None,
-            gap_reference=None,
-            returned_test=None,
         )
         verdict = self._audited(verdict, finalist, run)
         returned = finalist.baseline if verdict.returned == "baseline" else finalist.finalist

@@ -123,7 +123,6 @@ def verdict_of(evidence: Evidence) -> Verdict:
         best_baseline=best,
         gap=Interval(evidence.score - rival, evidence.low - rival, evidence.high - rival, n),
         minimum_detectable=max(evidence.null_high - rival, 0.0) + _POWER * spread,
-        gap_reference=None,
         returned_test=evidence.score if returned == "transfer" else evidence.chance,
     )
 

@@ -18,7 +18,7 @@ from autotransfer.results import Outcome, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.cross_validation import LabelledContext
-from autotransfer.search.driver import search
+from autotransfer.search.driver import Search
 from autotransfer.search.probes import ProbePoint
 from autotransfer.search.study import Study, open_study
 from autotransfer.search.trial import TrialResult, TrialSpec
@@ -125,7 +125,7 @@ def run_search(
 ) -> list[Outcome]:
     """Return the outcomes of a search with its time on the clock of the executor."""
     given: dict[str, object] = {"trials": None, "deadline": None, "clock": executor.clock}
-    return search(
+    return Search(
         study,
         arms,
         context,
@@ -136,7 +136,7 @@ def run_search(
         on_recorded=(lambda _: None) if recorded is None else recorded.append,
         say=(lambda _: None) if said is None else said.append,
         obvious=obvious,
-    )
+    ).run()
 
 
 def trials_of(outcomes: Sequence[Outcome]) -> list[Outcome]:
