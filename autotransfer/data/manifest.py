@@ -11,14 +11,14 @@ import pandas as pd
 
 from autotransfer.data.images.reading import FileReader
 from autotransfer.data.listing import SPLITS, Listing, bytewise, path_bytes
-from autotransfer.data.storage import RunFolder
+from autotransfer.data.storage import Location
 from autotransfer.errors import InvalidTargetError
 
 GROUP = "group"
 _COLUMNS = ("image", "label", "split", GROUP)
 
 
-def read_manifest(place: RunFolder, group_column: str = GROUP) -> Listing:
+def read_manifest(place: Location, group_column: str = GROUP) -> Listing:
     """Return the images of a table with the column image and maybe label, split and group.
 
     Paths are relative to the manifest; the images come in bytewise path order. Whether they
@@ -68,7 +68,7 @@ def read_manifest(place: RunFolder, group_column: str = GROUP) -> Listing:
     )
 
 
-def _table(place: RunFolder) -> pd.DataFrame:
+def _table(place: Location) -> pd.DataFrame:
     try:
         content = io.BytesIO(place.read())
         if place.root.lower().endswith(".parquet"):
@@ -79,7 +79,7 @@ def _table(place: RunFolder) -> pd.DataFrame:
         raise InvalidTargetError(f"{place.text}: cannot be read as a table ({error})") from error
 
 
-def _filled(table: pd.DataFrame, column: str, place: RunFolder) -> tuple[str, ...]:
+def _filled(table: pd.DataFrame, column: str, place: Location) -> tuple[str, ...]:
     """Return a column as text, none of it empty."""
     missing = table[column].isna()
     values = [str(value).strip() for value in table[column]]
@@ -93,7 +93,7 @@ def _filled(table: pd.DataFrame, column: str, place: RunFolder) -> tuple[str, ..
     return tuple(values)
 
 
-def _splits(table: pd.DataFrame, place: RunFolder) -> tuple[str, ...]:
+def _splits(table: pd.DataFrame, place: Location) -> tuple[str, ...]:
     if "split" not in table:
         return ("train",) * len(table)
     names = _filled(table, "split", place)
@@ -105,7 +105,7 @@ def _splits(table: pd.DataFrame, place: RunFolder) -> tuple[str, ...]:
     return tuple(SPLITS[name.lower()] for name in names)
 
 
-def _refuse_contradictions(names: Sequence[str], place: RunFolder) -> None:
+def _refuse_contradictions(names: Sequence[str], place: Location) -> None:
     """Refuse an image with two rows that differ; rows that are the same are one by now."""
     for name, following in pairwise(names):
         if name == following:

@@ -51,7 +51,7 @@ _UNOPENABLE = (
 
 
 @dataclass(frozen=True)
-class RunFolder:
+class Location:
     """An opened folder, archive or file.
 
     Args:
@@ -103,7 +103,7 @@ class Entry:
     folder: bool
 
 
-def open_place(text: str) -> RunFolder:
+def open_place(text: str) -> Location:
     """Return a folder, an archive or a file by its path or fsspec URL.
 
     Raises:
@@ -115,7 +115,7 @@ def open_place(text: str) -> RunFolder:
         if found is None or not place.filesystem.isfile(place.root):
             return place
         protocol = "zip" if found.group(1).lower() == "zip" else "tar"
-        return RunFolder(text, _archive(place, protocol), "", protocol)
+        return Location(text, _archive(place, protocol), "", protocol)
     except InvalidTargetError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -124,7 +124,7 @@ def open_place(text: str) -> RunFolder:
         raise InvalidTargetError(f"{text}: cannot be opened ({error})") from error
 
 
-def entries(place: RunFolder) -> list[Entry]:
+def entries(place: Location) -> list[Entry]:
     """Return every file and folder below a place, in no order.
 
     Raises:
@@ -151,19 +151,19 @@ def entries(place: RunFolder) -> list[Entry]:
     return list(_below(place, members))
 
 
-def _locate(text: str) -> RunFolder:
+def _locate(text: str) -> Location:
     """Return a place by its name; an archive that is named without a chain stays a file."""
     head, chain, rest = text.partition("::")
     protocol, _, inner = head.partition("://")
     if chain and protocol in ("zip", "tar"):
-        return RunFolder(text, _archive(_locate(rest), protocol), inner.strip("/"))
+        return Location(text, _archive(_locate(rest), protocol), inner.strip("/"))
     if "://" in text:
-        return RunFolder(text, *url_to_fs(text))
+        return Location(text, *url_to_fs(text))
     path = Path(text).expanduser().resolve(strict=True)
-    return RunFolder(text, LocalFileSystem(), str(path))
+    return Location(text, LocalFileSystem(), str(path))
 
 
-def _archive(place: RunFolder, protocol: str) -> Any:
+def _archive(place: Location, protocol: str) -> Any:
     """Return the file system inside a file."""
     content = place.filesystem.open(place.root, "rb")
     try:
@@ -233,7 +233,7 @@ def _walk(root: str) -> Iterator[Entry]:
                 yield Entry(str(path), below, folder=False)
 
 
-def _below(place: RunFolder, members: Iterable[tuple[str, bool]]) -> Iterator[Entry]:
+def _below(place: Location, members: Iterable[tuple[str, bool]]) -> Iterator[Entry]:
     """Yield the members of an archive, or of a remote store, that lie below the root."""
     root = place.root.strip("/")
     in_archive = isinstance(place.filesystem, AbstractArchiveFileSystem)

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from autotransfer.data.images.reading import FileReader
 from autotransfer.data.listing import SPLITS, Listing, bytewise, path_bytes
-from autotransfer.data.storage import Entry, RunFolder, entries
+from autotransfer.data.storage import Entry, Location, entries
 from autotransfer.errors import InvalidTargetError
 
 EXTENSIONS = (
@@ -31,7 +31,7 @@ class Tree:
         empty_folders: Folders without any file, by their path below the place.
     """
 
-    place: RunFolder
+    place: Location
     images: tuple[Entry, ...]
     empty_folders: tuple[PurePosixPath, ...]
     notes: tuple[str, ...]
@@ -47,7 +47,7 @@ class Tree:
         return Listing(reader, splits, notes=self.notes, name=self.place.name)
 
 
-def grow_tree(place: RunFolder) -> Tree:
+def grow_tree(place: Location) -> Tree:
     """Return the images below a place; what systems leave behind is ignored.
 
     Raises:
@@ -119,7 +119,7 @@ def _wrong_shape(tree: Tree, tops: Sequence[str], finding: str) -> InvalidTarget
     )
 
 
-def _nothing(place: RunFolder, found: Sequence[Entry], others: int) -> InvalidTargetError:
+def _nothing(place: Location, found: Sequence[Entry], others: int) -> InvalidTargetError:
     if not found and place.root and not place.filesystem.exists(place.root):
         return InvalidTargetError(f"{place.text}: there is no {place.root!r} in it")
     if not found and place.filesystem.isfile(place.root):

@@ -144,7 +144,7 @@ def _reason_against(strategy: Strategy, num_sources: int, terms: Terms) -> str:
     if terms.scenario not in strategy.scenarios:
         return f"does not work in the scenario {terms.scenario}"
     if strategy.trains and not terms.images:
-        return "trains layers of the network; features were given instead of items"
+        return "trains layers of the network; features were given instead of images"
     if Need.SOURCE_IMAGES in strategy.needs and not terms.source_images:
         return "needs labelled source items; give them with --source-data PATH"
     if Need.COMPANIONS in strategy.needs and num_sources < 2:

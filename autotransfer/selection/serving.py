@@ -3,9 +3,9 @@
 MLflow copies this file into the model and runs it when the model is loaded; nothing is pickled.
 A server answers
 
-    {"dataframe_records": [{"image": "<base64 of an item file>"}]}
+    {"dataframe_records": [{"image": "<base64 of an image file>"}]}
 
-with class, probability and the probability of every class, one row an item.
+with class, probability and the probability of every class, one row an image.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from autotransfer.errors import CorruptImagesError, InvalidTargetError
 from autotransfer.selection.selection import load
 from autotransfer.tracking.columns import answer_columns
 
-LONGEST_PATH = 4096  # characters; what is longer can only be an item
+LONGEST_PATH = 4096  # characters; what is longer can only be an image
 
 
 class ServedSelection(PythonModel):  # type: ignore[misc]
-    """Predicts items: a column `image` of paths or base64, or an array (n, h, w, 3)."""
+    """Predicts images: a column `image` of paths or base64, or an array (n, h, w, 3)."""
 
     @override
     def load_context(self, context: PythonModelContext) -> None:
@@ -48,7 +48,7 @@ class ServedSelection(PythonModel):  # type: ignore[misc]
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Return one row an item, in order: class, probability, and one column a class.
+        """Return one row an image, in order: class, probability, and one column a class.
 
         Args:
             context: Where the model is; not used.
@@ -59,7 +59,7 @@ class ServedSelection(PythonModel):  # type: ignore[misc]
 
         Raises:
             InvalidTargetError: If the input is none of these.
-            CorruptImagesError: If some items cannot be decoded; all of them are named.
+            CorruptImagesError: If some images cannot be decoded; all of them are named.
         """
         names = self._selection.class_names
         probabilities = self._selection.predict_proba(_images(model_input))  # (n, K)
@@ -69,7 +69,7 @@ class ServedSelection(PythonModel):  # type: ignore[misc]
 
 
 class _FileContents:
-    """Reads items from the content of their files; see `data.image_set.ImageReader`."""
+    """Reads images from the content of their files; see `data.image_set.ImageReader`."""
 
     def __init__(self, contents: Sequence[bytes]) -> None:
         self.names = tuple(str(i) for i in range(len(contents)))
@@ -84,7 +84,7 @@ class _FileContents:
 
 
 def _images(model_input: Any) -> Any:
-    """Return an array of pixels as it is, and anything else as a set of items."""
+    """Return an array of pixels as it is, and anything else as a set of images."""
     if isinstance(model_input, np.ndarray) and model_input.ndim > 1:
         return model_input
     values = _column(model_input)
@@ -109,21 +109,21 @@ def _column(model_input: Any) -> list[Any]:
         if "image" not in model_input.columns:
             raise InvalidTargetError(
                 f"the table has the columns {', '.join(map(str, model_input.columns))}; it needs "
-                "a column named image, with a path or an item file in base64 in each row"
+                "a column named image, with a path or an image file in base64 in each row"
             )
         model_input = model_input["image"]
     values = list(model_input)
     if not values:
-        raise InvalidTargetError("there are no items; give at least one row")
+        raise InvalidTargetError("there are no images; give at least one row")
     return values
 
 
 def _content(value: Any) -> bytes:
-    """Return the content of one item file."""
+    """Return the content of one image file."""
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"a {type(value).__name__}, not a path or an item file in base64")  # noqa: TRY004 - reported with the others
+        raise ValueError(f"a {type(value).__name__}, not a path or an image file in base64")  # noqa: TRY004 - reported with the others
     if len(value) <= LONGEST_PATH and "\0" not in value and Path(value).is_file():
         return Path(value).read_bytes()
     text = value.partition(";base64,")[2] if value.startswith("data:") else value

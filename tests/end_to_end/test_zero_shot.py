@@ -82,7 +82,7 @@ def test_a_table_is_enough_for_classes_without_pictures(
     assert zero_shot["unseen"] == list(UNSEEN)
     assert zero_shot["pairs"] == SEEN * (SEEN - 1) // 2
     assert "held-out-classes" in found["ranking"][0]["estimators"]
-    assert {s["strategy"] for s in found["skipped"] if "described" in s["reason"]}
+    assert {s["strategy"] for s in found["skipped"] if "scenario zero-shot" in s["reason"]}
 
     rows = _json(capsys, "predict", "model", pictures / "test", "--explain")["predictions"]
     assert len(rows) == 4 * (SEEN + 2)
@@ -178,8 +178,9 @@ def test_rank_knows_the_setting(target: tuple[Path, Path], catalogue: Path) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scenario": "described"}, "--attributes CSV"),
-        ({"scenario": "labelled", "attributes": {}}, "setting described, not labelled"),
+        ({"scenario": "zero-shot"}, "--attributes CSV"),
+        ({"scenario": "described"}, "described is now zero-shot"),
+        ({"scenario": "labelled", "attributes": {}}, "scenario zero-shot, not labelled"),
         ({"metric": "log_loss", "attributes": {}}, "per-class top-1"),
     ],
 )

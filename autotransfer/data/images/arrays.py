@@ -19,7 +19,7 @@ from PIL import Image
 from autotransfer.data.image_set import ImageReader
 from autotransfer.data.images.reading import ArrayReader, FileReader, PillowReader
 from autotransfer.data.listing import SPLITS, Listing, bytewise
-from autotransfer.data.storage import RunFolder
+from autotransfer.data.storage import Location
 from autotransfer.errors import InvalidTargetError
 
 
@@ -43,7 +43,7 @@ def read_images(images: Any, labels: Any | None = None) -> Listing:
     return Listing(reader, splits, _named(values), class_names_of(values), name=name)
 
 
-def read_npz(place: RunFolder) -> Listing:
+def read_npz(place: Location) -> Listing:
     """Return the arrays x_train, y_train, x_val, ... of an `.npz` file; x and y are training.
 
     Raises:
@@ -106,7 +106,7 @@ def _reader(images: Any) -> ImageReader:
     return ArrayReader(array)
 
 
-def _load(place: RunFolder) -> dict[str, NDArray[Any]]:
+def _load(place: Location) -> dict[str, NDArray[Any]]:
     try:
         local = isinstance(place.filesystem, LocalFileSystem)  # then no copy is in memory
         with (

@@ -227,11 +227,11 @@ def _connect(address: str | None) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_worker_niceness", "0")  # trials are the work, and no background
-    scenarios: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    given: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address is None:
-        scenarios |= {"include_dashboard": False}
+        given |= {"include_dashboard": False}
     try:
-        ray.init(address=address, **scenarios)
+        ray.init(address=address, **given)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         raise InvalidOptionError(
             f"no Ray cluster answers at {address or 'this machine'!r} ({error}); start one with "

@@ -16,7 +16,7 @@ from autotransfer.errors import InvalidOptionError, InvalidTargetError
 
 @pytest.fixture
 def write(grow: Callable[..., Path]) -> Callable[..., Path]:
-    """Write a table beside the images images/000.png to images/003.png."""
+    """Write a table beside the pictures pictures/000.png to pictures/003.png."""
     folder = grow({"pictures": 4}, "data")
 
     def text(content: str, name: str = "list.csv") -> Path:
@@ -33,10 +33,10 @@ def read(path: Path | str) -> Listing:
 def test_a_table_gives_labels_splits_and_groups(write: Callable[..., Path]) -> None:
     path = write(
         "image,label,split,group\n"
-        "images/002.png,NA,Test,p2\npictures/000.png,7,train,p1\npictures/001.png,7,VAL,p1\n"
+        "pictures/002.png,NA,Test,p2\npictures/000.png,7,train,p1\npictures/001.png,7,VAL,p1\n"
     )
     listing = read(path)
-    assert listing.reader.names == ("images/000.png", "images/001.png", "images/002.png")
+    assert listing.reader.names == ("pictures/000.png", "pictures/001.png", "pictures/002.png")
     assert listing.classes == ("7", "7", "NA")
     assert listing.class_names == ("7", "NA")
     assert listing.splits == ("train", "validation", "test")
@@ -46,7 +46,7 @@ def test_a_table_gives_labels_splits_and_groups(write: Callable[..., Path]) -> N
 
 
 def test_paths_may_lead_up_from_the_manifest(grow: Callable[..., Path]) -> None:
-    folder = grow({"data/images": 1, "lists/a.csv": b"image\n../data/images/000.png\n"})
+    folder = grow({"data/pictures": 1, "lists/a.csv": b"image\n../data/pictures/000.png\n"})
     listing = read(folder / "lists" / "a.csv")
     assert listing.classes is None
     assert listing.splits == ("train",)
@@ -62,7 +62,7 @@ def test_absolute_paths_are_taken_as_they_are(grow: Callable[..., Path], tmp_pat
 def test_parquet_says_the_same_as_csv(write: Callable[..., Path]) -> None:
     path = write("image,label,group\npictures/000.png,1,a\npictures/001.png,2,b\n")
     table = pd.DataFrame(
-        {"image": ["images/000.png", "images/001.png"], "label": [1, 2], "group": ["a", "b"]}
+        {"image": ["pictures/000.png", "pictures/001.png"], "label": [1, 2], "group": ["a", "b"]}
     )
     table.to_parquet(path.with_suffix(".parquet"))
     from_csv, from_parquet = read(path), read(path.with_suffix(".parquet"))
@@ -81,8 +81,8 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(write: Callable[..., Pat
 
 
 def test_rows_that_repeat_another_count_once(write: Callable[..., Path]) -> None:
-    listing = read(write("image,label,place\n" + "images/000.png,x,here\n" * 3))
-    assert listing.reader.names == ("images/000.png",)
+    listing = read(write("image,label,place\n" + "pictures/000.png,x,here\n" * 3))
+    assert listing.reader.names == ("pictures/000.png",)
     assert listing.notes == (
         "the column 'place' was ignored",
         "2 row(s) that repeat another were left out",
@@ -116,7 +116,7 @@ def test_text_that_is_no_parquet_is_refused(write: Callable[..., Path]) -> None:
 
 
 def test_any_column_can_name_the_groups(write: Callable[..., Path]) -> None:
-    rows = [f"images/{i:03d}.png,{'ab'[i // 2]},{i % 2}" for i in range(4)]
+    rows = [f"pictures/{i:03d}.png,{'ab'[i // 2]},{i % 2}" for i in range(4)]
     path = write("\n".join(["image,label,patient", *rows]))
     assert open_target(path, group_column="patient").groups == ("0", "1", "0", "1")
     assert open_target(path).groups is None

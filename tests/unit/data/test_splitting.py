@@ -180,7 +180,7 @@ def test_about_a_quarter_is_sealed() -> None:
 
 def test_known_contents_are_sealed_for_ever() -> None:
     """A change here would move images that earlier fits kept back."""
-    pictures = images([0] * 24, [f"image {i}" for i in range(24)])
+    pictures = images([0] * 24, [f"picture {i}" for i in range(24)])
     assert hold_out(pictures)[1].tolist() == [1, 3, 6, 7, 10, 11, 13, 16, 17, 23]
 
 

@@ -120,8 +120,8 @@ def test_all_bad_pictures_are_named_at_once(served: ServedSelection) -> None:
 @pytest.mark.parametrize(
     ("model_input", "message"),
     [
-        (pd.DataFrame({"picture": ["a"]}), "the columns item; it needs a column named image"),
-        (pd.DataFrame({"image": []}), "there are no items"),
+        (pd.DataFrame({"picture": ["a"]}), "the columns picture; it needs a column named image"),
+        (pd.DataFrame({"image": []}), "there are no images"),
     ],
 )
 def test_a_table_without_pictures_is_refused(
