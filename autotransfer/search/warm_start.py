@@ -1,7 +1,7 @@
 """A warm start: what did well in earlier fits is tried first, as an option that says so.
 
 Only points are taken over, no weights and no scores. A fit that has learnt from items that are
-held-out here is left out: what it found has seen the answers of the test.
+held out here is left out: what it found has seen the answers of the test.
 """
 
 from __future__ import annotations
