@@ -19,10 +19,10 @@ from autotransfer.results import ParamValue
 
 # What can be told of a predictor that has learnt something. All else is about the fit itself.
 LOOKING = (
-    "a-row-a-image-sums-to-one",
+    "a-row-an-item-sums-to-one",
     "what-is-saved-lies-on-the-cpu",
     "a-saved-predictor-predicts-the-same",
-    "training-images-are-predicted-better-than-chance",
+    "training-items-are-predicted-better-than-chance",
 )
 SHORTER = 0.02  # of the default effort: twenty steps draw, write and report what many do
 

@@ -16,7 +16,7 @@ from tests.contract.lending import LendingContract
 # What the loop that several strategies have in common owes the core is tried with two of them,
 # and everything else, which depends on their losses, with each.
 OF_THE_LOOP = {
-    "the-training-images-stay-as-they-are",
+    "the-training-items-stay-as-they-are",
     "pruning-passes-through",
     "a-deadline-in-the-past-is-honoured",
 }

@@ -21,7 +21,7 @@ pytestmark = [
 PLUGIN = """
 import os, signal
 from pathlib import Path
-from autotransfer.plugin import SearchSpace, Setting, Strategy, heads, hookimpl
+from autotransfer.plugin import SearchSpace, ScenarioKind, Strategy, heads, hookimpl
 
 
 def _die_once():
@@ -33,7 +33,7 @@ def _die_once():
 
 class Mortal(Strategy):
     name = "mortal"
-    settings = frozenset({Setting.UNLABELLED})
+    scenarios = frozenset({ScenarioKind.UNLABELLED})
 
     def space(self, task):
         return SearchSpace.of()

@@ -150,7 +150,7 @@ def test_without_target_pictures_a_method_says_what_it_lacks(tmp_path: Path) -> 
     for strategy in autotransfer_strategies():
         if strategy.needs and ScenarioKind.UNLABELLED in strategy.scenarios:
             params = strategy.space(task.info).defaults()
-            with pytest.raises(InvalidOptionError, match="unlabelled target images"):
+            with pytest.raises(InvalidOptionError, match="unlabelled target items"):
                 strategy.fit(task, Trial(params, lambda _p, _q: None, None, 0))
 
 

@@ -142,7 +142,7 @@ class Drawn(AutoTransferClassifier):
         return tags
 
     @override
-    def _pictures(self, X: Any, *, reset: bool) -> Any:
+    def _images(self, X: Any, *, reset: bool) -> Any:
         rows = np.asarray(validate_data(self, X, reset=reset), dtype=float)
         blocks = int(np.ceil(np.sqrt(rows.shape[1])))
         padded = np.zeros((len(rows), blocks * blocks))

@@ -181,7 +181,7 @@ STRATEGY_PROMISES: tuple[Promise[Workbench], ...] = (
         "another name",
     ),
     Promise(
-        "a-row-a-item-sums-to-one",
+        "a-row-an-item-sums-to-one",
         _rows_sum_to_one,
         "return probabilities of the classes task.class_names from predict(): a softmax of "
         "the scores, in that order",

@@ -162,7 +162,7 @@ class Moody(Good):
 
 
 BREACHES = [
-    (Logits(), "a-row-a-item-sums-to-one", "smallest probability"),
+    (Logits(), "a-row-an-item-sums-to-one", "smallest probability"),
     (Shuffled(), "training-items-are-predicted-better-than-chance", "chance is 0.33"),
     (Unseeded(), "the-same-seed-gives-the-same-bits", "differ by up to"),
     (Unseeded(), "the-global-generators-are-left-alone", "torch's global generator"),
@@ -222,7 +222,7 @@ def test_what_a_plugin_raised_is_named_with_its_line(
 
 def test_the_contract_is_the_same_promises(tmp_path: Path) -> None:
     contract = StrategyContract()
-    promise = next(p for p in STRATEGY_PROMISES if p.name == "a-row-a-item-sums-to-one")
+    promise = next(p for p in STRATEGY_PROMISES if p.name == "a-row-an-item-sums-to-one")
     contract.test_it_keeps_the_promise(promise, Workbench(Good(), tmp_path / "good"))
     with pytest.raises(AssertionError, match="smallest probability"):
         contract.test_it_keeps_the_promise(promise, Workbench(Logits(), tmp_path / "bad"))
