@@ -1,0 +1,152 @@
+"""What a fit was asked for, and what it found as a record, on fabricated parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotransfer.errors import InvalidOptionError, NegativeTransferWarning
+from autotransfer.models.catalogue import Sources
+from autotransfer.models.predictors.dummy import MajorityPredictor
+from autotransfer.plugin.testing import tiny_source
+from autotransfer.results import Decision, Ranking, ScenarioKind, Seconds, Skipped
+from autotransfer.scenarios.base import Candidates, Judged, Searched
+from autotransfer.scenarios.options import read_options
+from autotransfer.scenarios.record import record_of
+from autotransfer.scenarios.run import Request, Run
+from autotransfer.search.arms import Arms
+from autotransfer.search.checkpoint import Checkpoint
+from tests.unit.conftest import MakeOutcome, MakeRecord
+from tests.unit.told import Teller, registry_of
+
+SHIPPED = SimpleNamespace(strategies=("of the preset",))
+
+
+def _request(tmp_path: Path, preset: Any = SHIPPED, **options: Any) -> Request:
+    registry = registry_of(Teller(lambda *_: MajorityPredictor(np.ones(2) / 2)))
+    request = Request(read_options(options), registry, 0.0, ["few items", "few items"])
+    request.__dict__["preset"] = preset  # no file is read
+    return request
+
+
+def test_a_preset_of_the_package_names_strategies_for_labelled_targets_alone(
+    tmp_path: Path,
+) -> None:
+    request = _request(tmp_path)
+    assert request.strategies_for(ScenarioKind.LABELLED) == ("of the preset",)
+    assert request.strategies_for(ScenarioKind.UNLABELLED) == ("teller",)
+    assert request.strategies_for(ScenarioKind.ZERO_SHOT) == ("teller",)
+
+
+@pytest.mark.parametrize("kind", ScenarioKind)
+def test_a_search_space_of_the_users_own_names_strategies_for_every_target(
+    tmp_path: Path, kind: ScenarioKind
+) -> None:
+    request = _request(tmp_path, space="mine.toml")
+    assert request.strategies_for(kind) == ("of the preset",)
+
+
+@pytest.mark.parametrize("kind", ScenarioKind)
+def test_strategies_that_are_named_go_before_any_search_space(
+    tmp_path: Path, kind: ScenarioKind
+) -> None:
+    request = _request(tmp_path, space="mine.toml", strategies=["b", "a", "b"])
+    assert request.strategies_for(kind) == ("b", "a")
+
+
+class _Study:
+    """Keeps values as a study does."""
+
+    forced = ("too little time",)
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def recall(self, key: str) -> Any:
+        return self.values.get(key)
+
+    def remember(self, key: str, value: Any) -> None:
+        self.values[key] = value
+
+
+def _run(tmp_path: Path) -> Run:
+    parts: dict[str, Any] = {
+        "clock": SimpleNamespace(seconds_of=lambda _readers: Seconds(total=3.0)),
+        "place": SimpleNamespace(name="mine", folder=tmp_path),
+        "study": _Study(),
+        "tracker": SimpleNamespace(run_id="r1"),
+    }
+    return Run(request=_request(tmp_path, seed=4), **parts)
+
+
+def test_a_study_is_resumed_on_the_same_problem_alone(tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    run.check_same_problem(["abc", 1], "other items")
+    run.check_same_problem(["abc", 1], "other items")
+    with pytest.raises(InvalidOptionError, match="begun with other items"):
+        run.check_same_problem(["abc", 2], "other items")
+
+
+def _scenario() -> Any:
+    return SimpleNamespace(
+        kind=ScenarioKind.UNLABELLED,
+        metric="label-free",
+        class_names=("ant", "bee"),
+        sources=Sources((tiny_source(),), (Skipped("broken", "*", "no file"),)),
+        readers=None,
+        notes=("one file was left out",),
+        provenance={"target": "t1"},
+    )
+
+
+def test_a_record_has_what_each_step_found(
+    tmp_path: Path, make_outcome: MakeOutcome, make_record: MakeRecord
+) -> None:
+    outcomes = [make_outcome(0, source="tiny"), make_outcome(1, source="tiny", reason="no memory")]
+    unranked = [Skipped("other", "*", "cannot be read")]
+    unfit = (Skipped("other", "*", "cannot be read"), Skipped("*", "dann", "needs images"))
+    candidates = Candidates(Arms((tiny_source(),), (), {}), skipped=unfit)
+    context: Any = SimpleNamespace()
+    searched = Searched(Ranking((), ("tiny",)), candidates, context, outcomes)
+    kept = Checkpoint(MajorityPredictor(np.ones(2) / 2), "teller", False, tiny_source())  # noqa: FBT003
+    judged = Judged(
+        make_record().verdict,
+        kept,
+        None,
+        outcomes[1],
+        faults={0: "one class alone", 1: "never looked at"},
+        provenance={"returned": "trial 1"},
+    )
+    record = record_of(_scenario(), searched, judged, unranked, _run(tmp_path))
+    assert (record.name, record.scenario, record.seed) == ("mine", "unlabelled", 4)
+    assert [o.reason for o in record.outcomes] == ["one class alone", "no memory"]
+    assert [(s.source, s.strategy) for s in record.skipped] == [
+        ("broken", "*"),
+        ("other", "*"),
+        ("*", "dann"),
+    ]
+    assert record.warnings == ("one file was left out", "few items")
+    assert record.forced == ("too little time",)
+    assert record.finalist is outcomes[1]
+    assert record.provenance["target"] == "t1"
+    assert record.provenance["returned"] == "trial 1"
+    assert record.provenance["source"] == tiny_source().fingerprint
+    assert [member.strategy for member in record.members] == ["teller"]
+    assert (record.run_id, record.seconds.total) == ("r1", 3.0)
+
+
+def test_a_negative_verdict_warns(
+    tmp_path: Path, make_outcome: MakeOutcome, make_record: MakeRecord
+) -> None:
+    verdict = replace(make_record().verdict, decision=Decision.NEGATIVE, sentence="it hurts")
+    kept = Checkpoint(MajorityPredictor(np.ones(2) / 2), "majority", True, None)  # noqa: FBT003
+    outcome = make_outcome(source="tiny")
+    context: Any = SimpleNamespace()
+    searched = Searched(Ranking((), ()), Candidates(Arms((), (), {})), context, [outcome])
+    with pytest.warns(NegativeTransferWarning, match="it hurts"):
+        record_of(_scenario(), searched, Judged(verdict, kept, None, outcome), [], _run(tmp_path))
