@@ -42,7 +42,8 @@ def test_every_folder_is_in_the_architecture() -> None:
     folders = [
         path.stem
         for path in (ROOT / "autotransfer").iterdir()
-        if path.stem not in ("__init__", "__main__", "__pycache__", "py")
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+        if path.stem not in ("__init__", "__main__")
     ]
     missing = [f for f in folders if f"`{f}`" not in text and f"`{f}/`" not in text]
     assert not missing
