@@ -19,7 +19,7 @@ FAULTS_FOUND = 2
 @click.command()
 @common
 @option("--check", is_flag=True, help="Look for silent faults of a catalogue.")
-@option("--on", metavar="PICTURES", help="Images of classes that the sources know.")
+@option("--on", metavar="IMAGES", help="Images of classes that the sources know.")
 def sources(**options: Any) -> int:
     """List the sources: the default set, a catalogue, or named ones."""
     from autotransfer.errors import InvalidOptionError
@@ -27,7 +27,7 @@ def sources(**options: Any) -> int:
     from autotransfer.plugin.registry import discover
 
     if options["on"] and not options["check"]:
-        raise InvalidOptionError("--on PICTURES goes with --check")
+        raise InvalidOptionError("--on IMAGES goes with --check")
     registry = discover(files=[Path(plugin) for plugin in options["plugins"]])
     from autotransfer.tracking.registered import with_registered
 

@@ -232,7 +232,7 @@ def _report(record: Record) -> str | None:
 
 def _next_text(record: Record) -> list[str]:
     """Return what to do next."""
-    lines = [f"next: autotransfer predict {record.model} PICTURES"]
+    lines = [f"next: autotransfer predict {record.model} IMAGES"]
     report = _report(record)
     if report is not None:
         lines.append(f"      open {report} for mistakes, doubtful labels and all trials")

@@ -20,5 +20,5 @@ def provenance_section(material: Material) -> Markup:
         ("MLflow run", record.run_id or "not written"),
         *((key, name(value)) for key, value in record.provenance.items() if value),
     ]
-    next_step = Markup("<code>autotransfer predict {} PICTURES</code>").format(clean(record.model))
+    next_step = Markup("<code>autotransfer predict {} IMAGES</code>").format(clean(record.model))
     return joined([facts(rows), paragraph(Markup("Next: ") + next_step)])

@@ -80,7 +80,7 @@ def _next(record: Record) -> str:
         return ""
     return (
         f"Use it: `mlflow.pyfunc.load_model('runs:/{record.run_id}/model')` takes paths of "
-        f"items; `autotransfer predict {_plain(record.model)} PICTURES` does the same."
+        f"items; `autotransfer predict {_plain(record.model)} IMAGES` does the same."
     )
 
 

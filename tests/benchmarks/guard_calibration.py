@@ -1,6 +1,6 @@
 """How often the guard errs: replays of transfers whose true gap is known.
 
-    python -m tests.benchmarks.guard_calibration RECORDS [PICTURES...] [--replays 500]
+    python -m tests.benchmarks.guard_calibration RECORDS [IMAGES...] [--replays 500]
         [--labels 400] [--planted 0 0.05 0.1] [--inflation 1.2] [--regimes open held-out]
 
 For each data set (scikit-learn's digits, and every target that is named) many draws of so many

@@ -1,6 +1,6 @@
 """Why a gap that is tested out of fold errs more than a held-out one, and more often upwards.
 
-    python -m tests.benchmarks.guard_choice RECORDS [PICTURES...] [--replays 500] [--labels 400]
+    python -m tests.benchmarks.guard_choice RECORDS [IMAGES...] [--replays 500] [--labels 400]
 
 Over the draws of `guard_draws.py`: a trial that was fixed beforehand, and the trial that each fold
 chooses by the other folds, against each of the three baselines. The interval is the plain one of a

@@ -1,6 +1,6 @@
 """What a user gets from a source that does not fit, less what the best baseline would give.
 
-    python tests/benchmarks/harmful_sources.py CATALOGUE PICTURES --source NAME [--source NAME]...
+    python tests/benchmarks/harmful_sources.py CATALOGUE IMAGES --source NAME [--source NAME]...
         [--plugin FILE] [--seeds 5] [--trials 6]
 
 Fits on the `train` images of an archive with one source alone, and judges what is returned on

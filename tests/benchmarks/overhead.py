@@ -1,6 +1,6 @@
 """What a fit spends on itself, beside forward passes, backward passes and decoding.
 
-    python tests/benchmarks/overhead.py CATALOGUE PICTURES [--plugin FILE] [--source NAME]...
+    python tests/benchmarks/overhead.py CATALOGUE IMAGES [--plugin FILE] [--source NAME]...
         [--trials 30] [--first-answer]
 
 Prints the CPU seconds of each part of a fit, the share of all that is neither a pass nor

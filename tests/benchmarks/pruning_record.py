@@ -1,6 +1,6 @@
 """Records real learning curves, for `pruning.py` to replay.
 
-    python tests/benchmarks/pruning_record.py TABLE CATALOGUE PICTURES... --source NAME [...]
+    python tests/benchmarks/pruning_record.py TABLE CATALOGUE IMAGES... --source NAME [...]
         [--plugin FILE] [--images-each 150] [--side 96] [--trials 40] [--minutes 30]
 
 Runs trials of fine-tuning to their end, at random points of the default space, the defaults first,

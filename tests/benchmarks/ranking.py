@@ -1,6 +1,6 @@
 """What a ranking costs, in units of the bare forward passes of the same images.
 
-    python tests/benchmarks/ranking.py PICTURES CATALOGUE [--plugin FILE]
+    python tests/benchmarks/ranking.py IMAGES CATALOGUE [--plugin FILE]
 
 Measures in one process, with the same threads: (a) a bare loop that decodes the images once for
 each input size, loads every network and runs it on batches of 16 in channels_last; (b) the

@@ -1,6 +1,6 @@
 """Regret against cost of search rules, replayed over a recorded table of real trials.
 
-    python -m tests.benchmarks.search_efficiency record TABLE CATALOGUE PICTURES... [--plugin F]
+    python -m tests.benchmarks.search_efficiency record TABLE CATALOGUE IMAGES... [--plugin F]
         [--source NAME]... [--side 96] [--minutes 60]
     python -m tests.benchmarks.search_efficiency replay TABLE [--seeds 20] [--target NAME]...
 

@@ -1,6 +1,6 @@
 """The score of every way to transfer, by data set and by labels a class.
 
-    python tests/benchmarks/strategies.py CATALOGUE PICTURES... [--plugin FILE] [--source NAME]
+    python tests/benchmarks/strategies.py CATALOGUE IMAGES... [--plugin FILE] [--source NAME]
         [--labels 5 20 0] [--seeds 3] [--method NAME]...
 
 Each target needs a test split (or a validation split), which is what the scores are of; 0 labels

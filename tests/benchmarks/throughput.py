@@ -1,6 +1,6 @@
 """Two process slots against one process: the same trials, one thread each.
 
-    python tests/benchmarks/throughput.py CATALOGUE PICTURES --source NAME [--plugin FILE]
+    python tests/benchmarks/throughput.py CATALOGUE IMAGES --source NAME [--plugin FILE]
         [--trials 20] [--rounds 3] [--images-each 150] [--side 96] [--epochs 4]
 
 Runs the same fine-tuning trials inline and in two process slots, in turn, and prints the medians

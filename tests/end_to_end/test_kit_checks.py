@@ -22,7 +22,7 @@ from autotransfer.models.weights import write_state_dict
 pytestmark = [pytest.mark.kit, pytest.mark.slow, pytest.mark.timeout(900)]
 
 CHECKED = ("mobilenetv1-025-imagenet", "resnet20-cifar10")  # the quickest of each list of classes
-PICTURES = {"mobilenetv1-025-imagenet": "imagenet_sample.zip", "resnet20-cifar10": "cifar10.zip"}
+IMAGES = {"mobilenetv1-025-imagenet": "imagenet_sample.zip", "resnet20-cifar10": "cifar10.zip"}
 
 
 def _drawn(pictures: str, num: int) -> ImageSet:
@@ -128,7 +128,7 @@ def _check(
     (folder / "planted.toml").write_text(f"[[source]]\n{entry}", encoding="utf-8")
     code = run(
         [
-            *("sources", "--check", "--on", str(kit / "data" / PICTURES[name]), "--json"),
+            *("sources", "--check", "--on", str(kit / "data" / IMAGES[name]), "--json"),
             *("--sources", str(folder / "planted.toml")),
             *("--plugin", str(kit / "weights" / "timm_extra.py")),
         ]

@@ -150,9 +150,13 @@ def test_pictures_of_unseen_classes_in_a_test_split_are_sealed_and_tested(
 
 
 @pytest.mark.slow  # processes are started
-def test_trials_in_processes_find_what_the_driver_finds(
-    target: tuple[Path, Path], catalogue: Path
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("executor", ["processes", "ray"])
+def test_workers_find_what_the_driver_finds(
+    target: tuple[Path, Path], catalogue: Path, executor: str
 ) -> None:
+    if executor == "ray":
+        pytest.importorskip("ray", reason="Ray is not installed (autotransfer[ray])")
     pictures, table = target
     options: dict[str, Any] = {
         "attributes": table,
@@ -161,7 +165,9 @@ def test_trials_in_processes_find_what_the_driver_finds(
         "budget": "3 trials",
     }
     alone = autotransfer.fit(pictures / "train", **options, name="inline")
-    beside = autotransfer.fit(pictures / "train", **options, name="beside", workers=1)
+    beside = autotransfer.fit(
+        pictures / "train", **options, name="beside", executor=executor, workers=1
+    )
     found = [[(o.params, o.state, o.value) for o in s.outcomes] for s in (alone, beside)]
     assert found[0] == found[1]
     assert any(not outcome.probe for outcome in beside.outcomes)

@@ -84,7 +84,7 @@ def check_source(
     if faults:
         return Check(source.name, ok=False, findings=tuple(faults))
     if images is None:
-        return Check(source.name, ok=None, findings=("no images were given (--on PICTURES)",))
+        return Check(source.name, ok=None, findings=("no images were given (--on IMAGES)",))
     if not backbone.num_source_classes or source.class_names is None:
         missing = "class names" if backbone.num_source_classes else "classifier"
         return Check(source.name, ok=None, findings=(f"it has no {missing} to check with",))

@@ -193,7 +193,7 @@ def test_warnings_and_what_time_decided_are_told(make_record: Make) -> None:
 def test_provenance_tells_the_licence_and_how_to_go_on(make_record: Make) -> None:
     found = provenance_section(Material(make_record()))
     assert "Apache-2.0" in found
-    assert "autotransfer predict out/bees-1 PICTURES" in found
+    assert "autotransfer predict out/bees-1 IMAGES" in found
 
 
 def test_validators_show_the_best_trial_of_each_method(
