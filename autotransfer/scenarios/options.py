@@ -183,7 +183,7 @@ def read_options(given: dict[str, Any]) -> Options:
             f"no option {unknown[0]!r}{_RENAMED.get(unknown[0], '')}; available: "
             f"{', '.join(sorted(known))}"
         )
-    chosen = Options(**{name: _or_empty(name, value) for name, value in given.items()})
+    chosen = Options(**{name: _or_default(name, value) for name, value in given.items()})
     if chosen.max_sources is not None and chosen.max_sources < 1:
         raise InvalidOptionError(f"max_sources must be at least 1, got {chosen.max_sources}")
     for name in ("max_mb", "max_ms", "memory"):
@@ -199,10 +199,9 @@ def read_options(given: dict[str, Any]) -> Options:
     return chosen
 
 
-def _or_empty(name: str, value: Any) -> Any:
-    """Return an option; None stands for an empty list as well."""
-    default = Options.__dataclass_fields__[name].default
-    return default if value is None and default == () else value
+def _or_default(name: str, value: Any) -> Any:
+    """Return an option; None stands for its default."""
+    return Options.__dataclass_fields__[name].default if value is None else value
 
 
 _WITH_LABELS = "is for a target with labels; leave it out"

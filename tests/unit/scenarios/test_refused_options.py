@@ -128,5 +128,8 @@ def test_features_are_read_by_no_graphics_card() -> None:
         refuse_unusable(read_options({"device": "cuda"}), "precomputed")
 
 
-def test_none_stands_for_an_empty_list() -> None:
-    assert read_options({"strategies": None, "plugins": None}).strategies == ()
+def test_none_stands_for_the_default() -> None:
+    names = [field.name for field in fields(Options) if field.name not in ("say", "on_part")]
+    given = read_options(dict.fromkeys(names))
+    for name in names:
+        assert getattr(given, name) == getattr(Options(), name), name
