@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-PRIOR_PICTURES = 32  # what the pretrained statistics count as, when a domain has few images
+PRIOR_IMAGES = 32  # what the pretrained statistics count as, when a domain has few images
 
 NORMALISING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 BatchNorm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
@@ -61,7 +61,7 @@ def adapt_statistics(
 ) -> None:
     """Move the running statistics towards those of some images, in place.
 
-    One pass measures them; they count by the number of images against `PRIOR_PICTURES` for
+    One pass measures them; they count by the number of images against `PRIOR_IMAGES` for
     the statistics that are there, so that a handful of images changes little.
 
     Args:
@@ -80,7 +80,7 @@ def adapt_statistics(
         layer.reset_running_stats()
         layer.momentum = None  # a plain mean over batches
     _measure(network, layers, batches)
-    share = num_images / (num_images + PRIOR_PICTURES)
+    share = num_images / (num_images + PRIOR_IMAGES)
     for layer, old, momentum in zip(layers, before, momenta, strict=True):
         for value, prior in zip(_of(layer), old, strict=True):
             value.copy_(share * value + (1 - share) * prior)

@@ -37,7 +37,7 @@ PRETRAINED = (150, 16, 3e-4)
 FEW_IMAGES = (
     200  # of a domain: below, the statistics of a batch say too little to a pretrained net
 )
-STATISTICS_PICTURES = 1024  # that statistics are taken from
+STATISTICS_IMAGES = 1024  # that statistics are taken from
 
 Headed = TypeVar("Headed", bound=networks.HeadedSuffix)
 
@@ -302,7 +302,7 @@ def spread_batches(
     inputs: networks.StageInputs, headed: networks.HeadedSuffix, batch_size: int
 ) -> tuple[Callable[[], Iterator[Tensor]], int]:
     """Return batches of images from all over a set, each time anew, and how many they are."""
-    n = min(len(inputs), STATISTICS_PICTURES)
+    n = min(len(inputs), STATISTICS_IMAGES)
     shown = np.linspace(0, len(inputs) - 1, n).astype(np.int64)
     pieces = [shown[p] for p in interleaved(n, batch_size)]
     device = next(headed.parameters()).device

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import autotransfer_multi_task
 from autotransfer.errors import InvalidOptionError
-from autotransfer.models.batch_norm import PRIOR_PICTURES, DomainStatistics, adapt_statistics
+from autotransfer.models.batch_norm import PRIOR_IMAGES, DomainStatistics, adapt_statistics
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.neural import NetworkPredictor
 from autotransfer.plugin.strategy import Task, Trial
@@ -135,7 +135,7 @@ def test_few_pictures_move_the_statistics_by_their_share() -> None:
         yield values
 
     adapt_statistics(layer, batches, 4)
-    share = 4 / (4 + PRIOR_PICTURES)
+    share = 4 / (4 + PRIOR_IMAGES)
     assert _mean(layer) == pytest.approx(5 * share)
     assert layer.running_var is not None
     assert layer.running_var.item() == pytest.approx(share * 20 / 3 + (1 - share))
