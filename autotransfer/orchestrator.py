@@ -189,6 +189,7 @@ def _search(
         forecast=scenario.progress_forecast(context, run),
     )
     recorder.repeat(run.study.outcomes)
+    earlier = scenario.first_points(run)
     executor = open_executor(
         context,
         name=options.executor,
@@ -207,7 +208,7 @@ def _search(
         on_result=recorder.keep,
         on_recorded=recorder.show,
         say=options.say,
-        earlier=scenario.first_points(run),
+        earlier=earlier,
         obvious=candidates.obvious,
     ).run()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +27,20 @@ def test_each_old_text_is_there_once_and_the_new_one_is_still_python() -> None:
     for mutation in MUTATIONS:
         text = (ROOT / mutation.file).read_text(encoding="utf-8")
         compile(mutation.applied(text), mutation.file, "exec")
+
+
+def test_no_mutation_is_noticed_for_a_name_that_is_not_there(tmp_path: Path) -> None:
+    """A cut wire has to be noticed by what it does, not by a NameError."""
+    for number, mutation in enumerate(MUTATIONS):
+        text = (ROOT / mutation.file).read_text(encoding="utf-8")
+        (tmp_path / f"m{number}.py").write_text(mutation.applied(text), encoding="utf-8")
+    found = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout
 
 
 def test_each_named_test_exists() -> None:

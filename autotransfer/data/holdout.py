@@ -55,18 +55,18 @@ class Division:
         )
 
 
-def divide(opened: Target, *, images: bool = True) -> Division:
+def divide(opened: Target, *, of_images: bool = True) -> Division:
     """Return who is held out: the user's own test split, or a quarter by content, or nobody.
 
     Below 1000 images nobody is: the guard then tests out-of-fold predictions.
 
     Args:
         opened: The labelled target.
-        images: Whether its items can be looked at; features cannot.
+        of_images: Whether its items can be looked at; features cannot.
     """
     if opened.held_out is not None:
-        return _with_own_test(opened, opened.held_out, images=images)
-    same = near_duplicates(opened.train) if images else NO_PAIRS
+        return _with_own_test(opened, opened.held_out, of_images=of_images)
+    same = near_duplicates(opened.train) if of_images else NO_PAIRS
     notes = _notes(len(same), "training images")
     nobody = np.zeros(0, dtype=np.int64)
     if len(opened.train) < HELD_OUT_FROM:
@@ -84,9 +84,9 @@ def divide(opened: Target, *, images: bool = True) -> Division:
     )
 
 
-def _with_own_test(opened: Target, held_out: ImageSet, *, images: bool) -> Division:
+def _with_own_test(opened: Target, held_out: ImageSet, *, of_images: bool) -> Division:
     n = len(opened.train)
-    same = near_duplicates(opened.train, held_out) if images else NO_PAIRS
+    same = near_duplicates(opened.train, held_out) if of_images else NO_PAIRS
     within, tested = same[(same < n).all(axis=1)], same[(same >= n).all(axis=1)] - n
     across = len(np.unique(same[(same[:, 0] < n) & (same[:, 1] >= n), 1]))
     notes = list(_notes(len(within), "training images"))

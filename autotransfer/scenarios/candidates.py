@@ -36,7 +36,7 @@ from autotransfer.transferability.scores.ridge_loo import MAXIMUM_SCORES
 
 
 @dataclass(frozen=True)
-class Sourcing:
+class LabelledSources:
     """The sources of a fit, what orders them, and what is tried on them.
 
     Args:
@@ -180,7 +180,7 @@ class Sourcing:
             source_images=problem.source_images is not None,
             has_head=lambda source: problem.readers[source].layout.num_source_classes > 0,
             named=tuple(self.request.options.strategies),
-            images=problem.images,
+            of_images=problem.of_images,
             scenario=problem.scenario,
             unlabelled=problem.unlabelled is not None,
             obvious=obvious,

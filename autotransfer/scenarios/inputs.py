@@ -35,7 +35,7 @@ class Problem:
     Args:
         source_images: Labelled source images, where they were given.
         unlabelled: Further target images without labels, where they were given.
-        images: Whether the items are images; features alone have no layers to train.
+        of_images: Whether the items are images; features alone have no layers to train.
         baseline_source: The features that use no source, for the baseline of that kind.
         attributes: Rows of the classes with and without images; in the zero-shot scenario.
     """
@@ -45,7 +45,7 @@ class Problem:
     readers: FeatureReaders
     source_images: ImageSet | None = None
     unlabelled: ImageSet | None = None
-    images: bool = True
+    of_images: bool = True
     baselines: tuple[str, ...] = OF_IMAGES
     baseline_source: Source | None = None
     attributes: Attributes | None = None
@@ -104,7 +104,7 @@ def problem_of_matrices(
         target,
         Sources(candidates, ()),
         MatrixReaders(*parts),
-        images=False,
+        of_images=False,
         baselines=(MAJORITY,) if given is None else (MAJORITY, GIVEN),
         baseline_source=given,
     )

@@ -31,7 +31,7 @@ from autotransfer.results import (
     Skipped,
 )
 from autotransfer.scenarios.base import Candidates, Judged, Scenario, Searched
-from autotransfer.scenarios.candidates import Sourcing
+from autotransfer.scenarios.candidates import LabelledSources
 from autotransfer.scenarios.clock import CLOSING_SHARE, GUARD_SHARE
 from autotransfer.scenarios.inputs import Problem, problem_of_images, within_limits
 from autotransfer.scenarios.labelled_report import Ended
@@ -110,7 +110,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             sources,
             self.items,
             self.readers,
-            self._sourcing.consensus(estimators),
+            self._ordered_sources.consensus(estimators),
             seed=options.seed,
             max_sources=options.max_sources,
             racing=racing,
@@ -123,7 +123,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
 
     @override
     def candidates(self, ranking: Ranking, run: Run) -> Candidates:
-        return self._sourcing.candidates(ranking, run.clock)
+        return self._ordered_sources.candidates(ranking, run.clock)
 
     @override
     def context(self, candidates: Candidates) -> LabelledContext:
@@ -217,7 +217,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             searched.ranking,
             self.name,
             run.clock.deadline(1 - CLOSING_SHARE),
-            partial(self._sourcing.nested, searched.ranking, searched.context.folds),
+            partial(self._ordered_sources.nested, searched.ranking, searched.context.folds),
             run.options.margin,
         )
         found = guard.judged(finalist, searched.outcomes)
@@ -233,12 +233,12 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             judged.finalist,
             searched.outcomes,
             judged.kept,
-            self.problem.images,
+            self.problem.of_images,
         ).material
 
     def _divided(self) -> Division:
         """Return who is held out for the guard."""
-        return divide(self.problem.target, images=self.problem.images)
+        return divide(self.problem.target, of_images=self.problem.of_images)
 
     def _folds(self) -> tuple[Fold, ...]:
         """Return the folds of the search."""
@@ -249,8 +249,8 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         return ()
 
     @cached_property
-    def _sourcing(self) -> Sourcing:
-        return Sourcing(
+    def _ordered_sources(self) -> LabelledSources:
+        return LabelledSources(
             self.problem, self.division, self.sources, self.request, self._further_scores()
         )
 

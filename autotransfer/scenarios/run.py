@@ -17,6 +17,7 @@ from autotransfer.results import ParamValue, ScenarioKind
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import choose_preset, discover_plugins
 from autotransfer.scenarios.options import Budget, Options, budget_of, read_options
+from autotransfer.search.executors import executor_named
 from autotransfer.search.run_folder import RunFolder, claim
 from autotransfer.search.study import Study, open_study
 from autotransfer.tracking import OFF, Tracker
@@ -69,6 +70,7 @@ def requested(given: Mapping[str, Any]) -> Iterator[Request]:
     """
     began = time.monotonic()
     options = read_options(dict(given))
+    executor_named(options.executor, options.workers, options.ray_address)  # before any pass
     with _noted_warnings() as texts:
         yield Request(options, discover_plugins(options), began, texts)
 

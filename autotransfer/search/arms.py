@@ -28,7 +28,7 @@ class Terms:
         has_head: Whether a source has a classifier of its own.
         named: Strategies that the user asked for by name; no gate keeps them out.
         unlabelled: Whether further target items without labels were given.
-        images: Whether there are items; with features alone no network can be trained.
+        of_images: Whether the items are images; with features alone no network can be trained.
         scenario: What is known about the target.
         obvious: Whether the obvious competes: a fit can then do without any arm.
     """
@@ -39,7 +39,7 @@ class Terms:
     source_images: bool
     has_head: Callable[[Source], bool]
     named: Sequence[str] = ()
-    images: bool = True
+    of_images: bool = True
     scenario: ScenarioKind = ScenarioKind.LABELLED
     unlabelled: bool = False
     obvious: bool = False
@@ -143,7 +143,7 @@ def _reason_against(strategy: Strategy, num_sources: int, terms: Terms) -> str:
     """Return why a strategy cannot be tried on any source; empty where it can."""
     if terms.scenario not in strategy.scenarios:
         return f"does not work in the scenario {terms.scenario}"
-    if strategy.trains and not terms.images:
+    if strategy.trains and not terms.of_images:
         return "trains layers of the network; features were given instead of images"
     if Need.SOURCE_IMAGES in strategy.needs and not terms.source_images:
         return "needs labelled source items; give them with --source-data PATH"

@@ -126,13 +126,16 @@ class Search:
         """Run every probe that has not run yet, then put the sources in the order they give."""
         if not self.context.probes:
             return
-        if self.study.recall(_ORDER) is None:
+        with self.interrupts.held():
+            known = self.study.recall(_ORDER)
+        if known is None:
             self._probe_all(self._unrun(first_points(self.arms, self._stages_of)), 1.0)
             self._probe_all(self._unrun(further_points(self.arms, self.outcomes)), PROBE_SHARE)
             found = by_probes(self.arms.sources, self.outcomes)
             with self.interrupts.held():
                 self.study.remember(_ORDER, [source.name for source in found])
-        self.arms = ordered(self.arms, self.study.recall(_ORDER)).trained
+        with self.interrupts.held():
+            self.arms = ordered(self.arms, self.study.recall(_ORDER)).trained
 
     def _stages_of(self, source: Source) -> int:
         return self.context.readers[source].num_stages
@@ -169,12 +172,9 @@ class Search:
         """Run trials until the budget or the space is used up."""
         with self.interrupts.held():
             self.study.enqueue(self.arms, self.earlier(self.arms))
+            kept = self.study.losses()
         strategies = {outcome.number: outcome.strategy for outcome in self.outcomes}
-        self.losses = {
-            number: (strategies[number], losses)
-            for number, losses in self.study.losses().items()
-            if number in strategies
-        }
+        self.losses = {n: (strategies[n], kept[n]) for n in kept if n in strategies}
         while True:
             while len(self.running) < self.executor.slots and self._start():
                 pass

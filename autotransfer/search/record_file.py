@@ -34,21 +34,26 @@ def record_in(path: Path) -> Record:
         ValueError: If the file holds none.
     """
     found = json.loads(path.read_text(encoding="utf-8"))
-    return _RECORDS.validate_python(_upgraded(found) if "setting" in found else found)
+    if isinstance(found, dict) and "setting" in found:
+        found = _upgraded(found)
+    return _RECORDS.validate_python(found)
 
 
-def _upgraded(record: dict[str, Any]) -> dict[str, Any]:
+def _upgraded(record: dict[str, Any]) -> Any:
     """Return a record of version 0.1.0 in the words of today."""
     found = _in_new_words(record)
-    found["verdict"] = _in_new_words(found["verdict"])
-    if found["zero_shot"] is not None:
-        zero_shot = _in_new_words(found["zero_shot"])
+    found["verdict"] = _in_new_words(found.get("verdict"))
+    zero_shot = _in_new_words(found.get("zero_shot"))
+    if isinstance(zero_shot, dict) and isinstance(zero_shot.get("figures"), list):
         zero_shot["figures"] = [_in_new_words(figures) for figures in zero_shot["figures"]]
-        found["zero_shot"] = zero_shot
+    found["zero_shot"] = zero_shot
     return found
 
 
-def _in_new_words(values: dict[str, Any]) -> dict[str, Any]:
+def _in_new_words(values: Any) -> Any:
+    """Return an object in new words; what is no object is left for the validation to refuse."""
+    if not isinstance(values, dict):
+        return values
     return {
         _KEYS.get(key, key): _VALUES.get(value, value) if key in _RENAMED_VALUES else value
         for key, value in values.items()

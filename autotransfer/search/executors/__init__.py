@@ -13,9 +13,30 @@ from autotransfer.search.executors.processes import ProcessExecutor
 from autotransfer.search.executors.worker_context import WorkerContext
 from autotransfer.search.trial import TrialContext
 
-__all__ = ["EXECUTORS", "open_executor"]
+__all__ = ["EXECUTORS", "executor_named", "open_executor"]
 
 EXECUTORS = ("inline", "processes", "ray")
+
+
+def executor_named(name: str | None, workers: int | None, ray_address: str | None) -> str:
+    """Return the name of the executor that the options mean; see `open_executor`.
+
+    Raises:
+        InvalidOptionError: If there is no such executor, it is not installed, or the other options
+            do not go with it.
+    """
+    name = name or ("inline" if workers is None else "processes")
+    if name not in EXECUTORS:
+        raise InvalidOptionError(f"no executor named {name!r}; available: {', '.join(EXECUTORS)}")
+    if ray_address is not None and name != "ray":
+        raise InvalidOptionError("--ray-address is for --executor ray")
+    if name == "inline" and workers not in (None, 1):
+        raise InvalidOptionError(f"--executor inline runs one trial at a time, not {workers}")
+    if name == "ray" and importlib.util.find_spec("ray") is None:
+        raise InvalidOptionError(
+            "--executor ray needs Ray, which is not installed: pip install 'autotransfer[ray]'"
+        )
+    return name
 
 
 def open_executor(
@@ -38,21 +59,11 @@ def open_executor(
         memory_bytes: What all trials together may keep in memory.
 
     Raises:
-        InvalidOptionError: If there is no such executor, or it is not installed.
+        InvalidOptionError: As for `executor_named`.
     """
-    name = name or ("inline" if workers is None else "processes")
-    if name not in EXECUTORS:
-        raise InvalidOptionError(f"no executor named {name!r}; available: {', '.join(EXECUTORS)}")
-    if ray_address is not None and name != "ray":
-        raise InvalidOptionError("--ray-address is for --executor ray")
+    name = executor_named(name, workers, ray_address)
     if name == "inline":
-        if workers not in (None, 1):
-            raise InvalidOptionError(f"--executor inline runs one trial at a time, not {workers}")
         return InlineExecutor(context)
-    if name == "ray" and importlib.util.find_spec("ray") is None:
-        raise InvalidOptionError(
-            "--executor ray needs Ray, which is not installed: pip install 'autotransfer[ray]'"
-        )
     worker_context = WorkerContext.of(context, plugins, memory_bytes)
     if name == "ray":
         # not at the top: Ray costs a second to import, and is not always there

@@ -86,7 +86,7 @@ def test_features_are_divided_without_being_looked_at() -> None:
 
     target = open_target(_noise(8))
     items = ImageSet(Unreadable(), range(18), [0, 1] * 9, ("a", "b"))
-    division = divide(type(target)("features", items, None, None, ("a", "b")), images=False)
+    division = divide(type(target)("features", items, None, None, ("a", "b")), of_images=False)
     assert division.held_out is None
     assert len(division.folds(0)) == 3
 
@@ -100,7 +100,7 @@ def _grouped(n: int) -> tuple[Target, dict[str, str]]:
 
 def test_each_picture_keeps_its_own_group_when_others_are_sealed() -> None:
     target, group_of = _grouped(1200)
-    division = divide(target, images=False)
+    division = divide(target, of_images=False)
     assert division.held_out is not None
     assert division.groups == tuple(group_of[digest] for digest in division.images.digests)
     units = [group_of[digest] for digest in division.held_out.digests]

@@ -18,7 +18,7 @@ from autotransfer.results import Decision, Ranking, ScenarioKind, Seconds, Skipp
 from autotransfer.scenarios.base import Candidates, Judged, Searched
 from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.record import record_of
-from autotransfer.scenarios.run import Request, Run
+from autotransfer.scenarios.run import Request, Run, requested
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
 from tests.unit.conftest import MakeOutcome, MakeRecord
@@ -57,6 +57,16 @@ def test_strategies_that_are_named_go_before_any_search_space(
 ) -> None:
     request = _request(tmp_path, space="mine.toml", strategies=["b", "a", "b"])
     assert request.strategies_for(kind) == ("b", "a")
+
+
+@pytest.mark.parametrize(
+    "options", [{"executor": "nosuch"}, {"executor": "inline", "workers": 2}, {"ray_address": "a"}]
+)
+def test_an_executor_that_is_not_there_is_refused_before_anything_is_opened(
+    options: dict[str, Any],
+) -> None:
+    with pytest.raises(InvalidOptionError, match="executor"), requested(options):
+        pytest.fail("the request was accepted")
 
 
 class _Study:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -246,3 +249,48 @@ def test_a_trial_is_held_against_its_own_strategy_alone_and_a_resume_knows_it_st
         ]
         assert met
         assert all(loss == LOSS[name] for name, loss in met)
+
+
+class Compared(LabelledContext):
+    """A context that compares a few trials of each strategy, all from one seed."""
+
+    probes = False
+    most_trials = 3
+
+    @override
+    def seed_of(self, seed: int, number: int) -> int:
+        return 77
+
+
+def test_a_context_may_do_without_probes_and_compare_few_trials_from_one_seed(
+    tmp_path: Path, context: LabelledContext
+) -> None:
+    compared = Compared(**vars(context))
+    executor = Scripted(Clock(), 1.0)
+    outcomes = run_search(study_in(tmp_path), compared, arms_of(Probe(), Tune()), executor)
+    assert not any(outcome.probe for outcome in outcomes)
+    tried = Counter(outcome.strategy for outcome in outcomes)
+    assert tried == {"probe": 3, "tune": 3}  # without a limit the search ends by itself
+    assert {spec.seed for spec in executor.specs} == {77}
+
+
+def test_an_interrupt_while_an_outcome_is_kept_comes_after_the_study_has_it(
+    tmp_path: Path, context: LabelledContext
+) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    study = study_in(tmp_path)
+
+    class Interrupting(list[Outcome]):
+        @override
+        def append(self, outcome: Outcome) -> None:
+            if not outcome.probe:
+                os.kill(os.getpid(), signal.SIGINT)
+            super().append(outcome)
+
+    told = Interrupting()
+    outcomes = run_search(
+        study, context, arms_of(Probe(), Tune()), Scripted(Clock(), 1.0), None, told, trials=5
+    )
+    assert len(trials_of(outcomes)) == 1
+    assert outcomes[-1] in study.outcomes
+    assert told[-1] == outcomes[-1]  # it was told to the end

@@ -1,4 +1,4 @@
-"""Source errors weighted by how much a image looks like the target; outliers decide them."""
+"""Source errors weighted by how much an image looks like the target; outliers decide them."""
 
 from __future__ import annotations
 

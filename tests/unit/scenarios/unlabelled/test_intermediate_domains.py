@@ -43,30 +43,30 @@ def _set(pixels: NDArray[np.uint8]) -> ImageSet:
     return open_images(pixels)
 
 
-def _domain_path(stones: list[IntermediateDomain], target: ImageSet) -> DomainPath:
+def _domain_path(domains: list[IntermediateDomain], target: ImageSet) -> DomainPath:
     reader: Any = _OneFeature()
-    return choose_domain_path(stones, _brighter(0, 0), target, reader, seed=0)
+    return choose_domain_path(domains, _brighter(0, 0), target, reader, seed=0)
 
 
 def test_the_way_goes_through_what_lies_between() -> None:
-    stones = [
+    domains = [
         IntermediateDomain("half way", _brighter(60, 1), labelled=False),
         IntermediateDomain("far off", _brighter(200, 2, 5), labelled=False),
     ]
-    route = _domain_path(stones, _brighter(120, 3))
-    assert route.names == ("half way",)
-    assert "source -> half way -> target" in route.sentence
-    assert not route.refused
-    assert [skip.source for skip in left_out(stones, route)] == ["through far off"]
+    path = _domain_path(domains, _brighter(120, 3))
+    assert path.names == ("half way",)
+    assert "source -> half way -> target" in path.sentence
+    assert not path.refused
+    assert [skip.source for skip in left_out(domains, path)] == ["through far off"]
 
 
 def test_a_detour_is_refused_with_the_measured_distances() -> None:
-    stones = [IntermediateDomain("far off", _brighter(200, 2, 5), labelled=False)]
-    route = _domain_path(stones, _brighter(10, 3))
-    assert route.domains == ()
-    assert "the direct hop is taken" in route.refused
-    (skip,) = left_out(stones, route)
-    assert skip.reason == route.refused
+    domains = [IntermediateDomain("far off", _brighter(200, 2, 5), labelled=False)]
+    path = _domain_path(domains, _brighter(10, 3))
+    assert path.domains == ()
+    assert "the direct hop is taken" in path.refused
+    (skip,) = left_out(domains, path)
+    assert skip.reason == path.refused
 
 
 def _pair(images: ImageSet, names: list[str]) -> tuple[NDArray[np.uint8], list[str]]:
@@ -77,9 +77,9 @@ def _pair(images: ImageSet, names: list[str]) -> tuple[NDArray[np.uint8], list[s
 def test_labels_of_shared_classes_are_used_and_other_classes_left_out() -> None:
     images = shapes(3, 30, seed=0)
     given = _pair(images, ["direction 0", "else", "direction 2"])
-    (stone,) = open_intermediate_domains(Options(through=[given]), images.class_names, [])
-    assert stone.labelled
-    found = {stone.images.class_names[k] for k in stone.images.labels}
+    (domain,) = open_intermediate_domains(Options(through=[given]), images.class_names, [])
+    assert domain.labelled
+    found = {domain.images.class_names[k] for k in domain.images.labels}
     assert found == {"direction 0", "direction 2"}
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from autotransfer.errors import BudgetExhaustedError, InvalidOptionError
+from autotransfer.models.catalogue import Sources
 from autotransfer.plugin.need import Need
-from autotransfer.results import Decision, Outcome, Ranking, State
+from autotransfer.plugin.testing import tiny_source
+from autotransfer.results import Decision, Outcome, Ranking, ScenarioKind, Skipped, State
 from autotransfer.scenarios.base import Candidates, Searched
 from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.unlabelled import scenario as module
@@ -133,3 +135,45 @@ def test_scores_that_need_labels_cannot_rank() -> None:
     found.request = SimpleNamespace(options=read_options({}))
     with pytest.raises(InvalidOptionError, match="estimators are for targets with labels"):
         found.rank(["logme"])
+
+
+@pytest.mark.parametrize(("plan", "trials"), [(None, 9), ({"draw": {}}, 0)])
+def test_once_labels_were_asked_for_nothing_more_is_tried(plan: Any, trials: int) -> None:
+    run: Any = SimpleNamespace(
+        request=SimpleNamespace(budget=SimpleNamespace(trials=9)),
+        study=SimpleNamespace(recall=lambda key: plan if key == "audit" else None),
+    )
+    assert _scenario().num_trials(run) == trials
+
+
+def test_the_strategies_are_those_of_the_request_for_this_scenario(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, found = [], _scenario()
+
+    def strategies_for(kind: ScenarioKind) -> tuple[str, ...]:
+        asked.append(kind)
+        return ("plain", "adapting")
+
+    found.request = SimpleNamespace(
+        options=read_options({}),
+        registry=SimpleNamespace(strategy=str.upper),
+        strategies_for=strategies_for,
+        preset="preset",
+    )
+    found.sources = Sources((tiny_source(),), ())
+    found.problem.domains = ()
+    found.items = range(5)
+    given = []
+
+    def arms_without_labels(*arguments: Any, **_numbers: Any) -> tuple[Arms, list[Skipped]]:
+        given.append(arguments)
+        return ARMS, []
+
+    monkeypatch.setattr(module, "arms_without_labels", arms_without_labels)
+    candidates = found.candidates(Ranking((), ("tiny",)), SimpleNamespace())
+    assert asked == [ScenarioKind.UNLABELLED]
+    ((shortlist, strategies, preset),) = given
+    assert [source.name for source in shortlist] == ["tiny"]
+    assert (strategies, preset) == (["PLAIN", "ADAPTING"], "preset")
+    assert candidates.arms is ARMS
