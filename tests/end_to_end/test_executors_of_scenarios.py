@@ -141,7 +141,8 @@ def test_an_option_without_effect_ends_with_one_line(
     np.savez(tmp_path / "target.npz", x_train=domains["target"])
     given = ["fit", str(tmp_path / "target.npz"), "--source-data", str(tmp_path / "source.npz")]
     sources = ["--sources", str(catalogue), "--source", "tiny-0"]
-    assert run([*given, *sources, *option]) == 2
+    brief = ["--strategy", "source-probe", "--trials", "1"]  # where it is accepted after all
+    assert run([*given, *sources, *brief, *option]) == 2
     said = capsys.readouterr().err
     assert message in said
     assert "Traceback" not in said
