@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.near_duplicates import near_duplicates
+from autotransfer.data.listing import named
 from autotransfer.data.splitting import (
     HELD_OUT_FROM,
     NO_PAIRS,
@@ -18,6 +20,7 @@ from autotransfer.data.splitting import (
     units_of,
 )
 from autotransfer.data.target import Target
+from autotransfer.errors import InvalidTargetError
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,45 @@ def divide(opened: Target, *, of_images: bool = True) -> Division:
     )
 
 
+def notes_on_classes(
+    division: Division, folds: Sequence[Fold], validation: ImageSet | None
+) -> tuple[str, ...]:
+    """Return notes on classes that no score can say anything about.
+
+    A class of which all images are one group, or show the same, always trains; a user's own
+    split may lack a class, and so may a quarter by content.
+
+    Args:
+        division: Who is held out.
+        folds: The folds of the search.
+        validation: The user's own validation split; None where the folds validate.
+
+    Raises:
+        InvalidTargetError: If fewer than two classes could be validated in the folds.
+    """
+    images = division.images
+    in_folds = images.labels[np.concatenate([fold.validation for fold in folds])]
+    validated = in_folds if validation is None else validation.labels
+    tested = validated if division.held_out is None else division.held_out.labels
+    lacking = [
+        [images.class_names[k] for k in np.setdiff1d(images.labels, labels)]
+        for labels in (validated, tested)
+    ]
+    if validation is None and len(np.unique(validated)) < 2:
+        raise InvalidTargetError(
+            f"all images of {named(lacking[0])} are one group, or show the same, so they are "
+            "needed for training and cannot be validated: any answer would be right; add images "
+            "of other groups, or leave the column of groups out"
+        )
+    parts = ["validation and test"] if lacking[0] == lacking[1] else ["validation", "test"]
+    return tuple(
+        f"there is no image for {part} of {named(names)}, so no score of {part} says how well it "
+        "is told; add different images of it (of another group, where there are groups)"
+        for part, names in zip(parts, lacking, strict=False)
+        if names
+    )
+
+
 def _with_own_test(opened: Target, held_out: ImageSet, *, of_images: bool) -> Division:
     n = len(opened.train)
     same = near_duplicates(opened.train, held_out) if of_images else NO_PAIRS
@@ -95,7 +137,7 @@ def _with_own_test(opened: Target, held_out: ImageSet, *, of_images: bool) -> Di
             f"{across} image(s) of the test show the same as a training image; they make "
             "every score look better than it is"
         )
-    units = units_of(held_out, None, tested)
+    units = units_of(held_out, opened.held_out_groups, tested)
     return Division(opened.train, held_out, opened.groups, within, units, tuple(notes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,11 +10,17 @@ from autotransfer.data.image_set import ImageReader
 
 SPLITS = {
     "train": "train",
+    "training": "train",
     "val": "validation",
     "valid": "validation",
     "validation": "validation",
+    "dev": "validation",
     "test": "test",
+    "testing": "test",
 }
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, no UTF-8, breaks of lines
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # show text in another order
+_LONG = 120  # characters of what a user wrote that a message repeats
 
 
 @dataclass(frozen=True)
@@ -45,4 +52,36 @@ def bytewise(names: Iterable[str]) -> list[str]:
 
 def path_bytes(name: str) -> bytes:
     """Return the bytes of a path; those of a name that is no UTF-8 survive."""
-    return name.encode("utf-8", "surrogateescape")
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a pair, which no file system gives
+        return name.encode("utf-8", "surrogatepass")
+
+
+def readable(text: str) -> str:
+    """Return text for one line: bytes that are no UTF-8 and control characters are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(_escaped(character) for character in text)
+
+
+def shortened(value: object) -> str:
+    """Return what a user wrote as a message repeats it: readable, at most 120 characters."""
+    text = readable(str(value))
+    return text if len(text) <= _LONG else f"{text[: _LONG - 4]} ..."
+
+
+def named(names: Iterable[object], most: int = 5) -> str:
+    """Return names in quotes with commas between; of many, the first ones."""
+    shown = [f"'{shortened(name)}'" for name in names]
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) not in _UNPRINTABLE and character not in _TURNING:
+        return character
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()

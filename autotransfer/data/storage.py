@@ -9,14 +9,12 @@ import lzma
 import os
 import posixpath
 import re
-import tarfile
+import stat
 import tempfile
 import weakref
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
 from fsspec.archive import AbstractArchiveFileSystem
@@ -25,6 +23,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.tar import TarFileSystem
 from fsspec.implementations.zip import ZipFileSystem
 
+from autotransfer.data.listing import named, readable, shortened
 from autotransfer.errors import InvalidTargetError
 
 TABLES = (".npz", ".csv", ".parquet")
@@ -36,18 +35,24 @@ _COMPRESSIONS: dict[bytes, Any] = {  # by the first bytes, whatever the file is 
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
 }
-_UNOPENABLE = (
-    OSError,
-    ValueError,
-    ImportError,
-    LookupError,
-    EOFError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-)
+_SPECIAL = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_ENCRYPTED = 0x1  # flag of a zip member
+
+
+def special_file(path: str | os.PathLike[str]) -> str | None:
+    """Return what a local path is that must not be read: "a named pipe", "a socket", "a device".
+
+    None stands for a file, a folder, and what is not there; a link is what it leads to.
+    """
+    try:
+        return _SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode))  # noqa: PTH116 - also for bytes
+    except (OSError, ValueError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Location:
     """An opened folder, archive or file.
 
     Args:
-        text: As the user wrote it.
+        text: As the user wrote it, readable.
         filesystem: The fsspec file system that holds it.
         root: Its path in the file system; "" is the whole of an archive.
         protocol: "zip" or "tar" where `text` is the name of an archive; else "".
@@ -78,7 +83,7 @@ class Location:
         outer = PurePosixPath(self.text.rpartition("::")[2] if chained else self.root or self.text)
         stem = outer.stem if self.table and not chained else _ARCHIVE.sub("", outer.name)
         inner = self.root.strip("/").split("/") if chained else []
-        return "-".join(part for part in (stem, *inner) if part) or "target"
+        return readable("-".join(part for part in (stem, *inner) if part)) or "target"
 
     def inner(self, folder: str) -> str:
         """Return how to name a folder of this place instead of the whole."""
@@ -109,27 +114,28 @@ def open_place(text: str) -> Location:
     Raises:
         InvalidTargetError: If there is no such place, or it cannot be read.
     """
+    shown = readable(text)
     try:
         place = _locate(text)
         found = _ARCHIVE.search(place.root)
         if found is None or not place.filesystem.isfile(place.root):
             return place
         protocol = "zip" if found.group(1).lower() == "zip" else "tar"
-        return Location(text, _archive(place, protocol), "", protocol)
+        return Location(shown, _archive(place, protocol), "", protocol)
     except InvalidTargetError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InvalidTargetError(f"{text}: no such file or folder") from error
-    except _UNOPENABLE as error:
-        raise InvalidTargetError(f"{text}: cannot be opened ({error})") from error
+        raise InvalidTargetError(f"{shown}: no such file or folder") from error
+    except Exception as error:
+        raise InvalidTargetError(f"{shown}: cannot be opened ({shortened(error)})") from error
 
 
 def entries(place: Location) -> list[Entry]:
     """Return every file and folder below a place, in no order.
 
     Raises:
-        InvalidTargetError: If an archive holds names that lead out of it, or a folder cannot be
-            read.
+        InvalidTargetError: If an archive holds names that lead out of it, devices or pipes, or
+            a folder cannot be read.
     """
     filesystem = place.filesystem
     try:
@@ -138,17 +144,29 @@ def entries(place: Location) -> list[Entry]:
         if isinstance(filesystem, ZipFileSystem):
             members = [(info.filename, info.is_dir()) for info in filesystem.zip.infolist()]
         elif isinstance(filesystem, TarFileSystem):
+            found = filesystem.tar.getmembers()
+            _refuse_special([member.name for member in found if member.isdev()], place)
             members = [
                 (member.name, member.isdir())
-                for member in filesystem.tar.getmembers()
+                for member in found
                 if member.isfile() or member.isdir() or member.issym() or member.islnk()
             ]
         else:
             found = filesystem.find(place.root, withdirs=True, detail=True)
             members = [(path, info["type"] == "directory") for path, info in found.items()]
-    except _UNOPENABLE as error:
-        raise InvalidTargetError(f"{place.text}: cannot be read ({error})") from error
+    except InvalidTargetError:
+        raise
+    except Exception as error:
+        raise InvalidTargetError(f"{place.text}: cannot be read ({shortened(error)})") from error
     return list(_below(place, members))
+
+
+def _refuse_special(names: list[str], place: Location) -> None:
+    if names:
+        raise InvalidTargetError(
+            f"{place.text}: {named(names)} in it is a device or a named pipe, not a file; make "
+            "the archive without it"
+        )
 
 
 def _locate(text: str) -> Location:
@@ -156,11 +174,18 @@ def _locate(text: str) -> Location:
     head, chain, rest = text.partition("::")
     protocol, _, inner = head.partition("://")
     if chain and protocol in ("zip", "tar"):
-        return Location(text, _archive(_locate(rest), protocol), inner.strip("/"))
+        return Location(readable(text), _archive(_locate(rest), protocol), inner.strip("/"))
     if "://" in text:
-        return Location(text, *url_to_fs(text))
-    path = Path(text).expanduser().resolve(strict=True)
-    return Location(text, LocalFileSystem(), str(path))
+        place = Location(readable(text), *url_to_fs(text))
+    else:
+        path = Path(text).expanduser().resolve(strict=True)
+        place = Location(readable(text), LocalFileSystem(), str(path))
+    special = isinstance(place.filesystem, LocalFileSystem) and special_file(place.root)
+    if special:
+        raise InvalidTargetError(
+            f"{place.text}: {special}, not a file; write what it holds to a file first"
+        )
+    return place
 
 
 def _archive(place: Location, protocol: str) -> Any:
@@ -168,7 +193,7 @@ def _archive(place: Location, protocol: str) -> Any:
     content = place.filesystem.open(place.root, "rb")
     try:
         if protocol == "zip":
-            return ZipFileSystem(fo=content)
+            return _zip(content, place.text)
         start = content.read(max(map(len, _COMPRESSIONS)))
         content.seek(0)
         for magic, decompressed in _COMPRESSIONS.items():
@@ -180,6 +205,18 @@ def _archive(place: Location, protocol: str) -> Any:
         content.close()
         raise
     weakref.finalize(opened, content.close)
+    return opened
+
+
+def _zip(content: IO[bytes], text: str) -> ZipFileSystem:
+    """Return a zip whose names have slashes, which some programs write as backslashes."""
+    opened = ZipFileSystem(fo=content)
+    members = opened.zip.infolist()
+    if any(member.flag_bits & _ENCRYPTED for member in members):
+        raise InvalidTargetError(f"{text}: it has a password; unpack it and name the folder")
+    for member in members:
+        member.filename = member.filename.replace("\\", "/")  # its header is told by another name
+        opened.zip.NameToInfo[member.filename] = member
     return opened
 
 
@@ -229,7 +266,7 @@ def _walk(root: str) -> Iterator[Entry]:
                 if real not in above:
                     yield Entry(str(path), below, folder=True)
                     waiting.append((path, above | {real}))
-            elif path.is_file() or path.is_symlink():  # a broken link is a missing image
+            else:  # a broken link is a missing image, a pipe is one that cannot be used
                 yield Entry(str(path), below, folder=False)
 
 
@@ -239,9 +276,9 @@ def _below(place: Location, members: Iterable[tuple[str, bool]]) -> Iterator[Ent
     in_archive = isinstance(place.filesystem, AbstractArchiveFileSystem)
     for path, folder in members:
         parts = PurePosixPath(path).parts
-        if ".." in parts or (in_archive and path.startswith("/")):
+        if ".." in parts or (in_archive and PureWindowsPath(path).root):
             raise InvalidTargetError(
-                f"{place.text}: refused, since the name {path!r} in it leads out of it"
+                f"{place.text}: refused, since the name {named([path])} in it leads out of it"
             )
         name = posixpath.normpath(path).strip("/")
         if root and not name.startswith(f"{root}/"):

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from autotransfer.data.class_names import refuse_unfit_names, with_settled_classes
 from autotransfer.data.datasets import is_dataset, read_dataset
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.arrays import read_images, read_npz
 from autotransfer.data.images.decoding import in_threads
 from autotransfer.data.images.reading import ArrayReader
-from autotransfer.data.listing import Listing
-from autotransfer.data.manifest import GROUP, read_manifest
+from autotransfer.data.listing import Listing, bytewise, named
+from autotransfer.data.manifest import read_frame, read_manifest
 from autotransfer.data.storage import open_place
 from autotransfer.data.tree import grow_tree, read_tree
 from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError
 
-TargetLike: TypeAlias = Any  # a path, a URL, (X, y), an array, a list of images, an ImageSet
+# a path, a URL, (X, y), an array, a list of images, a table of pandas, an ImageSet
+TargetLike: TypeAlias = Any
 BAD_IMAGE_RULES = ("stop", "skip")
 _CHECKED_SIDE = 1  # a JPEG is checked at 1/8 of its size; every byte is still decoded
 _NAMED = 20  # images that a note names
@@ -40,6 +44,7 @@ class Target:
         class_names: Names of the K classes; empty without labels.
         notes: What was decided or left out, in sentences.
         groups: Group of each training image; None without groups.
+        held_out_groups: Group of each image of the user's own test split; None without groups.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Target:
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
+    held_out_groups: tuple[str, ...] | None = None
 
     @property
     def labelled(self) -> bool:
@@ -67,8 +73,8 @@ def open_target(
 
     Args:
         target: A folder of class folders, an archive of one, a manifest, an `.npz`, an fsspec
-            URL of these, `(X, y)`, an array or a list of images, a dataset of torch or of
-            Hugging Face, or an `ImageSet`.
+            URL of these, `(X, y)`, an array or a list of images, a table of pandas like a
+            manifest, a dataset of torch or of Hugging Face, or an `ImageSet`.
         on_bad_image: "stop" names every bad image in an error, "skip" leaves them out.
         minimum_per_class: Fewest training images of a class.
         group_column: Column of a manifest that names the group; None is "group" if it is there.
@@ -84,6 +90,7 @@ def open_target(
             f"on_bad_image must be one of {', '.join(BAD_IMAGE_RULES)}, got {on_bad_image!r}"
         )
     if isinstance(target, ImageSet):
+        refuse_unfit_names(target.class_names, "images")
         good, notes = _usable(target, on_bad_image)
         opened = Target("images", target.subset(good), None, None, target.class_names, notes)
     else:
@@ -141,17 +148,23 @@ def open_unlabelled(
 def _find(
     target: TargetLike, group_column: str | None = None, *, any_shape: bool = False
 ) -> Listing:
-    """Return the images of a target in any form."""
+    """Return the images of a target in any form, with the names of their classes settled."""
+    return with_settled_classes(_found(target, group_column, any_shape=any_shape))
+
+
+def _found(target: TargetLike, group_column: str | None, *, any_shape: bool) -> Listing:
     if not isinstance(target, str | os.PathLike):
-        _refuse_group_column(group_column)
         pair = isinstance(target, tuple) and len(target) == 2
         images, labels = target if pair else (target, None)
+        if isinstance(images, pd.DataFrame):
+            return read_frame(images, labels, group_column)
+        _refuse_group_column(group_column)
         read = read_dataset if is_dataset(images) else read_images
         return read(images, labels)
     place = open_place(os.fspath(target))
     arrays = place.root.lower().endswith(".npz")
     if place.table and not arrays and place.filesystem.isfile(place.root):
-        return read_manifest(place, group_column or GROUP)
+        return read_manifest(place, group_column)
     _refuse_group_column(group_column)
     if place.table and place.filesystem.isfile(place.root):
         return read_npz(place)
@@ -216,7 +229,8 @@ def _divide(listing: Listing, good: NDArray[np.int64]) -> Target:
     if len(validation) and not len(held_out):
         held_out, validation = validation, held_out
         notes = (*notes, "there is no test split, so the validation split is the held-out test")
-    groups = listing.groups
+    parts = {"training": train, "the validation": validation, "the held-out test": held_out}
+    notes = (*notes, *_shared_groups(listing.groups, parts))
     return Target(
         listing.name,
         _image_set(listing, train),
@@ -224,8 +238,28 @@ def _divide(listing: Listing, good: NDArray[np.int64]) -> Target:
         _image_set(listing, held_out) if len(held_out) else None,
         listing.class_names,
         notes,
-        None if groups is None else tuple(groups[i] for i in train),
+        _of(listing.groups, train),
+        _of(listing.groups, held_out),
     )
+
+
+def _of(groups: Sequence[str] | None, positions: NDArray[np.int64]) -> tuple[str, ...] | None:
+    return None if groups is None else tuple(groups[i] for i in positions)
+
+
+def _shared_groups(
+    groups: Sequence[str] | None, parts: Mapping[str, NDArray[np.int64]]
+) -> Iterator[str]:
+    """Yield a note for every two of the user's own splits that share a group."""
+    for (first, some), (second, others) in combinations(parts.items(), 2):
+        shared = {*(_of(groups, some) or ())} & {*(_of(groups, others) or ())}
+        if shared:
+            items = sum(group in shared for group in _of(groups, others) or ())
+            yield (
+                f"{len(shared)} group(s) are in {first} and in {second} ({named(bytewise(shared))}"
+                f"; {items} of the {len(others)} image(s) of {second}); the splits are used as "
+                "they are, so scores look better than for new groups"
+            )
 
 
 def _image_set(listing: Listing, positions: NDArray[np.int64]) -> ImageSet:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from autotransfer.data.images.reading import FileReader
-from autotransfer.data.listing import SPLITS, Listing, bytewise, path_bytes
+from autotransfer.data.listing import (
+    SPLITS,
+    Listing,
+    bytewise,
+    named,
+    path_bytes,
+    readable,
+    shortened,
+)
 from autotransfer.data.storage import Entry, Location, entries
 from autotransfer.errors import InvalidTargetError
 
@@ -16,8 +24,14 @@ EXTENSIONS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
     *(".ppm", ".pgm", ".pbm", ".heic", ".heif", ".hif", ".avif"),
 )
-_JUNK = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"})
-_NAMED = 5  # folders that a message names
+_JUNK = frozenset(
+    {
+        *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+        *("$recycle.bin", "system volume information", "recycler", "lost+found", "found.000"),
+        *("@eadir", "#recycle", "@recycle", "#snapshot", "@sharesnap", "__pycache__"),
+    }
+)
+_NAMED = 5  # kinds of files that a note names
 
 _SHAPE = "expected <class>/<image>, or <split>/<class>/<image> with the splits train, val and test"
 
@@ -53,7 +67,8 @@ def grow_tree(place: Location) -> Tree:
     Raises:
         InvalidTargetError: If there is no image.
     """
-    found = [entry for entry in entries(place) if not _is_junk(entry.below)]
+    everything = [entry for entry in entries(place) if not _is_junk(entry.below)]
+    found = list({entry.below: entry for entry in everything}.values())
     if not found and place.root.lower().endswith(EXTENSIONS):  # one image alone
         found = [Entry(place.root, PurePosixPath(place.root).name, folder=False)]
     files = [entry for entry in found if not entry.folder]
@@ -69,7 +84,7 @@ def grow_tree(place: Location) -> Tree:
         place,
         tuple(sorted(images, key=lambda entry: path_bytes(entry.below))),
         tuple(sorted(empty)),
-        _ignored(others),
+        (*_ignored(others), *_repeated(everything, found)),
     )
 
 
@@ -82,40 +97,82 @@ def read_tree(tree: Tree) -> Listing:
         InvalidTargetError: If the tree has another shape; the folder to name is in the message.
     """
     parts = [PurePosixPath(entry.below).parts for entry in tree.images]
-    depths = {len(part) for part in parts}
-    tops = bytewise({part[0] for part in parts})
+    start = _wrapping(parts)
+    if start:
+        inner = named(["/".join(parts[0][:start])])
+        tree = replace(tree, notes=(*tree.notes, f"used is the only folder in it, {inner}"))
+    depths = {len(part) - start for part in parts}
+    tops = bytewise({part[start] for part in parts})
     if depths == {1}:
         return tree.listing()
-    if all(top.lower() in SPLITS for top in tops):
-        if depths == {3}:
-            return _labelled(tree, [SPLITS[part[0].lower()] for part in parts], level=1)
-        raise _wrong_shape(tree, tops, "these are splits, but not all of class folders")
-    if depths == {2}:
-        return _labelled(tree, ["train"] * len(parts), level=0)
-    if 1 in depths:
-        raise _wrong_shape(tree, tops, "there are loose images beside folders")
-    raise _wrong_shape(tree, tops, "the class folders lie deeper")
+    divided = all(_is_split(top) for top in tops)
+    if depths == {2 + divided}:
+        splits = [_split(part[start]) if divided else "train" for part in parts]
+        return _labelled(tree, splits, start, start + divided)
+    finding = "these are splits, but not all of class folders: " if divided else ""
+    if len(depths) > 1:
+        raise _wrong_shape(tree, parts, start, finding + _uneven(parts))
+    raise _wrong_shape(tree, parts, start, finding or "the class folders lie deeper")
 
 
-def _labelled(tree: Tree, splits: Sequence[str], level: int) -> Listing:
-    """Return the listing whose classes are the folders at a level of the path."""
+def _wrapping(parts: Sequence[tuple[str, ...]]) -> int:
+    """Return how many folders, one in the other, hold everything and are no class or split."""
+    depth = min(map(len, parts))
+    start = 0
+    while depth - start > 2 and len({part[start] for part in parts}) == 1:
+        if depth - start == 3 and _is_split(parts[0][start]):
+            break
+        start += 1
+    return start
+
+
+def _is_split(folder: str) -> bool:
+    return folder.strip().lower() in SPLITS
+
+
+def _split(folder: str) -> str:
+    return SPLITS[folder.strip().lower()]
+
+
+def _labelled(tree: Tree, splits: Sequence[str], start: int, level: int) -> Listing:
+    """Return the listing whose classes are the folders at a level of the path.
+
+    Args:
+        tree: The images.
+        splits: Split of each image.
+        start: Level below the folders that hold everything.
+        level: Level of the classes.
+    """
     listing = tree.listing()
-    classes = [PurePosixPath(entry.below).parts[level] for entry in tree.images]
+    parts = [PurePosixPath(entry.below).parts for entry in tree.images]
+    classes = [part[level] for part in parts]
     without_images = {
         folder.parts[level]
         for folder in tree.empty_folders
-        if len(folder.parts) == level + 1 and (level == 0 or folder.parts[0].lower() in SPLITS)
+        if len(folder.parts) == level + 1
+        and folder.parts[:start] == parts[0][:start]
+        and (level == start or _is_split(folder.parts[start]))
     }
     names = tuple(bytewise({*classes, *without_images}))
     return Listing(listing.reader, splits, classes, names, notes=tree.notes, name=listing.name)
 
 
-def _wrong_shape(tree: Tree, tops: Sequence[str], finding: str) -> InvalidTargetError:
-    folders = bytewise({PurePosixPath(e.below).parts[0] for e in tree.images if "/" in e.below})
-    named = ", ".join(tops[:_NAMED]) + (", ..." if len(tops) > _NAMED else "")
+def _uneven(parts: Sequence[tuple[str, ...]]) -> str:
+    """Return which images lie on another level than most of them."""
+    counts = Counter(map(len, parts))
+    usual = max(counts, key=lambda depth: (counts[depth], -depth))
+    odd = ["/".join(part) for part in parts if len(part) != usual]
+    what = "there are loose images beside folders" if min(counts) == 1 else "folders go deeper"
+    return f"{what}: {named(odd, most=3)} lies on another level than {counts[usual]} image(s)"
+
+
+def _wrong_shape(
+    tree: Tree, parts: Sequence[tuple[str, ...]], start: int, finding: str
+) -> InvalidTargetError:
+    folders = bytewise({"/".join(part[: start + 1]) for part in parts if len(part) > start + 1})
     return InvalidTargetError(
-        f"{tree.place.text}: {finding} ({named}; such as {tree.images[0].below}); {_SHAPE}. "
-        f"To use one folder of it, name it: {tree.place.inner(folders[0])}"
+        f"{tree.place.text}: {finding} (it has {named(folders)}); {_SHAPE}. "
+        f"To use one folder of it, name it: {readable(tree.place.inner(folders[0]))}"
     )
 
 
@@ -134,8 +191,16 @@ def _nothing(place: Location, found: Sequence[Entry], others: int) -> InvalidTar
 def _ignored(others: Counter[str]) -> tuple[str, ...]:
     if not others:
         return ()
-    kinds = ", ".join(f"{kind} {count}" for kind, count in others.most_common(_NAMED))
+    kinds = ", ".join(f"{shortened(kind)} {count}" for kind, count in others.most_common(_NAMED))
     return (f"{others.total()} file(s) that are not images were ignored ({kinds})",)
+
+
+def _repeated(everything: Sequence[Entry], found: Sequence[Entry]) -> tuple[str, ...]:
+    count = sum(not entry.folder for entry in everything)
+    count -= sum(not entry.folder for entry in found)
+    if not count:
+        return ()
+    return (f"{count} file(s) have the name of another in the archive; the last of each is read",)
 
 
 def _suffix(entry: Entry) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from autotransfer.data.holdout import Division, divide
+from autotransfer.data.holdout import Division, divide, notes_on_classes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
 from autotransfer.errors import BudgetExhaustedError, DataWarning, InvalidTargetError
@@ -69,7 +69,8 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         self.metric, self.readers = request.options.metric, problem.readers
         self.items = self.division.images
         self.provenance = {"target": problem.target.train.fingerprint}
-        self.notes = (*problem.target.notes, *self.division.notes)
+        unseen = notes_on_classes(self.division, self._folds(), problem.target.validation)
+        self.notes = (*problem.target.notes, *self.division.notes, *unseen)
 
     @classmethod
     def open(cls, target: Any, request: Request) -> Labelled:

@@ -23,12 +23,17 @@ from autotransfer.data.images.decoding import (
     in_threads,
     upright_rgb,
 )
+from autotransfer.data.listing import readable, shortened
+from autotransfer.data.storage import special_file
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
 MAX_FILE_BYTES = 512 << 20  # of one image's file; an archive may promise more than it should
 
-# RuntimeError: a member that needs a password, or a loop of links; KeyError: a link to nothing
-_UNREADABLE = (OSError, EOFError, RuntimeError, KeyError, zipfile.BadZipFile, zlib.error)
+# RuntimeError: a member that needs a password, or a loop of links; KeyError: a link to nothing;
+# ValueError: a NUL in a path
+_UNREADABLE = (
+    *(OSError, EOFError, RuntimeError, KeyError, ValueError, zipfile.BadZipFile, zlib.error),
+)
 
 
 class FileReader:
@@ -41,7 +46,7 @@ class FileReader:
     """
 
     def __init__(self, filesystem: Any, paths: Sequence[str], names: Sequence[str]) -> None:
-        self.names = tuple(names)
+        self.names = tuple(map(readable, names))
         self._filesystem = filesystem
         self._paths = tuple(paths)
         self._local = isinstance(filesystem, LocalFileSystem)
@@ -89,7 +94,8 @@ class FileReader:
         except FileNotFoundError:
             raise CorruptImagesError([(self.names[index], "there is no such file")]) from None
         except _UNREADABLE as error:
-            raise CorruptImagesError([(self.names[index], f"unreadable ({error})")]) from None
+            reason = f"unreadable ({shortened(error)})"
+            raise CorruptImagesError([(self.names[index], reason)]) from None
         if len(content) > MAX_FILE_BYTES:
             raise CorruptImagesError(
                 [(self.names[index], f"larger than {MAX_FILE_BYTES >> 20} MiB, the limit")]
@@ -102,6 +108,8 @@ class FileReader:
         """Return the file, or one byte more than the limit."""
         content: bytes
         if self._local:
+            if special := special_file(path):
+                raise OSError(f"{special}, not a file")
             with Path(path).open("rb") as file:
                 return file.read(MAX_FILE_BYTES + 1)
         if self._lock is None:

@@ -12,7 +12,8 @@ import pytest
 
 from autotransfer.data import storage
 from autotransfer.data.storage import entries, open_place
-from autotransfer.errors import InvalidTargetError
+from autotransfer.data.target import open_images
+from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
 MODES = {
     "a.tar": "w",
@@ -117,7 +118,9 @@ def test_links_to_folders_above_end(grow: Callable[..., Path]) -> None:
 def test_a_pipe_is_not_a_picture_that_could_be_waited_for(grow: Callable[..., Path]) -> None:
     folder = grow({"a": 1})
     os.mkfifo(folder / "a" / "pipe.png")
-    assert names(str(folder)) == ["a/000.png"]
+    assert names(str(folder)) == ["a/000.png", "a/pipe.png"]
+    with pytest.raises(CorruptImagesError, match="pipe.png: unreadable .a named pipe, not a file"):
+        open_images(folder)
 
 
 @pytest.mark.parametrize(
