@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.data.storage import open_place
+from autotransfer.data.tables import read_table
 from autotransfer.errors import InvalidTargetError
 
 FEWEST_SEEN = 4  # classes with images: two can be held out, and two are left to learn from
@@ -75,7 +75,7 @@ def read_attributes(table: Any, class_names: Sequence[str]) -> Attributes:
         InvalidTargetError: If the table cannot be used; the message says what to do.
     """
     title = str(table) if isinstance(table, str | os.PathLike) else "the attribute table"
-    header, rows = _read(table, title)
+    header, rows = _read(table)
     names, classes, values = _numbers(title, header, rows)
     missing = [name for name in class_names if name not in classes]
     if missing:
@@ -98,20 +98,14 @@ def read_attributes(table: Any, class_names: Sequence[str]) -> Attributes:
     return _distinct(title, _usable(title, found))
 
 
-def _read(table: Any, title: str) -> tuple[list[str], list[list[Any]]]:
+def _read(table: Any) -> tuple[list[str], list[list[Any]]]:
     """Return the header and the rows."""
     if not isinstance(table, str | os.PathLike):
         rows = [[name, *np.asarray(row).tolist()] for name, row in dict(table).items()]
         width = len(rows[0]) - 1 if rows else 0
         return ["class", *(f"attribute {i + 1}" for i in range(width))], rows
-    try:
-        text = Path(table).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidTargetError(f"{title}: the table cannot be read ({error})") from error
-    lines = [line for line in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in line)]
-    if not lines:
-        raise InvalidTargetError(f"{title}: the table is empty; its first line names the columns")
-    return [cell.strip() for cell in lines[0]], [list(line) for line in lines[1:]]
+    found = read_table(open_place(os.fspath(table)))
+    return list(found.columns), found.to_numpy().tolist()
 
 
 def _numbers(
@@ -124,7 +118,6 @@ def _numbers(
             "column an attribute"
         )
     columns = [i for i, name in enumerate(header) if i and name.lower() not in _IGNORED]
-    _refuse_repeated(title, "attribute", [header[i] for i in columns])
     if len(columns) < 2 or not rows:
         raise InvalidTargetError(
             f"{title}: {len(rows)} class(es) and {len(columns)} attribute(s); a table needs rows, "
@@ -135,8 +128,12 @@ def _numbers(
             raise InvalidTargetError(
                 f"{title}: line {number} has {len(row)} cells, the header has {len(header)}"
             )
-    classes = [str(row[0]).strip() for row in rows]
-    _refuse_repeated(title, "class", classes)
+    classes = [unicodedata.normalize("NFC", str(row[0]).strip()) for row in rows]
+    repeated = [name for name, count in Counter(classes).items() if count > 1]
+    if repeated:
+        raise InvalidTargetError(
+            f"{title}: class {_list(repeated)} occurs more than once; keep one of each"
+        )
     values = [[_number(title, classes[k], header[i], row[i]) for i in columns]
               for k, row in enumerate(rows)]  # fmt: skip
     return tuple(header[i] for i in columns), classes, np.array(values, dtype=np.float64)
@@ -155,14 +152,6 @@ def _number(title: str, name: str, attribute: str, cell: Any) -> float:
     if np.isinf(value):
         raise InvalidTargetError(f"{title}: {attribute!r} of {name!r} is infinite")
     return float("nan") if value == UNKNOWN else value
-
-
-def _refuse_repeated(title: str, kind: str, names: Sequence[str]) -> None:
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise InvalidTargetError(
-            f"{title}: {kind} {_list(repeated)} occurs more than once; keep one of each"
-        )
 
 
 def _usable(title: str, table: Attributes) -> Attributes:

@@ -20,7 +20,6 @@ SPLITS = {
 }
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, no UTF-8, breaks of lines
 _TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # show text in another order
-_LONG = 120  # characters of what a user wrote that a message repeats
 
 
 @dataclass(frozen=True)
@@ -65,17 +64,17 @@ def readable(text: str) -> str:
     return "".join(_escaped(character) for character in text)
 
 
-def shortened(value: object) -> str:
-    """Return what a user wrote as a message repeats it: readable, at most 120 characters."""
+def shortened(value: object, most: int = 120) -> str:
+    """Return what a user wrote as a message repeats it: readable, at most so many characters."""
     text = readable(str(value))
-    return text if len(text) <= _LONG else f"{text[: _LONG - 4]} ..."
+    return text if len(text) <= most else f"{text[: most - 4]} ..."
 
 
 def named(names: Iterable[object], most: int = 5) -> str:
     """Return names in quotes with commas between; of many, the first ones."""
     shown = [f"'{shortened(name)}'" for name in names]
     more = f" and {len(shown) - most} more" if len(shown) > most else ""
-    return ", ".join(shown[:most]) + more
+    return ", ".join(shown[:most]) + more if shown else "nothing"
 
 
 def _escaped(character: str) -> str:

@@ -6,6 +6,7 @@ import os
 import posixpath
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,23 +80,30 @@ def _listing(table: pd.DataFrame, place: Location, group_column: str | None) -> 
     if not len(table):
         raise InvalidTargetError(f"{place.text}: the table has no rows")
     contents, names = _images(list(table[column_of[_IMAGE]]), column_of[_IMAGE], place)
-    rows = pd.DataFrame({"name": names, "path": [str(i) for i in range(len(names))]})
-    for meaning in (_LABEL, _SPLIT, _GROUP):
-        if column := column_of.get(meaning):
-            given = _filled(list(table[column]), column, place, names)
-            rows[meaning] = [unicodedata.normalize("NFC", text) for text in given]
     notes = _notes(table, column_of, group_column)
+    told = {
+        meaning: [
+            unicodedata.normalize("NFC", text)
+            for text in _filled(list(table[column_of[meaning]]), column_of[meaning], place, names)
+        ]
+        for meaning in (_LABEL, _SPLIT, _GROUP)
+        if meaning in column_of
+    }
+    order: Sequence[int] = range(len(names))
+    paths: Sequence[Any] = order
     if contents is None:
-        rows["path"], spelt = _paths(names, place)
-        rows, repeated = _without_repetitions(rows, place)
+        paths, spelt = _paths(names, place)
+        order, repeated = _without_repetitions(names, paths, [*told.values()], place)
         notes = (*notes, *spelt, *repeated)
-    classes = tuple(rows[_LABEL]) if _LABEL in rows else None
+    rows = {meaning: tuple(texts[i] for i in order) for meaning, texts in told.items()}
     return Listing(
-        FileReader(contents or place.filesystem, list(rows["path"]), list(rows["name"])),
-        _splits(rows, place),
-        classes,
-        tuple(bytewise(set(classes or ()))),
-        tuple(rows[_GROUP]) if _GROUP in rows else None,
+        FileReader(
+            contents or place.filesystem, [paths[i] for i in order], [names[i] for i in order]
+        ),
+        _splits(rows[_SPLIT], place) if _SPLIT in rows else ("train",) * len(order),
+        rows.get(_LABEL),
+        tuple(bytewise(set(rows.get(_LABEL, ())))),
+        rows.get(_GROUP),
         notes,
         place.name,
     )
@@ -155,8 +163,8 @@ def _filled(
 def _text(value: Any, column: str, place: Location, where: str) -> str:
     if not pd.api.types.is_scalar(value) or isinstance(value, bytes):
         raise InvalidTargetError(
-            f"{place.text}: the column {named([column])} has a {type(value).__name__} for "
-            f"{where}; it must have one text or number for each image"
+            f"{place.text}: the column {named([column])} has a value of type "
+            f"{type(value).__name__} for {where}; it must have one text or number a row"
         )
     text = "" if pd.isna(value) else str(value).strip()
     if not text:
@@ -168,13 +176,13 @@ def _text(value: Any, column: str, place: Location, where: str) -> str:
 
 
 class _Cells:
-    """The encoded images of a column, as a file system whose paths are the numbers of the rows."""
+    """The encoded images of a column, as a file system whose paths are numbers of rows."""
 
     def __init__(self, contents: Sequence[bytes]) -> None:
         self._contents = tuple(contents)
 
-    def cat_file(self, path: str, end: int | None = None) -> bytes:
-        return self._contents[int(path)][:end]
+    def cat_file(self, path: int, end: int | None = None) -> bytes:
+        return self._contents[path][:end]
 
 
 def _images(
@@ -244,34 +252,36 @@ def _refuse_foreign(name: str, place: Location) -> None:
         raise InvalidTargetError(f"{place.text}: the image {named([name])} {what}")
 
 
-def _splits(rows: pd.DataFrame, place: Location) -> tuple[str, ...]:
-    if _SPLIT not in rows:
-        return ("train",) * len(rows)
-    unknown = bytewise({name for name in rows[_SPLIT] if name.lower() not in SPLITS})
+def _splits(names: Sequence[str], place: Location) -> tuple[str, ...]:
+    unknown = bytewise({name for name in names if name.lower() not in SPLITS})
     if unknown:
         raise InvalidTargetError(
             f"{place.text}: unknown split {named(unknown)}; allowed: {', '.join(SPLITS)}"
         )
-    return tuple(SPLITS[name.lower()] for name in rows[_SPLIT])
+    return tuple(SPLITS[name.lower()] for name in names)
 
 
 def _without_repetitions(
-    rows: pd.DataFrame, place: Location
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the rows by path, each once, with a note on those that repeat another.
+    names: Sequence[str], paths: Sequence[str], told: Sequence[Sequence[str]], place: Location
+) -> tuple[list[int], tuple[str, ...]]:
+    """Return the rows by name, each once, with a note on those that repeat another.
 
     Raises:
         InvalidTargetError: If two rows of an image differ.
     """
-    kept = rows.drop_duplicates([column for column in rows if column != "name"])
-    torn = kept["name"][kept["path"].duplicated()]
-    if len(torn):
+    first: dict[tuple[str, ...], int] = {}
+    for i, row in enumerate(zip(paths, *told, strict=True)):
+        first.setdefault(row, i)
+    of_path = Counter(path for path, *_ in first)
+    torn = [names[i] for (path, *_), i in first.items() if of_path[path] > 1]
+    if torn:
         raise InvalidTargetError(
-            f"{place.text}: {named(torn)} is listed more than once, with different values"
+            f"{place.text}: {named(dict.fromkeys(torn))} is listed more than once, with different "
+            "values"
         )
-    repeated = len(rows) - len(kept)
+    repeated = len(names) - len(first)
     note = (f"{repeated} row(s) that repeat another were left out",) if repeated else ()
-    return kept.sort_values("name", key=lambda column: column.map(path_bytes)), note
+    return sorted(first.values(), key=lambda i: path_bytes(names[i])), note
 
 
 def _notes(

@@ -27,6 +27,7 @@ from autotransfer.data.listing import named, readable, shortened
 from autotransfer.errors import InvalidTargetError
 
 TABLES = (".npz", ".csv", ".parquet")
+MAX_READ_BYTES = 8 << 30  # of a file that is read as a whole: a table, arrays
 MAX_UNPACKED_BYTES = 64 << 30  # of one compressed tar; more is refused
 
 _ARCHIVE = re.compile(r"\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
@@ -41,6 +42,7 @@ _SPECIAL = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_LONGEST_SHOWN = 1000  # characters of a place in a message
 _ENCRYPTED = 0x1  # flag of a zip member
 
 
@@ -94,7 +96,15 @@ class Location:
         return f"{head}{slash}{folder}{chain}{rest}"
 
     def read(self) -> bytes:
-        """Return the content of a file."""
+        """Return the content of a file.
+
+        Raises:
+            InvalidTargetError: If it is larger than the limit; an archive may hold anything.
+        """
+        if (self.filesystem.size(self.root) or 0) > MAX_READ_BYTES:
+            raise InvalidTargetError(
+                f"{self.text}: larger than {MAX_READ_BYTES >> 30} GiB, the limit"
+            )
         content: bytes = self.filesystem.cat_file(self.root)
         return content
 
@@ -114,14 +124,14 @@ def open_place(text: str) -> Location:
     Raises:
         InvalidTargetError: If there is no such place, or it cannot be read.
     """
-    shown = readable(text)
+    shown = shortened(text, _LONGEST_SHOWN)
     try:
         place = _locate(text)
         found = _ARCHIVE.search(place.root)
         if found is None or not place.filesystem.isfile(place.root):
             return place
         protocol = "zip" if found.group(1).lower() == "zip" else "tar"
-        return Location(shown, _archive(place, protocol), "", protocol)
+        return Location(readable(text), _archive(place, protocol), "", protocol)
     except InvalidTargetError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -60,7 +60,7 @@ def plain_columns(table: pd.DataFrame, text: str) -> pd.DataFrame:
         InvalidTargetError: If two columns have the same name.
     """
     if any(name is not None for name in table.index.names):
-        table = table.reset_index()
+        table = table.reset_index(allow_duplicates=True)
     names = [str(name).strip() for name in table.columns]
     twice = sorted({name for name in names if names.count(name) > 1 and name})
     if twice:

@@ -270,18 +270,22 @@ def test_numbers_have_the_class_names_that_hugging_face_writes_beside_them(
 @pytest.mark.parametrize(
     ("column", "cell", "reason"),
     [
-        ("label", ["x"], "the column 'label' has a ndarray|a list for '?a.png; it must have one"),
-        ("label", {"x": 1}, "the column 'label' has a dict for a.png"),
-        ("label", b"x", "the column 'label' has a bytes for a.png"),
+        ("label", ["x"], "the column 'label' has a value of type (ndarray|list) for a.png"),
+        ("label", {"x": 1}, "the column 'label' has a value of type dict for a.png"),
+        ("label", b"x", "the column 'label' has a value of type bytes for a.png"),
         ("label", None, "the column 'label' is empty for a.png"),
         ("label", float("nan"), "the column 'label' is empty for a.png"),
-        ("group", [1, 2], "the column 'group' has a "),
-        ("split", ["train"], "the column 'split' has a "),
-        ("image", ["a.png"], "the column 'image' has a .* for row 1"),
-        ("image", {"url": "a"}, "the column 'image' has a dict for row 1"),
+        ("group", [1, 2], "the column 'group' has a value of "),
+        ("split", ["train"], "the column 'split' has a value of "),
+        ("image", ["a.png"], "the column 'image' has a value of type .* for row 1"),
+        ("image", {"url": "a"}, "the column 'image' has a value of type dict for row 1"),
         ("image", None, "the column 'image' is empty for row 1"),
         ("image", {"bytes": None, "path": None}, "the column 'image' is empty for row 1"),
-        ("image", {"bytes": None, "path": ["a"]}, "the column 'image' has a .* for row 1"),
+        (
+            "image",
+            {"bytes": None, "path": ["a"]},
+            "the column 'image' has a value of type .* for row 1",
+        ),
     ],
 )
 @pytest.mark.parametrize("where", ["t.parquet", "a frame"])

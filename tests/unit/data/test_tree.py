@@ -37,6 +37,54 @@ def test_split_folders_hold_class_folders(grow: Callable[..., Path]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("folder", "split"),
+    [
+        *(("Train", "train"), ("TRAINING", "train"), ("Testing", "test"), ("test", "test")),
+        *(("Validation", "validation"), ("valid", "validation"), ("dev", "validation")),
+    ],
+)
+def test_splits_are_known_by_their_usual_names_in_any_case(
+    grow: Callable[..., Path], folder: str, split: str
+) -> None:
+    assert read(grow({f"{folder}/a": 1})).splits == [split]
+
+
+@pytest.mark.parametrize(
+    ("tree", "classes", "splits", "inner"),
+    [
+        ({"w/a": 1, "w/b": 1}, ["a", "b"], ["train"] * 2, "w"),
+        ({"w/v/a": 1, "w/v/b": 1}, ["a", "b"], ["train"] * 2, "w/v"),
+        ({"w/Training/a": 1, "w/Testing/a": 1}, ["a", "a"], ["test", "train"], "w"),
+        ({"train/train/a": 1, "train/test/a": 1}, ["a", "a"], ["test", "train"], "train"),
+        ({"train/a": 1}, ["a"], ["train"], None),
+        ({"a": 1}, ["a"], ["train"], None),
+    ],
+)
+@pytest.mark.parametrize("where", ["p", "p.zip"])
+def test_folders_that_wrap_everything_are_gone_through(
+    grow: Callable[..., Path],
+    where: str,
+    tree: Mapping[str, int],
+    classes: list[str],
+    splits: list[str],
+    inner: str | None,
+) -> None:
+    junk = {f"__MACOSX/{path}/._000.png": b"" for path in tree}
+    listing = read(grow({**tree, **junk}, where))
+    assert (listing.classes, listing.splits) == (classes, splits)
+    assert listing.notes == (
+        () if inner is None else (f"used is the only folder in it, '{inner}'",)
+    )
+
+
+def test_an_empty_class_folder_inside_a_wrapper_is_kept(grow: Callable[..., Path]) -> None:
+    folder = grow({"w/a": 1, "w/b": 1})
+    for empty in ("w/forgotten", "beside/x"):
+        (folder / empty).mkdir(parents=True)
+    assert read(folder).class_names == ("a", "b", "forgotten")
+
+
 def test_loose_pictures_have_no_labels(grow: Callable[..., Path]) -> None:
     listing = read(grow({".": 3}))
     assert listing.classes is None
@@ -47,7 +95,9 @@ def test_what_systems_leave_behind_is_ignored_in_silence(grow: Callable[..., Pat
     junk = dict.fromkeys(
         (
             *("__MACOSX/a/._0.jpg", "a/._000.png", ".DS_Store", "a/Thumbs.db", "b/desktop.ini"),
-            *(".ipynb_checkpoints/0.jpg", "a/.hidden.jpg"),
+            *(".ipynb_checkpoints/0.jpg", "a/.hidden.jpg", "a/@eaDir/000.png/SYNO.jpg"),
+            *("@eaDir/0.jpg", "#recycle/0.jpg", "$RECYCLE.BIN/0.jpg", "lost+found/0.jpg"),
+            *("__pycache__/0.jpg", "System Volume Information/0.jpg", "a/Icon\r"),
         ),
         b"junk",
     )
@@ -81,6 +131,7 @@ def test_a_name_that_is_no_utf8_is_read(grow: Callable[..., Path]) -> None:
     (folder / "a" / "000.png").rename(folder / "a" / "\udcff.png")
     listing = read(folder)
     assert len(listing.reader.digests) == 2
+    assert listing.reader.names == (r"a/\xff.png", "b/000.png")
 
 
 def test_an_empty_class_folder_is_kept_to_be_refused_by_name(grow: Callable[..., Path]) -> None:
