@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from autotransfer.data import holdout
-from autotransfer.data.holdout import divide
+from autotransfer.data.holdout import divide, notes_on_classes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import Target, open_target
+from autotransfer.errors import InvalidTargetError
 
 
 def _noise(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -138,3 +139,62 @@ def test_copies_within_the_users_own_test_are_one_unit(monkeypatch: pytest.Monke
     assert division.same.tolist() == [[0, 1]]
     same = np.equal.outer(*[division.held_out_units] * 2)
     assert np.argwhere(np.triu(same, 1)).tolist() == [[0, 3]]
+
+
+def test_a_group_within_the_users_own_test_is_one_unit() -> None:
+    opened = open_target(_noise(12))
+    train, sealed = opened.train.subset(range(8)), opened.train.subset(range(8, 12))
+    own = replace(opened, train=train, held_out=sealed, held_out_groups=tuple("pqqp"))
+    units = divide(own, of_images=False).held_out_units
+    assert np.equal.outer(units, units).sum(axis=1).tolist() == [2] * 4
+    assert units[0] == units[3] != units[1]
+
+
+def _notes(target: Target) -> tuple[str, ...]:
+    division = divide(target, of_images=False)
+    return notes_on_classes(division, division.folds(0), target.validation)
+
+
+def _of(labels: str, groups: str | None = None) -> Target:
+    pixels, _ = _noise(len(labels))
+    target = open_target((pixels, list(labels)))
+    return replace(target, groups=None if groups is None else tuple(groups))
+
+
+def test_a_class_that_lies_in_one_group_is_named_as_never_told() -> None:
+    assert _notes(_of("aaabbbccc", "pqrpqrpqr")) == ()
+    (note,) = _notes(_of("aaabbbccc", "pqrpqrsss"))
+    assert note.startswith("there is no image for validation and test of 'c', so no score of ")
+    (note,) = _notes(_of("aaaabbbbccccdddd", "pqrspqrsxxxxyyyy"))
+    assert "of 'c', 'd', so" in note
+
+
+def test_a_target_of_which_one_class_alone_could_be_validated_is_refused() -> None:
+    with pytest.raises(InvalidTargetError, match="all images of 'a' are one group, or show the s"):
+        _notes(_of("aaaaabbbbb", "xxxxxpqrst"))
+    pixels, _ = _noise(8)
+    pixels[:4] = pixels[0]  # copies
+    with pytest.raises(InvalidTargetError, match="add images of other groups"):
+        _notes(open_target((pixels, list("aaaabbbb"))))
+
+
+def test_a_class_that_the_users_own_split_lacks_is_named() -> None:
+    target = _of("aaaabbbbcccc")
+    own = replace(target, held_out=target.train.subset(range(6)))  # a and b
+    (note,) = _notes(own)
+    assert note.startswith("there is no image for test of 'c', so no score of test says")
+    notes = _notes(replace(own, validation=target.train.subset([0, 8])))  # a and c
+    assert [note[:39] for note in notes] == [
+        "there is no image for validation of 'b'",
+        "there is no image for test of 'c', so n",
+    ]
+    first, _ = _notes(replace(own, validation=target.train.subset([4, 5])))
+    assert "validation of 'a', 'c'" in first  # one class alone is the user's own choice
+
+
+def test_a_class_of_which_a_quarter_by_content_takes_none_is_named() -> None:
+    pixels, labels = _noise(1100)
+    names = np.array(["a", "b", "c", "d"], dtype=object)[labels]
+    names[:2] = "rare"  # two are always kept open
+    notes = _notes(open_target((pixels, list(names))))
+    assert any("test of 'rare', so no score" in note for note in notes)

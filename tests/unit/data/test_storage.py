@@ -181,20 +181,18 @@ def test_a_place_is_named_readably(text: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "evil",
+    ("kind", "evil"),
     [
-        *("../../etc/a.png", "a/../../b.png", "/etc/a.png", "C:/a.png"),
-        *("..\\a.png", "C:\\a.png", "\\\\server\\a.png"),
+        *((kind, evil) for kind in ("a.zip", "a.tar")
+          for evil in ("../../etc/a.png", "a/../../b.png", "/etc/a.png", "C:/a.png")),
+        *(("a.zip", evil) for evil in ("..\\a.png", "C:\\a.png", "\\\\server\\a.png")),
     ],
-)
-@pytest.mark.parametrize("kind", ["a.zip", "a.tar"])
+)  # fmt: skip
 def test_an_archive_with_names_that_lead_out_is_refused(
     tmp_path: Path, kind: str, evil: str
 ) -> None:
     path = tmp_path / kind
     if kind == "a.tar":
-        if "\\" in evil:
-            pytest.skip("a backslash is part of a name in a tar")
         write_tar(path, {"fine.png": b"", evil: b""})
     else:
         with zipfile.ZipFile(path, "w") as archive:

@@ -91,6 +91,34 @@ def test_groups_belong_to_the_training_pictures(grow: Callable[..., Path]) -> No
     assert len(target.train) == 4
 
 
+@pytest.mark.parametrize(
+    ("splits", "groups", "notes"),
+    [
+        ("train train test test", "p q r r", []),
+        ("train train test test", "p q q r", ["1 group(s) are in training and in the held-out "
+                                              "test ('q'; 1 of the 2 image(s) of the held-out"]),
+        ("train train val val", "p q q p", ["2 group(s) are in training and in the held-out test "
+                                            "('p', 'q'; 2 of the 2 image(s)"]),
+        ("train train val test", "p q q q", ["1 group(s) are in training and in the validation ",
+                                             "1 group(s) are in training and in the held-out test",
+                                             "1 group(s) are in the validation and in the held"]),
+        ("train train val test", "p p q q", ["1 group(s) are in the validation and in the held"]),
+    ],
+)  # fmt: skip
+def test_groups_on_both_sides_of_the_users_own_splits_are_named(
+    grow: Callable[..., Path], splits: str, groups: str, notes: list[str]
+) -> None:
+    told = [*zip(["train"] * 2 + splits.split(), ["s", "s", *groups.split()], strict=True)]
+    rows = "".join(f"x/{i:03d}.png,{'ab'[i % 2]},{s},{g}\n" for i, (s, g) in enumerate(told))
+    folder = grow({"x": 6, "m.csv": f"image,label,split,group\n{rows}".encode()})
+    target = open_target(folder / "m.csv")
+    found = [note for note in target.notes if "group" in note]
+    assert [note[: len(start)] for note, start in zip(found, notes, strict=True)] == notes
+    assert all("better than for new groups" in note for note in found)
+    assert target.held_out is not None
+    assert target.held_out_groups == tuple(groups.split())[-len(target.held_out) :]
+
+
 @pytest.fixture
 def damaged(grow: Callable[..., Path], encode: Callable[..., bytes]) -> Path:
     whole = encode(Image.new("RGB", (300, 200), "red").effect_spread(50), "JPEG")

@@ -75,6 +75,16 @@ def test_a_resumed_study_must_share_items_metric_and_seed(tmp_path: Path) -> Non
     assert first == [IMAGES.fingerprint, "log_loss", 2]
 
 
+def test_a_class_that_no_score_says_anything_about_is_among_the_notes(tmp_path: Path) -> None:
+    images = shapes(3, 12)
+    groups = tuple("one" if k == 2 else f"{i}" for i, k in enumerate(images.labels))
+    target = Target("shapes", images, None, None, images.class_names, groups=groups)
+    problem = Problem(target, Sources((tiny_source(),), ()), tiny_readers(tmp_path))
+    scenario = Labelled(problem, Request(read_options({}), registry_of(), 0.0, []))
+    (note,) = scenario.notes
+    assert f"validation and test of '{images.class_names[2]}'" in note
+
+
 def test_what_training_again_takes_is_kept_from_the_search(tmp_path: Path) -> None:
     scenario = _scenario(tmp_path)
     reserve = scenario.reserve(_searched(scenario).context, _run(100.0))
