@@ -14,6 +14,7 @@ from autotransfer.errors import InvalidTargetError
 
 _MISSING = frozenset({"nan", "na", "n/a", "<na>", "none", "null", "nil", "#n/a", "-", "?", ""})
 _SEVERAL = re.compile(r"[|;,]")  # between two labels in one cell
+_LONGEST = 500  # characters
 _NAMED = 5
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
@@ -24,7 +25,7 @@ def with_settled_classes(listing: Listing) -> Listing:
     File systems and spreadsheets write an accent in one character or in two; both are one class.
 
     Raises:
-        InvalidTargetError: If a name is blank, is no UTF-8 or has control characters.
+        InvalidTargetError: If a name is blank, too long, no UTF-8 or has control characters.
     """
     if listing.classes is None:
         return listing
@@ -47,11 +48,16 @@ def refuse_unfit_names(names: Iterable[str], where: str) -> None:
     """Refuse names of classes that cannot be stored or told from nothing.
 
     Raises:
-        InvalidTargetError: If a name is blank, is no UTF-8 or has control characters.
+        InvalidTargetError: If a name is blank, too long, no UTF-8 or has control characters.
     """
     for name in names:
         if not name.strip():
             raise InvalidTargetError(f"{where}: the name of a class is blank; give it a name")
+        if len(name) > _LONGEST:
+            raise InvalidTargetError(
+                f"{where}: the name of the class {named([name])} has {len(name):,} characters, "
+                f"the limit is {_LONGEST}; rename it"
+            )
         if readable(name) != name:
             raise InvalidTargetError(
                 f"{where}: the name of the class {named([name])} is no UTF-8 or has control "

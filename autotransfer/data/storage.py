@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
@@ -43,7 +44,7 @@ _SPECIAL = {
     stat.S_IFBLK: "a device",
 }
 _LONGEST_SHOWN = 1000  # characters of a place in a message
-_ENCRYPTED = 0x1  # flag of a zip member
+_ENCRYPTED, _UTF8 = 0x1, 0x800  # flags of a zip member
 
 
 def special_file(path: str | os.PathLike[str]) -> str | None:
@@ -219,13 +220,17 @@ def _archive(place: Location, protocol: str) -> Any:
 
 
 def _zip(content: IO[bytes], text: str) -> ZipFileSystem:
-    """Return a zip whose names have slashes, which some programs write as backslashes."""
+    """Return a zip whose names are as most programs write them: slashes, and letters in UTF-8."""
     opened = ZipFileSystem(fo=content)
     members = opened.zip.infolist()
     if any(member.flag_bits & _ENCRYPTED for member in members):
         raise InvalidTargetError(f"{text}: it has a password; unpack it and name the folder")
     for member in members:
-        member.filename = member.filename.replace("\\", "/")  # its header is told by another name
+        name = member.filename
+        if not (name.isascii() or member.flag_bits & _UTF8):
+            with contextlib.suppress(UnicodeError):  # some write UTF-8 and do not say so
+                name = name.encode("cp437").decode("utf-8")
+        member.filename = name.replace("\\", "/")  # zipfile finds it by `orig_filename`
         opened.zip.NameToInfo[member.filename] = member
     return opened
 

@@ -19,7 +19,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.arrays import read_images, read_npz
 from autotransfer.data.images.decoding import in_threads
 from autotransfer.data.images.reading import ArrayReader
-from autotransfer.data.listing import Listing, bytewise, named
+from autotransfer.data.listing import Listing, bytewise, named, shortened
 from autotransfer.data.manifest import read_frame, read_manifest
 from autotransfer.data.storage import open_place
 from autotransfer.data.tree import grow_tree, read_tree
@@ -30,6 +30,7 @@ TargetLike: TypeAlias = Any
 BAD_IMAGE_RULES = ("stop", "skip")
 _CHECKED_SIDE = 1  # a JPEG is checked at 1/8 of its size; every byte is still decoded
 _NAMED = 20  # images that a note names
+_SHOWN = 60  # characters of a class in a list of many
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,9 @@ def open_unlabelled(
 def _find(
     target: TargetLike, group_column: str | None = None, *, any_shape: bool = False
 ) -> Listing:
-    """Return the images of a target in any form, with the names of their classes settled."""
-    return with_settled_classes(_found(target, group_column, any_shape=any_shape))
+    """Return the images of a target in any form; unless in any shape, its classes are settled."""
+    found = _found(target, group_column, any_shape=any_shape)
+    return found if any_shape else with_settled_classes(found)
 
 
 def _found(target: TargetLike, group_column: str | None, *, any_shape: bool) -> Listing:
@@ -275,10 +277,13 @@ def _refuse_classes(target: Target, minimum: int) -> None:
     names = target.class_names
     if len(names) < 2:
         raise InvalidTargetError(
-            f"{target.name}: there is one class ({', '.join(names)}); at least two are needed"
+            f"{target.name}: there is one class ({named(names)}); at least two are needed"
         )
     counts = np.bincount(target.train.labels, minlength=len(names))
-    few = [f"{names[i]!r} has {counts[i]}" for i in np.flatnonzero(counts < minimum)]
+    few = [
+        f"'{shortened(names[i], _SHOWN)}' has {counts[i]}"
+        for i in np.flatnonzero(counts < minimum)
+    ]
     if few:
         more = f" and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
         raise InvalidTargetError(

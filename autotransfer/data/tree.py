@@ -17,7 +17,7 @@ from autotransfer.data.listing import (
     readable,
     shortened,
 )
-from autotransfer.data.storage import Entry, Location, entries
+from autotransfer.data.storage import TABLES, Entry, Location, entries
 from autotransfer.errors import InvalidTargetError
 
 EXTENSIONS = (
@@ -77,7 +77,7 @@ def grow_tree(place: Location) -> Tree:
     for extension in EXTENSIONS:
         others.pop(extension, None)
     if not images:
-        raise _nothing(place, found, sum(others.values()))
+        raise _nothing(place, found, others)
     used = {parent for entry in files for parent in PurePosixPath(entry.below).parents}
     empty = {PurePosixPath(entry.below) for entry in found if entry.folder} - used
     return Tree(
@@ -176,15 +176,16 @@ def _wrong_shape(
     )
 
 
-def _nothing(place: Location, found: Sequence[Entry], others: int) -> InvalidTargetError:
+def _nothing(place: Location, found: Sequence[Entry], others: Counter[str]) -> InvalidTargetError:
     if not found and place.root and not place.filesystem.exists(place.root):
-        return InvalidTargetError(f"{place.text}: there is no {place.root!r} in it")
+        return InvalidTargetError(f"{place.text}: there is no {named([place.root])} in it")
     if not found and place.filesystem.isfile(place.root):
         return InvalidTargetError(
             f"{place.text}: not a folder, an archive (.zip, .tar, .tar.gz), an .npz file or a "
             "manifest (.csv, .parquet)"
         )
-    besides = f"; {others} file(s) that are not images were ignored" if others else ""
+    tables = "; a table is named by its own path" * any(kind in TABLES for kind in others)
+    besides = "".join(f"; {note}" for note in _ignored(others)) + tables
     return InvalidTargetError(f"{place.text}: there are no images in it{besides}")
 
 

@@ -97,6 +97,22 @@ def test_backslashes_in_a_zip_are_slashes(grow: Callable[..., Path]) -> None:
     assert open_images(path)[0].size == open_images(f"zip://sub/m.csv::{path}")[0].size == (16, 12)
 
 
+def test_names_in_a_zip_that_are_utf8_without_saying_so_are_read_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "p.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("caf\u00e9/1.png", "\u7eff/2.png"):
+            archive.writestr(name, b"x")
+    content = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+        start = -1
+        while (start := content.find(mark, start + 1)) >= 0:
+            content[start + place] &= 0xF7  # the flag of UTF-8
+    path.write_bytes(content)
+    assert names(str(path)) == ["caf\u00e9/1.png", "\u7eff/2.png"]
+    place = open_place(str(path))
+    assert place.filesystem.cat_file("\u7eff/2.png") == b"x"
+
+
 def test_an_archive_with_a_password_is_refused_in_one_line(grow: Callable[..., Path]) -> None:
     path = grow({"a": 1, "b": 1}, "p.zip")
     content = bytearray(path.read_bytes())

@@ -184,7 +184,7 @@ def test_another_rule_for_bad_pictures_is_refused(grow: Callable[..., Path]) -> 
 @pytest.mark.parametrize(
     ("tree", "reason"),
     [
-        ({"a": 3}, r"there is one class \(a\)"),
+        ({"a": 3}, r"there is one class \('a'\)"),
         ({"a": 3, "lonely": 1, "b": 2}, "class 'lonely' has 1; at least 2"),
         ({"train/a": 2, "train/b": 2, "test/new": 2}, "class 'new' has 0"),
         ({"test/a": 2, "test/b": 2}, "no training images, only test; add a split 'train'"),

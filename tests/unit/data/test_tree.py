@@ -176,6 +176,8 @@ def test_places_without_pictures_are_refused(grow: Callable[..., Path], tmp_path
         read(tmp_path / "empty")
     with pytest.raises(InvalidTargetError, match=r"1 file.s. that are not images were ignored"):
         read(grow({"a/x.txt": b""}))
+    with pytest.raises(InvalidTargetError, match=r"\(.parquet 1\); a table is named by its own"):
+        read(grow({"data/train-0.parquet": b""}, "hub"))
     with pytest.raises(InvalidTargetError, match="not a folder, an archive"):
         read(grow({"x.doc": b"text"}, "documents") / "x.doc")
     path = grow({"a": 1, "b": 1}, "p.zip")
