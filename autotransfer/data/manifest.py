@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from fsspec.archive import AbstractArchiveFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from autotransfer.data.images.arrays import flat_labels
 from autotransfer.data.images.reading import FileReader
 from autotransfer.data.listing import SPLITS, Listing, bytewise, named, path_bytes, shortened
 from autotransfer.data.storage import Location
@@ -55,11 +55,17 @@ def read_manifest(place: Location, group_column: str | None = None) -> Listing:
     return _listing(read_table(place), place, group_column)
 
 
+def is_frame(target: Any) -> bool:
+    """Return whether this is a table in memory: of pandas, Polars or Arrow."""
+    converted = hasattr(target, "to_pandas") and not hasattr(target, "features")  # Hugging Face's
+    return isinstance(target, pd.DataFrame) or converted
+
+
 def read_frame(frame: Any, labels: Any | None = None, group_column: str | None = None) -> Listing:
-    """Return the images of a pandas table; paths are relative to the working folder.
+    """Return the images of a table in memory; paths are relative to the working folder.
 
     Args:
-        frame: A table as in `read_manifest`.
+        frame: A table as in `read_manifest`, of pandas or with `to_pandas`.
         labels: (n,) labels; None takes those of the table, if it has some.
         group_column: As in `read_manifest`.
 
@@ -67,11 +73,10 @@ def read_frame(frame: Any, labels: Any | None = None, group_column: str | None =
         InvalidTargetError: As in `read_manifest`.
     """
     place = Location("the table", LocalFileSystem(), str(Path.cwd() / "table"))
-    table = plain_columns(frame, place.text)
+    table = plain_columns(frame.to_pandas() if hasattr(frame, "to_pandas") else frame, place.text)
     if labels is not None:
-        if len(labels) != len(table):
-            raise InvalidTargetError(f"{len(labels)} label(s) for a table of {len(table)} rows")
-        table = table.assign(**{_LABEL: np.asarray(labels)})
+        given = flat_labels(labels, len(table)).tolist()
+        table = table.assign(**{_LABEL: pd.Series(given, table.index, dtype=object)})
     return _listing(table, place, group_column)
 
 

@@ -10,7 +10,6 @@ from itertools import combinations
 from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from autotransfer.data.class_names import refuse_unfit_names, with_settled_classes
@@ -20,12 +19,12 @@ from autotransfer.data.images.arrays import read_images, read_npz
 from autotransfer.data.images.decoding import in_threads
 from autotransfer.data.images.reading import ArrayReader
 from autotransfer.data.listing import Listing, bytewise, named, shortened
-from autotransfer.data.manifest import read_frame, read_manifest
+from autotransfer.data.manifest import is_frame, read_frame, read_manifest
 from autotransfer.data.storage import open_place
 from autotransfer.data.tree import grow_tree, read_tree
 from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError
 
-# a path, a URL, (X, y), an array, a list of images, a table of pandas, an ImageSet
+# a path, a URL, (X, y), an array, a list of images, a table, an ImageSet
 TargetLike: TypeAlias = Any
 BAD_IMAGE_RULES = ("stop", "skip")
 _CHECKED_SIDE = 1  # a JPEG is checked at 1/8 of its size; every byte is still decoded
@@ -74,8 +73,8 @@ def open_target(
 
     Args:
         target: A folder of class folders, an archive of one, a manifest, an `.npz`, an fsspec
-            URL of these, `(X, y)`, an array or a list of images, a table of pandas like a
-            manifest, a dataset of torch or of Hugging Face, or an `ImageSet`.
+            URL of these, `(X, y)`, an array or a list of images, a table of pandas, Polars or
+            Arrow like a manifest, a dataset of torch or of Hugging Face, or an `ImageSet`.
         on_bad_image: "stop" names every bad image in an error, "skip" leaves them out.
         minimum_per_class: Fewest training images of a class.
         group_column: Column of a manifest that names the group; None is "group" if it is there.
@@ -158,7 +157,7 @@ def _found(target: TargetLike, group_column: str | None, *, any_shape: bool) -> 
     if not isinstance(target, str | os.PathLike):
         pair = isinstance(target, tuple) and len(target) == 2
         images, labels = target if pair else (target, None)
-        if isinstance(images, pd.DataFrame):
+        if is_frame(images):
             return read_frame(images, labels, group_column)
         _refuse_group_column(group_column)
         read = read_dataset if is_dataset(images) else read_images

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 
 from autotransfer.data.listing import Listing
@@ -325,7 +326,9 @@ def test_a_table_of_pandas_is_a_manifest_below_the_working_folder(
         assert target.groups == ("1", "1", "2", "2")
     indexed = table.assign(label=list("xxyy")).set_index("image")
     assert open_target(indexed).train.names == tuple(images)
-    with pytest.raises(InvalidTargetError, match=r"2 label\(s\) for a table of 4 rows"):
+    arrow = pyarrow.table({"image": images, "label": list("xxyy")})
+    assert open_target(arrow).class_names == ("x", "y")
+    with pytest.raises(InvalidTargetError, match=r"labels of the shape \(2,\) for 4 image"):
         open_target((table, ["x", "y"]))
 
 
