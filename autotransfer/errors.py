@@ -1,16 +1,43 @@
 """Every error and warning of the package.
 
 A message says what was wrong, with which value, what is allowed, and what to do. The errors
-inherit from the builtin that a caller would expect as well, so both can be caught.
+inherit from the builtin that a caller would expect as well, so both can be caught. Secrets of URLs
+are hidden in all of them, whatever library the text comes from, and none is endless.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from autotransfer.masking import masked
+
+LONGEST = 2000  # characters of a message
+_END = 500  # of which so many are its end, which says what to do
+
+
+def told(text: object) -> str:
+    """Return a text as a message may say it: without secrets, and not too long."""
+    shown = masked(str(text))
+    if len(shown) <= LONGEST:
+        return shown
+    return f"{shown[: LONGEST - _END - 5]} ... {shown[-_END:]}"
+
+
+def one_line(error: BaseException) -> str:
+    """Return the kind of an error and the first line of what it says, whatever it is."""
+    kind = type(error).__name__
+    try:
+        text = masked(str(error)).split("\n")[0][:_END]
+    except Exception:  # noqa: BLE001 - the error is the plugin's own as well
+        return kind
+    return f"{kind}: {text}" if text else kind
+
 
 class AutotransferError(Exception):
     """The base of every error that the package raises on purpose."""
+
+    def __init__(self, *told_to_user: object) -> None:
+        super().__init__(*(told(part) for part in told_to_user))
 
 
 class InvalidTargetError(AutotransferError, ValueError):
@@ -128,6 +155,9 @@ class StudyStorageError(AutotransferError, OSError):
 
 class AutotransferWarning(UserWarning):
     """The base of every warning of the package."""
+
+    def __init__(self, *told_to_user: object) -> None:
+        super().__init__(*(told(part) for part in told_to_user))
 
 
 class PluginWarning(AutotransferWarning):

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # A folder imports from those before it, never from one after it.
 ORDER = (
+    "masking",
     "errors",
     "results",
     "data",

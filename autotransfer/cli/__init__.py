@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 import warnings
 from typing import Any
 
@@ -23,7 +24,8 @@ from autotransfer.cli.show import show
 from autotransfer.cli.sources import sources
 from autotransfer.cli.sync import sync
 from autotransfer.cli.ui import ui
-from autotransfer.errors import AutotransferError, AutotransferWarning, BudgetExhaustedError
+from autotransfer.errors import AutotransferError, AutotransferWarning, BudgetExhaustedError, told
+from autotransfer.masking import masked, note_secrets
 
 BAD_INPUT = 2
 NOTHING_FINISHED = 3
@@ -57,13 +59,18 @@ for command in (
 
 def main() -> None:
     """Run the command line; errors that a user can mend end with one line and exit code 2."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except Exception:  # noqa: BLE001 - a fault of ours: shown whole, but for the secrets of URLs
+        click.echo(masked(traceback.format_exc()), err=True, nl=False)
+        sys.exit(1)
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
+    note_secrets(*arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("default", AutotransferWarning)
         warnings.showwarning = _show_warning  # type: ignore[assignment]
@@ -87,10 +94,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _fail(text: str, code: int) -> int:
-    click.echo(f"autotransfer: {text}", err=True)
+    click.echo(f"autotransfer: {told(text)}", err=True)
     return code
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_rest: Any) -> None:
     if issubclass(category, AutotransferWarning):
-        click.echo(f"warning: {message}", err=True)
+        click.echo(f"warning: {told(message)}", err=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from autotransfer.data.image_set import ImageReader
+from autotransfer.masking import masked
 
 SPLITS = {
     "train": "train",
@@ -65,8 +66,8 @@ def readable(text: str) -> str:
 
 
 def shortened(value: object, most: int = 120) -> str:
-    """Return what a user wrote as a message repeats it: readable, at most so many characters."""
-    text = readable(str(value))
+    """Return what a user wrote as a message repeats it: readable, without secrets, not too long."""
+    text = readable(masked(str(value)))  # what is cut could not be told from other text
     return text if len(text) <= most else f"{text[: most - 4]} ..."
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from fsspec.archive import AbstractArchiveFileSystem
 from fsspec.core import url_to_fs
@@ -26,11 +27,13 @@ from fsspec.implementations.zip import ZipFileSystem
 
 from autotransfer.data.listing import named, readable, shortened
 from autotransfer.errors import InvalidTargetError
+from autotransfer.masking import masked_url, note_secrets
 
 TABLES = (".npz", ".csv", ".parquet")
 MAX_READ_BYTES = 8 << 30  # of a file that is read as a whole: a table, arrays
 MAX_UNPACKED_BYTES = 64 << 30  # of one compressed tar; more is refused
 
+_LONGEST_NAME = 150  # bytes; file systems take 255, and something is added to it
 _ARCHIVE = re.compile(r"\.(zip|tar|tgz|tbz2?|txz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
 _COMPRESSIONS: dict[bytes, Any] = {  # by the first bytes, whatever the file is called
     b"\x1f\x8b": gzip.open,
@@ -81,12 +84,15 @@ class Location:
 
     @property
     def name(self) -> str:
-        """Return a short name: the archive or folder, then the part of it that is used."""
+        """Return a short name, for files too: the archive or folder, and the part in use."""
         chained = "::" in self.text
-        outer = PurePosixPath(self.text.rpartition("::")[2] if chained else self.root or self.text)
+        whole = self.text.rpartition("::")[2] if chained else self.root or self.text
+        if "://" in whole:
+            whole = urlsplit(masked_url(whole)).path
+        outer = PurePosixPath(whole)
         stem = outer.stem if self.table and not chained else _ARCHIVE.sub("", outer.name)
         inner = self.root.strip("/").split("/") if chained else []
-        return readable("-".join(part for part in (stem, *inner) if part)) or "target"
+        return storable("-".join(part for part in (stem, *inner) if part)) or "target"
 
     def inner(self, folder: str) -> str:
         """Return how to name a folder of this place instead of the whole."""
@@ -110,6 +116,13 @@ class Location:
         return content
 
 
+def storable(name: str) -> str:
+    """Return a name as files, studies and MLflow can all have it."""
+    printable = "".join(c if c.isprintable() and c not in "/\\" else "_" for c in name)
+    cut = printable.strip().lstrip("-").encode()[:_LONGEST_NAME].decode(errors="ignore")
+    return cut.rstrip(" .")
+
+
 @dataclass(frozen=True)
 class Entry:
     """A file or folder below a place: its path in the file system and its path below."""
@@ -125,7 +138,8 @@ def open_place(text: str) -> Location:
     Raises:
         InvalidTargetError: If there is no such place, or it cannot be read.
     """
-    shown = shortened(text, _LONGEST_SHOWN)
+    note_secrets(text)
+    shown = shortened(masked_url(text), _LONGEST_SHOWN)
     try:
         place = _locate(text)
         found = _ARCHIVE.search(place.root)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from autotransfer.errors import NegativeTransferWarning
+from autotransfer.masking import masked
 from autotransfer.results import Decision, Record, Skipped
 from autotransfer.scenarios.base import Judged, Scenario, Searched
 from autotransfer.scenarios.run import Run
@@ -45,14 +46,14 @@ def record_of(
         seconds=run.clock.seconds_of(scenario.readers),
         model=str(run.place.folder),
         run_id=run.tracker.run_id,
-        warnings=(*scenario.notes, *dict.fromkeys(run.request.warnings)),
+        warnings=tuple(map(masked, (*scenario.notes, *dict.fromkeys(run.request.warnings)))),
         forced=run.study.forced,
         provenance={
             **scenario.provenance,
             "source": source.fingerprint,
-            "source.license": source.license,
-            "source.origin": source.origin,
-            "source.pretrained_on": source.pretrained_on,
+            "source.license": masked(source.license),
+            "source.origin": masked(source.origin),
+            "source.pretrained_on": masked(source.pretrained_on),
             **judged.provenance,
         },
         zero_shot=zero_shot,

@@ -16,12 +16,11 @@ from autotransfer.plugin.registry import Registry
 from autotransfer.results import ParamValue, ScenarioKind
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import choose_preset, discover_plugins
-from autotransfer.scenarios.options import Budget, Options, budget_of, read_options
-from autotransfer.search.executors import executor_named
+from autotransfer.scenarios.options import Budget, Options, budget_of, device_of, read_options
 from autotransfer.search.run_folder import RunFolder, claim
 from autotransfer.search.study import Study, open_study
 from autotransfer.tracking import OFF, Tracker
-from autotransfer.tracking.sync import TrackingPlan
+from autotransfer.tracking.sync import TrackingPlan, tracking_uri_of
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,12 @@ def requested(given: Mapping[str, Any]) -> Iterator[Request]:
     """
     began = time.monotonic()
     options = read_options(dict(given))
-    executor_named(options.executor, options.workers, options.ray_address)  # before any pass
+    device_of(options.device)
+    device_of(options.device)
     with _noted_warnings() as texts:
-        yield Request(options, discover_plugins(options), began, texts)
+        request = Request(options, discover_plugins(options), began, texts)
+        _ = request.preset  # a name that nobody offers is refused before any pass
+        yield request
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def running(request: Request, target: str) -> Iterator[Run]:
             seed=options.seed,
             resume=options.resume,
         )
-        tracker = Tracker(options.tracking_uri, options.experiment, place.workspace)
+        uri = tracking_uri_of(study, options.tracking_uri)
+        tracker = Tracker(uri, options.experiment, place.workspace)
         yield Run(request, clock, place, study, tracker)
 
 

@@ -14,12 +14,13 @@ from optuna.trial import Trial, TrialState
 from pydantic import TypeAdapter
 
 from autotransfer.errors import InvalidOptionError, StudyExistsError
+from autotransfer.masking import masked_url
 from autotransfer.results import Outcome, ParamValue, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.initial_points import portfolio
 from autotransfer.search.pruning import Losses, restored, stored
 from autotransfer.search.skip_rules import not_finite, out_of_memory
-from autotransfer.search.storage import STORAGE_FILE, open_storage, storage_url
+from autotransfer.search.storage import has_storage, open_storage, storage_url
 
 SAMPLERS = ("tpe", "gp", "random")
 _OUTCOME, _LOSSES, _PROBE, _FORCED = "outcome", "losses", "probe ", "forced"
@@ -187,8 +188,8 @@ def open_study(
         )
     except optuna.exceptions.DuplicatedStudyError as error:
         raise StudyExistsError(
-            f"a study named {name!r} exists in {url}; continue it with --resume or choose "
-            "another --name"
+            f"a study named {name!r} exists in {masked_url(url)}; continue it with --resume or "
+            "choose another --name"
         ) from error
     found = Study(study)
     found.recover()
@@ -206,14 +207,14 @@ def _forget_stillborn(name: str, storage: BaseStorage) -> None:
 
 def study_names(*, storage: str | None, workspace: Path) -> Sequence[str]:
     """Return the names of the studies in a storage; none where there is no file yet."""
-    if storage is None and not (workspace / STORAGE_FILE).exists():
+    if not has_storage(storage, workspace):
         return []
     return optuna.get_all_study_names(storage=open_storage(storage_url(storage, workspace)))
 
 
 def load_studies(*, storage: str | None, workspace: Path) -> dict[str, Study]:
     """Return the studies of a storage by name, in the order in which they were begun."""
-    if storage is None and not (workspace / STORAGE_FILE).exists():
+    if not has_storage(storage, workspace):
         return {}
     opened = open_storage(storage_url(storage, workspace))
     return {

@@ -14,7 +14,8 @@ import optuna
 import torch
 from numpy.typing import NDArray
 
-from autotransfer.errors import DeadlineError
+from autotransfer.errors import DeadlineError, one_line
+from autotransfer.masking import masked
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.micro_batches import collected_remarks
 from autotransfer.models.predictors.base import Predictor
@@ -96,12 +97,12 @@ def attempted(
         outcome = replace(blank, state=State.PRUNED, reason=OUT_OF_TIME + _first_line(stop))
     except KeyboardInterrupt:
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a strategy does, we go on
+    except BaseException as error:  # noqa: BLE001 - whatever a strategy does, we go on
         outcome = replace(
             blank,
             state=State.FAILED,
-            reason=f"{type(error).__name__}: {_first_line(error)}",
-            error=traceback.format_exc(),
+            reason=one_line(error),
+            error=masked(traceback.format_exc()),
         )
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -109,7 +110,7 @@ def attempted(
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).split("\n", maxsplit=1)[0]
+    return masked(str(error)).split("\n", maxsplit=1)[0]
 
 
 class TrialContext(ABC):

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from autotransfer.masking import masked
 from autotransfer.models.metrics import METRICS
 from autotransfer.plugin.space import study_name
 from autotransfer.results import Interval, Outcome, Ranking, Record, State
@@ -46,8 +47,8 @@ def key(text: str) -> str:
 
 
 def one_line(text: object, length: int = VALUE_LENGTH) -> str:
-    """Return the text on one line, cut where it is longer than `length` characters."""
-    line = " ".join(str(text).split())
+    """Return the text on one line without secrets, cut to `length` characters."""
+    line = " ".join(masked(str(text)).split())
     return line if len(line) <= length else line[: length - 1] + "…"
 
 

@@ -12,13 +12,15 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import InvalidSourceError
+from autotransfer.masking import masked_url
 from autotransfer.models.catalogue.earlier_fit import PREDICTOR_FILE, source_of_selection
 from autotransfer.models.feature_store import default_folder
 from autotransfer.models.source import Source
-from autotransfer.tracking.store import display_uri, patience, store_uri
+from autotransfer.tracking.store import check_uri, is_database, patience, store_uri, try_database
 
 CHAMPION = "champion"
 _PREFIX = "models:/"
@@ -86,15 +88,18 @@ def _fetched(text: str, uri: str) -> Source:
             f"the source {text!r} is not understood; write models:/NAME@{CHAMPION} or "
             "models:/NAME/VERSION"
         )
+    check_uri(uri)
     try:
         with patience():
+            if is_database(uri):
+                try_database(uri)  # at once; MLflow alone would try for 100 seconds
             client = MlflowClient(uri, uri)
             version = _version(client, **found.groupdict())
             folder = _downloaded(client, version, uri)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, SQLAlchemyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InvalidSourceError(
-            f"the source {text!r} cannot be had from MLflow at {display_uri(uri)} ({reason}); "
+            f"the source {text!r} cannot be had from MLflow at {masked_url(uri)} ({reason}); "
             "register a model with fit --register NAME, or name the store with --tracking-uri"
         ) from error
     selections = sorted(path.parent for path in folder.rglob(PREDICTOR_FILE))
@@ -117,7 +122,8 @@ def _version(
 
 def _downloaded(client: MlflowClient, version: ModelVersion, uri: str) -> Path:
     """Return the folder of a version in the user's cache."""
-    key = f"{uri}|{version.name}|{version.version}|{version.run_id}|{version.creation_timestamp}"
+    told = (version.name, version.version, version.run_id, version.creation_timestamp)
+    key = "|".join(map(str, (masked_url(uri), *told)))
     place = default_folder() / _KEPT / hashlib.sha256(key.encode()).hexdigest()[:32]
     if place.is_dir():
         return place

@@ -12,16 +12,20 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from pathlib import Path
-from urllib.parse import quote
 
 import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from autotransfer.errors import InvalidOptionError
+from autotransfer.masking import masked_url, note_secrets
+from autotransfer.search.storage import check_database, sqlite_url
 from autotransfer.tracking.projection import Figure
 
+VARIABLE = "MLFLOW_TRACKING_URI"
 OFF = "off"  # instead of a tracking URI: nothing is written
 STORE_FILE = "mlflow.db"
 ARTIFACT_FOLDER = "mlartifacts"
@@ -30,6 +34,7 @@ VIEW = "autotransfer"  # key of the columns that the experiment page shows
 _ENTRIES_PER_BATCH = 90  # MLflow takes 100 parameters, 100 tags and 1000 metrics at once
 _METRICS_PER_BATCH = 800
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_OTHERS = ("", "file", "http", "https", "databricks", "databricks-uc", "uc")
 # MLflow's own defaults wait about four minutes for a server that is down.
 _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -51,18 +56,19 @@ class Store:
 
     def __init__(self, uri: str | None, experiment: str, workspace: Path) -> None:
         self.uri = store_uri(uri, workspace)
+        note_secrets(self.uri)
         self._experiment = experiment
         self._artifacts = workspace.resolve() / ARTIFACT_FOLDER
         self._client: MlflowClient | None = None
 
     @property
     def display_uri(self) -> str:
-        """Return the URI without user and password."""
-        return display_uri(self.uri)
+        """Return the URI without its secrets."""
+        return masked_url(self.uri)
 
     @property
     def _database(self) -> bool:
-        return re.split(r"[+:]", self.uri)[0] in _DATABASES
+        return is_database(self.uri)
 
     @property
     def _local(self) -> bool:
@@ -74,7 +80,7 @@ class Store:
         """Return the client; MLflow's tables are made where the database is new."""
         if self._client is None:
             if self._database:
-                _try_database(self.uri)
+                try_database(self.uri)
             self._client = MlflowClient(self.uri, self.uri)
         return self._client
 
@@ -128,19 +134,36 @@ class Store:
 
 def store_uri(uri: str | None, workspace: Path) -> str:
     """Return the tracking URI: the given one, `MLFLOW_TRACKING_URI`, or SQLite here."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or embedded_uri(workspace)
+    return uri or os.environ.get(VARIABLE) or embedded_uri(workspace)
+
+
+def is_database(uri: str) -> bool:
+    """Return whether the store is a database that this process opens itself."""
+    return re.split(r"[+:]", uri)[0] in _DATABASES
+
+
+def check_uri(uri: str) -> None:
+    """Refuse a tracking URI under which nothing could be written, whatever answers there.
+
+    Raises:
+        InvalidOptionError: If MLflow has no store of that kind, or a driver is not installed.
+    """
+    note_secrets(uri)
+    if is_database(uri):
+        check_database(uri, "tracking_uri")
+        return
+    scheme = uri.partition("://")[0] if "://" in uri else ""
+    plugins = {point.name for point in entry_points(group="mlflow.tracking_store")}
+    if scheme not in plugins.union(_OTHERS):
+        raise InvalidOptionError(
+            f"tracking_uri {masked_url(uri)}: MLflow has no store of the kind {scheme!r}; it has "
+            f"{', '.join(sorted(plugins.union(_DATABASES, _OTHERS) - {''}))}, and folders"
+        )
 
 
 def embedded_uri(workspace: Path) -> str:
     """Return the URI of the store that a plain `mlflow ui` in the workspace shows."""
-    path = str(workspace.resolve() / STORE_FILE)
-    # Only what would end or change the path: SQLAlchemy decodes it, MLflow does not.
-    return f"sqlite:///{re.sub('[%?#]', lambda match: quote(match.group()), path)}"
-
-
-def display_uri(uri: str) -> str:
-    """Return a URI without user and password."""
-    return re.sub(r"//[^/@]+@", "//", uri)
+    return sqlite_url(workspace / STORE_FILE)
 
 
 def runs_page(experiment_id: str) -> str:
@@ -167,7 +190,7 @@ def patience() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _try_database(uri: str) -> None:
+def try_database(uri: str) -> None:
     """Raise at once where a database does not open; MLflow alone would try for 100 seconds."""
     engine = sqlalchemy.create_engine(uri)
     try:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from autotransfer.errors import InvalidOptionError
+from autotransfer.masking import HIDDEN, masked_url
 from autotransfer.results import RECORD_FILE, Record
 from autotransfer.search.record_file import record_in
 from autotransfer.search.study import Study, load_studies
 from autotransfer.tracking import Tracker
+from autotransfer.tracking.store import VARIABLE, check_uri
 
 _TRACKING = "tracking"
 _RUN = "run_id"
@@ -22,7 +25,7 @@ class TrackingPlan:
     """Where the records of a fit go, and how its run is opened; kept with the study.
 
     Args:
-        uri: Tracking URI; None is that of the environment or of the workspace.
+        uri: Tracking URI without its secrets; None is that of the environment or of the workspace.
         register: Name under which the result is registered; None registers nothing.
     """
 
@@ -34,8 +37,9 @@ class TrackingPlan:
     register: str | None = None
 
     def keep(self, study: Study) -> None:
-        """Keep the plan with the study."""
-        study.remember(_TRACKING, asdict(self))
+        """Keep the plan with the study, without the secrets of the URI."""
+        uri = None if self.uri is None else masked_url(self.uri)
+        study.remember(_TRACKING, {**asdict(self), "uri": uri})
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,11 @@ def sync(
         tracking_uri: Where to write; None is where the fit wrote, or wanted to.
 
     Raises:
-        InvalidOptionError: If there is no study of that name, or none at all.
+        InvalidOptionError: If there is no study of that name, or none at all, or its store has a
+            password and is not named again.
     """
+    if tracking_uri is not None:
+        check_uri(tracking_uri)
     studies = load_studies(storage=storage, workspace=Path.cwd())
     unknown = [name for name in names if name not in studies]
     if unknown or not studies:
@@ -79,9 +86,34 @@ def sync(
     ]
 
 
+def tracking_uri_of(study: Study, given: str | None) -> str | None:
+    """Return where the records of a study go: the given URI, or the one that its fit was given.
+
+    A password is never kept. What earlier versions kept in clear text is used once and hidden.
+
+    Raises:
+        InvalidOptionError: If the URI had a password, and is not named again.
+    """
+    kept = study.recall(_TRACKING)
+    uri = None if kept is None else kept["uri"]
+    hidden = None if uri is None else masked_url(uri)
+    if uri != hidden:
+        TrackingPlan(**kept).keep(study)
+    if given is not None or hidden is None:
+        return given
+    if HIDDEN not in hidden or uri != hidden:
+        return str(uri)
+    if VARIABLE in os.environ:
+        return None
+    raise InvalidOptionError(
+        f"the runs of this study are in {hidden}, whose password is not kept: name the store "
+        f"again with --tracking-uri or in {VARIABLE}, or write nothing with --tracking-uri off"
+    )
+
+
 def _synced(name: str, study: Study, uri: str | None) -> Synced:
     plan = TrackingPlan(**study.recall(_TRACKING))
-    tracker = Tracker(uri or plan.uri, plan.experiment, Path.cwd())
+    tracker = Tracker(tracking_uri_of(study, uri), plan.experiment, Path.cwd())
     known = study.recall(_RUN)
     if known is None or not tracker.resume(known):
         tracker.start(name, params=plan.params, tags=plan.tags)

@@ -79,7 +79,7 @@ class Tracker:
 
     @property
     def uri(self) -> str:
-        """Return where the records go, without user and password."""
+        """Return where the records go, without its secrets."""
         return self._store.display_uri
 
     @property
@@ -191,7 +191,7 @@ class Tracker:
         reason = projection.one_line(f"{type(error).__name__}: {error}", 300)
         warnings.warn(
             f"MLflow at {self.uri} cannot be written "
-            f"({reason.replace(self._store.uri, self.uri)}); the fit goes on, its records are "
+            f"({reason}); the fit goes on, its records are "
             "safe in the study and in the output folder, and what is missing in MLflow is "
             "written at the end if it can be",
             TrackingWarning,

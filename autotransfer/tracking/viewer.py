@@ -15,14 +15,26 @@ from types import TracebackType
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.tracking.store import STORE_FILE, VIEW, patience, runs_page, store_uri
+from autotransfer.masking import masked_url
+from autotransfer.tracking.store import (
+    STORE_FILE,
+    VIEW,
+    check_uri,
+    is_database,
+    patience,
+    runs_page,
+    store_uri,
+    try_database,
+)
 
 START_SECONDS = 600.0  # on a busy machine
 LAST_PORT = 65_535
 _TRIED = 100  # ports, from the one that was asked for on
 # no job processes (a quarter of a gigabyte each), no reports of use
+_STORE = "MLFLOW_BACKEND_STORE_URI"
 _SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
@@ -34,7 +46,7 @@ class Viewer:
         page: What comes after host and port: the trials, with useful columns.
     """
 
-    uri: str
+    uri: str = field(repr=False)
     folder: Path
     host: str
     port: int
@@ -56,8 +68,20 @@ class Viewer:
                 "first, or name another folder with --workspace"
             )
         if found.startswith(("http:", "https:")):
-            raise InvalidOptionError(f"{found} is a server already; open it in a browser")
-        return cls(found, workspace, host, _free_port(host, port), _page(found))
+            raise InvalidOptionError(
+                f"{masked_url(found)} is a server already; open it in a browser"
+            )
+        check_uri(found)
+        try:
+            if is_database(found):
+                try_database(found)
+            page = _page(found)
+        except SQLAlchemyError as error:
+            raise InvalidOptionError(
+                f"the MLflow store {masked_url(found)} cannot be opened ({error}); mend it, or "
+                "name another one with --tracking-uri"
+            ) from error
+        return cls(found, workspace, host, _free_port(host, port), page)
 
     @property
     def address(self) -> str:
@@ -70,12 +94,13 @@ class Viewer:
         Raises:
             InvalidOptionError: If it does not start.
         """
-        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", self.uri]
+        command = [sys.executable, "-m", "mlflow", "server"]
         command += ["--host", self.host, "--port", str(self.port), "--workers", "1"]
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
             command,
             cwd=self.folder,
-            env={**os.environ, **_SETTINGS},
+            # not as an argument, which everybody on the machine can read
+            env={**os.environ, **_SETTINGS, _STORE: self.uri},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -84,7 +109,8 @@ class Viewer:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._stop()
                 raise InvalidOptionError(
-                    f"MLflow did not start on {self.address}; to see why: {' '.join(command[1:])}"
+                    f"MLflow did not start on {self.address}; to see why: {_STORE}="
+                    f"{masked_url(self.uri)} {' '.join(command)}"
                 )
             time.sleep(0.5)
         return self

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy
 
-from autotransfer.errors import StudyStorageError
+from autotransfer.errors import InvalidOptionError, StudyStorageError
 from autotransfer.search import storage
 from tests.own_postgresql import PostgreSql
 
@@ -37,7 +38,7 @@ def test_patience_ends_and_the_error_says_what_to_do(monkeypatch: pytest.MonkeyP
     def gone() -> None:
         raise optuna.exceptions.StorageInternalError("connection refused")
 
-    with pytest.raises(StudyStorageError, match=r"postgresql://host/db .*--resume"):
+    with pytest.raises(StudyStorageError, match=r"postgresql://\*\*\*@host/db .*--resume"):
         storage._patient(gone, "postgresql://user:secret@host/db")()
     assert storage.PATIENCE_SECONDS <= sum(waits) < 2 * storage.PATIENCE_SECONDS
 
@@ -143,3 +144,51 @@ def test_a_database_that_is_restarted_in_the_middle_loses_nothing(postgresql: Po
         assert record(0.3) == [[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]]
         driver.stdin.close()
         assert driver.wait(60) == 0
+
+
+@pytest.mark.parametrize("name", ["what? one", "50%25 #1 {b} größe&x=y;z a@b:c"])
+def test_the_study_is_in_its_workspace_whatever_that_is_called(tmp_path: Path, name: str) -> None:
+    workspace = tmp_path / "in" / name
+    workspace.mkdir(parents=True)
+    url = storage.storage_url(None, workspace)
+    assert sqlalchemy.make_url(url).database == str(workspace / "autotransfer.db")
+    storage._opened(url).remove_session()
+    assert [path.name for path in workspace.iterdir()] == ["autotransfer.db"]
+    assert [path.name for path in (tmp_path / "in").iterdir()] == [name]
+
+
+def test_the_environment_names_the_storage_unless_the_call_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not storage.has_storage(None, tmp_path)
+    monkeypatch.setenv("AUTOTRANSFER_STORAGE", "sqlite:///there.db")
+    assert storage.has_storage(None, tmp_path)
+    assert storage.storage_url(None, tmp_path) == "sqlite:///there.db"
+    assert storage.storage_url("sqlite:///x.db", tmp_path) == "sqlite:///x.db"
+
+
+def test_braces_in_a_password_are_no_template() -> None:
+    assert storage._plain("a://u:{p}@h/x").format() == "a://u:{p}@h/x"
+    versioned = "a://h/x_{SCHEMA_VERSION}"  # Optuna's own
+    assert storage._plain(versioned) == versioned
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense", "'nonsense' is not the URL of a database"),
+        ("", "'' is not the URL of a database"),
+        ("foo://x/y", "is not the URL of a database"),
+        ("postgresql+psycopg://u:hidden@h:abc/x", r"\*\*\*@h:abc/x' is not the URL"),
+        ("oracle+nosuch://u:hidden@h/x", r"oracle\+nosuch://\*\*\*@h/x"),
+        ("mysql+aiomysql://u:hidden@h/x", "needs the Python module .*install it"),
+        ("postgresql+psycopg://u:hid@den/x@h/x", "write @ as %40"),
+        ("postgresql+psycopg://u:hid?den@h/x", "as %3F"),
+    ],
+)
+def test_a_url_under_which_nothing_could_be_kept_is_refused(url: str, said: str) -> None:
+    with pytest.raises(InvalidOptionError, match=said) as refused:
+        storage.check_database(url, "storage")
+    assert "hid" not in str(refused.value).replace("u:", "")
+    storage.check_database("postgresql+psycopg://u:p%40w@h:5432/x?sslmode=require", "storage")
+    storage.check_database("sqlite:////a@b/c:d.db", "storage")

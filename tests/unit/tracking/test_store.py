@@ -38,7 +38,7 @@ def test_the_environment_names_the_store_unless_the_call_does(
 
 def test_user_and_password_are_not_shown(tmp_path: Path) -> None:
     store = Store("postgresql://ann:secret@db:5432/runs", "e", tmp_path)
-    assert store.display_uri == "postgresql://db:5432/runs"
+    assert store.display_uri == "postgresql://***@db:5432/runs"
 
 
 def test_artifacts_of_a_new_experiment_lie_in_the_workspace(

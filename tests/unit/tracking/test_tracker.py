@@ -279,7 +279,7 @@ def test_a_failure_does_not_show_the_password(tmp_path: Path) -> None:
         Tracker(uri, "e", tmp_path).start("fit", params={}, tags={})
     assert len(caught) == 1
     assert "secret" not in str(caught[0].message)
-    assert "postgresql+nodriver://db/runs" in str(caught[0].message)
+    assert "postgresql+nodriver://***@db/runs" in str(caught[0].message)
 
 
 def test_a_tracker_that_was_never_started_writes_nothing(
