@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import pluggy
 
-from autotransfer.errors import PluginError, PluginWarning, UnknownNameError
+from autotransfer.errors import PluginError, PluginWarning, UnknownNameError, one_line
 from autotransfer.models.source import Source
 from autotransfer.plugin import hookspecs
 from autotransfer.plugin.estimator import TransferabilityEstimator
@@ -203,8 +203,10 @@ def _add_entry_point(discovery: _Discovery, point: EntryPoint) -> None:
     version = point.dist.version if point.dist else ""
     try:
         discovery.add(point.name, point.load(), distribution, version)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may fail in any way
-        reason = error.reason if isinstance(error, PluginError) else _one_line(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plugin may fail in any way
+        reason = error.reason if isinstance(error, PluginError) else one_line(error)
         discovery.broken.append(BrokenPlugin(point.name, distribution, version, reason))
 
 
@@ -213,10 +215,10 @@ def _add_file(discovery: _Discovery, path: Path) -> None:
         raise PluginError(str(path), "no such file")
     try:
         discovery.add(path.stem, _import_file(path), str(path), "")
-    except PluginError:
+    except (PluginError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(str(path), _one_line(error)) from error
+    except BaseException as error:
+        raise PluginError(str(path), one_line(error)) from error
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -258,8 +260,3 @@ def _hooks_of(manager: pluggy.PluginManager, module: Any) -> Iterable[str]:
         options = manager.parse_hookimpl_opts(module, name)
         if options is not None:
             yield options.get("specname") or name
-
-
-def _one_line(error: BaseException) -> str:
-    text = str(error).split("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import InvalidOptionError
+from autotransfer.errors import InvalidOptionError, PluginError, one_line
 from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.predictors.neural import NetworkPredictor
 from autotransfer.models.source import Source
@@ -142,6 +142,20 @@ class Task:
     def info(self) -> TaskInfo:
         """Return the part of the task that a search space may depend on."""
         return TaskInfo(self.source, self.scenario, len(self.train), len(self.class_names))
+
+
+def space_of(strategy: Strategy, info: TaskInfo) -> SearchSpace:
+    """Return the search space of a strategy for a task.
+
+    Raises:
+        PluginError: If the strategy fails.
+    """
+    try:
+        return strategy.space(info)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise PluginError(strategy.name, f"its space() failed: {one_line(error)}") from error
 
 
 def _there(images: ImageSet | None, strategy: str, what: str, option: str) -> ImageSet:

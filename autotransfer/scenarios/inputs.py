@@ -21,7 +21,7 @@ from autotransfer.models.predictors.baselines import GIVEN, MAJORITY, OF_IMAGES
 from autotransfer.models.source import Source, Untrained
 from autotransfer.plugin.presets import Preset, read_preset
 from autotransfer.plugin.registry import Registry, discover
-from autotransfer.plugin.strategy import TaskInfo
+from autotransfer.plugin.strategy import TaskInfo, space_of
 from autotransfer.results import ScenarioKind
 from autotransfer.scenarios.options import Options, device_of, memory_of
 from autotransfer.search.deployment_limits import ResultLimits
@@ -122,7 +122,7 @@ def choose_preset(chosen: Options, registry: Registry) -> Preset:
     preset = read_preset(registry.preset(chosen.space))
     anything = Source("any", "any", Untrained(), Preprocessing(input_size=32))
     info = TaskInfo(anything, ScenarioKind.LABELLED, num_images=100, num_classes=2)
-    preset.check({name: s.space(info) for name, s in registry.strategies.items()})
+    preset.check({name: space_of(s, info) for name, s in registry.strategies.items()})
     return preset
 
 

@@ -13,7 +13,7 @@ from autotransfer.models.source import Source
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.presets import Preset
 from autotransfer.plugin.space import SearchSpace
-from autotransfer.plugin.strategy import Strategy, TaskInfo
+from autotransfer.plugin.strategy import Strategy, TaskInfo, space_of
 from autotransfer.results import ScenarioKind, Skipped
 
 
@@ -135,7 +135,7 @@ def arms_of(
         reasons_given = [f"{skip.strategy}: {skip.reason}" for skip in [*skipped, *headless]]
         raise NoCandidateError(reasons_given or ["no strategy is installed"])
     info = TaskInfo(shortlist[0], terms.scenario, terms.num_images, terms.num_classes)
-    spaces = {s.name: preset.apply(s.name, s.space(info)) for s in usable}
+    spaces = {s.name: preset.apply(s.name, space_of(s, info)) for s in usable}
     return Arms(tuple(shortlist), tuple(usable), spaces, closed), [*skipped, *headless]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from autotransfer.plugin.need import Need
-from autotransfer.plugin.strategy import Strategy, TaskInfo
+from autotransfer.plugin.strategy import Strategy, TaskInfo, space_of
 from autotransfer.search.probes import ProbePoint
 
 
@@ -25,7 +25,7 @@ def obvious_points(
         single: Whether the answer may read one source only.
     """
     return tuple(
-        ProbePoint(task.source, strategy, strategy.space(task).defaults())
+        ProbePoint(task.source, strategy, space_of(strategy, task).defaults())
         for strategy in strategies
         if strategy.obvious
         and task.scenario in strategy.scenarios

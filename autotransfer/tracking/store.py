@@ -163,7 +163,9 @@ def check_uri(uri: str) -> None:
 
 def embedded_uri(workspace: Path) -> str:
     """Return the URI of the store that a plain `mlflow ui` in the workspace shows."""
-    return sqlite_url(workspace / STORE_FILE)
+    uri = sqlite_url(workspace / STORE_FILE)
+    # MLflow makes the folder after `sqlite:///`, and does not decode it as SQLAlchemy does.
+    return uri.replace("sqlite:", "sqlite+pysqlite:", 1) if "%" in uri else uri
 
 
 def runs_page(experiment_id: str) -> str:

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from autotransfer.errors import InvalidOptionError
+from autotransfer.errors import InvalidOptionError, one_line
 from autotransfer.masking import masked_url
 from autotransfer.tracking.store import (
     STORE_FILE,
@@ -78,8 +78,8 @@ class Viewer:
             page = _page(found)
         except SQLAlchemyError as error:
             raise InvalidOptionError(
-                f"the MLflow store {masked_url(found)} cannot be opened ({error}); mend it, or "
-                "name another one with --tracking-uri"
+                f"the MLflow store {masked_url(found)} cannot be opened ({one_line(error)}); "
+                "mend it, or name another one with --tracking-uri"
             ) from error
         return cls(found, workspace, host, _free_port(host, port), page)
 

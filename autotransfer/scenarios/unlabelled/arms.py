@@ -8,7 +8,7 @@ from autotransfer.errors import NoCandidateError
 from autotransfer.models.source import Source, Untrained
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.presets import Preset
-from autotransfer.plugin.strategy import Strategy, TaskInfo
+from autotransfer.plugin.strategy import Strategy, TaskInfo, space_of
 from autotransfer.results import ScenarioKind, Skipped
 from autotransfer.search.arms import Arms
 
@@ -61,7 +61,7 @@ def arms_without_labels(
             or ["no strategy is left that ignores the target; name source-only as well"]
         )
     info = TaskInfo(shortlist[0], ScenarioKind.UNLABELLED, num_images, num_classes)
-    spaces = {s.name: preset.apply(s.name, s.space(info)) for s in usable}
+    spaces = {s.name: preset.apply(s.name, space_of(s, info)) for s in usable}
     arms = Arms(tuple(shortlist), tuple(usable), spaces, closed)
     return arms, [*skipped, *nothing_to_read]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import DataWarning, InvalidSourceError, UndefinedScoreError
+from autotransfer.errors import DataWarning, InvalidSourceError, UndefinedScoreError, one_line
 from autotransfer.models.features import Features
 from autotransfer.models.single_thread import single_thread
 from autotransfer.models.source import Source
@@ -122,9 +122,11 @@ def scores_of(
             value = float(estimator.score(statistics))
         except UndefinedScoreError:
             continue
-        except Exception as error:  # noqa: BLE001 - a third party's code
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a third party's code
             warnings.warn(
-                f"the score {estimator.name} failed and is left out: {error}",
+                f"the score {estimator.name} failed and is left out: {one_line(error)}",
                 DataWarning,
                 stacklevel=2,
             )

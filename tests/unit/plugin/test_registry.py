@@ -275,3 +275,52 @@ def test_a_plugin_file_does_not_hide_another_module(tmp_path: Path, name: str) -
     with pytest.raises(PluginError, match=f"a module named {name} is already there; rename it"):
         discover(files=[path], entry_point_group=GROUP)
     assert sys.modules.get(name) is before
+
+
+UNUSUAL = {
+    "base": ("class Gone(BaseException): pass\nraise Gone('away')", "Gone: away"),
+    "generator-exit": ("raise GeneratorExit", "GeneratorExit"),
+    "mute": (
+        "class Mute(BaseException):\n    def __str__(self): raise OSError\nraise Mute",
+        "Mute",
+    ),
+    "endless": ("raise ValueError('x' * 100_000)", "ValueError: xxx"),
+    "secret": ("raise OSError('http://ann:sesame@host')", r"http://***@host"),
+    "late": (
+        "from autotransfer.plugin import hookimpl\nclass Gone(BaseException): pass\n@hookimpl\n"
+        "def autotransfer_sources():\n    yield 1\n    raise Gone",
+        "each has to be a Source",
+    ),
+    "in-hook": (
+        "from autotransfer.plugin import hookimpl\n"
+        + "class Gone(BaseException): pass\n@hookimpl\n"
+        + "def autotransfer_sources(): raise Gone('in the hook')",
+        "Gone: in the hook",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSUAL)
+def test_whatever_a_plugin_raises_it_is_named_in_one_line(
+    install: Install, tmp_path: Path, kind: str
+) -> None:
+    code, reason = UNUSUAL[kind]
+    install("a-bad", code)
+    install("b-good", _good("theirs"))
+    found = _discover_with_broken()
+    (broken,) = found.broken
+    assert reason in broken.reason
+    assert len(broken.reason) < 600
+    assert list(found.strategies) == ["theirs"]
+    file = tmp_path / f"file_{kind.replace('-', '_')}.py"
+    file.write_text(code, encoding="utf-8")
+    with pytest.raises(PluginError, match=file.stem) as refused:  # named by the user: it stops
+        discover(files=[file], entry_point_group="autotransfer.none")
+    assert reason in str(refused.value)
+    assert "sesame" not in str(refused.value)
+
+
+def test_ctrl_c_while_a_plugin_is_imported_is_ctrl_c(install: Install) -> None:
+    install("a-slow", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        discover(entry_point_group=GROUP)

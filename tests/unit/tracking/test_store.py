@@ -9,9 +9,11 @@ import pytest
 import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.store.db import utils
 
+from autotransfer.errors import InvalidOptionError
 from autotransfer.tracking.projection import Figure
-from autotransfer.tracking.store import Store, embedded_uri, patience
+from autotransfer.tracking.store import Store, check_uri, embedded_uri, patience
 
 
 @pytest.fixture
@@ -24,8 +26,10 @@ def quiet() -> None:
 def test_the_embedded_store_is_the_file_in_the_workspace(tmp_path: Path, name: str) -> None:
     workspace = tmp_path / name
     workspace.mkdir()
-    url = sqlalchemy.make_url(embedded_uri(workspace))
-    assert url.database == str(workspace / "mlflow.db")
+    uri = embedded_uri(workspace)
+    assert sqlalchemy.make_url(uri).database == str(workspace / "mlflow.db")
+    getattr(utils, "_make_parent_dirs_if_sqlite", lambda _: None)(uri)  # of MLflow 3.17
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_the_environment_names_the_store_unless_the_call_does(
@@ -39,6 +43,23 @@ def test_the_environment_names_the_store_unless_the_call_does(
 def test_user_and_password_are_not_shown(tmp_path: Path) -> None:
     store = Store("postgresql://ann:secret@db:5432/runs", "e", tmp_path)
     assert store.display_uri == "postgresql://***@db:5432/runs"
+
+
+@pytest.mark.parametrize(
+    "uri", ["foo://u:hidden@h", "s3://bucket/x", "mysql+nosuch://u:hidden@h/x", "redis://h"]
+)
+def test_a_uri_under_which_nothing_could_be_written_is_refused(uri: str) -> None:
+    with pytest.raises(InvalidOptionError, match="tracking_uri") as refused:
+        check_uri(uri)
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://u:p@h", "https://h", "file:///x", "runs", "./runs", "sqlite:///x.db", "databricks"],
+)
+def test_a_store_that_may_be_away_is_not_refused(uri: str) -> None:
+    check_uri(uri)
 
 
 def test_artifacts_of_a_new_experiment_lie_in_the_workspace(

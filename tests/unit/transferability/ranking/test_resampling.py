@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from autotransfer.errors import DataWarning
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.transferability import ESTIMATORS
 from autotransfer.transferability.ranking.resampling import (
@@ -61,6 +62,18 @@ def test_sources_far_apart_have_narrow_intervals_and_equal_ones_wide_ones() -> N
     assert (low[0], high[0]) == (1, 1)
     assert (low[1:] >= 2).all()
     assert (high[1:] - low[1:]).max() >= 1
+
+
+def test_a_score_that_raises_what_is_no_exception_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def gone(_statistics: Statistics) -> float:
+        raise SystemExit("away")
+
+    monkeypatch.setattr(KNN, "score", gone)
+    with pytest.warns(DataWarning, match="the score knn failed and is left out: SystemExit: away"):
+        item, _ = _separated("any", 8.0, 0)
+    assert list(item.scores) == ["logme"]
 
 
 def test_the_last_stage_is_read_unless_an_earlier_one_is_clearly_better() -> None:
