@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autotransfer.cli.options import answer, cpu_option, json_option, option, plugin_option
-from autotransfer.errors import InvalidOptionError
 
 if TYPE_CHECKING:
     from autotransfer.inspection.compare import ModelComparison
@@ -30,9 +29,7 @@ def compare(model_a: str, model_b: str, images: str, **options: Any) -> None:
 
     Images that either of them has learnt from are left out.
     """
-    as_json, margin = options.pop("as_json"), options["margin"]
-    if margin is not None and margin < 0:
-        raise InvalidOptionError(f"--margin must be a number from 0 on, got {margin}")
+    as_json = options.pop("as_json")
 
     from autotransfer.inspection.compare import compare_models
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.errors import InvalidOptionError
 from autotransfer.models.backbone import fresh_backbone
 from autotransfer.models.predictors.neural import HeadedSuffix
 from autotransfer.models.schedule import Schedule
@@ -25,7 +26,7 @@ from autotransfer.models.source import Source, Untrained
 from autotransfer.models.training import train
 from autotransfer.models.weights import write_state_dict
 from autotransfer.orchestrator import fit
-from autotransfer.scenarios.options import Budget
+from autotransfer.scenarios.options import Budget, read_options
 from autotransfer.selection.selection import Selection
 
 ARCHITECTURE = "test_resnet"  # the smallest residual network that timm names
@@ -61,8 +62,14 @@ def run_demo(
         say: Told about progress.
         **told: Further options of the fit that are told about it.
     """
+    budget = read_options(
+        {"budget": Budget(seconds=seconds), "seed": seed, "workspace": out}
+    ).budget
     folder = Path(out).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidOptionError(f"--out {out} cannot be written ({error.strerror})") from error
     plain, few, test = _divide(seed)
     say(f"training four small sources on {len(plain.labels)} plain digits")
     catalogue = _write_sources(folder / "sources", plain, seed)
@@ -73,9 +80,7 @@ def run_demo(
     here = Path.cwd()
     os.chdir(folder)  # the workspace of a fit is the working folder
     try:
-        selection = fit(
-            target, sources=catalogue, budget=Budget(seconds=seconds), seed=seed, say=say, **told
-        )
+        selection = fit(target, sources=catalogue, budget=budget, seed=seed, say=say, **told)
     finally:
         os.chdir(here)
     return selection

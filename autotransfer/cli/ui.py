@@ -16,7 +16,7 @@ PORT = 5000  # MLflow's own
 @workspace_option
 @option("--tracking-uri", metavar="URI", help="Another store than that of the workspace.")
 @option("--host", default=HOST, help="Other than loopback lets others look.")
-@option("--port", default=PORT, help="Another one if taken.")
+@option("--port", type=click.IntRange(1, 65_535), default=PORT, help="Another one if taken.")
 @option("--no-browser", is_flag=True, help="Only print the address.")
 def ui(workspace: str, tracking_uri: str | None, host: str, port: int, *, no_browser: bool) -> int:
     """Open MLflow's pages on the runs of the workspace, on this machine alone; Ctrl-C ends it."""

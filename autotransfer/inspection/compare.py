@@ -21,6 +21,7 @@ from autotransfer.guard.verdict import default_margin, judge, sentence
 from autotransfer.models.metrics import metric_named
 from autotransfer.plugin.registry import discover
 from autotransfer.results import Decision, Interval
+from autotransfer.scenarios.option_checks import check_number
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.selection.selection import Selection, load
 
@@ -85,6 +86,8 @@ def compare_models(
         InvalidTargetError: If the images have no labels or other classes, or if the models
             have learnt from all of them.
     """
+    check_number("seed", seed)
+    check_number("margin", margin)
     registry = discover(files=[Path(plugin) for plugin in plugins])
     models = tuple(load(m, device=device, registry=registry) for m in (first, second))
     names = models[0].class_names

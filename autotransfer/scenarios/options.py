@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
@@ -15,7 +14,9 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidOptionError
+from autotransfer.masking import note_secrets
 from autotransfer.results import Outcome
+from autotransfer.scenarios.option_checks import check_number, check_options
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -30,14 +31,16 @@ class Budget:
     def __post_init__(self) -> None:
         if self.trials is None and self.seconds is None:
             raise InvalidOptionError("a budget needs trials, seconds or both")
-        if self.trials is not None and self.trials < 1:
-            raise InvalidOptionError(f"trials must be at least 1, got {self.trials}")
-        if self.seconds is not None and not (self.seconds > 0 and math.isfinite(self.seconds)):
-            raise InvalidOptionError(f"seconds must be above 0, got {self.seconds:g}")
+        check_number("trials", self.trials)
+        check_number("seconds", self.seconds)
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """Return the budget written as seconds ("90s", "10m", "2h") or trials ("40 trials")."""
+        """Return the budget written as seconds ("90s", "10m", "2h") or trials ("40 trials").
+
+        Raises:
+            InvalidOptionError: If it is not understood, or out of range.
+        """
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|trials?)?\s*", text)
         if match is None:
             raise InvalidOptionError(
@@ -99,7 +102,7 @@ class Options:
         ray_address: Address of a Ray cluster, or "auto"; None starts one on this machine.
         memory: Memory that trials may plan for, GB; None is 2.
         warm_start: Whether earlier fits in the same storage give first points.
-        storage: Optuna storage URL; None is SQLite in the workspace.
+        storage: Optuna storage URL; None is AUTOTRANSFER_STORAGE or SQLite in the workspace.
         tracking_uri: MLflow; None is MLFLOW_TRACKING_URI or SQLite in the workspace; "off" writes
             nothing there.
         experiment: Name of the MLflow experiment.
@@ -149,8 +152,8 @@ class Options:
     ray_address: str | None = None
     memory: float | None = None
     warm_start: bool = False
-    storage: str | None = None
-    tracking_uri: str | None = None
+    storage: str | None = field(default=None, repr=False)  # it may have a password
+    tracking_uri: str | None = field(default=None, repr=False)
     experiment: str = "autotransfer"
     register: str | None = None
     name: str | None = None
@@ -174,7 +177,8 @@ def read_options(given: dict[str, Any]) -> Options:
     """Return the checked options.
 
     Raises:
-        InvalidOptionError: If there is no such option, or a number is out of range.
+        InvalidOptionError: If there is no such option, or it has a value that is not allowed or
+            could not be kept at the end.
     """
     known = set(Options.__dataclass_fields__)
     unknown = sorted(set(given) - known)
@@ -184,18 +188,9 @@ def read_options(given: dict[str, Any]) -> Options:
             f"{', '.join(sorted(known))}"
         )
     chosen = Options(**{name: _or_default(name, value) for name, value in given.items()})
-    if chosen.max_sources is not None and chosen.max_sources < 1:
-        raise InvalidOptionError(f"max_sources must be at least 1, got {chosen.max_sources}")
-    for name in ("max_mb", "max_ms", "memory"):
-        value = getattr(chosen, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise InvalidOptionError(f"{name} must be a number above 0, got {value}")
-    if chosen.workers is not None and chosen.workers < 1:
-        raise InvalidOptionError(f"workers must be at least 1, got {chosen.workers}")
-    if chosen.margin is not None and not 0 <= chosen.margin < float("inf"):
-        raise InvalidOptionError(
-            f"margin must be a number from 0 on, in units of the score, got {chosen.margin}"
-        )
+    note_secrets(*given.values())
+    check_options(chosen)
+    budget_of(chosen)
     return chosen
 
 
@@ -311,9 +306,12 @@ def _weights(text: str) -> dict[str, float]:
 
 def budget_of(chosen: Options) -> Budget:
     """Return the budget, the default one where none is given."""
-    if chosen.budget is None:
-        return DEFAULT_BUDGET
-    return Budget.parse(chosen.budget) if isinstance(chosen.budget, str) else chosen.budget
+    given = DEFAULT_BUDGET if chosen.budget is None else chosen.budget
+    if isinstance(given, Budget):
+        return given
+    if not isinstance(given, str):
+        raise InvalidOptionError(f"budget must be a text such as '10m' or a Budget, got {given!r}")
+    return Budget.parse(given)
 
 
 def memory_of(chosen: Options) -> int:

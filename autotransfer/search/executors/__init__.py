@@ -16,6 +16,7 @@ from autotransfer.search.trial import TrialContext
 __all__ = ["EXECUTORS", "executor_named", "open_executor"]
 
 EXECUTORS = ("inline", "processes", "ray")
+MOST_PROCESSES = 1024
 
 
 def executor_named(name: str | None, workers: int | None, ray_address: str | None) -> str:
@@ -30,6 +31,10 @@ def executor_named(name: str | None, workers: int | None, ray_address: str | Non
         raise InvalidOptionError(f"no executor named {name!r}; available: {', '.join(EXECUTORS)}")
     if ray_address is not None and name != "ray":
         raise InvalidOptionError("--ray-address is for --executor ray")
+    if name != "ray" and (workers or 1) > MOST_PROCESSES:
+        raise InvalidOptionError(
+            f"workers must be at most {MOST_PROCESSES} on one machine, got {workers}"
+        )
     if name == "inline" and workers not in (None, 1):
         raise InvalidOptionError(f"--executor inline runs one trial at a time, not {workers}")
     if name == "ray" and importlib.util.find_spec("ray") is None:
