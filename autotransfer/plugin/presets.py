@@ -125,10 +125,10 @@ def read_preset(path: Path) -> Preset:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSpaceError(f"{path}: the search space cannot be read ({error})") from error
     except tomllib.TOMLDecodeError as error:
         raise InvalidSpaceError(f"{path}: not TOML ({error})") from error
+    except (OSError, ValueError) as error:
+        raise InvalidSpaceError(f"{path}: the search space cannot be read ({error})") from error
     strategies = content.get("strategies")
     if strategies is not None and not _strings(strategies):
         raise InvalidSpaceError(f"{path}: strategies: must be a list of names")

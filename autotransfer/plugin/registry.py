@@ -177,7 +177,7 @@ def discover(*, files: Sequence[Path] = (), entry_point_group: str = NAMESPACE) 
     discovery = _Discovery(manager)
     for point in sorted(entry_points(group=entry_point_group), key=_precedence):
         _add_entry_point(discovery, point)
-    named = {path.resolve(): path for path in (*_files_of_environment(), *files)}
+    named = {_there(path): path for path in (*_files_of_environment(), *files)}
     for path in named.values():  # one file may be named twice: here and in the environment
         _add_file(discovery, path)
     for plugin in discovery.broken:
@@ -210,9 +210,17 @@ def _add_entry_point(discovery: _Discovery, point: EntryPoint) -> None:
         discovery.broken.append(BrokenPlugin(point.name, distribution, version, reason))
 
 
+def _there(path: Path) -> Path:
+    """Return the whole path of a plugin file."""
+    try:
+        if path.is_file():
+            return path.resolve()
+    except (OSError, ValueError) as error:
+        raise PluginError(str(path), one_line(error)) from error
+    raise PluginError(str(path), "no such file")
+
+
 def _add_file(discovery: _Discovery, path: Path) -> None:
-    if not path.is_file():
-        raise PluginError(str(path), "no such file")
     try:
         discovery.add(path.stem, _import_file(path), str(path), "")
     except (PluginError, KeyboardInterrupt):

@@ -33,7 +33,10 @@ _KEPT = "earlier"
 
 def is_selection(path: Path) -> bool:
     """Return whether a folder is a saved selection."""
-    return (path / PREDICTOR_FILE).is_file()
+    try:
+        return (path / PREDICTOR_FILE).is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def source_of_selection(folder: Path, name: str = "") -> Source:

@@ -69,14 +69,21 @@ def resolve_sources(
 
     Raises:
         UnknownNameError: If a name in `only`, or a timm name, is unknown.
-        InvalidSourceError: If a catalogue is wrong or two sources have one name.
+        InvalidSourceError: If a catalogue is wrong, two sources have one name, or none is named.
         NoCandidateError: If no architecture is known.
     """
     chosen = ""
     if requested is None:
         chosen = "small" if device_type == "cuda" else "tiny"
         requested = chosen
-    items = [requested] if isinstance(requested, str | Path | Source) else list(requested)
+    items = [requested] if isinstance(requested, str | Path | Source) else requested
+    if not isinstance(items, Iterable):
+        raise InvalidSourceError(
+            f"sources must be a catalogue, a name, a Source or a list of these, got {items!r}"
+        )
+    items = list(items)
+    if not items and not from_plugins:
+        raise InvalidSourceError("sources is an empty list; leave it out for the default ones")
     found = [source for item in items for source in _expand(item)]
     found += from_plugins
     names = [source.name for source in found]

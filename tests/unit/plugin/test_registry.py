@@ -324,3 +324,10 @@ def test_ctrl_c_while_a_plugin_is_imported_is_ctrl_c(install: Install) -> None:
     install("a-slow", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         discover(entry_point_group=GROUP)
+
+
+@pytest.mark.parametrize("name", ["", "a\0b.py", "x" * 5000, "/dev/null", "b\udcff.py"], ids=ascii)
+def test_a_file_that_cannot_be_a_plugin_is_refused_by_name(name: str) -> None:
+    with pytest.raises(PluginError, match="plugin") as refused:
+        discover(files=[Path(name)], entry_point_group="autotransfer.none")
+    assert len(str(refused.value)) <= 2000

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
 import torch
 
 from autotransfer.errors import (
+    AutotransferError,
     InvalidSourceError,
     NoCandidateError,
     UnknownNameError,
@@ -95,6 +97,27 @@ def test_none_means_tiny_on_a_processor_and_small_on_a_gpu() -> None:
 def test_an_unknown_timm_name_lists_close_ones() -> None:
     with pytest.raises(UnknownNameError, match="resnet18"):
         resolve_sources("resnet18x")
+
+
+@pytest.mark.parametrize(
+    ("requested", "said"),
+    [
+        (3, "sources must be a catalogue"),
+        (object(), "sources must be a catalogue"),
+        ([], "an empty list"),
+        ("", "no source named ''"),
+        ("a\0b", "no source named"),
+        ("x" * 5000, "no source named"),
+        ("x" * 5000 + ".toml", "xxx"),
+        ("https://ann:sesame@h/x", r"no source named 'https://\*\*\*@h/x'"),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_what_names_no_source_is_refused_in_words(requested: Any, said: str) -> None:
+    with pytest.raises(AutotransferError, match=said) as refused:
+        resolve_sources(requested)
+    assert len(str(refused.value)) <= 2000
+    assert "sesame" not in str(refused.value)
 
 
 def test_only_keeps_the_named_and_refuses_the_unknown(tmp_path: Path) -> None:
