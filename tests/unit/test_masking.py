@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from autotransfer import masking
 from autotransfer.errors import (
@@ -145,6 +146,7 @@ def test_no_message_is_endless_and_its_end_stays() -> None:
 
 
 class _Mute(BaseException):
+    @override
     def __str__(self) -> str:
         raise RuntimeError("no words")
 

@@ -163,6 +163,8 @@ def test_a_name_that_is_made_from_a_folder_can_be_given_again(name: str) -> None
         (["ui", "--tracking-uri", "foo://u:pw@h"], r"foo://***@h"),
         (["sync", "--tracking-uri", "foo://u:pw@h"], r"foo://***@h"),
         (["sync", "--storage", "foo://u:pw@h"], r"foo://***@h"),
+        (["rank", "x", "--seed", "foo://u:pw of two@h"], "***"),  # quoted by click
+        (["rank", "x", "--foo://u:pw of two@h"], "***"),
     ],
 )
 def test_every_command_refuses_them_alike(
@@ -178,4 +180,5 @@ def test_every_command_refuses_them_alike(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("autotransfer: ")
     assert said in line
+    assert "pw" not in line
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

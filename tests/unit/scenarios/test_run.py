@@ -18,9 +18,11 @@ from autotransfer.results import Decision, Ranking, ScenarioKind, Seconds, Skipp
 from autotransfer.scenarios.base import Candidates, Judged, Searched
 from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.record import record_of
-from autotransfer.scenarios.run import Request, Run, requested
+from autotransfer.scenarios.run import Request, Run, requested, running
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
+from autotransfer.search.study import open_study
+from autotransfer.tracking.sync import TrackingPlan
 from tests.unit.conftest import MakeOutcome, MakeRecord
 from tests.unit.told import Teller, registry_of
 
@@ -100,6 +102,27 @@ def test_a_study_is_resumed_on_the_same_problem_alone(tmp_path: Path) -> None:
     run.check_same_problem(["abc", 1], "other items")
     with pytest.raises(InvalidOptionError, match="begun with other items"):
         run.check_same_problem(["abc", 2], "other items")
+
+
+def test_a_resumed_fit_asks_for_the_password_of_its_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    begun = open_study(
+        "mine", storage=None, workspace=tmp_path, sampler="random", seed=0, resume=False
+    )
+    begun.optuna.ask()
+    TrackingPlan("http://ann:sesame@h", "e", str(tmp_path), {}, {}).keep(begun)
+    assert b"sesame" not in (tmp_path / "autotransfer.db").read_bytes()
+    again = {"name": "mine", "resume": True, "workspace": tmp_path}
+    with (
+        pytest.raises(InvalidOptionError, match=r"in http://\*\*\*@h, whose password is not kept"),
+        running(_request(tmp_path, **again), "target"),
+    ):
+        pytest.fail("the fit went on")
+    named = {**again, "tracking_uri": "http://ann:sesame@h"}
+    with running(_request(tmp_path, **named), "target") as run:
+        assert run.tracker.uri == "http://***@h"
 
 
 def _scenario() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from typing_extensions import override
 
 from autotransfer.errors import PluginError
 from autotransfer.models.predictors.dummy import MajorityPredictor
@@ -22,6 +23,7 @@ class _Gone(BaseException):
 
 
 class _MuteError(Exception):
+    @override
     def __str__(self) -> str:
         raise RuntimeError("no words")
 
