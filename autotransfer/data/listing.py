@@ -66,8 +66,8 @@ def readable(text: str) -> str:
 
 
 def shortened(value: object, most: int = 120) -> str:
-    """Return what a user wrote as a message repeats it: readable, without secrets, not too long."""
-    text = readable(masked(str(value)))  # what is cut could not be told from other text
+    """Return what a user wrote as a message repeats it: short, without secrets, on one line."""
+    text = readable(masked(str(value)))  # first: a piece of a URL is no URL
     return text if len(text) <= most else f"{text[: most - 4]} ..."
 
 

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from autotransfer.data import storage
-from autotransfer.data.storage import entries, open_place, special_file
+from autotransfer.data.storage import Location, entries, open_place, special_file, storable
 from autotransfer.data.target import open_images, open_target
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
@@ -316,3 +318,30 @@ def test_the_way_to_name_a_folder_inside_is_known(
     with zipfile.ZipFile("p.zip", "w") as archive:
         archive.writestr("a/photo/a.png", b"")
     assert open_place(text).inner("photo") == inner
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("http://ann:sesame@h/photos.zip", "photos"),
+        ("http://ann:sesame@127.0.0.1:9", "target"),
+        ("https://h/photos.zip?sig=sesame", "photos"),
+        ("https://h/a/photos?token=sesame", "photos"),
+    ],
+)
+def test_the_name_of_a_target_has_no_secret_of_its_url(text: str, name: str) -> None:
+    assert Location(text, None, text).name == name
+
+
+def test_a_long_url_is_cut_without_showing_a_piece_of_its_password() -> None:
+    with pytest.raises(InvalidTargetError) as refused:
+        open_place("nosuch://ann:" + "sesame" * 500 + "@host/photos.zip")
+    assert "sesame" not in str(refused.value)
+
+
+@given(name=st.text(max_size=300))
+def test_what_a_target_is_called_can_be_a_file(name: str) -> None:
+    made = storable(name)
+    assert "/" not in made
+    assert made == made.strip()
+    assert len(os.fsencode(made)) <= 150
