@@ -108,7 +108,8 @@ class Options:
         experiment: Name of the MLflow experiment.
         register: Name under which the result is registered in MLflow; the new version gets the
             alias `champion`.
-        name: Name of the study; None makes one from the target.
+        name: Name of the study and of its folder, without a slash, of 200 bytes at most; None
+            makes one from the target.
         resume: Whether a study of that name is continued.
         out: Folder of the selection; None is a folder named after the study.
         workspace: Folder of the study, of MLflow's store and of what a fit writes beside them;

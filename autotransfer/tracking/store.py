@@ -149,6 +149,8 @@ def check_uri(uri: str) -> None:
         InvalidOptionError: If MLflow has no store of that kind, or a driver is not installed.
     """
     note_secrets(uri)
+    if uri == OFF:
+        raise InvalidOptionError("tracking_uri off is for a fit; here a store is needed: name it")
     if is_database(uri):
         check_database(uri, "tracking_uri")
         return

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from autotransfer.errors import InvalidSourceError
+from autotransfer.errors import InvalidOptionError, InvalidSourceError
 from autotransfer.plugin.testing.tiny import tiny_source
 from autotransfer.tracking.registered import register, with_registered
 from autotransfer.tracking.store import embedded_uri
@@ -48,6 +48,12 @@ def test_what_is_no_registered_model_is_left_as_it_is(tmp_path: Path) -> None:
 def test_a_name_that_is_not_understood_shows_the_form(text: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidSourceError, match="models:/NAME@champion"):
         with_registered(text, None, tmp_path)
+
+
+def test_no_model_is_read_from_a_store_that_is_off(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOptionError, match="tracking_uri off"):
+        with_registered("models:/plants@champion", "off", tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_model_that_is_not_there_names_the_store(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_user_and_password_are_not_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["foo://u:hidden@h", "s3://bucket/x", "mysql+nosuch://u:hidden@h/x", "redis://h"]
+    "uri", ["foo://u:hidden@h", "s3://bucket/x", "mysql+nosuch://u:hidden@h/x", "redis://h", "off"]
 )
 def test_a_uri_under_which_nothing_could_be_written_is_refused(uri: str) -> None:
     with pytest.raises(InvalidOptionError, match="tracking_uri") as refused:
