@@ -105,10 +105,10 @@ def test_names_in_a_zip_that_are_utf8_without_saying_so_are_read_as_such(tmp_pat
         for name in ("caf\u00e9/1.png", "\u7eff/2.png"):
             archive.writestr(name, b"x")
     content = bytearray(path.read_bytes())
-    for mark, place in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+    for mark, at in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
         start = -1
         while (start := content.find(mark, start + 1)) >= 0:
-            content[start + place] &= 0xF7  # the flag of UTF-8
+            content[start + at] &= 0xF7  # the flag of UTF-8
     path.write_bytes(content)
     assert names(str(path)) == ["caf\u00e9/1.png", "\u7eff/2.png"]
     place = open_place(str(path))
