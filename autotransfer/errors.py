@@ -49,18 +49,21 @@ class CorruptImagesError(InvalidTargetError):
 
     Args:
         problems: (name, reason) of every image that cannot be used.
+        remedy: What to do about them.
     """
 
     NAMED = 20  # more than this many names hide the sentence that says what to do
+    LEAVE_OUT = (
+        "repair or remove them, or leave them out with --on-bad-image skip (on_bad_image='skip')"
+    )
 
-    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, problems: Sequence[tuple[str, str]], remedy: str = LEAVE_OUT) -> None:
         self.problems = tuple(problems)
         lines = [f"  {name}: {reason}" for name, reason in self.problems[: self.NAMED]]
         if len(self.problems) > self.NAMED:
             lines.append(f"  and {len(self.problems) - self.NAMED} more")
         super().__init__(
-            f"{len(self.problems)} image(s) cannot be used; repair or remove them, or leave "
-            "them out with --on-bad-image skip (on_bad_image='skip'):\n" + "\n".join(lines)
+            f"{len(self.problems)} image(s) cannot be used; {remedy}:\n" + "\n".join(lines)
         )
 
 

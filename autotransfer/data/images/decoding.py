@@ -69,13 +69,16 @@ def in_threads(function: Callable[[A], B], items: Sequence[A]) -> list[B]:
         pool.shutdown(cancel_futures=True)
 
 
-def decode_image(content: bytes, min_side: int | None = None) -> Image.Image:
+def decode_image(
+    content: bytes, min_side: int | None = None, most_pixels: int = PIXEL_LIMIT
+) -> Image.Image:
     """Return the image in a file, upright, as RGB.
 
     Args:
         content: The whole file.
         min_side: Shortest side in pixels that is needed; a JPEG that is larger is decoded at
             1/2, 1/4 or 1/8 of its size where that is enough.
+        most_pixels: What may be decoded, after that reduction.
 
     Raises:
         ValueError: If it is no image, damaged, too small or too large; the message is the
@@ -95,10 +98,12 @@ def decode_image(content: bytes, min_side: int | None = None) -> Image.Image:
     try:
         if min_side is not None:
             _shrink_while_decoding(image, min_side)
-        image.load()
-        return upright_rgb(image)
+        if image.width * image.height <= most_pixels:
+            image.load()
+            return upright_rgb(image)
     except _DAMAGE as error:
         raise ValueError(f"damaged ({error})") from None
+    raise ValueError(f"{image.width} x {image.height} pixels; {most_pixels:,} in all is the limit")
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:

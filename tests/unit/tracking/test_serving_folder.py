@@ -11,6 +11,7 @@ import torch
 from mlflow import MlflowClient
 from PIL import Image
 
+from autotransfer.errors import CorruptImagesError
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.selection import Selection
@@ -57,11 +58,16 @@ def test_the_logged_model_loads_without_pickle_and_predicts(
         {"class": ["bee"], "probability": [0.75], "ant": [0.25], "bee": [0.75]}, dtype=object
     )
     for pictures in (
-        pd.DataFrame({"image": [str(picture)]}),
+        pd.DataFrame({"image": [picture.read_bytes()]}),
         np.zeros((1, 8, 8, 3), dtype=np.uint8),
     ):
         table: Any = model.predict(pictures)
         pd.testing.assert_frame_equal(table, expected, check_dtype=False)
+    with pytest.raises(CorruptImagesError, match="not base64; a path is read only below"):
+        model.predict(pd.DataFrame({"image": [str(picture)]}))
+    monkeypatch.setenv("AUTOTRANSFER_SERVED_FOLDER", str(tmp_path))
+    opened: Any = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+    assert opened.predict(pd.DataFrame({"image": [picture.name]}))["class"].tolist() == ["bee"]
     names = [column.name for column in model.metadata.signature.outputs]
     assert names == ["class", "probability", "ant", "bee"]
     assert MlflowClient(uri, uri).get_run(run_id).info.status == "FINISHED"
