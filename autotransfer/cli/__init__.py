@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 import traceback
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -30,6 +33,7 @@ from autotransfer.masking import masked, note_secrets
 BAD_INPUT = 2
 NOTHING_FINISHED = 3
 INTERRUPTED = 130
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 # Unless the user says otherwise, libraries neither write on the terminal nor report use.
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -59,11 +63,16 @@ for command in (
 
 def main() -> None:
     """Run the command line; errors that a user can mend end with one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name need not be UTF-8
     try:
-        sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
     except Exception:  # noqa: BLE001 - a fault of ours: shown whole, but for the secrets of URLs
-        click.echo(masked(traceback.format_exc()), err=True, nl=False)
-        sys.exit(1)
+        with suppress(OSError):
+            click.echo(masked(traceback.format_exc()), err=True, nl=False)
+        code = 1
+    sys.exit(_flushed(code))
 
 
 def run(arguments: list[str]) -> int:
@@ -80,10 +89,15 @@ def run(arguments: list[str]) -> int:
             return stop.exit_code
         except click.ClickException as error:
             return _fail(error.format_message(), BAD_INPUT)
-        except BudgetExhaustedError as error:
-            return _fail(str(error), NOTHING_FINISHED)
         except AutotransferError as error:
-            return _fail(str(error), BAD_INPUT)
+            ended = isinstance(error, BudgetExhaustedError)
+            return _fail(str(error), NOTHING_FINISHED if ended else BAD_INPUT)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            return _fail(
+                f"{error.filename or 'the output'} cannot be written ({error.strerror})", BAD_INPUT
+            )
         except (KeyboardInterrupt, click.Abort):
             return _fail(
                 "interrupted; every finished trial is kept. Run the same command with --resume "
@@ -94,7 +108,19 @@ def run(arguments: list[str]) -> int:
 
 
 def _fail(text: str, code: int) -> int:
-    click.echo(f"autotransfer: {told(text)}", err=True)
+    with suppress(OSError):  # standard error may be full or closed as well
+        click.echo(f"autotransfer: {told(text)}", err=True)
+    return code
+
+
+def _flushed(code: int) -> int:
+    """Return the exit code; what cannot be written is dropped, or Python would tell at its end."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            code = code or BAD_INPUT
     return code
 
 
