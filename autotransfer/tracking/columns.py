@@ -1,22 +1,20 @@
-"""The columns of the table that a served selection answers with."""
+"""The columns of a table of answers: of `predict`, and of a served selection."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 ANSWER_COLUMNS = ("class", "probability")
+_TAKEN = re.compile(r"(image|class|probability|abstained|because)( \(class\))*")
 
 
 def answer_columns(class_names: Sequence[str]) -> tuple[str, ...]:
     """Return "class", "probability" and one column a class.
 
-    A class with the name of another column is written "probability (class)", for instance, so
-    that the table can go to JSON.
+    A class with the name of a column that any such table has is written "probability (class)",
+    for instance, and one that is called so already gets one more: no two columns have one name,
+    and the column of a class does not depend on what the other classes are called.
     """
-    columns = list(ANSWER_COLUMNS)
-    for name in class_names:
-        column = name
-        while column in columns:
-            column += " (class)"
-        columns.append(column)
-    return tuple(columns)
+    columns = (f"{name} (class)" if _TAKEN.fullmatch(name) else name for name in class_names)
+    return (*ANSWER_COLUMNS, *columns)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import re
@@ -11,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from autotransfer.data.csv_cells import csv_text
 from autotransfer.masking import masked
 from autotransfer.models.metrics import METRICS
 from autotransfer.plugin.space import study_name
@@ -162,18 +161,18 @@ def best_so_far(record: Record) -> tuple[Figure, ...]:
 
 def probes_csv(outcomes: Sequence[Outcome], metric: str) -> str:
     """Return every probe as a table, one row each."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["probe", "source", "strategy", "state", metric, "log_loss", "seconds",
-                    "params"])  # fmt: skip
-    for outcome in outcomes:
-        if outcome.probe:
-            score = "" if outcome.value is None else shown(outcome.value, metric)
-            loss = "" if outcome.log_loss is None else outcome.log_loss
-            params = json.dumps(dict(outcome.params))
-            table.writerow([-outcome.number, one_line(outcome.source), outcome.strategy,
-                            outcome.state, score, loss, outcome.seconds, params])  # fmt: skip
-    return text.getvalue()
+    head = ["probe", "source", "strategy", "state", metric, "log_loss", "seconds", "params"]
+    rows = [
+        [
+            *(-outcome.number, one_line(outcome.source), outcome.strategy, outcome.state),
+            "" if outcome.value is None else shown(outcome.value, metric),
+            "" if outcome.log_loss is None else outcome.log_loss,
+            *(outcome.seconds, json.dumps(dict(outcome.params))),
+        ]
+        for outcome in outcomes
+        if outcome.probe
+    ]
+    return csv_text([head, *rows], "\n")
 
 
 def record_tags(record: Record) -> dict[str, str]:
@@ -199,15 +198,13 @@ def ranking_csv(ranking: Ranking) -> str:
     estimators = sorted({name for row in ranking.rows for name in row.estimators})
     plain = ("rank", "rank_low", "rank_high", "score", "stage", "seconds", "megabytes",
              "num_images")  # fmt: skip
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["source", "shortlist", *plain, *estimators])
+    rows: list[list[object]] = [["source", "shortlist", *plain, *estimators]]
     for row in ranking.rows:
         values = [getattr(row, name) for name in plain]
         scores = [row.estimators.get(name, "") for name in estimators]
         chosen = "yes" if row.source in ranking.shortlist else "no"
-        table.writerow([one_line(row.source), chosen, *values, *scores])
-    return text.getvalue()
+        rows.append([one_line(row.source), chosen, *values, *scores])
+    return csv_text(rows, "\n")
 
 
 def view_state(metric: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.data.csv_cells import csv_text, plain
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidOptionError
 from autotransfer.results import Decision, Verdict
@@ -66,10 +67,8 @@ def write_table(path: Path, plan: Mapping[str, Any], held_out: ImageSet, *, seed
     """Write the images to label, in random order and without any prediction beside them."""
     positions = np.array(_draw_of(plan).positions)
     order = np.random.default_rng(seed).permutation(len(positions))
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["image", "label"])
-        writer.writerows([held_out.names[i], ""] for i in positions[order])
+    rows = [("image", "label"), *((held_out.names[i], "") for i in positions[order])]
+    path.write_text(csv_text(rows), "utf-8", "surrogateescape", newline="")
 
 
 def read_table(
@@ -80,11 +79,12 @@ def read_table(
     Raises:
         InvalidOptionError: If images or labels are missing, or there are others.
     """
-    with path.open(encoding="utf-8", newline="") as file:
+    # utf-8-sig: spreadsheets put a byte-order mark before the first column's name
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows or not {"image", "label"} <= set(rows[0]):
         raise InvalidOptionError(f"{path}: the columns image and label are needed")
-    given = {row["image"]: (row["label"] or "").strip() for row in rows}
+    given = {plain(row["image"]): plain((row["label"] or "").strip()) for row in rows}
     asked = {held_out.names[i]: i for i in _draw_of(plan).positions}
     missing = [name for name in asked if not given.get(name)]
     if missing:

@@ -11,11 +11,25 @@ def test_classes_follow_class_and_probability() -> None:
 
 
 def test_a_class_that_is_named_like_a_column_is_told_apart() -> None:
-    names = ("probability", "probability (class)")
-    assert answer_columns(names)[2:] == ("probability (class)", "probability (class) (class)")
+    names = ("probability", "probability (class)", "image", "abstained", "because", "Image")
+    assert answer_columns(names)[2:] == (
+        "probability (class)",
+        "probability (class) (class)",
+        "image (class)",
+        "abstained (class)",
+        "because (class)",
+        "Image",
+    )
 
 
-@given(st.lists(st.sampled_from(["class", "probability", "class (class)", "a"]), unique=True))
-def test_every_column_has_its_own_name(names: list[str]) -> None:
-    columns = answer_columns(names)
-    assert len(set(columns)) == len(names) + 2
+CLASSES = st.sampled_from(["image", "class", "probability", "class (class)", "a", "a (class)"])
+
+
+@given(st.lists(CLASSES, unique=True), CLASSES)
+def test_every_column_has_its_own_name_whatever_the_other_classes_are(
+    names: list[str], name: str
+) -> None:
+    columns = ("image", *answer_columns(names), "abstained", "because")
+    assert len(set(columns)) == len(columns) == len(names) + 5
+    if name in names:
+        assert answer_columns([name])[2] == columns[3 + names.index(name)]
