@@ -132,7 +132,9 @@ def _fit(scenario: Scenario[Any, Any]) -> Selection:
         judged = scenario.judge(finalist, searched, run)
         run.clock.mark("guard")
         record = record_of(scenario, searched, judged, unranked, run)
-        selection = Selection(record, judged.kept, scenario.readers.device)
+        selection = Selection(
+            record, judged.kept, scenario.readers.device, plugins=tuple(run.options.plugins)
+        )
         return _closed(selection, scenario.material(searched, judged, run), run)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
-from typing_extensions import override
 
 from autotransfer.data.datasets import is_dataset, read_dataset
 from autotransfer.data.target import open_target
 from autotransfer.errors import InvalidTargetError
 from autotransfer.orchestrator import fit
 from autotransfer.scenarios.options import Budget
-from autotransfer.selection.selection import Selection, load
 from autotransfer.tracking import OFF
 
 LARGEST_SEED = 2**31 - 1
@@ -158,30 +154,6 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         tags.input_tags.two_d_array = flat
         tags.input_tags.three_d_array = not flat
         return tags
-
-    @override
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the parameters, and the selection as the files of its folder."""
-        state: dict[str, Any] = dict(super().__getstate__())
-        found = state.get("selection_")
-        if isinstance(found, Selection):
-            del state["selection_"]
-            with tempfile.TemporaryDirectory() as folder:
-                found.save(folder)
-                files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
-            state["_files"] = files
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        files = state.pop("_files", None)
-        super().__setstate__(state)
-        if files is None:
-            return
-        folder = Path(tempfile.mkdtemp())  # stays: the weights are read when they are needed
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-        self.selection_ = load(folder, plugins=self.plugins)
-        weakref.finalize(self.selection_, shutil.rmtree, folder, ignore_errors=True)
 
     def _options(self) -> dict[str, Any]:
         seed = self.random_state

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autotransfer.cli.options import answer, cpu_option, json_option, option, plugin_option
+from autotransfer.cli.options import (
+    answer,
+    bad_image_option,
+    cpu_option,
+    json_option,
+    option,
+    plugin_option,
+)
 
 if TYPE_CHECKING:
     from autotransfer.inspection.compare import ModelComparison
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 @option("--margin", type=float, help="Gap that counts as no difference; 0.01 is a point.")
 @cpu_option
 @option("--seed", default=0, help="Seeds the resamples.")
+@bad_image_option
 @json_option
 def compare(model_a: str, model_b: str, images: str, **options: Any) -> None:
     """Test whether MODEL_A beats MODEL_B on the labelled images in IMAGES.
@@ -51,4 +59,4 @@ def _text(model_a: str, model_b: str, found: ModelComparison) -> str:
             f"  these images have been used for {found.looks - 1} other comparison(s), so the "
             "interval is wider"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  {note}" for note in found.notes)])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autotransfer.cli.options import answer, common, picked, say, several
+from autotransfer.cli.options import answer, bad_image_option, common, picked, say, several
 
 if TYPE_CHECKING:
     from autotransfer.inspection.distance import Distance
@@ -31,6 +31,7 @@ _MEANING = {
 @click.argument("images_b")
 @common
 @several("--measure", "measures", "NAME", "Compute only this measure")
+@bad_image_option
 def distance(images_a: str, images_b: str, **options: Any) -> None:
     """Say how far the images of two sets are apart, in numbers and in words."""
     as_json = options.pop("as_json")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autotransfer.cli.options import answer, common, option, picked, say
+from autotransfer.cli.options import answer, bad_image_option, common, option, picked, say
 from autotransfer.errors import InvalidOptionError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _COLOURS = {"frozen": "#b5542b", "tuned": "#2b6cb5"}
 @option("--epochs", default=10, help="Epochs for every point.")
 @option("--repeats", default=3, help="Fits for every point.")
 @option("--out", default="layers.png", metavar="PNG_OR_SVG", help="The drawing.")
+@bad_image_option
 def layers(target: str, **options: Any) -> None:
     """Draw the score on TARGET against the number of copied stages, frozen and tuned."""
     as_json, out = options.pop("as_json"), Path(options.pop("out"))
@@ -31,12 +32,14 @@ def layers(target: str, **options: Any) -> None:
     if out.suffix.lower() not in (".png", ".svg"):
         raise InvalidOptionError(f"--out must end with .png or .svg, got {out}")
 
+    from autotransfer.data.atomic_files import written_whole
     from autotransfer.inspection.layer_curve import layers as run
 
     source = named[0] if named else None
     curve = run(target, source=source, sources=sources, say=say, **options)
     try:
-        _draw(curve, out)
+        with written_whole(out) as drawing:
+            _draw(curve, drawing, out.suffix[1:].lower())
     except OSError as error:
         raise InvalidOptionError(f"--out {out} cannot be written ({error})") from error
     answer(_json, _text, curve, out, as_json=as_json)
@@ -71,7 +74,7 @@ def _text(curve: LayerCurve, out: Path) -> str:
     return "\n".join([head, *lines, *curve.notes, f"drawn in {out}"])
 
 
-def _draw(curve: LayerCurve, out: Path) -> None:
+def _draw(curve: LayerCurve, out: Path, kind: str) -> None:
     """Draw both curves with their error bars."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -95,4 +98,4 @@ def _draw(curve: LayerCurve, out: Path) -> None:
     )
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(out, dpi=150)
+    figure.savefig(out, dpi=150, format=kind)

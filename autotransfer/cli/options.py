@@ -27,7 +27,7 @@ seed_option = option("--seed", default=0, help="Seeds all that is random.")
 json_option = option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
 )
-cpu_option = option("--device", default="cpu", help="cpu or cuda.")
+cpu_option = option("--device", default="cpu", help="auto, cpu, cuda or cuda:N.")
 workspace_option = option("--workspace", default=".", metavar="DIR", help="Of the fits.")
 attributes_option = option("--attributes", metavar="CSV", help="Classes described by attributes.")
 max_sources_option = option(
@@ -56,7 +56,7 @@ def common(command: Command) -> Command:
     for add in (
         json_option,
         seed_option,
-        option("--device", default="auto", help="cpu or cuda."),
+        option("--device", default="auto", help="auto, cpu, cuda or cuda:N."),
         plugin_option,
         option("--tracking-uri", metavar="URI", help="MLflow: its models, and where fits write."),
         several("--source", "only_sources", "NAME", "Keep only this source"),

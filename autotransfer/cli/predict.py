@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from autotransfer.cli.options import cpu_option, json_option, option, plugin_option, print_json
+from autotransfer.cli.options import (
+    bad_image_option,
+    cpu_option,
+    json_option,
+    option,
+    plugin_option,
+    print_json,
+)
 from autotransfer.cli.zero_shot_texts import reasons_text, with_reasons
 from autotransfer.errors import InvalidOptionError
 
@@ -27,10 +32,17 @@ if TYPE_CHECKING:
 @option("--generalised", is_flag=True, help="Let all classes compete (zero-shot scenario).")
 @option("--explain", is_flag=True, help="Say why (zero-shot scenario).")
 @option("--abstain", is_flag=True, help="Reject images that are none of the classes.")
+@bad_image_option
 @option("--out", metavar="CSV", help="Write a table instead of printing it.")
 @json_option
 def predict(model_dir: str, images: str, **options: Any) -> None:
-    """Predict all images below IMAGES with the selection in MODEL_DIR."""
+    """Predict all images of IMAGES with the selection in MODEL_DIR.
+
+    The answers are in the order of the rows, one for each, where IMAGES is a table, and in
+    bytewise path order where it is a folder or an archive. In the CSV a text that a spreadsheet
+    would run as a formula has an apostrophe in front.
+    """
+    from autotransfer.data.atomic_files import write_whole
     from autotransfer.data.target import open_images
     from autotransfer.models.precomputed_features import read_matrices
     from autotransfer.selection.selection import load
@@ -43,7 +55,7 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
         opened = matrices[0].items
         probabilities = selection.predict_proba(matrices[0].by_source)
     else:
-        opened = open_images(images)
+        opened = open_images(images, on_bad_image=options["on_bad_image"])
         probabilities = selection.predict_proba(opened, generalised=generalised)
     rows = _rows(opened.names, classes, probabilities)
     if options["abstain"]:
@@ -63,7 +75,7 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
         click.echo(table, nl=False)
         return
     try:
-        Path(options["out"]).write_text(table, encoding="utf-8")
+        write_whole(Path(options["out"]), table.encode(errors="backslashreplace"))
     except OSError as error:
         raise InvalidOptionError(f"--out {options['out']} cannot be written ({error})") from error
 
@@ -83,17 +95,17 @@ def _rows(
 
 
 def _table(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
+    from autotransfer.data.csv_cells import csv_text
+    from autotransfer.tracking.columns import answer_columns
+
     explained = bool(rows) and "because" in rows[0]
     abstaining = bool(rows) and "abstained" in rows[0]
     further = ["abstained"] * abstaining + ["because"] * explained
-    writer.writerow(["image", "class", "probability", *classes, *further])
+    cells = [["image", *answer_columns(classes), *further]]
     for item in rows:
         shares = [f"{share:.6f}" for share in item["probabilities"].values()]
         because = [reasons_text(item["because"])] if explained else []
         probability = f"{item['probability']:.6f}"
         rejected = [str(item["abstained"]).lower()] if abstaining else []
-        row = [item["image"], item["class"], probability, *shares, *rejected, *because]
-        writer.writerow(row)
-    return buffer.getvalue()
+        cells.append([item["image"], item["class"], probability, *shares, *rejected, *because])
+    return csv_text(cells)

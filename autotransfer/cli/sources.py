@@ -62,7 +62,7 @@ def _check(resolved: Sources, on: str | None, *, as_json: bool) -> int:
     from autotransfer.models.backbone import load_backbone
     from autotransfer.models.catalogue.class_names import open_classes
     from autotransfer.models.catalogue.verification import check_source
-    from autotransfer.selection.selection import PIXEL_BYTES
+    from autotransfer.selection.predictions import PIXEL_BYTES
 
     images = None if on is None else open_classes(on)
     pixels, checks = PixelStore(PIXEL_BYTES), []

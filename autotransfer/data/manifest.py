@@ -37,7 +37,9 @@ _WINDOWS = re.compile(r"[a-z]:[\\/]|\\\\", re.IGNORECASE)
 _LONGEST_PATH = 4096  # characters
 
 
-def read_manifest(place: Location, group_column: str | None = None) -> Listing:
+def read_manifest(
+    place: Location, group_column: str | None = None, *, every_row: bool = False
+) -> Listing:
     """Return the images of a table with the column image and maybe label, split and group.
 
     Paths are relative to the manifest; the images come in bytewise path order. Whether they
@@ -47,12 +49,14 @@ def read_manifest(place: Location, group_column: str | None = None) -> Listing:
     Args:
         place: The table.
         group_column: The column that names the group; None is "group" if it is there.
+        every_row: Whether there is one image for each row, in the order of the rows, as is right
+            for predictions; nothing but the column of images is read then.
 
     Raises:
         InvalidTargetError: If it cannot be read, a column or a value is missing, a split is
             unknown, or an image is listed twice with different values.
     """
-    return _listing(read_table(place), place, group_column)
+    return _listing(read_table(place), place, group_column, every_row=every_row)
 
 
 def is_frame(target: Any) -> bool:
@@ -61,13 +65,20 @@ def is_frame(target: Any) -> bool:
     return isinstance(target, pd.DataFrame) or converted
 
 
-def read_frame(frame: Any, labels: Any | None = None, group_column: str | None = None) -> Listing:
+def read_frame(
+    frame: Any,
+    labels: Any | None = None,
+    group_column: str | None = None,
+    *,
+    every_row: bool = False,
+) -> Listing:
     """Return the images of a table in memory; paths are relative to the working folder.
 
     Args:
         frame: A table as in `read_manifest`, of pandas or with `to_pandas`.
         labels: (n,) labels; None takes those of the table, if it has some.
         group_column: As in `read_manifest`.
+        every_row: As in `read_manifest`.
 
     Raises:
         InvalidTargetError: As in `read_manifest`.
@@ -77,11 +88,13 @@ def read_frame(frame: Any, labels: Any | None = None, group_column: str | None =
     if labels is not None:
         given = flat_labels(labels, len(table)).tolist()
         table = table.assign(**{_LABEL: pd.Series(given, table.index, dtype=object)})
-    return _listing(table, place, group_column)
+    return _listing(table, place, group_column, every_row=every_row)
 
 
-def _listing(table: pd.DataFrame, place: Location, group_column: str | None) -> Listing:
-    column_of = _columns(table, place, group_column)
+def _listing(
+    table: pd.DataFrame, place: Location, group_column: str | None, *, every_row: bool
+) -> Listing:
+    column_of = _columns(table, place, group_column, [_IMAGE] if every_row else [*_COLUMNS])
     if not len(table):
         raise InvalidTargetError(f"{place.text}: the table has no rows")
     contents, names = _images(list(table[column_of[_IMAGE]]), column_of[_IMAGE], place)
@@ -98,8 +111,10 @@ def _listing(table: pd.DataFrame, place: Location, group_column: str | None) -> 
     paths: Sequence[Any] = order
     if contents is None:
         paths, spelt = _paths(names, place)
+        notes = (*notes, *spelt)
+    if contents is None and not every_row:
         order, repeated = _without_repetitions(names, paths, [*told.values()], place)
-        notes = (*notes, *spelt, *repeated)
+        notes = (*notes, *repeated)
     rows = {meaning: tuple(texts[i] for i in order) for meaning, texts in told.items()}
     return Listing(
         FileReader(
@@ -114,9 +129,11 @@ def _listing(table: pd.DataFrame, place: Location, group_column: str | None) -> 
     )
 
 
-def _columns(table: pd.DataFrame, place: Location, group_column: str | None) -> dict[str, str]:
-    """Return the name of the column for each meaning that the table has."""
-    found = {meaning: _column(table, meaning, place) for meaning in _COLUMNS}
+def _columns(
+    table: pd.DataFrame, place: Location, group_column: str | None, meanings: Sequence[str]
+) -> dict[str, str]:
+    """Return the name of the column for each of the meanings that the table has."""
+    found = {meaning: _column(table, meaning, place) for meaning in meanings}
     if group_column is not None:
         found[_GROUP] = next(_matching(table, (group_column,)), None)
         if found[_GROUP] is None:

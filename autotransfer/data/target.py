@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,12 @@ from autotransfer.data.listing import Listing, bytewise, named, shortened
 from autotransfer.data.manifest import is_frame, read_frame, read_manifest
 from autotransfer.data.storage import open_place
 from autotransfer.data.tree import grow_tree, read_tree
-from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError
+from autotransfer.errors import (
+    CorruptImagesError,
+    DataWarning,
+    InvalidOptionError,
+    InvalidTargetError,
+)
 
 # a path, a URL, (X, y), an array, a list of images, a table, an ImageSet
 TargetLike: TypeAlias = Any
@@ -85,10 +91,7 @@ def open_target(
             none can.
         InvalidOptionError: If `on_bad_image` is neither.
     """
-    if on_bad_image not in BAD_IMAGE_RULES:
-        raise InvalidOptionError(
-            f"on_bad_image must be one of {', '.join(BAD_IMAGE_RULES)}, got {on_bad_image!r}"
-        )
+    _refuse_rule(on_bad_image)
     if isinstance(target, ImageSet):
         refuse_unfit_names(target.class_names, "images")
         good, notes = _usable(target, on_bad_image)
@@ -100,19 +103,40 @@ def open_target(
     return replace(opened, notes=(*opened.notes, *_repetitions(opened)))
 
 
-def open_images(images: TargetLike) -> ImageSet:
+def open_images(
+    images: TargetLike, *, on_bad_image: str = "stop", every_row: bool = True
+) -> ImageSet:
     """Return all images of a target in any form, or below any folder, without labels.
 
-    Files come in bytewise path order, whatever folders they lie in; arrays in their own.
+    Files come in bytewise path order, whatever folders they lie in; arrays, lists and the rows
+    of a table in their own.
+
+    Args:
+        images: In any form that `open_target` takes, or one PIL image.
+        on_bad_image: "stop" names every bad image in an error, "skip" leaves them out with a
+            `DataWarning` that names them.
+        every_row: Whether a table gives an image for each of its rows, in their order; without
+            it each image once, in path order.
 
     Raises:
         InvalidTargetError: If there is none.
-        CorruptImagesError: If some cannot be decoded.
+        CorruptImagesError: If some cannot be decoded and `on_bad_image` is "stop", or if none
+            can.
+        InvalidOptionError: If `on_bad_image` is neither.
     """
+    _refuse_rule(on_bad_image)
     if isinstance(images, ImageSet):
-        return images.without_labels()
-    listing, _ = _checked(_find(images, any_shape=True), "stop")
-    return ImageSet(listing.reader, np.arange(len(listing.reader.names)))
+        if on_bad_image == "stop":
+            return images.without_labels()
+        good, notes = _usable(images, on_bad_image)
+        found = images.without_labels().subset(good)
+    else:
+        listing = _find(images, any_shape=True, every_row=every_row)
+        checked, good = _checked(listing, on_bad_image)
+        found, notes = ImageSet(listing.reader, good), checked.notes[len(listing.notes) :]
+    for note in notes:
+        warnings.warn(note, DataWarning, stacklevel=2)
+    return found
 
 
 def open_unlabelled(
@@ -128,6 +152,7 @@ def open_unlabelled(
         InvalidTargetError: If there is no image.
         CorruptImagesError: If images cannot be decoded and `on_bad_image` is "stop".
     """
+    _refuse_rule(on_bad_image)
     if isinstance(target, ImageSet):
         images = target.without_labels()
         good, notes = _usable(images, on_bad_image)
@@ -145,27 +170,40 @@ def open_unlabelled(
     return ImageSet(listing.reader, good), listing.class_names, listing.name, notes
 
 
+def _refuse_rule(on_bad_image: str) -> None:
+    if on_bad_image not in BAD_IMAGE_RULES:
+        raise InvalidOptionError(
+            f"on_bad_image must be one of {', '.join(BAD_IMAGE_RULES)}, got {on_bad_image!r}"
+        )
+
+
 def _find(
-    target: TargetLike, group_column: str | None = None, *, any_shape: bool = False
+    target: TargetLike,
+    group_column: str | None = None,
+    *,
+    any_shape: bool = False,
+    every_row: bool = False,
 ) -> Listing:
     """Return the images of a target in any form; unless in any shape, its classes are settled."""
-    found = _found(target, group_column, any_shape=any_shape)
+    found = _found(target, group_column, any_shape=any_shape, every_row=every_row)
     return found if any_shape else with_settled_classes(found)
 
 
-def _found(target: TargetLike, group_column: str | None, *, any_shape: bool) -> Listing:
+def _found(
+    target: TargetLike, group_column: str | None, *, any_shape: bool, every_row: bool
+) -> Listing:
     if not isinstance(target, str | os.PathLike):
         pair = isinstance(target, tuple) and len(target) == 2
         images, labels = target if pair else (target, None)
         if is_frame(images):
-            return read_frame(images, labels, group_column)
+            return read_frame(images, labels, group_column, every_row=every_row)
         _refuse_group_column(group_column)
         read = read_dataset if is_dataset(images) else read_images
         return read(images, labels)
     place = open_place(os.fspath(target))
     arrays = place.root.lower().endswith(".npz")
     if place.table and not arrays and place.filesystem.isfile(place.root):
-        return read_manifest(place, group_column)
+        return read_manifest(place, group_column, every_row=every_row)
     _refuse_group_column(group_column)
     if place.table and place.filesystem.isfile(place.root):
         return read_npz(place)
@@ -207,8 +245,10 @@ def _usable(images: ImageSet, on_bad_image: str) -> tuple[NDArray[np.int64], tup
     good = np.array([i for i, item in enumerate(found) if item is None], dtype=np.int64)
     if not problems:
         return good, ()
-    if on_bad_image == "stop" or not len(good):
+    if on_bad_image == "stop":
         raise CorruptImagesError(problems)
+    if not len(good):
+        raise CorruptImagesError(problems, remedy="not one is left: repair or replace them")
     named = "; ".join(f"{name}: {reason}" for name, reason in problems[:_NAMED])
     more = f"; and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
     return good, (f"{len(problems)} image(s) cannot be used and were left out: {named}{more}",)

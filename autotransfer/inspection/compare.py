@@ -42,6 +42,7 @@ class ModelComparison:
         mcnemar: Two-sided mid-p of McNemar's test.
         left_out: Number of images that one of the models had learnt from.
         looks: Which look at these images this is.
+        notes: What was decided about the images, or left out, in sentences.
     """
 
     decision: Decision
@@ -53,6 +54,7 @@ class ModelComparison:
     mcnemar: float
     left_out: int
     looks: int
+    notes: tuple[str, ...] = ()
 
 
 def compare_models(
@@ -65,6 +67,7 @@ def compare_models(
     plugins: Sequence[str | Path] = (),
     device: str = "cpu",
     seed: int = 0,
+    on_bad_image: str = "stop",
 ) -> ModelComparison:
     """Return which of two saved models is better on labelled images, and how sure that is.
 
@@ -80,6 +83,7 @@ def compare_models(
         plugins: Plugin files that the models need.
         device: Where to compute.
         seed: Seeds the resamples.
+        on_bad_image: "stop", or "skip" images that cannot be decoded.
 
     Raises:
         InvalidOptionError: If a folder holds no selection, or the classes differ.
@@ -96,7 +100,7 @@ def compare_models(
             f"the models tell different classes apart: {', '.join(names)}; and "
             f"{', '.join(models[1].class_names)}. Only models with the same classes compare"
         )
-    opened = open_target(images, minimum_per_class=1)
+    opened = open_target(images, minimum_per_class=1, on_bad_image=on_bad_image)
     shown = _with_classes(opened.held_out or opened.train, names)
     fresh = _unseen(shown, models)
     if not len(fresh):
@@ -135,6 +139,7 @@ def compare_models(
         mcnemar=comparison.mcnemar,
         left_out=len(shown) - len(fresh),
         looks=looks,
+        notes=opened.notes,
     )
 
 

@@ -60,7 +60,10 @@ def distance(
     """
     chosen = read_options(options)
     registry = discover_plugins(chosen)
-    first, second = open_images(images_a), open_images(images_b)
+    first, second = (
+        open_images(images, on_bad_image=chosen.on_bad_image, every_row=False)
+        for images in (images_a, images_b)
+    )
     for name, images in (("first", first), ("second", second)):
         if len(images) < FEWEST_IMAGES:
             raise InvalidTargetError(

@@ -321,15 +321,19 @@ def memory_of(chosen: Options) -> int:
 
 
 def device_of(name: str) -> torch.device:
-    """Return the device that an option names.
+    """Return the device that an option names: auto, cpu, cuda, or cuda:N for one of several.
 
     Raises:
         InvalidOptionError: If there is no such device here.
     """
+    name = str(name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
-        raise InvalidOptionError(f"device must be auto, cpu or cuda, got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InvalidOptionError("device cuda: this machine has none that torch can use")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise InvalidOptionError(f"device must be auto, cpu, cuda or cuda:N, got {name!r}")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name != "cpu" and int(name.partition(":")[2] or 0) >= count:
+        raise InvalidOptionError(
+            f"device {name}: this machine has {count or 'none'} that torch can use"
+        )
     return torch.device(name)

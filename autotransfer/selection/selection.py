@@ -6,68 +6,59 @@ record of the fit, beside it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+import shutil
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from textwrap import shorten
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
+from typing_extensions import override
 
-from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.preprocessing import PixelStore
-from autotransfer.data.target import open_images
 from autotransfer.errors import ExportError, InvalidOptionError
-from autotransfer.models.backbone import load_backbone
-from autotransfer.models.feature_store import FeatureStore
-from autotransfer.models.features import NO_FEATURES, FeatureReaders
-from autotransfer.models.out_of_distribution import SHARE
-from autotransfer.models.precomputed_features import Matrices, MatrixReaders
-from autotransfer.models.predictors.base import FeatureReader
 from autotransfer.plugin.registry import Registry, discover
-from autotransfer.results import (
-    RECORD_FILE,
-    Outcome,
-    Ranking,
-    Record,
-    Skipped,
-    Verdict,
-    ZeroShotFindings,
-)
-from autotransfer.scenarios.zero_shot.prediction import (
-    Explanation,
-    competing,
-    explain,
-    probabilities,
-)
-from autotransfer.search.checkpoint import (
-    Checkpoint,
-    read_checkpoint,
-    write_checkpoint,
-    write_json,
-)
+from autotransfer.results import RECORD_FILE, Outcome, Ranking, Record, Skipped, Verdict
+from autotransfer.scenarios.options import device_of
+from autotransfer.search.checkpoint import read_checkpoint, write_checkpoint, write_json
 from autotransfer.search.record_file import record_in, record_to_json
 from autotransfer.selection.export import export_onnx
+from autotransfer.selection.predictions import Predictions
 
-PIXEL_BYTES = 1 << 30
+LONGEST_REPR = 300  # characters
 
 
-@dataclass(frozen=True)
-class Selection:
+@dataclass(frozen=True, repr=False)
+class Selection(Predictions):
     """The answer of a fit.
 
     Args:
         record: Everything that was found.
         kept: The predictor that is returned.
         device: Where to compute.
+        plugins: Plugin files that the predictor needs when it is loaded.
     """
 
-    record: Record
-    kept: Checkpoint
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    plugins: tuple[str | Path, ...] = ()
+
+    @override
+    def __repr__(self) -> str:
+        source = "" if self.kept.source is None else f" on {self.kept.source.name}"
+        told = (
+            f"{self.record.name!r}: {self.verdict.decision}, returns {self.kept.strategy}{source}"
+            f"; {len(self.class_names)} classes: {', '.join(self.class_names)}"
+        )
+        return f"<Selection {shorten(told, LONGEST_REPR, placeholder=' ...')}>"
+
+    @override
+    def __reduce__(self) -> tuple[Callable[..., Selection], tuple[Any, ...]]:
+        """Return how to make it again: a pickle or a copy holds the files of its folder."""
+        with TemporaryDirectory() as folder:
+            self.save(folder)
+            files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+        return _unpacked, (files, self.plugins, str(self.device))
 
     @property
     def verdict(self) -> Verdict:
@@ -93,126 +84,6 @@ class Selection:
     def skipped(self) -> tuple[Skipped, ...]:
         """Return what was not tried, and why."""
         return self.record.skipped
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Return the names of the K columns of the probabilities."""
-        return self.record.class_names
-
-    def predict_proba(self, images: Any, *, generalised: bool = False) -> NDArray[np.float64]:
-        """Return the (n, K) class probabilities of items, in any form that `fit` takes.
-
-        A selection from `fit_features` takes `{"source name": (n, d) features, ...}`.
-
-        Args:
-            images: The items.
-            generalised: In the zero-shot scenario, whether classes with items compete as well;
-                the columns are then those of `competing_classes(generalised=True)`.
-        """
-        zero_shot = self._zero_shot_for(generalised)
-        if isinstance(images, Mapping):
-            return self._from_matrices(Matrices.of(images))
-        opened = images if isinstance(images, ImageSet) else open_images(images)
-        if zero_shot is not None:
-            return probabilities(
-                self.kept.predictor, opened, self._reader, zero_shot, generalised=generalised
-            )
-        return self.kept.predict(opened, self._reader)
-
-    def competing_classes(self, *, generalised: bool = False) -> tuple[str, ...]:
-        """Return the names of the columns of `predict_proba`."""
-        zero_shot = self._zero_shot_for(generalised)
-        if zero_shot is None:
-            return self.class_names
-        return competing(zero_shot, generalised=generalised)
-
-    def explain(self, images: Any, *, generalised: bool = False) -> list[Explanation]:
-        """Return, in the zero-shot scenario, the attributes that spoke for each answer.
-
-        Raises:
-            InvalidOptionError: In other scenarios.
-        """
-        zero_shot = self.record.zero_shot
-        if zero_shot is None:
-            raise InvalidOptionError("explanations need a selection that was fitted on attributes")
-        opened = images if isinstance(images, ImageSet) else open_images(images)
-        winners = self.predict_proba(opened, generalised=generalised).argmax(axis=1)
-        return explain(
-            self.kept.predictor,
-            opened,
-            self._reader,
-            zero_shot,
-            winners,
-            generalised=generalised,
-        )
-
-    def _zero_shot_for(self, generalised: bool) -> ZeroShotFindings | None:  # noqa: FBT001 - handed on
-        if generalised and self.record.zero_shot is None:
-            raise InvalidOptionError(
-                "generalised prediction needs a selection that was fitted on attributes; all "
-                "classes of this one compete anyway"
-            )
-        return self.record.zero_shot
-
-    @property
-    def _reader(self) -> FeatureReader:
-        source = self.kept.source
-        return NO_FEATURES if source is None else self._readers[source]
-
-    def _from_matrices(self, matrices: Matrices) -> NDArray[np.float64]:
-        source, readers = self.kept.source, MatrixReaders(matrices)
-        reader = NO_FEATURES if source is None else readers[source]
-        return self.kept.predict(matrices.items, reader)
-
-    def predict(self, images: Any, *, abstain: bool | float = False) -> NDArray[np.str_]:
-        """Return the (n,) names of the most probable classes.
-
-        Args:
-            images: The items.
-            abstain: The share of known items that may be rejected, in (0, 1); True is 0.05.
-                A rejected item is none of the classes: its name is "".
-
-        Raises:
-            InvalidOptionError: If there is no reject option; see `abstains`.
-        """
-        names: NDArray[np.str_] = np.array(self.class_names)
-        opened = images if isinstance(images, Mapping | ImageSet) else open_images(images)
-        best: NDArray[np.str_] = names[self.predict_proba(opened).argmax(axis=1)]
-        if abstain is not False:
-            best[self.abstains(opened, SHARE if abstain is True else abstain)] = ""
-        return best
-
-    def abstains(self, images: Any, share: float = SHARE) -> NDArray[np.bool_]:
-        """Return (n,) whether each item is none of the classes.
-
-        Args:
-            images: The items.
-            share: Of items like those of the fit, how many are rejected.
-
-        Raises:
-            InvalidOptionError: If what is returned reads no network, was saved without a reject
-                option, or the fit had too few items for the share.
-        """
-        if self.kept.rejection is None or self.record.zero_shot is not None:
-            raise InvalidOptionError(self._no_rejection())
-        if isinstance(images, Mapping):
-            matrices = Matrices.of(images)
-            assert self.kept.source is not None
-            found = MatrixReaders(matrices)[self.kept.source](matrices.items)
-        else:
-            opened = images if isinstance(images, ImageSet) else open_images(images)
-            found = self._reader(opened)
-        return self.kept.rejection.rejected(found, share)
-
-    def _no_rejection(self) -> str:
-        if self.record.zero_shot is not None or self.record.scenario == "unlabelled":
-            return f"there is no reject option in the {self.record.scenario} setting"
-        if self.kept.source is None:
-            return (
-                f"there is no reject option: the baseline {self.kept.strategy!r} was returned, "
-                "which reads no network"
-            )
-        return "this selection was saved without a reject option; fit again to get one"
 
     def to_onnx(self, path: str | Path) -> Path:
         """Write an ONNX file that takes decoded items; its answers are compared with ours.
@@ -256,10 +127,6 @@ class Selection:
             raise InvalidOptionError(f"the folder {path} cannot be written ({error})") from error
         return path
 
-    @cached_property
-    def _readers(self) -> FeatureReaders:
-        return FeatureReaders(FeatureStore(), PixelStore(PIXEL_BYTES), load_backbone, self.device)
-
 
 def load(
     folder: str | Path,
@@ -273,21 +140,38 @@ def load(
     Args:
         folder: What `Selection.save` or `fit --out` wrote.
         plugins: Plugin files that the strategy or the architecture comes from.
-        device: Where to compute.
+        device: "auto", "cpu", "cuda" or "cuda:N", where to compute.
         registry: What is installed; None discovers it.
 
     Raises:
-        InvalidOptionError: If the folder holds no selection.
+        InvalidOptionError: If the folder holds no selection, or there is no such device.
         UnknownNameError: If the strategy is not installed.
     """
     path = Path(folder)
     record = read_record(path)
+    place = device_of(device)
     registry = registry or discover(files=[Path(plugin) for plugin in plugins])
     try:
         kept = read_checkpoint(path, registry)
     except (SafetensorError, ValueError, KeyError, OSError) as error:
         raise _unreadable(path, error) from error
-    return Selection(record, kept, torch.device(device))
+    return Selection(record, kept, place, tuple(plugins))
+
+
+def _unpacked(
+    files: Mapping[str, bytes], plugins: tuple[str | Path, ...], device: str
+) -> Selection:
+    """Return a selection from the files of its folder."""
+    try:
+        device_of(device)
+    except InvalidOptionError:  # it was made where there is such a device
+        device = "cpu"
+    folder = Path(mkdtemp())  # stays while the predictor does: its weights are read when needed
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    found = load(folder, plugins=plugins, device=device)
+    weakref.finalize(found.kept, shutil.rmtree, folder, ignore_errors=True)
+    return found
 
 
 def read_record(folder: str | Path) -> Record:

@@ -30,8 +30,8 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.decoding import decode_image
 from autotransfer.data.images.reading import FileReader
 from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError
+from autotransfer.selection.predictions import answer_table
 from autotransfer.selection.selection import load
-from autotransfer.tracking.columns import answer_columns
 
 FOLDER_VARIABLE = "AUTOTRANSFER_SERVED_FOLDER"
 MOST_VARIABLE = "AUTOTRANSFER_SERVED_MOST_IMAGES"
@@ -76,11 +76,8 @@ class ServedSelection(PythonModel):  # type: ignore[misc]
             InvalidTargetError: If the input is none of these, or there are too many images.
             CorruptImagesError: If some images cannot be decoded; all of them are named.
         """
-        names = self._selection.class_names
-        probabilities = self._selection.predict_proba(self._requests.images(model_input))  # (n, K)
-        best = probabilities.argmax(axis=1)
-        values = [np.array(names, dtype=object)[best], probabilities.max(axis=1), *probabilities.T]
-        return pd.DataFrame(dict(zip(answer_columns(names), values, strict=True)))
+        found = self._selection.predict_proba(self._requests.images(model_input))  # (n, K)
+        return answer_table(self._selection.class_names, found)
 
 
 @dataclass(frozen=True)

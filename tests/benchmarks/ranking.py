@@ -32,7 +32,7 @@ from autotransfer.models.source import Source
 from autotransfer.results import Ranking
 from autotransfer.scenarios.inputs import choose_sources, discover_plugins, open_labelled
 from autotransfer.scenarios.options import read_options
-from autotransfer.selection.selection import PIXEL_BYTES
+from autotransfer.selection.predictions import PIXEL_BYTES
 from autotransfer.transferability.ranking import DEFAULT_ESTIMATORS, Consensus, rank_sources
 
 GOALS = {"every image": 1.10, "from the cache": 0.10, "racing": 0.50}

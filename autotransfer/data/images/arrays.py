@@ -27,13 +27,14 @@ def read_images(images: Any, labels: Any | None = None) -> Listing:
     """Return an array, or a list of arrays, PIL images or paths, with labels or without.
 
     Args:
-        images: (n, h, w), (n, h, w, 1 | 3 | 4), or n images that may differ in size.
+        images: (n, h, w), (n, h, w, 1 | 3 | 4), n images that may differ in size, or one PIL
+            image.
         labels: (n,) integers or names; None without labels.
 
     Raises:
         InvalidTargetError: If the images are in none of these forms, or the labels do not fit.
     """
-    reader = _reader(images)
+    reader = _reader([images] if isinstance(images, Image.Image) else images)
     n = len(reader.names)
     splits = ["train"] * n
     name = "arrays" if isinstance(reader, ArrayReader) else "images"

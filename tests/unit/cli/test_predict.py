@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import csv
+import errno
+import io
 import json
+import os
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,7 +21,9 @@ from PIL import Image
 
 import autotransfer
 from autotransfer.cli import run
+from autotransfer.data.csv_cells import plain
 from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import AutotransferError, CorruptImagesError, DataWarning
 from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.results import Record
@@ -44,6 +52,8 @@ def model(
     kept = Checkpoint(MajorityPredictor(np.ones(3) / 3), MAJORITY, baseline=True, source=None)
     record = replace(make_record(), class_names=CLASSES)
     Selection(record, kept).save(tmp_path / "model")
+    clash = ("image", "class", "=cmd")
+    Selection(replace(record, class_names=clash), kept).save(tmp_path / "clash")
     monkeypatch.setattr(MajorityPredictor, "predict", _by_shade)
     return "model"
 
@@ -84,3 +94,181 @@ def test_python_names_the_class_of_the_highest_column(model: str) -> None:
     assert selection.predict(pictures).tolist() == ["bee", "wasp", "ant"]
     columns = selection.predict_proba(pictures).argmax(axis=1)
     assert columns.tolist() == [2, 0, 1]
+
+
+def _table(path: str = "answers.csv") -> list[list[str]]:
+    with Path(path).open(encoding="utf-8", newline="") as stream:
+        return list(csv.reader(stream))
+
+
+def test_a_table_is_answered_row_by_row_in_its_own_order(model: str) -> None:
+    rows = ["c.png", "b/2.png", "a/9.png", "c.png", "a/10.png"]
+    Path("shades/rows.csv").write_text("image,label\n" + ",\n".join([*rows, ""]))
+    expected = [CLASSES[SHADES[name]] for name in rows]
+    selection = autotransfer.load(model)
+    assert selection.predict("shades/rows.csv").tolist() == expected
+    assert selection.predict_proba("shades/rows.csv").argmax(axis=1).tolist() == [
+        SHADES[name] for name in rows
+    ]
+    table = selection.predict_table("shades/rows.csv")
+    assert (table.index.name, table.index.tolist()) == ("image", rows)
+    assert table["class"].tolist() == expected
+    assert list(table.columns) == ["class", "probability", *CLASSES]
+    assert table[list(CLASSES)].to_numpy()[1].tolist() == pytest.approx([0.7, 0.2, 0.1])
+    assert run(["predict", model, "shades/rows.csv", "--out", "answers.csv"]) == 0
+    assert [row[:2] for row in _table()[1:]] == [list(p) for p in zip(rows, expected, strict=True)]
+
+
+def test_no_column_is_named_twice_and_no_cell_is_a_formula(model: str) -> None:
+    for name in ("=1+1.png", "+cmd.png", "-2.png", "@x.png", "'=q.png", "\t.png"):
+        os.link("shades/c.png", f"shades/{name}")
+    assert run(["predict", "clash", "shades", "--out", "answers.csv"]) == 0
+    head, *rows = _table()
+    assert head == ["image", "class", "probability", "image (class)", "class (class)", "'=cmd"]
+    assert not [c for row in [head, *rows] for c in row if c[:1] in ("=", "+", "-", "@", "\t")]
+    found = autotransfer.load("clash").predict_table("shades")
+    assert [plain(row[0]) for row in rows] == found.index.tolist()
+    assert {plain(row[1]) for row in rows} == {"image", "class", "=cmd"}
+
+
+def test_bad_images_stop_a_prediction_or_are_left_out_by_name(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("shades/b/bad.png").write_text("no image")
+    command = ["predict", model, "shades", "--out", "answers.csv"]
+    assert run(command) == 2
+    assert "--on-bad-image skip" in capsys.readouterr().err
+    assert not Path("answers.csv").exists()
+    assert run([*command, "--on-bad-image", "skip"]) == 0
+    assert "b/bad.png: not an image" in capsys.readouterr().err
+    assert [row[0] for row in _table()[1:]] == sorted(SHADES)
+    assert run([*command, "--on-bad-image", "ignore"]) == 2
+
+    selection = autotransfer.load(model)
+    for predict in (selection.predict, selection.predict_proba, selection.predict_table):
+        with pytest.raises(
+            CorruptImagesError, match=r"predict_table\(images, on_bad_image='skip'"
+        ):
+            predict("shades")
+    with pytest.warns(DataWarning, match="b/bad.png"):
+        assert selection.predict_table("shades", on_bad_image="skip").index.tolist() == sorted(
+            SHADES
+        )
+    with pytest.raises(CorruptImagesError, match="not one is left: repair") as caught:
+        selection.predict_table("shades/b/bad.png", on_bad_image="skip")
+    assert "skip" not in str(caught.value)
+
+
+def test_a_comparison_can_leave_bad_images_out(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for shade, name in enumerate(CLASSES):
+        for i in range(2):
+            path = Path("labelled", name, f"{i}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (100 * shade + i,) * 3).save(path)
+    Path("labelled/ant/bad.png").write_text("no image")
+    command = ["compare", model, model, "labelled"]
+    assert run(command) == 2
+    assert run([*command, "--on-bad-image", "skip"]) == 0
+    assert "ant/bad.png: not an image" in capsys.readouterr().out
+
+
+def _no_room(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [("shades", "Is a directory"), ("c.png/x.csv", "exists"), ("full.csv", "No space left")],
+)
+def test_an_answer_that_cannot_be_written_is_one_line_and_leaves_nothing(
+    model: str,
+    out: str,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("c.png").touch()
+    before = sorted(Path().iterdir())
+    if out == "full.csv":
+        monkeypatch.setattr(Path, "write_bytes", _no_room)
+    assert run(["predict", model, "shades", "--out", out]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"autotransfer: --out {out} cannot be written")
+    assert message in said
+    assert said.count("\n") == 1
+    assert sorted(Path().iterdir()) == before
+
+
+def test_an_answer_goes_into_a_pipe_as_it_is(model: str) -> None:
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert run(["predict", model, "shades", "--out", "pipe"]) == 0
+    assert os.read(reader, 1 << 16).startswith(b"image,class,probability,wasp,ant,bee\r\n")
+    os.close(reader)
+    assert Path("pipe").is_fifo()
+
+
+@pytest.mark.parametrize("command", [["predict", "model", "shades"], ["--help"]])
+def test_a_full_standard_output_is_one_line(
+    command: list[str],
+    model: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(click.utils, "_default_text_stdout", lambda: _Full())
+    assert run(command) == 2
+    assert "autotransfer: the output cannot be written (No space left" in capsys.readouterr().err
+
+
+class _Full(io.StringIO):
+    """A stream on a full disk."""
+
+    write = flush = _no_room  # type: ignore[assignment]
+
+
+def test_an_image_whose_name_is_no_utf8_is_answered(model: str) -> None:
+    os.link(b"shades/c.png", b"shades/\xff.png")
+    assert run(["predict", model, "shades", "--out", "answers.csv"]) == 0
+    assert _table()[-1][0] == "\\udcff.png"
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps", "", "cuda:x"])
+@pytest.mark.parametrize("command", ["predict", "compare"])
+def test_a_device_that_is_not_there_is_refused_in_one_line(
+    model: str, command: str, device: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = [model, model] if command == "compare" else [model]
+    assert run([command, *models, "shades", "--device", device]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("autotransfer: device")
+    assert said.count("\n") == 1
+    with pytest.raises(AutotransferError, match="device"):
+        autotransfer.load(model, device=device)
+
+
+def test_a_selection_is_pickled_with_all_its_files(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    selection = autotransfer.load(model)
+    expected = selection.predict("shades").tolist()
+    pickled = pickle.dumps(selection)
+    Path(model).rename("away")
+    for again in (pickle.loads(pickled), copy.deepcopy(selection), copy.copy(selection)):  # noqa: S301 - our own bytes
+        assert again.predict("shades").tolist() == expected
+        assert again.record.outcomes == selection.record.outcomes
+
+
+def test_a_selection_is_shown_in_a_line(model: str) -> None:
+    selection = autotransfer.load(model)
+    shown = repr(selection)
+    assert shown.startswith("<Selection '")
+    assert "positive, returns majority; 3 classes: wasp, ant, bee" in shown
+    many = replace(selection.record, class_names=tuple(f"class-{i}" for i in range(1000)))
+    assert len(repr(Selection(many, selection.kept))) < 400
+
+
+def test_one_image_alone_is_answered(model: str) -> None:
+    image = Image.new("RGB", (32, 32), (200,) * 3)
+    assert autotransfer.load(model).predict(image).tolist() == ["bee"]

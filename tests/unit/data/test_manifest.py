@@ -12,7 +12,7 @@ import pytest
 from autotransfer.data.listing import Listing
 from autotransfer.data.manifest import read_manifest
 from autotransfer.data.storage import open_place
-from autotransfer.data.target import open_target
+from autotransfer.data.target import open_images, open_target
 from autotransfer.errors import InvalidOptionError, InvalidTargetError
 
 
@@ -88,6 +88,23 @@ def test_rows_that_repeat_another_count_once(write: Callable[..., Path]) -> None
     assert listing.notes == (
         "the column 'place' was ignored",
         "2 row(s) that repeat another were left out",
+    )
+
+
+def test_predictions_have_an_image_for_every_row_in_the_order_of_the_rows(
+    write: Callable[..., Path],
+) -> None:
+    rows = ["pictures/002.png,x", "pictures/000.png,", "pictures/002.png,y", "pictures/001.png,x"]
+    path = write("\n".join(["image,label", *rows]))
+    names = tuple(row.partition(",")[0] for row in rows)  # labels, empty or torn, are not read
+    images = open_images(path)
+    assert images.names == names
+    assert images.digests[0] == images.digests[2] != images.digests[1]
+    assert open_images([str(path.parent / name) for name in names]).digests == images.digests
+    assert open_images(write("image\n" + "\n".join(names)), every_row=False).names == (
+        "pictures/000.png",
+        "pictures/001.png",
+        "pictures/002.png",
     )
 
 

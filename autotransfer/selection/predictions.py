@@ -1,0 +1,223 @@
+"""Predicting with what a fit returned: probabilities, names, a table, reasons and rejection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.preprocessing import PixelStore
+from autotransfer.data.target import open_images
+from autotransfer.errors import CorruptImagesError, InvalidOptionError
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import NO_FEATURES, FeatureReaders
+from autotransfer.models.out_of_distribution import SHARE
+from autotransfer.models.precomputed_features import Matrices, MatrixReaders
+from autotransfer.models.predictors.base import FeatureReader
+from autotransfer.results import Record, ZeroShotFindings
+from autotransfer.scenarios.zero_shot.prediction import (
+    Explanation,
+    competing,
+    explain,
+    probabilities,
+)
+from autotransfer.search.checkpoint import Checkpoint
+from autotransfer.tracking.columns import answer_columns
+
+PIXEL_BYTES = 1 << 30
+_LEAVE_OUT = "repair or remove them, or leave them out: predict_table(images, on_bad_image='skip')"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a selection answers about further items.
+
+    Items come in any form that `fit` takes, and there is one answer for each, in this order:
+    arrays, lists, datasets and the rows of a table in their own, a repeated row again; files
+    below a folder or in an archive in bytewise path order.
+    """
+
+    record: Record
+    kept: Checkpoint
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Return the names of the K columns of the probabilities."""
+        return self.record.class_names
+
+    def predict_proba(self, images: Any, *, generalised: bool = False) -> NDArray[np.float64]:
+        """Return the (n, K) class probabilities of items, in any form that `fit` takes.
+
+        A selection from `fit_features` takes `{"source name": (n, d) features, ...}`.
+
+        Args:
+            images: The items.
+            generalised: In the zero-shot scenario, whether classes with items compete as well;
+                the columns are then those of `competing_classes(generalised=True)`.
+        """
+        zero_shot = self._zero_shot_for(generalised)
+        if isinstance(images, Mapping):
+            return self._from_matrices(Matrices.of(images))
+        opened = _opened(images)
+        if zero_shot is not None:
+            return probabilities(
+                self.kept.predictor, opened, self._reader, zero_shot, generalised=generalised
+            )
+        return self.kept.predict(opened, self._reader)
+
+    def competing_classes(self, *, generalised: bool = False) -> tuple[str, ...]:
+        """Return the names of the columns of `predict_proba`."""
+        zero_shot = self._zero_shot_for(generalised)
+        if zero_shot is None:
+            return self.class_names
+        return competing(zero_shot, generalised=generalised)
+
+    def explain(self, images: Any, *, generalised: bool = False) -> list[Explanation]:
+        """Return, in the zero-shot scenario, the attributes that spoke for each answer.
+
+        Raises:
+            InvalidOptionError: In other scenarios.
+        """
+        zero_shot = self.record.zero_shot
+        if zero_shot is None:
+            raise InvalidOptionError("explanations need a selection that was fitted on attributes")
+        opened = _opened(images)
+        winners = self.predict_proba(opened, generalised=generalised).argmax(axis=1)
+        return explain(
+            self.kept.predictor,
+            opened,
+            self._reader,
+            zero_shot,
+            winners,
+            generalised=generalised,
+        )
+
+    def _zero_shot_for(self, generalised: bool) -> ZeroShotFindings | None:  # noqa: FBT001 - handed on
+        if generalised and self.record.zero_shot is None:
+            raise InvalidOptionError(
+                "generalised prediction needs a selection that was fitted on attributes; all "
+                "classes of this one compete anyway"
+            )
+        return self.record.zero_shot
+
+    @property
+    def _reader(self) -> FeatureReader:
+        source = self.kept.source
+        return NO_FEATURES if source is None else self._readers[source]
+
+    def _from_matrices(self, matrices: Matrices) -> NDArray[np.float64]:
+        source, readers = self.kept.source, MatrixReaders(matrices)
+        reader = NO_FEATURES if source is None else readers[source]
+        return self.kept.predict(matrices.items, reader)
+
+    def predict(self, images: Any, *, abstain: bool | float = False) -> NDArray[np.str_]:
+        """Return the (n,) names of the most probable classes.
+
+        Args:
+            images: The items.
+            abstain: The share of known items that may be rejected, in (0, 1); True is 0.05.
+                A rejected item is none of the classes: its name is "".
+
+        Raises:
+            InvalidOptionError: If there is no reject option; see `abstains`.
+        """
+        names: NDArray[np.str_] = np.array(self.class_names)
+        opened = images if isinstance(images, Mapping) else _opened(images)
+        best: NDArray[np.str_] = names[self.predict_proba(opened).argmax(axis=1)]
+        if abstain is not False:
+            best[self.abstains(opened, SHARE if abstain is True else abstain)] = ""
+        return best
+
+    def predict_table(
+        self,
+        images: Any,
+        *,
+        generalised: bool = False,
+        abstain: bool | float = False,
+        on_bad_image: str = "stop",
+    ) -> pd.DataFrame:
+        """Return a table with one row an item, whose index is its path, or its number as text.
+
+        The columns are class, probability, and the probability of every class under its name
+        (see `answer_columns`); with `abstain` also abstained, whether the item is rejected.
+
+        Args:
+            images: The items.
+            generalised: As for `predict_proba`.
+            abstain: As for `predict`.
+            on_bad_image: "skip" leaves out the rows of images that cannot be decoded; a
+                `DataWarning` names them.
+        """
+        given = images if isinstance(images, Mapping) else _opened(images, on_bad_image)
+        items = given if isinstance(given, ImageSet) else Matrices.of(given).items
+        found = self.predict_proba(given, generalised=generalised)
+        table = answer_table(self.competing_classes(generalised=generalised), found)
+        if abstain is not False:
+            table["abstained"] = self.abstains(given, SHARE if abstain is True else abstain)
+        return table.set_index(pd.Index(items.names, name="image"))
+
+    def abstains(self, images: Any, share: float = SHARE) -> NDArray[np.bool_]:
+        """Return (n,) whether each item is none of the classes.
+
+        Args:
+            images: The items.
+            share: Of items like those of the fit, how many are rejected.
+
+        Raises:
+            InvalidOptionError: If what is returned reads no network, was saved without a reject
+                option, or the fit had too few items for the share.
+        """
+        if self.kept.rejection is None or self.record.zero_shot is not None:
+            raise InvalidOptionError(self._no_rejection())
+        if isinstance(images, Mapping):
+            matrices = Matrices.of(images)
+            assert self.kept.source is not None
+            found = MatrixReaders(matrices)[self.kept.source](matrices.items)
+        else:
+            opened = _opened(images)
+            found = self._reader(opened)
+        return self.kept.rejection.rejected(found, share)
+
+    def _no_rejection(self) -> str:
+        if self.record.zero_shot is not None or self.record.scenario == "unlabelled":
+            return f"there is no reject option in the {self.record.scenario} setting"
+        if self.kept.source is None:
+            return (
+                f"there is no reject option: the baseline {self.kept.strategy!r} was returned, "
+                "which reads no network"
+            )
+        return "this selection was saved without a reject option; fit again to get one"
+
+    @cached_property
+    def _readers(self) -> FeatureReaders:
+        return FeatureReaders(FeatureStore(), PixelStore(PIXEL_BYTES), load_backbone, self.device)
+
+
+def answer_table(classes: Sequence[str], found: NDArray[np.float64]) -> pd.DataFrame:
+    """Return the answers as a table; the columns are those of `answer_columns`.
+
+    Args:
+        classes: Names of the K classes.
+        found: (n, K) probabilities.
+    """
+    best = np.array(classes, dtype=object)[found.argmax(axis=1)]
+    values = [best, found.max(axis=1), *found.T]
+    return pd.DataFrame(dict(zip(answer_columns(classes), values, strict=True)))
+
+
+def _opened(images: Any, on_bad_image: str = "stop") -> ImageSet:
+    try:
+        return open_images(images, on_bad_image=on_bad_image)
+    except CorruptImagesError as error:
+        if on_bad_image == "stop":
+            raise CorruptImagesError(error.problems, remedy=_LEAVE_OUT) from None
+        raise
