@@ -47,6 +47,8 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
     from autotransfer.models.precomputed_features import read_matrices
     from autotransfer.selection.selection import load
 
+    if options["out"] is not None and Path(options["out"]).is_dir():
+        raise InvalidOptionError(f"--out {options['out']} is a folder; name the file to write")
     selection = load(model_dir, plugins=options["plugins"], device=options["device"])
     generalised = options["generalised"]
     classes = selection.competing_classes(generalised=generalised)

@@ -56,8 +56,10 @@ def export_onnx(
 
     Raises:
         ExportError: If a package is missing, the predictor has no graph, the runtime cannot run
-            it, or its answers differ by more than `TOLERANCE`.
+            it, its answers differ by more than `TOLERANCE`, or the file cannot be written.
     """
+    if path.exists() and not path.is_file():  # before minutes of work
+        raise ExportError(f"{path} is no file that can be replaced; name the file to write")
     _refuse_missing()
     source = _source(kept)
     graph = CheckpointGraph(kept, source).eval()

@@ -180,7 +180,7 @@ def _no_room(*_: object) -> None:
 
 @pytest.mark.parametrize(
     ("out", "message"),
-    [("shades", "Is a directory"), ("c.png/x.csv", "exists"), ("full.csv", "No space left")],
+    [("shades", "is a folder"), ("c.png/x.csv", "exists"), ("full.csv", "No space left")],
 )
 def test_an_answer_that_cannot_be_written_is_one_line_and_leaves_nothing(
     model: str,
@@ -195,7 +195,7 @@ def test_an_answer_that_cannot_be_written_is_one_line_and_leaves_nothing(
         monkeypatch.setattr(Path, "write_bytes", _no_room)
     assert run(["predict", model, "shades", "--out", out]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"autotransfer: --out {out} cannot be written")
+    assert said.startswith(f"autotransfer: --out {out} ")
     assert message in said
     assert said.count("\n") == 1
     assert sorted(Path().iterdir()) == before
@@ -232,6 +232,16 @@ def test_an_image_whose_name_is_no_utf8_is_answered(model: str) -> None:
     os.link(b"shades/c.png", b"shades/\xff.png")
     assert run(["predict", model, "shades", "--out", "answers.csv"]) == 0
     assert _table()[-1][0] == "\\udcff.png"
+
+
+@pytest.mark.parametrize("command", ["predict", "compare", "distance", "layers"])
+def test_every_command_that_opens_images_has_the_way_out_that_the_message_names(
+    model: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"predict": [model], "compare": [model, model], "distance": ["shades"], "layers": []}
+    assert run([command, *given[command], "shades", "--on-bad-image", "ignore"]) == 2
+    said = capsys.readouterr().err
+    assert said == "autotransfer: on_bad_image must be one of stop, skip, got 'ignore'\n"
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "mps", "", "cuda:x"])

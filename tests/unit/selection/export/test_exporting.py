@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -58,6 +61,38 @@ def test_a_probe_with_weights_and_temperature_answers_the_same(tmp_path: Path) -
     assert json.loads(metadata["class_names"]) == list(task.class_names)
     assert metadata["license"] == "ours"
     assert [p.name for p in tmp_path.glob("*.tmp")] == []
+
+
+def test_a_folder_or_a_pipe_is_refused_before_any_work(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(ExportError, match="name the file to write"):
+            export_onnx(path, None, (), {})  # type: ignore[arg-type] - not looked at
+
+
+class _HalfWritten:
+    """A program whose file fills the disk."""
+
+    model = SimpleNamespace(metadata_props={})
+
+    def save(self, path: str) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "_program", lambda *_: _HalfWritten())
+    task = tiny_task(tmp_path / "features")
+    kept = fitted(task, "feature-extraction")
+    (tmp_path / "out").mkdir()
+    path = tmp_path / "out" / "model.onnx"
+    path.write_bytes(b"before")
+    with pytest.raises(ExportError, match="No space left on device"):
+        export_onnx(path, kept, task.class_names, {})
+    assert [p.name for p in path.parent.iterdir()] == ["model.onnx"]
+    assert path.read_bytes() == b"before"
 
 
 @pytest.mark.slow
