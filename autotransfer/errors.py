@@ -45,26 +45,38 @@ class InvalidTargetError(AutotransferError, ValueError):
 
 
 class CorruptImagesError(InvalidTargetError):
-    """Some images cannot be decoded; all of them are named at once.
+    """Some images cannot be used; all of them are named at once.
 
     Args:
         problems: (name, reason) of every image that cannot be used.
-        remedy: What to do about them.
+        remedy: What to do about it, in words that fit where this is raised.
     """
 
     NAMED = 20  # more than this many names hide the sentence that says what to do
-    LEAVE_OUT = (
-        "repair or remove them, or leave them out with --on-bad-image skip (on_bad_image='skip')"
-    )
 
-    def __init__(self, problems: Sequence[tuple[str, str]], remedy: str = LEAVE_OUT) -> None:
+    def __init__(
+        self, problems: Sequence[tuple[str, str]], remedy: str = "repair or remove them"
+    ) -> None:
         self.problems = tuple(problems)
-        lines = [f"  {name}: {reason}" for name, reason in self.problems[: self.NAMED]]
-        if len(self.problems) > self.NAMED:
-            lines.append(f"  and {len(self.problems) - self.NAMED} more")
         super().__init__(
-            f"{len(self.problems)} image(s) cannot be used; {remedy}:\n" + "\n".join(lines)
+            f"{len(self.problems)} image(s) cannot be used; {remedy}:\n"
+            + "\n".join(f"  {line}" for line in named_problems(self.problems, self.NAMED))
         )
+
+
+def named_problems(problems: Sequence[tuple[str, str]], most: int) -> list[str]:
+    """Return a short line for each of the first images, and one for the number of the others."""
+    lines, room = [], 1600  # characters; a whole message has at most 2000
+    for name, reason in problems[:most]:
+        shown = name if len(name) <= 100 else f"...{name[-97:]}"
+        line = f"{shown}: {' '.join(reason.split())[:200]}"
+        room -= len(line) + 3
+        if room < 0:
+            break
+        lines.append(line)
+    if len(problems) > len(lines):
+        lines.append(f"and {len(problems) - len(lines)} more")
+    return lines
 
 
 class HiddenLabelsError(AutotransferError, LookupError):

@@ -17,24 +17,16 @@ from autotransfer.data.class_names import refuse_unfit_names, with_settled_class
 from autotransfer.data.datasets import is_dataset, read_dataset
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.arrays import read_images, read_npz
-from autotransfer.data.images.decoding import in_threads
-from autotransfer.data.images.reading import ArrayReader
 from autotransfer.data.listing import Listing, bytewise, named, shortened
 from autotransfer.data.manifest import is_frame, read_frame, read_manifest
 from autotransfer.data.storage import open_place
 from autotransfer.data.tree import grow_tree, read_tree
-from autotransfer.errors import (
-    CorruptImagesError,
-    DataWarning,
-    InvalidOptionError,
-    InvalidTargetError,
-)
+from autotransfer.data.usable_images import Problems, checked, left_out_notes, usable
+from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
 
 # a path, a URL, (X, y), an array, a list of images, a table, an ImageSet
 TargetLike: TypeAlias = Any
-BAD_IMAGE_RULES = ("stop", "skip")
-_CHECKED_SIDE = 1  # a JPEG is checked at 1/8 of its size; every byte is still decoded
-_NAMED = 20  # images that a note names
+_NAMED = 20  # classes that a message names
 _SHOWN = 60  # characters of a class in a list of many
 
 
@@ -71,7 +63,7 @@ class Target:
 def open_target(
     target: TargetLike,
     *,
-    on_bad_image: str = "stop",
+    on_bad_image: str | None = "stop",
     minimum_per_class: int = 2,
     group_column: str | None = None,
 ) -> Target:
@@ -81,30 +73,33 @@ def open_target(
         target: A folder of class folders, an archive of one, a manifest, an `.npz`, an fsspec
             URL of these, `(X, y)`, an array or a list of images, a table of pandas, Polars or
             Arrow like a manifest, a dataset of torch or of Hugging Face, or an `ImageSet`.
-        on_bad_image: "stop" names every bad image in an error, "skip" leaves them out.
+        on_bad_image: "stop" names every bad image in an error, "skip" leaves them out. None
+            stops as well, where the caller does not offer the choice.
         minimum_per_class: Fewest training images of a class.
         group_column: Column of a manifest that names the group; None is "group" if it is there.
 
     Raises:
         InvalidTargetError: If the target cannot be used; the message says what to do.
-        CorruptImagesError: If images cannot be decoded and `on_bad_image` is "stop", or if
+        CorruptImagesError: If images cannot be decoded and `on_bad_image` is not "skip", or if
             none can.
         InvalidOptionError: If `on_bad_image` is neither.
     """
-    _refuse_rule(on_bad_image)
     if isinstance(target, ImageSet):
         refuse_unfit_names(target.class_names, "images")
-        good, notes = _usable(target, on_bad_image)
-        opened = Target("images", target.subset(good), None, None, target.class_names, notes)
+        good, left_out = usable(target, on_bad_image)
+        opened = Target("images", target.subset(good), None, None, target.class_names)
     else:
-        opened = _divide(*_checked(_find(target, group_column), on_bad_image))
+        listing = _find(target, group_column)
+        good, left_out = checked(listing, on_bad_image)
+        opened = _divide(listing, good, left_out)
     if opened.labelled:
-        _refuse_classes(opened, minimum_per_class)
-    return replace(opened, notes=(*opened.notes, *_repetitions(opened)))
+        _refuse_classes(opened, minimum_per_class, left_out)
+    notes = (*opened.notes, *left_out_notes(left_out), *_repetitions(opened))
+    return replace(opened, notes=notes)
 
 
 def open_images(
-    images: TargetLike, *, on_bad_image: str = "stop", every_row: bool = True
+    images: TargetLike, *, on_bad_image: str | None = None, every_row: bool = True
 ) -> ImageSet:
     """Return all images of a target in any form, or below any folder, without labels.
 
@@ -113,30 +108,43 @@ def open_images(
 
     Args:
         images: In any form that `open_target` takes, or one PIL image.
-        on_bad_image: "stop" names every bad image in an error, "skip" leaves them out with a
-            `DataWarning` that names them.
+        on_bad_image: As for `open_target`; a `DataWarning` names the images that are left out.
+        every_row: As for `open_usable`.
+
+    Raises:
+        InvalidTargetError: If there is none.
+        CorruptImagesError: If some cannot be decoded, and are not left out, or if none can.
+        InvalidOptionError: If `on_bad_image` is neither.
+    """
+    if isinstance(images, ImageSet) and on_bad_image in ("stop", None):
+        return images.without_labels()
+    found, left_out = open_usable(images, on_bad_image, every_row=every_row)
+    for note in left_out_notes(left_out):
+        warnings.warn(note, DataWarning, stacklevel=2)
+    return found
+
+
+def open_usable(
+    images: TargetLike, on_bad_image: str | None, *, every_row: bool = True
+) -> tuple[ImageSet, Problems]:
+    """Return the images of `open_images` that can be used, and name and reason of the others.
+
+    Args:
+        images: As for `open_images`.
+        on_bad_image: As for `open_target`; unless it is "skip", there are no others.
         every_row: Whether a table gives an image for each of its rows, in their order; without
             it each image once, in path order.
 
     Raises:
         InvalidTargetError: If there is none.
-        CorruptImagesError: If some cannot be decoded and `on_bad_image` is "stop", or if none
-            can.
-        InvalidOptionError: If `on_bad_image` is neither.
+        CorruptImagesError: If some cannot be decoded, and are not left out, or if none can.
     """
-    _refuse_rule(on_bad_image)
     if isinstance(images, ImageSet):
-        if on_bad_image == "stop":
-            return images.without_labels()
-        good, notes = _usable(images, on_bad_image)
-        found = images.without_labels().subset(good)
-    else:
-        listing = _find(images, any_shape=True, every_row=every_row)
-        checked, good = _checked(listing, on_bad_image)
-        found, notes = ImageSet(listing.reader, good), checked.notes[len(listing.notes) :]
-    for note in notes:
-        warnings.warn(note, DataWarning, stacklevel=2)
-    return found
+        good, left_out = usable(images, on_bad_image)
+        return images.without_labels().subset(good), left_out
+    listing = _find(images, any_shape=True, every_row=every_row)
+    good, left_out = checked(listing, on_bad_image)
+    return ImageSet(listing.reader, good), left_out
 
 
 def open_unlabelled(
@@ -152,29 +160,21 @@ def open_unlabelled(
         InvalidTargetError: If there is no image.
         CorruptImagesError: If images cannot be decoded and `on_bad_image` is "stop".
     """
-    _refuse_rule(on_bad_image)
     if isinstance(target, ImageSet):
-        images = target.without_labels()
-        good, notes = _usable(images, on_bad_image)
-        return images.subset(good), target.class_names, "images", notes
+        images, left_out = open_usable(target, on_bad_image)
+        return images, target.class_names, "images", left_out_notes(left_out)
     if isinstance(target, tuple) and len(target) == 2:
         target = target[0]
-    listing, good = _checked(_find(target), on_bad_image)
+    listing = _find(target)
+    good, left_out = checked(listing, on_bad_image)
     splits = np.array(listing.splits)[good]
-    notes = listing.notes
+    notes = (*listing.notes, *left_out_notes(left_out))
     if listing.classes is not None:
         notes = (*notes, "the target is used without its labels: class folders are not read")
     if (splits == "train").any() and (splits != "train").any():
         good = good[splits == "train"]
         notes = (*notes, "of the target's splits only the training images are used")
     return ImageSet(listing.reader, good), listing.class_names, listing.name, notes
-
-
-def _refuse_rule(on_bad_image: str) -> None:
-    if on_bad_image not in BAD_IMAGE_RULES:
-        raise InvalidOptionError(
-            f"on_bad_image must be one of {', '.join(BAD_IMAGE_RULES)}, got {on_bad_image!r}"
-        )
 
 
 def _find(
@@ -219,44 +219,14 @@ def _refuse_group_column(name: str | None) -> None:
         )
 
 
-def _checked(listing: Listing, on_bad_image: str) -> tuple[Listing, NDArray[np.int64]]:
-    """Return the listing with its notes, and the positions of the images that can be used."""
-    everything = np.arange(len(listing.reader.names))
-    if not len(everything):
-        raise InvalidTargetError("there are no images: the list or array is empty")
-    if isinstance(listing.reader, ArrayReader):
-        return listing, everything  # it refuses bad images when it is made
-    good, notes = _usable(ImageSet(listing.reader, everything), on_bad_image)
-    return replace(listing, notes=(*listing.notes, *notes)), good
-
-
-def _usable(images: ImageSet, on_bad_image: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Return the positions of the images that can be decoded, and a note on the others."""
-
-    def problem(position: int) -> tuple[str, str] | None:
-        try:
-            images.read(position, _CHECKED_SIDE)
-        except CorruptImagesError as error:
-            return error.problems[0]
-        return None
-
-    found = in_threads(problem, range(len(images)))
-    problems = [item for item in found if item is not None]
-    good = np.array([i for i, item in enumerate(found) if item is None], dtype=np.int64)
-    if not problems:
-        return good, ()
-    if on_bad_image == "stop":
-        raise CorruptImagesError(problems)
-    if not len(good):
-        raise CorruptImagesError(problems, remedy="not one is left: repair or replace them")
-    named = "; ".join(f"{name}: {reason}" for name, reason in problems[:_NAMED])
-    more = f"; and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-    return good, (f"{len(problems)} image(s) cannot be used and were left out: {named}{more}",)
-
-
-def _divide(listing: Listing, good: NDArray[np.int64]) -> Target:
+def _divide(listing: Listing, good: NDArray[np.int64], left_out: Problems) -> Target:
     """Return the splits: a test split is held out; without one, the validation split is."""
     splits = np.array(listing.splits)[good]
+    for split in sorted({*listing.splits} - {*splits.tolist()}):
+        raise InvalidTargetError(
+            f"{listing.name}: no image of the split {split!r} can be used; "
+            + "; ".join(left_out_notes(left_out))
+        )
     train, validation, held_out = (
         good[splits == split] for split in ("train", "validation", "test")
     )
@@ -311,7 +281,7 @@ def _image_set(listing: Listing, positions: NDArray[np.int64]) -> ImageSet:
     return ImageSet(listing.reader, positions, labels, listing.class_names)
 
 
-def _refuse_classes(target: Target, minimum: int) -> None:
+def _refuse_classes(target: Target, minimum: int, left_out: Problems) -> None:
     """Refuse a single class, and classes with too few training images."""
     names = target.class_names
     if len(names) < 2:
@@ -328,6 +298,7 @@ def _refuse_classes(target: Target, minimum: int) -> None:
         raise InvalidTargetError(
             f"{target.name}: too few training images: class {', '.join(few[:_NAMED])}{more}; at "
             f"least {minimum} are needed in each: add images or remove the class"
+            + "".join(f"; {note}" for note in left_out_notes(left_out))
         )
 
 

@@ -65,14 +65,12 @@ class Predictions:
                 the columns are then those of `competing_classes(generalised=True)`.
         """
         zero_shot = self._zero_shot_for(generalised)
-        if isinstance(images, Mapping):
-            return self._from_matrices(Matrices.of(images))
-        opened = _opened(images)
-        if zero_shot is not None:
-            return probabilities(
-                self.kept.predictor, opened, self._reader, zero_shot, generalised=generalised
-            )
-        return self.kept.predict(opened, self._reader)
+        items, reader = self._opened(images)
+        if zero_shot is None or isinstance(images, Mapping):
+            return self.kept.predict(items, reader)
+        return probabilities(
+            self.kept.predictor, items, reader, zero_shot, generalised=generalised
+        )
 
     def competing_classes(self, *, generalised: bool = False) -> tuple[str, ...]:
         """Return the names of the columns of `predict_proba`."""
@@ -90,15 +88,10 @@ class Predictions:
         zero_shot = self.record.zero_shot
         if zero_shot is None:
             raise InvalidOptionError("explanations need a selection that was fitted on attributes")
-        opened = _opened(images)
-        winners = self.predict_proba(opened, generalised=generalised).argmax(axis=1)
+        items, reader = self._opened(images)
+        winners = self.predict_proba(items, generalised=generalised).argmax(axis=1)
         return explain(
-            self.kept.predictor,
-            opened,
-            self._reader,
-            zero_shot,
-            winners,
-            generalised=generalised,
+            self.kept.predictor, items, reader, zero_shot, winners, generalised=generalised
         )
 
     def _zero_shot_for(self, generalised: bool) -> ZeroShotFindings | None:  # noqa: FBT001 - handed on
@@ -114,10 +107,15 @@ class Predictions:
         source = self.kept.source
         return NO_FEATURES if source is None else self._readers[source]
 
-    def _from_matrices(self, matrices: Matrices) -> NDArray[np.float64]:
-        source, readers = self.kept.source, MatrixReaders(matrices)
-        reader = NO_FEATURES if source is None else readers[source]
-        return self.kept.predict(matrices.items, reader)
+    def _opened(
+        self, images: Any, on_bad_image: str | None = None
+    ) -> tuple[ImageSet, FeatureReader]:
+        """Return items in any form as a set, and what reads them."""
+        if not isinstance(images, Mapping):
+            return _images(images, on_bad_image), self._reader
+        source, matrices = self.kept.source, Matrices.of(images)
+        readers = MatrixReaders(matrices)
+        return matrices.items, NO_FEATURES if source is None else readers[source]
 
     def predict(self, images: Any, *, abstain: bool | float = False) -> NDArray[np.str_]:
         """Return the (n,) names of the most probable classes.
@@ -131,7 +129,7 @@ class Predictions:
             InvalidOptionError: If there is no reject option; see `abstains`.
         """
         names: NDArray[np.str_] = np.array(self.class_names)
-        opened = images if isinstance(images, Mapping) else _opened(images)
+        opened = images if isinstance(images, Mapping) else _images(images)
         best: NDArray[np.str_] = names[self.predict_proba(opened).argmax(axis=1)]
         if abstain is not False:
             best[self.abstains(opened, SHARE if abstain is True else abstain)] = ""
@@ -157,8 +155,8 @@ class Predictions:
             on_bad_image: "skip" leaves out the rows of images that cannot be decoded; a
                 `DataWarning` names them.
         """
-        given = images if isinstance(images, Mapping) else _opened(images, on_bad_image)
-        items = given if isinstance(given, ImageSet) else Matrices.of(given).items
+        items, _ = self._opened(images, on_bad_image)
+        given = images if isinstance(images, Mapping) else items  # decoded and checked once
         found = self.predict_proba(given, generalised=generalised)
         table = answer_table(self.competing_classes(generalised=generalised), found)
         if abstain is not False:
@@ -178,14 +176,8 @@ class Predictions:
         """
         if self.kept.rejection is None or self.record.zero_shot is not None:
             raise InvalidOptionError(self._no_rejection())
-        if isinstance(images, Mapping):
-            matrices = Matrices.of(images)
-            assert self.kept.source is not None
-            found = MatrixReaders(matrices)[self.kept.source](matrices.items)
-        else:
-            opened = _opened(images)
-            found = self._reader(opened)
-        return self.kept.rejection.rejected(found, share)
+        items, reader = self._opened(images)
+        return self.kept.rejection.rejected(reader(items), share)
 
     def _no_rejection(self) -> str:
         if self.record.zero_shot is not None or self.record.scenario == "unlabelled":
@@ -214,10 +206,10 @@ def answer_table(classes: Sequence[str], found: NDArray[np.float64]) -> pd.DataF
     return pd.DataFrame(dict(zip(answer_columns(classes), values, strict=True)))
 
 
-def _opened(images: Any, on_bad_image: str = "stop") -> ImageSet:
+def _images(images: Any, on_bad_image: str | None = None) -> ImageSet:
     try:
         return open_images(images, on_bad_image=on_bad_image)
     except CorruptImagesError as error:
-        if on_bad_image == "stop":
-            raise CorruptImagesError(error.problems, remedy=_LEAVE_OUT) from None
-        raise
+        if on_bad_image == "skip":
+            raise
+        raise CorruptImagesError(error.problems, _LEAVE_OUT) from None

@@ -129,7 +129,7 @@ class Requests:
             except (ValueError, OSError) as error:
                 problems.append((str(i), str(error)))
         if problems:
-            raise CorruptImagesError(problems, remedy="repair or remove them")
+            raise CorruptImagesError(problems)
         return ImageSet(_FileContents(contents), np.arange(len(contents)))
 
     def _refuse_many(self, count: int) -> None:
