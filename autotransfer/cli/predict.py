@@ -42,7 +42,6 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
     bytewise path order where it is a folder or an archive. In the CSV a text that a spreadsheet
     would run as a formula has an apostrophe in front.
     """
-    from autotransfer.data.atomic_files import write_whole
     from autotransfer.data.target import open_images
     from autotransfer.models.precomputed_features import read_matrices
     from autotransfer.selection.selection import load
@@ -69,17 +68,22 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
     if options["explain"]:
         found = selection.explain(opened, generalised=generalised)
         rows = with_reasons(rows, found, selection.record.zero_shot)
+    table = _table(rows, classes)
+    if options["out"] is not None:
+        _write(Path(options["out"]), table)
     if options["as_json"]:
         print_json({"predictions": rows})
-        return
-    table = _table(rows, classes)
-    if options["out"] is None:
+    elif options["out"] is None:
         click.echo(table, nl=False)
-        return
+
+
+def _write(out: Path, table: str) -> None:
+    from autotransfer.data.atomic_files import write_whole
+
     try:
-        write_whole(Path(options["out"]), table.encode(errors="backslashreplace"))
+        write_whole(out, table.encode(errors="backslashreplace"))
     except OSError as error:
-        raise InvalidOptionError(f"--out {options['out']} cannot be written ({error})") from error
+        raise InvalidOptionError(f"--out {out} cannot be written ({error})") from error
 
 
 def _rows(

@@ -161,7 +161,8 @@ class Predictions:
         table = answer_table(self.competing_classes(generalised=generalised), found)
         if abstain is not False:
             table["abstained"] = self.abstains(given, SHARE if abstain is True else abstain)
-        return table.set_index(pd.Index(items.names, name="image"))
+        table.index = pd.Index(items.names, name="image")
+        return table
 
     def abstains(self, images: Any, share: float = SHARE) -> NDArray[np.bool_]:
         """Return (n,) whether each item is none of the classes.

@@ -87,6 +87,14 @@ def test_the_table_has_each_probability_below_its_own_class(model: str) -> None:
         assert shares == pytest.approx(_expected(shade))
 
 
+def test_json_is_printed_beside_a_table_in_a_file(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["predict", model, "shades", "--json", "--out", "answers.csv"]) == 0
+    rows = json.loads(capsys.readouterr().out)["predictions"]
+    assert [row["image"] for row in rows] == [row[0] for row in _table()[1:]] == sorted(SHADES)
+
+
 def test_python_names_the_class_of_the_highest_column(model: str) -> None:
     selection = autotransfer.load(model)
     pictures = np.stack([np.full((8, 8, 3), 100 * shade, dtype=np.uint8) for shade in (2, 0, 1)])

@@ -67,7 +67,7 @@ def test_a_folder_or_a_pipe_is_refused_before_any_work(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(ExportError, match="name the file to write"):
-            export_onnx(path, None, (), {})  # type: ignore[arg-type] - not looked at
+            export_onnx(path, None, (), {})  # type: ignore[arg-type]
 
 
 class _HalfWritten:
