@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -121,6 +122,8 @@ def test_a_table_is_answered_row_by_row_in_its_own_order(model: str) -> None:
     table = selection.predict_table("shades/rows.csv")
     assert (table.index.name, table.index.tolist()) == ("image", rows)
     assert table["class"].tolist() == expected
+    in_memory = pd.DataFrame({"image": [f"shades/{name}" for name in rows], "label": "torn"})
+    assert selection.predict(in_memory).tolist() == expected
     assert list(table.columns) == ["class", "probability", *CLASSES]
     assert table[list(CLASSES)].to_numpy()[1].tolist() == pytest.approx([0.7, 0.2, 0.1])
     assert run(["predict", model, "shades/rows.csv", "--out", "answers.csv"]) == 0
@@ -239,7 +242,7 @@ class _Full(io.StringIO):
 def test_an_image_whose_name_is_no_utf8_is_answered(model: str) -> None:
     os.link(b"shades/c.png", b"shades/\xff.png")
     assert run(["predict", model, "shades", "--out", "answers.csv"]) == 0
-    assert _table()[-1][0] == "\\udcff.png"
+    assert _table()[-1][0] == "\\xff.png"
 
 
 @pytest.mark.parametrize("command", ["predict", "compare", "distance", "layers"])
