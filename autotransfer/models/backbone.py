@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from autotransfer.data.untrusted_files import reason, refused_as
 from autotransfer.errors import CutError, InvalidSourceError, UndefinedScoreError
+from autotransfer.models.architecture import check_arguments
 from autotransfer.models.cutting import cut_after
 from autotransfer.models.hub import cached_only_when_unreachable
 from autotransfer.models.small_cnn import SMALL_NETWORK
@@ -215,7 +217,10 @@ def load_backbone(
     if state is not None:
         _load(network, state, source)
     network.to(memory_format=torch.channels_last)
-    return Backbone(source, network.eval()).to(device).eval()
+    what = f"source {source.name!r}: {source.architecture} cannot be read stage by stage"
+    with refused_as(InvalidSourceError, what):
+        backbone = Backbone(source, network.eval())
+    return backbone.to(device).eval()
 
 
 def fresh_backbone(source: Source, seed: int) -> Backbone:
@@ -229,16 +234,16 @@ def _create(source: Source, name: str, *, fetch: bool = False) -> nn.Module:
             f"source {source.name!r}: timm has no architecture {name!r}, nor is it our "
             f"{SMALL_NETWORK}; if a file registers it, name that file with --plugin"
         )
+    check_arguments(source.name, source.kwargs)  # again: unpickling makes a source without it
+    arguments = dict(source.kwargs)
     try:
-        network: nn.Module = timm.create_model(name, pretrained=fetch, **dict(source.kwargs))
-    except (TypeError, AttributeError) as error:
-        raise InvalidSourceError(
-            f"source {source.name!r}: {name} does not take {dict(source.kwargs)} ({error})"
-        ) from error
+        network: nn.Module = timm.create_model(name, pretrained=fetch, **arguments)
     except Exception as error:
-        if fetch:
+        if fetch and not isinstance(error, TypeError | AttributeError):
             raise hub_error(source, error) from error
-        raise
+        raise InvalidSourceError(
+            f"source {source.name!r}: {name} does not take {arguments} ({reason(error)})"
+        ) from error
     return network
 
 

@@ -24,12 +24,12 @@ from autotransfer.data.images.arrays import class_names_of, flat_labels
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.images.views import PLAIN, View
 from autotransfer.errors import InvalidSourceError, InvalidTargetError, UndefinedScoreError
+from autotransfer.models.architecture import GIVEN_FEATURES
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore, RowLayout
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source, Untrained
 
-ARCHITECTURE = "given-features"
 _TEST = "_test"
 
 
@@ -101,7 +101,7 @@ class Matrices:
         return tuple(
             Source(
                 name,
-                ARCHITECTURE,
+                GIVEN_FEATURES,
                 Untrained(),
                 Preprocessing(input_size=1),
                 {"name": name, "width": x.shape[1]},

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
 from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.errors import InvalidSourceError
+from autotransfer.models.architecture import GIVEN_FEATURES, check_arguments
 from autotransfer.results import Json
 
 
@@ -49,7 +51,7 @@ class Source:
         architecture: A name that `timm.create_model` knows.
         weights: Where the weights come from.
         preprocessing: What the network expects of an image.
-        kwargs: Further arguments of `timm.create_model`.
+        kwargs: Further arguments of `timm.create_model`, of those in `architecture.ARGUMENTS`.
         class_names: Names of the Z classes of the head in its order; None when unknown.
         pretrained_on: The data set that the weights were trained on.
         license: Licence of the weights, as their origin states it.
@@ -58,6 +60,9 @@ class Source:
         pretraining_accuracy: Top-1 accuracy of the head on the validation part of its own
             pretraining set, a fraction; None when unknown.
         seen: Content hashes of the images that an earlier fit tuned it on.
+
+    Raises:
+        InvalidSourceError: If `kwargs` holds anything else.
     """
 
     name: str
@@ -72,6 +77,10 @@ class Source:
     num_pretraining_images: int | None = None
     pretraining_accuracy: float | None = None
     seen: tuple[str, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if self.architecture != GIVEN_FEATURES:
+            check_arguments(self.name, self.kwargs)
 
     @property
     def num_channels(self) -> int:
@@ -120,3 +129,20 @@ def source_to_json(source: Source) -> Json:
 def source_from_json(values: Json) -> Source:
     """Return the source whose `source_to_json` this is."""
     return _SOURCES.validate_python(values)
+
+
+def source_in(folder: Path, values: Json) -> Source:
+    """Return the source whose `source_to_json` this is, its weights in the folder of a model.
+
+    Raises:
+        ValueError: If these are no values of a source, or the weights lie outside the folder.
+    """
+    source = source_from_json(values)
+    if not isinstance(source.weights, LocalWeights):
+        return source
+    path = source.weights.path
+    if path.name != str(path):
+        raise InvalidSourceError(
+            f"source {source.name!r}: the weights {path} must be a file in the folder of the model"
+        )
+    return replace(source, weights=replace(source.weights, path=folder / path))

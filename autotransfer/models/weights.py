@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from autotransfer.data.atomic_files import written_whole
+from autotransfer.data.untrusted_files import plain_file, refused_as
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.source import LocalWeights, Source
 
@@ -23,8 +24,12 @@ _WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file as hex; remembered while size and time stay the same."""
-    status = path.stat()
+    """Return the sha256 of a file as hex; remembered while size and time stay the same.
+
+    Raises:
+        OSError: If it is no plain file, or cannot be read.
+    """
+    status = plain_file(path).stat()
     return _sha256(path, status.st_size, status.st_mtime_ns)
 
 
@@ -46,35 +51,47 @@ def read_state_dict(source: Source) -> dict[str, Tensor] | None:
     """
     if not isinstance(source.weights, LocalWeights):
         return None
-    path = source.weights.path
-    if not path.is_file():
-        raise InvalidSourceError(f"source {source.name!r}: no weights file {path}")
-    found = sha256_of(path)
-    if found != source.weights.sha256:
-        raise InvalidSourceError(
-            f"source {source.name!r}: {path} has sha256 {found}, expected "
-            f"{source.weights.sha256}; fetch the file again or correct the catalogue"
-        )
-    return _read_tensors(path, source.name)
-
-
-def _read_tensors(path: Path, name: str) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        try:
-            tensors: dict[str, Tensor] = load_file(path)
-        except (SafetensorError, OSError) as error:
+    path, name = source.weights.path, f"source {source.name!r}"
+    with refused_as(InvalidSourceError, f"{name}: the weights {path} cannot be read"):
+        found = sha256_of(path)
+        if found != source.weights.sha256:
             raise InvalidSourceError(
-                f"source {name!r}: {path} is not a safetensors file ({error})"
-            ) from error
-        return tensors
+                f"{name}: {path} has sha256 {found}, expected {source.weights.sha256}; fetch the "
+                "file again or correct the catalogue"
+            )
+        if path.suffix == ".safetensors":
+            return read_tensors(path)
+        return _without_nan(_unpickled(path, name))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors in a safetensors file.
+
+    Raises:
+        Exception: Of any kind, if it is no such file, is damaged, or holds NaN.
+    """
+    try:
+        return _without_nan(load_file(plain_file(path)))
+    except SafetensorError as error:
+        raise ValueError(f"{path.name} is not a safetensors file: {error}") from error
+
+
+def _without_nan(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and tensor.itemsize > 1 and tensor.isnan().any():
+            raise ValueError(f"the tensor {key!r} holds NaN")
+    return tensors
+
+
+def _unpickled(path: Path, name: str) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings():  # of pickle protocols; what is refused raises
             warnings.simplefilter("ignore", UserWarning)
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except pickle.UnpicklingError as error:
         raise InvalidSourceError(
-            f"source {name!r}: {path} cannot be read without executing what it holds, so it is "
-            "refused; load it where you trust it and save its state_dict with "
+            f"{name}: {path} cannot be read without executing what it holds, so it is refused; "
+            "load it where you trust it and save its state_dict with "
             "safetensors.torch.save_file"
         ) from error
     return _unwrapped(content, path, name)
@@ -85,7 +102,7 @@ def _unwrapped(content: object, path: Path, name: str) -> dict[str, Tensor]:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise InvalidSourceError(f"source {name!r}: {path} holds no state dict of tensors")
+        raise InvalidSourceError(f"{name}: {path} holds no state dict of tensors")
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 

@@ -1,7 +1,7 @@
 """What a source is made of: its weights, how it wants its items, and its form in JSON."""
 
 from autotransfer.data.images.preprocessing import Preprocessing
-from autotransfer.models.precomputed_features import ARCHITECTURE as GIVEN_FEATURES
+from autotransfer.models.architecture import GIVEN_FEATURES
 from autotransfer.models.source import HubWeights, LocalWeights, Untrained
 from autotransfer.models.source import source_from_json as from_json
 from autotransfer.models.source import source_to_json as to_json

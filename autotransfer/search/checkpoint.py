@@ -12,6 +12,7 @@ seen.txt                content hashes of the items that it was chosen with or l
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,11 +23,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
 from autotransfer.data.atomic_files import written_whole
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.untrusted_files import plain_file, read_json, refused_as
+from autotransfer.errors import InvalidOptionError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.calibration import tempered
 from autotransfer.models.features import FeatureReaders
@@ -39,10 +41,10 @@ from autotransfer.models.source import (
     LocalWeights,
     Source,
     Untrained,
-    source_from_json,
+    source_in,
     source_to_json,
 )
-from autotransfer.models.weights import write_state_dict
+from autotransfer.models.weights import read_tensors, write_state_dict
 from autotransfer.plugin.registry import Registry
 from autotransfer.results import Json, Share
 
@@ -131,14 +133,25 @@ def write_checkpoint(folder: Path, kept: Checkpoint) -> None:
 
 
 def read_checkpoint(folder: Path, registry: Registry) -> Checkpoint:
-    """Return the predictor in a folder."""
-    stored = json.loads((folder / "predictor.json").read_text(encoding="utf-8"))
-    source_json = json.loads((folder / "source.json").read_text(encoding="utf-8"))
-    source = None if source_json is None else _located(source_json, folder)
-    tensors = load_file(folder / "predictor.safetensors")
+    """Return the predictor in a folder.
+
+    Raises:
+        InvalidOptionError: If a file is missing, damaged or holds something else.
+        InvalidSourceError: If the source says what it must not.
+        UnknownNameError: If the strategy is not installed.
+    """
+    with refused_as(InvalidOptionError, f"{folder} holds a model that cannot be read"):
+        return _checkpoint_in(folder, registry)
+
+
+def _checkpoint_in(folder: Path, registry: Registry) -> Checkpoint:
+    stored = read_json(folder / "predictor.json")
+    source_json = read_json(folder / "source.json")
+    source = None if source_json is None else source_in(folder, source_json)
+    tensors = read_tensors(folder / "predictor.safetensors")
     name, info = str(stored["strategy"]), stored["info"]
     if "companions" in info:
-        found = [source_to_json(_located(companion, folder)) for companion in info["companions"]]
+        found = [source_to_json(source_in(folder, companion)) for companion in info["companions"]]
         info = {**info, "companions": found}
     if stored["baseline"]:
         predictor = restore_baseline(name, tensors, info, source)
@@ -147,13 +160,16 @@ def read_checkpoint(folder: Path, registry: Registry) -> Checkpoint:
     else:
         predictor = _restored(registry, name, tensors, info, source)
     seen, weights = folder / _SEEN, stored.get("class_weights")
+    temperature = float(stored.get("temperature", 1.0))
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature in predictor.json must be above 0, got {temperature}")
     return Checkpoint(
         predictor,
         name,
         bool(stored["baseline"]),
         source,
-        float(stored.get("temperature", 1.0)),
-        tuple(seen.read_text(encoding="ascii").split()) if seen.is_file() else (),
+        temperature,
+        tuple(plain_file(seen).read_text(encoding="ascii").split()) if seen.exists() else (),
         None if weights is None else tuple(map(float, weights)),
         _read_rejection(folder / _REJECTION),
     )
@@ -166,7 +182,8 @@ def _restored(
     info: Mapping[str, Json],
     source: Source | None,
 ) -> Predictor:
-    assert source is not None
+    if source is None:
+        raise ValueError(f"source.json holds none, which {name!r} reads")
     return registry.strategy(name).restore(tensors, info, source)
 
 
@@ -181,9 +198,9 @@ def _write_rejection(path: Path, rejection: Rejection | None) -> None:
 
 
 def _read_rejection(path: Path) -> Rejection | None:
-    if not path.is_file():
+    if not path.exists():
         return None
-    tensors = load_file(path)
+    tensors = read_tensors(path)
     return Rejection(tensors["references"].numpy(), tensors["distances"].numpy())
 
 
@@ -201,14 +218,6 @@ def _with_weights(source: Source, folder: Path, stem: str) -> Source:
     sha256 = write_state_dict(target, load_backbone(source).network.state_dict())
     kwargs = {**source.kwargs}
     return replace(source, weights=LocalWeights(Path(target.name), sha256), kwargs=kwargs)
-
-
-def _located(stored: Mapping[str, Any], folder: Path) -> Source:
-    source = source_from_json(stored)
-    if isinstance(source.weights, LocalWeights):
-        weights = replace(source.weights, path=folder / source.weights.path)
-        return replace(source, weights=weights)
-    return source
 
 
 def write_json(path: Path, value: Any) -> None:

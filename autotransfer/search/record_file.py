@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from autotransfer.data.untrusted_files import read_json
 from autotransfer.results import Json, Record
 
 _RECORDS = TypeAdapter(Record)
@@ -31,9 +31,10 @@ def record_in(path: Path) -> Record:
     """Return the record in a file.
 
     Raises:
-        ValueError: If the file holds none.
+        OSError: If the file cannot be read.
+        ValueError: If it holds none.
     """
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = read_json(path)
     if isinstance(found, dict) and "setting" in found:
         found = _upgraded(found)
     return _RECORDS.validate_python(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.target import open_images
+from autotransfer.data.untrusted_files import refused_as
 from autotransfer.errors import CorruptImagesError, InvalidOptionError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore
@@ -66,11 +68,15 @@ class Predictions:
         """
         zero_shot = self._zero_shot_for(generalised)
         items, reader = self._opened(images)
-        if zero_shot is None or isinstance(images, Mapping):
-            return self.kept.predict(items, reader)
-        return probabilities(
-            self.kept.predictor, items, reader, zero_shot, generalised=generalised
-        )
+        with self._answering():
+            if zero_shot is None or isinstance(images, Mapping):
+                found = self.kept.predict(items, reader)
+            else:
+                found = probabilities(
+                    self.kept.predictor, items, reader, zero_shot, generalised=generalised
+                )
+            _check_answer(found, len(self.competing_classes(generalised=generalised)))
+        return found
 
     def competing_classes(self, *, generalised: bool = False) -> tuple[str, ...]:
         """Return the names of the columns of `predict_proba`."""
@@ -90,9 +96,10 @@ class Predictions:
             raise InvalidOptionError("explanations need a selection that was fitted on attributes")
         items, reader = self._opened(images)
         winners = self.predict_proba(items, generalised=generalised).argmax(axis=1)
-        return explain(
-            self.kept.predictor, items, reader, zero_shot, winners, generalised=generalised
-        )
+        with self._answering():
+            return explain(
+                self.kept.predictor, items, reader, zero_shot, winners, generalised=generalised
+            )
 
     def _zero_shot_for(self, generalised: bool) -> ZeroShotFindings | None:  # noqa: FBT001 - handed on
         if generalised and self.record.zero_shot is None:
@@ -116,6 +123,14 @@ class Predictions:
         source, matrices = self.kept.source, Matrices.of(images)
         readers = MatrixReaders(matrices)
         return matrices.items, NO_FEATURES if source is None else readers[source]
+
+    def _answering(self) -> AbstractContextManager[None]:
+        """Return a block that tells of a model which its files do not let answer."""
+        return refused_as(
+            InvalidOptionError,
+            f"the model {self.record.model or self.record.name} cannot answer; it is damaged, or "
+            "was made with other plugins",
+        )
 
     def predict(self, images: Any, *, abstain: bool | float = False) -> NDArray[np.str_]:
         """Return the (n,) names of the most probable classes.
@@ -178,7 +193,8 @@ class Predictions:
         if self.kept.rejection is None or self.record.zero_shot is not None:
             raise InvalidOptionError(self._no_rejection())
         items, reader = self._opened(images)
-        return self.kept.rejection.rejected(reader(items), share)
+        with self._answering():
+            return self.kept.rejection.rejected(reader(items), share)
 
     def _no_rejection(self) -> str:
         if self.record.zero_shot is not None or self.record.scenario == "unlabelled":
@@ -214,3 +230,11 @@ def _images(images: Any, on_bad_image: str | None = None) -> ImageSet:
         if on_bad_image == "skip":
             raise
         raise CorruptImagesError(error.problems, _LEAVE_OUT) from None
+
+
+def _check_answer(found: NDArray[np.float64], num_classes: int) -> None:
+    """Refuse what is no (n, K) finite probabilities."""
+    if found.ndim != 2 or found.shape[1] != num_classes:
+        raise ValueError(f"it answers for {found.shape[1:]} classes and names {num_classes}")
+    if not np.isfinite(found).all():
+        raise ValueError("its probabilities are NaN or infinite")

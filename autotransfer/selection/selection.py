@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory, mkdtemp
 from textwrap import shorten
 from typing import Any
 
-from safetensors import SafetensorError
 from typing_extensions import override
 
+from autotransfer.data.untrusted_files import refused_as
 from autotransfer.errors import ExportError, InvalidOptionError
 from autotransfer.plugin.registry import Registry, discover
 from autotransfer.results import RECORD_FILE, Outcome, Ranking, Record, Skipped, Verdict
@@ -151,11 +151,7 @@ def load(
     record = read_record(path)
     place = device_of(device)
     registry = registry or discover(files=[Path(plugin) for plugin in plugins])
-    try:
-        kept = read_checkpoint(path, registry)
-    except (SafetensorError, ValueError, KeyError, OSError) as error:
-        raise _unreadable(path, error) from error
-    return Selection(record, kept, place, tuple(plugins))
+    return Selection(record, read_checkpoint(path, registry), place, tuple(plugins))
 
 
 def _unpacked(
@@ -183,13 +179,5 @@ def read_record(folder: str | Path) -> Record:
     path = Path(folder)
     if not (path / RECORD_FILE).is_file():
         raise InvalidOptionError(f"{path} holds no saved selection (no {RECORD_FILE})")
-    try:
-        record = record_in(path / RECORD_FILE)
-    except (ValueError, OSError) as error:
-        raise _unreadable(path, error) from error
-    return replace(record, model=str(path))
-
-
-def _unreadable(path: Path, error: Exception) -> InvalidOptionError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    return InvalidOptionError(f"{path} holds a selection that cannot be read ({reason})")
+    with refused_as(InvalidOptionError, f"{path} holds a selection that cannot be read"):
+        return replace(record_in(path / RECORD_FILE), model=str(path))

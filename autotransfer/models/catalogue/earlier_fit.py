@@ -7,23 +7,22 @@ read a frozen network, that network is taken as it was, since nothing in it has 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from autotransfer.data.untrusted_files import read_json, refused_as
 from autotransfer.errors import InvalidSourceError
+from autotransfer.models.architecture import GIVEN_FEATURES
 from autotransfer.models.backbone import Backbone, load_backbone
 from autotransfer.models.feature_store import default_folder
 from autotransfer.models.predictors.base import tensors_under
-from autotransfer.models.source import LocalWeights, Source, Untrained, source_from_json
-from autotransfer.models.weights import write_state_dict
+from autotransfer.models.source import LocalWeights, Source, Untrained, source_in
+from autotransfer.models.weights import read_tensors, write_state_dict
 from autotransfer.results import Json
 
 PREDICTOR_FILE = "predictor.json"
@@ -51,14 +50,16 @@ def source_of_selection(folder: Path, name: str = "") -> Source:
     Raises:
         InvalidSourceError: If the folder cannot be read, or what it holds has no network.
     """
-    try:
-        stored = json.loads((folder / PREDICTOR_FILE).read_text(encoding="utf-8"))
-        record = json.loads((folder / "selection.json").read_text(encoding="utf-8"))
-        source_json = json.loads((folder / "source.json").read_text(encoding="utf-8"))
-        tensors = load_file(folder / "predictor.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InvalidSourceError(f"{folder}: the selection cannot be read ({error})") from error
-    if source_json is None or source_json["architecture"] == "given-features":
+    with refused_as(InvalidSourceError, f"{folder}: the selection cannot be read"):
+        return _source_of(folder, name)
+
+
+def _source_of(folder: Path, name: str) -> Source:
+    stored = read_json(folder / PREDICTOR_FILE)
+    record = read_json(folder / "selection.json")
+    source_json = read_json(folder / "source.json")
+    tensors = read_tensors(folder / "predictor.safetensors")
+    if source_json is None or source_json["architecture"] == GIVEN_FEATURES:
         raise InvalidSourceError(
             f"{folder}: this selection returned {stored['strategy']!r}, which has no network to "
             "transfer; name another source"
@@ -98,7 +99,7 @@ def _chosen(
         for share, place in _shares(own)
     ]
     _, place, prefix = max(shares, key=lambda found: found[0])
-    return _located(sources[place], folder), tensors_under(tensors, prefix)
+    return source_in(folder, sources[place]), tensors_under(tensors, prefix)
 
 
 def _shares(info: Mapping[str, Any]) -> list[tuple[float, int]]:
@@ -110,13 +111,6 @@ def _shares(info: Mapping[str, Any]) -> list[tuple[float, int]]:
     if weights is None or places is None:
         return [(1.0, 0)]
     return [(float(weight), int(place)) for weight, place in zip(weights, places, strict=True)]
-
-
-def _located(stored: Json, folder: Path) -> Source:
-    source = source_from_json(stored)
-    if not isinstance(source.weights, LocalWeights):
-        return source
-    return replace(source, weights=replace(source.weights, path=folder / source.weights.path))
 
 
 def _seen(folder: Path) -> list[str]:

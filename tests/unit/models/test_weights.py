@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,16 @@ def test_the_error_of_a_hub_names_the_ways_out() -> None:
     assert "catalogue" in text
     assert "HF_HOME" in text
     assert "no route to host" in text
+
+
+def test_weights_that_hold_nan_are_named_with_the_tensor(tmp_path: Path) -> None:
+    write_state_dict(tmp_path / "w.safetensors", {"a": torch.tensor([1.0, float("nan")])})
+    with pytest.raises(InvalidSourceError, match="'a' holds NaN"):
+        read_state_dict(_source(tmp_path / "w.safetensors"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+def test_weights_that_are_no_plain_file_are_refused_unread(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.safetensors")  # opening it would wait for a writer for ever
+    with pytest.raises(InvalidSourceError, match="FIFO, socket or device"):
+        read_state_dict(_source(tmp_path / "w.safetensors", "0" * 64))
