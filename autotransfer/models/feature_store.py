@@ -3,17 +3,22 @@
 A shard is one `.npy` file of (digest, row) records. It is written under a temporary name, synced
 and renamed, so that a reader sees a whole shard or none, whoever is killed when. Two processes
 that fill the same cache write different shards; a row that is there twice does no harm.
+
+A shard is named by the hash of its content, and the layout holds its own hash: what was changed
+or damaged is removed, and computed again. A folder that is made here is for its owner alone; who
+shares a cache makes the folder first, with the mode that he wants, and trusts whoever may write.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
+import math
 import mmap
 import os
 import shutil
-import uuid
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -25,13 +30,16 @@ import platformdirs
 from numpy.typing import NDArray
 
 from autotransfer.data.atomic_files import written_whole
+from autotransfer.data.untrusted_files import plain_file, read_json
 from autotransfer.errors import DataWarning
 from autotransfer.models.source import Source
+from autotransfer.results import Json
 
 CACHE_VARIABLE = "AUTOTRANSFER_CACHE"
 MAX_BYTES = 10 << 30
-_VERSION = 2  # a change of how features are computed starts a new cache
+_VERSION = 3  # a change of how features are computed starts a new cache
 _DIGEST_BYTES = 32
+_HASH_CHARACTERS = 32  # of the sha256 of a shard, its name
 _LAYOUT_FILE = "layout.json"
 
 
@@ -66,6 +74,17 @@ class RowLayout:
         bounds = np.cumsum((0, *self.widths))
         start, stop = list(pairwise(bounds))[stage - 1]
         return int(start), int(stop)
+
+
+def made_private(folder: Path) -> Path:
+    """Return a folder of a cache, made for its owner alone where it is not there.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    for missing in reversed([folder, folder.parent]):
+        missing.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def default_folder() -> Path:
@@ -112,11 +131,11 @@ class FeatureTable:
         self._store = store
         self._writable = True
         self._last = folder  # the shard that was written last
+        self._damaged = 0  # files that were changed since they were written
         self._shards: list[NDArray[np.void]] = []
         self._places: dict[str, tuple[int, int]] = {}  # digest -> (shard, position)
         self.layout = self._read_layout()
-        if self.layout is not None:
-            self._open_shards()
+        self._open_shards()
 
     def __contains__(self, digest: str) -> bool:
         return digest in self._places
@@ -125,9 +144,10 @@ class FeatureTable:
         """Fix the meaning of the columns, before the first row."""
         self.layout = layout
         self._guarded(lambda: self._write_layout(layout))
+        self._open_shards()  # those of a layout that was damaged
 
     def append(self, digests: Sequence[str], rows: NDArray[np.float32]) -> None:
-        """Add rows, (n, width), and write them as one shard."""
+        """Add finite rows, (n, width), and write them as one shard."""
         shard = np.empty(len(digests), dtype=self._record())
         shard["digest"] = [bytes.fromhex(digest) for digest in digests]
         shard["row"] = rows
@@ -159,9 +179,11 @@ class FeatureTable:
             self._places.setdefault(digest.tobytes().hex(), (number, position))
 
     def _write(self, shard: NDArray[np.void]) -> None:
-        path = self._folder / f"{uuid.uuid4().hex}.npy"
+        content = io.BytesIO()
+        np.save(content, shard)
+        path = self._folder / f"{_hash(content.getvalue())}.npy"
         with written_whole(path) as temporary, temporary.open("wb") as file:
-            np.save(file, shard)
+            file.write(content.getvalue())
             file.flush()
             os.fsync(file.fileno())
         self._last = path
@@ -169,13 +191,15 @@ class FeatureTable:
 
     def _write_layout(self, layout: RowLayout) -> None:
         with written_whole(self._folder / _LAYOUT_FILE) as file:
-            file.write_text(json.dumps(asdict(layout)), encoding="utf-8")
+            values = {**asdict(layout), "sha256": _layout_hash(layout)}
+            file.write_text(json.dumps(values), encoding="utf-8")
 
     def _guarded(self, write: Callable[[], None]) -> None:
         """Write, or go on in memory alone when the folder cannot be written."""
         if not self._writable:
             return
         try:
+            made_private(self._store.folder)
             write()
         except OSError as error:
             self._writable = False
@@ -189,24 +213,65 @@ class FeatureTable:
     def _read_layout(self) -> RowLayout | None:
         path = self._folder / _LAYOUT_FILE
         try:
-            values = json.loads(path.read_bytes())
-            layout = RowLayout(
-                tuple(values["widths"]), values["num_source_classes"], values["megabytes"]
-            )
-        except (OSError, ValueError, KeyError, TypeError):
+            layout = _layout_of(read_json(path))
+        except OSError:
+            return None  # not there, or not ours to read
+        except Exception:  # noqa: BLE001 - whatever is in it, it is not what was written
+            self._damaged += 1
             return None
         with contextlib.suppress(OSError):  # a read-only cache is still good to read
             os.utime(path)
         return layout
 
     def _open_shards(self) -> None:
-        for path in sorted(self._folder.glob("*.npy")):
+        paths = [] if self.layout is None else sorted(self._folder.glob("*.npy"))
+        for path in paths:
             try:
-                shard = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, ValueError, EOFError):
-                continue  # evicted meanwhile, or damaged: its images are computed again
-            if shard.dtype == self._record():
-                self._add(shard)
+                self._add(_shard_in(path, self._record()))
+            except OSError:
+                continue  # evicted meanwhile, or not ours to read
+            except Exception:  # noqa: BLE001 - whatever is in it, it is not what was written
+                self._damaged += 1
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        if self._damaged:
+            warnings.warn(
+                f"{self._damaged} file(s) of the feature cache {self._folder} were damaged or "
+                "changed; what they held is computed again",
+                DataWarning,
+                stacklevel=2,
+            )
+            self._damaged = 0
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_HASH_CHARACTERS]
+
+
+def _layout_hash(layout: RowLayout) -> str:
+    return _hash(json.dumps(asdict(layout), sort_keys=True).encode())
+
+
+def _layout_of(values: Json) -> RowLayout:
+    """Return the layout in the values of a file; an error of any kind if it is none."""
+    sha256 = values.pop("sha256")
+    layout = RowLayout(**{**values, "widths": tuple(values["widths"])})
+    counts = (*layout.widths, layout.num_source_classes)
+    usual = all(type(count) is int and count >= 0 for count in counts) and all(layout.widths)
+    if sha256 != _layout_hash(layout) or not usual or not 0 <= layout.megabytes < math.inf:
+        raise ValueError("it is not the layout that was written")
+    return layout
+
+
+def _shard_in(path: Path, record: np.dtype[np.void]) -> NDArray[np.void]:
+    """Return the rows in a file through a memory map; an error of any kind if they are others."""
+    if _hash(plain_file(path).read_bytes()) != path.stem:
+        raise ValueError("it is not the shard that was written")
+    shard: NDArray[np.void] = np.load(path, mmap_mode="r", allow_pickle=False)
+    if shard.dtype != record or not np.isfinite(shard["row"]).all():
+        raise ValueError("its rows are others")
+    _let_go(shard)
+    return shard
 
 
 def _let_go(shard: NDArray[np.void]) -> None:

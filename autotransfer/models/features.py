@@ -20,7 +20,7 @@ from torch import Tensor
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import Geometry, PixelStore, standardise, to_channels
 from autotransfer.data.images.views import PLAIN, View
-from autotransfer.errors import UndefinedScoreError
+from autotransfer.errors import InvalidSourceError, UndefinedScoreError
 from autotransfer.models.backbone import Backbone
 from autotransfer.models.feature_store import FeatureStore, RowLayout
 from autotransfer.models.folding import folded
@@ -170,6 +170,13 @@ class Features:
                 [] if found.probabilities is None else [found.probabilities]
             )
             rows[positions] = torch.cat([part.float() for part in parts], dim=1).cpu().numpy()
+        bad = ~np.isfinite(rows).all(axis=1)
+        if bad.any():
+            raise InvalidSourceError(
+                f"source {self.source.name!r}: the features of {int(bad.sum())} of {len(rows)} "
+                "images are infinite or NaN; its weights are damaged, or are not those of "
+                f"{self.source.architecture}"
+            )
         return rows
 
     def activations(self, images: ImageSet, stage: int, view: View) -> Tensor:

@@ -75,7 +75,9 @@ class Predictions:
                 found = probabilities(
                     self.kept.predictor, items, reader, zero_shot, generalised=generalised
                 )
-            _check_answer(found, len(self.competing_classes(generalised=generalised)))
+            raw = zero_shot is not None and isinstance(images, Mapping)  # scores, not classes
+            names = self.competing_classes(generalised=generalised)
+            _check_answer(found, found.shape[-1] if raw else len(names))
         return found
 
     def competing_classes(self, *, generalised: bool = False) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import InvalidSourceError
 from autotransfer.masking import masked_url
 from autotransfer.models.catalogue.earlier_fit import PREDICTOR_FILE, source_of_selection
-from autotransfer.models.feature_store import default_folder
+from autotransfer.models.feature_store import default_folder, made_private
 from autotransfer.models.source import Source
 from autotransfer.tracking.store import check_uri, is_database, patience, store_uri, try_database
 
@@ -124,7 +124,8 @@ def _downloaded(client: MlflowClient, version: ModelVersion, uri: str) -> Path:
     """Return the folder of a version in the user's cache."""
     told = (version.name, version.version, version.run_id, version.creation_timestamp)
     key = "|".join(map(str, (masked_url(uri), *told)))
-    place = default_folder() / _KEPT / hashlib.sha256(key.encode()).hexdigest()[:32]
+    kept = made_private(default_folder() / _KEPT)
+    place = kept / hashlib.sha256(key.encode()).hexdigest()[:32]
     if place.is_dir():
         return place
     with written_whole(place) as temporary:

@@ -19,7 +19,7 @@ from autotransfer.data.untrusted_files import read_json, refused_as
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.architecture import GIVEN_FEATURES
 from autotransfer.models.backbone import Backbone, load_backbone
-from autotransfer.models.feature_store import default_folder
+from autotransfer.models.feature_store import default_folder, made_private
 from autotransfer.models.predictors.base import tensors_under
 from autotransfer.models.source import LocalWeights, Source, Untrained, source_in
 from autotransfer.models.weights import read_tensors, write_state_dict
@@ -133,7 +133,7 @@ def _tuned(
         state |= {f"{place}.weight": weight, f"{place}.bias": bias}
     kept = {key: state[key] for key in network.network.state_dict()}
     kwargs = network.source.kwargs
-    file = default_folder() / _KEPT / f"{_digest(kept)}.safetensors"
+    file = made_private(default_folder() / _KEPT) / f"{_digest(kept)}.safetensors"
     weights = LocalWeights(file, write_state_dict(file, kept))
     return replace(
         base, weights=weights, kwargs=kwargs, class_names=class_names if place else None

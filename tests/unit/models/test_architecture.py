@@ -21,7 +21,7 @@ REFUSED: list[dict[str, Any]] = [
     {"pretrained_cfg": {"file": "evil.pth"}},
     {"pretrained_cfg_overlay": {"url": "http://127.0.0.1/evil.pth"}},
     {"pretrained": True},
-    {"cache_dir": "/tmp"},
+    {"cache_dir": "elsewhere"},
     {"scriptable": True},
     {"model_name": "resnet18"},
     {"feature_cls": "fx"},

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from autotransfer.data.images.preprocessing import Preprocessing
-from autotransfer.errors import DataWarning
+from autotransfer.errors import DataWarning, InvalidSourceError
 from autotransfer.models import features as module
 from autotransfer.models.feature_store import FeatureStore, RowLayout
 from autotransfer.models.source import Source, Untrained
@@ -100,6 +105,110 @@ def test_a_full_disk_is_a_warning_and_nothing_is_lost(
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_array_equal(reader(images.subset([4])), found[[4]])
     assert list(tmp_path.rglob("*.npy")) == list((tmp_path / "another").rglob("*.npy"))
+
+
+DIGESTS = [f"{i:064x}" for i in range(4)]
+ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+def _with_rows(shard: Path, change: Callable[[NDArray[np.float32]], object]) -> None:
+    kept = np.load(shard)
+    kept["row"] = change(kept["row"])
+    np.save(shard, kept)
+
+
+def _flip(shard: Path) -> None:
+    content = bytearray(shard.read_bytes())
+    content[-5] ^= 0xFF
+    shard.write_bytes(content)
+
+
+def _fifo(shard: Path) -> None:
+    shard.unlink()
+    os.mkfifo(shard)
+
+
+@pytest.mark.parametrize(
+    ("damage", "warned"),
+    [
+        (lambda shard: _with_rows(shard, lambda rows: np.roll(rows, 1, axis=0)), 1),
+        (lambda shard: _with_rows(shard, lambda rows: rows * np.nan), 1),
+        (_flip, 1),
+        (lambda shard: shard.write_bytes(shard.read_bytes()[:-50]), 1),
+        (lambda shard: shard.write_bytes(b""), 1),
+        (lambda shard: shard.write_bytes(pickle.dumps({})), 1),
+        (Path.unlink, 0),
+        (_fifo, 0),
+    ],
+)
+def test_a_shard_that_is_not_what_was_written_is_not_there(
+    tmp_path: Path, damage: Callable[[Path], None], warned: int
+) -> None:
+    table = FeatureStore(tmp_path).table(tiny_source())
+    table.set_layout(RowLayout((3,), 0, 1.0))
+    for part in (slice(0, 2), slice(2, 4)):
+        table.append(DIGESTS[part], ROWS[part])
+    first = next(path for path in tmp_path.rglob("*.npy") if DIGESTS[0] in _digests(path))
+    damage(first)
+    with pytest.warns(DataWarning, match="1 file") if warned else nullcontext():
+        again = FeatureStore(tmp_path).table(tiny_source())
+    assert [digest in again for digest in DIGESTS] == [False, False, True, True]
+    np.testing.assert_array_equal(again.read(DIGESTS[2:], 0, 3), ROWS[2:])
+    FeatureStore(tmp_path).table(tiny_source())  # told once
+
+
+def _digests(shard: Path) -> list[str]:
+    return [digest.tobytes().hex() for digest in np.load(shard)["digest"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"widths": ["a", "b"], "num_source_classes": 0, "megabytes": 1}',
+        '{"widths": [3, 4], "num_source_classes": 0, "megabytes": 1}',
+        '{"widths": [-3], "num_source_classes": -9, "megabytes": 1}',
+        "[]",
+        "{",
+        "[" * 100_000,
+        "",
+    ],
+)
+def test_a_layout_that_was_changed_is_asked_of_the_network_and_the_rows_stay(
+    tmp_path: Path, text: str
+) -> None:
+    layout = RowLayout((3,), 0, 1.0)
+    table = FeatureStore(tmp_path).table(tiny_source())
+    table.set_layout(layout)
+    table.append(DIGESTS, ROWS)
+    next(tmp_path.rglob("layout.json")).write_text(text)
+    with pytest.warns(DataWarning, match="damaged or changed"):
+        again = FeatureStore(tmp_path).table(tiny_source())
+    assert again.layout is None
+    again.set_layout(layout)
+    np.testing.assert_array_equal(again.read(DIGESTS, 0, 3), ROWS)
+
+
+def test_a_new_cache_is_for_its_owner_and_one_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    def modes(folder: Path) -> list[int]:
+        table = FeatureStore(folder).table(tiny_source())
+        table.set_layout(RowLayout((3,), 0, 1.0))
+        return [path.stat().st_mode & 0o777 for path in (folder, folder / "features")]
+
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o775)
+    assert modes(tmp_path / "new") == [0o700, 0o700]
+    assert modes(shared)[0] == 0o775
+
+
+def test_features_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
+    readers = tiny_readers(tmp_path)
+    broken = readers[tiny_source()]
+    with torch.no_grad():
+        next(broken.backbone.parameters()).fill_(float("inf"))
+    with pytest.raises(InvalidSourceError, match="6 of 6 images are infinite or NaN"):
+        broken(shapes(2, 3))
+    assert not list(tmp_path.rglob("*.npy"))
 
 
 def test_a_row_layout_knows_its_columns() -> None:
