@@ -39,14 +39,15 @@ use_abs_pos_emb use_fc_norm use_grn use_pos_embed use_post_norm use_rel_pos use_
 use_rot_pos_emb use_shared_rel_pos_bias width width_factor width_mult widths window_ratio
 window_size window_sizes zero_init_last
 """
+_COUNTS = {"in_chans": 1, "num_classes": 0}  # what they must at least be
 ARGUMENTS = frozenset(_NAMES.split())
 
 
-def check_arguments(source: str, arguments: Mapping[str, Json]) -> None:
+def check_arguments(where: str, arguments: Mapping[str, Json]) -> None:
     """Refuse arguments that do more than describe an architecture.
 
     Args:
-        source: Name of the source, for the message.
+        where: What the message begins with: the source, and the file that names it.
         arguments: Its `kwargs`.
 
     Raises:
@@ -54,19 +55,29 @@ def check_arguments(source: str, arguments: Mapping[str, Json]) -> None:
             short word, true, false, nothing, or a list of those.
     """
     if not isinstance(arguments, Mapping):
-        raise InvalidSourceError(f"source {source!r}: kwargs must be a table of names and values")
+        raise InvalidSourceError(f"{where}: kwargs must be a table of names and values")
     for name, value in arguments.items():
         if name not in ARGUMENTS:
             raise InvalidSourceError(
-                f"source {source!r}: {str(name)[:LONGEST]!r} is not allowed in kwargs, which "
+                f"{where}: {str(name)[:LONGEST]!r} is not allowed in kwargs, which "
                 "describe the architecture alone: num_classes, in_chans, img_size and the others "
                 "in docs/howto/own-weights.md; a file of weights is named by the key weights"
             )
-        if not _plain(value):
+        least = _COUNTS.get(name)
+        if not _plain(value) or (least is not None and not _count(value, least)):
             raise InvalidSourceError(
-                f"source {source!r}: {name} in kwargs must be a number up to {LARGEST}, a word, "
-                f"true, false, or a short list of these, got {str(value)[:LONGEST]!r}"
+                f"{where}: {name} in kwargs must be "
+                + (
+                    f"a number up to {LARGEST}, a word, true, false, or a short list of these"
+                    if least is None
+                    else f"a whole number in {least}..{LARGEST}"
+                )
+                + f", got {str(value)[:LONGEST]!r}"
             )
+
+
+def _count(value: Json, least: int) -> bool:
+    return type(value) is int and value >= least
 
 
 def _plain(value: Json, depth: int = 0) -> bool:

@@ -234,7 +234,8 @@ def _create(source: Source, name: str, *, fetch: bool = False) -> nn.Module:
             f"source {source.name!r}: timm has no architecture {name!r}, nor is it our "
             f"{SMALL_NETWORK}; if a file registers it, name that file with --plugin"
         )
-    check_arguments(source.name, source.kwargs)  # again: unpickling makes a source without it
+    # again: unpickling makes a source without it
+    check_arguments(f"source {source.name!r}", source.kwargs)
     arguments = dict(source.kwargs)
     try:
         network: nn.Module = timm.create_model(name, pretrained=fetch, **arguments)

@@ -104,6 +104,8 @@ class Tridiagonal:
     @cached_property
     def values(self) -> Array:
         """Return the (d,) eigenvalues, ascending, those below zero set to zero."""
+        if len(self.diagonal) == 1:  # LAPACK takes no empty diagonal beside it
+            return np.maximum(self.diagonal, 0.0)
         values = linalg.eigvalsh_tridiagonal(
             self.diagonal, self.off_diagonal, lapack_driver="sterf"
         )
@@ -111,12 +113,16 @@ class Tridiagonal:
 
     def solve(self, shift: float, column: int) -> Array:
         """Return (T + shift I)^-1 times one turned column; the sum is positive definite."""
+        if len(self.diagonal) == 1:
+            return self.turned[:, column] / (self.diagonal + shift)
         pivots, factors, _ = lapack.dpttrf(self.diagonal + shift, self.off_diagonal)
         solution: Array = lapack.dpttrs(pivots, factors, self.turned[:, column])[0]
         return solution
 
     def eigenvectors(self) -> Array:
         """Return the (d, d) eigenvectors of T."""
+        if len(self.diagonal) == 1:
+            return np.ones((1, 1))
         _, vectors = linalg.eigh_tridiagonal(
             self.diagonal, self.off_diagonal, lapack_driver="stemr"
         )

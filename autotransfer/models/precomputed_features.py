@@ -7,7 +7,6 @@ guard as with images. A matrix stands for a source with one stage; nothing can b
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +22,14 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.arrays import class_names_of, flat_labels
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.images.views import PLAIN, View
+from autotransfer.data.untrusted_files import refused_as
 from autotransfer.errors import InvalidSourceError, InvalidTargetError, UndefinedScoreError
 from autotransfer.models.architecture import GIVEN_FEATURES
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore, RowLayout
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source, Untrained
+from autotransfer.models.statistics.input_checks import as_array
 
 _TEST = "_test"
 
@@ -60,6 +61,11 @@ class Matrices:
             InvalidTargetError: If a matrix is not one of finite numbers, they have different
                 numbers of rows, or the labels do not fit.
         """
+        if not isinstance(features, Mapping):
+            raise InvalidTargetError(
+                "feature matrices must be given by the name of their source, as in "
+                f"{{'name': matrix}}, got a {type(features).__name__}"
+            )
         if not features:
             raise InvalidTargetError("there are no feature matrices; give one for each source")
         matrices = {str(name): _matrix(str(name), x) for name, x in features.items()}
@@ -72,7 +78,7 @@ class Matrices:
         n = next(iter(sizes.values()))
         if y is None:
             return cls(matrices)
-        values = flat_labels(y, n)
+        values = flat_labels(as_array(y, "labels"), n)
         names = tuple(class_names or class_names_of(values))
         number = {name: i for i, name in enumerate(names)}
         unknown = sorted({str(v) for v in values.tolist()} - set(names))
@@ -126,7 +132,7 @@ def read_matrices(path: str | Path) -> tuple[Matrices, Matrices | None] | None:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+    except Exception:  # noqa: BLE001 - no matrices; opened as images it is told what is wrong
         return None
     if any(key.lower() == "x" or key.lower().startswith("x_") for key in arrays):
         return None
@@ -224,10 +230,14 @@ class _RowNames:
 
 
 def _matrix(name: str, x: ArrayLike) -> NDArray[np.float32]:
-    try:
-        matrix = np.asarray(x, dtype=np.float32)
-    except (ValueError, TypeError) as error:
-        raise InvalidTargetError(f"the features {name!r} are not numbers ({error})") from error
+    array = as_array(x, f"the features {name!r}")
+    if array.dtype.kind in "cmMV":
+        raise InvalidTargetError(f"the features {name!r} are not real numbers ({array.dtype})")
+    with (
+        refused_as(InvalidTargetError, f"the features {name!r} are not numbers"),
+        np.errstate(over="ignore"),  # told below as infinite
+    ):
+        matrix: NDArray[np.float32] = array.astype(np.float32)
     if matrix.ndim != 2 or not matrix.size:
         raise InvalidTargetError(
             f"the features {name!r} have the shape {matrix.shape}; they must be (items, features)"

@@ -80,7 +80,7 @@ class Source:
 
     def __post_init__(self) -> None:
         if self.architecture != GIVEN_FEATURES:
-            check_arguments(self.name, self.kwargs)
+            check_arguments(f"source {self.name!r}", self.kwargs)
 
     @property
     def num_channels(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from numpy.typing import ArrayLike
 
+from autotransfer.errors import InvalidTargetError
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.precomputed_features import Matrices
 from autotransfer.scenarios.inputs import problem_of_matrices
@@ -40,6 +41,11 @@ class Precomputed(Labelled):
             AutotransferError: If matrices or options cannot be used.
         """
         metric_named(request.options.metric)
+        given: object = test  # from anybody
+        if test is not None and not (isinstance(given, tuple | list) and len(given) == 2):
+            raise InvalidTargetError(
+                "test must be two parts: the matrices by the name of their source, and labels"
+            )
         train = Matrices.of(features, y)
         held_out = None if test is None else Matrices.of(*test, train.class_names)
         problem = problem_of_matrices(train, held_out, baseline, request.options)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
+from autotransfer.data.untrusted_files import refused_as
 from autotransfer.errors import UndefinedScoreError, UnknownNameError
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.plugin.estimator import TransferabilityEstimator
@@ -103,11 +105,20 @@ def score_features(
     scores = {}
     for estimator in chosen:
         try:
-            scores[estimator.name] = estimator.score(statistics)
+            scores[estimator.name] = _score(estimator, statistics)
         except UndefinedScoreError:
             if estimators is not None:
                 raise
     return scores
+
+
+def _score(estimator: TransferabilityEstimator, statistics: Statistics) -> float:
+    """Return a score; what a library cannot compute, or makes NaN, is undefined."""
+    with refused_as(UndefinedScoreError, f"{estimator.name} has no value here"):
+        value = float(estimator.score(statistics))
+        if math.isnan(value):
+            raise UndefinedScoreError(f"{estimator.name} has no value here: it is NaN")
+    return value
 
 
 def _chosen(

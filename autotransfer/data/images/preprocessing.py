@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ from autotransfer.results import Json
 # A JPEG is decoded at no less than this many times the size it is resized to, so that the
 # resize, not the decoder, decides how it looks (Pillow's own choice for thumbnails).
 DECODING_MARGIN = 2
+LARGEST_INPUT = 4096  # pixels: one batch of it fills some gigabytes
 LONGEST_RATIO = 8  # of the sides; what is cut off lies far outside the centre crop
 
 _FILTERS = {
@@ -40,6 +42,9 @@ class Preprocessing:
         std: Standard deviation of each channel, for values in [0, 1].
         interpolation: "nearest", "bilinear" or "bicubic".
         crop_pct: Fraction of the resized shorter side that the centre crop keeps, in (0, 1].
+
+    Raises:
+        InvalidOptionError: If a value is not allowed.
     """
 
     input_size: int
@@ -47,6 +52,13 @@ class Preprocessing:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     interpolation: str = "bilinear"
     crop_pct: float = 1.0
+
+    def __post_init__(self) -> None:
+        Geometry.of(self)
+        if not all(math.isfinite(value) for value in (*self.mean, *self.std)):
+            raise InvalidOptionError(f"mean and std must be finite, got {self.mean}, {self.std}")
+        if min(self.std) <= 0:
+            raise InvalidOptionError(f"std must be above 0, got {list(self.std)}")
 
     def plain(self) -> Json:
         """Return plain values that are the same for 1 and 1.0, a list and a tuple."""
@@ -75,6 +87,11 @@ class Geometry:
             raise InvalidOptionError(f"input_size must be at least 1, got {self.input_size}")
         if not 0 < self.crop_pct <= 1:
             raise InvalidOptionError(f"crop_pct must be in (0, 1], got {self.crop_pct}")
+        if self.input_size > LARGEST_INPUT * min(1, 2 * self.crop_pct):
+            raise InvalidOptionError(
+                f"input_size must be at most {LARGEST_INPUT} and input_size / crop_pct at most "
+                f"{2 * LARGEST_INPUT}, got {self.input_size} and {self.crop_pct}"
+            )
         if self.interpolation not in _FILTERS:
             raise InvalidOptionError(
                 f"interpolation must be one of {', '.join(_FILTERS)}, got {self.interpolation!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TypeAlias
 import timm
 
 from autotransfer.errors import (
+    AutotransferError,
+    DataWarning,
     InvalidSourceError,
     NoCandidateError,
     UnknownNameError,
@@ -47,7 +50,8 @@ class Sources:
         skipped = [Skipped(name, "*", reason) for name, reason in reasons.items() if reason]
         kept = tuple(source for source in self.sources if not reasons[source.name])
         if not kept:
-            raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
+            everything = (*self.skipped, *skipped)
+            raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in everything])
         return replace(self, sources=kept, skipped=(*self.skipped, *skipped))
 
 
@@ -69,22 +73,20 @@ def resolve_sources(
 
     Raises:
         UnknownNameError: If a name in `only`, or a timm name, is unknown.
-        InvalidSourceError: If a catalogue is wrong, two sources have one name, or none is named.
+        InvalidSourceError: If no source of a catalogue is right, two sources have one name, or
+            none is named.
         NoCandidateError: If no architecture is known.
     """
     chosen = ""
     if requested is None:
         chosen = "small" if device_type == "cuda" else "tiny"
         requested = chosen
-    items = [requested] if isinstance(requested, str | Path | Source) else requested
-    if not isinstance(items, Iterable):
-        raise InvalidSourceError(
-            f"sources must be a catalogue, a name, a Source or a list of these, got {items!r}"
-        )
-    items = list(items)
+    items = _items(requested)
     if not items and not from_plugins:
         raise InvalidSourceError("sources is an empty list; leave it out for the default ones")
-    found = [source for item in items for source in _expand(item)]
+    expanded = [_expand(item) for item in items]
+    found = [source for good, _ in expanded for source in good]
+    wrong = [skip for _, bad in expanded for skip in bad]
     found += from_plugins
     names = [source.name for source in found]
     for name in names:
@@ -92,7 +94,7 @@ def resolve_sources(
             raise InvalidSourceError(f"two sources are named {name!r}; rename one of them")
     for name in only:
         if name not in names:
-            raise UnknownNameError("source", name, names)
+            raise _not_there(name, names, wrong)
     found = [source for source in found if not only or source.name in only]
     unknown = "timm has no architecture {!r}; name the file that registers it with --plugin"
     reasons = {
@@ -101,19 +103,43 @@ def resolve_sources(
         else unknown.format(source.architecture)
         for source in found
     }
-    return Sources(tuple(found), (), chosen).without(reasons)
+    kept = tuple(skip for skip in wrong if not only)
+    for skip in kept:
+        warnings.warn(f"left out: {skip.reason}", DataWarning, stacklevel=2)
+    return Sources(tuple(found), kept, chosen).without(reasons)
 
 
-def _expand(item: SourceLike) -> tuple[Source, ...]:
+def _items(requested: SourceLike | Iterable[SourceLike]) -> list[SourceLike]:
+    if isinstance(requested, str | Path | Source):
+        return [requested]
+    if not isinstance(requested, Iterable):
+        raise InvalidSourceError(
+            f"sources must be a catalogue, a name, a Source or a list of these, got {requested!r}"
+        )
+    return list(requested)
+
+
+def _not_there(name: str, names: Sequence[str], wrong: Sequence[Skipped]) -> AutotransferError:
+    """Return why a source that was named cannot be taken."""
+    reasons = [skip.reason for skip in wrong if skip.source == name]
+    return InvalidSourceError(reasons[0]) if reasons else UnknownNameError("source", name, names)
+
+
+def _expand(item: SourceLike) -> tuple[tuple[Source, ...], tuple[Skipped, ...]]:
+    """Return the sources that an item names, and those of a catalogue that are wrong."""
     if isinstance(item, Source):
-        return (item,)
+        return (item,), ()
+    if not isinstance(item, str | Path):
+        raise InvalidSourceError(
+            f"a source must be a name, a path or a Source, got a {type(item).__name__}"
+        )
     text = str(item)
     if is_selection(Path(text)):
-        return (source_of_selection(Path(text)),)
+        return (source_of_selection(Path(text)),), ()
     if text in DEFAULT_SETS:
-        return default_set(text)
+        return default_set(text), ()
     if text == SMALL_NETWORK:
-        return (small_source(),)
+        return (small_source(),), ()
     if isinstance(item, Path) or text.endswith(".toml"):
         return read_catalogue(Path(text))
-    return (timm_source(text),)
+    return (timm_source(text),), ()

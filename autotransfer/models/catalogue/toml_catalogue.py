@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from autotransfer.data.images.preprocessing import Preprocessing
-from autotransfer.errors import InvalidSourceError
+from autotransfer.data.untrusted_files import plain_file, refused_as
+from autotransfer.errors import InvalidOptionError, InvalidSourceError
+from autotransfer.models.architecture import check_arguments
 from autotransfer.models.source import HubWeights, LocalWeights, Source, Untrained, Weights
 from autotransfer.models.weights import sha256_of
+from autotransfer.results import Skipped
 
 _TEXT = ("pretrained_on", "license", "origin")
 _KEYS: dict[str, type | tuple[type, ...]] = {
@@ -34,41 +37,52 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "pretraining_accuracy": (int, float),
     "extra_architectures": bool,
 }
-_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 
 
-def read_catalogue(path: Path) -> tuple[Source, ...]:
-    """Return the sources of a catalogue: one `[[source]]` table each.
+def read_catalogue(path: Path) -> tuple[tuple[Source, ...], tuple[Skipped, ...]]:
+    """Return the sources of a catalogue, one `[[source]]` table each, and those that are wrong.
 
     A source has local `weights` (relative to the catalogue; a `sha256` is verified), or
     `untrained = true` with a `seed`, or neither: then timm fetches the weights by the name of
     the architecture.
 
     Raises:
-        InvalidSourceError: Naming the catalogue, the source and the key.
+        InvalidSourceError: Naming the catalogue, the source and the key; if no source is right.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSourceError(f"{path}: the catalogue cannot be read ({error})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidSourceError(f"{path}: not TOML ({error})") from error
+    with refused_as(InvalidSourceError, f"{path}: the catalogue cannot be read"):
+        text = plain_file(path).read_text(encoding="utf-8")
+    with refused_as(InvalidSourceError, f"{path}: not TOML"):
+        content = tomllib.loads(text)
     entries = content.get("source")
     if not isinstance(entries, list) or not entries:
         raise InvalidSourceError(f"{path}: no [[source]] in it")
     unknown = set(content) - {"source"}
     if unknown:
         raise InvalidSourceError(f"{path}: unknown key {sorted(unknown)[0]!r}; use [[source]]")
-    sources = tuple(_source(entry, i, path) for i, entry in enumerate(entries))
+    sources, skipped = list[Source](), list[Skipped]()
+    for number, entry in enumerate(entries, start=1):
+        name = _name(entry, number)
+        try:
+            with refused_as(InvalidSourceError, f"{path}: {name} cannot be read"):
+                sources.append(_source(entry, number, path))
+        except InvalidSourceError as error:
+            if len(entries) == 1:
+                raise
+            skipped.append(Skipped(name, "*", str(error)))
     names = [source.name for source in sources]
     for name in names:
         if names.count(name) > 1:
             raise InvalidSourceError(f"{path}: two sources are named {name!r}")
-    return sources
+    return tuple(sources), tuple(skipped)
 
 
-def _source(entry: Any, index: int, path: Path) -> Source:
-    where = f"{path}: source {index + 1}"
+def _name(entry: Any, number: int) -> str:
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return name if isinstance(name, str) and name else f"source {number}"
+
+
+def _source(entry: Any, number: int, path: Path) -> Source:
+    where = f"{path}: source {number}"
     if not isinstance(entry, dict):
         raise InvalidSourceError(f"{where}: must be a table")
     for key in ("name", "architecture", "input_size"):
@@ -77,6 +91,7 @@ def _source(entry: Any, index: int, path: Path) -> Source:
     where = f"{path}: source {entry['name']!r}"
     for key, value in entry.items():
         _check_type(key, value, where)
+    check_arguments(where, entry.get("kwargs", {}))
     text = {key: entry[key] for key in _TEXT if key in entry}
     return Source(
         name=entry["name"],
@@ -115,9 +130,8 @@ def _weights(entry: Mapping[str, Any], path: Path, where: str) -> Weights:
     if "weights" not in entry:
         return HubWeights(entry["architecture"])
     file = path.parent / entry["weights"]
-    if not file.is_file():
-        raise InvalidSourceError(f"{where}: there is no weights file {file}")
-    found = sha256_of(file)
+    with refused_as(InvalidSourceError, f"{where}: the weights file {file} cannot be read"):
+        found = sha256_of(file)
     expected = entry.get("sha256", found)
     if found != expected:
         raise InvalidSourceError(
@@ -129,22 +143,15 @@ def _weights(entry: Mapping[str, Any], path: Path, where: str) -> Weights:
 
 def _preprocessing(entry: Mapping[str, Any], where: str) -> Preprocessing:
     size, crop = entry["input_size"], entry.get("crop_pct", 1.0)
-    interpolation = entry.get("interpolation", "bilinear")
-    if size < 1:
-        raise InvalidSourceError(f"{where}: input_size must be at least 1, got {size}")
-    if not 0 < crop <= 1:
-        raise InvalidSourceError(f"{where}: crop_pct must be in (0, 1], got {crop}")
-    if interpolation not in _INTERPOLATIONS:
-        raise InvalidSourceError(
-            f"{where}: interpolation must be one of {', '.join(_INTERPOLATIONS)}, got "
-            f"{interpolation!r}"
-        )
-    defaults = Preprocessing(size)
+    defaults = Preprocessing(input_size=1)
     mean = _channels(entry.get("mean", list(defaults.mean)), "mean", where)
     std = _channels(entry.get("std", list(defaults.std)), "std", where)
-    if min(std) <= 0:
-        raise InvalidSourceError(f"{where}: std must be above 0, got {list(std)}")
-    return Preprocessing(size, mean, std, interpolation, float(crop))
+    try:
+        return Preprocessing(
+            size, mean, std, entry.get("interpolation", defaults.interpolation), float(crop)
+        )
+    except InvalidOptionError as error:
+        raise InvalidSourceError(f"{where}: {error}") from error
 
 
 def _channels(values: Any, key: str, where: str) -> tuple[float, float, float]:
@@ -160,10 +167,6 @@ def _class_names(value: str | list[Any] | None, path: Path, where: str) -> tuple
     if isinstance(value, list):
         return tuple(str(name) for name in value)
     file = path.parent / value
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSourceError(
-            f"{where}: class_names {file} cannot be read ({error})"
-        ) from error
+    with refused_as(InvalidSourceError, f"{where}: class_names {file} cannot be read"):
+        lines = plain_file(file).read_text(encoding="utf-8").splitlines()
     return tuple(line.strip() for line in lines if line.strip())

@@ -5,21 +5,43 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
+from autotransfer.data.untrusted_files import refused_as
 from autotransfer.errors import InvalidTargetError
 from autotransfer.models.linear_algebra import Rows
 
+LARGEST = 1e70  # of a feature: fourth powers are summed in double precision
 _SUM_TOLERANCE = 1e-2  # half-precision probabilities sum to one only so far
+
+
+def as_array(values: Any, what: str) -> NDArray[Any]:
+    """Return anything like an array as one; tensors leave their device and their graph.
+
+    Args:
+        values: An array, a tensor, nested lists.
+        what: How to call it in a message.
+
+    Raises:
+        InvalidTargetError: If it is nothing of the kind.
+    """
+    with refused_as(InvalidTargetError, f"{what} cannot be read as an array"):
+        if isinstance(values, Tensor):
+            values = values.detach().cpu()
+            values = values.float() if values.dtype == torch.bfloat16 else values
+        array: NDArray[Any] = np.asarray(values)
+    return array
 
 
 def checked_rows(features: ArrayLike) -> Rows:
     """Return a read-only (n, d) view in float32 or float64.
 
     Raises:
-        InvalidTargetError: If it is no matrix of real numbers, or empty.
+        InvalidTargetError: If it is no matrix of real numbers, empty, or too large to square.
     """
-    rows = np.asarray(features)
+    rows = as_array(features, "features")
     if rows.ndim != 2:
         raise InvalidTargetError(
             f"features must be a matrix (images, features), got shape {rows.shape}"
@@ -34,6 +56,10 @@ def checked_rows(features: ArrayLike) -> Rows:
         rows = rows.astype(np.float32)
     elif rows.dtype not in (np.float32, np.float64):
         rows = rows.astype(np.float64)
+    if rows.dtype == np.float64 and LARGEST < max(rows.max(), -rows.min()) < np.inf:
+        raise InvalidTargetError(
+            f"features are too large: their squares overflow beyond {LARGEST:g}; scale them down"
+        )
     view = rows.view()
     view.flags.writeable = False
     return view
@@ -45,14 +71,15 @@ def checked_labels(labels: ArrayLike, n: int) -> tuple[NDArray[Any], NDArray[np.
     Raises:
         InvalidTargetError: If there is not one class for each image.
     """
-    values = np.asarray(labels)
+    values = as_array(labels, "labels")
     if values.shape != (n,):
         raise InvalidTargetError(
             f"labels must be one for each of the {n} images, got shape {values.shape}"
         )
     if values.dtype.kind == "f" and not (np.isfinite(values) & (values % 1 == 0)).all():
         raise InvalidTargetError("labels must be classes; some are fractions, infinite or NaN")
-    classes, compressed = np.unique(values, return_inverse=True)
+    with refused_as(InvalidTargetError, "labels must be numbers or names, not both"):
+        classes, compressed = np.unique(values, return_inverse=True)
     return classes, compressed.astype(np.int64)
 
 
@@ -66,11 +93,12 @@ def checked_probabilities(
     """
     if probabilities is None:
         return None
-    values: NDArray[np.floating] = np.asarray(probabilities, dtype=None)
-    if values.ndim != 2 or len(values) != len(rows) or values.shape[1] == 0:
+    values: NDArray[np.floating] = as_array(probabilities, "source probabilities")
+    matrix = values.ndim == 2 and values.dtype.kind in "fiub"
+    if not matrix or len(values) != len(rows) or values.shape[1] == 0:
         raise InvalidTargetError(
             f"source probabilities must be a matrix ({len(rows)}, source classes), "
-            f"got shape {values.shape}"
+            f"got shape {values.shape} of {values.dtype}"
         )
     sums = values.sum(axis=1, dtype=np.float64)
     if not (values.min() >= 0 and np.abs(sums - 1).max() <= _SUM_TOLERANCE):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
+from autotransfer.data.untrusted_files import refused_as
 from autotransfer.errors import UndefinedScoreError, UnknownNameError
 from autotransfer.transferability.distances.coral import Coral
 from autotransfer.transferability.distances.energy import Energy
@@ -58,8 +60,17 @@ def domain_distance(
     values = {}
     for name in known if names is None else names:
         try:
-            values[name] = known[name].distance(samples)
+            values[name] = _distance(known[name], samples)
         except UndefinedScoreError:
             if names is not None:
                 raise
     return values
+
+
+def _distance(measure: DomainDistance, samples: Samples) -> float:
+    """Return a distance; what a library cannot compute, or makes NaN, is undefined."""
+    with refused_as(UndefinedScoreError, f"{measure.name} has no value here"):
+        value = float(measure.distance(samples))
+        if math.isnan(value):
+            raise UndefinedScoreError(f"{measure.name} has no value here: it is NaN")
+    return value

@@ -11,6 +11,7 @@ from scipy.spatial.distance import cdist
 
 from autotransfer.errors import InvalidTargetError, UndefinedScoreError
 from autotransfer.models.linear_algebra import Array
+from autotransfer.models.statistics.input_checks import LARGEST, as_array
 
 MAXIMUM_PAIRWISE = 2000  # images of each side in measures that compare all pairs
 SEED = 0
@@ -76,7 +77,7 @@ class Samples:
 
 
 def _checked(values: ArrayLike, which: str) -> Array:
-    sample = np.asarray(values)
+    sample = as_array(values, f"the {which} sample")
     if sample.ndim != 2 or 0 in sample.shape or sample.dtype.kind not in "fiub":
         raise InvalidTargetError(
             f"the {which} sample must be a matrix of numbers (images, features) that is not "
@@ -84,7 +85,13 @@ def _checked(values: ArrayLike, which: str) -> Array:
         )
     if not np.isfinite(sample).all():
         raise InvalidTargetError(f"the {which} sample has infinite or NaN features")
-    return sample.astype(np.float64)
+    sample = sample.astype(np.float64)
+    if max(sample.max(), -sample.min()) > LARGEST:
+        raise InvalidTargetError(
+            f"the {which} sample is too large: its squares overflow beyond {LARGEST:g}; scale "
+            "both samples down"
+        )
+    return sample
 
 
 def _cut(sample: Array, generator: np.random.Generator) -> Array:
