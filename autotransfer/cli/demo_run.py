@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
+from autotransfer.data.atomic_files import write_whole, written_whole
 from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.errors import InvalidOptionError
 from autotransfer.models.backbone import fresh_backbone
@@ -74,9 +75,10 @@ def run_demo(
     say(f"training four small sources on {len(plain.labels)} plain digits")
     catalogue = _write_sources(folder / "sources", plain, seed)
     target = folder / "digits.npz"
-    np.savez(
-        target, x_train=few.pixels, y_train=few.labels, x_test=test.pixels, y_test=test.labels
-    )
+    with written_whole(target) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file, x_train=few.pixels, y_train=few.labels, x_test=test.pixels, y_test=test.labels
+        )
     here = Path.cwd()
     os.chdir(folder)  # the workspace of a fit is the working folder
     try:
@@ -142,7 +144,7 @@ def _write_sources(folder: Path, plain: _Digits, seed: int) -> Path:
         entries.append(_entry(name, f'weights = "{file.name}"\nsha256 = "{sha256}"', story))
     entries.append(_entry("untrained", f"untrained = true\nseed = {seed}", "nothing"))
     catalogue = folder / "catalogue.toml"
-    catalogue.write_text("\n".join(entries), encoding="utf-8")
+    write_whole(catalogue, "\n".join(entries))
     return catalogue
 
 

@@ -29,7 +29,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from autotransfer.data.atomic_files import written_whole
+from autotransfer.data.atomic_files import write_whole, written_whole
 from autotransfer.data.untrusted_files import plain_file, read_json
 from autotransfer.errors import DataWarning
 from autotransfer.models.source import Source
@@ -184,15 +184,12 @@ class FeatureTable:
         path = self._folder / f"{_hash(content.getvalue())}.npy"
         with written_whole(path) as temporary, temporary.open("wb") as file:
             file.write(content.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
         self._last = path
         self._store.evict(keep=self._folder)
 
     def _write_layout(self, layout: RowLayout) -> None:
-        with written_whole(self._folder / _LAYOUT_FILE) as file:
-            values = {**asdict(layout), "sha256": _layout_hash(layout)}
-            file.write_text(json.dumps(values), encoding="utf-8")
+        values = {**asdict(layout), "sha256": _layout_hash(layout)}
+        write_whole(self._folder / _LAYOUT_FILE, json.dumps(values))
 
     def _guarded(self, write: Callable[[], None]) -> None:
         """Write, or go on in memory alone when the folder cannot be written."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from autotransfer.data.atomic_files import written_whole
+from autotransfer.data.atomic_files import write_whole
 from autotransfer.errors import ReportWarning
 from autotransfer.report.confusion import confusion_section
 from autotransfer.report.cost import cost_section
@@ -133,8 +133,7 @@ def write_report(
         OSError: If it cannot be written.
     """
     bodies, faults = built(material, deadline)
-    with written_whole(folder / REPORT_FILE) as file:
-        file.write_text(page(material, bodies), encoding="utf-8")
+    write_whole(folder / REPORT_FILE, page(material, bodies))
     return faults
 
 

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autotransfer.data.atomic_files import written_whole
+from autotransfer.data.atomic_files import write_whole, written_whole
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.untrusted_files import plain_file, read_json, refused_as
 from autotransfer.errors import InvalidOptionError
@@ -129,7 +129,7 @@ def write_checkpoint(folder: Path, kept: Checkpoint) -> None:
         },
     )
     _write_rejection(folder / _REJECTION, kept.rejection)
-    (folder / _SEEN).write_text("".join(f"{digest}\n" for digest in kept.seen), encoding="ascii")
+    write_whole(folder / _SEEN, "".join(f"{digest}\n" for digest in kept.seen))
 
 
 def read_checkpoint(folder: Path, registry: Registry) -> Checkpoint:
@@ -188,13 +188,14 @@ def _restored(
 
 
 def _write_rejection(path: Path, rejection: Rejection | None) -> None:
-    path.unlink(missing_ok=True)
-    if rejection is not None:
-        tensors = {
-            "references": torch.from_numpy(rejection.references),
-            "distances": torch.from_numpy(rejection.distances),
-        }
-        write_state_dict(path, tensors)
+    if rejection is None:
+        path.unlink(missing_ok=True)
+        return
+    tensors = {
+        "references": torch.from_numpy(rejection.references),
+        "distances": torch.from_numpy(rejection.distances),
+    }
+    write_state_dict(path, tensors)
 
 
 def _read_rejection(path: Path) -> Rejection | None:
@@ -210,7 +211,8 @@ def _with_weights(source: Source, folder: Path, stem: str) -> Source:
         case LocalWeights(path=path, sha256=sha256):
             target = folder / f"{stem}{path.suffix}"
             if not target.exists() or not target.samefile(path):
-                shutil.copyfile(path, target)
+                with written_whole(target) as file:
+                    shutil.copyfile(path, file)
             return replace(source, weights=LocalWeights(Path(target.name), sha256))
         case Untrained():
             return source
@@ -222,5 +224,4 @@ def _with_weights(source: Source, folder: Path, stem: str) -> Source:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, whole or not at all."""
-    with written_whole(path) as file:
-        file.write_text(json.dumps(value, indent=2, ensure_ascii=False), encoding="utf-8")
+    write_whole(path, json.dumps(value, indent=2, ensure_ascii=False))

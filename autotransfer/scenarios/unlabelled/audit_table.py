@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.data.atomic_files import write_whole
 from autotransfer.data.csv_cells import csv_text, plain
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidOptionError
@@ -68,7 +69,7 @@ def write_table(path: Path, plan: Mapping[str, Any], held_out: ImageSet, *, seed
     positions = np.array(_draw_of(plan).positions)
     order = np.random.default_rng(seed).permutation(len(positions))
     rows = [("image", "label"), *((held_out.names[i], "") for i in positions[order])]
-    path.write_text(csv_text(rows), "utf-8", "surrogateescape", newline="")
+    write_whole(path, csv_text(rows).encode(errors="surrogateescape"))
 
 
 def read_table(
