@@ -15,7 +15,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from autotransfer.data.atomic_files import written_whole
+from autotransfer.data.atomic_files import remove_abandoned, written_whole
 from autotransfer.errors import DataWarning, InvalidOptionError, StudyExistsError
 from autotransfer.results import Outcome
 from autotransfer.search.checkpoint import Checkpoint, write_checkpoint, write_json
@@ -157,6 +157,7 @@ def claim(
             )
     try:
         with _held(folder):
+            remove_abandoned(folder, "**/*.tmp")
             yield RunFolder(name, workspace, folder)
     finally:
         if folder.is_dir() and not any(folder.iterdir()):
@@ -180,6 +181,17 @@ def _made(folder: Path) -> bool:
     except OSError as error:
         raise _unwritable(folder, error) from error
     return True
+
+
+def in_use(folder: Path) -> bool:
+    """Return whether a fit is running in the folder."""
+    if not (folder / _RUNNING).exists():
+        return False
+    try:
+        with _held(folder):
+            return False
+    except (StudyExistsError, InvalidOptionError):
+        return True
 
 
 @contextmanager

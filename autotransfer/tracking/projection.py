@@ -17,6 +17,7 @@ from autotransfer.results import Interval, Outcome, Ranking, Record, State
 
 PARENT_TAG = "mlflow.parentRunId"
 NUMBER_TAG = "autotransfer.number"
+FIT_TAG = "autotransfer.fit"  # known before the run: what a killed fit has begun is found again
 SOURCE_TAGS = {"mlflow.source.name": "autotransfer", "mlflow.source.type": "LOCAL"}
 
 NAME_LENGTH = 20  # characters that MLflow's list of runs shows of a name

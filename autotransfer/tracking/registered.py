@@ -20,7 +20,7 @@ from autotransfer.masking import masked_url
 from autotransfer.models.catalogue.earlier_fit import PREDICTOR_FILE, source_of_selection
 from autotransfer.models.feature_store import default_folder, made_private
 from autotransfer.models.source import Source
-from autotransfer.tracking.store import check_uri, is_database, patience, store_uri, try_database
+from autotransfer.tracking.store import check_uri, open_client, patience, store_uri
 
 CHAMPION = "champion"
 _PREFIX = "models:/"
@@ -91,9 +91,7 @@ def _fetched(text: str, uri: str) -> Source:
     check_uri(uri)
     try:
         with patience():
-            if is_database(uri):
-                try_database(uri)  # at once; MLflow alone would try for 100 seconds
-            client = MlflowClient(uri, uri)
+            client = open_client(uri)
             version = _version(client, **found.groupdict())
             folder = _downloaded(client, version, uri)
     except (MlflowException, OSError, SQLAlchemyError) as error:

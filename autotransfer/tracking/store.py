@@ -20,10 +20,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from autotransfer.errors import InvalidOptionError
+from autotransfer.errors import InvalidOptionError, TrackingWarning
 from autotransfer.masking import masked_url, note_secrets
-from autotransfer.search.storage import check_database, sqlite_url
+from autotransfer.search.storage import check_database
 from autotransfer.tracking.projection import Figure
+from autotransfer.tracking.tables import ensure_tables, sqlite_file, sqlite_uri
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 OFF = "off"  # instead of a tracking URI: nothing is written
@@ -67,21 +68,15 @@ class Store:
         return masked_url(self.uri)
 
     @property
-    def _database(self) -> bool:
-        return is_database(self.uri)
-
-    @property
     def _local(self) -> bool:
         """Whether artifacts go where we say; a server has its own place for them."""
-        return self._database or self.uri.startswith("file:") or ":" not in self.uri
+        return is_database(self.uri) or self.uri.startswith("file:") or ":" not in self.uri
 
     @property
     def client(self) -> MlflowClient:
         """Return the client; MLflow's tables are made where the database is new."""
         if self._client is None:
-            if self._database:
-                try_database(self.uri)
-            self._client = MlflowClient(self.uri, self.uri)
+            self._client = open_client(self.uri)
         return self._client
 
     def experiment_id(self) -> str:
@@ -165,9 +160,22 @@ def check_uri(uri: str) -> None:
 
 def embedded_uri(workspace: Path) -> str:
     """Return the URI of the store that a plain `mlflow ui` in the workspace shows."""
-    uri = sqlite_url(workspace / STORE_FILE)
-    # MLflow makes the folder after `sqlite:///`, and does not decode it as SQLAlchemy does.
-    return uri.replace("sqlite:", "sqlite+pysqlite:", 1) if "%" in uri else uri
+    return sqlite_uri(workspace / STORE_FILE)
+
+
+def open_client(uri: str) -> MlflowClient:
+    """Return a client of a store; MLflow's tables are made where the database is new.
+
+    Raises:
+        OSError: If the file of the database cannot be written.
+        sqlalchemy.exc.SQLAlchemyError: If the database does not open.
+    """
+    if is_database(uri):
+        file = sqlite_file(uri)
+        if file is not None:
+            ensure_tables(file)
+        try_database(uri)
+    return MlflowClient(uri, uri)
 
 
 def runs_page(experiment_id: str) -> str:
@@ -188,6 +196,7 @@ def patience() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            warnings.simplefilter("default", TrackingWarning)
             yield
     finally:
         for name in added:

@@ -12,11 +12,12 @@ from autotransfer.errors import InvalidOptionError
 from autotransfer.masking import HIDDEN, masked_url
 from autotransfer.results import RECORD_FILE, Record
 from autotransfer.search.record_file import record_in
+from autotransfer.search.run_folder import in_use
 from autotransfer.search.study import Study, load_studies
 from autotransfer.tracking import Tracker
 from autotransfer.tracking.store import VARIABLE, check_uri
 
-_TRACKING = "tracking"
+PLAN = "tracking"
 _RUN = "run_id"
 
 
@@ -39,7 +40,7 @@ class TrackingPlan:
     def keep(self, study: Study) -> None:
         """Keep the plan with the study, without the secrets of the URI."""
         uri = None if self.uri is None else masked_url(self.uri)
-        study.remember(_TRACKING, {**asdict(self), "uri": uri})
+        study.remember(PLAN, {**asdict(self), "uri": uri})
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def sync(
     return [
         _synced(name, study, tracking_uri)
         for name, study in studies.items()
-        if (not names or name in names) and study.recall(_TRACKING) is not None
+        if (not names or name in names) and study.recall(PLAN) is not None
     ]
 
 
@@ -94,7 +95,7 @@ def tracking_uri_of(study: Study, given: str | None) -> str | None:
     Raises:
         InvalidOptionError: If the URI had a password, and is not named again.
     """
-    kept = study.recall(_TRACKING)
+    kept = study.recall(PLAN)
     uri = None if kept is None else kept["uri"]
     hidden = None if uri is None else masked_url(uri)
     if uri != hidden:
@@ -112,7 +113,7 @@ def tracking_uri_of(study: Study, given: str | None) -> str | None:
 
 
 def _synced(name: str, study: Study, uri: str | None) -> Synced:
-    plan = TrackingPlan(**study.recall(_TRACKING))
+    plan = TrackingPlan(**study.recall(PLAN))
     tracker = Tracker(tracking_uri_of(study, uri), plan.experiment, Path.cwd())
     known = study.recall(_RUN)
     if known is None or not tracker.resume(known):
@@ -123,6 +124,8 @@ def _synced(name: str, study: Study, uri: str | None) -> Synced:
         tracker.write(outcome)
     if record is not None:
         tracker.finish(record, Path(plan.folder), register=plan.register)
+    elif not in_use(Path(plan.folder)):
+        tracker.stop()
     if tracker.run_id is not None:
         study.remember(_RUN, tracker.run_id)
     written = tracker.run_id if tracker.reached else None

@@ -76,6 +76,7 @@ class Tracker:
         self._retry_at = 0.0
         self._pause = RETRY_SECONDS
         self._warned = False
+        self._ended = False
 
     @property
     def uri(self) -> str:
@@ -161,8 +162,14 @@ class Tracker:
         self._attempt(lambda: self._end("FINISHED"), insist=True)
 
     def fail(self, reason: str) -> None:
-        """End the parent run as failed."""
-        self._attempt(lambda: self._end("FAILED", reason), insist=True)
+        """End the parent run as failed, unless it has ended."""
+        if not self._ended:
+            self._attempt(lambda: self._end("FAILED", reason), insist=True)
+
+    def stop(self) -> None:
+        """End the parent run as killed, unless it has ended: the user has interrupted the fit."""
+        if not self._ended:
+            self._attempt(lambda: self._end("KILLED", "interrupted"), insist=True)
 
     def _attempt(self, action: Callable[[], T], *, insist: bool = False) -> T | None:
         """Return what the action returns; None where the store failed or is left alone."""
@@ -206,10 +213,20 @@ class Tracker:
             name, params, tags = self._opening
             if self.run_id is None:
                 place, tags = self._store.experiment_id(), {**projection.SOURCE_TAGS, **tags}
-                run = self._store.client.create_run(place, tags=tags, run_name=name)
+                run = self._begun(place, tags) or self._store.client.create_run(
+                    place, tags=tags, run_name=name
+                )
                 self.run_id = str(run.info.run_id)
             self._store.log(self.run_id, params=params)
         return self._find()
+
+    def _begun(self, experiment_id: str, tags: Mapping[str, str]) -> Run | None:
+        """Return the run that the same fit made before it was killed, and could not note."""
+        if projection.FIT_TAG not in tags:
+            return None
+        named = f"tags.`{projection.FIT_TAG}` = '{tags[projection.FIT_TAG]}'"
+        found = self._store.client.search_runs([experiment_id], named, max_results=1)
+        return found[0] if found else None
 
     def _find(self) -> bool:
         """Read the parent run and which trials it has; reopen it."""
@@ -320,6 +337,7 @@ class Tracker:
             tags = {"reason": projection.one_line(reason)}
             self._store.log(str(self.run_id), tags=tags)
         self._store.client.set_terminated(self.run_id, status)
+        self._ended = True
 
 
 def _written(run: Run) -> _Written:

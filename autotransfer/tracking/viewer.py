@@ -23,11 +23,9 @@ from autotransfer.tracking.store import (
     STORE_FILE,
     VIEW,
     check_uri,
-    is_database,
     patience,
     runs_page,
     store_uri,
-    try_database,
 )
 
 START_SECONDS = 600.0  # on a busy machine
@@ -73,10 +71,8 @@ class Viewer:
             )
         check_uri(found)
         try:
-            if is_database(found):
-                try_database(found)
             page = _page(found)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             raise InvalidOptionError(
                 f"the MLflow store {masked_url(found)} cannot be opened ({one_line(error)}); "
                 "mend it, or name another one with --tracking-uri"
