@@ -9,7 +9,6 @@ from typing import Any
 from numpy.typing import ArrayLike
 from pydantic import TypeAdapter
 
-from autotransfer.errors import BudgetExhaustedError
 from autotransfer.report import Material, report_faults
 from autotransfer.results import Outcome, Ranking, Record, Skipped
 from autotransfer.scenarios.base import Candidates, Scenario, Searched
@@ -124,11 +123,7 @@ def _fit(scenario: Scenario[Any, Any]) -> Selection:
         outcomes = _search(scenario, candidates, context, run)
         run.clock.mark("search")
         searched = Searched(ranking, candidates, context, outcomes)
-        try:
-            finalist = scenario.choose(searched, run)
-        except BudgetExhaustedError as error:
-            run.tracker.fail(str(error).split("\n", maxsplit=1)[0])
-            raise
+        finalist = scenario.choose(searched, run)
         judged = scenario.judge(finalist, searched, run)
         run.clock.mark("guard")
         record = record_of(scenario, searched, judged, unranked, run)

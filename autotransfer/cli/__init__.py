@@ -29,6 +29,7 @@ from autotransfer.cli.sync import sync
 from autotransfer.cli.ui import ui
 from autotransfer.errors import AutotransferError, AutotransferWarning, BudgetExhaustedError, told
 from autotransfer.masking import masked, note_secrets
+from autotransfer.search.interrupts import ended_like_interrupts
 
 BAD_INPUT = 2
 NOTHING_FINISHED = 3
@@ -84,7 +85,8 @@ def run(arguments: list[str]) -> int:
         warnings.simplefilter("default", AutotransferWarning)
         warnings.showwarning = _show_warning  # type: ignore[assignment]
         try:
-            code = cli.main(arguments, prog_name="autotransfer", standalone_mode=False)
+            with ended_like_interrupts():
+                code = cli.main(arguments, prog_name="autotransfer", standalone_mode=False)
         except click.exceptions.Exit as stop:
             return stop.exit_code
         except click.ClickException as error:

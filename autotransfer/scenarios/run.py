@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,17 +11,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from autotransfer.errors import InvalidOptionError
+from autotransfer.data.atomic_files import remove_abandoned
+from autotransfer.errors import InvalidOptionError, one_line
+from autotransfer.models.feature_store import default_folder
 from autotransfer.plugin.presets import Preset
 from autotransfer.plugin.registry import Registry
 from autotransfer.results import ParamValue, ScenarioKind
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import choose_preset, discover_plugins
 from autotransfer.scenarios.options import Budget, Options, budget_of, device_of, read_options
+from autotransfer.search.executors.image_spool import sweep_spools
 from autotransfer.search.run_folder import RunFolder, claim
 from autotransfer.search.study import Study, open_study
 from autotransfer.tracking import OFF, Tracker
-from autotransfer.tracking.sync import TrackingPlan, tracking_uri_of
+from autotransfer.tracking.projection import FIT_TAG
+from autotransfer.tracking.sync import PLAN, TrackingPlan, tracking_uri_of
+
+_ABANDONED_SECONDS = 86_400.0  # no file of the cache is written for so long
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,9 @@ class Run:
             "trials": self.request.budget.trials or "no limit",
             "seconds": self.request.budget.seconds or "no limit",
         }
-        tags = {"target.fingerprint": fingerprint}
+        before = study.recall(PLAN) or {"tags": {}}
+        fit = before["tags"].get(FIT_TAG) or uuid.uuid4().hex
+        tags = {"target.fingerprint": fingerprint, FIT_TAG: fit}
         folder = str(self.place.folder.resolve())
         plan = TrackingPlan(
             options.tracking_uri, options.experiment, folder, told, tags, options.register
@@ -150,6 +159,8 @@ def running(request: Request, target: str) -> Iterator[Run]:
         resume=options.resume,
         workspace=options.workspace,
     ) as place:
+        sweep_spools(default_folder())
+        remove_abandoned(default_folder(), "**/*.tmp", _ABANDONED_SECONDS)
         study = open_study(
             place.name,
             storage=options.storage,
@@ -160,7 +171,14 @@ def running(request: Request, target: str) -> Iterator[Run]:
         )
         uri = tracking_uri_of(study, options.tracking_uri)
         tracker = Tracker(uri, options.experiment, place.workspace)
-        yield Run(request, clock, place, study, tracker)
+        try:
+            yield Run(request, clock, place, study, tracker)
+        except Exception as error:
+            tracker.fail(one_line(error))
+            raise
+        except BaseException:
+            tracker.stop()
+            raise
 
 
 @contextmanager

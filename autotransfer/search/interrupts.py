@@ -1,4 +1,4 @@
-"""Interrupts from the terminal come between two writes of the study, never within one.
+"""Interrupts come between two writes of the study, never within one.
 
 An interrupt within a transaction would leave it open, and the database locked for what follows.
 """
@@ -11,13 +11,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+# Ctrl-C; a process manager that ends the fit; a terminal that is closed.
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
+@contextmanager
+def ended_like_interrupts() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` in the block for every signal that asks the process to end.
+
+    Those that somebody handles or ignores, as `nohup` does, are left alone.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    taken = [s for s in SIGNALS if main and signal.getsignal(s) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
 
 class Interrupts:
     """Holds interrupts back in `held` blocks; elsewhere they raise as ever.
 
     What was held back raises `KeyboardInterrupt` at the end of its block, or at once where another
-    one comes. Only the main thread
-    gets interrupts; in any other, and where they are ignored, nothing is changed.
+    one comes. Only the main thread gets interrupts; in any other, and for a signal that does not
+    interrupt, nothing is changed.
     """
 
     def __init__(self) -> None:
@@ -28,14 +50,15 @@ class Interrupts:
     def watched(self) -> Iterator[None]:
         """Take interrupts in the block."""
         main = threading.current_thread() is threading.main_thread()
-        if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-            yield
-            return
-        signal.signal(signal.SIGINT, self._take)
+        usual = signal.default_int_handler
+        taken = [s for s in SIGNALS if main and signal.getsignal(s) is usual]
+        for number in taken:
+            signal.signal(number, self._take)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in taken:
+                signal.signal(number, usual)
 
     @contextmanager
     def held(self) -> Iterator[None]:

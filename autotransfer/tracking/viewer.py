@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +25,7 @@ from autotransfer.tracking.store import (
     STORE_FILE,
     VIEW,
     check_uri,
+    open_client,
     patience,
     runs_page,
     store_uri,
@@ -99,17 +102,25 @@ class Viewer:
             env={**os.environ, **_SETTINGS, _STORE: self.uri},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            start_new_session=True,  # all processes of the server end together
         )
+        try:
+            self._wait_until_it_answers(command)
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def _wait_until_it_answers(self, command: Sequence[str]) -> None:
+        assert self._process is not None
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                self._stop()
                 raise InvalidOptionError(
                     f"MLflow did not start on {self.address}; to see why: {_STORE}="
                     f"{masked_url(self.uri)} {' '.join(command)}"
                 )
             time.sleep(0.5)
-        return self
 
     def __exit__(
         self,
@@ -136,13 +147,15 @@ class Viewer:
             return False
 
     def _stop(self) -> None:
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.terminate()
+        assert self._process is not None
+        with suppress(ProcessLookupError):  # the first of them may have ended before the others
+            os.killpg(self._process.pid, signal.SIGTERM)
         try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
+        finally:  # a second interrupt does not wait
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
 
@@ -162,7 +175,7 @@ def _page(uri: str) -> str:
     """Return the page of the experiment that was written last; the list of them without one."""
     try:
         with patience():
-            found = MlflowClient(uri, uri).search_experiments(order_by=["last_update_time DESC"])
+            found = open_client(uri).search_experiments(order_by=["last_update_time DESC"])
     except MlflowException:
         return "/"
     ours = [e for e in found if f"mlflow.sharedViewState.{VIEW}" in e.tags]

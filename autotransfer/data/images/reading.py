@@ -100,8 +100,9 @@ class FileReader:
             raise CorruptImagesError(
                 [(self.names[index], f"larger than {MAX_FILE_BYTES >> 20} MiB, the limit")]
             )
-        if index not in self._digests:
-            self._digests[index] = hashlib.sha256(content).hexdigest()
+        digest = hashlib.sha256(content).hexdigest()
+        if self._digests.setdefault(index, digest) != digest:  # its features would be of neither
+            raise CorruptImagesError([(self.names[index], "changed after it was first read")])
         return content
 
     def _bytes(self, path: str) -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
@@ -15,6 +17,7 @@ from autotransfer.data.images.decoding import decode_image
 from autotransfer.data.images.reading import FileReader
 
 SPOOL = "spool"
+_held: dict[Path, FileLock] = {}  # of this process, by folder
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,40 @@ def packed(images: ImageSet, folder: Path) -> ImageSet:
 
 
 def spool_folder(cache: Path) -> Path:
-    """Return a new folder for copies; it is deleted with the executor."""
-    (cache / SPOOL).mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=cache / SPOOL))
+    """Return a new folder for copies, which is held until it is removed or the process ends."""
+    spools = cache / SPOOL
+    spools.mkdir(parents=True, exist_ok=True)
+    folder = spools / uuid.uuid4().hex
+    _held[folder] = _lock(folder)
+    _held[folder].acquire()  # before it is there: nobody else takes it for abandoned
+    folder.mkdir(0o700)
+    return folder
+
+
+def remove_spool(folder: Path) -> None:
+    """Delete a folder of copies."""
+    shutil.rmtree(folder, ignore_errors=True)
+    lock = _held.pop(folder, None)
+    if lock is not None:
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def sweep_spools(cache: Path) -> None:
+    """Delete the folders of processes that were killed; the lock of such a one is free."""
+    for path in (cache / SPOOL).glob("*"):
+        folder = path.with_suffix("")
+        if folder in _held:
+            continue
+        with suppress(OSError):  # held by a fit that runs, or of another user
+            _held[folder] = _lock(folder)
+            try:
+                _held[folder].acquire()
+            except OSError:
+                del _held[folder]
+                raise
+            remove_spool(folder)
+
+
+def _lock(folder: Path) -> FileLock:
+    return FileLock(folder.with_suffix(".lock"), timeout=0)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 import warnings
 from multiprocessing.connection import Connection
 
@@ -18,6 +20,8 @@ import torch
 
 from autotransfer.search.executors.worker_context import TrialRequest, Worker, WorkerContext
 
+_LOOK_SECONDS = 1.0
+
 
 def main(descriptor: int) -> None:
     """Answer requests until the driver is gone."""
@@ -25,6 +29,7 @@ def main(descriptor: int) -> None:
     warnings.simplefilter("ignore")  # the driver has said it
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    threading.Thread(target=_follow, args=[os.getppid()], daemon=True).start()
     connection = Connection(descriptor)
     try:
         worker_context = connection.recv()
@@ -36,6 +41,13 @@ def main(descriptor: int) -> None:
             connection.send(worker.run(request))
     except (EOFError, OSError):
         return
+
+
+def _follow(driver: int) -> None:
+    """End with the driver, even where it was killed while a trial runs."""
+    while os.getppid() == driver:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
 
 
 if __name__ == "__main__":

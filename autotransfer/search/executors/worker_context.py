@@ -6,7 +6,6 @@ the same feature cache, and sends back what the trained predictor's `state()` sa
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -27,7 +26,7 @@ from autotransfer.models.precomputed_features import MatrixReaders
 from autotransfer.models.source import Source
 from autotransfer.plugin.registry import Registry, discover
 from autotransfer.results import Json, ParamValue
-from autotransfer.search.executors.image_spool import packed, spool_folder
+from autotransfer.search.executors.image_spool import packed, remove_spool, spool_folder
 from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
 
 
@@ -143,7 +142,7 @@ class WorkerContext:
 
     def remove(self) -> None:
         """Delete the copies."""
-        shutil.rmtree(self.spool, ignore_errors=True)
+        remove_spool(self.spool)
 
 
 def _portable(value: Any, spool: Path) -> Any:

@@ -16,13 +16,14 @@ from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Decision, Ranking, ScenarioKind, Seconds, Skipped
 from autotransfer.scenarios.base import Candidates, Judged, Searched
-from autotransfer.scenarios.options import read_options
+from autotransfer.scenarios.options import Budget, read_options
 from autotransfer.scenarios.record import record_of
 from autotransfer.scenarios.run import Request, Run, requested, running
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.study import open_study
 from autotransfer.tracking.sync import TrackingPlan
+from autotransfer.tracking import Tracker
 from tests.unit.conftest import MakeOutcome, MakeRecord
 from tests.unit.told import Teller, registry_of
 
@@ -183,3 +184,23 @@ def test_a_negative_verdict_warns(
     searched = Searched(Ranking((), ()), Candidates(Arms((), (), {})), context, [outcome])
     with pytest.warns(NegativeTransferWarning, match="it hurts"):
         record_of(_scenario(), searched, Judged(verdict, kept, None, outcome), [], _run(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (KeyboardInterrupt(), ["stop"]),
+        (InvalidOptionError("one\ntwo"), ["fail InvalidOptionError: one"]),
+        (OSError(), ["fail OSError"]),
+    ],
+)
+def test_however_a_fit_ends_its_run_in_mlflow_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, told: list[str]
+) -> None:
+    found: list[str] = []
+    monkeypatch.setattr(Tracker, "stop", lambda _: found.append("stop"))
+    monkeypatch.setattr(Tracker, "fail", lambda _, reason: found.append(f"fail {reason}"))
+    request = _request(tmp_path, name="mine", workspace=tmp_path, budget=Budget(seconds=1.0))
+    with pytest.raises(type(error)), running(request, "target"):
+        raise error
+    assert found == told

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import builtins
 import errno
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
 import pytest
-import sqlalchemy
 
 from autotransfer.models.feature_store import FeatureStore, RowLayout
 from autotransfer.models.predictors.dummy import MajorityPredictor
@@ -24,65 +20,11 @@ from autotransfer.results import Outcome, State
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.study import Study, open_study
+from tests.faults import Killed, faults
 
 KEPT = Checkpoint(
     MajorityPredictor(np.array([0.25, 0.75])), "majority", baseline=True, source=None
 )
-
-
-class Killed(BaseException):
-    """The process is gone; nothing after it runs."""
-
-
-class _Events:
-    """Counts openings for writing, renames and commits; from a number on, each one fails."""
-
-    def __init__(self, at: int | None, fault: Callable[[], BaseException]) -> None:
-        self.seen: list[str] = []
-        self._at, self._fault = at, fault
-
-    def note(self, what: str) -> None:
-        self.seen.append(what)
-        if self._at is not None and len(self.seen) > self._at:
-            raise self._fault()
-
-    def counted(self, kind: str, action: Callable[..., Any]) -> Callable[..., Any]:
-        def acted(first: Any, *rest: Any, **more: Any) -> Any:
-            mode = str(more.get("mode", rest[0] if rest else "r"))
-            if kind != "open" or any(letter in mode for letter in "wax+"):
-                self.note(f"{kind} {first}")
-            return action(first, *rest, **more)
-
-        return acted
-
-
-@contextmanager
-def _fault(at: int | None, fault: Callable[[], BaseException]) -> Iterator[list[str]]:
-    """Fail at the numbered event and at all that follow; yield the events."""
-    events = _Events(at, fault)
-
-    def commit(_connection: Any) -> None:
-        events.note("commit")
-
-    sqlalchemy.event.listen(sqlalchemy.Engine, "commit", commit)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builtins, "open", events.counted("open", builtins.open))
-        for name, kind in (("open", "open"), ("rename", "rename"), ("replace", "replace")):
-            action = events.counted(kind, getattr(Path, name))
-            patch.setattr(Path, name, _method(action))
-        try:
-            yield events.seen
-        finally:
-            sqlalchemy.event.remove(sqlalchemy.Engine, "commit", commit)
-
-
-def _method(action: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that binds as a method."""
-
-    def method(self: Path, *rest: Any, **more: Any) -> Any:
-        return action(self, *rest, **more)
-
-    return method
 
 
 def _killed_at(at: int, run: Callable[[], object]) -> int:
@@ -90,7 +32,7 @@ def _killed_at(at: int, run: Callable[[], object]) -> int:
     process = os.fork()
     if not process:
         try:
-            with _fault(at, lambda: os._exit(9)):
+            with faults(at, lambda _event: os._exit(9)):
                 run()
         finally:
             os._exit(0)
@@ -131,13 +73,13 @@ def test_a_kill_at_any_write_rename_or_commit_of_a_trial_loses_that_trial_at_mos
     study = _study(start, resume=False)
     first = _one_trial(study, RunFolder("mine", start, start / "out"), 0.5)
     del study
-    with _fault(None, Killed) as events:
+    with faults(None, Killed) as events:
         shutil.copytree(start, tmp_path / "counted")
         events.clear()
         folder = tmp_path / "counted"
         _one_trial(_study(folder, resume=True), RunFolder("mine", folder, folder / "out"), 0.75)
     total = len(events)
-    assert {event.split()[0] for event in events} == {"open", "replace", "commit"}
+    assert {event.split()[0] for event in events} == {"open", "mkdir", "replace", "commit"}
     assert total >= 8, events
     for at in range(total):
         folder = tmp_path / f"at-{at}"
@@ -163,18 +105,18 @@ def test_a_kill_at_any_write_rename_or_commit_of_a_trial_loses_that_trial_at_mos
         assert resumed.outcomes[-1].value == 0.9
 
 
-def _full() -> OSError:
+def _full(_event: str) -> OSError:
     return OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_disk_that_is_full_at_any_write_of_a_checkpoint_is_a_warning(tmp_path: Path) -> None:
     outcome = Outcome(0, "one", "tune", {}, State.COMPLETE, value=0.5, log_loss=1.0)
-    with _fault(None, _full) as events:
+    with faults(None, _full) as events:
         RunFolder("mine", tmp_path, tmp_path / "whole").keep(outcome, KEPT, np.zeros((1, 2)))
     assert len(events) >= 4
     for at in range(len(events)):
         place = RunFolder("mine", tmp_path, tmp_path / f"out-{at}")
-        with _fault(at, _full), warnings.catch_warnings(record=True) as caught:
+        with faults(at, _full), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             place.keep(outcome, KEPT, np.zeros((1, 2)))
         assert "its outcome is recorded, its checkpoint is lost" in str(caught[0].message)
@@ -192,12 +134,12 @@ def test_a_kill_at_any_write_of_the_cache_leaves_whole_rows_or_none(tmp_path: Pa
         table.append(digests[:2], rows[:2])
         table.append(digests[2:], rows[2:])
 
-    with _fault(None, Killed) as events:
+    with faults(None, Killed) as events:
         fill(tmp_path / "whole")
     assert len(events) >= 6
     for at in range(len(events)):
         folder = tmp_path / f"cache-{at}"
-        with _fault(at, Killed), pytest.raises(Killed):
+        with faults(at, Killed), pytest.raises(Killed):
             fill(folder)
         table = FeatureStore(folder).table(tiny_source())
         for i, digest in enumerate(digests):

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from autotransfer.search.interrupts import Interrupts
+from autotransfer.search.interrupts import SIGNALS, Interrupts, ended_like_interrupts
 
 
 def _interrupt() -> None:
@@ -68,3 +68,32 @@ def test_another_thread_and_ignored_interrupts_are_left_alone() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Interrupts().watched():
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_whatever_asks_the_process_to_end_is_an_interrupt(number: signal.Signals) -> None:
+    before, interrupts, done = signal.getsignal(number), Interrupts(), []
+    with ended_like_interrupts():
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+        with interrupts.watched(), pytest.raises(KeyboardInterrupt), interrupts.held():  # noqa: PT012
+            os.kill(os.getpid(), number)
+            done.append("held")
+    assert done == ["held"]
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_somebody_ignores_or_handles_is_theirs() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what nohup does
+    try:
+        with ended_like_interrupts(), Interrupts().watched():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_ignored_interrupts_leave_the_other_signals_watched() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # what a shell does for a job behind `&`
+    with ended_like_interrupts(), Interrupts().watched() as _:
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) not in {signal.SIG_DFL, signal.default_int_handler}

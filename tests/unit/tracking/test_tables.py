@@ -64,7 +64,8 @@ def test_a_kill_at_any_step_of_the_first_migration_leaves_what_is_known_as_half_
     tmp_path: Path,
 ) -> None:
     """Copies of the file and its journal after each statement are what a kill there leaves."""
-    path, copies = tmp_path / "making.db", []
+    path = tmp_path / "making.db"
+    copies: list[tuple[Path, str]] = []
 
     def copy(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         if statement.split(maxsplit=1)[0].upper() in {"SELECT", "PRAGMA"}:

@@ -15,6 +15,7 @@ from mlflow.entities import Run
 from autotransfer.errors import TrackingWarning
 from autotransfer.results import Outcome, State
 from autotransfer.tracking import Tracker
+from autotransfer.tracking.projection import FIT_TAG
 from autotransfer.tracking.store import Store, embedded_uri
 from tests.unit.tracking.conftest import HOSTILE, MakeOutcome, MakeRecord
 
@@ -166,6 +167,29 @@ def test_a_failed_fit_says_why(tracker: Tracker, client: MlflowClient) -> None:
     tracker.fail("no trial\nfinished")
     run = client.get_run(tracker.run_id)
     assert (run.info.status, run.data.tags["reason"]) == ("FAILED", "no trial finished")
+
+
+def test_an_interrupted_fit_is_not_left_running_and_one_that_has_ended_stays(
+    tracker: Tracker, client: MlflowClient, make_record: MakeRecord
+) -> None:
+    tracker.stop()
+    run = client.get_run(tracker.run_id)
+    assert (run.info.status, run.data.tags["reason"]) == ("KILLED", "interrupted")
+    tracker.fail("later")
+    assert client.get_run(tracker.run_id).info.status == "KILLED"
+
+
+def test_a_run_that_a_killed_fit_could_not_note_is_found_by_the_key_of_the_fit(
+    uri: str, client: MlflowClient, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    found = []
+    for key in ("one", "one", "two"):
+        tracker = Tracker(uri, request.node.name, tmp_path)
+        found.append(tracker.start("fit", params={"seed": 0}, tags={FIT_TAG: key}))
+    assert found[0] == found[1] != found[2]
+    client.delete_run(str(found[0]))
+    again = Tracker(uri, request.node.name, tmp_path)
+    assert again.start("fit", params={}, tags={FIT_TAG: "one"}) not in found
 
 
 def test_hostile_names_are_written_as_data(

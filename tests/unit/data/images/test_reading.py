@@ -113,6 +113,19 @@ def test_a_file_above_the_limit_is_refused(
         reader_of(grow({"cats": 1}), ["cats/000.png"]).read(0)
 
 
+def test_a_file_that_changes_while_it_is_used_is_named(grow: Callable[..., Path]) -> None:
+    folder = grow({"cats": 2})
+    names = ["cats/000.png", "cats/001.png"]
+    reader, contents = reader_of(folder, names), [(folder / n).read_bytes() for n in names]
+    digests = reader.digests
+    (folder / names[0]).write_bytes(contents[1])
+    with pytest.raises(CorruptImagesError, match=r"000\.png: changed after it was first read"):
+        reader.read(0)
+    (folder / names[0]).write_bytes(contents[0])
+    reader.read(0)
+    assert reader.digests == digests
+
+
 @pytest.mark.parametrize("shape", [(3, 8, 6), (3, 8, 6, 1), (3, 8, 6, 3), (3, 8, 6, 4)])
 def test_arrays_of_every_allowed_shape_become_rgb(shape: tuple[int, ...]) -> None:
     reader = ArrayReader(np.full(shape, 255, dtype=np.uint8))

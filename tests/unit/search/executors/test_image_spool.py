@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import zipfile
 from pathlib import Path
 
@@ -9,7 +11,13 @@ import pytest
 
 from autotransfer.data.target import open_target
 from autotransfer.plugin.testing import shapes
-from autotransfer.search.executors.image_spool import PackedReader, packed
+from autotransfer.search.executors.image_spool import (
+    PackedReader,
+    packed,
+    remove_spool,
+    spool_folder,
+    sweep_spools,
+)
 
 
 @pytest.fixture
@@ -42,3 +50,30 @@ def test_arrays_and_nothing_stay_as_they_are(tmp_path: Path) -> None:
     images = shapes(2, 2)
     assert packed(images, tmp_path / "spool") is images
     assert not (tmp_path / "spool").exists()
+
+
+def test_the_copies_of_a_killed_process_are_deleted_by_the_next_and_no_others(
+    tmp_path: Path,
+) -> None:
+    reading, writing = os.pipe()
+    processes = []
+    for _ in range(2):
+        process = os.fork()
+        if not process:
+            (spool_folder(tmp_path) / "a.items").touch()
+            os.write(writing, b".")
+            signal.pause()
+        processes.append(process)
+    assert len(os.read(reading, 1) + os.read(reading, 1)) == 2
+    ours = spool_folder(tmp_path)
+    os.kill(processes[0], signal.SIGKILL)
+    os.waitpid(processes[0], 0)
+    sweep_spools(tmp_path)
+    left = [path for path in (tmp_path / "spool").iterdir() if path.is_dir()]
+    assert len(left) == 2
+    assert ours in left
+    os.kill(processes[1], signal.SIGKILL)
+    os.waitpid(processes[1], 0)
+    sweep_spools(tmp_path)
+    remove_spool(ours)
+    assert not list((tmp_path / "spool").iterdir())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,7 @@ from autotransfer.plugin.strategy import Strategy
 from autotransfer.results import Outcome, State
 from autotransfer.search.cross_validation import LabelledContext, run_trial
 from autotransfer.search.executor import Executor, InlineExecutor
-from autotransfer.search.executors import open_executor
+from autotransfer.search.executors import open_executor, worker
 from autotransfer.search.executors.processes import ProcessExecutor
 from autotransfer.search.executors.worker_context import WorkerContext
 from autotransfer.search.trial import TrialSpec
@@ -141,6 +142,22 @@ def test_closing_ends_every_worker_and_deletes_what_was_copied(
         ({"ray_address": "auto"}, "--ray-address is for --executor ray"),
     ],
 )
+def test_a_worker_ends_soon_after_its_driver_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_LOOK_SECONDS", 0.02)
+    reading, writing = os.pipe()
+    driver = os.fork()
+    if not driver:
+        if not os.fork():
+            os.write(writing, b".")
+            worker._follow(os.getppid())
+        signal.pause()
+    os.close(writing)
+    assert os.read(reading, 1) == b"."
+    os.kill(driver, signal.SIGKILL)
+    os.waitpid(driver, 0)
+    assert os.read(reading, 1) == b""  # nobody else is left who could write
+
+
 def test_an_executor_that_is_not_there_is_refused_in_words(
     context: LabelledContext, options: dict[str, object], message: str
 ) -> None:
