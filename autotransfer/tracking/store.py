@@ -6,6 +6,7 @@ tracking URI in each process, and both of them are the user's.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -189,16 +190,21 @@ def patience() -> Iterator[None]:
     """Bound what MLflow waits for a server; keep its warnings and bars from the user.
 
     MLflow reads its limits from the environment at each request. What the user has set stays;
-    what is added is taken away again.
+    what is added is taken away again. Errors of a database are raised; MLflow would log them, with
+    a traceback, as well.
     """
     added = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
     os.environ.update(added)
+    logger = logging.getLogger("mlflow.store")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("default", TrackingWarning)
             yield
     finally:
+        logger.setLevel(level)
         for name in added:
             os.environ.pop(name, None)
 

@@ -22,8 +22,8 @@ from autotransfer.scenarios.run import Request, Run, requested, running
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.study import open_study
-from autotransfer.tracking.sync import TrackingPlan
 from autotransfer.tracking import Tracker
+from autotransfer.tracking.sync import TrackingPlan
 from tests.unit.conftest import MakeOutcome, MakeRecord
 from tests.unit.told import Teller, registry_of
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import time
 import warnings
@@ -128,5 +129,7 @@ def test_the_limits_hold_only_inside_and_only_where_the_user_has_none(
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "120"
         assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "2"
         warnings.warn("inner", DeprecationWarning, stacklevel=1)
+        assert not logging.getLogger("mlflow.store.db.utils").isEnabledFor(logging.ERROR)
+    assert logging.getLogger("mlflow.store.db.utils").isEnabledFor(logging.ERROR)
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "120"
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ

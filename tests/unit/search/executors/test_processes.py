@@ -134,14 +134,6 @@ def test_closing_ends_every_worker_and_deletes_what_was_copied(
     assert not workshop.spool.exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"name": "dask"}, "no executor named 'dask'; available: inline, processes, ray"),
-        ({"name": "inline", "workers": 2}, "runs one trial at a time"),
-        ({"ray_address": "auto"}, "--ray-address is for --executor ray"),
-    ],
-)
 def test_a_worker_ends_soon_after_its_driver_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_LOOK_SECONDS", 0.02)
     reading, writing = os.pipe()
@@ -158,6 +150,14 @@ def test_a_worker_ends_soon_after_its_driver_was_killed(monkeypatch: pytest.Monk
     assert os.read(reading, 1) == b""  # nobody else is left who could write
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "dask"}, "no executor named 'dask'; available: inline, processes, ray"),
+        ({"name": "inline", "workers": 2}, "runs one trial at a time"),
+        ({"ray_address": "auto"}, "--ray-address is for --executor ray"),
+    ],
+)
 def test_an_executor_that_is_not_there_is_refused_in_words(
     context: LabelledContext, options: dict[str, object], message: str
 ) -> None:
