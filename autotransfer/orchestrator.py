@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -24,6 +25,7 @@ from autotransfer.search.driver import Search
 from autotransfer.search.executors import open_executor
 from autotransfer.search.recorder import TrialRecorder
 from autotransfer.selection.selection import Selection
+from autotransfer.tracking.registered import Promotion, Registration
 
 _RANKINGS = TypeAdapter(Ranking)
 
@@ -130,7 +132,8 @@ def _fit(scenario: Scenario[Any, Any]) -> Selection:
         selection = Selection(
             record, judged.kept, scenario.readers.device, plugins=tuple(run.options.plugins)
         )
-        return _closed(selection, scenario.material(searched, judged, run), run)
+        contest = None if judged.challenger is None else judged.challenger.contest
+        return _closed(selection, scenario.material(searched, judged, run), contest, run)
 
 
 def _ranked(scenario: Scenario[Any, Any], run: Run) -> tuple[Ranking, list[Skipped]]:
@@ -210,7 +213,12 @@ def _search(
     ).run()
 
 
-def _closed(selection: Selection, gather: Callable[[Record], Material], run: Run) -> Selection:
+def _closed(
+    selection: Selection,
+    gather: Callable[[Record], Material],
+    contest: Callable[[Path], Promotion] | None,
+    run: Run,
+) -> Selection:
     """Save a selection and write its report, then mirror both to MLflow.
 
     Whatever fails in the report, the selection stays; its warnings name what the report lacks.
@@ -222,7 +230,9 @@ def _closed(selection: Selection, gather: Callable[[Record], Material], run: Run
         record = replace(record, warnings=(*record.warnings, *faults))
         selection = replace(selection, record=record)
         selection.save(folder)
-    run.tracker.finish(record, folder, register=run.options.register)
+    name, promote = run.options.register, run.options.promote
+    registration = None if name is None else Registration(name, promote, contest)
+    registered = run.tracker.finish(record, folder, registration=registration)
     run.study.remember("run_id", run.tracker.run_id)  # only now where MLflow was away before
     run.options.say(selection.verdict.sentence)
-    return selection
+    return replace(selection, registered=registered)

@@ -15,6 +15,7 @@ from autotransfer.cli.options import (
     option,
     quiet_optuna,
     refuse_setting,
+    say,
     several,
 )
 
@@ -51,6 +52,7 @@ from autotransfer.cli.options import (
     "--experiment", default="autotransfer", metavar="NAME", help="Name of the MLflow experiment."
 )
 @option("--register", metavar="NAME", help="Register the model in MLflow.")
+@option("--promote", is_flag=True, help="Make it the champion in any case.")
 @option("--name", metavar="STUDY", help="Name of the study.")
 @option("--resume", is_flag=True, help="Continue the study of that name, or start it.")
 @option("--out", metavar="DIR", help="Folder of the result.")
@@ -87,3 +89,5 @@ def fit(target: str, **options: Any) -> None:
         options |= callbacks(progress)
         selection = run(target, **options) if matrices is None else run_features(matrices, options)
     answer(fit_json, fit_text, selection.record, as_json=as_json)
+    if selection.registered:
+        say(selection.registered)

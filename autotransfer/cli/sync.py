@@ -28,4 +28,6 @@ def sync(
         where = f"run {synced.run_id}" if synced.run_id else "MLflow could not be reached"
         state = "" if synced.finished else ", the fit has not ended"
         click.echo(f"{synced.name}: {synced.trials} trials, {where}{state}")
+        if synced.registered:
+            click.echo(synced.registered)
     return 0 if all(synced.run_id for synced in found) else 1

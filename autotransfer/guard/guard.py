@@ -21,6 +21,7 @@ from autotransfer.guard.evaluation_split import (
 )
 from autotransfer.guard.ledger import level_of, look
 from autotransfer.guard.out_of_fold import select_out_of_fold
+from autotransfer.guard.promotion import Challenger
 from autotransfer.models.calibration import tempered
 from autotransfer.models.metrics import Metric
 from autotransfer.models.predictors.baselines import UNTRAINED
@@ -40,11 +41,13 @@ class Judged:
 
     Args:
         verdict: On the candidate that was tested last.
+        challenger: What is returned, and what it says of the tested items.
     """
 
     verdict: Verdict
     kept: Checkpoint
     finalist: Finalist
+    challenger: Challenger
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,13 @@ class Guard:
             judgement = replace(judgement, verdict=replace(judgement.verdict, remarks=remarks))
         verdict = self._explained(judgement.verdict, entry, outcomes)
         if verdict.returned == "transfer":
-            kept = entry.kept or finalists.train(entry.finalist, outcomes)
+            kept, said = entry.kept or finalists.train(entry.finalist, outcomes), entry.candidate
         else:
-            kept = self._baseline(judgement.baseline, baselines)
-        return Judged(verdict, kept, entry.finalist)
+            kept, said = self._baseline(judgement.baseline, baselines), judgement.baseline
+        challenger = Challenger(
+            split, said.probabilities, context, self._terms(verdict.looks), finalists.registry
+        )
+        return Judged(verdict, kept, entry.finalist, challenger)
 
     def _entry(
         self, finalist: Finalist, outcomes: Sequence[Outcome], split: EvaluationSplit
@@ -125,8 +131,10 @@ class Guard:
         answers = entry.candidate.probabilities.argmax(axis=1)
         ledger = finalists.place.workspace / STORAGE_FILE
         looks = look(ledger, digests, answers, finalists.place.name)
-        terms = Terms(self.margin, level_of(looks), looks, finalists.seed)
-        return guard(entry.candidate, opened, terms)
+        return guard(entry.candidate, opened, self._terms(looks))
+
+    def _terms(self, looks: int) -> Terms:
+        return Terms(self.margin, level_of(looks), looks, self.finalists.seed)
 
     def _due(self, finalist: Finalist, kept: Checkpoint | None) -> float | None:
         """Return when the baselines have to be done: the finalist may yet have to be trained."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.guard.promotion import Challenger
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
@@ -69,6 +70,7 @@ class Judged(Generic[FinalistT]):
     Args:
         finalist: The candidate that was judged last.
         faults: Of outcomes that were found out afterwards, by their number.
+        challenger: What the returned model says of items that it did not learn from.
         provenance: Where things come from, beside target and source.
     """
 
@@ -79,6 +81,7 @@ class Judged(Generic[FinalistT]):
     faults: Mapping[int, str] = field(default_factory=dict)
     zero_shot: ZeroShotFindings | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+    challenger: Challenger | None = None
 
 
 class Scenario(ABC, Generic[ContextT, FinalistT]):

@@ -222,7 +222,10 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             run.options.margin,
         )
         found = guard.judged(finalist, searched.outcomes)
-        return Judged(found.verdict, found.kept, found.finalist, found.finalist.outcome)
+        finalist = found.finalist
+        return Judged(
+            found.verdict, found.kept, finalist, finalist.outcome, challenger=found.challenger
+        )
 
     @override
     def material(

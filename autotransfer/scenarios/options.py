@@ -106,8 +106,10 @@ class Options:
         tracking_uri: MLflow; None is MLFLOW_TRACKING_URI or SQLite in the workspace; "off" writes
             nothing there.
         experiment: Name of the MLflow experiment.
-        register: Name under which the result is registered in MLflow; the new version gets the
-            alias `champion`.
+        register: Name under which the result is registered in MLflow. The first version gets the
+            alias `champion`; a later one where it is shown to be no worse than the champion on
+            items that neither has learnt from.
+        promote: Whether the registered result gets the alias `champion` in any case.
         name: Name of the study and of its folder, without a slash, of 200 bytes at most; None
             makes one from the target.
         resume: Whether a study of that name is continued.
@@ -157,6 +159,7 @@ class Options:
     tracking_uri: str | None = field(default=None, repr=False)
     experiment: str = "autotransfer"
     register: str | None = None
+    promote: bool = False
     name: str | None = None
     resume: bool = False
     out: str | Path | None = None
@@ -192,7 +195,15 @@ def read_options(given: dict[str, Any]) -> Options:
     note_secrets(*given.values())
     check_options(chosen)
     budget_of(chosen)
+    _check_registration(chosen)
     return chosen
+
+
+def _check_registration(chosen: Options) -> None:
+    if chosen.promote and chosen.register is None:
+        raise InvalidOptionError("promote is for a registered model; give register as well")
+    if chosen.register is not None and chosen.tracking_uri == "off":
+        raise InvalidOptionError("register needs MLflow, and tracking_uri is off; leave one out")
 
 
 def _or_default(name: str, value: Any) -> Any:

@@ -140,7 +140,13 @@ class Run:
         tags = {"target.fingerprint": fingerprint, FIT_TAG: fit}
         folder = str(self.place.folder.resolve())
         plan = TrackingPlan(
-            options.tracking_uri, options.experiment, folder, told, tags, options.register
+            options.tracking_uri,
+            options.experiment,
+            folder,
+            told,
+            tags,
+            options.register,
+            options.promote,
         )
         plan.keep(study)
         study.remember("run_id", self.tracker.start(self.place.name, params=told, tags=tags))

@@ -39,9 +39,12 @@ class Selection(Predictions):
         kept: The predictor that is returned.
         device: Where to compute.
         plugins: Plugin files that the predictor needs when it is loaded.
+        registered: Who is the champion in MLflow after the fit and why; empty where nothing was
+            registered, and where the selection was loaded.
     """
 
     plugins: tuple[str | Path, ...] = ()
+    registered: str = ""
 
     @override
     def __repr__(self) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from autotransfer.masking import masked_url
 from autotransfer.models.catalogue.earlier_fit import PREDICTOR_FILE, source_of_selection
 from autotransfer.models.feature_store import default_folder, made_private
 from autotransfer.models.source import Source
+from autotransfer.tracking.logged_model import LoggedModel
 from autotransfer.tracking.store import check_uri, open_client, patience, store_uri
 
 CHAMPION = "champion"
@@ -28,32 +30,87 @@ _NAMED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version
 _KEPT = "registered"
 
 
-def register(client: MlflowClient, name: str, model: str, run_id: str, model_id: str) -> str:
-    """Return the version under which a run's model is registered, with the alias `champion`.
+@dataclass(frozen=True)
+class Promotion:
+    """Whether a registered result becomes the champion, and why."""
+
+    moves: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Under which name a result is registered, and when it becomes the champion.
+
+    Args:
+        name: Name of the registered model; made where it is not there.
+        promote: Whether it becomes the champion whatever the champion is.
+        contest: Compares it with the champion, whose selection is in the given folder; None
+            where the items of the fit are not at hand.
+    """
+
+    name: str
+    promote: bool = False
+    contest: Callable[[Path], Promotion] | None = None
+
+
+def register(client: MlflowClient, wanted: Registration, model: LoggedModel, run_id: str) -> str:
+    """Register the model of a run, decide once who is the champion, and return that in words.
 
     Doing it again for the same run changes nothing.
 
     Args:
         client: Of the store.
-        name: Name of the registered model; made where it is not there.
-        model: URI of the model.
+        wanted: The name, and what decides.
+        model: What was logged.
         run_id: The run that it came from.
-        model_id: Its id as a logged model; empty where the store has no such thing.
     """
+    name = wanted.name
     try:
         client.create_registered_model(name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     quoted = name.replace("'", "\\'")
-    for known in client.search_model_versions(f"name = '{quoted}'"):
-        if known.run_id == run_id:
-            return str(known.version)
-    # A database would look for `models:/ID` in the store of the process, not in its own.
-    place = client.get_logged_model(model_id).artifact_location if model_id else model
-    made = client.create_model_version(name, place, run_id, model_id=model_id or None)
-    client.set_registered_model_alias(name, CHAMPION, made.version)
-    return str(made.version)
+    known = client.search_model_versions(f"name = '{quoted}'")
+    made = next((version for version in known if version.run_id == run_id), None)
+    if made is None:
+        # A database would look for `models:/ID` in the store of the process, not in its own.
+        logged = client.get_logged_model(model.model_id) if model.model_id else None
+        place = logged.artifact_location if logged else model.uri
+        made = client.create_model_version(name, place, run_id, model_id=model.model_id or None)
+    version, told = str(made.version), made.tags.get(CHAMPION)
+    if told is None:
+        champion = client.get_registered_model(name).aliases.get(CHAMPION)
+        found = _promotion(client, wanted, champion)
+        if found.moves:
+            client.set_registered_model_alias(name, CHAMPION, version)
+        who = (
+            f"is {CHAMPION}"
+            if found.moves
+            else f"is registered, version {champion} stays {CHAMPION}"
+        )
+        told = f"{name} version {version} {who}: {found.reason}"
+        client.set_model_version_tag(name, version, CHAMPION, told)
+    return told
+
+
+def _promotion(client: MlflowClient, wanted: Registration, champion: str | None) -> Promotion:
+    """Return whether a new version takes the place of the champion's."""
+    if champion is None:
+        return Promotion(moves=True, reason="there was none before")
+    if wanted.promote:
+        return Promotion(moves=True, reason=f"promote was given, in place of version {champion}")
+    if wanted.contest is None:
+        return Promotion(
+            moves=False, reason="the images of the fit are not at hand to compare the two on"
+        )
+    try:
+        version = client.get_model_version(wanted.name, champion)
+        return wanted.contest(_selection_in(_downloaded(client, version)))
+    except Exception as error:  # noqa: BLE001 - a model of anybody's
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        return Promotion(moves=False, reason=f"it could not be compared ({reason})")
 
 
 def with_registered(requested: Any, tracking_uri: str | None, workspace: Path) -> Any:
@@ -93,19 +150,26 @@ def _fetched(text: str, uri: str) -> Source:
         with patience():
             client = open_client(uri)
             version = _version(client, **found.groupdict())
-            folder = _downloaded(client, version, uri)
+            folder = _downloaded(client, version)
     except (MlflowException, OSError, SQLAlchemyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InvalidSourceError(
             f"the source {text!r} cannot be had from MLflow at {masked_url(uri)} ({reason}); "
             "register a model with fit --register NAME, or name the store with --tracking-uri"
         ) from error
+    return source_of_selection(_selection_in(folder), f"{version.name}-v{version.version}")
+
+
+def _selection_in(folder: Path) -> Path:
+    """Return the folder of the selection in a registered model.
+
+    Raises:
+        InvalidSourceError: If there is none.
+    """
     selections = sorted(path.parent for path in folder.rglob(PREDICTOR_FILE))
     if not selections:
-        raise InvalidSourceError(
-            f"{text} was not registered by autotransfer: it holds no selection"
-        )
-    return source_of_selection(selections[0], f"{version.name}-v{version.version}")
+        raise InvalidSourceError("it was not registered by autotransfer: it holds no selection")
+    return selections[0]
 
 
 def _version(
@@ -118,8 +182,9 @@ def _version(
     return client.get_model_version(name, str(version))
 
 
-def _downloaded(client: MlflowClient, version: ModelVersion, uri: str) -> Path:
+def _downloaded(client: MlflowClient, version: ModelVersion) -> Path:
     """Return the folder of a version in the user's cache."""
+    uri = client.tracking_uri
     told = (version.name, version.version, version.run_id, version.creation_timestamp)
     key = "|".join(map(str, (masked_url(uri), *told)))
     kept = made_private(default_folder() / _KEPT)

@@ -15,6 +15,7 @@ from autotransfer.search.record_file import record_in
 from autotransfer.search.run_folder import in_use
 from autotransfer.search.study import Study, load_studies
 from autotransfer.tracking import Tracker
+from autotransfer.tracking.registered import Registration
 from autotransfer.tracking.store import VARIABLE, check_uri
 
 PLAN = "tracking"
@@ -28,6 +29,7 @@ class TrackingPlan:
     Args:
         uri: Tracking URI without its secrets; None is that of the environment or of the workspace.
         register: Name under which the result is registered; None registers nothing.
+        promote: Whether it then becomes the champion, whatever the champion is.
     """
 
     uri: str | None
@@ -36,6 +38,12 @@ class TrackingPlan:
     params: dict[str, Any]
     tags: dict[str, str]
     register: str | None = None
+    promote: bool = False
+
+    @property
+    def registration(self) -> Registration | None:
+        """Return how the result is registered where its items are not at hand."""
+        return None if self.register is None else Registration(self.register, self.promote)
 
     def keep(self, study: Study) -> None:
         """Keep the plan with the study, without the secrets of the URI."""
@@ -51,12 +59,14 @@ class Synced:
         trials: Number of trials that it has.
         run_id: The run; None where the store could not be written.
         finished: Whether the fit had ended, and its result was written as well.
+        registered: Who is the champion now and why; empty where nothing was registered.
     """
 
     name: str
     trials: int
     run_id: str | None
     finished: bool
+    registered: str = ""
 
 
 def sync(
@@ -122,14 +132,15 @@ def _synced(name: str, study: Study, uri: str | None) -> Synced:
     trials = [outcome for outcome in study.outcomes if not outcome.probe]
     for outcome in trials:
         tracker.write(outcome)
+    registered = ""
     if record is not None:
-        tracker.finish(record, Path(plan.folder), register=plan.register)
+        registered = tracker.finish(record, Path(plan.folder), registration=plan.registration)
     elif not in_use(Path(plan.folder)):
         tracker.stop()
     if tracker.run_id is not None:
         study.remember(_RUN, tracker.run_id)
     written = tracker.run_id if tracker.reached else None
-    return Synced(name, len(trials), written, record is not None)
+    return Synced(name, len(trials), written, record is not None, registered)
 
 
 def _record(folder: Path) -> Record | None:

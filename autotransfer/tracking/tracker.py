@@ -27,7 +27,7 @@ from autotransfer.tracking import projection
 from autotransfer.tracking.logged_model import write_model
 from autotransfer.tracking.note import note
 from autotransfer.tracking.provenance import datasets_of
-from autotransfer.tracking.registered import CHAMPION, register
+from autotransfer.tracking.registered import Registration, register
 from autotransfer.tracking.serving_folder import write_serving_folder
 from autotransfer.tracking.store import VIEW, Store, patience, runs_page
 
@@ -145,21 +145,28 @@ class Tracker:
         self._attempt(self._write_waiting)
 
     def finish(
-        self, record: Record, selection: Path | None, *, register: str | None = None
-    ) -> None:
+        self, record: Record, selection: Path | None, *, registration: Registration | None = None
+    ) -> str:
         """Write all that the fit found, and every trial that is missing; end the run.
 
         Args:
             record: What was found.
             selection: Folder of the saved selection, logged as a model that MLflow can serve;
                 None logs none.
-            register: Name under which that model is registered; its version becomes `champion`.
+            registration: How that model is registered; None registers nothing.
+
+        Returns:
+            Who is the champion now and why; empty where nothing was registered.
         """
+        told: str | None = ""
         if not self._attempt(lambda: self._write_record(record), insist=True):
-            return
+            return ""
         if selection is not None:
-            self._attempt(lambda: self._write_selection(record, selection, register), insist=True)
+            told = self._attempt(
+                lambda: self._write_selection(record, selection, registration), insist=True
+            )
         self._attempt(lambda: self._end("FINISHED"), insist=True)
+        return told or ""
 
     def fail(self, reason: str) -> None:
         """End the parent run as failed, unless it has ended."""
@@ -314,7 +321,9 @@ class Tracker:
         client.log_inputs(parent.run_id, datasets_of(record, self._target))
         return True
 
-    def _write_selection(self, record: Record, selection: Path, name: str | None) -> None:
+    def _write_selection(
+        self, record: Record, selection: Path, registration: Registration | None
+    ) -> str:
         if (selection / REPORT_FILE).is_file():
             self._store.client.log_artifact(self.run_id, str(selection / REPORT_FILE))
         with tempfile.TemporaryDirectory() as temporary:
@@ -322,13 +331,11 @@ class Tracker:
             written = write_model(
                 self._store.client, self._experiment_id, str(self.run_id), folder, record
             )
-        if name is None:
-            return
-        version = register(
-            self._store.client, name, written.uri, str(self.run_id), written.model_id
-        )
-        tags = {"registered": f"models:/{name}@{CHAMPION}, version {version}"}
-        self._store.log(str(self.run_id), tags=tags)
+        if registration is None:
+            return ""
+        told = register(self._store.client, registration, written, str(self.run_id))
+        self._store.log(str(self.run_id), tags={"registered": told})
+        return told
 
     def _end(self, status: str, reason: str = "") -> None:
         if not self._connected():

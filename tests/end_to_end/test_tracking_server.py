@@ -41,6 +41,7 @@ from autotransfer.results import (
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.selection import Selection
 from autotransfer.tracking import Tracker
+from autotransfer.tracking.registered import Registration
 from autotransfer.tracking.store import embedded_uri
 from autotransfer.tracking.sync import sync
 
@@ -167,7 +168,7 @@ def _track(uri: str | None, workspace: Path, selection: Path) -> Tracker:
     tracker.start("fit", params={"metric": "accuracy"}, tags={"target": "t"})
     for outcome in OUTCOMES:
         tracker.write(outcome)
-    tracker.finish(_record(), selection, register="insects")
+    tracker.finish(_record(), selection, registration=Registration("insects"))
     return tracker
 
 

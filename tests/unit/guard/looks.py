@@ -50,6 +50,7 @@ SHARES = Checkpoint(
 )
 GROUPS = tuple(f"patient {i // 2}" for i in range(N))
 NO_PAIRS = np.empty((0, 2), dtype=np.int64)
+NOBODY = registry_of()
 SOURCES = (tiny_source("one"), tiny_source("two", seed=1))
 
 

@@ -33,6 +33,7 @@ EVERYWHERE = {
     "tracking_uri": "scenarios.run",
     "experiment": "scenarios.run",
     "register": "orchestrator",
+    "promote": "orchestrator",
     "name": "scenarios.run",
     "resume": "scenarios.run",
     "out": "scenarios.run",
@@ -120,6 +121,14 @@ def test_a_margin_without_labels_needs_an_audit() -> None:
     with pytest.raises(InvalidOptionError, match=r"^margin .*audit_labels"):
         refuse_unusable(read_options({"margin": 0.02}), "unlabelled")
     refuse_unusable(read_options({"margin": 0.02, "audit_labels": 9}), "unlabelled")
+
+
+def test_a_champion_is_of_a_registered_model_and_that_is_in_mlflow() -> None:
+    assert read_options({"promote": True, "register": "plants"}).promote
+    with pytest.raises(InvalidOptionError, match=r"^promote .*register"):
+        read_options({"promote": True})
+    with pytest.raises(InvalidOptionError, match=r"^register .*MLflow"):
+        read_options({"register": "plants", "tracking_uri": "off"})
 
 
 def test_features_are_read_by_no_graphics_card() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,36 +8,102 @@ from mlflow import MlflowClient
 
 from autotransfer.errors import InvalidOptionError, InvalidSourceError
 from autotransfer.plugin.testing.tiny import tiny_source
-from autotransfer.tracking.registered import register, with_registered
+from autotransfer.tracking.logged_model import LoggedModel
+from autotransfer.tracking.registered import (
+    Promotion,
+    Registration,
+    register,
+    with_registered,
+)
 from autotransfer.tracking.store import embedded_uri
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> MlflowClient:
+def store(tmp_path: Path, mlflow_tables: None) -> MlflowClient:
     """A new store in SQLite, which is not the store of the process."""
     uri = embedded_uri(tmp_path)
     return MlflowClient(uri, uri)
 
 
-def _logged(store: MlflowClient, experiment: str) -> tuple[str, str, str]:
-    """Return the URI of a new logged model, its run, and its id."""
-    run = store.create_run(experiment).info.run_id
-    model_id = str(store.create_logged_model(experiment, "model", run).model_id)
-    return f"models:/{model_id}", run, model_id
-
-
-def test_the_new_version_is_the_champion_and_doing_it_again_changes_nothing(
-    store: MlflowClient, tmp_path: Path
-) -> None:
+@pytest.fixture
+def logged(store: MlflowClient, tmp_path: Path) -> Callable[[], tuple[LoggedModel, str]]:
+    """A function that logs a model with something that looks like a selection, and its run."""
     experiment = store.create_experiment("any", (tmp_path / "files").as_uri())
-    first, second = _logged(store, experiment), _logged(store, experiment)
-    assert register(store, "plants", *first) == "1"
-    assert register(store, "plants", *second) == "2"
-    assert register(store, "plants", *first) == "1"
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "predictor.json").write_text("{}")
+
+    def log() -> tuple[LoggedModel, str]:
+        run = store.create_run(experiment).info.run_id
+        model_id = str(store.create_logged_model(experiment, "model", run).model_id)
+        store.log_model_artifacts(model_id, str(tmp_path / "one"))
+        return LoggedModel(f"models:/{model_id}", model_id), run
+
+    return log
+
+
+def _champion(store: MlflowClient) -> str:
+    return str(store.get_model_version_by_alias("plants", "champion").version)
+
+
+def test_the_first_version_is_champion_and_stays_where_nothing_compares(
+    store: MlflowClient, logged: Callable[[], tuple[LoggedModel, str]]
+) -> None:
+    first, second = logged(), logged()
+    told = register(store, Registration("plants"), *first)
+    assert told == "plants version 1 is champion: there was none before"
+    stays = register(store, Registration("plants"), *second)
+    assert stays.startswith("plants version 2 is registered, version 1 stays champion: the images")
+    again = Registration("plants", promote=True)
+    assert register(store, again, *second) == stays  # decided once
     assert len(store.search_model_versions("name = 'plants'")) == 2
     champion = store.get_model_version_by_alias("plants", "champion")
-    assert (str(champion.version), champion.run_id) == ("2", second[1])
-    assert champion.source == store.get_logged_model(second[2]).artifact_location
+    assert (str(champion.version), champion.run_id) == ("1", first[1])
+    assert champion.source == store.get_logged_model(first[0].model_id).artifact_location
+    assert store.get_model_version("plants", "1").tags["champion"] == told
+    assert store.get_model_version("plants", "2").tags["champion"] == stays
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_the_champion_moves_where_the_comparison_says_so(
+    store: MlflowClient, logged: Callable[[], tuple[LoggedModel, str]], *, moves: bool
+) -> None:
+    compared = list[Path]()
+
+    def contest(folder: Path) -> Promotion:
+        compared.append(folder)
+        return Promotion(moves, "as told")
+
+    register(store, Registration("plants", contest=contest), *logged())
+    assert compared == []  # nobody to compare the first with
+    told = register(store, Registration("plants", contest=contest), *logged())
+    (folder,) = compared
+    assert (folder / "predictor.json").is_file()
+    assert told.endswith("champion: as told")
+    assert _champion(store) == ("2" if moves else "1")
+
+
+def test_promoted_is_whatever_the_comparison_would_say(
+    store: MlflowClient, logged: Callable[[], tuple[LoggedModel, str]]
+) -> None:
+    def contest(_folder: Path) -> Promotion:
+        return Promotion(moves=False, reason="it is worse")
+
+    register(store, Registration("plants"), *logged())
+    told = register(store, Registration("plants", promote=True, contest=contest), *logged())
+    assert "promote was given" in told
+    assert _champion(store) == "2"
+
+
+def test_a_champion_that_cannot_be_compared_stays(
+    store: MlflowClient, logged: Callable[[], tuple[LoggedModel, str]]
+) -> None:
+    def contest(_folder: Path) -> Promotion:
+        raise OSError("unreadable\nat line 3")
+
+    register(store, Registration("plants"), *logged())
+    told = register(store, Registration("plants", contest=contest), *logged())
+    assert told.endswith("stays champion: it could not be compared (unreadable)")
+    assert _champion(store) == "1"
 
 
 def test_what_is_no_registered_model_is_left_as_it_is(tmp_path: Path) -> None:
