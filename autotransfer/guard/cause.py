@@ -41,15 +41,17 @@ def cause_of(
     best: float,
     *,
     metric: Metric,
+    accuracy: float,
+    num_tested: int,
     distance: float | None = None,
 ) -> Cause:
     """Return why the finalist loses.
 
     It is the method where another method or stage of the same source did at least as well in
-    validation as the best baseline in the test: what can be transferred is there, and was not
-    found. It is the data where even a probe on the best stage of the source loses to features
-    that were never trained, or where the source items that were used look altogether
-    different.
+    validation as the best baseline in the test, or where a probe on the best stage is clearly
+    (by two standard errors) better than the finalist: what can be transferred is there, and was
+    not found. It is the data where even that probe loses to features that were never trained,
+    or where the source items that were used look altogether different.
 
     Args:
         finalist: What lost.
@@ -57,7 +59,9 @@ def cause_of(
         row: The source in the ranking; its accuracies by stage are leave-one-out.
         untrained: Accuracy of the baseline on untrained features; None where there is none.
         best: Score of the best baseline.
-        metric: The score.
+        metric: The score of validation and of the best baseline.
+        accuracy: Of the finalist on the tested items; probes are compared by accuracy.
+        num_tested: Number of these items.
         distance: Cross-fitted proxy A-distance in [0, 2] between source items and target, as
             the source sees them; None where there are no source items.
     """
@@ -80,14 +84,22 @@ def cause_of(
             f"{metric.display(best):.3f}",
         )
     known = [a for a in row.stage_accuracies if a is not None] if row is not None else []
-    if not known or untrained is None:
+    if row is None or not known:
         return Cause(UNKNOWN, "no cause could be told")
     probe = max(known)
-    if probe < untrained:
+    features = "" if untrained is None else f", untrained features {untrained:.3f}"
+    if untrained is not None and probe < untrained:
         return Cause(
             DATA,
             f"the source: even a probe on its best stage reaches {probe:.3f}, less than untrained "
             f"features ({untrained:.3f}), so what it learnt does not fit these items{apart}",
+        )
+    variance = accuracy * (1 - accuracy) / num_tested + probe * (1 - probe) / row.num_images
+    if probe - accuracy > 2 * max(variance, (1 / num_tested) ** 2) ** 0.5:
+        return Cause(
+            METHOD,
+            f"the method: a probe on the best stage of the same source reaches {probe:.3f}, "
+            f"{finalist.strategy} only {accuracy:.3f}, so it lost what the source has to offer",
         )
     if distance is not None and distance >= FAR:
         return Cause(
@@ -98,7 +110,8 @@ def cause_of(
     return Cause(
         UNKNOWN,
         f"neither is clear: a probe on the best stage of the source reaches {probe:.3f}, "
-        f"untrained features {untrained:.3f}, and no other trial of it did better{apart}",
+        f"{finalist.strategy} {accuracy:.3f}{features}, and no other trial of it did better"
+        f"{apart}",
     )
 
 

@@ -23,7 +23,7 @@ from autotransfer.guard.ledger import level_of, look
 from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.guard.promotion import Challenger
 from autotransfer.models.calibration import tempered
-from autotransfer.models.metrics import Metric
+from autotransfer.models.metrics import Metric, metric_named
 from autotransfer.models.predictors.baselines import UNTRAINED
 from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.source import Source
@@ -104,7 +104,7 @@ class Guard:
             remark = _replaced(finalist.outcome, lost, context.metric)
             remarks = (*judgement.verdict.remarks, remark)
             judgement = replace(judgement, verdict=replace(judgement.verdict, remarks=remarks))
-        verdict = self._explained(judgement.verdict, entry, outcomes)
+        verdict = self._explained(judgement.verdict, entry, opened, outcomes)
         if verdict.returned == "transfer":
             kept, said = entry.kept or finalists.train(entry.finalist, outcomes), entry.candidate
         else:
@@ -191,18 +191,27 @@ class Guard:
             class_weights=self.finalists.class_weights,
         )
 
-    def _explained(self, verdict: Verdict, entry: _Entry, outcomes: Sequence[Outcome]) -> Verdict:
+    def _explained(
+        self, verdict: Verdict, entry: _Entry, opened: Opened, outcomes: Sequence[Outcome]
+    ) -> Verdict:
         outcome, source = entry.finalist.outcome, entry.source
         metric = self.finalists.context.metric
         remarks = [*verdict.remarks, _competition(verdict, metric.scale)]
         cause = ""
         if verdict.decision is Decision.NEGATIVE:
             row = next((r for r in self.ranking.rows if r.source == source.name), None)
-            untrained = next((b.test for b in verdict.baselines if b.name == UNTRAINED), None)
-            best = max(b.test for b in verdict.baselines if b.test is not None)
-            distance = source_distance(self.finalists.context, source, self.finalists.seed)
+            said = (b.probabilities for b in opened.baselines if b.name == UNTRAINED and b.whole)
+            labels, accuracy = opened.split.labels, metric_named("accuracy")
             found = cause_of(
-                outcome, outcomes, row, untrained, best, metric=metric, distance=distance
+                outcome,
+                outcomes,
+                row,
+                next((accuracy.score(labels, p) for p in said), None),
+                max(b.test for b in verdict.baselines if b.test is not None),
+                metric=metric,
+                accuracy=accuracy.score(labels, entry.candidate.probabilities),
+                num_tested=len(labels),
+                distance=source_distance(self.finalists.context, source, self.finalists.seed),
             )
             cause = found.kind
             remarks.append(f"cause: {found.sentence}")

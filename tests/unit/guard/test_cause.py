@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from autotransfer.data.target import open_target
-from autotransfer.guard.cause import DATA, METHOD, UNKNOWN, cause_of, source_distance
+from autotransfer.guard.cause import DATA, METHOD, UNKNOWN, source_distance
+from autotransfer.guard.cause import cause_of as told_cause
 from autotransfer.guard.contamination import overlap_remark
 from autotransfer.models.metrics import metric_named
 from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
@@ -14,13 +16,14 @@ from autotransfer.results import Outcome, RankedSource, State
 from autotransfer.search.cross_validation import LabelledContext
 
 ACCURACY = metric_named("accuracy")
+cause_of = partial(told_cause, metric=ACCURACY, accuracy=0.6, num_tested=100)
 LOSER = Outcome(0, "faces", "fine-tune", {}, State.COMPLETE, value=0.6)
 ROW = RankedSource("faces", 1, 1, 1, 1.0, 2, {}, 1.0, 1.0, 100, (0.4, 0.55, None))
 
 
 def test_it_is_the_method_where_another_one_of_the_same_source_does_well() -> None:
     rival = replace(LOSER, number=1, strategy="feature-extraction", value=0.8)
-    found = cause_of(LOSER, [LOSER, rival], ROW, 0.5, 0.7, metric=ACCURACY)
+    found = cause_of(LOSER, [LOSER, rival], ROW, 0.5, 0.7)
     assert found.kind == METHOD
     assert "trial 1 (feature-extraction)" in found.sentence
     assert "0.800" in found.sentence
@@ -28,19 +31,36 @@ def test_it_is_the_method_where_another_one_of_the_same_source_does_well() -> No
 
 def test_it_is_the_data_where_even_the_best_stage_loses_to_untrained_features() -> None:
     other = replace(LOSER, number=1, source="birds", value=0.9)  # another source proves nothing
-    found = cause_of(LOSER, [LOSER, other], ROW, 0.62, 0.7, metric=ACCURACY)
+    found = cause_of(LOSER, [LOSER, other], ROW, 0.62, 0.7)
     assert found.kind == DATA
     assert "0.550" in found.sentence
     assert "0.620" in found.sentence
 
 
 def test_it_is_the_data_where_the_source_pictures_look_altogether_different() -> None:
-    found = cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, metric=ACCURACY, distance=1.9)
+    found = cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, distance=1.9)
     assert found.kind == DATA
     assert "A-distance of the two sets is 1.9 of 2" in found.sentence
-    near = cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, metric=ACCURACY, distance=0.6)
+    near = cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, distance=0.6)
     assert near.kind == UNKNOWN
     assert "0.6 of 2" in near.sentence
+
+
+def test_it_is_the_method_where_a_probe_of_the_source_is_clearly_better() -> None:
+    row = replace(ROW, stage_accuracies=(0.7, 0.95, None))
+    for untrained in (0.5, None):
+        found = cause_of(LOSER, [LOSER], row, untrained, 1.0, accuracy=0.328, distance=1.9)
+        assert found.kind == METHOD
+        assert "0.950, fine-tune only 0.328" in found.sentence
+    # se of the gap: sqrt(0.6 x 0.4 / 100 + 0.7 x 0.3 / 100) = 0.067
+    for probe, kind in ((0.72, UNKNOWN), (0.74, METHOD)):
+        near = replace(ROW, stage_accuracies=(probe,))
+        assert cause_of(LOSER, [LOSER], near, 0.5, 1.0).kind == kind
+
+
+def test_it_is_the_data_where_probe_and_finalist_lose_to_untrained_features() -> None:
+    row = replace(ROW, stage_accuracies=(0.7, 0.95))
+    assert cause_of(LOSER, [LOSER], row, 0.97, 1.0, accuracy=0.328).kind == DATA
 
 
 def test_the_same_pictures_are_near_and_others_are_far(tmp_path: Path) -> None:
@@ -63,8 +83,8 @@ def test_the_same_pictures_are_near_and_others_are_far(tmp_path: Path) -> None:
 
 
 def test_it_is_unknown_where_the_figures_do_not_say() -> None:
-    assert cause_of(LOSER, [LOSER], ROW, 0.5, 0.7, metric=ACCURACY).kind == UNKNOWN
-    assert cause_of(LOSER, [LOSER], None, 0.5, 0.7, metric=ACCURACY).kind == UNKNOWN
+    assert cause_of(LOSER, [LOSER], ROW, 0.5, 0.7).kind == UNKNOWN
+    assert cause_of(LOSER, [LOSER], None, 0.5, 0.7).kind == UNKNOWN
 
 
 def test_a_source_that_knows_the_classes_is_named() -> None:
