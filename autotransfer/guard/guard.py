@@ -106,12 +106,13 @@ class Guard:
             judgement = replace(judgement, verdict=replace(judgement.verdict, remarks=remarks))
         verdict = self._explained(judgement.verdict, entry, opened, outcomes)
         if verdict.returned == "transfer":
-            kept, said = entry.kept or finalists.train(entry.finalist, outcomes), entry.candidate
+            kept = entry.kept or finalists.train(entry.finalist, outcomes)
+            said = entry.candidate.probabilities
         else:
-            kept, said = self._baseline(judgement.baseline, baselines), judgement.baseline
-        challenger = Challenger(
-            split, said.probabilities, context, self._terms(verdict.looks), finalists.registry
-        )
+            kept = self._baseline(judgement.baseline, baselines)
+            said = judgement.baseline.probabilities
+        terms = self._terms(verdict.looks)
+        challenger = Challenger(split, said, context, terms, finalists.registry)
         return Judged(verdict, kept, entry.finalist, challenger)
 
     def _entry(
