@@ -8,8 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from autotransfer.scenarios.unlabelled.validators.evidence import SMALLEST, Evidence, entropy_of
+from autotransfer.scenarios.unlabelled.validators.target_features import in_predicted_groups
 
 LEAST = 0.7  # of log K; skewed targets stay above it, collapsed predictors do not
+CERTAIN = 0.8  # of the entropy of the answers that InfoMax must reach, where these are few classes
 ENOUGH = 20  # images for each class, from which on a class that is never predicted is a fault
 TEMPERATURE = 0.05  # of soft neighbourhood density
 _MOST = 1000  # images; the matrix of similarities is n x n
@@ -51,14 +53,26 @@ def diversity(evidence: Evidence) -> float:
 
 
 def reason_against(evidence: Evidence) -> str:
-    """Return why the predictions are too uniform to be believed; empty where they are not."""
-    found = diversity(evidence)
-    if found < LEAST:
-        return f"its predictions collapse: diversity {found:.2f} of at least {LEAST}"
+    """Return why the predictions are too uniform to be believed; empty where they are not.
+
+    The target may lack classes of the source. So few classes are believed where the predictor
+    tells these apart with certainty, and the target images fall into as many groups.
+    """
+    found, reason = diversity(evidence), ""
     counts = np.bincount(evidence.answers, minlength=evidence.num_classes)
-    if len(evidence.target) >= ENOUGH * evidence.num_classes and not counts.all():
-        return f"it never predicts {int((counts == 0).sum())} of {evidence.num_classes} classes"
-    return ""
+    if found < LEAST:
+        reason = f"its predictions collapse: diversity {found:.2f} of at least {LEAST}"
+    elif len(evidence.target) >= ENOUGH * evidence.num_classes and not counts.all():
+        reason = f"it never predicts {int((counts == 0).sum())} of {evidence.num_classes} classes"
+    if reason and _certain(evidence) and in_predicted_groups(evidence):
+        return ""
+    return reason
+
+
+def _certain(evidence: Evidence) -> bool:
+    """Return whether the classes that are predicted are told apart: I(x; y) close to H(answer)."""
+    shares = np.bincount(evidence.answers, minlength=evidence.num_classes) / len(evidence.target)
+    return infomax(evidence) >= CERTAIN * float(entropy_of(shares)) > 0
 
 
 def snd(evidence: Evidence) -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_mutual_info_score
+from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.heads import fit_ridge
@@ -13,6 +14,9 @@ from autotransfer.scenarios.unlabelled.validators.evidence import SMALLEST, Evid
 from autotransfer.transferability.scores.rankme import effective_rank
 
 STARTS = 4  # of k-means
+MOST = 1000  # images whose distances are compared
+LEAST_SHARE = 0.01  # of the images; what is predicted more rarely is no class
+GROUPED = 0.5  # least agreement (AMI) of predicted classes and groups
 
 
 def circular(evidence: Evidence) -> float:
@@ -46,13 +50,44 @@ def class_ami(evidence: Evidence) -> float:
         Musgrave, Belongie & Lim, Benchmarking Validation Methods for Unsupervised Domain
         Adaptation, arXiv:2208.07360.
     """
+    return float(adjusted_mutual_info_score(evidence.answers, _groups(evidence, None)[1]))
+
+
+def in_predicted_groups(evidence: Evidence) -> bool:
+    """Return whether the target images fall into groups that are the predicted classes.
+
+    A predictor that merges classes predicts few of them as well. Then there are more groups than
+    predicted classes, and the silhouette of as many groups as classes of the source is better.
+
+    References:
+        Rousseeuw, Silhouettes, Journal of Computational and Applied Mathematics 20, 1987.
+    """
+    counts = np.bincount(evidence.answers)
+    predicted = int((counts >= LEAST_SHARE * len(evidence.target)).sum())
+    if predicted < 2:
+        return False
+    rows, few = _groups(evidence, predicted)
+    _, of_all = _groups(evidence, None)
+    if adjusted_mutual_info_score(evidence.answers, few) < GROUPED:
+        return False
+    shown = np.random.default_rng(evidence.seed).permutation(len(rows))[:MOST]
+    as_predicted, as_all = (
+        silhouette_score(rows[shown], groups[shown]) if len(np.unique(groups[shown])) > 1 else -1
+        for groups in (few, of_all)
+    )
+    return bool(as_predicted >= as_all)
+
+
+def _groups(
+    evidence: Evidence, number: int | None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return (n, d) features of length one, and (n,) their clusters, K of them where None."""
     rows = evidence.target_features
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), SMALLEST)
-    num_clusters = min(evidence.num_classes, len(np.unique(rows, axis=0)))
+    number = min(number or evidence.num_classes, len(np.unique(rows, axis=0)))
     with single_thread():
-        clusters = KMeans(num_clusters, n_init=STARTS, random_state=evidence.seed)
-        found = clusters.fit_predict(rows)
-    return float(adjusted_mutual_info_score(evidence.answers, found))
+        clusters = KMeans(number, n_init=STARTS, random_state=evidence.seed)
+        return rows, clusters.fit_predict(rows)
 
 
 def rank_me(evidence: Evidence) -> float:

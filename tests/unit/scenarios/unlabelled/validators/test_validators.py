@@ -87,6 +87,42 @@ def test_a_collapsed_predictor_is_refused_by_its_diversity() -> None:
     assert "never predicts" in reason_against(_evidence(shares))
 
 
+def _of_ten(shown: int, told: int, n: int = 240, *, sure: float = 0.96, seed: int = 0) -> Evidence:
+    """A target with the first of ten classes, whose answers are the class modulo `told`."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % shown
+    centres = 10 * np.eye(10)
+    features = centres[labels] + rng.normal(0, 1.0, (n, 10))
+    said = np.full((n, 10), (1 - sure) / 9)
+    said[np.arange(n), labels % told] = sure
+    return Evidence(said, features, said, features, labels)
+
+
+@pytest.mark.parametrize("shown", [2, 4, 7])
+def test_a_right_predictor_passes_where_the_target_lacks_classes_of_the_source(
+    shown: int,
+) -> None:
+    # diversity of four of ten: log 4 / log 10 = 0.6
+    for seed in range(3):
+        assert reason_against(_of_ten(shown, shown, seed=seed)) == ""
+
+
+@pytest.mark.parametrize("told", [1, 2, 4, 7])
+def test_a_predictor_that_merges_classes_is_refused(told: int) -> None:
+    # as few classes are predicted, and as certainly; but the images fall into ten groups
+    for seed in range(3):
+        assert reason_against(_of_ten(10, told, seed=seed)) != ""
+
+
+def test_few_classes_that_are_told_apart_by_chance_or_with_doubt_are_refused() -> None:
+    evidence = _of_ten(4, 4)
+    shuffled = evidence.target[np.random.default_rng(1).permutation(len(evidence.target))]
+    assert reason_against(replace(evidence, target=shuffled)) != ""
+    doubtful = 0.25 * np.eye(10)[:4].sum(axis=0) * 0.5 + 0.5 * evidence.target
+    assert diversity(replace(evidence, target=doubtful)) < 0.7
+    assert "collapse" in reason_against(replace(evidence, target=doubtful))
+
+
 def test_clusters_agree_with_right_predictions_and_not_with_shuffled_ones() -> None:
     evidence = _evidence()
     assert class_ami(evidence) == pytest.approx(1.0)
