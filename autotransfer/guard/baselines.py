@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DeadlineError, ReducedBudgetWarning
 from autotransfer.guard.baseline_cache import BaselineCache
-from autotransfer.guard.baseline_mixture import Mixture, fit_mixture, mixed_out_of_fold
+from autotransfer.guard.baseline_mixture import BaselineChoice, choose_baseline, chosen_out_of_fold
 from autotransfer.guard.bootstrap import compare
 from autotransfer.guard.evaluation_split import EvaluationSplit
 from autotransfer.guard.from_scratch import SCHEDULE, fit_scratch, fit_untrained, untrained_twin
@@ -51,7 +51,7 @@ class TrainedBaseline:
         whole: Whether it was not stopped.
         kept: The predictor of the last division and how to restore it; None for all together.
         seconds: Wall time of training and predicting.
-        mixture: Of which others it is made; None for a single baseline.
+        choice: What stands for all others, and why; None for a single baseline.
     """
 
     name: str
@@ -59,7 +59,12 @@ class TrainedBaseline:
     whole: bool
     kept: Checkpoint | None
     seconds: float
-    mixture: Mixture | None = None
+    choice: BaselineChoice | None = None
+
+    @property
+    def returned(self) -> str:
+        """Return the name of what is returned where this baseline is."""
+        return self.name if self.choice is None else self.choice.alone or self.name
 
 
 @dataclass(frozen=True)
@@ -109,11 +114,14 @@ class Baselines:
 
         The deadline does not stop it: what is returned must not be cut short.
         """
-        if best.mixture is None:
+        if best.choice is None:
             return self._whole(best.name)
-        members = []
-        for name, weight in best.mixture.weights.items():
-            kept, temperature = self._whole(name), best.mixture.temperatures[name]
+        mixture, members = best.choice.mixture, []
+        if best.choice.alone:
+            temperature = mixture.temperatures[best.returned]
+            return replace(self._whole(best.returned), temperature=temperature)
+        for name, weight in mixture.weights.items():
+            kept, temperature = self._whole(name), mixture.temperatures[name]
             members.append(Member(kept.strategy, kept.source, weight, kept.predictor, temperature))
         predictor = EnsemblePredictor(tuple(members))
         source = predictor.sources[0] if predictor.sources else None
@@ -158,16 +166,16 @@ class Baselines:
     def _together(
         self, so_far: Sequence[TrainedBaseline], split: EvaluationSplit
     ) -> TrainedBaseline | None:
-        """Return the mixture of those that were not stopped; None where it cannot be weighted."""
+        """Return those that were not stopped as one; None where nothing can weigh them."""
         said = {b.name: b.probabilities for b in so_far if b.whole and b.name != MAJORITY}
         if len(split.divisions) == 1 or len(said) < 2:
             return None
         began = time.perf_counter()
-        probabilities = mixed_out_of_fold(said, split.folds, split.labels)
-        mixture = fit_mixture(said, split.labels)
+        terms = (said, split.folds, split.labels, self.context.metric)
+        probabilities, choice = chosen_out_of_fold(*terms), choose_baseline(*terms)
         seconds = time.perf_counter() - began
         return TrainedBaseline(
-            TOGETHER, probabilities, whole=True, kept=None, seconds=seconds, mixture=mixture
+            TOGETHER, probabilities, whole=True, kept=None, seconds=seconds, choice=choice
         )
 
     def _whole(self, name: str) -> Checkpoint:

@@ -122,7 +122,7 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
     comparison = _compared(candidate.probabilities, whole, opened, terms)
     reference = _compared(candidate.probabilities, {"reference": opened.probed}, opened, terms)
     best = next(b for b in found if b.name == comparison.best_baseline)
-    instead = next((b for b in found if b.mixture), best)  # together, where they could be weighted
+    instead = next((b for b in found if b.choice), best)  # together, where they could be weighted
     margin = default_margin(metric, comparison.n) if terms.margin is None else terms.margin
     decision = judge(comparison, margin=margin)
     returned = decide(comparison, decision, margin, obvious=candidate.obvious)
@@ -141,8 +141,9 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         gap=comparison.gap,
         minimum_detectable=comparison.minimum_detectable,
         gap_reference=reference.gap,
-        returned_baseline="" if returned == "transfer" else instead.name,
+        returned_baseline="" if returned == "transfer" else instead.returned,
         returned_test=test.value if returned == "transfer" else comparison.scores[instead.name],
+        remarks=() if returned == "transfer" else _why(instead, metric, comparison.n),
         competed=candidate.competed,
         optimism=candidate.validation - test.value,
         looks=terms.looks,
@@ -151,6 +152,27 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         competition_bound=_bound(candidate, split, metric, best, terms),
     )
     return Judgement(verdict, instead)
+
+
+def _why(instead: TrainedBaseline, metric: Metric, n: int) -> tuple[str, ...]:
+    """Return why this baseline is returned, where the table of baselines does not say."""
+    choice = instead.choice
+    if choice is None:
+        return ()
+    title, (best, mixed) = TITLES[choice.best], choice.scores
+    scores = f"{metric.display(best):.3f} against {metric.display(mixed):.3f} on {n} items"
+    if best <= mixed:
+        return ()
+    if choice.alone:
+        return (
+            f"{title} is returned alone: it is better than the baselines together, weighted, by "
+            f"two standard errors ({scores}); the score of what is returned is that of choosing "
+            "so by other items",
+        )
+    return (
+        f"the baselines together are returned, though {title} alone looks better ({scores}): by "
+        "less than two standard errors, and of several baselines one is always the luckiest",
+    )
 
 
 def _probed(

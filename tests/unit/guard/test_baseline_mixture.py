@@ -12,11 +12,14 @@ from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baseline_mixture import (
     LEAST,
     PRIOR,
+    BaselineChoice,
     Mixture,
+    choose_baseline,
+    chosen_out_of_fold,
     fit_mixture,
     mixed_out_of_fold,
 )
-from autotransfer.guard.baselines import Baselines
+from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.evaluation_split import held_out_split, out_of_fold_split
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.baselines import PIXELS, TOGETHER, UNTRAINED
@@ -26,6 +29,7 @@ from autotransfer.search.checkpoint import read_checkpoint, write_checkpoint
 from autotransfer.search.cross_validation import LabelledContext
 
 LABELS = np.array([0, 1] * 10)
+ACCURACY = metric_named("accuracy")
 
 
 def _sure(probability: float) -> np.ndarray:
@@ -67,6 +71,42 @@ def test_the_labels_of_a_fold_do_not_weigh_for_it(seed: int) -> None:
     np.testing.assert_array_equal(found[folds == 1], again[folds == 1])
     mixture = fit_mixture({n: p[folds == 0] for n, p in said.items()}, LABELS[folds == 0])
     np.testing.assert_allclose(found[folds == 1], mixture.mix(said)[folds == 1])
+
+
+def _drawn(right_of: float, n: int = 90) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return a baseline that is right and hardly sure, three that err alike, and the labels."""
+    labels = np.arange(n) % 2
+    wrong = np.arange(n) >= right_of * n
+    ours = np.where((labels == 1)[:, None], [[0.4, 0.6]], [[0.6, 0.4]])
+    sure = np.where((labels == 1)[:, None] ^ wrong[:, None], [[0.1, 0.9]], [[0.9, 0.1]])
+    return {"right": ours, **dict.fromkeys("abc", sure)}, labels
+
+
+def test_one_alone_is_returned_where_it_is_clearly_better_than_the_mixture() -> None:
+    said, labels = _drawn(0.9)  # nine of ninety, which is three standard errors
+    folds = np.arange(len(labels)) % 3
+    mixed = mixed_out_of_fold(said, folds, labels)
+    assert ACCURACY.score(labels, mixed) == pytest.approx(0.9)
+    found = choose_baseline(said, folds, labels, ACCURACY)
+    assert (found.alone, found.best) == ("right", "right")
+    assert found.scores == pytest.approx((1.0, 0.9))
+    assert found.mixture.weights == {"right": 1.0}
+
+
+def test_the_mixture_stays_where_one_is_better_by_luck() -> None:
+    said, labels = _drawn(87 / 90)  # three of ninety, 1.7 standard errors
+    folds = np.arange(len(labels)) % 3
+    found = choose_baseline(said, folds, labels, ACCURACY)
+    assert (found.alone, found.best) == ("", "right")
+    assert found.mixture == fit_mixture(said, labels)
+
+
+def test_what_is_chosen_for_a_fold_does_not_hang_on_its_labels() -> None:
+    said, labels = _drawn(0.9)
+    folds = np.arange(len(labels)) % 3
+    other = np.where(folds == 1, 1 - labels, labels)
+    found, again = (chosen_out_of_fold(said, folds, y, ACCURACY) for y in (labels, other))
+    np.testing.assert_array_equal(found[folds == 1], again[folds == 1])
 
 
 def test_the_surest_does_not_decide_for_all() -> None:
@@ -112,9 +152,12 @@ def test_out_of_fold_the_baselines_stand_together_as_well(
     *single, together = baselines.on(stand)
     said = {b.name: b.probabilities for b in single if b.name != "majority"}
     assert together.name == TOGETHER
-    assert together.mixture == fit_mixture(said, stand.labels)
+    assert together.choice is not None
+    mixture = together.choice.mixture
+    assert together.choice == choose_baseline(said, stand.folds, stand.labels, ACCURACY)
+    assert mixture == fit_mixture(said, stand.labels)
     np.testing.assert_array_equal(
-        together.probabilities, mixed_out_of_fold(said, stand.folds, stand.labels)
+        together.probabilities, chosen_out_of_fold(said, stand.folds, stand.labels, ACCURACY)
     )
 
     kept = baselines.trained(together)
@@ -124,11 +167,22 @@ def test_out_of_fold_the_baselines_stand_together_as_well(
     readers = [baselines.context.reader_of(k.source) for k in (kept, again)]
     answers = [k.predict(fresh, r) for k, r in zip((kept, again), readers, strict=True)]
     parts = {name: baselines.trained(next(b for b in single if b.name == name)) for name in said}
-    expected = together.mixture.mix(
+    expected = mixture.mix(
         {n: k.predict(fresh, baselines.context.reader_of(k.source)) for n, k in parts.items()}
     )
     np.testing.assert_allclose(answers[0], expected, atol=1e-6)
     np.testing.assert_allclose(answers[1], expected, atol=1e-6)
+
+
+def test_a_baseline_that_stands_alone_is_returned_under_its_own_name(
+    baselines: Baselines,
+) -> None:
+    choice = BaselineChoice(Mixture({PIXELS: 1.0}, {PIXELS: 0.5}), PIXELS, (1.0, 0.9))
+    said = np.zeros((0, 3))
+    alone = TrainedBaseline(TOGETHER, said, whole=True, kept=None, seconds=0.0, choice=choice)
+    assert alone.returned == PIXELS
+    kept = baselines.trained(alone)
+    assert (kept.strategy, kept.temperature) == (PIXELS, 0.5)
 
 
 def test_on_sealed_pictures_nothing_says_how_they_should_be_weighted(
