@@ -83,7 +83,9 @@ class SelectiveTransfer(Strategy):
             depth=parameters.depth(default=1.0),
             regularisation=parameters.regularisation(),
             gates=parameters.choice(GATES, default="stages"),
-            penalty=parameters.floating(1e-5, 1e-2, default=1e-4, log=True),
+            penalty=parameters.floating(1e-5, 1e-2, default=1e-4, log=True).only_where(
+                gates=("channels", "both")
+            ),
         )
 
     @override

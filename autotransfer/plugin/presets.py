@@ -68,6 +68,7 @@ class Preset:
 
     def apply(self, strategy: str, space: SearchSpace) -> SearchSpace:
         """Return the space of a strategy as the preset changes it."""
+        given = space
         for name, value in self.shared.items():
             if name in space.parameters:
                 space = self._change(space, f"shared.{name}", name, value)
@@ -84,7 +85,24 @@ class Preset:
                     f"no such parameter; {strategy} has {', '.join(space.parameters)}",
                 )
             space = self._change(space, f"{strategy}.{name}", name, value)
+        for name in table.keys() & space.parameters.keys():
+            now = space.parameters[name]
+            self._check_effect(f"{strategy}.{name}", given.parameters[name], now, space)
         return space
+
+    def _check_effect(
+        self, key: str, before: Parameter, parameter: Parameter, space: SearchSpace
+    ) -> None:
+        """Refuse to set what has no effect beside any value that is left of another parameter."""
+        if parameter.default == before.default and parameter.distribution.single():
+            return
+        for name, wanted in parameter.condition.items():
+            left = space.parameters[name].values
+            if not any(value in wanted if wanted else value for value in left):
+                needed = " or ".join(map(repr, wanted)) or "above 0"
+                raise self._error(
+                    key, f"has no effect while {name} is {left[0]!r}; it needs {name} {needed}"
+                )
 
     def _excluded(
         self, strategy: str, table: Mapping[str, Any], space: SearchSpace

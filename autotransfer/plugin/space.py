@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import optuna
@@ -31,10 +31,13 @@ class Parameter:
     Args:
         distribution: The values it may take.
         default: The value that is tried first; it lies in the distribution.
+        condition: Values that other parameters, which come before it, must have for it to have
+            an effect; no values stand for any but zero.
     """
 
     distribution: BaseDistribution
     default: ParamValue
+    condition: Mapping[str, tuple[ParamValue, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.distribution, CategoricalDistribution):
@@ -45,6 +48,24 @@ class Parameter:
             raise InvalidSpaceError(
                 f"default {self.default!r} lies outside {describe(self.distribution)}"
             )
+
+    @property
+    def values(self) -> tuple[ParamValue, ...]:
+        """Return every choice, or the two bounds."""
+        if isinstance(self.distribution, CategoricalDistribution):
+            return tuple(self.distribution.choices)  # type: ignore[arg-type]
+        return self.distribution.low, self.distribution.high  # type: ignore[attr-defined]
+
+    def only_where(self, **values: tuple[ParamValue, ...]) -> Parameter:
+        """Return the parameter with a condition: `only_where(head=("ridge",), weight=())`."""
+        return replace(self, condition=values)
+
+    def active(self, params: Mapping[str, ParamValue]) -> bool:
+        """Return whether it has an effect beside these values of the other parameters."""
+        return all(
+            params[name] in values if values else bool(params[name])
+            for name, values in self.condition.items()
+        )
 
     def allows(self, value: object) -> bool:
         """Return whether the value is one that the parameter may take."""
@@ -64,9 +85,13 @@ class SearchSpace:
     parameters: Mapping[str, Parameter]
 
     def __post_init__(self) -> None:
-        for name in self.parameters:
+        before: set[str] = set()
+        for name, parameter in self.parameters.items():
             if not name.isidentifier():
                 raise InvalidSpaceError(f"parameter name {name!r} is not an identifier")
+            for other in parameter.condition.keys() - before:
+                raise InvalidSpaceError(f"{name} depends on {other}, which must come before it")
+            before.add(name)
         object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
 
     @classmethod
@@ -97,16 +122,18 @@ class SearchSpace:
         )
 
     def suggest(self, trial: optuna.trial.BaseTrial, prefix: str) -> dict[str, ParamValue]:
-        """Return a value for every parameter, asked of the sampler.
+        """Return a value for every parameter, asked of the sampler where it has an effect.
 
         Args:
             trial: The Optuna trial.
             prefix: Name of the strategy; shared knobs go without it.
         """
-        return {
-            name: _suggest(trial, study_name(name, prefix), parameter.distribution)
-            for name, parameter in self.parameters.items()
-        }
+        found: dict[str, ParamValue] = {}
+        for name, parameter in self.parameters.items():
+            found[name] = parameter.default
+            if parameter.active(found):
+                found[name] = _suggest(trial, study_name(name, prefix), parameter.distribution)
+        return found
 
     def encode(self, params: Mapping[str, ParamValue], prefix: str) -> dict[str, ParamValue]:
         """Return the parameters under the names that the study knows them by."""
@@ -124,7 +151,9 @@ class SearchSpace:
         return SearchSpace({**self.parameters, **other.parameters})
 
     def with_parameter(self, name: str, parameter: Parameter) -> SearchSpace:
-        """Return the space with one parameter replaced."""
+        """Return the space with one parameter replaced; what it depends on stays."""
+        if name in self.parameters:
+            parameter = replace(parameter, condition=self.parameters[name].condition)
         return replace(self, parameters={**self.parameters, name: parameter})
 
 

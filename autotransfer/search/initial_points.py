@@ -44,7 +44,9 @@ def _every_point(space: SearchSpace) -> Iterator[dict[str, ParamValue]]:
     """Yield every point of a space without continuous parameters."""
     names = list(space.parameters)
     for values in product(*(_values(space.parameters[name]) for name in names)):
-        yield dict(zip(names, values, strict=True))
+        point = dict(zip(names, values, strict=True))
+        if all(p.active(point) or point[n] == p.default for n, p in space.parameters.items()):
+            yield point
 
 
 def _values(parameter: Parameter) -> Iterable[ParamValue]:

@@ -107,7 +107,9 @@ def _other_choices(
     space: SearchSpace, params: Mapping[str, ParamValue]
 ) -> Iterator[dict[str, ParamValue]]:
     for name, parameter in space.parameters.items():
-        if isinstance(parameter.distribution, CategoricalDistribution):
+        if isinstance(parameter.distribution, CategoricalDistribution) and parameter.active(
+            params
+        ):
             for option in parameter.distribution.choices:
                 if option is not None and option != params[name]:
                     yield {**params, name: option}

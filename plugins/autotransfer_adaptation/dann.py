@@ -38,7 +38,9 @@ class Dann(TwoDomains):
     def own_space(self) -> SearchSpace:
         return SearchSpace.of(
             lambda_max=parameters.choice(STRENGTHS, default=0.3),
-            class_shares=parameters.choice(("gated", "ignored"), default="gated"),
+            class_shares=parameters.choice(("gated", "ignored"), default="gated").only_where(
+                lambda_max=()
+            ),
             batches=parameters.choice(("separate", "together"), default="separate"),
         )
 

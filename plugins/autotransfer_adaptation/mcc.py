@@ -29,8 +29,8 @@ class Mcc(TwoDomains):
     @override
     def own_space(self) -> SearchSpace:
         return SearchSpace.of(
-            temperature=parameters.floating(1.0, 4.0, default=TEMPERATURE),
             weight=parameters.floating(0.0, 2.0, default=1.0),
+            temperature=parameters.floating(1.0, 4.0, default=TEMPERATURE).only_where(weight=()),
         )
 
     @override

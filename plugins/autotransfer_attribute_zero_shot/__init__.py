@@ -104,7 +104,7 @@ class AttributeZeroShot(Strategy):
             regularisation=parameters.regularisation(),
             head=parameters.choice(tuple(HEADS), default="eszsl"),
             normalisation=parameters.choice(FEATURE_SCALINGS, default="standardise"),
-            direction=parameters.choice(DIRECTIONS, default=TO_FEATURES),
+            direction=parameters.choice(DIRECTIONS, default=TO_FEATURES).only_where(head=("sae",)),
             rows=parameters.choice(ROW_SCALINGS, default="standardised"),
         )
 

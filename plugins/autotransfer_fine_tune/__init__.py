@@ -28,7 +28,7 @@ from autotransfer.plugin import (
 )
 from autotransfer_fine_tune.batches import AUGMENTATIONS, Batches
 from autotransfer_fine_tune.keeping import CONSERVATION, WayBack, conserved, objective
-from autotransfer_fine_tune.learning import learner
+from autotransfer_fine_tune.learning import Trained, learner
 from autotransfer_fine_tune.plan import TUNED, prepared
 
 LEARNING_RATES = {"adamw": 3e-4, "sgd": 1e-2}  # of the tuned layers
@@ -64,7 +64,9 @@ class FineTune(networks.NetworkStrategy):
             label_smoothing=parameters.choice((0.0, 0.1), default=0.0),
             mixup=parameters.choice((False, True), default=False),
             conservation=parameters.choice(CONSERVATION, default="none"),
-            conservation_strength=parameters.floating(0.01, 100.0, default=1.0, log=True),
+            conservation_strength=parameters.floating(
+                0.01, 100.0, default=1.0, log=True
+            ).only_where(conservation=CONSERVATION[1:]),
             back_to_source=parameters.floating(0.0, 1.0, default=0.0),
         )
 
@@ -73,9 +75,9 @@ class FineTune(networks.NetworkStrategy):
         params, backbone = trial.params, task.backbone()
         plan, network = prepared(task, backbone, params, trial.seed)
         rate = LEARNING_RATES[str(params["optimiser"])]
-        kept = conserved(task, backbone, network, plan, params, learning_rate=rate)
-        back = WayBack(task, network, plan, float(params["back_to_source"]))
         learns = learner(network, plan, float(params["layer_decay"]), trial.seed)
+        kept = conserved(task, backbone, learns, plan, params, learning_rate=rate)
+        back = WayBack(task, network, plan, float(params["back_to_source"]))
 
         def snapshot() -> Predictor:
             return networks.NetworkPredictor.of(
@@ -88,18 +90,18 @@ class FineTune(networks.NetworkStrategy):
 
         with kept.watched:
             training.train(
-                learns.network,
+                Trained(learns.network, kept.beside),
                 Batches(task, plan.frozen, str(params["augmentation"])),
                 task.train.labels,
                 _schedule(params, len(task.train)),
                 seed=trial.seed,
                 limits=training.Limits(trial.deadline),
-                head=list(network.head.parameters()),
+                head=[*network.head.parameters(), *kept.beside.parameters()],
                 on_rung=show,
                 objective=objective(learns.network, params, kept.penalty),
                 after_step=kept.after_step,
-                rate_of=learns.rate_of,
-                decay_of=kept.decay_of,
+                rate_of=lambda name: learns.rate_of(name.removeprefix("network.")),
+                decay_of=lambda name: kept.decay_of(name.removeprefix("network.")),
             )
         learns.merge()
         back.go()

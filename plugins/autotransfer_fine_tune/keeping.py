@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from autotransfer.plugin import Backbone, ParamValue, Task, networks, training
+from autotransfer.plugin import Backbone, ParamValue, Task, errors, networks, training
+from autotransfer_fine_tune.learning import Learner
 from autotransfer_fine_tune.plan import HEAD, Plan, probe
 from autotransfer_fine_tune.regularisers import (
     FeatureMaps,
@@ -40,19 +41,21 @@ class Checkpoint:
         penalty: From the step and the (b, d) features to a scalar; None adds nothing.
         after_step: Called with the learning rate of the step.
         decay_of: Weight decay of a parameter by its name, in units of the schedule's.
+        beside: What learns beside the network and is thrown away.
         watched: Entered while the network trains.
     """
 
     penalty: Penalty | None = None
     after_step: Callable[[float], None] | None = None
-    decay_of: Callable[[str], float] | None = None
+    decay_of: Callable[[str], float] = lambda _name: 1.0
+    beside: nn.Module = field(default_factory=nn.Identity)
     watched: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 def conserved(
     task: Task,
     backbone: Backbone,
-    network: networks.HeadedSuffix,
+    learns: Learner,
     plan: Plan,
     params: Mapping[str, ParamValue],
     *,
@@ -63,42 +66,43 @@ def conserved(
     Args:
         task: Gives what the source says of the training images.
         backbone: The source.
-        network: Before its first step.
+        learns: What is trained, before its first step.
         plan: Only what is copied is held.
         params: Of the trial.
         learning_rate: Peak rate at multiplier 1, the unit of L2-SP.
 
     Raises:
-        UndefinedScoreError: If it needs the source's classifier and there is none.
+        UndefinedScoreError: If it needs the source's classifier and there is none, or holds
+            copied stages and none of them learns.
     """
     kind, strength = str(params["conservation"]), float(params["conservation_strength"])
     if kind == "none" or strength == 0.0:
         return Checkpoint()
+    nothing = not learns.held if kind == "l2-sp" else plan.copied <= plan.frozen
+    if kind in ("l2-sp", "delta") and nothing:
+        raise errors.UndefinedScoreError(
+            f"{kind} holds what is copied from the source and learns, and nothing does; copy more "
+            "stages, freeze fewer, or choose another conservation"
+        )
     if kind == "l2-sp":
-        alpha = strength * PULL / learning_rate
-        return _pulled(network, plan, alpha, plan.rate_of(float(params["layer_decay"])))
+        return _pulled(learns, strength * PULL / learning_rate)
     strength *= _UNITS[kind]
     if kind == "delta":
-        return _maps(backbone, network, plan, strength)
-    penalty = _relations(task) if kind == "rkd" else _by_head(kind, task, backbone)
-    return Checkpoint(lambda step, features: strength * penalty(step, features))
+        return _maps(backbone, learns.copied, plan, strength)
+    if kind == "rkd":
+        compared, beside = _relations(task), nn.Identity()
+    else:
+        beside = backbone.classifier().to(task.device)
+        compared = _by_head(kind, task, beside)
+    return Checkpoint(lambda step, features: strength * compared(step, features), beside=beside)
 
 
-def _pulled(
-    network: networks.HeadedSuffix, plan: Plan, alpha: float, rate_of: Callable[[str], float]
-) -> Checkpoint:
+def _pulled(learns: Learner, alpha: float) -> Checkpoint:
     """Return L2-SP: copied weights go back to the source, all others decay as they would."""
-    held = {
-        name: parameter
-        for name, parameter in network.named_parameters()
-        if parameter.requires_grad
-        and parameter.ndim > 1
-        and not (name.startswith(HEAD) or plan.is_fresh(name))
-    }
-    start = StartingPoint(list(held.values()), [rate_of(name) for name in held])
+    start = StartingPoint(list(learns.held.values()), [learns.rate_of(n) for n in learns.held])
     return Checkpoint(
         after_step=lambda rate: start.pull(rate * alpha),
-        decay_of=lambda name: 0.0 if name in held else 1.0,
+        decay_of=lambda name: 0.0 if name in learns.held else 1.0,
     )
 
 
@@ -110,8 +114,6 @@ def _maps(
         "" if stage.pooled else f"network.{stage.module}"
         for stage in backbone.stages[plan.frozen : plan.copied]
     ]
-    if not names:
-        return Checkpoint()
     maps = FeatureMaps(network.suffix, names)
     return Checkpoint(
         lambda step, _features: strength * maps.distance(step.inputs), watched=maps.watched()
@@ -123,15 +125,18 @@ def _relations(task: Task) -> Penalty:
     return lambda step, features: relational_loss(features, source[step.positions])
 
 
-def _by_head(kind: str, task: Task, backbone: Backbone) -> Penalty:
-    """Return what compares the source's own classes with what its head, frozen, says now."""
-    classifier = backbone.classifier().to(task.device)
+def _by_head(kind: str, task: Task, classifier: nn.Module) -> Penalty:
+    """Return what compares the source's own classes with what its classifier says now.
+
+    The classifier stays as it is for distillation, and learns for Co-Tuning.
+    """
     probabilities = task.features.probabilities(task.train)
     if kind == "distillation":
         wanted = torch.from_numpy(probabilities).to(task.device)
         return lambda step, features: distillation_loss(
             classifier(features), wanted[step.positions]
         )
+    classifier.requires_grad_(requires_grad=True)
     labels, K = task.train.labels, len(task.class_names)
     known = calibrated(probabilities, labels, K)
     related = torch.from_numpy(class_relationship(known, labels, K)).to(task.device)
@@ -141,8 +146,11 @@ def _by_head(kind: str, task: Task, backbone: Backbone) -> Penalty:
 def objective(
     network: networks.HeadedSuffix, params: Mapping[str, ParamValue], penalty: Penalty | None
 ) -> training.Objective:
-    """Return cross-entropy, mixed where nothing is compared image by image, and the rest."""
-    alpha = MIXUP if params["mixup"] and penalty is None else 0.0
+    """Return cross-entropy, of mixed images where that is chosen, and what keeps the source.
+
+    What the source says is known of the images as they are: these pass as well, after the mixed.
+    """
+    alpha = MIXUP if params["mixup"] else 0.0
     smoothing = float(params["label_smoothing"])
 
     def loss(step: training.Step) -> Tensor:
@@ -153,7 +161,9 @@ def objective(
         if share < 1.0:
             other = nn.functional.cross_entropy(logits, others, label_smoothing=smoothing)
             found = share * found + (1 - share) * other
-        return found if penalty is None else found + penalty(step, features)
+        if penalty is None:
+            return found
+        return found + penalty(step, network.features(step.inputs) if alpha else features)
 
     return loss
 
@@ -169,6 +179,9 @@ class WayBack:
         network: Before its first step.
         plan: Which tensors are copied.
         share: 0 is the tuned network, 1 the source with the probe.
+
+    Raises:
+        UndefinedScoreError: If no copied stage learns.
     """
 
     def __init__(
@@ -182,6 +195,11 @@ class WayBack:
             for name, value in network.state_dict().items()
             if not (name.startswith(HEAD) or plan.is_fresh(name))
         }
+        if plan.copied <= plan.frozen:
+            raise errors.UndefinedScoreError(
+                "back_to_source goes back to what is copied, and no copied stage learns; copy "
+                "more stages, or leave it at 0"
+            )
         if plan.copied == plan.num_stages:
             head = probe(task)
             for part in ("weight", "bias"):

@@ -77,9 +77,13 @@ class InstanceWeighting(Strategy):
         return SearchSpace.of(
             depth=parameters.depth(default=1.0),
             regularisation=parameters.regularisation(),
-            weighting=parameters.choice(WEIGHTINGS, default="density-ratio"),
             source_share=parameters.floating(0.0, MOST_SHARE, default=0.5),
-            rounds=parameters.integer(10, 50, default=20),
+            weighting=parameters.choice(WEIGHTINGS, default="density-ratio").only_where(
+                source_share=()
+            ),
+            rounds=parameters.integer(10, 50, default=20).only_where(
+                source_share=(), weighting=("tradaboost",)
+            ),
         )
 
     @override

@@ -71,9 +71,9 @@ class Progressive(Strategy):
             regularisation=parameters.regularisation(),
             epochs=parameters.integer(5, 60, default=20, log=True),
             columns=parameters.integer(0, 3, default=1),
-            laterals=parameters.integer(1, 4, default=2),
-            lateral_width=parameters.choice((0.25, 0.5), default=0.5),
-            adapter_rate=parameters.choice((0.1, 0.3, 1.0), default=0.1),
+            laterals=parameters.integer(1, 4, default=2).only_where(columns=()),
+            lateral_width=parameters.choice((0.25, 0.5), default=0.5).only_where(columns=()),
+            adapter_rate=parameters.choice((0.1, 0.3, 1.0), default=0.1).only_where(columns=()),
             augmentation=parameters.choice(("none", "flip"), default="none"),
         )
 

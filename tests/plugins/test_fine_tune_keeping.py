@@ -23,6 +23,7 @@ from autotransfer.plugin.testing import tiny_task
 from autotransfer.plugin.testing.tiny import tiny_readers
 from autotransfer_fine_tune import FineTune
 from autotransfer_fine_tune.keeping import CONSERVATION, PULL, conserved, objective
+from autotransfer_fine_tune.learning import learner
 from autotransfer_fine_tune.plan import prepared, probe
 
 KINDS = [name for name in CONSERVATION if name != "none"]
@@ -113,8 +114,8 @@ def test_l2_sp_replaces_the_decay_of_what_it_holds_and_of_nothing_else(task: Tas
     params = _point(task, depth=0.4, copied=0.8, conservation="l2-sp", layer_decay=0.5)
     backbone = task.backbone()
     plan, network = prepared(task, backbone, params, 0)
-    kept = conserved(task, backbone, network, plan, params, learning_rate=3e-4)
-    assert kept.decay_of is not None
+    learns = learner(network, plan, 0.5, 0)
+    kept = conserved(task, backbone, learns, plan, params, learning_rate=3e-4)
     assert kept.decay_of("suffix.network.layer2.0.conv1.weight") == 0.0
     assert kept.decay_of("suffix.network.layer4.0.conv1.weight") == 1.0  # fresh: no source
     assert kept.decay_of("head.weight") == 1.0
@@ -137,9 +138,66 @@ def test_feature_maps_reach_a_last_stage_that_is_no_module(task: Task, tmp_path:
     assert not _same(plain, kept)
 
 
-def test_feature_maps_of_stages_that_are_not_copied_are_not_held(task: Task) -> None:
-    plain = _fit(task, depth=0.0, copied=0.0)
-    assert _same(plain, _fit(task, depth=0.0, copied=0.0, conservation="delta"))
+@pytest.mark.parametrize(
+    "params", [{"conservation": "delta"}, {"conservation": "l2-sp"}, {"back_to_source": 0.5}]
+)
+def test_what_holds_copied_stages_is_refused_where_none_learns(
+    task: Task, params: dict[str, Any]
+) -> None:
+    with pytest.raises(UndefinedScoreError, match=r"copied from the source|what is copied"):
+        _fit(task, depth=0.0, copied=0.0, **params)
+
+
+def test_l2_sp_of_huge_strength_leaves_biases_and_norms_at_the_source_where_they_learn(
+    task: Task,
+) -> None:
+    fixed = {"depth": 0.0, "warm_start": "none", "tuned": "biases and norms"}
+    moved, source = _fit(task, **fixed), _source(task)
+    held = _fit(task, **fixed, conservation="l2-sp", conservation_strength=1e9)
+    names = [n for n, w in source.items() if n in held and w.ndim == 1 and "running" not in n]
+    assert any(not torch.equal(moved[name], source[name]) for name in names)
+    assert all(torch.equal(held[name], source[name]) for name in names)
+
+
+def test_l2_sp_of_low_rank_changes_shrinks_the_change_by_the_same_share(task: Task) -> None:
+    params = _point(task, depth=0.4, tuned="low rank", conservation="l2-sp", layer_decay=0.5)
+    backbone = task.backbone()
+    plan, network = prepared(task, backbone, params, 0)
+    learns = learner(network, plan, 0.5, 0)
+    kept = conserved(task, backbone, learns, plan, params, learning_rate=3e-4)
+    with torch.no_grad():
+        for up in learns.held.values():
+            up.fill_(1.0)
+    name = "suffix.network.layer2.0.conv1.weight"
+    start = network.get_parameter(name).detach().clone()
+
+    def change() -> torch.Tensor:
+        with learns.merged():
+            return network.get_parameter(name).detach() - start
+
+    before = change()
+    assert float(before.abs().max()) > 0
+    assert kept.after_step is not None
+    kept.after_step(3e-4)  # one step at the peak rate, two stages below the last
+    torch.testing.assert_close(change(), (1 - PULL / 4) * before)
+    assert kept.decay_of(next(iter(learns.held))) == 0.0
+
+
+def test_the_head_of_the_source_learns_in_co_tuning_alone(task: Task) -> None:
+    backbone = task.backbone()
+    for kind in ("co-tuning", "distillation"):
+        params = _point(task, depth=0.4, conservation=kind)
+        plan, network = prepared(task, backbone, params, 0)
+        learns = learner(network, plan, 1.0, 0)
+        kept = conserved(task, backbone, learns, plan, params, learning_rate=3e-4)
+        learning = {parameter.requires_grad for parameter in kept.beside.parameters()}
+        assert learning == {kind == "co-tuning"}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "l2-sp"])
+def test_mixup_changes_the_training_beside_every_penalty(task: Task, kind: str) -> None:
+    one = _fit(task, depth=0.6, conservation=kind)
+    assert not _same(one, _fit(task, depth=0.6, conservation=kind, mixup=True))
 
 
 @pytest.mark.parametrize("kind", ["distillation", "co-tuning"])

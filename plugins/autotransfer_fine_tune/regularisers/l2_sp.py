@@ -12,7 +12,7 @@ class StartingPoint:
     """The weights before training, and the way back to them.
 
     Decoupled from the optimiser, as AdamW's weight decay is: inside the loss, Adam would rescale
-    the pull of every weight and lose its strength. Vectors (biases, norms) are left alone.
+    the pull of every weight and lose its strength.
 
     Args:
         parameters: The weights that are tuned, as they are now.
@@ -24,10 +24,8 @@ class StartingPoint:
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], rates: Sequence[float] = ()) -> None:
-        given = zip(parameters, rates or [1.0] * len(parameters), strict=True)
-        pairs = [(parameter, rate) for parameter, rate in given if parameter.ndim > 1]
-        self._parameters = [parameter for parameter, _ in pairs]
-        self._rates = [rate for _, rate in pairs]
+        self._parameters = list(parameters)
+        self._rates = list(rates) or [1.0] * len(self._parameters)
         self._start = [parameter.detach().clone() for parameter in self._parameters]
 
     def pull(self, amount: float) -> None:
