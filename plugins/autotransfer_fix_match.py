@@ -1,8 +1,9 @@
 """FixMatch: few labelled and many unlabelled target images train one network.
 
-An image whose prediction is certain enough becomes a label for a strongly changed view of
-itself. Predictions are aligned first: their mean is brought to the class shares of the labelled
-images, so that one class cannot swallow the others.
+What the network says of a weak view (flip and shift) of an image, where it is certain enough,
+becomes the label of a strong view (RandAugment and Cutout). Predictions are aligned first: their
+mean is brought to the class shares of the labelled images, so that one class cannot swallow the
+others.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.plugin import (
+    ImageSet,
     Layers,
     Need,
     Predictor,
@@ -30,11 +33,13 @@ from autotransfer.plugin import (
     parameters,
     training,
 )
+from autotransfer_fine_tune.batches import drawn_views
 
 LEARNING_RATE = 3e-4
 WEIGHT_DECAY = 1e-2
-UNLABELLED_RATIO = 2  # unlabelled images for each labelled one of a step
-STRONG_VIEWS = 4  # of each image; each is computed once behind the frozen stages
+UNLABELLED_RATIO = 7  # unlabelled images for each labelled one of a step, as in the paper
+# Views of each image behind frozen stages, where each is computed once; else all are drawn afresh.
+WEAK_VIEWS, STRONG_VIEWS = 2, 4
 MEMORY = 0.95  # of the running mean of predictions
 SMALL_BATCHES = 200  # with fewer labelled images the statistics of a batch are noise
 
@@ -42,7 +47,9 @@ SMALL_BATCHES = 200  # with fewer labelled images the statistics of a batch are 
 class FixMatch(networks.NetworkStrategy):
     """Cross-entropy on labels, and on certain pseudo-labels of unlabelled images.
 
-    `threshold` is the least certainty of a pseudo-label, `weight` that of their loss.
+    `threshold` is the least certainty of a pseudo-label, `weight` that of their loss. Labelled
+    images are shown in weak views. Unlike the paper's, the network is the one that was trained,
+    not a running mean of it.
 
     References:
         Sohn et al., FixMatch: Simplifying Semi-Supervised Learning with Consistency and
@@ -58,8 +65,8 @@ class FixMatch(networks.NetworkStrategy):
         return parameters.training_space(
             default_depth=0.7,
             epochs=parameters.integer(4, 60, default=16, log=True),
-            threshold=parameters.floating(0.6, 0.99, default=0.9),
             weight=parameters.floating(0.0, 2.0, default=1.0),
+            threshold=parameters.floating(0.6, 0.99, default=0.95).only_where(weight=()),
         )
 
     @override
@@ -75,11 +82,9 @@ class FixMatch(networks.NetworkStrategy):
         headed.set_head(
             heads.fit_ridge(networks.features_after(headed.suffix, labelled), task.train.labels, K)
         )
-        plain = task.features.inputs(images, frozen)
-        strong = [
-            task.features.inputs(images, frozen, view=View("colour", number))
-            for number in range(STRONG_VIEWS)
-        ]
+        shown = Views(task, task.train, frozen, "shift", WEAK_VIEWS)
+        weak = Views(task, images, frozen, "shift", WEAK_VIEWS)
+        strong = Views(task, images, frozen, "strong", STRONG_VIEWS)
         stages = task.features.num_stages
         layers = Layers(stages, stages, stages - frozen)
         schedule = training.Schedule(
@@ -96,7 +101,7 @@ class FixMatch(networks.NetworkStrategy):
 
         training.train(
             headed,
-            lambda positions, _: labelled.batch(positions),
+            shown.batch,
             task.train.labels,
             schedule,
             seed=trial.seed,
@@ -105,7 +110,7 @@ class FixMatch(networks.NetworkStrategy):
             on_rung=lambda progress: trial.report(progress, snapshot()),
             objective=_objective(
                 headed,
-                plain,
+                weak,
                 strong,
                 aligned,
                 threshold=float(params["threshold"]),
@@ -113,6 +118,34 @@ class FixMatch(networks.NetworkStrategy):
             ),
         )
         return snapshot()
+
+
+class Views:
+    """The inputs of the first layer that learns, each image in a random view.
+
+    Args:
+        task: Gives the features.
+        images: The n images.
+        frozen: Number of frozen stages; behind some, each image has a few views.
+        kind: What `View` takes.
+        number: How many these are.
+    """
+
+    def __init__(self, task: Task, images: ImageSet, frozen: int, kind: str, number: int) -> None:
+        self._task, self._images, self._kind = task, images, kind
+        self._kept = [self._inputs(frozen, i) for i in range(number)] if frozen else []
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def batch(self, positions: NDArray[np.int64], generator: np.random.Generator) -> Tensor:
+        """Return the (b, ...) inputs of the images at `positions`, in their order."""
+        if self._kept:
+            return drawn_views(self._kept, positions, generator)
+        return self._inputs(0, int(generator.integers(1 << 31))).batch(positions)
+
+    def _inputs(self, frozen: int, number: int) -> networks.StageInputs:
+        return self._task.features.inputs(self._images, frozen, view=View(self._kind, number))
 
 
 class Aligned:
@@ -138,7 +171,7 @@ def pseudo_loss(logits: Tensor, probabilities: Tensor, threshold: float) -> Tens
 
     Args:
         logits: (b, K) of the strongly changed views.
-        probabilities: (b, K) of the images as they are.
+        probabilities: (b, K) of the weak views of the same images.
         threshold: Least probability of a label.
     """
     certainty, labels = probabilities.max(dim=1)
@@ -148,8 +181,8 @@ def pseudo_loss(logits: Tensor, probabilities: Tensor, threshold: float) -> Tens
 
 def _objective(
     headed: networks.HeadedSuffix,
-    plain: networks.StageInputs,
-    strong: list[networks.StageInputs],
+    weak: Views,
+    strong: Views,
     aligned: Callable[[Tensor], Tensor],
     *,
     threshold: float,
@@ -157,15 +190,14 @@ def _objective(
 ) -> training.Objective:
     def objective(step: training.Step) -> Tensor:
         loss = nn.functional.cross_entropy(headed(step.inputs), step.targets)
-        size = min(UNLABELLED_RATIO * len(step.inputs), len(plain))
+        size, device = min(UNLABELLED_RATIO * len(step.inputs), len(weak)), step.inputs.device
         if weight == 0 or size < 2:
             return loss
-        positions = step.generator.choice(len(plain), size, replace=False)
-        view = strong[int(step.generator.integers(len(strong)))]
+        positions = step.generator.choice(len(weak), size, replace=False)
         with torch.no_grad():
-            weak = headed(plain.batch(positions).to(step.inputs.device)).float().softmax(dim=1)
-        logits = headed(view.batch(positions).to(step.inputs.device))
-        return loss + weight * pseudo_loss(logits.float(), aligned(weak), threshold)
+            said = headed(weak.batch(positions, step.generator).to(device)).float().softmax(dim=1)
+        logits = headed(strong.batch(positions, step.generator).to(device))
+        return loss + weight * pseudo_loss(logits.float(), aligned(said), threshold)
 
     return objective
 

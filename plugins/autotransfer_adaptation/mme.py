@@ -26,6 +26,7 @@ from autotransfer.plugin import (
     Task,
     TaskInfo,
     Trial,
+    errors,
     networks,
     parameters,
     sources,
@@ -52,7 +53,7 @@ class Mme(Strategy):
 
     `alignment` is minimax entropy, or class confusion in its place; `alignment_weight` 0 and
     `pseudo_weight` 0 leave training on all labels of both domains, `pseudo_weight` is FixMatch
-    over it. Classes are matched by name.
+    over it, whose weak views are the images as they are. Classes are matched by name.
 
     References:
         Saito et al., Semi-supervised Domain Adaptation via Minimax Entropy, ICCV 2019,
@@ -67,12 +68,12 @@ class Mme(Strategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return common_space() + SearchSpace.of(
-            alignment=parameters.choice(
-                ("minimax entropy", "class confusion"), default="class confusion"
-            ),
             alignment_weight=parameters.floating(0.0, 2.0, default=1.0),
+            alignment=parameters.choice(
+                ("minimax entropy", "class confusion"), default="minimax entropy"
+            ).only_where(alignment_weight=()),
             pseudo_weight=parameters.floating(0.0, 2.0, default=0.0),
-            threshold=parameters.floating(0.6, 0.99, default=0.9),
+            threshold=parameters.floating(0.6, 0.99, default=0.95).only_where(pseudo_weight=()),
         )
 
     @override
@@ -81,6 +82,12 @@ class Mme(Strategy):
         images = shared_source(task)
         fewest = min(len(images), len(task.needed_unlabelled(self.name)))
         headed, plan = planned(CosineHeaded, task, params, fewest, trial.seed)
+        minimax = params["alignment"] == "minimax entropy" and float(params["alignment_weight"])
+        if minimax and not any(p.requires_grad for p in headed.suffix.parameters()):
+            raise errors.UndefinedScoreError(
+                "minimax entropy needs features that learn, and behind the frozen stages nothing "
+                "does; lower depth, or set alignment to class confusion"
+            )
         sets = ThreeSets.of(
             task, images, plan.frozen, STRONG_VIEWS if float(params["pseudo_weight"]) else 0
         )

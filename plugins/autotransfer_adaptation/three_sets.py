@@ -40,7 +40,7 @@ class ThreeSets:
         images = task.needed_unlabelled("mme")
         read = task.features.inputs
         strong = tuple(
-            read(images, frozen, view=View("colour", number)) for number in range(num_strong)
+            read(images, frozen, view=View("strong", number)) for number in range(num_strong)
         )
         return cls(
             read(source, frozen),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autotransfer.plugin import Task, View
+from autotransfer.plugin import Task, View, networks
 
 AUGMENTATIONS = ("none", "flip", "crop", "colour")
 CACHED_VIEWS = 4  # of each image, where a frozen prefix makes a view worth keeping
@@ -42,13 +44,22 @@ class Batches:
             return self._task.features.inputs(self._task.train, 0, view=view).batch(positions)
         if len(self._views) == 1:
             return self._views[0].batch(positions)
-        drawn = generator.integers(len(self._views), size=len(positions))
-        batch: Tensor | None = None
-        for number in np.unique(drawn):
-            where = np.flatnonzero(drawn == number)
-            part = self._views[number].batch(positions[where])
-            if batch is None:  # of the layout of its parts, channels last where they are
-                batch = torch.empty_like(part[:1].expand(len(positions), *part.shape[1:]))
-            batch[torch.from_numpy(where)] = part
-        assert batch is not None
-        return batch
+        return drawn_views(self._views, positions, generator)
+
+
+def drawn_views(
+    views: Sequence[networks.StageInputs],
+    positions: NDArray[np.int64],
+    generator: np.random.Generator,
+) -> Tensor:
+    """Return the (b, ...) inputs of images, each in one of its views."""
+    drawn = generator.integers(len(views), size=len(positions))
+    batch: Tensor | None = None
+    for number in np.unique(drawn):
+        where = np.flatnonzero(drawn == number)
+        part = views[number].batch(positions[where])
+        if batch is None:  # of the layout of its parts, channels last where they are
+            batch = torch.empty_like(part[:1].expand(len(positions), *part.shape[1:]))
+        batch[torch.from_numpy(where)] = part
+    assert batch is not None
+    return batch

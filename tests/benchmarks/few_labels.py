@@ -73,7 +73,7 @@ CELLS = (
     Cell("eurosat", "eurosat.zip/train", "", MOBILE, 5, tested=300),
     Cell("flowers5", "flowers5.zip/train", "", MOBILE, 5, tested=300),
 )
-MINIMAX = {"alignment": "minimax entropy"}
+CONFUSION = {"alignment": "class confusion"}
 POINTS: Mapping[str, tuple[str, Mapping[str, ParamValue]]] = {
     "probe": ("feature-extraction", {}),
     "probe, all stages": ("feature-extraction", {"stages": "all"}),
@@ -83,11 +83,11 @@ POINTS: Mapping[str, tuple[str, Mapping[str, ParamValue]]] = {
     "the same, ten times the rate": ("continued-pretraining", {"learning_rate_multiplier": 10.0}),
     "multi-task": ("multi-task", {}),
     "source + target": ("mme", {"alignment_weight": 0.0}),
-    "mme alone": ("mme", MINIMAX),
+    "mme alone": ("mme", {}),
     "fix-match over it alone": ("mme", {"alignment_weight": 0.0, "pseudo_weight": 1.0}),
-    "mme with fix-match": ("mme", {**MINIMAX, "pseudo_weight": 1.0}),
-    "class confusion": ("mme", {}),
-    "class confusion with fix-match": ("mme", {"pseudo_weight": 1.0}),
+    "mme with fix-match": ("mme", {"pseudo_weight": 1.0}),
+    "class confusion": ("mme", CONFUSION),
+    "class confusion with fix-match": ("mme", {**CONFUSION, "pseudo_weight": 1.0}),
 }
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +10,16 @@ import torch
 
 import autotransfer
 from autotransfer.errors import InvalidOptionError
+from autotransfer.models.training import Step
 from autotransfer.plugin.strategy import Trial
 from autotransfer.plugin.testing import shapes, tiny_task
-from autotransfer_fix_match import Aligned, FixMatch, pseudo_loss
+from autotransfer_fix_match import (
+    UNLABELLED_RATIO,
+    Aligned,
+    FixMatch,
+    _objective,
+    pseudo_loss,
+)
 
 
 def test_only_certain_pictures_count_and_all_divide() -> None:
@@ -27,6 +35,43 @@ def test_alignment_takes_back_a_class_that_is_predicted_too_often() -> None:
     for _ in range(400):
         found = aligned(skewed)
     np.testing.assert_allclose(found.numpy(), [[0.5, 0.5]], atol=1e-4)
+
+
+def test_the_defaults_are_those_of_the_paper(tmp_path: Path) -> None:
+    params = FixMatch().space(tiny_task(tmp_path).info).defaults()
+    assert (params["threshold"], params["weight"]) == (0.95, 1.0)
+    assert UNLABELLED_RATIO == 7
+
+
+class _Watched:
+    """Views that note how many images are asked for, and a network that is sure of class 0."""
+
+    def __init__(self, value: float) -> None:
+        self.value, self.sizes = value, list[int]()
+
+    def __len__(self) -> int:
+        return 100
+
+    def batch(self, positions: np.ndarray, _generator: np.random.Generator) -> torch.Tensor:
+        self.sizes.append(len(positions))
+        return torch.full((len(positions), 1), self.value)
+
+
+def test_seven_weak_views_a_labelled_picture_make_the_labels_of_the_strong_ones() -> None:
+    class Sign(torch.nn.Module):
+        """Class 0 for positive inputs, class 1 for negative ones, at ten to one in nats."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cat([10 * x, -10 * x], dim=1)
+
+    weak, strong, network = _Watched(1.0), _Watched(-1.0), Sign()
+    objective: Any = _objective(network, weak, strong, lambda p: p, threshold=0.95, weight=0.5)
+    inputs, targets = torch.ones(4, 1), torch.zeros(4, dtype=torch.int64)
+    generator = np.random.default_rng(0)
+    loss = objective(Step(network, inputs, targets, np.arange(4), 0.0, generator))
+    assert (weak.sizes, strong.sizes) == ([28], [28])
+    # labelled images are right, 0 nats; strong views are 20 nats away from what the weak ones say
+    assert loss.item() == pytest.approx(0.5 * 20.0, rel=1e-4)
 
 
 def test_without_unlabelled_pictures_it_says_how_to_give_them(tmp_path: Path) -> None:

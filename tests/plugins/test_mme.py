@@ -13,12 +13,12 @@ from torch import nn
 import autotransfer
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_target
-from autotransfer.errors import InvalidOptionError
+from autotransfer.errors import InvalidOptionError, UndefinedScoreError
 from autotransfer.models.batch_order import Cycle
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer.results import Decision, State
-from autotransfer_adaptation import Mme
+from autotransfer_adaptation import Mme, mme
 from autotransfer_adaptation.cosine import TEMPERATURE, CosineHeaded
 from autotransfer_adaptation.mme import adversarial_entropy
 from autotransfer_adaptation.three_sets import ThreeSets, shared_source
@@ -111,6 +111,24 @@ def test_it_says_which_pictures_it_lacks(task: Task, changed: Any, message: str)
     params = Mme().space(task.info).defaults()
     with pytest.raises(InvalidOptionError, match=message):
         Mme().fit(replace(task, **changed), Trial(params, lambda _p, _q: None, None, 0))
+
+
+def test_minimax_entropy_is_the_default_and_refused_where_no_feature_learns(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = Mme().space(task.info).defaults()
+    assert params["alignment"] == "minimax entropy"
+    assert params["alignment_weight"] > 0
+    made = mme.planned
+
+    def frozen(*arguments: Any) -> Any:
+        headed, plan = made(*arguments)
+        headed.suffix.requires_grad_(requires_grad=False)
+        return headed, plan
+
+    monkeypatch.setattr(mme, "planned", frozen)
+    with pytest.raises(UndefinedScoreError, match="lower depth"):
+        Mme().fit(task, Trial(params, lambda _p, _q: None, None, 0))
 
 
 def test_source_pictures_of_other_classes_are_refused(task: Task) -> None:

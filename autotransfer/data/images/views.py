@@ -14,10 +14,14 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-RANDOM_KINDS = ("flip", "crop", "colour")
+RANDOM_KINDS = ("flip", "crop", "colour", "shift", "strong")
 KINDS = ("plain", "mirror", *RANDOM_KINDS)
 _CROP_AREA = (0.6, 1.0)  # small targets: a crop must still show what the label says
 _JITTER = 0.25
+_SHIFT = 0.125  # of the side, at most; as FixMatch, section 2.3
+_OPERATIONS, _MAGNITUDES = 2, range(1, 31)  # of RandAugment, each at a magnitude of its own
+_CUTOUT = (0.01, 0.25)  # of the area
+_GREY = 127
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,9 @@ class View:
     Args:
         kind: "plain"; "mirror" for left and right exchanged; "flip" for one of the two at random;
             "crop" for a random part of 60 to 100 % of the area, brought back to size, and a flip;
-            "colour" for that and random brightness, contrast and saturation.
+            "colour" for that and random brightness, contrast and saturation; "shift" for a flip
+            and a shift by up to an eighth of the side; "strong" for that, two random operations
+            of RandAugment and a grey square (Cutout).
         number: Another number, another draw.
     """
 
@@ -61,7 +67,24 @@ def _transform(kind: str, side: int) -> v2.Transform:
     flip = v2.RandomHorizontalFlip()
     if kind == "flip":
         return flip
+    if kind in ("shift", "strong"):
+        weak = [flip, v2.RandomAffine(0, translate=(_SHIFT, _SHIFT), fill=_GREY)]
+        return v2.Compose([*weak, *_strong()] if kind == "strong" else weak)
     crop = v2.RandomResizedCrop(side, scale=_CROP_AREA, ratio=(0.8, 1.25), antialias=True)
     if kind == "crop":
         return v2.Compose([crop, flip])
     return v2.Compose([crop, flip, v2.ColorJitter(_JITTER, _JITTER, _JITTER)])
+
+
+def _strong() -> list[v2.Transform]:
+    """Return what makes a view strong.
+
+    References:
+        Cubuk et al., RandAugment, NeurIPS 2020, arXiv:1909.13719; DeVries and Taylor, Cutout,
+        arXiv:1708.04552.
+    """
+    operation = v2.RandomChoice(
+        [v2.RandAugment(1, magnitude, fill=_GREY) for magnitude in _MAGNITUDES]
+    )
+    cutout = v2.RandomErasing(p=1.0, scale=_CUTOUT, ratio=(1.0, 1.0), value=_GREY)
+    return [operation] * _OPERATIONS + [cutout]
