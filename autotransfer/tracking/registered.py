@@ -92,7 +92,7 @@ def register(client: MlflowClient, wanted: Registration, model: LoggedModel, run
         )
         told = f"{name} version {version} {who}: {found.reason}"
         client.set_model_version_tag(name, version, CHAMPION, told)
-    return told
+    return str(told)
 
 
 def _promotion(client: MlflowClient, wanted: Registration, champion: str | None) -> Promotion:

@@ -89,8 +89,9 @@ def conserved(
     strength *= _UNITS[kind]
     if kind == "delta":
         return _maps(backbone, learns.copied, plan, strength)
+    beside: nn.Module = nn.Identity()
     if kind == "rkd":
-        compared, beside = _relations(task), nn.Identity()
+        compared = _relations(task)
     else:
         beside = backbone.classifier().to(task.device)
         compared = _by_head(kind, task, beside)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from typing_extensions import override
 
 import autotransfer
 from autotransfer.errors import InvalidOptionError
@@ -61,11 +62,14 @@ def test_seven_weak_views_a_labelled_picture_make_the_labels_of_the_strong_ones(
     class Sign(torch.nn.Module):
         """Class 0 for positive inputs, class 1 for negative ones, at ten to one in nats."""
 
+        @override
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return torch.cat([10 * x, -10 * x], dim=1)
 
-    weak, strong, network = _Watched(1.0), _Watched(-1.0), Sign()
-    objective: Any = _objective(network, weak, strong, lambda p: p, threshold=0.95, weight=0.5)
+    weak, strong = _Watched(1.0), _Watched(-1.0)
+    network = Sign()
+    made: Any = _objective
+    objective = made(network, weak, strong, lambda p: p, threshold=0.95, weight=0.5)
     inputs, targets = torch.ones(4, 1), torch.zeros(4, dtype=torch.int64)
     generator = np.random.default_rng(0)
     loss = objective(Step(network, inputs, targets, np.arange(4), 0.0, generator))

@@ -18,7 +18,7 @@ from autotransfer.models.batch_order import Cycle
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer.results import Decision, State
-from autotransfer_adaptation import Mme, mme
+from autotransfer_adaptation import Mme, mme, two_domains
 from autotransfer_adaptation.cosine import TEMPERATURE, CosineHeaded
 from autotransfer_adaptation.mme import adversarial_entropy
 from autotransfer_adaptation.three_sets import ThreeSets, shared_source
@@ -118,8 +118,8 @@ def test_minimax_entropy_is_the_default_and_refused_where_no_feature_learns(
 ) -> None:
     params = Mme().space(task.info).defaults()
     assert params["alignment"] == "minimax entropy"
-    assert params["alignment_weight"] > 0
-    made = mme.planned
+    assert params["alignment_weight"] == 1.0
+    made = two_domains.planned
 
     def frozen(*arguments: Any) -> Any:
         headed, plan = made(*arguments)
