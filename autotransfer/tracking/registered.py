@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import InvalidSourceError
-from autotransfer.masking import masked_url
+from autotransfer.masking import masked, masked_url
 from autotransfer.models.catalogue.earlier_fit import PREDICTOR_FILE, source_of_selection
 from autotransfer.models.feature_store import default_folder, made_private
 from autotransfer.models.source import Source
@@ -109,7 +109,7 @@ def _promotion(client: MlflowClient, wanted: Registration, champion: str | None)
         version = client.get_model_version(wanted.name, champion)
         return wanted.contest(_selection_in(_downloaded(client, version)))
     except Exception as error:  # noqa: BLE001 - a model of anybody's
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        reason = masked((str(error).splitlines() or [type(error).__name__])[0])[:300]
         return Promotion(moves=False, reason=f"it could not be compared ({reason})")
 
 
