@@ -69,7 +69,7 @@ def named_problems(problems: Sequence[tuple[str, str]], most: int) -> list[str]:
     lines, room = [], 1600  # characters; a whole message has at most 2000
     for name, reason in problems[:most]:
         shown = name if len(name) <= 100 else f"...{name[-97:]}"
-        line = f"{shown}: {' '.join(reason.split())[:200]}"
+        line = masked(f"{shown}: {' '.join(reason.split())[:200]}")
         room -= len(line) + 3
         if room < 0:
             break

@@ -326,8 +326,7 @@ class Seconds:
 class Record:
     """All that a fit found: what `fit --json` prints and the selection folder keeps.
 
-    `forced` names every decision that the time left, not the data, has made. `members` are what
-    the returned predictor is put together of, the greatest weight first.
+    `forced` names what the time left, not the data, decided; `members` what is returned by weight.
     """
 
     name: str
@@ -348,3 +347,4 @@ class Record:
     provenance: Mapping[str, str] = field(default_factory=dict)
     zero_shot: ZeroShotFindings | None = None
     members: tuple[Share, ...] = ()
+    depth: int | None = 16  # bits used of those in deep images; None where no image was deep

@@ -115,7 +115,9 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
                 f"class ({', '.join(map(str, self.classes_))})"
             )
         names = [str(value) for value in self.classes_.tolist()]
-        opened = open_target((images, [names[k] for k in encoded]), minimum_per_class=1).train
+        opened = open_target(
+            (images, [names[k] for k in encoded]), minimum_per_class=1, on_bad_image=None
+        ).train
         temporary = tempfile.TemporaryDirectory() if self.workspace is None else None
         try:
             place = Path(temporary.name) if temporary is not None else Path(str(self.workspace))

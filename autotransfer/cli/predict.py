@@ -56,7 +56,8 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
         opened = matrices[0].items
         probabilities = selection.predict_proba(matrices[0].by_source)
     else:
-        opened = open_images(images, on_bad_image=options["on_bad_image"])
+        depth = selection.record.depth
+        opened = open_images(images, on_bad_image=options["on_bad_image"], depth=depth)
         probabilities = selection.predict_proba(opened, generalised=generalised)
     rows = _rows(opened.names, classes, probabilities)
     if options["abstain"]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from autotransfer.errors import HiddenLabelsError
+
+USUAL_DEPTH = 16  # bits of a grey value of more than 8 bits, where nothing else is known
 
 
 class ImageReader(Protocol):
@@ -34,6 +36,8 @@ class ImageReader(Protocol):
             index: Which one.
             min_side: Shortest side in pixels that is needed; a decoder may deliver a smaller
                 image than the file holds, but not below this.
+
+        A reader whose values can be deep takes a third argument: how many bits they use.
         """
         ...
 
@@ -46,6 +50,8 @@ class ImageSet:
         indices: (n,) which images of the reader belong to the set, in order.
         labels: (n,) class of each image in [0, K); None hides or lacks them.
         class_names: Names of the K classes.
+        depth: Bits that a value of 16 or 32 bits uses in these images; None where there
+            are none that are so deep, or where the reader is a set that knows.
     """
 
     def __init__(
@@ -54,8 +60,11 @@ class ImageSet:
         indices: ArrayLike,
         labels: ArrayLike | None = None,
         class_names: Sequence[str] = (),
+        *,
+        depth: int | None = None,
     ) -> None:
         self._reader = reader
+        self.depth: int | None = depth or getattr(reader, "depth", None)
         self._indices = np.asarray(indices, dtype=np.int64)
         self._labels = None if labels is None else np.asarray(labels, dtype=np.int64)
         self.class_names = tuple(class_names)
@@ -69,9 +78,16 @@ class ImageSet:
     def __getitem__(self, index: int) -> Image.Image:
         return self.read(index)
 
-    def read(self, index: int, min_side: int | None = None) -> Image.Image:
-        """Return one image; see `ImageReader.read` for `min_side`."""
-        return self._reader.read(int(self._indices[index]), min_side)
+    def read(
+        self, index: int, min_side: int | None = None, depth: int | None = None
+    ) -> Image.Image:
+        """Return one image; see `ImageReader.read`. Without `depth` it is that of the set."""
+        place, depth = int(self._indices[index]), depth or self.depth
+        if depth in (None, USUAL_DEPTH):  # readers of models that were logged before know no other
+            return self._reader.read(place, min_side)
+        read: Any = self._reader.read
+        image: Image.Image = read(place, min_side, depth)
+        return image
 
     @property
     def reader(self) -> ImageReader:
@@ -107,7 +123,18 @@ class ImageSet:
     @cached_property
     def digests(self) -> tuple[str, ...]:
         """Return the content hash of each image."""
-        return tuple(self._reader.digests[i] for i in self._indices)
+        digests = self._reader.digests
+        return tuple(digests[i] for i in self._indices)
+
+    @cached_property
+    def pixel_keys(self) -> tuple[str, ...]:
+        """Return what the pixels of each image depend on: its content and the depth."""
+        if self.depth in (None, USUAL_DEPTH):
+            return self.digests
+        return tuple(
+            hashlib.sha256(f"{self.depth} bits {digest}".encode()).hexdigest()
+            for digest in self.digests
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -121,7 +148,15 @@ class ImageSet:
         """Return the images at the given positions of this set."""
         positions = np.asarray(indices, dtype=np.int64)
         labels = None if self._labels is None else self._labels[positions]
-        return ImageSet(self._reader, self._indices[positions], labels, self.class_names)
+        return ImageSet(
+            self._reader, self._indices[positions], labels, self.class_names, depth=self.depth
+        )
+
+    def at_depth(self, depth: int | None) -> ImageSet:
+        """Return the same images, read with so many bits; None leaves the set as it is."""
+        if depth in (None, self.depth):
+            return self
+        return ImageSet(self._reader, self._indices, self._labels, self.class_names, depth=depth)
 
     def sample(self, most: int, seed: int | None = None) -> ImageSet:
         """Return at most so many images, in their order; without a seed always the same."""
@@ -133,4 +168,4 @@ class ImageSet:
 
     def without_labels(self) -> ImageSet:
         """Return the same images with the labels hidden."""
-        return ImageSet(self._reader, self._indices, None, self.class_names)
+        return ImageSet(self._reader, self._indices, None, self.class_names, depth=self.depth)

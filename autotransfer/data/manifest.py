@@ -15,8 +15,8 @@ import pandas as pd
 from fsspec.archive import AbstractArchiveFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from autotransfer.data.images.arrays import flat_labels
 from autotransfer.data.images.reading import FileReader
+from autotransfer.data.labels import flat_labels
 from autotransfer.data.listing import SPLITS, Listing, bytewise, named, path_bytes, shortened
 from autotransfer.data.storage import Location
 from autotransfer.data.tables import plain_columns, read_table

@@ -13,15 +13,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.data.checking import Problems, Usable, checked, left_out_notes, usable_images
 from autotransfer.data.class_names import refuse_unfit_names, with_settled_classes
-from autotransfer.data.datasets import is_dataset, read_dataset
+from autotransfer.data.datasets import is_dataset, is_sequence_of_splits, read_dataset
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.arrays import read_images, read_npz
 from autotransfer.data.listing import Listing, bytewise, named, shortened
 from autotransfer.data.manifest import is_frame, read_frame, read_manifest
 from autotransfer.data.storage import open_place
 from autotransfer.data.tree import grow_tree, read_tree
-from autotransfer.data.usable_images import Problems, checked, left_out_notes, usable
 from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
 
 # a path, a URL, (X, y), an array, a list of images, a table, an ImageSet
@@ -86,20 +86,25 @@ def open_target(
     """
     if isinstance(target, ImageSet):
         refuse_unfit_names(target.class_names, "images")
-        good, left_out = usable(target, on_bad_image)
-        opened = Target("images", target.subset(good), None, None, target.class_names)
+        usable = usable_images(target, on_bad_image)
+        images = target.subset(usable.good).at_depth(usable.depth)
+        opened = Target("images", images, None, None, target.class_names)
     else:
         listing = _find(target, group_column)
-        good, left_out = checked(listing, on_bad_image)
-        opened = _divide(listing, good, left_out)
+        usable = checked(listing, on_bad_image)
+        opened = _divide(listing, usable)
     if opened.labelled:
-        _refuse_classes(opened, minimum_per_class, left_out)
-    notes = (*opened.notes, *left_out_notes(left_out), *_repetitions(opened))
+        _refuse_classes(opened, minimum_per_class, usable.left_out)
+    notes = (*opened.notes, *usable.notes, *_repetitions(opened))
     return replace(opened, notes=notes)
 
 
 def open_images(
-    images: TargetLike, *, on_bad_image: str | None = None, every_row: bool = True
+    images: TargetLike,
+    *,
+    on_bad_image: str | None = None,
+    every_row: bool = True,
+    depth: int | None = None,
 ) -> ImageSet:
     """Return all images of a target in any form, or below any folder, without labels.
 
@@ -110,6 +115,7 @@ def open_images(
         images: In any form that `open_target` takes, or one PIL image.
         on_bad_image: As for `open_target`; a `DataWarning` names the images that are left out.
         every_row: As for `open_usable`.
+        depth: Bits that a value of 16 or 32 bits uses; None finds out from all of them.
 
     Raises:
         InvalidTargetError: If there is none.
@@ -117,15 +123,19 @@ def open_images(
         InvalidOptionError: If `on_bad_image` is neither.
     """
     if isinstance(images, ImageSet) and on_bad_image in ("stop", None):
-        return images.without_labels()
-    found, left_out = open_usable(images, on_bad_image, every_row=every_row)
+        return images.without_labels().at_depth(depth)
+    found, left_out = open_usable(images, on_bad_image, every_row=every_row, depth=depth)
     for note in left_out_notes(left_out):
         warnings.warn(note, DataWarning, stacklevel=2)
     return found
 
 
 def open_usable(
-    images: TargetLike, on_bad_image: str | None, *, every_row: bool = True
+    images: TargetLike,
+    on_bad_image: str | None,
+    *,
+    every_row: bool = True,
+    depth: int | None = None,
 ) -> tuple[ImageSet, Problems]:
     """Return the images of `open_images` that can be used, and name and reason of the others.
 
@@ -134,17 +144,20 @@ def open_usable(
         on_bad_image: As for `open_target`; unless it is "skip", there are no others.
         every_row: Whether a table gives an image for each of its rows, in their order; without
             it each image once, in path order.
+        depth: As for `open_images`.
 
     Raises:
         InvalidTargetError: If there is none.
         CorruptImagesError: If some cannot be decoded, and are not left out, or if none can.
     """
     if isinstance(images, ImageSet):
-        good, left_out = usable(images, on_bad_image)
-        return images.without_labels().subset(good), left_out
+        usable = usable_images(images.at_depth(depth), on_bad_image)
+        found = images.without_labels().subset(usable.good)
+        return found.at_depth(depth or usable.depth), usable.left_out
     listing = _find(images, any_shape=True, every_row=every_row)
-    good, left_out = checked(listing, on_bad_image)
-    return ImageSet(listing.reader, good), left_out
+    usable = checked(listing, on_bad_image, depth)
+    found = ImageSet(listing.reader, usable.good, depth=depth or usable.depth)
+    return found, usable.left_out
 
 
 def open_unlabelled(
@@ -161,20 +174,23 @@ def open_unlabelled(
         CorruptImagesError: If images cannot be decoded and `on_bad_image` is "stop".
     """
     if isinstance(target, ImageSet):
-        images, left_out = open_usable(target, on_bad_image)
-        return images, target.class_names, "images", left_out_notes(left_out)
-    if isinstance(target, tuple) and len(target) == 2:
+        usable = usable_images(target, on_bad_image)
+        images = target.without_labels().subset(usable.good).at_depth(usable.depth)
+        return images, target.class_names, "images", usable.notes
+    if isinstance(target, tuple) and len(target) == 2 and not is_sequence_of_splits(target):
         target = target[0]
     listing = _find(target)
-    good, left_out = checked(listing, on_bad_image)
+    usable = checked(listing, on_bad_image)
+    good = usable.good
     splits = np.array(listing.splits)[good]
-    notes = (*listing.notes, *left_out_notes(left_out))
+    notes = (*listing.notes, *usable.notes)
     if listing.classes is not None:
         notes = (*notes, "the target is used without its labels: class folders are not read")
     if (splits == "train").any() and (splits != "train").any():
         good = good[splits == "train"]
         notes = (*notes, "of the target's splits only the training images are used")
-    return ImageSet(listing.reader, good), listing.class_names, listing.name, notes
+    images = ImageSet(listing.reader, good, depth=usable.depth)
+    return images, listing.class_names, listing.name, notes
 
 
 def _find(
@@ -193,7 +209,7 @@ def _found(
     target: TargetLike, group_column: str | None, *, any_shape: bool, every_row: bool
 ) -> Listing:
     if not isinstance(target, str | os.PathLike):
-        pair = isinstance(target, tuple) and len(target) == 2
+        pair = isinstance(target, tuple) and len(target) == 2 and not is_sequence_of_splits(target)
         images, labels = target if pair else (target, None)
         if is_frame(images):
             return read_frame(images, labels, group_column, every_row=every_row)
@@ -219,13 +235,14 @@ def _refuse_group_column(name: str | None) -> None:
         )
 
 
-def _divide(listing: Listing, good: NDArray[np.int64], left_out: Problems) -> Target:
+def _divide(listing: Listing, usable: Usable) -> Target:
     """Return the splits: a test split is held out; without one, the validation split is."""
+    good = usable.good
     splits = np.array(listing.splits)[good]
     for split in sorted({*listing.splits} - {*splits.tolist()}):
         raise InvalidTargetError(
             f"{listing.name}: no image of the split {split!r} can be used; "
-            + "; ".join(left_out_notes(left_out))
+            + "; ".join(left_out_notes(usable.left_out))
         )
     train, validation, held_out = (
         good[splits == split] for split in ("train", "validation", "test")
@@ -244,9 +261,9 @@ def _divide(listing: Listing, good: NDArray[np.int64], left_out: Problems) -> Ta
     notes = (*notes, *_shared_groups(listing.groups, parts))
     return Target(
         listing.name,
-        _image_set(listing, train),
-        _image_set(listing, validation) if len(validation) else None,
-        _image_set(listing, held_out) if len(held_out) else None,
+        _image_set(listing, train, usable.depth),
+        _image_set(listing, validation, usable.depth) if len(validation) else None,
+        _image_set(listing, held_out, usable.depth) if len(held_out) else None,
         listing.class_names,
         notes,
         _of(listing.groups, train),
@@ -273,12 +290,12 @@ def _shared_groups(
             )
 
 
-def _image_set(listing: Listing, positions: NDArray[np.int64]) -> ImageSet:
+def _image_set(listing: Listing, positions: NDArray[np.int64], depth: int | None) -> ImageSet:
     if listing.classes is None:
-        return ImageSet(listing.reader, positions)
+        return ImageSet(listing.reader, positions, depth=depth)
     number = {name: i for i, name in enumerate(listing.class_names)}
     labels = [number[listing.classes[i]] for i in positions]
-    return ImageSet(listing.reader, positions, labels, listing.class_names)
+    return ImageSet(listing.reader, positions, labels, listing.class_names, depth=depth)
 
 
 def _refuse_classes(target: Target, minimum: int, left_out: Problems) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from autotransfer.data.images.decoding import FORMATS
 from autotransfer.data.images.reading import FileReader
 from autotransfer.data.listing import (
     SPLITS,
@@ -20,10 +21,7 @@ from autotransfer.data.listing import (
 from autotransfer.data.storage import TABLES, Entry, Location, entries
 from autotransfer.errors import InvalidTargetError
 
-EXTENSIONS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
-    *(".ppm", ".pgm", ".pbm", ".heic", ".heif", ".hif", ".avif"),
-)
+EXTENSIONS = tuple(extension for known in FORMATS.values() for extension in known)
 _JUNK = frozenset(
     {
         *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),

@@ -133,7 +133,7 @@ class Features:
 
     def missing(self, images: ImageSet) -> int:
         """Return how many of the images need a forward pass."""
-        return len({digest for digest in images.digests if digest not in self._rows})
+        return len({digest for digest in images.pixel_keys if digest not in self._rows})
 
     def standardised(self, images: ImageSet, view: View = PLAIN) -> Tensor:
         """Return the (n, 3, h, w) float32 input of the network."""
@@ -145,18 +145,20 @@ class Features:
 
     def _gather(self, images: ImageSet, start: int, stop: int) -> NDArray[np.float32]:
         self._fill(images)
-        return self._rows.read(images.digests, start, stop)
+        return self._rows.read(images.pixel_keys, start, stop)
 
     def _fill(self, images: ImageSet) -> None:
         """Run the pass over the images that have no row yet; written in pieces as it goes."""
-        first = {d: i for i, d in reversed(list(enumerate(images.digests))) if d not in self._rows}
+        first = {
+            d: i for i, d in reversed(list(enumerate(images.pixel_keys))) if d not in self._rows
+        }
         if not first:
             return
         began = time.perf_counter()
         positions = np.array(sorted(first.values()), dtype=np.int64)
         for begin in range(0, len(positions), FLUSH_ROWS):
             piece = images.subset(positions[begin : begin + FLUSH_ROWS])
-            self._rows.append(piece.digests, self._pass(piece))
+            self._rows.append(piece.pixel_keys, self._pass(piece))
         self.seconds += time.perf_counter() - began
         self.passed += len(positions)
 
@@ -182,7 +184,7 @@ class Features:
     def activations(self, images: ImageSet, stage: int, view: View) -> Tensor:
         """Return the raw (n, ...) output of `stage`, kept in memory as far as it fits."""
         own = self.source.fingerprint
-        keys = [(own, stage, view, digest) for digest in images.digests]
+        keys = [(own, stage, view, digest) for digest in images.pixel_keys]
         missing = [i for i, key in enumerate(keys) if key not in self._activations]
         fresh: dict[int, Tensor] = {}
         for begin in range(0, len(missing), BATCH_SIZE):

@@ -19,9 +19,9 @@ from PIL import Image
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.arrays import class_names_of, flat_labels
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.images.views import PLAIN, View
+from autotransfer.data.labels import class_names_of, flat_labels
 from autotransfer.data.untrusted_files import refused_as
 from autotransfer.errors import InvalidSourceError, InvalidTargetError, UndefinedScoreError
 from autotransfer.models.architecture import GIVEN_FEATURES

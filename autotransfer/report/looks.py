@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, fields
 from datetime import datetime
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from PIL.ExifTags import IFD, Base
 from scipy.ndimage import laplace
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.decoding import in_threads
+from autotransfer.data.images.decoding import in_threads, open_file
 from autotransfer.data.images.reading import FileReader
 
 SIDE = 128  # pixels of the shortest side that the numbers are taken at
@@ -83,13 +82,13 @@ def _of_file(
     if not isinstance(reader, FileReader):
         return images.read(position).size, "", None
     try:
-        file = Image.open(io.BytesIO(reader.content(int(images.positions[position]))))
+        file = open_file(reader.content(int(images.positions[position])))
         tags = file.getexif()
         taken = tags.get_ifd(IFD.Exif).get(Base.DateTimeOriginal) or tags.get(Base.DateTime)
         width, height = file.size
         size = (height, width) if tags.get(Base.Orientation) in _TURNED else (width, height)
         return size, str(tags.get(Base.Model, "")).strip("\x00 "), _day(taken)
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError):
+    except (OSError, ValueError, SyntaxError):
         return image.size, "", None
 
 

@@ -131,6 +131,11 @@ class Scenario(ABC, Generic[ContextT, FinalistT]):
         return self.provenance["target"]
 
     @property
+    def depth(self) -> int | None:
+        """Return how many bits a grey value of more than 8 bits uses; None where there is none."""
+        return self.items.depth
+
+    @property
     def parameters(self) -> dict[str, ParamValue]:
         """Return what MLflow shows of the target beside its name."""
         return {}

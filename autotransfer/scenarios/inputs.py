@@ -61,7 +61,11 @@ def problem_of_images(target: Any, chosen: Options, registry: Registry) -> Probl
     opened = open_labelled(target, chosen)
     source_images = open_source_images(chosen)
     sources = choose_sources(chosen, registry, len(opened.train))
-    return Problem(opened, sources, make_readers(chosen), source_images, open_more(chosen))
+    more = open_more(chosen)
+    depth = opened.train.depth
+    if more is not None and depth is not None and more.depth is not None:
+        more = more.at_depth(max(depth, more.depth))  # a small set may not show the whole range
+    return Problem(opened, sources, make_readers(chosen), source_images, more)
 
 
 def problem_of_matrices(

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autotransfer.data.usable_images import BAD_IMAGE_RULES
+from autotransfer.data.checking import BAD_IMAGE_RULES
 from autotransfer.errors import InvalidOptionError
 from autotransfer.search.executors import executor_named
 from autotransfer.search.storage import check_database

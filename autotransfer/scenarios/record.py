@@ -58,4 +58,5 @@ def record_of(
         },
         zero_shot=zero_shot,
         members=judged.kept.members,
+        depth=scenario.depth,
     )

@@ -121,10 +121,19 @@ class Predictions:
     ) -> tuple[ImageSet, FeatureReader]:
         """Return items in any form as a set, and what reads them."""
         if not isinstance(images, Mapping):
-            return _images(images, on_bad_image), self._reader
+            return self._images(images, on_bad_image), self._reader
         source, matrices = self.kept.source, Matrices.of(images)
         readers = MatrixReaders(matrices)
         return matrices.items, NO_FEATURES if source is None else readers[source]
+
+    def _images(self, images: Any, on_bad_image: str | None = None) -> ImageSet:
+        """Return images read as those of the fit were, whatever their own grey values are."""
+        try:
+            return open_images(images, on_bad_image=on_bad_image, depth=self.record.depth)
+        except CorruptImagesError as error:
+            if on_bad_image == "skip":
+                raise
+            raise CorruptImagesError(error.problems, _LEAVE_OUT) from None
 
     def _answering(self) -> AbstractContextManager[None]:
         """Return a block that tells of a model which its files do not let answer."""
@@ -146,7 +155,7 @@ class Predictions:
             InvalidOptionError: If there is no reject option; see `abstains`.
         """
         names: NDArray[np.str_] = np.array(self.class_names)
-        opened = images if isinstance(images, Mapping) else _images(images)
+        opened = images if isinstance(images, Mapping) else self._images(images)
         best: NDArray[np.str_] = names[self.predict_proba(opened).argmax(axis=1)]
         if abstain is not False:
             best[self.abstains(opened, SHARE if abstain is True else abstain)] = ""
@@ -223,15 +232,6 @@ def answer_table(classes: Sequence[str], found: NDArray[np.float64]) -> pd.DataF
     best = np.array(classes, dtype=object)[found.argmax(axis=1)]
     values = [best, found.max(axis=1), *found.T]
     return pd.DataFrame(dict(zip(answer_columns(classes), values, strict=True)))
-
-
-def _images(images: Any, on_bad_image: str | None = None) -> ImageSet:
-    try:
-        return open_images(images, on_bad_image=on_bad_image)
-    except CorruptImagesError as error:
-        if on_bad_image == "skip":
-            raise
-        raise CorruptImagesError(error.problems, _LEAVE_OUT) from None
 
 
 def _check_answer(found: NDArray[np.float64], num_classes: int) -> None:

@@ -124,7 +124,7 @@ class Requests:
                 content = _content(value) if file is None else _read(file, left)
                 left -= 0 if file is None else len(content)
                 _refuse_large(len(content))
-                decode_image(content, 1, MOST_PIXELS)  # all that are wrong are named at once
+                decode_image(content, 1, None, MOST_PIXELS)  # all that are wrong are named at once
                 contents.append(content)
             except (ValueError, OSError) as error:
                 problems.append((str(i), str(error)))
@@ -164,8 +164,10 @@ class _FileContents:
     def digests(self) -> tuple[str, ...]:
         return tuple(hashlib.sha256(content).hexdigest() for content in self._contents)
 
-    def read(self, index: int, min_side: int | None = None) -> Image.Image:
-        return decode_image(self._contents[index], min_side, MOST_PIXELS)
+    def read(
+        self, index: int, min_side: int | None = None, depth: int | None = None
+    ) -> Image.Image:
+        return decode_image(self._contents[index], min_side, depth, MOST_PIXELS)
 
 
 def _column(model_input: Any) -> list[Any]:

@@ -35,9 +35,11 @@ class _Sealed(ImageSet):
     seal: _Seal
 
     @override
-    def read(self, index: int, min_side: int | None = None) -> Image.Image:
+    def read(
+        self, index: int, min_side: int | None = None, depth: int | None = None
+    ) -> Image.Image:
         assert self.seal.broken, "a held-out item was looked at before the guard"
-        return super().read(index, min_side)
+        return super().read(index, min_side, depth)
 
     @property
     @override

@@ -17,10 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from autotransfer.data.image_set import ImageReader
+from autotransfer.data.images.dataset_items import DatasetReader
 from autotransfer.data.images.reading import ArrayReader, FileReader, PillowReader
-from autotransfer.data.listing import SPLITS, Listing, bytewise
+from autotransfer.data.labels import class_names_of, flat_labels, named
+from autotransfer.data.listing import SPLITS, Listing
 from autotransfer.data.storage import Location
 from autotransfer.errors import InvalidTargetError
+
+_IMAGES = (Image.Image, str, bytes, os.PathLike, np.ndarray)
 
 
 def read_images(images: Any, labels: Any | None = None) -> Listing:
@@ -41,7 +45,7 @@ def read_images(images: Any, labels: Any | None = None) -> Listing:
     if labels is None:
         return Listing(reader, splits, name=name)
     values = flat_labels(labels, n)
-    return Listing(reader, splits, _named(values), class_names_of(values), name=name)
+    return Listing(reader, splits, named(values), class_names_of(values), name=name)
 
 
 def read_npz(place: Location) -> Listing:
@@ -88,13 +92,9 @@ def _reader(images: Any) -> ImageReader:
     if getattr(images, "ndim", None) == 1 and getattr(images.dtype, "kind", "") in "OUT":
         images = list(images)  # a column of paths or of images
     if isinstance(images, Sequence) and not isinstance(images, str):
-        if all(isinstance(item, Image.Image) for item in images):
-            return PillowReader(images)
-        if all(isinstance(item, str | os.PathLike) for item in images):
-            paths = [os.fspath(path) for path in images]
-            return FileReader(LocalFileSystem(), paths, paths)
-        if all(isinstance(item, np.ndarray) for item in images):
-            return ArrayReader(*(item[None] for item in images))
+        found = _of_list(images)
+        if found is not None:
+            return found
     try:
         array = np.asarray(images)
     except (ValueError, TypeError) as error:
@@ -105,6 +105,24 @@ def _reader(images: Any) -> ImageReader:
             "an array (n, h, w, 3), or a list of images or paths"
         )
     return ArrayReader(array)
+
+
+def _of_list(images: Sequence[Any]) -> ImageReader | None:
+    """Return a reader of a list of images; None if it is something else."""
+    if all(isinstance(item, Image.Image) for item in images):
+        return PillowReader(images)
+    if all(isinstance(item, str | os.PathLike) for item in images):
+        paths = [os.fspath(path) for path in images]
+        return FileReader(LocalFileSystem(), paths, paths)
+    if all(isinstance(item, np.ndarray) for item in images):
+        try:
+            return ArrayReader(*(item[None] for item in images))
+        except InvalidTargetError:
+            return DatasetReader(images)  # which says of each whether it can be used
+    gaps = [item is None for item in images]  # what a loader gives for an image it cannot read
+    known = [isinstance(item, _IMAGES) for item in images]
+    mixed = any(known) and all(a or b for a, b in zip(gaps, known, strict=True))
+    return DatasetReader(images) if mixed else None
 
 
 def _load(place: Location) -> dict[str, NDArray[Any]]:
@@ -124,43 +142,13 @@ def _load(place: Location) -> dict[str, NDArray[Any]]:
     return {{"x": "x_train", "y": "y_train"}.get(key, key): arrays[key] for key in arrays}
 
 
-def flat_labels(labels: Any, n: int) -> NDArray[Any]:
-    """Return (n,) labels: whole numbers as integers, names as they are."""
-    values = np.asarray(labels)
-    if values.shape == (n, 1):
-        values = values[:, 0]
-    if values.shape != (n,):
-        raise InvalidTargetError(
-            f"labels of the shape {values.shape} for {n} image(s); they must be ({n},), one "
-            "number or name each"
-        )
-    if values.dtype.kind == "f":
-        if not (np.isfinite(values).all() and (values == np.round(values)).all()):
-            raise InvalidTargetError("labels must be whole numbers or names, not fractions or NaN")
-        return values.astype(np.int64)
-    if values.dtype == object and not all(isinstance(v, str | int) for v in values.tolist()):
-        raise InvalidTargetError("labels must be whole numbers or names, without gaps")
-    return values
-
-
-def _named(values: NDArray[Any]) -> list[str]:
-    return [str(value) for value in values.tolist()]
-
-
-def class_names_of(values: NDArray[Any]) -> tuple[str, ...]:
-    """Return the classes: numbers in their order, names bytewise."""
-    if values.dtype.kind in "iub":
-        return tuple(_named(np.unique(values)))
-    return tuple(bytewise(set(_named(values))))
-
-
 def _npz_classes(
     values: NDArray[Any], arrays: Mapping[str, NDArray[Any]]
 ) -> tuple[list[str], tuple[str, ...]]:
     """Return the class name of each image, and the classes in order."""
     if "class_names" not in arrays or values.dtype.kind not in "iu":
-        return _named(values), class_names_of(values)
-    names = tuple(_named(arrays["class_names"]))
+        return named(values), class_names_of(values)
+    names = tuple(named(arrays["class_names"]))
     if values.size and not (values.min() >= 0 and values.max() < len(names)):
         raise InvalidTargetError(
             f"labels from {values.min()} to {values.max()}, but class_names has {len(names)} names"

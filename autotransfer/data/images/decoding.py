@@ -6,23 +6,45 @@ import io
 import math
 import os
 import struct
+import sys
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageOps, UnidentifiedImageError
+from numpy.typing import NDArray
+from PIL import EpsImagePlugin, Image, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import Base
+from PIL.TiffImagePlugin import BITSPERSAMPLE
 
+# The formats that are read, by Pillow's names, and how their files are called. Whatever is in the
+# bytes, no other format is tried: Pillow starts Ghostscript for EPS, and knows rare formats.
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png",),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+    "PPM": (".ppm", ".pgm", ".pbm"),
+    "HEIF": (".heic", ".heif", ".hif"),
+    "AVIF": (".avif",),
+}
 SMALLEST_SIDE = 4  # pixels
 PIXEL_LIMIT = 178_956_970  # Pillow's own hard limit; above the largest phone's full resolution
 _MOST_TASKS = 4096  # that wait at a time: each takes a kilobyte or two
 MAX_THREADS = 8
 
 _DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+DEEPEST = "deepest"  # in `info` of an image whose depth its file does not say: its largest value
+DEPTHS = (8, 10, 12, 14, 16, 24, 32)  # bits of the sensors and files that there are
+_MOST_ABOVE = 0.01  # of the values; a few are hot pixels, more say that the depth is another
+_ORDER = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B"}  # of the bytes: the other gives the low ones
+_LOW_BYTES = {**_ORDER, "RGB;16N": "RGB;16B" if sys.byteorder == "little" else "RGB;16L"}
+_LARGEST_VALUE = (281, 341)  # tags of TIFF: MaxSampleValue, SMaxSampleValue
 # What Pillow and its codecs are known to raise for a file that is not as its format says.
 _DAMAGE = (
     OSError,
@@ -34,6 +56,7 @@ _DAMAGE = (
     ArithmeticError,
     RuntimeError,
     MemoryError,
+    AttributeError,  # an image that was closed
     struct.error,
     zlib.error,
 )
@@ -42,6 +65,7 @@ pillow_heif.register_heif_opener()
 # Pillow warns from half its limit on; here one limit holds, and it is an error (`_refuse_size`).
 Image.MAX_IMAGE_PIXELS = PIXEL_LIMIT
 warnings.simplefilter("error", Image.DecompressionBombWarning)
+EpsImagePlugin.gs_binary = False  # nor where a dataset of another library opens its own files
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -69,8 +93,16 @@ def in_threads(function: Callable[[A], B], items: Sequence[A]) -> list[B]:
         pool.shutdown(cancel_futures=True)
 
 
+def depth_of(largest: int) -> int:
+    """Return how many bits grey values use of which this is the largest of all images."""
+    return next(depth for depth in DEPTHS if largest < 2**depth)
+
+
 def decode_image(
-    content: bytes, min_side: int | None = None, most_pixels: int = PIXEL_LIMIT
+    content: bytes,
+    min_side: int | None = None,
+    depth: int | None = None,
+    most_pixels: int = PIXEL_LIMIT,
 ) -> Image.Image:
     """Return the image in a file, upright, as RGB.
 
@@ -78,47 +110,80 @@ def decode_image(
         content: The whole file.
         min_side: Shortest side in pixels that is needed; a JPEG that is larger is decoded at
             1/2, 1/4 or 1/8 of its size where that is enough.
+        depth: Bits that a value of 16 or 32 bits uses; None for 16.
         most_pixels: What may be decoded, after that reduction.
 
     Raises:
         ValueError: If it is no image, damaged, too small or too large; the message is the
             reason alone, for a list of such images.
     """
+    image = open_file(content)
+    tiles = _low_tiles(image)
+    found = usable_rgb(image, min_side, depth, most_pixels)
+    return _deep_colour(content, found, tiles, depth) if tiles else found
+
+
+def open_file(content: bytes) -> Image.Image:
+    """Return the image in a file before it is decoded, if it has one of the `FORMATS`.
+
+    Raises:
+        ValueError: If it is none of them, damaged or too large; the message is the reason alone.
+    """
     if not content:
         raise ValueError("empty file")
+    Image.init()  # or Pillow does not know all of its own formats
     try:
-        image = Image.open(io.BytesIO(content))
+        return Image.open(io.BytesIO(content), formats=[f for f in FORMATS if f in Image.OPEN])
     except UnidentifiedImageError:
         raise ValueError("not an image, or of an unknown format") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ValueError(f"more than {PIXEL_LIMIT:,} pixels, the limit") from None
     except _DAMAGE as error:
         raise ValueError(f"damaged ({error})") from None
+
+
+def usable_rgb(
+    image: Image.Image,
+    min_side: int | None = None,
+    depth: int | None = None,
+    most_pixels: int = PIXEL_LIMIT,
+) -> Image.Image:
+    """Return an image of any mode, decoded or not, as `upright_rgb` does; see `decode_image`.
+
+    Raises:
+        ValueError: If it is damaged, too small or too large; the message is the reason alone.
+    """
     _refuse_size(*image.size)
     try:
         if min_side is not None:
             _shrink_while_decoding(image, min_side)
         if image.width * image.height <= most_pixels:
             image.load()
-            return upright_rgb(image)
+            return upright_rgb(image, depth)
+    except _TooDeepError:
+        raise
     except _DAMAGE as error:
         raise ValueError(f"damaged ({error})") from None
     raise ValueError(f"{image.width} x {image.height} pixels; {most_pixels:,} in all is the limit")
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image, depth: int | None = None) -> Image.Image:
     """Return an image turned as its EXIF says, as RGB.
 
     Transparency is laid on white; deep grey is scaled (by 1/256 from 16 bits), not clipped;
     of an animation, the first frame is taken.
+
+    Args:
+        image: An image of any mode.
+        depth: Bits that a deep grey value uses, where the file does not say; None for 16.
     """
+    stated = _stated_depth(image)
     if _orientation(image) != 1:
         image = ImageOps.exif_transpose(image)
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
     if image.mode in _DEEP_GREY:
-        values = np.asarray(image).astype(np.int64)
-        image = Image.fromarray(np.clip(values >> 8, 0, 255).astype(np.uint8))
+        image = _brought_to_bytes(np.asarray(image), stated, depth)
     elif image.mode == "F":
         image = _from_floats(image)
     if image.has_transparency_data:
@@ -126,6 +191,85 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         image = Image.new("RGBA", layer.size, "white")
         image.alpha_composite(layer)
     return image.convert("RGB")
+
+
+def _stated_depth(image: Image.Image) -> tuple[int | None, int]:
+    """Return how many bits the file says that a value uses, if it does, and the largest value."""
+    if image.format == "PPM":  # which Pillow has scaled by the largest value that the file states
+        return 16, 0
+    tags = getattr(image, "tag_v2", {})
+    bits = max(_numbers(tags.get(BITSPERSAMPLE)), default=0)
+    stated = [value for tag in _LARGEST_VALUE for value in _numbers(tags.get(tag))]
+    return bits if 8 < bits < 16 else None, max(stated, default=0)
+
+
+def _numbers(value: object) -> list[int]:
+    values = value if isinstance(value, tuple) else (value,)
+    return [int(v) for v in values if isinstance(v, int | float) and 0 <= v < 2**32]
+
+
+def _brought_to_bytes(
+    values: NDArray[Any], stated: tuple[int | None, int], depth: int | None
+) -> Image.Image:
+    """Return deep values as an image of 8 bits.
+
+    Args:
+        values: (h, w) or (h, w, 3) integers.
+        stated: What the file says; see `_stated_depth`.
+        depth: Bits that a value uses, where the file does not say; None for 16.
+    """
+    known, largest = stated
+    bits = known or depth or 16
+    if depth is not None and known is None and (values >= 2**bits).mean() > _MOST_ABOVE:
+        raise _TooDeepError(
+            f"values up to {values.max():,}, where images of {bits} bits are expected: at most "
+            f"{2**bits - 1:,}"
+        )
+    shallow = Image.fromarray(np.clip(values >> max(bits - 8, 0), 0, 255).astype(np.uint8))
+    if known is None:
+        shallow.info[DEEPEST] = max(int(values.max()), largest)
+    return shallow
+
+
+def _deep_colour(
+    content: bytes, high: Image.Image, tiles: list[Any], depth: int | None
+) -> Image.Image:
+    """Return an image of which Pillow gives the high bytes of values of 16 bits, as RGB.
+
+    Args:
+        content: The file.
+        high: What Pillow gives.
+        tiles: How to decode the low bytes.
+        depth: As for `decode_image`.
+    """
+    top = np.asarray(high)
+    if depth in (None, 16) and top.max() >= 64:  # more than 14 bits: the low bytes do not matter
+        high.info[DEEPEST] = 256 * int(top.max()) + 255
+        return high
+    image = open_file(content)
+    image.tile = tiles  # type: ignore[attr-defined]
+    values = top.astype(np.uint16) * np.uint16(256) + np.asarray(usable_rgb(image))
+    return _brought_to_bytes(values, (None, 0), depth)
+
+
+def _low_tiles(image: Image.Image) -> list[Any]:
+    """Return how Pillow decodes the low bytes of RGB of 16 bits; nothing for other images."""
+    tiles = getattr(image, "tile", [])
+    modes = [tile.args if isinstance(tile.args, str) else tile.args[:1] for tile in tiles]
+    if not tiles or not all((m if isinstance(m, str) else m[0]) in _LOW_BYTES for m in modes):
+        return []
+    return [
+        tile._replace(
+            args=_LOW_BYTES[tile.args]
+            if isinstance(tile.args, str)
+            else (_LOW_BYTES[tile.args[0]], *tile.args[1:])
+        )
+        for tile in tiles
+    ]
+
+
+class _TooDeepError(ValueError):
+    """The values of an image need more bits than it is read with."""
 
 
 def _refuse_size(width: int, height: int) -> None:

@@ -159,7 +159,7 @@ class PixelStore:
 
     def get(self, images: ImageSet, geometry: Geometry) -> Tensor:
         """Return the uint8 (n, 3, s, s) pixels of the images; each content decoded once."""
-        digests = images.digests
+        digests = images.pixel_keys
         found = self._found(digests, geometry)
         missing = {d: i for i, d in reversed(list(enumerate(digests))) if d not in found}
         fresh = _decoded(images.subset(list(missing.values())), geometry)

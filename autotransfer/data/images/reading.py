@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
+import tarfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from fsspec.archive import AbstractArchiveFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from numpy.typing import NDArray
 from PIL import Image
+from typing_extensions import override
 
 from autotransfer.data.images.decoding import (
+    DEEPEST,
     SMALLEST_SIDE,
     decode_image,
-    in_threads,
     upright_rgb,
+    usable_rgb,
 )
 from autotransfer.data.listing import readable, shortened
 from autotransfer.data.storage import special_file
@@ -30,10 +34,45 @@ from autotransfer.errors import CorruptImagesError, InvalidTargetError
 MAX_FILE_BYTES = 512 << 20  # of one image's file; an archive may promise more than it should
 
 # RuntimeError: a member that needs a password, or a loop of links; KeyError: a link to nothing;
-# ValueError: a NUL in a path
+# ValueError: a path with a null character
 _UNREADABLE = (
-    *(OSError, EOFError, RuntimeError, KeyError, ValueError, zipfile.BadZipFile, zlib.error),
+    *(OSError, EOFError, RuntimeError, KeyError, ValueError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError),
 )
+
+
+class Digests(Sequence[str]):
+    """The digests of a reader, each found when it is asked for; see `ImageReader.digests`.
+
+    So an image that cannot be read stops nobody who has left it out.
+
+    Args:
+        n: How many there are.
+        find: Returns the digest for a position.
+    """
+
+    def __init__(self, n: int, find: Callable[[int], str]) -> None:
+        self._n, self._find = n, find
+
+    @override
+    def __len__(self) -> int:
+        return self._n
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+    @override
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        if isinstance(index, slice):
+            return tuple(self._find(i) for i in range(self._n)[index])
+        return self._find(range(self._n)[index])
 
 
 class FileReader:
@@ -55,18 +94,14 @@ class FileReader:
         self._lock = threading.Lock() if in_archive else None
         self._digests: dict[int, str] = {}
 
-    @cached_property
-    def digests(self) -> tuple[str, ...]:
-        """Return the sha256 of each file; files that were read before are not read again.
+    @property
+    def digests(self) -> Digests:
+        """Return the sha256 of each file; files that were read before are not read again."""
+        return Digests(len(self._paths), self._digest)
 
-        Raises:
-            CorruptImagesError: If a file cannot be read.
-        """
-        unread = [i for i in range(len(self._paths)) if i not in self._digests]
-        in_threads(self.content, unread)
-        return tuple(self._digests[i] for i in range(len(self._paths)))
-
-    def read(self, index: int, min_side: int | None = None) -> Image.Image:
+    def read(
+        self, index: int, min_side: int | None = None, depth: int | None = None
+    ) -> Image.Image:
         """Return one image, upright, as RGB; see `ImageReader.read`.
 
         Raises:
@@ -74,7 +109,7 @@ class FileReader:
         """
         content = self.content(index)
         try:
-            return decode_image(content, min_side)
+            return decode_image(content, min_side, depth)
         except ValueError as error:
             raise CorruptImagesError([(self.names[index], str(error))]) from None
 
@@ -104,6 +139,11 @@ class FileReader:
         if self._digests.setdefault(index, digest) != digest:  # its features would be of neither
             raise CorruptImagesError([(self.names[index], "changed after it was first read")])
         return content
+
+    def _digest(self, index: int) -> str:
+        if index not in self._digests:
+            self.content(index)
+        return self._digests[index]
 
     def _bytes(self, path: str) -> bytes:
         """Return the file, or one byte more than the limit."""
@@ -144,7 +184,12 @@ class ArrayReader:
             for row in self._rows
         )
 
-    def read(self, index: int, min_side: int | None = None) -> Image.Image:  # noqa: ARG002
+    def read(
+        self,
+        index: int,
+        min_side: int | None = None,  # noqa: ARG002
+        depth: int | None = None,  # noqa: ARG002
+    ) -> Image.Image:
         """Return one image as RGB; see `ImageReader.read`."""
         return upright_rgb(Image.fromarray(self._rows[index]))
 
@@ -154,38 +199,46 @@ class PillowReader:
 
     Args:
         images: The images, of any size and mode.
-
-    Raises:
-        CorruptImagesError: If some cannot be used.
     """
 
     def __init__(self, images: Sequence[Image.Image]) -> None:
         self.names = tuple(map(str, range(len(images))))
-        problems = [
-            (str(i), f"{image.width} x {image.height} pixels; too small")
-            for i, image in enumerate(images)
-            if min(image.size) < SMALLEST_SIDE
-        ]
-        if problems:
-            raise CorruptImagesError(problems)
         self._images = list(images)
         self._lock = threading.Lock()  # one that was opened from a file is decoded when it is read
+        self._digests: dict[int, str] = {}
 
-    @cached_property
-    def digests(self) -> tuple[str, ...]:
+    @property
+    def digests(self) -> Digests:
         """Return the sha256 of the size and the pixels of each image."""
-        return tuple(
-            hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
-            for image in map(self.read, range(len(self._images)))
-        )
+        return Digests(len(self._images), self._digest)
 
-    def read(self, index: int, min_side: int | None = None) -> Image.Image:  # noqa: ARG002
-        """Return one image as RGB; see `ImageReader.read`."""
+    def _digest(self, index: int) -> str:
+        if index not in self._digests:
+            image, read = self._images[index], self.read(index)
+            self._digests[index] = pixel_digest(image if DEEPEST in read.info else read)
+        return self._digests[index]
+
+    def read(
+        self,
+        index: int,
+        min_side: int | None = None,  # noqa: ARG002
+        depth: int | None = None,
+    ) -> Image.Image:
+        """Return one image as RGB; see `ImageReader.read`.
+
+        Raises:
+            CorruptImagesError: If it cannot be used.
+        """
         try:
             with self._lock:
-                return upright_rgb(self._images[index])
-        except (OSError, ValueError, SyntaxError) as error:
-            raise CorruptImagesError([(self.names[index], f"damaged ({error})")]) from None
+                return usable_rgb(self._images[index], None, depth)
+        except ValueError as error:
+            raise CorruptImagesError([(self.names[index], str(error))]) from None
+
+
+def pixel_digest(image: Image.Image) -> str:
+    """Return the sha256 of the size and the pixels of an image, decoded to RGB or deep grey."""
+    return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
 
 
 def as_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -29,7 +29,7 @@ def open_classes(place: str) -> ImageSet:
         InvalidTargetError: If there are no images, or none with a class.
     """
     try:
-        images = open_target(place, minimum_per_class=1).train
+        images = open_target(place, minimum_per_class=1, on_bad_image=None).train
     except CorruptImagesError:
         raise
     except InvalidTargetError:

@@ -93,6 +93,11 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
 
     @property
     @override
+    def depth(self) -> int | None:
+        return self.problem.target.learn.depth  # what is predicted looks like the target
+
+    @property
+    @override
     def identity(self) -> list[Any]:
         return [self.problem.fingerprint, self.request.options.seed]
 

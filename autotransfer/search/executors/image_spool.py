@@ -35,12 +35,14 @@ class PackedReader:
     digests: tuple[str, ...]
     ends: tuple[int, ...] = field(repr=False)
 
-    def read(self, index: int, min_side: int | None = None) -> Image.Image:
+    def read(
+        self, index: int, min_side: int | None = None, depth: int | None = None
+    ) -> Image.Image:
         """Return one item, upright; see `ImageReader.read`."""
         start = self.ends[index - 1] if index else 0
         with self.path.open("rb") as file:
             file.seek(start)
-            return decode_image(file.read(self.ends[index] - start), min_side)
+            return decode_image(file.read(self.ends[index] - start), min_side, depth)
 
 
 def packed(images: ImageSet, folder: Path) -> ImageSet:
@@ -67,7 +69,8 @@ def packed(images: ImageSet, folder: Path) -> ImageSet:
             ends.append(file.tell())
     spooled = PackedReader(path, images.names, images.digests, tuple(ends))
     labels = images.labels if images.labelled else None
-    return ImageSet(spooled, np.arange(len(images)), labels, images.class_names)
+    everything = np.arange(len(images))
+    return ImageSet(spooled, everything, labels, images.class_names, depth=images.depth)
 
 
 def spool_folder(cache: Path) -> Path:

@@ -10,11 +10,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
 from typing_extensions import override
 
 from autotransfer.data.datasets import is_dataset, read_dataset
-from autotransfer.data.target import open_images, open_target
+from autotransfer.data.target import open_images, open_target, open_usable
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
 NAMES = ["ant", "bee"]
@@ -174,3 +174,129 @@ def test_a_table_without_images_names_its_columns(hugging: Any) -> None:
     rows = hugging.Dataset.from_dict({"text": ["a", "b"], "label": [0, 1]})
     with pytest.raises(InvalidTargetError, match="the columns text, label; none"):
         open_target(rows)
+
+
+def said(dataset: Any) -> list[str]:
+    """Return the class of each training image, as it is learnt."""
+    opened = open_target(dataset, minimum_per_class=1).train
+    return [opened.class_names[k] for k in opened.labels]
+
+
+def transformed(change: Callable[[int], Any], **known: Any) -> Pictures:
+    """Return a dataset of six like ImageFolder: it states targets, and changes them in items."""
+
+    class Changed(Pictures):
+        target_transform = staticmethod(change)
+
+        @override
+        def __getitem__(self, i: int) -> tuple[Any, Any]:
+            image, label = super().__getitem__(i)
+            return image, change(label)
+
+    return Changed(targets=[0, 1] * 3, classes=NAMES, **known)
+
+
+class Renamed(Pictures):
+    """Labels that differ from the targets, and say so nowhere."""
+
+    targets = (0, 0, 0, 1, 1, 1)
+
+
+class Wrapped(Pictures):
+    """A dataset around another that changes the images alone."""
+
+    def __init__(self) -> None:
+        super().__init__(dataset=Pictures(targets=[0, 1] * 3, classes=NAMES))
+
+
+def pets(*names: str, n: int = 4) -> Pictures:
+    return Pictures(n, targets=[i % 2 for i in range(n)], classes=list(names))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "classes"),
+    [
+        (transformed(lambda k: 1 - k), ["1", "0"] * 3),
+        (transformed(lambda k: k), ["ant", "bee"] * 3),
+        (transformed(lambda k: ("x", "y")[k]), ["x", "y"] * 3),
+        (Subset(transformed(lambda k: k + 3), [1, 2]), ["4", "3"]),
+        (Subset(Subset(pets("cat", "dog"), [0, 1, 3]), [2, 0]), ["dog", "cat"]),
+        (ConcatDataset([pets("cat", "dog"), pets("dog", "emu", n=2)]), [*"cd" * 2, *"de"]),
+        (ConcatDataset([pets("dog", "cat"), pets("dog", "cat", n=2)]), [*"dc" * 3]),
+        (Subset(ConcatDataset([pets("cat", "dog"), pets("emu", "cat")]), [1, 4, 5]), [*"dec"]),
+        (ConcatDataset([Pictures(2), Pictures(2)]), ["0", "1"] * 2),
+        (Pictures(4, classes={"ant": 0, "bee": 1}), ["ant", "bee"] * 2),
+        (Pictures(4, classes={1: "bee", 0: "ant"}), ["ant", "bee"] * 2),
+        (Pictures(4, class_to_idx={"bee": 1, "ant": 0}), ["ant", "bee"] * 2),
+        (Pictures(4, classes=[("ant", "emmet"), ("bee",)]), ["ant, emmet", "bee"] * 2),
+        (Wrapped(), ["ant", "bee"] * 3),
+        ([(i, picture(i), "ab"[i % 2]) for i in range(4)], [*"abab"]),
+        ([("ab"[i % 2], picture(i)) for i in range(4)], [*"abab"]),
+        ([(picture(i), (b"a", "b")[i % 2]) for i in range(4)], [*"abab"]),
+        ([(picture(i), torch.tensor([i % 2])) for i in range(4)], ["0", "1"] * 2),
+    ],
+)
+def test_the_classes_are_those_that_the_items_have(dataset: Any, classes: list[str]) -> None:
+    short = {"c": "cat", "d": "dog", "e": "emu"}
+    assert said(dataset) == [short.get(name, name) for name in classes]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "reason"),
+    [
+        (Renamed(), "item 1 of the dataset returns the label 1, but its targets say 0"),
+        (transformed(lambda k: NAMES[k + 5]), "target_transform of the dataset fails"),
+        (ConcatDataset([pets("cat", "dog"), Pictures(2)]), "some only number them"),
+        (Pictures(classes=["ant", "ant"]), "the class 'ant' twice"),
+        (Pictures(classes={"ant": 5, "bee": 6}), "labels from 0 to 1 .* 2 classes"),
+        (TensorDataset(torch.zeros(3, 3, 8, 8), torch.eye(3)), "one-hot rows, give labels.argmax"),
+        ([(picture(i), {"boxes": [i]}) for i in range(2)], "that of image 0 is a dict"),
+        ([(picture(i), [0, 1][: i + 1]) for i in range(2)], "one for each image"),
+        ([(picture(i), i / 4) for i in range(2)], "not fractions"),
+        ([(picture(0), "a"), (picture(1), None)], "some have none"),
+    ],
+)
+def test_labels_of_which_it_is_not_plain_what_they_mean_are_refused(
+    dataset: Any, reason: str
+) -> None:
+    with pytest.raises(InvalidTargetError, match=reason) as found:
+        open_target(dataset)
+    assert len(str(found.value)) < 400
+
+
+def test_an_item_that_fails_is_left_out_with_its_label() -> None:
+    def fail(i: int) -> Any:
+        if i == 1:
+            raise RuntimeError("decoder failed")
+        return picture(i) if i else None
+
+    for dataset in (
+        Pictures(form=fail),
+        Subset(Pictures(form=fail, targets=[0, 1] * 3), range(6)),
+    ):
+        opened = open_target(dataset, on_bad_image="skip")
+        assert opened.train.names == ("2", "3", "4", "5")
+        assert opened.train.labels.tolist() == [0, 1, 0, 1]
+        assert "0: a NoneType, not an image" in opened.notes[0]
+        assert "1: decoder failed" in opened.notes[0]
+
+
+def test_a_list_of_several_forms_is_read_and_its_gaps_can_be_left_out(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes(png(0))
+    items = [str(tmp_path / "0.png"), png(1), picture(2), Image.fromarray(picture(3)), None]
+    bands = np.zeros((8, 8, 5), np.uint8)
+    images, left_out = open_usable([*items, bands], "skip")
+    for i in range(4):
+        assert np.array_equal(np.asarray(images[i]), picture(i))
+    assert [name for name, _ in left_out] == ["4", "5"]
+    assert open_usable([picture(0), bands], "skip")[1][0][0] == "1"
+
+
+@pytest.mark.parametrize(
+    "form", [tuple, lambda parts: dict(zip(("train", "val"), parts, strict=True))]
+)
+def test_two_datasets_are_training_and_held_out_test(form: Callable[[Any], Any]) -> None:
+    opened = open_target(form((pets("cat", "dog"), pets("cat", "dog", n=2))))
+    assert opened.held_out is not None
+    assert (len(opened.train), len(opened.held_out)) == (4, 2)
+    assert opened.class_names == ("cat", "dog")

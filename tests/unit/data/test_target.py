@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.reading import PillowReader
-from autotransfer.data.target import open_images, open_target, open_unlabelled
+from autotransfer.data.target import open_images, open_target, open_unlabelled, open_usable
 from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError
 
 PETS = {"cat": 3, "dog": 2}
@@ -165,8 +167,107 @@ def test_groups_stay_beside_their_pictures_when_bad_ones_go(grow: Callable[..., 
 
 
 def test_bad_pictures_are_never_all_left_out(grow: Callable[..., Path]) -> None:
-    with pytest.raises(CorruptImagesError):
+    with pytest.raises(CorruptImagesError, match="no other is left") as found:
         open_target(grow({"a/1.jpg": b"x", "b/1.jpg": b"y"}), on_bad_image="skip")
+    assert "skip" not in str(found.value)  # which was given
+
+
+def _lacking(folder: Path) -> str:
+    (folder / "cat" / "zz.png").symlink_to("gone.png")
+    return "cat/zz.png: there is no such file"
+
+
+def _looping(folder: Path) -> str:
+    (folder / "cat" / "zz.png").symlink_to("zz.png")
+    return "cat/zz.png: unreadable"
+
+
+def _piped(folder: Path) -> str:
+    os.mkfifo(folder / "pipe")
+    (folder / "cat" / "zz.png").symlink_to(folder / "pipe")
+    return "cat/zz.png: unreadable (a named pipe, not a file"
+
+
+@pytest.mark.parametrize("spoil", [_lacking, _looping, _piped])
+def test_files_that_cannot_be_read_are_left_out(
+    grow: Callable[..., Path], spoil: Callable[[Path], str]
+) -> None:
+    folder = grow(PETS)
+    reason = spoil(folder)
+    target = open_target(folder, on_bad_image="skip")
+    assert target.train.labels.tolist() == [0, 0, 0, 1, 1]
+    assert len(set(target.train.digests)) == 5
+    assert reason in " ".join(target.notes)
+
+
+def test_a_damaged_member_of_an_archive_is_left_out(grow: Callable[..., Path]) -> None:
+    archive = grow(PETS, "pets.zip")
+    content = bytearray(archive.read_bytes())
+    content[200:240] = bytes(40)
+    archive.write_bytes(content)
+    target = open_target(archive, on_bad_image="skip")
+    assert target.train.labels.tolist() == [0, 0, 1, 1]
+    assert "cat/000.png: unreadable (Bad CRC-32" in target.notes[0]
+
+
+def _closed(whole: Image.Image) -> Image.Image:
+    whole.close()
+    return whole
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda _: "none.png",
+        lambda _: "a\0b.png",
+        lambda content: Image.open(io.BytesIO(content[: len(content) // 2])),
+        lambda content: _closed(Image.open(io.BytesIO(content))),
+        lambda _: Image.new("RGB", (2, 9)),
+    ],
+    ids=["missing", "null", "truncated", "closed", "small"],
+)
+def test_a_list_leaves_out_what_cannot_be_read_with_its_label(
+    grow: Callable[..., Path], encode: Callable[..., bytes], bad: Callable[[bytes], Any]
+) -> None:
+    item = bad(encode(Image.new("RGB", (64, 64), "red").effect_spread(9)))
+    paths = sorted(grow(PETS).rglob("*.png"))
+    items = [str(p) if isinstance(item, str) else Image.open(p) for p in paths]
+    labels = ["a", "a", "b", "b", "b"]
+    target = open_target(([item, *items], ["b", *labels]), on_bad_image="skip")
+    assert [target.class_names[k] for k in target.train.labels] == labels
+    assert "1 image(s) cannot be used and were left out" in target.notes[0]
+    with pytest.raises(CorruptImagesError, match="--on-bad-image skip"):
+        open_target(([item, *items], ["b", *labels]))
+    for opened in (lambda: open_images([item, *items]), lambda: open_usable([item, *items], None)):
+        with pytest.raises(CorruptImagesError, match="1 image") as found:
+            opened()
+        assert "skip" not in str(found.value)  # whoever calls does not offer it
+    images, left_out = open_usable([item, *items], "skip")
+    assert (len(images), len(left_out)) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    ("tree", "reason"),
+    [
+        ({"cat": 3, "dog": 2, "emu/1.png": b"x"}, "class 'emu' has 0; .*emu/1.png: not an image"),
+        ({"train/a": 2, "train/b": 2, "test/a/1.png": b"x"}, "split 'test' can .*test/a/1.png"),
+    ],
+)
+def test_what_is_left_without_a_picture_is_named(
+    grow: Callable[..., Path], tree: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(InvalidTargetError, match=reason) as found:
+        open_target(grow(tree), on_bad_image="skip")
+    assert "skip" not in str(found.value)
+
+
+def test_a_message_about_many_pictures_stays_short(grow: Callable[..., Path]) -> None:
+    long = "/".join(["x" * 120] * 3)
+    bad = {f"cat/{long}/{i}.png": b"text" for i in range(40)}
+    with pytest.raises(CorruptImagesError, match="more") as found:
+        open_images(grow({"dog": 1, **bad}))
+    assert len(found.value.problems) == 40
+    assert len(str(found.value)) < 2000
 
 
 def test_a_bad_picture_in_an_image_set_is_found(grow: Callable[..., Path]) -> None:

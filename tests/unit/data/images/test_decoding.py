@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+import io
+import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from torchvision.datasets import ImageFolder
 
 from autotransfer.data.images.decoding import decode_image, in_threads, upright_rgb
+from autotransfer.data.target import open_images
+from autotransfer.errors import CorruptImagesError
 
 ORIENTATION = 0x0112
 
@@ -172,3 +179,39 @@ def test_several_threads_take_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     meeting = threading.Barrier(3, timeout=30)  # passes only if three are there at once
     assert sorted(in_threads(lambda _: meeting.wait(), range(3))) == [0, 1, 2]
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+def test_no_program_is_started_for_a_file_whoever_opens_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "ant").mkdir()
+    place = tmp_path / "ant" / "1.jpg"
+    place.write_bytes(EPS)
+    forms: list[Any] = [
+        [str(place)],
+        [{"image": str(place)}],
+        [{"image": {"bytes": EPS, "path": None}}],
+        [(EPS, 0)],
+        [Image.open(io.BytesIO(EPS))],
+        ImageFolder(str(tmp_path)),  # opens its files itself
+        str(place.parent),
+    ]
+    for form in forms:
+        with pytest.raises(CorruptImagesError, match="1 image"):
+            open_images(form)
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("form", ["ICO", "TGA", "PCX", "JPEG2000", "SGI", "DDS"])
+def test_a_format_that_is_not_listed_is_refused_whatever_the_name(
+    encode: Callable[..., bytes], form: str
+) -> None:
+    with pytest.raises(ValueError, match="not an image, or of an unknown format"):
+        decode_image(encode(Image.new("RGB", (16, 16)), form))

@@ -40,9 +40,11 @@ class Counting(ArrayReader):
         self.decoded: list[int] = []
 
     @override
-    def read(self, index: int, min_side: int | None = None) -> Image.Image:
+    def read(
+        self, index: int, min_side: int | None = None, depth: int | None = None
+    ) -> Image.Image:
         self.decoded.append(index)
-        return super().read(index, min_side)
+        return super().read(index, min_side, depth)
 
 
 def test_the_geometry_of_a_preprocessing_has_no_colours() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from autotransfer.data.target import open_target
 from autotransfer.plugin.testing import shapes
@@ -77,3 +79,18 @@ def test_the_copies_of_a_killed_process_are_deleted_by_the_next_and_no_others(
     sweep_spools(tmp_path)
     remove_spool(ours)
     assert not list((tmp_path / "spool").iterdir())
+
+
+def test_the_depth_of_deep_images_goes_to_the_worker(tmp_path: Path) -> None:
+    values = np.arange(0, 4096, 16, dtype=np.uint16).reshape(16, 16)
+    with zipfile.ZipFile(tmp_path / "deep.zip", "w") as file:
+        for name in ("a/0.png", "a/1.png", "b/2.png", "b/3.png"):
+            stream = io.BytesIO()
+            Image.fromarray(values + int(name[2])).save(stream, "PNG")
+            file.writestr(name, stream.getvalue())
+    images = open_target(str(tmp_path / "deep.zip")).train
+    sent = pickle.loads(pickle.dumps(packed(images, tmp_path / "spool")))  # noqa: S301 - as above
+    assert isinstance(sent.reader, PackedReader)
+    assert sent.depth == images.depth == 12
+    assert sent.pixel_keys == images.pixel_keys
+    np.testing.assert_array_equal(np.asarray(sent[0])[..., 0], values >> 4)

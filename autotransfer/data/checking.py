@@ -1,0 +1,130 @@
+"""The check of every image before anything runs: which can be used, and how deep they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import USUAL_DEPTH, ImageSet
+from autotransfer.data.images.decoding import DEEPEST, depth_of, in_threads
+from autotransfer.data.images.reading import ArrayReader
+from autotransfer.data.listing import Listing
+from autotransfer.errors import (
+    CorruptImagesError,
+    InvalidOptionError,
+    InvalidTargetError,
+    named_problems,
+)
+
+Problems: TypeAlias = tuple[tuple[str, str], ...]  # (name, reason) of images that are left out
+BAD_IMAGE_RULES = ("stop", "skip")
+_REMEDY = "repair or remove them"
+_CHECKED_SIDE = 1  # a JPEG is checked at 1/8 of its size; every byte is still decoded
+_NAMED = 20  # images that a note names
+
+
+@dataclass(frozen=True)
+class Usable:
+    """What the check of some images found.
+
+    Args:
+        good: Positions of the images that can be used.
+        left_out: Name and reason of each of the others.
+        depth: Bits that values of 16 or 32 bits use; None where there are none.
+        deep: (number of such images, largest value) of those that do not say their depth.
+    """
+
+    good: NDArray[np.int64]
+    left_out: Problems = ()
+    depth: int | None = None
+    deep: tuple[int, int] = (0, 0)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what was left out, and how deep the images are taken to be, in sentences."""
+        notes = left_out_notes(self.left_out)
+        if self.depth in (None, USUAL_DEPTH):
+            return notes
+        count, largest = self.deep
+        return (
+            *notes,
+            f"{count} image(s) have values of 16 or 32 bits, and the largest of all is "
+            f"{largest:,}: they are read as images of {self.depth} bits",
+        )
+
+
+def checked(listing: Listing, on_bad_image: str | None, depth: int | None = None) -> Usable:
+    """Return which images of a listing can be used.
+
+    Args:
+        listing: The images.
+        on_bad_image: As for `usable_images`.
+        depth: Bits that a value of 16 or 32 bits uses; None finds out.
+
+    Raises:
+        InvalidTargetError: If there is no image.
+        CorruptImagesError: As for `usable_images`.
+    """
+    _refuse_rule(on_bad_image)
+    everything = np.arange(len(listing.reader.names))
+    if not len(everything):
+        raise InvalidTargetError("there are no images: the list or array is empty")
+    if isinstance(listing.reader, ArrayReader):
+        return Usable(everything)  # it refuses bad images when it is made
+    return usable_images(ImageSet(listing.reader, everything, depth=depth), on_bad_image)
+
+
+def usable_images(images: ImageSet, on_bad_image: str | None) -> Usable:
+    """Return which images can be used: each is read once.
+
+    Args:
+        images: The images.
+        on_bad_image: "stop" names every bad image in an error, "skip" leaves them out. None
+            stops as well, where the caller does not offer the choice.
+
+    Raises:
+        CorruptImagesError: If images cannot be used and are not left out, or if none can.
+        InvalidOptionError: If `on_bad_image` is none of these.
+    """
+    _refuse_rule(on_bad_image)
+
+    def check(position: int) -> int | tuple[str, str] | None:
+        """Return the problem of an image, or its largest value if that says how deep it is."""
+        try:
+            read = images.read(position, _CHECKED_SIDE)
+        except CorruptImagesError as error:
+            return error.problems[0]
+        return read.info.get(DEEPEST)
+
+    found = in_threads(check, range(len(images)))
+    problems = tuple(item for item in found if isinstance(item, tuple))
+    good = np.array([i for i, item in enumerate(found) if not isinstance(item, tuple)], np.int64)
+    if problems and not len(good):
+        raise CorruptImagesError(problems, f"no other is left: {_REMEDY}")
+    if problems and on_bad_image == "stop":
+        skip = "leave them out with --on-bad-image skip (on_bad_image='skip')"
+        raise CorruptImagesError(problems, f"{_REMEDY}, or {skip}")
+    if problems and on_bad_image is None:
+        raise CorruptImagesError(problems)
+    deep = [item for item in found if isinstance(item, int)]
+    largest = max(deep, default=0)
+    estimated = depth_of(largest) if deep else None
+    return Usable(good, problems, images.depth or estimated, (len(deep), largest))
+
+
+def _refuse_rule(on_bad_image: str | None) -> None:
+    if on_bad_image not in (*BAD_IMAGE_RULES, None):
+        raise InvalidOptionError(
+            f"on_bad_image must be one of {', '.join(BAD_IMAGE_RULES)}, got {on_bad_image!r}"
+        )
+
+
+def left_out_notes(problems: Problems) -> tuple[str, ...]:
+    """Return a note that names the images that were left out, if there are any."""
+    if not problems:
+        return ()
+    named = "; ".join(named_problems(problems, _NAMED))
+    return (f"{len(problems)} image(s) cannot be used and were left out: {named}",)
