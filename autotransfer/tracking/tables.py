@@ -55,9 +55,8 @@ def ensure_tables(path: Path) -> None:
         OSError: If the folder cannot be written, or another process is still making the tables
             after five minutes.
     """
-    if _used(path):
+    if _used(path) or not path.parent.is_dir():  # a folder that is not there is often a slip
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=LOCK_SECONDS)
     with lock:
         if path.exists():

@@ -73,8 +73,7 @@ def test_wherever_the_disk_gets_full_or_read_only_it_is_said_and_the_fit_goes_on
     with faults(None, _full) as events:
         expected = _fit(target, catalogue, tmp_path / "whole")
     assert len(events) > 50
-    chosen = np.linspace(0, len(events) - 1, points or len(events)).astype(int)
-    for at in chosen.tolist():
+    for at in map(int, np.linspace(0, len(events) - 1, points or len(events))):
         workspace = tmp_path / str(at)
         fault = (_full, _read_only)[at % 2]
         with faults(at, fault), suppress(AutotransferError):
