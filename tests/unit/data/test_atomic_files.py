@@ -24,7 +24,10 @@ WRITES = re.compile(
     r"|(?<!safetensors\.)torch\.save\(|json\.dump\(|\.to_csv\(|\.to_parquet\(|copyfile\("
 )
 # Their files are for this process and those that it starts, in folders that end with them.
-OF_A_PROCESS = {"autotransfer/sklearn.py", "autotransfer/search/executors/image_spool.py"}
+OF_A_PROCESS = {
+    "autotransfer/selection/selection.py",
+    "autotransfer/search/executors/image_spool.py",
+}
 
 
 def test_a_file_appears_at_the_end_and_replaces_the_one_before(tmp_path: Path) -> None:
