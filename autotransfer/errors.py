@@ -8,6 +8,7 @@ are hidden in all of them, whatever library the text comes from, and none is end
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from autotransfer.masking import masked
 
@@ -147,6 +148,26 @@ class ExportError(AutotransferError, RuntimeError):
 
 class BudgetExhaustedError(AutotransferError, TimeoutError):
     """The budget ended before there was any answer at all."""
+
+
+class InterruptedFitError(KeyboardInterrupt):
+    """A fit was ended by Ctrl-C or SIGTERM; what was finished is kept.
+
+    Args:
+        name: Name of the study, to continue it.
+        selection: The best answer so far, a `Selection` that is saved in its folder; None where
+            there was none yet.
+    """
+
+    def __init__(self, name: str, selection: Any = None) -> None:
+        self.name, self.selection = name, selection
+        kept = "every finished trial is kept"
+        if selection is not None:
+            kept = f"the best answer so far is in {selection.record.model}"
+        super().__init__(
+            f"interrupted; {kept}. To go on, fit again with the same options, resume=True and "
+            f"name={name!r}"
+        )
 
 
 class DeadlineError(AutotransferError, TimeoutError):

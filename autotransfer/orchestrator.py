@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 from pydantic import TypeAdapter
 
+from autotransfer.errors import InterruptedFitError
 from autotransfer.report import Material, report_faults
 from autotransfer.results import Outcome, Ranking, Record, Skipped
 from autotransfer.scenarios.base import Candidates, Scenario, Searched
@@ -45,7 +46,8 @@ def fit(target: Any, y: Any = None, **options: Any) -> Selection:
 
     Raises:
         AutotransferError: If the target, a source or an option cannot be used; the message says
-            what to do. `BudgetExhaustedError` if not one trial could finish.
+            what to do.
+        InterruptedFitError: After Ctrl-C; it has the best answer so far, which is saved.
     """
     with requested(options) as request:
         return _fit(scenario_of(target if y is None else (target, y), request))
@@ -114,26 +116,41 @@ def rank(
 
 
 def _fit(scenario: Scenario[Any, Any]) -> Selection:
-    """Return the selection of an opened scenario: rank, search, choose, judge, close."""
+    """Return the selection of a scenario; an interrupt is raised on with the best so far."""
     with running(scenario.request, scenario.name) as run:
-        run.check_same_problem(scenario.identity, scenario.differing)
-        ranking, unranked = _ranked(scenario, run)
-        candidates = scenario.candidates(ranking, run)
-        run.clock.mark("rank")
-        context = scenario.context(candidates)
-        _start_tracking(scenario, candidates, run)
-        outcomes = _search(scenario, candidates, context, run)
-        run.clock.mark("search")
-        searched = Searched(ranking, candidates, context, outcomes)
-        finalist = scenario.choose(searched, run)
+        try:
+            selection = _answered(scenario, run)
+        except KeyboardInterrupt as stop:
+            raise InterruptedFitError(run.place.name) from stop
+        if run.clock.stopped:
+            raise InterruptedFitError(run.place.name, selection)
+        return selection
+
+
+def _answered(scenario: Scenario[Any, Any], run: Run) -> Selection:
+    """Return the selection: rank, search, choose, judge, close."""
+    run.check_same_problem(scenario.identity, scenario.differing)
+    ranking, unranked = _ranked(scenario, run)
+    candidates = scenario.candidates(ranking, run)
+    run.clock.mark("rank")
+    context = scenario.context(candidates)
+    run.start_tracking(scenario.tracked(candidates), scenario.fingerprint)
+    outcomes = _search(scenario, candidates, context, run)
+    run.clock.mark("search")
+    searched = Searched(ranking, candidates, context, outcomes)
+    finalist = scenario.choose(searched, run)
+    try:
         judged = scenario.judge(finalist, searched, run)
-        run.clock.mark("guard")
-        record = record_of(scenario, searched, judged, unranked, run)
-        selection = Selection(
-            record, judged.kept, scenario.readers.device, plugins=tuple(run.options.plugins)
-        )
-        contest = None if judged.challenger is None else judged.challenger.contest
-        return _closed(selection, scenario.material(searched, judged, run), contest, run)
+    except KeyboardInterrupt:
+        run.stop()
+        judged = scenario.judge(finalist, searched, run)  # now without any test
+    run.clock.mark("guard")
+    record = record_of(scenario, searched, judged, unranked, run)
+    selection = Selection(
+        record, judged.kept, scenario.readers.device, plugins=tuple(run.options.plugins)
+    )
+    contest = None if judged.challenger is None else judged.challenger.contest
+    return _closed(selection, scenario.material(searched, judged, run), contest, run)
 
 
 def _ranked(scenario: Scenario[Any, Any], run: Run) -> tuple[Ranking, list[Skipped]]:
@@ -149,18 +166,6 @@ def _ranked(scenario: Scenario[Any, Any], run: Run) -> tuple[Ranking, list[Skipp
     ranking = _RANKINGS.validate_python(stored["ranking"])
     run.options.say("shortlist: " + ", ".join(ranking.shortlist))
     return ranking, [Skipped(**item) for item in stored["skipped"]]
-
-
-def _start_tracking(scenario: Scenario[Any, Any], candidates: Candidates, run: Run) -> None:
-    shortlist = ", ".join(source.name for source in candidates.arms.sources)
-    told = {
-        "target": scenario.name,
-        "scenario": str(scenario.kind),
-        "metric": scenario.metric,
-        **scenario.parameters,
-        "shortlist": shortlist,
-    }
-    run.start_tracking(told, scenario.fingerprint)
 
 
 def _search(
@@ -189,7 +194,6 @@ def _search(
         forecast=scenario.progress_forecast(context, run),
     )
     recorder.repeat(run.study.outcomes)
-    earlier = scenario.first_points(run)
     executor = open_executor(
         context,
         name=options.executor,
@@ -208,8 +212,11 @@ def _search(
         on_result=recorder.keep,
         on_recorded=recorder.show,
         say=options.say,
-        earlier=earlier,
+        earlier=scenario.first_points(run),
         obvious=candidates.obvious,
+        last_resort=candidates.last_resort,
+        answered=scenario.answered(candidates),
+        on_interrupt=run.stop,
     ).run()
 
 
@@ -225,14 +232,18 @@ def _closed(
     """
     folder, record = run.place.folder, selection.record
     selection.save(folder)
-    faults = report_faults(folder, record, gather, run.clock.deadline(1 - CLOSING_SHARE / 2))
-    if faults:
-        record = replace(record, warnings=(*record.warnings, *faults))
-        selection = replace(selection, record=record)
-        selection.save(folder)
-    name, promote = run.options.register, run.options.promote
-    registration = None if name is None else Registration(name, promote, contest)
-    registered = run.tracker.finish(record, folder, registration=registration)
-    run.study.remember("run_id", run.tracker.run_id)  # only now where MLflow was away before
+    name = None if run.clock.stopped else run.options.register
+    registration = None if name is None else Registration(name, run.options.promote, contest)
+    registered = ""
+    try:
+        faults = report_faults(folder, record, gather, run.clock.deadline(1 - CLOSING_SHARE / 2))
+        if faults:
+            record = replace(record, warnings=(*record.warnings, *faults))
+            selection = replace(selection, record=record)
+            selection.save(folder)
+        registered = run.tracker.finish(record, folder, registration=registration)
+        run.study.remember("run_id", run.tracker.run_id)  # only now where MLflow was away before
+    except KeyboardInterrupt:
+        run.stop()
     run.options.say(selection.verdict.sentence)
     return replace(selection, registered=registered)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shlex
 import sys
+import time
 import traceback
 import warnings
 from contextlib import suppress
@@ -27,7 +29,13 @@ from autotransfer.cli.show import show
 from autotransfer.cli.sources import sources
 from autotransfer.cli.sync import sync
 from autotransfer.cli.ui import ui
-from autotransfer.errors import AutotransferError, AutotransferWarning, BudgetExhaustedError, told
+from autotransfer.errors import (
+    AutotransferError,
+    AutotransferWarning,
+    BudgetExhaustedError,
+    InterruptedFitError,
+    told,
+)
 from autotransfer.masking import masked, note_secrets
 from autotransfer.search.interrupts import ended_like_interrupts
 
@@ -78,6 +86,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    began = time.monotonic()  # what a fit imports counts as its time
     for variable, value in ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     note_secrets(*arguments)
@@ -86,7 +95,9 @@ def run(arguments: list[str]) -> int:
         warnings.showwarning = _show_warning  # type: ignore[assignment]
         try:
             with ended_like_interrupts():
-                code = cli.main(arguments, prog_name="autotransfer", standalone_mode=False)
+                code = cli.main(
+                    arguments, prog_name="autotransfer", standalone_mode=False, obj=began
+                )
         except click.exceptions.Exit as stop:
             return stop.exit_code
         except click.ClickException as error:
@@ -100,13 +111,25 @@ def run(arguments: list[str]) -> int:
             return _fail(
                 f"{error.filename or 'the output'} cannot be written ({error.strerror})", BAD_INPUT
             )
-        except (KeyboardInterrupt, click.Abort):
-            return _fail(
-                "interrupted; every finished trial is kept. Run the same command with --resume "
-                "and the --name it printed to go on",
-                INTERRUPTED,
-            )
+        except (KeyboardInterrupt, click.Abort) as stop:
+            return _fail(f"interrupted{_going_on(arguments, stop)}", INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _going_on(arguments: list[str], stop: BaseException) -> str:
+    if not isinstance(stop, InterruptedFitError):
+        return ""
+    return f"; to go on: {resuming(arguments, stop.name)}"
+
+
+def resuming(arguments: list[str], name: str) -> str:
+    """Return the command that continues the study of an interrupted fit, without passwords."""
+    kept: list[str] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        named = "--name" in (before, argument) or argument.startswith("--name=")
+        if argument != "--resume" and not named:
+            kept.append(masked(argument))
+    return shlex.join(["autotransfer", *kept, "--resume", "--name", name])
 
 
 def _fail(text: str, code: int) -> int:

@@ -36,8 +36,12 @@ from autotransfer.cli.options import (
 @option("--max-mb", type=float, metavar="X", help="Largest size of the result.")
 @option("--max-ms", type=float, metavar="X", help="Longest time for an image.")
 @option("--single", is_flag=True, help="Return what reads one source only.")
-@option("--trials", type=int, metavar="N", help="Number of trials, over all resumes.")
-@option("--seconds", type=float, metavar="S", help="Time for everything; 600 by default.")
+@option(
+    "--trials", type=int, metavar="N", help="Number of trials, over all resumes; no time limit."
+)
+@option(
+    "--seconds", type=float, metavar="S", help="Time for everything; 600 unless --trials is given."
+)
 @option("--metric", default="accuracy", help="accuracy, balanced_accuracy, f1_macro or log_loss.")
 @option("--class-weights", is_flag=True, help="Weigh classes by their rarity.")
 @option("--margin", type=float, metavar="X", help="Gap that counts as no difference.")
@@ -71,6 +75,7 @@ def fit(target: str, **options: Any) -> None:
     from autotransfer.cli.matrices import run_features
     from autotransfer.cli.progress import callbacks, progress_of
     from autotransfer.cli.texts import fit_json, fit_text
+    from autotransfer.errors import InterruptedFitError
     from autotransfer.models.precomputed_features import read_matrices
     from autotransfer.orchestrator import fit as run
     from autotransfer.scenarios.options import Budget, budget_of, read_options
@@ -78,6 +83,7 @@ def fit(target: str, **options: Any) -> None:
     quiet_optuna()
     trials, seconds = options.pop("trials"), options.pop("seconds")
     options |= {
+        "began": click.get_current_context().obj,
         "budget": None if trials is None and seconds is None else Budget(trials, seconds),
         "refit": not options.pop("no_refit"),
         "class_weights": "balanced" if options.pop("class_weights") else None,
@@ -85,9 +91,14 @@ def fit(target: str, **options: Any) -> None:
     }
     matrices = read_matrices(target)
     limit = budget_of(read_options(options)).seconds
-    with progress_of(options["metric"], limit) as progress:
-        options |= callbacks(progress)
-        selection = run(target, **options) if matrices is None else run_features(matrices, options)
-    answer(fit_json, fit_text, selection.record, as_json=as_json)
-    if selection.registered:
-        say(selection.registered)
+    try:
+        with progress_of(options["metric"], limit) as progress:
+            options |= callbacks(progress)
+            found = run(target, **options) if matrices is None else run_features(matrices, options)
+    except InterruptedFitError as stop:
+        if stop.selection is not None:
+            answer(fit_json, fit_text, stop.selection.record, as_json=as_json)
+        raise
+    answer(fit_json, fit_text, found.record, as_json=as_json)
+    if found.registered:
+        say(found.registered)

@@ -108,6 +108,7 @@ def fit_text(record: Record) -> str:
             f"{gap.high * metric.scale:+.1f})"
         )
     lines += ["", "tried", *_tried(record, metric), "", *_skipped_text(record.skipped)]
+    lines += _forced_text(record.forced)
     lines += [
         f"returned: the {_returned_text(record)}",
         f"  model     {record.model}",
@@ -156,7 +157,10 @@ def _test_text(record: Record, metric: Metric | None) -> list[str]:
     """Return the score of the finalist and of the baselines; both need target labels."""
     verdict = record.verdict
     if verdict.test is None:
-        return ["  test      none: no target label was seen"]
+        labelled = record.scenario != "unlabelled"
+        return [
+            f"  test      none: {'nothing was tested' if labelled else 'no target label was seen'}"
+        ]
     title = "accuracy" if metric is None else metric.title
     shown = _shown(verdict.test, metric)
     unit = "images" if record.zero_shot is None else "classes"
@@ -218,6 +222,14 @@ def _skipped_text(skipped: Sequence[Skipped]) -> list[str]:
     rest = sum(count for _, count in counted[_REASONS:])
     more = [f"  {rest:>5}  for other reasons"] if rest else []
     return ["not tried", *shown, *more, ""]
+
+
+def _forced_text(forced: Sequence[str]) -> list[str]:
+    """Return what time alone has decided; the report has all of it."""
+    if not forced:
+        return []
+    more = [f"  and {len(forced) - _REASONS} more"] if len(forced) > _REASONS else []
+    return ["for want of time", *(f"  {_short(text)}" for text in forced[:_REASONS]), *more, ""]
 
 
 def _short(text: str) -> str:

@@ -37,7 +37,9 @@ def _figures_json(figures: ZeroShotFigures) -> dict[str, Any]:
 
 
 def zero_shot_text(found: ZeroShotFindings) -> list[str]:
-    """Return the lines of `fit` about classes without images."""
+    """Return the lines of `fit` about classes without images; none where nothing was tested."""
+    if not found.figures:
+        return []
     lines = [
         f"  rows      nearest seen class {found.nearest_seen_class:.3f}; with exchanged rows "
         f"97.5 % below {found.null_high:.3f} (p = {found.p_value:.3f})"

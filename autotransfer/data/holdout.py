@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,12 @@ class Division:
     def units(self) -> NDArray[np.int64]:
         """Return the (n,) number of the unit that each open image belongs to."""
         return units_of(self.images, self.groups, self.same)
+
+    def among(self, kept: NDArray[np.int64]) -> Division:
+        """Return the division with some of the open images only, by their sorted positions."""
+        groups = None if self.groups is None else tuple(self.groups[i] for i in kept)
+        images, same = self.images.subset(kept), _among(self.same, kept)
+        return replace(self, images=images, groups=groups, same=same)
 
     def folds(self, seed: int) -> tuple[Fold, ...]:
         """Return the folds of the search; every image validates once where none is held out."""

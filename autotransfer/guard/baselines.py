@@ -31,12 +31,14 @@ from autotransfer.models.predictors.baselines import (
 from autotransfer.models.predictors.dummy import fit_majority
 from autotransfer.models.predictors.ensemble import EnsemblePredictor, Member
 from autotransfer.models.predictors.pixels import fit_pixels
+from autotransfer.models.schedule import Limits
 from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.single_thread import single_thread
 from autotransfer.models.small_cnn import small_source
 from autotransfer.models.source import Source
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.cross_validation import LabelledContext
+from autotransfer.search.watchdog import GRACE_SECONDS, OverrunError, ended_at
 
 Predictions = NDArray[np.float64]
 
@@ -92,8 +94,11 @@ class Baselines:
         again = 0.0  # seconds to train those so far once more, on all items
         for name in self.context.baselines:
             try:
-                found = self._over(name, split, so_far, again)
-            except DeadlineError:
+                if name != MAJORITY:
+                    Limits(self.deadline).go_on(0)
+                with ended_at(None if self.deadline is None else self.deadline - GRACE_SECONDS):
+                    found = self._over(name, split, so_far, again)
+            except (DeadlineError, OverrunError):
                 warnings.warn(
                     f"no time was left for the baseline {TITLES[name]!r}; give more --seconds "
                     "for a fuller test",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import DeadlineError
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.bootstrap import LEVEL, Comparison, compare
 from autotransfer.guard.evaluation_split import OUT_OF_FOLD, EvaluationSplit
@@ -17,7 +18,7 @@ from autotransfer.guard.verdict import decide, default_margin, judge, sentence
 from autotransfer.models.calibration import calibration_error
 from autotransfer.models.heads import fit_ridge
 from autotransfer.models.metrics import Metric
-from autotransfer.models.predictors.baselines import TITLES
+from autotransfer.models.predictors.baselines import MAJORITY, TITLES
 from autotransfer.models.predictors.neural import HeadPredictor
 from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.source import Source
@@ -74,19 +75,19 @@ class Opened:
     """What is known of the tested items beside any candidate.
 
     Args:
-        probed: (m, K) what a probe on the default source says.
+        probed: (m, K) what a probe on the default source says; None where it was not read.
     """
 
     split: EvaluationSplit
     context: LabelledContext
-    probed: Predictions
+    probed: Predictions | None
     baselines: tuple[TrainedBaseline, ...]
 
 
 def open_test(
     split: EvaluationSplit,
     context: LabelledContext,
-    reference: Source,
+    reference: Source | None,
     baselines: Baselines,
     say: Callable[[str], None],
 ) -> Opened:
@@ -95,17 +96,25 @@ def open_test(
     Args:
         split: What is compared on.
         context: The score and the features.
-        reference: The default source; a probe on it says what the search bought.
+        reference: The default source; a probe on it says what the search bought. None where
+            there is no time to read it.
         baselines: What uses no source.
         say: Told about progress.
+
+    Raises:
+        DeadlineError: If there was no time for any baseline that looks at an item.
     """
-    probed = np.concatenate([_probed(reference, context, *pair) for pair in split.divisions])
-    context.readers.release()
+    probed = None
+    if reference is not None:
+        probed = np.concatenate([_probed(reference, context, *pair) for pair in split.divisions])
+        context.readers.release()
     found: list[TrainedBaseline] = []
     for baseline in baselines.on(split):
         stopped = "" if baseline.whole else ", stopped: it cannot win any more"
         say(f"baseline {TITLES[baseline.name]}: {baseline.seconds:.1f} s{stopped}")
         found.append(baseline)
+    if {b.name for b in found} == {MAJORITY} < set(context.baselines):
+        raise DeadlineError("no time was left for a baseline that looks at an item")
     return Opened(split, context, probed, tuple(found))
 
 
@@ -120,7 +129,8 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
     split, metric, found = opened.split, opened.context.metric, opened.baselines
     whole = {b.name: b.probabilities for b in found if b.whole}
     comparison = _compared(candidate.probabilities, whole, opened, terms)
-    reference = _compared(candidate.probabilities, {"reference": opened.probed}, opened, terms)
+    probed = {} if opened.probed is None else {"reference": opened.probed}
+    reference = _compared(candidate.probabilities, probed, opened, terms).gap if probed else None
     best = next(b for b in found if b.name == comparison.best_baseline)
     instead = next((b for b in found if b.choice), best)  # together, where they could be weighted
     margin = default_margin(metric, comparison.n) if terms.margin is None else terms.margin
@@ -140,7 +150,7 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         best_baseline=best.name,
         gap=comparison.gap,
         minimum_detectable=comparison.minimum_detectable,
-        gap_reference=reference.gap,
+        gap_reference=reference,
         returned_baseline="" if returned == "transfer" else instead.returned,
         returned_test=test.value if returned == "transfer" else comparison.scores[instead.name],
         remarks=() if returned == "transfer" else _why(instead, metric, comparison.n),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -93,7 +94,7 @@ class Guard:
         cache = BaselineCache(finalists.registry)
         due = self._due(finalist, first.kept)
         baselines = Baselines(context, first.source, cache, finalists.seed, due)
-        opened = open_test(split, context, self.reference, baselines, finalists.say)
+        opened = open_test(split, context, self._reference(split), baselines, finalists.say)
         entry, judgement = first, self._look(first, opened)
         second = finalists.second(finalist, outcomes)
         if judgement.verdict.returned == "baseline" and second is not None:
@@ -143,6 +144,17 @@ class Guard:
             return self.deadline
         folds = len(self.finalists.context.divisions())
         return self.deadline - finalist.outcome.seconds / max(folds - 1, 1)
+
+    def _reference(self, split: EvaluationSplit) -> Source | None:
+        """Return the default source, or None where reading it would take the baselines' time."""
+        reader = self.finalists.context.readers[self.reference]
+        missing = sum(
+            reader.missing(part) for part in (*split.divisions[0], split.divisions[-1][1])
+        )
+        if self.deadline is None or not missing:
+            return self.reference
+        seconds = missing * (reader.pace or self.finalists.context.readers.mean_pace or 0.0)
+        return self.reference if 2 * seconds <= self.deadline - time.monotonic() else None
 
     def _split(self) -> EvaluationSplit:
         context, division = self.finalists.context, self.division

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from autotransfer.errors import InvalidOptionError
@@ -27,6 +28,14 @@ UNGUARDED = Verdict(
     sentence="nothing was tested, because the fit was told not to (guard=False)",
     returned="transfer",
 )
+
+NO_TIME = "no time was left for it; a larger --seconds (budget) leaves some"
+INTERRUPTED = "the fit was interrupted"
+
+
+def untested(reason: str) -> Verdict:
+    """Return the verdict on what was not tested, with the reason in words."""
+    return replace(UNGUARDED, sentence=f"nothing was tested: {reason}")
 
 
 def default_margin(metric: Metric, n: int) -> float:

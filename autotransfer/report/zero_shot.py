@@ -16,11 +16,15 @@ def zero_shot_section(material: Material) -> Markup | None:
     found = material.record.zero_shot
     if found is None:
         return None
+    seen = paragraph(Markup("Classes with images: {}.").format(names(found.seen)))
+    unseen = paragraph(Markup("Classes without: {}.").format(names(found.unseen)))
+    if not found.figures:  # nothing was tested
+        return joined([seen, unseen])
     rows = [(f.basis, f.alone, f.unseen, f.seen, f.harmonic, f.area) for f in found.figures]
     head = ("tested on", "unseen alone", "U", "S", "H", "AUSUC")
     parts = [
-        paragraph(Markup("Classes with images: {}.").format(names(found.seen))),
-        paragraph(Markup("Classes without: {}.").format(names(found.unseen))),
+        seen,
+        unseen,
         table(head, rows, "Per-class top-1 in [0, 1]"),
         paragraph(
             "U: images of unseen classes where all classes compete. S: those of seen classes. "

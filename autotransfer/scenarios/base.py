@@ -28,7 +28,7 @@ from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.probes import ProbePoint
 from autotransfer.search.recorder import Forecast, no_forecast
-from autotransfer.search.trial import TrialContext
+from autotransfer.search.trial import TrialContext, best_of
 
 ContextT = TypeVar("ContextT", bound=TrialContext)
 FinalistT = TypeVar("FinalistT")
@@ -39,12 +39,14 @@ class Candidates:
     """What competes.
 
     Args:
+        last_resort: What is tried where time has left nothing else.
         pool: The sources that the obvious puts together.
         skipped: What was left out, and why.
     """
 
     arms: Arms
     obvious: tuple[ProbePoint, ...] = ()
+    last_resort: tuple[ProbePoint, ...] = ()
     pool: tuple[Source, ...] = ()
     skipped: tuple[Skipped, ...] = ()
 
@@ -140,6 +142,17 @@ class Scenario(ABC, Generic[ContextT, FinalistT]):
         """Return what MLflow shows of the target beside its name."""
         return {}
 
+    def tracked(self, candidates: Candidates) -> dict[str, ParamValue]:
+        """Return what MLflow shows of the target and its candidates."""
+        shortlist = ", ".join(source.name for source in candidates.arms.sources)
+        return {
+            "target": self.name,
+            "scenario": str(self.kind),
+            "metric": self.metric,
+            **self.parameters,
+            "shortlist": shortlist,
+        }
+
     @abstractmethod
     def rank(
         self, estimators: Sequence[str] = (), *, racing: bool = True, due: float | None = None
@@ -167,6 +180,10 @@ class Scenario(ABC, Generic[ContextT, FinalistT]):
     def first_points(self, run: Run) -> Callable[[Arms], Sequence[Mapping[str, ParamValue]]]:  # noqa: ARG002
         """Return the points of earlier fits that are tried first, given the arms."""
         return lambda _arms: ()
+
+    def answered(self, candidates: Candidates) -> Callable[[Sequence[Outcome]], bool]:  # noqa: ARG002
+        """Return what says of outcomes whether `choose` has something to choose from."""
+        return lambda outcomes: best_of(outcomes) is not None
 
     def num_trials(self, run: Run) -> int | None:
         """Return how many trials the study may have; None is no limit."""

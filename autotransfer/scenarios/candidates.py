@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from autotransfer.data.holdout import Division
+from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.source import Source
@@ -22,8 +23,14 @@ from autotransfer.scenarios.inputs import Problem
 from autotransfer.scenarios.run import Request
 from autotransfer.search.arms import Terms, arms_of
 from autotransfer.search.deployment_limits import ResultLimits
-from autotransfer.search.obvious import obvious_points
-from autotransfer.search.pool import OBVIOUS, TimeLeft, best_subset, read_all
+from autotransfer.search.obvious import last_resort, obvious_points
+from autotransfer.search.pool import (
+    OBVIOUS,
+    TimeLeft,
+    best_subset,
+    fits,
+    read_all,
+)
 from autotransfer.search.probes import ProbePoint
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.transferability.ranking import (
@@ -69,6 +76,7 @@ class LabelledSources:
             self.problem.readers,
             self.consensus(),
             seed=self.request.options.seed,
+            shown=min(row.num_images for row in ranking.rows),
             max_sources=self.request.options.max_sources,
         )
 
@@ -79,7 +87,11 @@ class LabelledSources:
             NoCandidateError: If nothing does.
         """
         strategies = self._strategies()
-        everything, pool, unread = self._alone(ranking), tuple[Source, ...](), list[Skipped]()
+        everything, pool, unread = (
+            self._alone(ranking, clock),
+            tuple[Source, ...](),
+            list[Skipped](),
+        )
         if self._puts_together(strategies):
             everything, unread = self._at_hand(ranking, clock)
             pool = self._within_limits(everything)
@@ -96,7 +108,13 @@ class LabelledSources:
         if self._too_many:
             reason = f"more than {MAXIMUM_SCORES} scores of items and classes for each source"
             skipped = (*skipped, Skipped("*", OBVIOUS, reason))
-        return Candidates(replace(arms, others=everything), obvious, pool, skipped)
+        arms = replace(arms, others=everything)
+        resort = last_resort(
+            self.request.registry.strategies.values(),
+            self._task([*everything, *shortlist][0]),
+            arms.spaces,
+        )
+        return Candidates(arms, obvious, resort, pool, skipped)
 
     def _strategies(self) -> list[Strategy]:
         """Return the strategies of the search."""
@@ -114,11 +132,19 @@ class LabelledSources:
         obvious = (point.strategy for point in self._obvious(sources, sources))
         return any(Need.COMPANIONS in strategy.needs for strategy in (*strategies, *obvious))
 
-    def _alone(self, ranking: Ranking) -> tuple[Source, ...]:
+    def _alone(self, ranking: Ranking, clock: Clock) -> tuple[Source, ...]:
         """Return the source to probe by itself, which is the default one if it can be read."""
-        default = self.sources.sources[0].name
-        ranked = {row.source for row in ranking.rows}
-        return tuple(self._named([default if default in ranked else ranking.shortlist[0]]))
+        default, due = self.sources.sources[0], clock.deadline(POOL_SHARE)
+        ranked = default.name in {row.source for row in ranking.rows}
+        if ranked and fits(self._parts, self.problem.readers[default], due):
+            return (default,)
+        return tuple(self._named(ranking.shortlist[:1]))
+
+    @property
+    def _parts(self) -> list[ImageSet]:
+        """Return the items that the search reads."""
+        validation = self.problem.target.validation
+        return [self.division.images, *([] if validation is None else [validation])]
 
     def _at_hand(self, ranking: Ranking, clock: Clock) -> tuple[tuple[Source, ...], list[Skipped]]:
         """Return the sources whose features are at hand, the default one first, then by rank.
@@ -128,11 +154,11 @@ class LabelledSources:
         default = self.sources.sources[0].name
         ranked = [*ranking.shortlist, *(row.source for row in ranking.rows)]
         order = dict.fromkeys([default, *ranked, *(s.name for s in self.sources.sources)])
-        validation, held_out = self.problem.target.validation, self.division.held_out
+        held_out = self.division.held_out
         return read_all(
             self._named(order),
-            {default, ranking.shortlist[0]},
-            [self.division.images, *([] if validation is None else [validation])],
+            {ranking.shortlist[0]},
+            self._parts,
             0 if held_out is None else len(held_out),
             self.problem.readers,
             time_left=TimeLeft(
@@ -152,10 +178,10 @@ class LabelledSources:
         """Return what is tried first; one source has nothing to be put together with."""
         if not everything:
             return ()
-        images, options = self.division.images, self.request.options
+        options = self.request.options
         points = obvious_points(
             self.request.registry.strategies.values(),
-            TaskInfo(everything[0], self.problem.scenario, len(images), len(images.class_names)),
+            self._task(everything[0]),
             named=options.strategies,
             single=options.single or len(pool) < 2 or self._too_many,
         )
@@ -163,6 +189,10 @@ class LabelledSources:
             replace(point, source=pool[0]) if Need.COMPANIONS in point.strategy.needs else point
             for point in points
         )
+
+    def _task(self, source: Source) -> TaskInfo:
+        images = self.division.images
+        return TaskInfo(source, self.problem.scenario, len(images), len(images.class_names))
 
     @property
     def _too_many(self) -> bool:

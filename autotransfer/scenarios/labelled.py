@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
@@ -14,9 +15,14 @@ from typing_extensions import override
 from autotransfer.data.holdout import Division, divide, notes_on_classes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
-from autotransfer.errors import BudgetExhaustedError, DataWarning, InvalidTargetError
+from autotransfer.errors import (
+    BudgetExhaustedError,
+    DataWarning,
+    DeadlineError,
+    InvalidTargetError,
+)
 from autotransfer.guard.guard import Guard
-from autotransfer.guard.verdict import UNGUARDED
+from autotransfer.guard.verdict import INTERRUPTED, NO_TIME, UNGUARDED, untested
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.catalogue.leakage import without_leaks
 from autotransfer.models.metrics import metric_named
@@ -29,27 +35,33 @@ from autotransfer.results import (
     Record,
     ScenarioKind,
     Skipped,
+    Verdict,
 )
 from autotransfer.scenarios.base import Candidates, Judged, Scenario, Searched
 from autotransfer.scenarios.candidates import LabelledSources
-from autotransfer.scenarios.clock import CLOSING_SHARE, GUARD_SHARE
+from autotransfer.scenarios.clock import GUARD_SHARE, POOL_SHARE
 from autotransfer.scenarios.inputs import Problem, problem_of_images, within_limits
 from autotransfer.scenarios.labelled_report import Ended
 from autotransfer.scenarios.options import class_weights_of
 from autotransfer.scenarios.run import Request, Run
 from autotransfer.search.arms import Arms
-from autotransfer.search.checkpoint import with_rejection
+from autotransfer.search.checkpoint import Checkpoint, with_rejection
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.finalists import Finalist, Finalists
+from autotransfer.search.pool import beginning, read_parts
 from autotransfer.search.progress_forecast import forecast_line, interval
 from autotransfer.search.recorder import Forecast, refit_reserve
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.search.study import load_studies
 from autotransfer.search.trial import best_of
 from autotransfer.search.warm_start import SEEN, earlier_fits, packed_digests
+from autotransfer.search.watchdog import OverrunError, ended_at
 from autotransfer.transferability.ranking import rank_sources
 from autotransfer.transferability.ranking.earlier_targets import record_places
 from autotransfer.transferability.ranking.forecast import forecast
+
+COMPARING_SECONDS = 1.0  # of the guard, without other work on the machine: resampling
+_KEPT = "items"  # how many of each part are read; kept, as trials are compared on the same ones
 
 
 class Labelled(Scenario[LabelledContext, Finalist]):
@@ -71,6 +83,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         self.provenance = {"target": problem.target.train.fingerprint}
         unseen = notes_on_classes(self.division, self._folds(), problem.target.validation)
         self.notes = (*problem.target.notes, *self.division.notes, *unseen)
+        self._reduced = False  # whether there was no time to learn from all items
 
     @classmethod
     def open(cls, target: Any, request: Request) -> Labelled:
@@ -124,6 +137,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
 
     @override
     def candidates(self, ranking: Ranking, run: Run) -> Candidates:
+        self._keep_affordable(ranking, run)
         return self._ordered_sources.candidates(ranking, run.clock)
 
     @override
@@ -195,13 +209,24 @@ class Labelled(Scenario[LabelledContext, Finalist]):
     def judge(
         self, finalist: Finalist, searched: Searched[LabelledContext], run: Run
     ) -> Judged[Finalist]:
-        finalists = self._finalists(searched, run)
-        if run.options.guard:
-            judged = self._tested(finalist, finalists, searched, run)
-        else:
-            kept = finalists.train(finalist, searched.outcomes)
-            judged = Judged(UNGUARDED, kept, finalist, finalist.outcome)
+        finalists, clock = self._finalists(searched, run), run.clock
+        judged: Judged[Finalist] | None = None
+        if run.options.guard and not clock.over:
+            with suppress(DeadlineError, OverrunError), ended_at(clock.closing()):
+                judged = self._tested(finalist, finalists, searched, run)
+        if judged is None:
+            reason = INTERRUPTED if clock.stopped else NO_TIME
+            verdict = untested(reason) if run.options.guard else UNGUARDED
+            judged = self._untested(
+                finalist, finalists.train(finalist, searched.outcomes), verdict
+            )
         return replace(judged, kept=with_rejection(judged.kept, self.items, self.readers))
+
+    def _untested(
+        self, finalist: Finalist, kept: Checkpoint, verdict: Verdict
+    ) -> Judged[Finalist]:
+        """Return a finalist that nothing was compared with."""
+        return Judged(verdict, kept, finalist, finalist.outcome)
 
     def _tested(
         self,
@@ -217,8 +242,10 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             self.sources.sources[0],
             searched.ranking,
             self.name,
-            run.clock.deadline(1 - CLOSING_SHARE),
-            partial(self._ordered_sources.nested, searched.ranking, searched.context.folds),
+            run.clock.closing(COMPARING_SECONDS),
+            tuple
+            if self._reduced
+            else partial(self._ordered_sources.nested, searched.ranking, searched.context.folds),
             run.options.margin,
         )
         found = guard.judged(finalist, searched.outcomes)
@@ -240,6 +267,32 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             self.problem.of_images,
         ).material
 
+    def _keep_affordable(self, ranking: Ranking, run: Run) -> None:
+        """Learn from fewer items where there is no time to read all of them with one source."""
+        kept, target = run.study.recall(_KEPT), self.problem.target
+        parts = [self.items, *([] if target.validation is None else [target.validation])]
+        if kept is None:
+            best = next(s for s in self.sources.sources if s.name == ranking.shortlist[0])
+            due, seed = run.clock.deadline(POOL_SHARE), run.options.seed
+            kept = read_parts(parts, self.readers[best], due, seed)
+            run.study.remember(_KEPT, kept)
+            if kept != [len(part) for part in parts]:
+                run.study.note_forced(
+                    f"the search read {kept[0]} of {len(self.items)} items: no time was left for "
+                    "more"
+                )
+        if kept == [len(part) for part in parts]:
+            return
+        self._reduced = True
+        chosen = [
+            beginning(p, n, self.request.options.seed) for p, n in zip(parts, kept, strict=True)
+        ]
+        self.division = self.division.among(chosen[0])
+        self.items = self.division.images
+        if target.validation is not None:
+            fewer = replace(target, validation=target.validation.subset(chosen[1]))
+            self.problem = replace(self.problem, target=fewer)
+
     def _divided(self) -> Division:
         """Return who is held out for the guard."""
         return divide(self.problem.target, of_images=self.problem.of_images)
@@ -252,7 +305,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         """Return scores of the ranking beside the default ones."""
         return ()
 
-    @cached_property
+    @property
     def _ordered_sources(self) -> LabelledSources:
         return LabelledSources(
             self.problem, self.division, self.sources, self.request, self._further_scores()
@@ -268,6 +321,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             place=run.place,
             registry=self.request.registry,
             deadline=run.clock.deadline(1 - GUARD_SHARE / 2),
+            end=run.clock.closing(),
             seed=options.seed,
             refit=options.refit,
             combine=options.ensemble and not options.single and not limited,

@@ -23,7 +23,7 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a fit may spend: trials, seconds, or both; at least one is set."""
+    """How much a fit may spend: trials, without a time limit, seconds, or both; one is set."""
 
     trials: int | None = None
     seconds: float | None = None
@@ -85,7 +85,7 @@ class Options:
         only_sources: Names of the sources to keep.
         strategies: Names of the strategies to use; empty is what the space says.
         space: Name of a preset, or a TOML file.
-        budget: Trials, seconds or both; also a text such as "10m".
+        budget: Trials, seconds or both, or "10m"; `began` is the `monotonic()` it counts from.
         max_sources: Largest size of the shortlist.
         max_mb: Largest size of the result, 1e6 bytes; None is no limit.
         max_ms: Longest time of the result for an image, milliseconds; None is no limit.
@@ -123,8 +123,7 @@ class Options:
         device: "auto", "cpu" or "cuda".
         seed: Seeds everything that is random.
         say: Told about progress, a line at a time.
-        on_part: Told that a part of the fit ("open", "rank", "search", "guard") is done, and
-            its seconds.
+        on_part: Told each part that is done ("open", "rank", "search", "guard"), its seconds.
         on_outcome: Told about each finished probe and trial.
     """
 
@@ -140,6 +139,7 @@ class Options:
     strategies: Sequence[str] = ()
     space: str = "default"
     budget: Budget | str | None = None
+    began: float | None = None
     max_sources: int | None = None
     max_mb: float | None = None
     max_ms: float | None = None

@@ -25,9 +25,13 @@ from autotransfer.search.run_folder import RunFolder, claim
 from autotransfer.search.study import Study, open_study
 from autotransfer.tracking import OFF, Tracker
 from autotransfer.tracking.projection import FIT_TAG
+from autotransfer.tracking.store import STORE_FILE
 from autotransfer.tracking.sync import PLAN, TrackingPlan, tracking_uri_of
 
 _ABANDONED_SECONDS = 86_400.0  # no file of the cache is written for so long
+
+# What MLflow takes of a fit, on a machine with nothing else to do; its tables are made once.
+NEW_STORE_SECONDS, STORE_SECONDS = 5.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,16 @@ def requested(given: Mapping[str, Any]) -> Iterator[Request]:
     Raises:
         InvalidOptionError: If there is no such option, or its value is not allowed.
     """
-    began = time.monotonic()
     options = read_options(dict(given))
+    began = time.monotonic() if options.began is None else options.began
     device_of(options.device)
     device_of(options.device)
+    budget = budget_of(options)
+    if budget.seconds is None:
+        options.say(
+            f"no time limit: the fit ends after {budget.trials} trial(s), however long they take; "
+            "--seconds (Budget.seconds) adds one"
+        )
     with _noted_warnings() as texts:
         request = Request(options, discover_plugins(options), began, texts)
         _ = request.preset  # a name that nobody offers is refused before any pass
@@ -102,6 +112,18 @@ class Run:
     def options(self) -> Options:
         """Return the checked options."""
         return self.request.options
+
+    def stop(self) -> None:
+        """End the time of the fit: what is left is saving the best answer so far.
+
+        Raises:
+            KeyboardInterrupt: If it was ended before; a second interrupt ends at once.
+        """
+        if self.clock.stopped:
+            raise KeyboardInterrupt
+        self.clock.stop()
+        self.study.note_forced("the fit was interrupted by the user")
+        self.options.say("interrupted: saving the best so far; interrupt again to stop at once")
 
     def check_same_problem(self, identity: Sequence[Any], differing: str) -> None:
         """Refuse to resume the study on another problem.
@@ -149,7 +171,20 @@ class Run:
             options.promote,
         )
         plan.keep(study)
+        if not self._time_for_tracking():
+            study.note_forced(
+                "MLflow was left out: no time was left to write it; `autotransfer sync` does"
+            )
+            return
         study.remember("run_id", self.tracker.start(self.place.name, params=told, tags=tags))
+
+    def _time_for_tracking(self) -> bool:
+        """Return whether MLflow can be written, its tables included, in half of what is left."""
+        closing = self.clock.closing()
+        known = (self.place.workspace / STORE_FILE).exists()
+        needed = STORE_SECONDS if known else NEW_STORE_SECONDS
+        seconds = needed * self.clock.slowness
+        return closing is None or seconds <= (closing - time.monotonic()) / 2
 
 
 @contextmanager

@@ -64,6 +64,10 @@ class Search:
         earlier: Returns points of earlier fits to begin with, for arms in their final order.
         run_probe: Runs a probe; a replay of recorded fits has its own.
         obvious: What is tried before anything else, whatever time is left.
+        last_resort: What is tried at the end, whatever time is left, where nothing else has given
+            an answer.
+        answered: Returns whether there is an answer.
+        on_interrupt: Called where an interrupt has ended the search with an answer.
     """
 
     study: Study
@@ -78,6 +82,9 @@ class Search:
     earlier: Callable[[Arms], Sequence[Mapping[str, ParamValue]]] = lambda _arms: ()
     run_probe: RunProbe = _in_context
     obvious: Sequence[ProbePoint] = ()
+    last_resort: Sequence[ProbePoint] = ()
+    answered: Callable[[Sequence[Outcome]], bool] = lambda outcomes: best_of(outcomes) is not None
+    on_interrupt: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         self.outcomes = self.study.outcomes
@@ -100,14 +107,11 @@ class Search:
                 self.try_first(self.obvious)
                 self.probe()
                 self.train()
+                self.resort()
         except KeyboardInterrupt:
-            if best_of(self.outcomes) is None:
+            if not self.answered(self.outcomes):
                 raise
-            self.study.note_forced("the search was interrupted by the user")
-            self.say(
-                "interrupted: going on to the test with the best so far; interrupt again to stop "
-                "at once"
-            )
+            self.on_interrupt()
         finally:
             self.executor.close()
         return self.outcomes
@@ -165,6 +169,15 @@ class Search:
         seed = self.context.seed_of(self.seed, number)
         spec = TrialSpec(number, point.source, point.strategy, point.params, seed, deadline)
         self._keep(self.run_probe(spec, self.context), self.study.keep_probe)
+
+    def resort(self) -> None:
+        """Run the last resort where time alone has left the search without an answer."""
+        if self.limits.deadline is None or self.answered(self.outcomes):
+            return
+        for point in self._unrun(self.last_resort):
+            named = f"{point.strategy.name} on {point.source.name}"
+            self._note_forced(f"nothing else ended in time: {named} is the last resort")
+            self._run(point, deadline=None)
 
     # the rungs above
 

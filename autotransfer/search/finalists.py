@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.errors import DeadlineError, ReducedBudgetWarning
 from autotransfer.models.calibration import fit_temperature
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor, Member
@@ -22,6 +24,7 @@ from autotransfer.search.choice import Choice, Terms, choose
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.trial import best_of, trial_seed
+from autotransfer.search.watchdog import GRACE_SECONDS, OverrunError, ended_at
 
 Predictions = NDArray[np.float64]
 
@@ -55,6 +58,8 @@ class Finalists:
         arms: Sources and strategies of the search.
         place: Where the predictors of trials are.
         deadline: `time.monotonic()` after which no ensemble is trained.
+        end: `time.monotonic()` at which training has to be over; what comes too late is left as
+            its checkpoint is, which learnt from the first fold.
         refit: Whether the finalist is trained again; else its tested checkpoint is kept.
         combine: Whether several candidates may be put together.
         say: Told about progress, a line at a time.
@@ -69,6 +74,7 @@ class Finalists:
     refit: bool = True
     combine: bool = True
     say: Callable[[str], None] = lambda _text: None
+    end: float | None = None
 
     def terms(self, outcomes: Sequence[Outcome]) -> Terms:
         """Return what a choice among these outcomes is made by."""
@@ -177,18 +183,41 @@ class Finalists:
         if not self.refit:
             return read_checkpoint(self.place.trial_folder(outcome), self.registry)
         source = self.arms.source(outcome.source)
-        self.say(f"training {outcome.strategy} from {outcome.source} on all search items")
         strategy = self.registry.strategy(outcome.strategy)
-        task = self.context.seen_by(strategy).task(source, self.context.images)
-        seed = trial_seed(self.seed, outcome.number)
-        trial = Trial(outcome.params, lambda _progress, _predictor: None, None, seed)
-        kept = Checkpoint(
-            strategy.fit(task, trial), outcome.strategy, baseline=False, source=source
-        )
+        folder = self.place.trial_folder(outcome)
+        end = self.end if strategy.trains and folder.is_dir() else None
+        try:
+            self._check_time(outcome, end)
+            self.say(f"training {outcome.strategy} from {outcome.source} on all search items")
+            task = self.context.seen_by(strategy).task(source, self.context.images)
+            seed = trial_seed(self.seed, outcome.number)
+            trial = Trial(outcome.params, lambda _progress, _predictor: None, None, seed)
+            with ended_at(None if end is None else end - GRACE_SECONDS):
+                predictor = strategy.fit(task, trial)
+        except (DeadlineError, OverrunError):
+            warnings.warn(
+                f"no time was left to train {outcome.strategy} on {outcome.source} on all search "
+                "items; what is returned learnt from the first fold",
+                ReducedBudgetWarning,
+                stacklevel=2,
+            )
+            return read_checkpoint(folder, self.registry)
+        kept = Checkpoint(predictor, outcome.strategy, baseline=False, source=source)
         if self._diverged(kept, outcome) and self.place.trial_folder(outcome).is_dir():
             self.say("training failed to converge; the tested checkpoint is kept")
             return read_checkpoint(self.place.trial_folder(outcome), self.registry)
         return kept
+
+    def _check_time(self, outcome: Outcome, end: float | None) -> None:
+        """Refuse what the measured folds say cannot end in time.
+
+        Raises:
+            DeadlineError: If it cannot.
+        """
+        learnt = sum(len(train) for train, _ in self.context.divisions())
+        seconds = outcome.seconds * len(self.context.images) / max(learnt, 1)
+        if end is not None and time.monotonic() + seconds > end:
+            raise DeadlineError(f"{seconds:.0f} s do not fit in the time left")
 
     def _diverged(self, kept: Checkpoint, outcome: Outcome) -> bool:
         context = self.context

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidSourceError
@@ -13,9 +16,14 @@ from autotransfer.models.heads.unit_ridge import fit_unit_ridge
 from autotransfer.models.source import Source
 from autotransfer.results import Skipped
 from autotransfer.search.deployment_limits import ResultLimits
+from autotransfer.transferability.ranking.race_rounds import (
+    UNKNOWN_PACE,
+    Clock,
+    read_beginning,
+    stratified_order,
+)
 
 OBVIOUS = "probes of all sources"  # what a source that is not at hand is left out of
-_UNKNOWN_PACE = 0.02  # seconds for an item of a small network on two cores
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,10 @@ class TimeLeft:
 
     deadline: float | None
     held_out_seconds: float
+
+    def without(self, seconds: float) -> TimeLeft:
+        """Return the time without so many seconds that are spoken for."""
+        return self if self.deadline is None else replace(self, deadline=self.deadline - seconds)
 
     def reason_against(self, seconds: float, held_out: float, num_items: int) -> str:
         """Return why there is no time for a source; empty where there is.
@@ -72,7 +84,7 @@ def read_all(
     """
     found, skipped = list[Source](), list[Skipped]()
     held_out = 0.0
-    for source in sources:
+    for place, source in enumerate(sources):
         pace, reason = 0.0, ""
         try:
             reader = readers[source]
@@ -80,7 +92,13 @@ def read_all(
             pace = _pace(reader, readers)
             if source.name not in needed:
                 taken = held_out + num_held_out * pace
-                reason = time_left.reason_against(missing * pace, taken, missing)
+                owed = sum(
+                    readers[other].missing(part) * _pace(readers[other], readers)
+                    for other in sources[place + 1 :]
+                    if other.name in needed and time_left.deadline is not None
+                    for part in parts
+                )
+                reason = time_left.without(owed).reason_against(missing * pace, taken, missing)
             for part in parts if missing and not reason else ():
                 reader(part)
         except InvalidSourceError as error:
@@ -95,11 +113,48 @@ def read_all(
     return tuple(found), skipped
 
 
+def fits(parts: Sequence[ImageSet], reader: Features, deadline: float | None) -> bool:
+    """Return whether a source is likely to have read all parts by a deadline; None is no limit."""
+    missing = sum(reader.missing(part) for part in parts)
+    if deadline is None or not missing:
+        return True
+    pace = UNKNOWN_PACE if reader.pace is None else reader.pace
+    return time.monotonic() + missing * pace <= deadline
+
+
+def read_parts(
+    parts: Sequence[ImageSet], reader: Features, deadline: float | None, seed: int
+) -> list[int]:
+    """Return how many items of each part can be read by a deadline, and read them if not all.
+
+    Args:
+        parts: Labelled items.
+        reader: Features of the source that has to read them.
+        deadline: `time.monotonic()`; None is no limit.
+        seed: As for the ranking, whose order is kept.
+    """
+    if deadline is None or fits(parts, reader, deadline):
+        return [len(part) for part in parts]
+    read = list[int]()
+    for place, part in enumerate(parts):
+        share = len(part) / sum(map(len, parts[place:]))
+        ordered = part.subset(stratified_order(part.labels, seed))
+        read.append(
+            read_beginning(reader, ordered, Clock.of(share * (deadline - time.monotonic())))
+        )
+    return read
+
+
+def beginning(images: ImageSet, n: int, seed: int) -> NDArray[np.int64]:
+    """Return the sorted positions of the first n items that the ranking has seen."""
+    return np.sort(stratified_order(images.labels, seed)[:n])
+
+
 def _pace(reader: Features, readers: FeatureReaders) -> float:
     """Return the seconds for an item: its own, or of a source without passes the mean of all."""
     if reader.pace is not None:
         return reader.pace
-    return readers.mean_pace or _UNKNOWN_PACE
+    return readers.mean_pace or UNKNOWN_PACE
 
 
 def best_subset(

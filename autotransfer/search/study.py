@@ -77,7 +77,8 @@ class Study:
 
     def note_forced(self, decision: str) -> None:
         """Keep a decision that the time left has made, so that a fit can be understood."""
-        self.remember(_FORCED, [*self.forced, decision])
+        if decision not in self.forced:
+            self.remember(_FORCED, [*self.forced, decision])
 
     @property
     def forced(self) -> tuple[str, ...]:

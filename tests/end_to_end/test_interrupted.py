@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment: the best so far, tested, as soon as there is one."""
+"""Ctrl-C at any moment: the best so far is saved, as soon as there is one."""
 
 from __future__ import annotations
 
@@ -50,12 +50,16 @@ def _interrupted(process: subprocess.Popen[str], at: str) -> tuple[int, str, str
 
 
 def _answered(code: int, out: str, said: str) -> dict[str, Any]:
-    assert code == 0, said
-    assert "interrupted: going on to the test with the best so far" in said
+    assert code == 130, said
+    assert "interrupted: saving the best so far" in said
     assert "Traceback" not in said
+    command = said.strip().splitlines()[-1]
+    assert command.startswith("autotransfer: interrupted; to go on: autotransfer fit ")
+    assert command.endswith(" --resume --name stopped")
     found: dict[str, Any] = json.loads(out)
-    assert found["forced"] == ["the search was interrupted by the user"]
-    assert found["verdict"] != "unverified"
+    assert found["forced"][-1] == "the fit was interrupted by the user"
+    assert found["verdict"] == "unverified"
+    assert "the fit was interrupted" in found["sentence"]
     assert Path(found["model"], "selection.json").is_file()
     return found
 
@@ -73,16 +77,14 @@ def test_before_there_is_an_answer_it_ends_at_once_and_can_be_resumed(
     assert json.loads(out)["trials"]["complete"] >= 1
 
 
-def test_among_the_probes_the_best_of_them_is_tested_and_returned(
-    target: Path, catalogue: Path
-) -> None:
+def test_among_the_probes_the_best_of_them_is_returned(target: Path, catalogue: Path) -> None:
     found = _answered(*_interrupted(_fit(target, catalogue, "--trials", "500"), "probe 2"))
     assert found["probes"] >= 2
     assert sum(found["trials"].values()) == 0
 
 
 @pytest.mark.parametrize("more", [(), ("--workers", "1")], ids=["inline", "processes"])
-def test_in_training_the_best_so_far_is_tested_and_returned(
+def test_in_training_the_best_so_far_is_returned(
     target: Path, catalogue: Path, more: tuple[str, ...]
 ) -> None:
     process = _fit(target, catalogue, "--trials", "500", *more)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from autotransfer.errors import NoCandidateError
 from autotransfer.models.source import Source, Untrained
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.presets import Preset
 from autotransfer.plugin.strategy import Strategy, TaskInfo, space_of
-from autotransfer.results import ScenarioKind, Skipped
+from autotransfer.results import Outcome, ScenarioKind, Skipped, State
 from autotransfer.search.arms import Arms
 
 _GIVEN = frozenset({Need.SOURCE_IMAGES, Need.UNLABELLED_TARGET, Need.INTERMEDIATES})
@@ -18,6 +18,15 @@ _GIVEN = frozenset({Need.SOURCE_IMAGES, Need.UNLABELLED_TARGET, Need.INTERMEDIAT
 def reads_target(strategy: Strategy) -> bool:
     """Return whether it learns from target images; those that do not are source-only."""
     return Need.UNLABELLED_TARGET in strategy.needs
+
+
+def complete_among(outcomes: Iterable[Outcome], strategies: Collection[str]) -> list[Outcome]:
+    """Return the outcomes that may be returned: complete, within limits, of these strategies."""
+    return [
+        outcome
+        for outcome in outcomes
+        if outcome.state is State.COMPLETE and not outcome.unfit and outcome.strategy in strategies
+    ]
 
 
 def arms_without_labels(

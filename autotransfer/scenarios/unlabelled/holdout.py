@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from autotransfer.data.image_set import ImageSet
 HELD_OUT = 0.25
 MOST_HELD_OUT = 1000  # images of a domain; validators hardly move beyond
 FEWEST_TARGET = 80  # with fewer target images the validators read those that were learned from
+
+LEAST = 40  # images of a set that are read whatever time is left
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,16 @@ class Part:
     learn: ImageSet
     held_out: ImageSet
     apart: bool = True
+
+    def fewer(self, share: float, seed: int) -> Part:
+        """Return the part with a share of its images, `LEAST` of each set at least."""
+        learn, held_out = (_some(images, share, seed) for images in (self.learn, self.held_out))
+        return replace(self, learn=learn, held_out=held_out)
+
+
+def _some(images: ImageSet, share: float, seed: int) -> ImageSet:
+    n = max(round(share * len(images)), LEAST)
+    return images.subset(np.sort(np.random.default_rng(seed).permutation(len(images))[:n]))
 
 
 def divide_source(images: ImageSet) -> Part:

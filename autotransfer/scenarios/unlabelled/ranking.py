@@ -5,6 +5,7 @@ How well a source reads the labelled source images, and how far apart it sees th
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -13,35 +14,59 @@ from scipy.stats import rankdata
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import AutotransferError
 from autotransfer.models.catalogue import Sources
-from autotransfer.models.features import FeatureReaders
+from autotransfer.models.features import FeatureReaders, Features
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.results import RankedSource, Ranking, Skipped
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
 from autotransfer.transferability.distances import domain_distance
+from autotransfer.transferability.ranking.race_rounds import HURRIED, UNKNOWN_PACE, affordable
 from autotransfer.transferability.scores.ridge_loo import RidgeLoo
 
 SEEN = 300  # images of each domain
+LEAST_SEEN = 40  # images of each domain, whatever time is left
 SHORTLIST = 2  # pretrained sources, unless the user says how many
 DISTANCE = "proxy-a-distance"
 ACCURACY = "ridge-loo"
 
 
 def rank_without_labels(
-    problem: UnlabelledProblem, sources: Sources, *, seed: int, max_sources: int | None
+    problem: UnlabelledProblem,
+    sources: Sources,
+    *,
+    seed: int,
+    max_sources: int | None,
+    due: float | None = None,
 ) -> tuple[Ranking, list[Skipped]]:
     """Return the ranking: mean rank of source accuracy and domain distance.
 
     Untrained networks have nothing to rank; they come last and are always on the shortlist.
+
+    Args:
+        problem: Both domains.
+        sources: The candidates.
+        seed: Chooses the images.
+        max_sources: Number of pretrained sources on the shortlist; None is the default.
+        due: `time.monotonic()` at which it has to end, with at least one source; None is no limit.
     """
     pretrained = [s for s in sources.sources if not isinstance(s.weights, Untrained)]
     untrained = [s for s in sources.sources if isinstance(s.weights, Untrained)]
-    measured, skipped = {}, []
+    measured: dict[str, tuple[dict[str, float], float]] = {}
+    skipped: list[Skipped] = []
     labelled = _sampled(problem.source.learn, seed)
     target = _sampled(problem.target.learn, seed)
     for source in pretrained:
         began = time.perf_counter()
+        left = math.inf if due is None else due - time.monotonic()
         try:
+            reader = problem.readers[source]
+            if not measured:
+                labelled, target = _affordable(reader, labelled, target, left)
+            elif left < (problem.readers.mean_pace or UNKNOWN_PACE) * _missing(
+                reader, labelled, target
+            ):
+                skipped.append(Skipped(source.name, "*", "no time was left to rank it"))
+                continue
             scores = _scores(source, problem.readers, labelled, target)
         except AutotransferError as error:
             skipped.append(Skipped(source.name, "*", str(error).split("\n")[0]))
@@ -70,6 +95,30 @@ def rank_without_labels(
     most = SHORTLIST if max_sources is None else max_sources
     chosen = [*(names[i] for i in order[:most]), *(source.name for source in untrained)]
     return Ranking(tuple(rows), tuple(chosen), placed[0][0] if placed else ""), skipped
+
+
+def _affordable(
+    reader: Features, labelled: ImageSet, target: ImageSet, seconds: float
+) -> tuple[ImageSet, ImageSet]:
+    """Return the images of both domains that there is time to read; a few are read in any case."""
+    if seconds > HURRIED:
+        return labelled, target
+    few = [images.subset(np.arange(min(LEAST_SEEN, len(images)))) for images in (labelled, target)]
+    began = time.monotonic()
+    for images in few:
+        reader(images)
+    if not _missing(reader, labelled, target):
+        return labelled, target
+    seconds -= time.monotonic() - began
+    most = max(len(labelled), len(target))
+    n = affordable((reader.pace or UNKNOWN_PACE) * 2, most, seconds, least=LEAST_SEEN)
+    return labelled.subset(np.arange(min(n, len(labelled)))), target.subset(
+        np.arange(min(n, len(target)))
+    )
+
+
+def _missing(reader: Features, labelled: ImageSet, target: ImageSet) -> int:
+    return reader.missing(labelled) + reader.missing(target)
 
 
 def _scores(

@@ -7,12 +7,11 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from typing_extensions import override
 
 from autotransfer.errors import BudgetExhaustedError, InvalidOptionError
 from autotransfer.models.catalogue import Sources
+from autotransfer.plugin.strategy import Strategy, TaskInfo
 from autotransfer.report import Material
 from autotransfer.results import (
     Baseline,
@@ -23,13 +22,17 @@ from autotransfer.results import (
     Record,
     ScenarioKind,
     Skipped,
-    State,
     Verdict,
 )
 from autotransfer.scenarios.base import Candidates, Judged, Scenario, Searched
+from autotransfer.scenarios.clock import POOL_SHARE
 from autotransfer.scenarios.inputs import within_limits
 from autotransfer.scenarios.run import Request, Run
-from autotransfer.scenarios.unlabelled.arms import arms_without_labels, reads_target
+from autotransfer.scenarios.unlabelled.arms import (
+    arms_without_labels,
+    complete_among,
+    reads_target,
+)
 from autotransfer.scenarios.unlabelled.audit_table import (
     AUDIT_FILE,
     audited,
@@ -48,12 +51,18 @@ from autotransfer.scenarios.unlabelled.intermediate_domains import (
 )
 from autotransfer.scenarios.unlabelled.ranking import rank_without_labels
 from autotransfer.scenarios.unlabelled.report import SOURCE, TARGET, material_without_labels
-from autotransfer.scenarios.unlabelled.trials import METRIC, UnlabelledContext
+from autotransfer.scenarios.unlabelled.trials import (
+    METRIC,
+    UnlabelledContext,
+    affordable_share,
+    answers_of,
+)
 from autotransfer.search.checkpoint import Checkpoint, read_checkpoint
+from autotransfer.search.obvious import last_resort
 
 SEARCH_SHARE = 0.9  # of the seconds; the rest is for saving, the report and MLflow
 SOURCE_ONLY = "source-only"
-_ANSWERS = "target.npy"  # in the folder of a trial, until version 0.1
+_SHARE = "share of the images"  # that is read; kept, as trials are compared on the same images
 
 
 class Unlabelled(Scenario[UnlabelledContext, Choice]):
@@ -127,11 +136,16 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             )
         options.say(f"ranking {len(self.sources.sources)} sources by source images")
         return rank_without_labels(
-            self.problem, self.sources, seed=options.seed, max_sources=options.max_sources
+            self.problem,
+            self.sources,
+            seed=options.seed,
+            max_sources=options.max_sources,
+            due=due,
         )
 
     @override
     def candidates(self, ranking: Ranking, run: Run) -> Candidates:
+        hurried = self._keep_affordable(ranking, run)
         self._domain_path = self._chosen_path(ranking)
         options, registry, problem = self.request.options, self.request.registry, self.problem
         by_name = {source.name: source for source in self.sources.sources}
@@ -146,7 +160,23 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
         )
         # strategies of other scenarios are told of only where they were named
         skipped = [s for s in unfit if s.source != "*" or s.strategy in options.strategies]
-        return Candidates(arms, skipped=(*skipped, *left_out(problem.domains, self._domain_path)))
+        task = TaskInfo(arms.sources[0], self.kind, len(self.items), len(self.class_names))
+        last = last_resort(registry.strategies.values(), task, arms.spaces)
+        skipped += left_out(problem.domains, self._domain_path)
+        return Candidates(arms, last if hurried else (), last, skipped=tuple(skipped))
+
+    @override
+    def answered(self, candidates: Candidates) -> Callable[[Sequence[Outcome]], bool]:
+        strategies = _strategies(candidates)
+
+        def answered(outcomes: Sequence[Outcome]) -> bool:
+            """Return whether a trial that ignores the target is there to compare with."""
+            return any(
+                not reads_target(strategies[o.strategy])
+                for o in complete_among(outcomes, strategies)
+            )
+
+        return answered
 
     @override
     def context(self, candidates: Candidates) -> UnlabelledContext:
@@ -167,14 +197,8 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
 
     @override
     def choose(self, searched: Searched[UnlabelledContext], run: Run) -> Choice:
-        strategies = {s.name: s for s in searched.candidates.arms.strategies}
-        complete = [
-            outcome
-            for outcome in searched.outcomes
-            if outcome.state is State.COMPLETE
-            and not outcome.unfit
-            and outcome.strategy in strategies
-        ]
+        strategies = _strategies(searched.candidates)
+        complete = complete_among(searched.outcomes, strategies)
         candidates = [
             Candidate(
                 number=outcome.number,
@@ -184,7 +208,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
                 priority=strategies[outcome.strategy].priority,
                 optimises=strategies[outcome.strategy].optimises,
                 scores=outcome.validators,
-                answers=_answers(outcome, run),
+                answers=answers_of(outcome, run.place),
                 fault=outcome.reason,
                 shifts_source_features=strategies[outcome.strategy].shifts_source_features,
             )
@@ -250,6 +274,23 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
 
         return gathered
 
+    def _keep_affordable(self, ranking: Ranking, run: Run) -> bool:
+        """Read fewer images where there is no time for all with one source; return whether so."""
+        share, problem, seed = run.study.recall(_SHARE), self.problem, run.options.seed
+        if share is None:
+            reader = self.readers[common_source(self.sources.sources, ranking.shortlist)]
+            share = affordable_share(problem, reader, run.clock.deadline(POOL_SHARE))
+            run.study.remember(_SHARE, share)
+        if share < 1:
+            source, target = problem.source.fewer(share, seed), problem.target.fewer(share, seed)
+            run.study.note_forced(
+                f"{len(source.learn)} source and {len(target.learn)} target images were learnt "
+                "from: no time was left for more"
+            )
+            self.problem = replace(problem, source=source, target=target)
+            self.items = source.learn
+        return bool(share < 1)
+
     def _chosen_path(self, ranking: Ranking) -> DomainPath:
         """Return the path through the intermediate images; the direct one where there are none."""
         options, problem = self.request.options, self.problem
@@ -303,15 +344,11 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
         return audited(verdict, plan, labels, answers, options.margin)
 
 
+def _strategies(candidates: Candidates) -> dict[str, Strategy]:
+    """Return the strategies whose outcomes may be returned."""
+    last = (point.strategy for point in candidates.last_resort)
+    return {strategy.name: strategy for strategy in (*candidates.arms.strategies, *last)}
+
+
 def _outcome_of(searched: Searched[UnlabelledContext], number: int) -> Outcome:
     return next(outcome for outcome in searched.outcomes if outcome.number == number)
-
-
-def _answers(outcome: Outcome, run: Run) -> NDArray[np.int64]:
-    """Return the (n,) class of each held-out target image."""
-    found = run.place.validations([outcome])
-    if not found:
-        folder = run.place.trial_folder(outcome)
-        return np.asarray(np.load(folder / _ANSWERS, allow_pickle=False), dtype=np.int64)
-    answers: NDArray[np.int64] = found[outcome.number].argmax(axis=1)
-    return answers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -12,17 +13,19 @@ from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_images
-from autotransfer.models.features import FeatureReaders
+from autotransfer.models.features import FeatureReaders, Features
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.results import Outcome, ScenarioKind
 from autotransfer.scenarios.unlabelled.consensus import label_free_score
 from autotransfer.scenarios.unlabelled.holdout import Part
+from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
 from autotransfer.scenarios.unlabelled.intermediate_domains import DomainPath
 from autotransfer.scenarios.unlabelled.validators import Evidence, Mixed, validate
 from autotransfer.scenarios.unlabelled.validators.certainty import reason_against
 from autotransfer.scenarios.unlabelled.validators.mixval import SHARE
+from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.trial import (
     TrialContext,
     TrialResult,
@@ -30,9 +33,11 @@ from autotransfer.search.trial import (
     attempted,
     trial_seed,
 )
+from autotransfer.transferability.ranking.race_rounds import affordable
 
 METRIC = "label-free"  # what trials are compared by; it is no accuracy
 NUM_BLENDS = 300
+_ANSWERS = "target.npy"  # in the folder of a trial, until version 0.1
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,35 @@ class UnlabelledContext(TrialContext):
             mixed=Mixed(self.pairs[0], self.pairs[1], predictor.predict(self.blends, reader)),
             seed=self.seed,
         )
+
+
+def affordable_share(
+    problem: UnlabelledProblem, reader: Features, deadline: float | None
+) -> float:
+    """Return the share of all images, blends included, that a source can read by a deadline."""
+    source, target = problem.source, problem.target
+    parts = [
+        source.learn,
+        source.held_out,
+        target.learn,
+        *([target.held_out] if target.apart else []),
+    ]
+    missing = sum(reader.missing(part) for part in parts) + min(len(target.held_out), NUM_BLENDS)
+    if deadline is None:
+        return 1.0
+    return min(
+        affordable(reader.pace, missing, deadline - time.monotonic(), least=0) / missing, 1.0
+    )
+
+
+def answers_of(outcome: Outcome, place: RunFolder) -> NDArray[np.int64]:
+    """Return the (n,) class of each held-out target image that a trial has named."""
+    found = place.validations([outcome])
+    if not found:
+        saved = np.load(place.trial_folder(outcome) / _ANSWERS, allow_pickle=False)
+        return np.asarray(saved, dtype=np.int64)
+    answers: NDArray[np.int64] = found[outcome.number].argmax(axis=1)
+    return answers
 
 
 def _unscored(_progress: float, _predictor: Predictor, /) -> None:

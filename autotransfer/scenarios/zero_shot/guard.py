@@ -93,6 +93,26 @@ def guard_zero_shot(
     return Findings(verdict, kept, zero_shot)
 
 
+def uncalibrated(table: Attributes) -> ZeroShotFindings:
+    """Return what predictions need where nothing was tested: no figure, and no handicap."""
+    return ZeroShotFindings(
+        seen=table.seen,
+        unseen=table.unseen,
+        attributes=table.names,
+        values=tuple(tuple(row) for row in table.values.tolist()),
+        stacking_offset=0.0,
+        inverse_temperature=1.0,
+        figures=(),
+        p_value=1.0,
+        null_high=1.0,
+        pairs=0,
+        nearest_seen_class=0.0,
+        known_to_source=(),
+        without_known=None,
+        own_head=None,
+    )
+
+
 def _unseen_images(held_out: ImageSet, table: Attributes) -> ImageSet | None:
     places = np.flatnonzero(held_out.labels >= table.num_seen)
     return held_out.subset(places) if len(np.unique(held_out.labels[places])) > 1 else None

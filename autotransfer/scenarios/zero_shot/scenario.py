@@ -16,18 +16,18 @@ from autotransfer.data.splitting import NO_PAIRS, Fold
 from autotransfer.errors import InvalidOptionError
 from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.report import Material
-from autotransfer.results import Outcome, Ranking, Record, ScenarioKind, State
+from autotransfer.results import Outcome, Ranking, Record, ScenarioKind, State, Verdict
 from autotransfer.scenarios.base import Candidates, Judged, Searched
-from autotransfer.scenarios.clock import CLOSING_SHARE
-from autotransfer.scenarios.labelled import Labelled
+from autotransfer.scenarios.labelled import COMPARING_SECONDS, Labelled
 from autotransfer.scenarios.options import Options
 from autotransfer.scenarios.run import Request, Run
 from autotransfer.scenarios.zero_shot.class_folds import class_folds
-from autotransfer.scenarios.zero_shot.guard import guard_zero_shot
+from autotransfer.scenarios.zero_shot.guard import guard_zero_shot, uncalibrated
 from autotransfer.scenarios.zero_shot.held_out_classes import HeldOutClasses
 from autotransfer.scenarios.zero_shot.inputs import problem_of_descriptions
 from autotransfer.scenarios.zero_shot.refits import Point
 from autotransfer.scenarios.zero_shot.trials import ZeroShotContext
+from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.finalists import Finalist, Finalists
 
@@ -128,10 +128,18 @@ class ZeroShot(Labelled):
             self.division.held_out,
             value=outcome.value or 0.0,
             seed=run.options.seed,
-            deadline=run.clock.deadline(1 - CLOSING_SHARE),
+            deadline=run.clock.closing(COMPARING_SECONDS),
             say=run.options.say,
         )
         return Judged(found.verdict, found.kept, finalist, outcome, zero_shot=found.zero_shot)
+
+    @override
+    def _untested(
+        self, finalist: Finalist, kept: Checkpoint, verdict: Verdict
+    ) -> Judged[Finalist]:
+        """Return a finalist that nothing was compared with: its scores are not calibrated."""
+        untested = super()._untested(finalist, kept, verdict)
+        return replace(untested, zero_shot=uncalibrated(self.table))
 
 
 def _adapted(options: Options) -> Options:

@@ -33,6 +33,7 @@ def nested_shortlists(
     consensus: Consensus,
     *,
     seed: int,
+    shown: int = ROUNDS[0],
     max_sources: int | None = None,
 ) -> tuple[tuple[str, ...], ...]:
     """Return one shortlist for each fold, ranked without the fold's items.
@@ -47,6 +48,7 @@ def nested_shortlists(
         readers: The feature cache.
         consensus: The scores.
         seed: As for the ranking of all items.
+        shown: Number of items that every source has seen in the ranking.
         max_sources: Largest size of a shortlist.
     """
     order = stratified_order(images.labels, seed)
@@ -54,13 +56,14 @@ def nested_shortlists(
     for fold in folds:
         kept = ~np.isin(order, fold.validation)
         race = Race(images.subset(order[kept]), readers, consensus, seed)
-        found.append(_shortlist(race, sources, _rounds(kept), max_sources))
+        found.append(_shortlist(race, sources, _rounds(kept, shown), max_sources))
     return tuple(found)
 
 
-def _rounds(kept: NDArray[np.bool_]) -> list[int]:
+def _rounds(kept: NDArray[np.bool_], shown: int) -> list[int]:
     """Return how many items each round shows when only so many of the order are kept."""
     sizes = [n for n in ROUNDS if n < len(kept)] + [min(len(kept), ROUNDS[-1])]
+    sizes[0] = min(sizes[0], shown)
     return [int(kept[:n].sum()) for n in sizes]
 
 

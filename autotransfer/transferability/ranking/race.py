@@ -109,9 +109,9 @@ def rank_sources(
     rounds = [n for n in ROUNDS if n < len(images)] + [min(len(images), ROUNDS[-1])]
     if not racing:
         rounds = [len(images)]
-    seen = rounds[0]
     skipped: list[Skipped] = []
-    entered = enter(sources, ordered.subset(np.arange(seen)), readers, clock, skipped)
+    first = ordered.subset(np.arange(rounds[0]))
+    entered, seen = enter(sources, first, readers, clock, skipped)
     race = Race(ordered, readers, consensus, seed)
     left_behind: list[Standings] = []
     standings = race.score(entered, seen, skipped)

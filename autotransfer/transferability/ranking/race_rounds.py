@@ -22,7 +22,9 @@ ROUNDS = (100, 300, 1000)  # items seen after each round, as far as there are so
 # a hundred items say little, and later ones cost most
 HOPELESS = (0.05, 0.1)
 STAY = 3  # so many best places stay in any case
-_UNKNOWN_PACE = 0.02  # seconds an item of a small network on two cores
+UNKNOWN_PACE = 0.02  # seconds an item of a small network on two cores
+HURRIED = 30.0  # seconds; with less for all sources the first round may show fewer items
+LEAST_A_CLASS = 3  # items of a class that the first round shows in any case
 _WORTHWHILE = 1.3  # a round that is cut short for time has to bring at least so many times more
 
 
@@ -62,27 +64,89 @@ def enter(
     readers: FeatureReaders,
     clock: Clock,
     skipped: list[Skipped],
-) -> list[Source]:
-    """Return the sources whose features on the first items are there.
+) -> tuple[list[Source], int]:
+    """Return the sources whose features on the first items are there, and the number of items.
 
     A source whose weights cannot be loaded goes to `skipped` with its reason; so does one that
-    there is no time for, once at least one is in.
+    there is no time for, once at least one is in. Where the time is short, the first one that can
+    be read decides how many items are shown: a few of every class at least.
     """
     entered: list[Source] = []
     for source in sources:
-        if clock.left() < 0 and entered:
-            reason = "no time was left to rank it: not in the shortlist"
-            skipped.append(Skipped(source.name, "*", reason))
-            continue
         try:
-            readers[source](images)
+            reader = readers[source]
+            if not entered:
+                images = images.subset(np.arange(_first_read(reader, images, clock)))
+            elif clock.left() < reader.missing(images) * (readers.mean_pace or UNKNOWN_PACE):
+                reason = "no time was left to rank it: not in the shortlist"
+                skipped.append(Skipped(source.name, "*", reason))
+                continue
+            reader(images)
         except InvalidSourceError as error:
             leave_out(source, error, skipped)
             continue
         finally:
             readers.release()
         entered.append(source)
-    return entered
+    return entered, len(images)
+
+
+def _first_read(reader: Features, images: ImageSet, clock: Clock) -> int:
+    """Return how many of the items are shown; where time is short, those that can be read."""
+    if clock.left() > HURRIED:
+        return len(images)
+    return read_beginning(reader, images, clock)
+
+
+def read_beginning(reader: Features, images: ImageSet, clock: Clock) -> int:
+    """Read the first items, a few of every class in any case, and more as the time allows.
+
+    The pace is measured anew with every piece that is read: the first one loads the network, and
+    other programs come and go.
+
+    Returns:
+        Number of items that are read.
+    """
+    seen, pace = least_beginning(images.labels, LEAST_A_CLASS), 0.0
+    reader(images.subset(np.arange(seen)))
+    if not reader.missing(images):
+        return len(images)
+    while seen < len(images) and clock.left() > 0:
+        more = min(2 * seen, len(images)) - seen
+        if pace:
+            more = min(more, int(clock.left() / pace))
+        if not more:
+            break
+        began = time.monotonic()
+        reader(images.subset(np.arange(seen, seen + more)))
+        pace, seen = (time.monotonic() - began) / more, seen + more
+    return seen
+
+
+def affordable(pace: float | None, num_items: int, seconds: float, *, least: int) -> int:
+    """Return how many of the items can be shown in so many seconds.
+
+    Args:
+        pace: Seconds an item; None where it is not known.
+        num_items: Number of all items.
+        seconds: The time left.
+        least: Number of items that are there, or shown in any case.
+    """
+    pace = UNKNOWN_PACE if pace is None else pace
+    if seconds >= (num_items - least) * pace:
+        return num_items
+    return least + int(max(seconds, 0.0) / pace)
+
+
+def least_beginning(labels: NDArray[np.int64], each: int) -> int:
+    """Return how many items the shortest beginning has that holds so many items of every class.
+
+    Of a class with fewer it holds all.
+    """
+    needed = 0
+    for label in np.unique(labels):
+        needed = max(needed, int(np.flatnonzero(labels == label)[:each][-1]) + 1)
+    return needed
 
 
 def leave_out(source: Source, error: InvalidSourceError, skipped: list[Skipped]) -> None:
@@ -114,7 +178,7 @@ def next_round(
     extra = images.subset(np.arange(seen, wanted))
     cost = _seconds([readers[source] for source in racing], extra)
     left = clock.left()
-    if cost <= left:
+    if cost <= left or not cost:
         return wanted
     possible = seen + int((wanted - seen) * max(left, 0.0) / cost)
     reached = possible if possible >= _WORTHWHILE * seen else seen
@@ -133,7 +197,7 @@ def _seconds(readers: Sequence[Features], images: ImageSet) -> float:
     A source whose rows were all cached has no pace yet; it is taken for an average one.
     """
     known = [reader.pace for reader in readers if reader.pace is not None]
-    usual = sum(known) / len(known) if known else _UNKNOWN_PACE
+    usual = sum(known) / len(known) if known else UNKNOWN_PACE
     return sum(
         reader.missing(images) * (usual if reader.pace is None else reader.pace)
         for reader in readers

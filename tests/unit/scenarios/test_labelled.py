@@ -7,12 +7,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from autotransfer.data.target import Target
+from autotransfer.errors import DeadlineError
+from autotransfer.guard.verdict import NO_TIME, untested
 from autotransfer.models.catalogue import Sources
+from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
-from autotransfer.results import Outcome, Ranking, State
+from autotransfer.results import Decision, Outcome, Ranking, State
 from autotransfer.scenarios.base import Candidates, Searched
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import Problem
@@ -20,6 +24,8 @@ from autotransfer.scenarios.labelled import Labelled
 from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.run import Request
 from autotransfer.search.arms import Arms
+from autotransfer.search.checkpoint import Checkpoint
+from autotransfer.search.watchdog import OverrunError
 from tests.unit.told import registry_of
 
 IMAGES = shapes(2, 12)
@@ -93,3 +99,73 @@ def test_what_training_again_takes_is_kept_from_the_search(tmp_path: Path) -> No
     # 30 seconds are held back from the search, half of them for this
     assert reserve([done]) == pytest.approx(80 * len(IMAGES) / trained - 15)
     assert reserve([]) == 0
+
+
+class _Study(dict[str, Any]):
+    """What a study remembers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recall, self.remember = self.get, self.__setitem__
+        self.forced = list[str]()
+        self.note_forced = self.forced.append
+
+
+def test_without_time_the_search_reads_fewer_items_and_so_does_a_resume(tmp_path: Path) -> None:
+    scenario, run = _scenario(tmp_path), _run(1e-3)
+    run.study, run.options = _Study(), scenario.request.options
+    ranking = Ranking((), ("tiny",))
+    scenario._keep_affordable(ranking, run)
+    assert run.study.forced == ["the search read 6 of 24 items: no time was left for more"]
+    assert len(scenario.items) == len(scenario.division.images) == 6
+    assert np.bincount(scenario.items.labels).tolist() == [3, 3]
+    resumed, later = _scenario(tmp_path), _run(None)
+    later.study, later.options = run.study, run.options
+    resumed._keep_affordable(ranking, later)
+    assert resumed.items.digests == scenario.items.digests
+    assert len(run.study.forced) == 1
+
+
+def test_with_time_the_search_reads_all_items(tmp_path: Path) -> None:
+    scenario, run = _scenario(tmp_path), _run(1000.0)
+    run.study, run.options = _Study(), scenario.request.options
+    scenario._keep_affordable(Ranking((), ("tiny",)), run)
+    assert (len(scenario.items), run.study.forced) == (24, [])
+
+
+@pytest.mark.parametrize(
+    ("stopped", "reason"), [(True, "interrupted"), (False, "no time was left")]
+)
+def test_without_time_nothing_is_tested_and_the_finalist_is_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str, *, stopped: bool
+) -> None:
+    scenario, run = _scenario(tmp_path), _run(1e-9)
+    run.options = scenario.request.options
+    if stopped:
+        run.clock.stop()
+    kept = Checkpoint(MajorityPredictor(np.ones(2) / 2), "any", baseline=False, source=None)
+    monkeypatch.setattr(scenario, "_finalists", lambda *_: SimpleNamespace(train=lambda *_: kept))
+    monkeypatch.setattr(scenario, "_tested", lambda *_: pytest.fail("it was tested"))
+    finalist: Any = SimpleNamespace(outcome=Outcome(0, "tiny", "any", {}, State.COMPLETE))
+    judged = scenario.judge(finalist, _searched(scenario), run)
+    assert (judged.verdict.decision, judged.kept) == (Decision.UNVERIFIED, kept)
+    assert f"nothing was tested: {'the fit was ' if stopped else ''}{reason}" in (
+        judged.verdict.sentence
+    )
+
+
+@pytest.mark.parametrize("error", [DeadlineError(), OverrunError()])
+def test_a_guard_that_time_has_ended_leaves_the_finalist_unverified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    scenario, run = _scenario(tmp_path), _run(1000.0)
+    run.options = scenario.request.options
+
+    def ended(*_: object) -> None:
+        raise error
+
+    kept = Checkpoint(MajorityPredictor(np.ones(2) / 2), "any", baseline=False, source=None)
+    monkeypatch.setattr(scenario, "_finalists", lambda *_: SimpleNamespace(train=lambda *_: kept))
+    monkeypatch.setattr(scenario, "_tested", ended)
+    finalist: Any = SimpleNamespace(outcome=Outcome(0, "tiny", "any", {}, State.COMPLETE))
+    assert scenario.judge(finalist, _searched(scenario), run).verdict == untested(NO_TIME)

@@ -20,6 +20,7 @@ EVERYWHERE = {
     "strategies": "scenarios.run",
     "space": "scenarios.run",
     "budget": "scenarios.run",
+    "began": "scenarios.run",
     "max_sources": "scenarios",
     "refit": "search.finalists",  # without labels the tested checkpoint is always returned
     "ensemble": "search.finalists",  # without labels and zero-shot nothing is put together

@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
+from autotransfer.plugin.strategy import TaskInfo
 from autotransfer.plugin.testing import tiny_source
-from autotransfer.results import Outcome, State
+from autotransfer.results import Outcome, ScenarioKind, State
+from autotransfer.search.budget import SearchLimits
 from autotransfer.search.cross_validation import LabelledContext
-from autotransfer.search.study import open_study
+from autotransfer.search.driver import Search
+from autotransfer.search.probes import ProbePoint
+from autotransfer.search.study import Study, open_study
 from autotransfer.search.trial import TrialResult, TrialSpec
 from tests.unit.search.scripted import (
     Choose,
@@ -165,13 +169,10 @@ def test_an_interrupt_ends_the_search_with_what_there_is(
     def interrupted(spec: TrialSpec) -> Outcome:
         raise KeyboardInterrupt
 
-    said: list[str] = []
     executor, study = Scripted(Clock(), 1.0, interrupted), study_in(tmp_path)
-    outcomes = run_search(study, context, arms_of(Probe(), Tune()), executor, said, trials=5)
+    outcomes = run_search(study, context, arms_of(Probe(), Tune()), executor, trials=5)
     assert outcomes
     assert all(outcome.probe for outcome in outcomes)
-    assert "going on to the test with the best so far" in said[0]
-    assert study.forced == ("the search was interrupted by the user",)
     assert executor.closed
     with pytest.raises(KeyboardInterrupt):
         run_search(
@@ -296,3 +297,46 @@ def test_an_interrupt_while_an_outcome_is_kept_comes_after_the_study_has_it(
     assert len(trials_of(outcomes)) == 1
     assert outcomes[-1] in study.outcomes
     assert told[-1] == outcomes[-1]  # it was told to the end
+
+
+def _search(
+    study: Study, context: LabelledContext, clock: Clock, deadline: float | None
+) -> Search:
+    def tuning(spec: TrialSpec) -> Outcome:
+        return Outcome(spec.number, spec.source.name, "tune", dict(spec.params), State.PRUNED)
+
+    arms = arms_of(Tune())
+    probe = Probe()
+    params = probe.space(TaskInfo(arms.sources[0], ScenarioKind.LABELLED, 12, 2)).defaults()
+    return Search(
+        study,
+        arms,
+        context,
+        SearchLimits(1, deadline, clock),
+        Scripted(clock, 10.0, tuning),
+        seed=0,
+        on_result=lambda result: result.outcome,
+        on_recorded=lambda _: None,
+        say=lambda _: None,
+        last_resort=(ProbePoint(arms.sources[0], probe, params),),
+    )
+
+
+def test_where_nothing_ends_in_time_the_last_resort_is_run_without_a_deadline(
+    tmp_path: Path, context: LabelledContext
+) -> None:
+    study, clock = study_in(tmp_path), Clock()
+    outcomes = _search(study, context, clock, 5.0).run()
+    assert clock.now == 10.0  # past the deadline
+    assert [(o.strategy, o.state) for o in outcomes][-1] == ("probe", State.COMPLETE)
+    assert "probe on one is the last resort" in study.forced[-1]
+
+
+def test_the_last_resort_is_for_want_of_time_alone(
+    tmp_path: Path, context: LabelledContext
+) -> None:
+    outcomes = _search(study_in(tmp_path), context, Clock(), None).run()
+    assert [o.strategy for o in outcomes] == ["tune"]
+    search = _search(study_in(tmp_path, resume=True), context, Clock(), 5.0)
+    search.answered = lambda _outcomes: True
+    assert [o.strategy for o in search.run()] == ["tune"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from autotransfer.data.splitting import Fold
+from autotransfer.errors import ReducedBudgetWarning
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.dummy import MajorityPredictor
@@ -317,3 +319,17 @@ def _with_obvious(made: Finalists) -> Finalists:
     plainer = Obvious(teller.answer)
     plainer.name, plainer.priority = "plainer", 20  # type: ignore[misc]
     return replace(made, registry=registry_of(teller, Obvious(teller.answer), plainer))
+
+
+def test_a_training_without_time_leaves_the_checkpoint_and_says_so(
+    finishing: Callable[..., Finalists], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "read_checkpoint", lambda *_: CHECKPOINT)
+    end, outcome = time.monotonic() + 100, _outcome(seconds=1000.0)
+    made = finishing(lambda *_: told(IMAGES, _giving(0.9)), end=end)
+    finalist = Finalist(outcome, ALONE)
+    assert made.train(finalist, [outcome]).strategy == "teller"  # there is no checkpoint
+    made.place.trial_folder(outcome).mkdir(parents=True)
+    with pytest.warns(ReducedBudgetWarning, match="teller on tiny on all search items"):
+        assert made.train(finalist, [outcome]).strategy == "the checkpoint"
+    assert made.train(finalist, [_outcome(seconds=1.0)]).strategy == "teller"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidSourceError
@@ -18,7 +19,14 @@ from autotransfer.models.source import Source
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.search import pool as module
 from autotransfer.search.deployment_limits import ResultLimits
-from autotransfer.search.pool import OBVIOUS, TimeLeft, best_subset, read_all
+from autotransfer.search.pool import (
+    OBVIOUS,
+    TimeLeft,
+    beginning,
+    best_subset,
+    read_all,
+    read_parts,
+)
 
 IMAGES = shapes(3, 4)
 HELD_OUT_ITEMS = 30
@@ -153,3 +161,38 @@ def test_a_large_source_gives_way_to_smaller_ones_behind_it(
     limits = ResultLimits(2.5 * size, None, readers, IMAGES)
     found = best_subset((SOURCES[0], large, SOURCES[2]), IMAGES, readers, limits)
     assert [source.name for source in found] == ["three", "one"]
+
+
+def test_what_a_needed_source_has_yet_to_read_is_not_given_to_others() -> None:
+    # 12 s for each: the second one is needed, so that there is no time for the first
+    found, reasons = _read(_paced(1.0, 1.0, 1.0), TimeLeft(time.monotonic() + 20, 1e9), ("two",))
+    assert (found, set(reasons)) == (["two", "three"], {"one"})
+
+
+def test_as_many_items_are_read_as_there_is_time_for_and_a_few_of_every_class(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Slow(_Reader):
+        """Takes ten seconds to load, then one for an item."""
+
+        @override
+        def __call__(self, images: ImageSet, stage: int | None = None) -> NDArray[np.float64]:
+            clock.append(clock[-1] + len(images) + (0 if self.read else 10))
+            return super().__call__(images, stage)
+
+    parts = [IMAGES, shapes(3, 8)]  # 12 and 24 items
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[-1])
+
+    def counts(deadline: float | None) -> list[int]:
+        clock.append(0.0)
+        reader: Any = Slow("one", 1.0)
+        return read_parts(parts, reader, deadline, 0)
+
+    assert counts(None) == counts(37.0) == [12, 24]
+    # 19 s for nine items and the network, more than their share; then nine, and a second piece
+    assert counts(35.0) == [9, 18]
+    assert counts(0.0) == counts(-9.0) == [9, 9]  # three of each of three classes
+    for part in parts:
+        first = part.labels[beginning(part, 9, 0)]
+        assert np.bincount(first).tolist() == [3, 3, 3]

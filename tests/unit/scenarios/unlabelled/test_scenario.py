@@ -41,7 +41,9 @@ def _strategy(name: str, *, adapts: bool) -> Any:
     )
 
 
-ARMS = Arms((), (_strategy("plain", adapts=False), _strategy("adapting", adapts=True)), {})
+ARMS = Arms(
+    (tiny_source(),), (_strategy("plain", adapts=False), _strategy("adapting", adapts=True)), {}
+)
 
 
 def _scenario() -> Any:
@@ -157,7 +159,7 @@ def test_the_strategies_are_those_of_the_request_for_this_scenario(
 
     found.request = SimpleNamespace(
         options=read_options({}),
-        registry=SimpleNamespace(strategy=str.upper),
+        registry=SimpleNamespace(strategy=str.upper, strategies={}),
         strategies_for=strategies_for,
         preset="preset",
     )
@@ -171,6 +173,8 @@ def test_the_strategies_are_those_of_the_request_for_this_scenario(
         return ARMS, []
 
     monkeypatch.setattr(module, "arms_without_labels", arms_without_labels)
+    monkeypatch.setattr(found, "_keep_affordable", lambda *_: None)
+    monkeypatch.setattr(module, "last_resort", lambda *_: ())
     candidates = found.candidates(Ranking((), ("tiny",)), SimpleNamespace())
     assert asked == [ScenarioKind.UNLABELLED]
     ((shortlist, strategies, preset),) = given

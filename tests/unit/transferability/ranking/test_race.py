@@ -157,11 +157,11 @@ def test_sources_that_cannot_be_loaded_leave_nothing_to_rank(tmp_path: Path) -> 
 def test_when_time_is_short_the_ranking_rests_on_fewer_pictures_and_says_so(
     tmp_path: Path,
 ) -> None:
-    with pytest.warns(ReducedBudgetWarning, match="rests on 30 items"):
+    with pytest.warns(ReducedBudgetWarning, match="rests on 9 items"):
         ranking, skipped = rank_sources(
             _sources(3), shapes(3, 40), tiny_readers(tmp_path), _consensus(), seed=0, seconds=0.0
         )
-    assert {row.num_images for row in ranking.rows} == {30}
+    assert {row.num_images for row in ranking.rows} == {9}  # three of every class
     reason = "no time was left to rank it: not in the shortlist"
     assert [skip.reason for skip in skipped] == [reason] * 2
 
