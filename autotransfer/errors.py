@@ -54,11 +54,10 @@ class CorruptImagesError(InvalidTargetError):
     """
 
     NAMED = 20  # more than this many names hide the sentence that says what to do
+    REMEDY = "repair or remove them"
 
-    def __init__(
-        self, problems: Sequence[tuple[str, str]], remedy: str = "repair or remove them"
-    ) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, problems: Sequence[tuple[str, str]], remedy: str = REMEDY) -> None:
+        self.problems, self.remedy = tuple(problems), remedy
         super().__init__(
             f"{len(self.problems)} image(s) cannot be used; {remedy}:\n"
             + "\n".join(f"  {line}" for line in named_problems(self.problems, self.NAMED))

@@ -30,7 +30,6 @@ _MEANING = {
 @click.argument("images_a")
 @click.argument("images_b")
 @common
-@bad_image_option
 @several("--measure", "measures", "NAME", "Compute only this measure")
 @bad_image_option
 def distance(images_a: str, images_b: str, **options: Any) -> None:

@@ -19,7 +19,6 @@ _COLOURS = {"frozen": "#b5542b", "tuned": "#2b6cb5"}
 @click.command()
 @click.argument("target")
 @common
-@bad_image_option
 @option("--epochs", default=10, help="Epochs for every point.")
 @option("--repeats", default=3, help="Fits for every point.")
 @option("--out", default="layers.png", metavar="PNG_OR_SVG", help="The drawing.")

@@ -21,7 +21,7 @@ from autotransfer.errors import (
 
 Problems: TypeAlias = tuple[tuple[str, str], ...]  # (name, reason) of images that are left out
 BAD_IMAGE_RULES = ("stop", "skip")
-_REMEDY = "repair or remove them"
+_REMEDY = CorruptImagesError.REMEDY
 _CHECKED_SIDE = 1  # a JPEG is checked at 1/8 of its size; every byte is still decoded
 _NAMED = 20  # images that a note names
 

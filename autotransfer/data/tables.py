@@ -47,6 +47,8 @@ def read_table(place: Location) -> pd.DataFrame:
         content = place.read()
         read = _parquet if place.root.lower().endswith(".parquet") else _csv
         table = read(content)
+    except InvalidTargetError:
+        raise
     except Exception as error:
         what = shortened(error) or type(error).__name__
         raise InvalidTargetError(f"{place.text}: cannot be read as a table ({what})") from error

@@ -128,11 +128,12 @@ class Predictions:
 
     def _images(self, images: Any, on_bad_image: str | None = None) -> ImageSet:
         """Return images read as those of the fit were, whatever their own grey values are."""
+        rule = None if on_bad_image == "stop" else on_bad_image  # the way out is told here
         try:
-            return open_images(images, on_bad_image=on_bad_image, depth=self.record.depth)
+            return open_images(images, on_bad_image=rule, depth=self.record.depth)
         except CorruptImagesError as error:
-            if on_bad_image == "skip":
-                raise
+            if error.remedy != CorruptImagesError.REMEDY:
+                raise  # no image is left
             raise CorruptImagesError(error.problems, _LEAVE_OUT) from None
 
     def _answering(self) -> AbstractContextManager[None]:

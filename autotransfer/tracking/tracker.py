@@ -341,8 +341,7 @@ class Tracker:
         if not self._connected():
             return
         if reason:
-            tags = {"reason": projection.one_line(reason)}
-            self._store.log(str(self.run_id), tags=tags)
+            self._store.log(str(self.run_id), tags={"reason": projection.one_line(reason)})
         self._store.client.set_terminated(self.run_id, status)
         self._ended = True
 

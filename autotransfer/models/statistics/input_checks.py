@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from autotransfer.data.untrusted_files import refused_as
 from autotransfer.errors import InvalidTargetError
@@ -28,9 +26,9 @@ def as_array(values: Any, what: str) -> NDArray[Any]:
         InvalidTargetError: If it is nothing of the kind.
     """
     with refused_as(InvalidTargetError, f"{what} cannot be read as an array"):
-        if isinstance(values, Tensor):
+        if hasattr(values, "detach"):  # a tensor; torch is not imported for arrays
             values = values.detach().cpu()
-            values = values.float() if values.dtype == torch.bfloat16 else values
+            values = values.float() if values.dtype.itemsize == 2 else values  # bfloat16
         array: NDArray[Any] = np.asarray(values)
     return array
 

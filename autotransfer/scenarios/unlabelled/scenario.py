@@ -136,11 +136,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             )
         options.say(f"ranking {len(self.sources.sources)} sources by source images")
         return rank_without_labels(
-            self.problem,
-            self.sources,
-            seed=options.seed,
-            max_sources=options.max_sources,
-            due=due,
+            self.problem, self.sources, seed=options.seed, max_sources=options.max_sources, due=due
         )
 
     @override

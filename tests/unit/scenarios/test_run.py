@@ -130,6 +130,7 @@ def _scenario() -> Any:
     return SimpleNamespace(
         kind=ScenarioKind.UNLABELLED,
         metric="label-free",
+        depth=None,
         class_names=("ant", "bee"),
         sources=Sources((tiny_source(),), (Skipped("broken", "*", "no file"),)),
         readers=None,
