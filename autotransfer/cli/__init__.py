@@ -117,9 +117,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _going_on(arguments: list[str], stop: BaseException) -> str:
-    if not isinstance(stop, InterruptedFitError):
+    cause = stop.__cause__  # click raises an Abort from it
+    if not isinstance(cause, InterruptedFitError):
         return ""
-    return f"; to go on: {resuming(arguments, stop.name)}"
+    return f"; to go on: {resuming(arguments, cause.name)}"
 
 
 def resuming(arguments: list[str], name: str) -> str:
