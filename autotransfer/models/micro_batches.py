@@ -52,7 +52,12 @@ def fitted(learn: Callable[[int], None], *, pieces: int, size: int) -> int:
     # not in the block above: there the error keeps the tensors of the attempt alive
     torch.cuda.empty_cache()
     learn(HALVES)
-    found = _remarks.get()
-    if found is not None and REMARK not in found:
-        found.append(REMARK)
+    remark(REMARK)
     return HALVES
+
+
+def remark(text: str) -> None:
+    """Tell of a trial what it could not do as asked; without effect outside of one."""
+    found = _remarks.get()
+    if found is not None and text not in found:
+        found.append(text)

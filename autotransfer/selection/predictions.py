@@ -24,6 +24,7 @@ from autotransfer.models.features import NO_FEATURES, FeatureReaders
 from autotransfer.models.out_of_distribution import SHARE
 from autotransfer.models.precomputed_features import Matrices, MatrixReaders
 from autotransfer.models.predictors.base import FeatureReader
+from autotransfer.plugin.zero_shot import AttributePredictor
 from autotransfer.results import Record, ZeroShotFindings
 from autotransfer.scenarios.zero_shot.prediction import (
     Explanation,
@@ -75,9 +76,12 @@ class Predictions:
                 found = probabilities(
                     self.kept.predictor, items, reader, zero_shot, generalised=generalised
                 )
-            raw = zero_shot is not None and isinstance(images, Mapping)  # scores, not classes
             names = self.competing_classes(generalised=generalised)
-            _check_answer(found, found.shape[-1] if raw else len(names))
+            # without the findings of a test, or images, it answers for all classes of its table
+            whole = isinstance(self.kept.predictor, AttributePredictor) and (
+                zero_shot is None or isinstance(images, Mapping)
+            )
+            _check_answer(found, found.shape[-1] if whole else len(names))
         return found
 
     def competing_classes(self, *, generalised: bool = False) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from autotransfer.plugin import Backbone, ParamValue, Task, errors, networks, training
+from autotransfer.plugin import Backbone, ParamValue, Task, networks, training
 from autotransfer_fine_tune.learning import Learner
 from autotransfer_fine_tune.plan import HEAD, Plan, probe
 from autotransfer_fine_tune.regularisers import (
@@ -72,18 +72,15 @@ def conserved(
         learning_rate: Peak rate at multiplier 1, the unit of L2-SP.
 
     Raises:
-        UndefinedScoreError: If it needs the source's classifier and there is none, or holds
-            copied stages and none of them learns.
+        UndefinedScoreError: If it needs the source's classifier and there is none.
     """
     kind, strength = str(params["conservation"]), float(params["conservation_strength"])
     if kind == "none" or strength == 0.0:
         return Checkpoint()
     nothing = not learns.held if kind == "l2-sp" else plan.copied <= plan.frozen
     if kind in ("l2-sp", "delta") and nothing:
-        raise errors.UndefinedScoreError(
-            f"{kind} holds what is copied from the source and learns, and nothing does; copy more "
-            "stages, freeze fewer, or choose another conservation"
-        )
+        training.remark(f"{kind} had no effect: no copied stage learns")
+        return Checkpoint()
     if kind == "l2-sp":
         return _pulled(learns, strength * PULL / learning_rate)
     strength *= _UNITS[kind]
@@ -173,16 +170,14 @@ class WayBack:
     """WiSE-FT: the tuned network, part of the way back to the source.
 
     The end at the source has the probe for a head, whatever the training started from. What
-    started from random weights has no such end and stays as it was tuned.
+    started from random weights has no such end and stays as it was tuned; where nothing else
+    learns, a remark of the trial says so.
 
     Args:
         task: Gives the probe.
         network: Before its first step.
         plan: Which tensors are copied.
         share: 0 is the tuned network, 1 the source with the probe.
-
-    Raises:
-        UndefinedScoreError: If no copied stage learns.
     """
 
     def __init__(
@@ -196,16 +191,13 @@ class WayBack:
             for name, value in network.state_dict().items()
             if not (name.startswith(HEAD) or plan.is_fresh(name))
         }
-        if plan.copied <= plan.frozen:
-            raise errors.UndefinedScoreError(
-                "back_to_source goes back to what is copied, and no copied stage learns; copy "
-                "more stages, or leave it at 0"
-            )
         if plan.copied == plan.num_stages:
             head = probe(task)
             for part in ("weight", "bias"):
                 like = network.head.weight
                 self._end[HEAD + part] = torch.from_numpy(getattr(head, part)).to(like)
+        elif plan.copied <= plan.frozen:
+            training.remark("back_to_source had no effect: no copied stage learns")
 
     def go(self) -> None:
         """Set the network part of the way back, in place."""
