@@ -76,11 +76,11 @@ def read_dataset(target: Any, labels: Any | None = None) -> Listing:
 def _length(target: Any) -> int:
     try:
         return len(target)
-    except (TypeError, NotImplementedError):
+    except Exception as error:
         raise InvalidTargetError(
-            "a dataset without a length cannot be divided; give one that can be indexed, not a "
-            "stream"
-        ) from None
+            f"a dataset without a length ({type(error).__name__}) cannot be divided; give one "
+            "that can be indexed, not a stream"
+        ) from error
 
 
 def _classes(known: Labels) -> tuple[list[str] | None, tuple[str, ...]]:

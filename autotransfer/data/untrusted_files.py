@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -28,9 +29,9 @@ def plain_file(path: Path) -> Path:
     """
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError("a folder, not a file")
+        raise IsADirectoryError(f"{path.name} is a folder, not a file")
     if not stat.S_ISREG(mode):
-        raise OSError("a FIFO, socket or device, not a plain file")
+        raise OSError(f"{path.name} is a FIFO, socket or device, not a plain file")
     return path
 
 
@@ -43,8 +44,33 @@ def read_json(path: Path) -> Json:
     """
     try:
         return json.loads(plain_file(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} is not JSON: {error}") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file.
+
+    Raises:
+        OSError: If it is no plain file, or cannot be read.
+        ValueError: If it holds none.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} holds no JSON object")  # noqa: TRY004 - as other content
+    return found
+
+
+@contextmanager
+def content_of(path: Path) -> Iterator[None]:
+    """Within the block, name the file in what is raised about what it holds."""
+    try:
+        yield
+    except AutotransferError:
+        raise
+    except Exception as error:
+        said = reason(error)
+        raise ValueError(said if path.name in said else f"{path.name}: {said}") from error
 
 
 @contextmanager
@@ -73,7 +99,8 @@ def reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{str(error)[:LONGEST_REASON]} is missing"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        name = f"{Path(str(error.filename)).name}: " if error.filename else ""
+        return f"{name}{error.strerror}"[:LONGEST_REASON]
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     name = type(error).__name__
     if isinstance(error, AssertionError | MemoryError | RecursionError) or not lines:

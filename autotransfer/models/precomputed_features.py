@@ -77,7 +77,7 @@ class Matrices:
             )
         n = next(iter(sizes.values()))
         if y is None:
-            return cls(matrices)
+            return cls(matrices)  # to predict
         values = flat_labels(as_array(y, "labels"), n)
         names = tuple(class_names or class_names_of(values))
         number = {name: i for i, name in enumerate(names)}

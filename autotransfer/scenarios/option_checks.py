@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from autotransfer.data.checking import BAD_IMAGE_RULES
 from autotransfer.errors import InvalidOptionError
 from autotransfer.search.executors import executor_named
@@ -37,6 +39,9 @@ _NUMBERS: Mapping[str, tuple[float, float, str]] = {
 _TEXTS = (
     "scenario", "metric", "sampler", "executor", "ray_address", "storage", "tracking_uri",
     "device", "on_bad_image", "group_column",
+)  # fmt: skip
+_SWITCHES = (
+    "refit", "ensemble", "single", "warm_start", "promote", "resume", "guard",
 )  # fmt: skip
 _LISTS = ("only_sources", "strategies", "plugins")
 _LONGEST = {"name": 200, "experiment": 400, "register": 200}  # bytes
@@ -128,6 +133,10 @@ def _check_kinds(chosen: Options) -> None:
         value = getattr(chosen, option)
         if not isinstance(value, str | None):
             raise InvalidOptionError(f"{option} must be a text, got {value!r}")
+    for option in _SWITCHES:
+        value = getattr(chosen, option)
+        if not isinstance(value, bool | np.bool_):
+            raise InvalidOptionError(f"{option} must be True or False, got {value!r}")
     if not isinstance(chosen.space, str | os.PathLike):
         raise InvalidOptionError(f"space must be a name or a file, got {chosen.space!r}")
     for option in _LISTS:

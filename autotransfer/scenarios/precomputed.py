@@ -47,6 +47,25 @@ class Precomputed(Labelled):
                 "test must be two parts: the matrices by the name of their source, and labels"
             )
         train = Matrices.of(features, y)
+        if train.labels is None:
+            raise InvalidTargetError("the feature matrices come without labels; give one a row")
         held_out = None if test is None else Matrices.of(*test, train.class_names)
+        if held_out is not None:
+            _refuse_other(train, held_out)
         problem = problem_of_matrices(train, held_out, baseline, request.options)
         return cls(problem, request)
+
+
+def _refuse_other(train: Matrices, test: Matrices) -> None:
+    """Refuse matrices of test items that are not those of the items to learn from."""
+    if test.labels is None:
+        raise InvalidTargetError("the test matrices come without labels; give one a row")
+    wanted, found = (
+        {name: x.shape[1] for name, x in part.by_source.items()} for part in (train, test)
+    )
+    for name in wanted.keys() | found.keys():
+        if wanted.get(name) != found.get(name):
+            raise InvalidTargetError(
+                f"test: the matrix {name!r} has {found.get(name, 'no')} columns, and "
+                f"{wanted.get(name, 'no')} to learn from; both need the same matrices"
+            )

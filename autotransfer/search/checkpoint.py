@@ -27,7 +27,13 @@ from torch import Tensor
 
 from autotransfer.data.atomic_files import write_whole, written_whole
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.untrusted_files import plain_file, read_json, refused_as
+from autotransfer.data.untrusted_files import (
+    content_of,
+    plain_file,
+    read_json,
+    read_object,
+    refused_as,
+)
 from autotransfer.errors import InvalidOptionError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.calibration import tempered
@@ -145,34 +151,40 @@ def read_checkpoint(folder: Path, registry: Registry) -> Checkpoint:
 
 
 def _checkpoint_in(folder: Path, registry: Registry) -> Checkpoint:
-    stored = read_json(folder / "predictor.json")
-    source_json = read_json(folder / "source.json")
-    source = None if source_json is None else source_in(folder, source_json)
-    tensors = read_tensors(folder / "predictor.safetensors")
-    name, info = str(stored["strategy"]), stored["info"]
-    if "companions" in info:
-        found = [source_to_json(source_in(folder, companion)) for companion in info["companions"]]
-        info = {**info, "companions": found}
-    if stored["baseline"]:
-        predictor = restore_baseline(name, tensors, info, source)
-    elif name == ENSEMBLE:
-        predictor = restore_ensemble(tensors, info, source, partial(_restored, registry))
-    else:
-        predictor = _restored(registry, name, tensors, info, source)
-    seen, weights = folder / _SEEN, stored.get("class_weights")
-    temperature = float(stored.get("temperature", 1.0))
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"temperature in predictor.json must be above 0, got {temperature}")
+    described, source_json = folder / "predictor.json", read_json(folder / "source.json")
+    with content_of(folder / "source.json"):
+        source = None if source_json is None else source_in(folder, source_json)
+    with content_of(folder / "predictor.safetensors"):
+        tensors = read_tensors(folder / "predictor.safetensors")
+    stored = read_object(described)
+    with content_of(described):
+        name, info = str(stored["strategy"]), dict(stored["info"])
+        weights, temperature = stored.get("class_weights"), float(stored.get("temperature", 1.0))
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature must be above 0, got {temperature}")
+        if "companions" in info:
+            companions = [source_in(folder, companion) for companion in info["companions"]]
+            info["companions"] = [source_to_json(companion) for companion in companions]
+        if stored["baseline"]:
+            predictor = restore_baseline(name, tensors, info, source)
+        elif name == ENSEMBLE:
+            predictor = restore_ensemble(tensors, info, source, partial(_restored, registry))
+        else:
+            predictor = _restored(registry, name, tensors, info, source)
     return Checkpoint(
         predictor,
         name,
         bool(stored["baseline"]),
         source,
         temperature,
-        tuple(plain_file(seen).read_text(encoding="ascii").split()) if seen.exists() else (),
+        _seen_in(folder / _SEEN),
         None if weights is None else tuple(map(float, weights)),
         _read_rejection(folder / _REJECTION),
     )
+
+
+def _seen_in(path: Path) -> tuple[str, ...]:
+    return tuple(plain_file(path).read_text(encoding="ascii").split()) if path.exists() else ()
 
 
 def _restored(

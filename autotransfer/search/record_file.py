@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from autotransfer.data.untrusted_files import read_json
-from autotransfer.results import Json, Record
+from autotransfer.data.untrusted_files import content_of, read_object
+from autotransfer.results import Json, Record, ScenarioKind
 
 _RECORDS = TypeAdapter(Record)
 # Words of version 0.1.0 and those that took their place, as keys and as values.
@@ -34,10 +34,15 @@ def record_in(path: Path) -> Record:
         OSError: If the file cannot be read.
         ValueError: If it holds none.
     """
-    found = read_json(path)
-    if isinstance(found, dict) and "setting" in found:
+    found = read_object(path)
+    if "setting" in found:
         found = _upgraded(found)
-    return _RECORDS.validate_python(found)
+    with content_of(path):
+        record = _RECORDS.validate_python(found)
+        ScenarioKind(record.scenario)
+        if len(set(record.class_names)) < len(record.class_names):
+            raise ValueError("a class is named twice")
+    return record
 
 
 def _upgraded(record: dict[str, Any]) -> Any:

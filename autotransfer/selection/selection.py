@@ -6,6 +6,7 @@ record of the fit, beside it.
 
 from __future__ import annotations
 
+import os
 import shutil
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -150,6 +151,8 @@ def load(
         InvalidOptionError: If the folder holds no selection, or there is no such device.
         UnknownNameError: If the strategy is not installed.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise InvalidOptionError(f"a selection is in a folder; name its path, got {folder!r}")
     path = Path(folder)
     record = read_record(path)
     place = device_of(device)

@@ -56,7 +56,7 @@ def brief_baselines(patch: pytest.MonkeyPatch) -> None:
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a catalogue of three tiny networks, and an archive of bars to learn from."""
     folder = tmp_path_factory.mktemp("written")
-    _write_catalogue(folder / "sources")
+    write_catalogue(folder / "sources")
     train, test = shapes(3, 12, seed=1), shapes(3, 10, seed=2)
     np.savez(
         folder / "bars.npz",
@@ -68,7 +68,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _write_catalogue(folder: Path) -> None:
+def write_catalogue(folder: Path) -> None:
+    """Write a catalogue of three tiny networks, and their weights."""
     entries = []
     for seed in range(3):
         source = Source(

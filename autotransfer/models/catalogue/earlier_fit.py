@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from autotransfer.data.untrusted_files import read_json, refused_as
+from autotransfer.data.untrusted_files import read_json, read_object, refused_as
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.architecture import GIVEN_FEATURES
 from autotransfer.models.backbone import Backbone, load_backbone
@@ -55,8 +55,8 @@ def source_of_selection(folder: Path, name: str = "") -> Source:
 
 
 def _source_of(folder: Path, name: str) -> Source:
-    stored = read_json(folder / PREDICTOR_FILE)
-    record = read_json(folder / "selection.json")
+    stored = read_object(folder / PREDICTOR_FILE)
+    record = read_object(folder / "selection.json")
     source_json = read_json(folder / "source.json")
     tensors = read_tensors(folder / "predictor.safetensors")
     if source_json is None or source_json["architecture"] == GIVEN_FEATURES:

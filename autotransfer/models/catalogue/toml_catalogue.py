@@ -91,6 +91,10 @@ def _source(entry: Any, number: int, path: Path) -> Source:
     where = f"{path}: source {entry['name']!r}"
     for key, value in entry.items():
         _check_type(key, value, where)
+    if not entry["name"].strip() or not entry["name"].isprintable():
+        raise InvalidSourceError(f"{where}: the name must have a letter, and no line break")
+    if entry.get("num_pretraining_images", 0) < 0:
+        raise InvalidSourceError(f"{where}: num_pretraining_images must not be negative")
     check_arguments(where, entry.get("kwargs", {}))
     text = {key: entry[key] for key in _TEXT if key in entry}
     return Source(

@@ -17,6 +17,7 @@ from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
 from autotransfer.plugin.registry import Registry
 from autotransfer.scenarios.inputs import choose_sources, make_readers
 from autotransfer.scenarios.options import Options
+from autotransfer.scenarios.unlabelled.audit_table import number_or_table
 from autotransfer.scenarios.unlabelled.holdout import Part, divide_source, divide_target
 from autotransfer.scenarios.unlabelled.intermediate_domains import (
     IntermediateDomain,
@@ -74,6 +75,8 @@ def open_problem(target: Any, chosen: Options, registry: Registry) -> Unlabelled
             "the target has no labels, so labelled source images of the same classes are "
             "needed; name them with --source-data PATH, or sort the target into one folder a class"
         )
+    if chosen.audit_labels is not None:
+        number_or_table(chosen.audit_labels)
     images, named, opened_as, notes = open_unlabelled(target, on_bad_image=chosen.on_bad_image)
     source = open_target(chosen.source_data, on_bad_image=chosen.on_bad_image)
     if not source.labelled:
@@ -153,6 +156,11 @@ def _without_shared(target: ImageSet, source: ImageSet) -> tuple[ImageSet, Image
     kept = np.array([digest not in shared for digest in source.digests])
     if kept.all():
         return target, source
+    if not kept.any():
+        raise InvalidTargetError(
+            "every source image is in the target as well, so nothing is left to learn from: name "
+            "other images with --source-data, or fit them as a target with labels"
+        )
     warnings.warn(
         f"{int((~kept).sum())} source image(s) are in the target as well, and were left out",
         DataWarning,

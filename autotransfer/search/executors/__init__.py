@@ -26,7 +26,8 @@ def executor_named(name: str | None, workers: int | None, ray_address: str | Non
         InvalidOptionError: If there is no such executor, it is not installed, or the other options
             do not go with it.
     """
-    name = name or ("inline" if workers is None else "processes")
+    if name is None:
+        name = "inline" if workers is None else "processes"
     if name not in EXECUTORS:
         raise InvalidOptionError(f"no executor named {name!r}; available: {', '.join(EXECUTORS)}")
     if ray_address is not None and name != "ray":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import os
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -60,6 +61,9 @@ def export_onnx(
     """
     if path.exists() and not path.is_file():  # before minutes of work
         raise ExportError(f"{path} is no file that can be replaced; name the file to write")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ExportError(f"{path} cannot be written: {folder} is no folder that can be written")
     _refuse_missing()
     source = _source(kept)
     graph = CheckpointGraph(kept, source).eval()
