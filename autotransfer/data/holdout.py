@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ class Division:
         groups: Group of each open image; None without groups.
         same: (p, 2) positions of open images that show the same.
         held_out_units: Number of the unit of each held-out item.
+        notes: What was decided, in sentences.
+        held_out_classes: Classes of which there is a held-out item.
     """
 
     images: ImageSet
@@ -41,6 +43,7 @@ class Division:
     same: NDArray[np.int64]
     held_out_units: NDArray[np.int64]
     notes: tuple[str, ...] = ()
+    held_out_classes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def units(self) -> NDArray[np.int64]:
@@ -90,6 +93,7 @@ def divide(opened: Target, *, of_images: bool = True) -> Division:
         _among(same, free),
         units[held_out],
         notes,
+        np.unique(opened.train.labels[held_out]),
     )
 
 
@@ -112,7 +116,7 @@ def notes_on_classes(
     images = division.images
     in_folds = images.labels[np.concatenate([fold.validation for fold in folds])]
     validated = in_folds if validation is None else validation.labels
-    tested = validated if division.held_out is None else division.held_out.labels
+    tested = validated if division.held_out is None else division.held_out_classes
     lacking = [
         [images.class_names[k] for k in np.setdiff1d(images.labels, labels)]
         for labels in (validated, tested)
@@ -144,7 +148,8 @@ def _with_own_test(opened: Target, held_out: ImageSet, *, of_images: bool) -> Di
             "every score look better than it is"
         )
     units = units_of(held_out, opened.held_out_groups, tested)
-    return Division(opened.train, held_out, opened.groups, within, units, tuple(notes))
+    classes = np.unique(held_out.labels)
+    return Division(opened.train, held_out, opened.groups, within, units, tuple(notes), classes)
 
 
 def _among(pairs: NDArray[np.int64], kept: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -111,7 +111,7 @@ def check_name(option: str, name: Any, forbidden: str = "", *, folder: bool = Fa
         raise InvalidOptionError(f"{option} must be a text, got {name!r}")
     odd = [c for c in name if c in forbidden or unicodedata.category(c) in _NO_TEXT]
     reason = ""
-    if not name.strip(" ." if forbidden else " "):
+    if not any(map(str.isalnum, name)):
         reason = "it has no letter or digit"
     elif odd:
         reason = f"{odd[0]!r} is not allowed in it"

@@ -177,7 +177,8 @@ def open_study(
     """
     url = storage_url(storage, workspace)
     opened = open_storage(url)
-    _forget_stillborn(name, opened)
+    if not resume:  # what it has noted, as its run in MLflow, is gone on with otherwise
+        _forget_stillborn(name, opened)
     try:
         study = optuna.create_study(
             study_name=name,

@@ -16,12 +16,12 @@ from autotransfer.plugin.testing import shapes
 
 pytestmark = pytest.mark.timeout(600)
 
-CLASSES = ("<img src=x onerror=alert(1)>", "a,\"b\";'c'", "line\nbreak\ttab")
+CLASSES = ("<img src=x onerror=alert(1)>", "a,\"b\";'c'", "=1+1 | 'x'")
 
 
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
-    """Class folders with markup, quotes and line breaks; one file name is not UTF-8."""
+    """Class folders with markup, quotes and formulas; one file name is not UTF-8."""
     images = shapes(3, 14, seed=3)
     root = tmp_path / "hostile"
     for i in range(len(images)):

@@ -189,6 +189,7 @@ def test_a_server_receives_the_runs_of_the_embedded_store_serves_the_model_and_m
             **os.environ,
             "MLFLOW_TRACKING_URI": uri,
             "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+            "AUTOTRANSFER_SERVED_FOLDER": str(tmp_path),
         }
         answer = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False

@@ -139,6 +139,10 @@ FOLDERS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
         _folder(lambda _, t: (t / "ant").rename(t / os.fsdecode(b"fourmi \xe9"))),
         ("UTF-8",),
     ),
+    "a class name with a line break": (
+        _folder(lambda _, t: (t / "ant").rename(t / "line\nbreak")),
+        ("control characters",),
+    ),
     "images without classes": (lambda place: str(place.have("plain").name), ("labels",)),
     "test without train": (
         lambda place: (write_classes(place, "thing/test", ant=8, bee=8), "thing")[1],

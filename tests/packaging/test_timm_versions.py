@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 from packaging.requirements import Requirement
 from typing_extensions import override
 
@@ -68,7 +69,8 @@ def _versions() -> list[str]:
 
 @pytest.mark.parametrize("version", _versions())
 def test_a_pickle_with_a_payload_is_refused_and_not_executed(tmp_path: Path, version: str) -> None:
-    _install(version, tmp_path / "timm")
+    if version != timm.__version__:
+        _install(version, tmp_path / "timm")
     marker = tmp_path / "executed"
     (tmp_path / "evil.pth").write_bytes(pickle.dumps({"state_dict": _Payload(marker)}))
     (tmp_path / "c.toml").write_text(CATALOGUE, encoding="utf-8")

@@ -84,9 +84,13 @@ class ZeroShot(Labelled):
     @override
     def _divided(self) -> Division:
         """Return the images of seen classes; only a test split of the user's is held out."""
-        target = self.problem.target
-        nobody = np.zeros(0 if target.held_out is None else len(target.held_out), dtype=np.int64)
-        return Division(target.train, target.held_out, target.groups, NO_PAIRS, nobody)
+        target, nobody, classes = self.problem.target, np.zeros(0, np.int64), np.zeros(0, np.int64)
+        if target.held_out is not None:
+            nobody = np.zeros(len(target.held_out), np.int64)
+            classes = np.unique(target.held_out.labels)
+        return Division(
+            target.train, target.held_out, target.groups, NO_PAIRS, nobody, (), classes
+        )
 
     @override
     def _folds(self) -> tuple[Fold, ...]:

@@ -113,6 +113,7 @@ def test_a_study_with_trials_is_not_begun_again(tmp_path: Path) -> None:
         _study(tmp_path)
 
 
-def test_a_study_that_never_began_is_forgotten(tmp_path: Path) -> None:
+def test_a_study_that_never_began_is_forgotten_unless_it_is_resumed(tmp_path: Path) -> None:
     _study(tmp_path).remember("problem", "something")
+    assert _study(tmp_path, resume=True).recall("problem") == "something"  # its run in MLflow, too
     assert _study(tmp_path).recall("problem") is None
