@@ -99,8 +99,8 @@ def reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"{str(error)[:LONGEST_REASON]} is missing"
     if isinstance(error, OSError) and error.strerror:
-        name = f"{Path(str(error.filename)).name}: " if error.filename else ""
-        return f"{name}{error.strerror}"[:LONGEST_REASON]
+        name = f"{Path(str(error.filename)).name[-80:]}: " if error.filename else ""
+        return name + error.strerror
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     name = type(error).__name__
     if isinstance(error, AssertionError | MemoryError | RecursionError) or not lines:
