@@ -46,18 +46,10 @@ def _is_module(name: str) -> bool:
 
 
 def _imports(path: Path) -> list[str]:
-    """Return the modules that a file imports when it runs (type-checking blocks left out)."""
+    """Return the modules that a file imports, those for its types alone among them."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    hidden = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
     found: list[str] = []
     for node in ast.walk(tree):
-        if id(node) in hidden:
-            continue
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -7,7 +7,7 @@ import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from autotransfer.search.storage import check_database
 from autotransfer.search.study import sampler_named
 from autotransfer.tracking import OFF
 from autotransfer.tracking.store import check_uri
-
-if TYPE_CHECKING:
-    from autotransfer.scenarios.options import Options
 
 _ABOVE_0 = "a number above 0, and at most 1e9"
 # Least and largest value, and what is allowed in words. Where the least is a whole number, all
@@ -48,26 +45,29 @@ _LONGEST = {"name": 200, "experiment": 400, "register": 200}  # bytes
 _NO_TEXT = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line ends
 
 
-def check_options(chosen: Options) -> None:
+def check_options(given: Mapping[str, Any]) -> None:
     """Refuse options with which a fit could not begin, or its result could not be kept.
+
+    Args:
+        given: The value of every field of `Options`.
 
     Raises:
         InvalidOptionError: Naming the option, its value and what is allowed.
     """
-    _check_kinds(chosen)
-    _check_names(chosen)
-    _check_folders(chosen)
-    executor_named(chosen.executor, chosen.workers, chosen.ray_address)
-    sampler_named(chosen.sampler, chosen.seed)
-    if chosen.on_bad_image not in BAD_IMAGE_RULES:
+    _check_kinds(given)
+    _check_names(given)
+    _check_folders(given)
+    executor_named(given["executor"], given["workers"], given["ray_address"])
+    sampler_named(given["sampler"], given["seed"])
+    if given["on_bad_image"] not in BAD_IMAGE_RULES:
         raise InvalidOptionError(
             f"on_bad_image must be one of {', '.join(BAD_IMAGE_RULES)}, got "
-            f"{chosen.on_bad_image!r}"
+            f"{given['on_bad_image']!r}"
         )
-    if chosen.storage is not None:
-        check_database(chosen.storage, "storage")
-    if chosen.tracking_uri not in (None, OFF):
-        check_uri(str(chosen.tracking_uri))
+    if given["storage"] is not None:
+        check_database(given["storage"], "storage")
+    if given["tracking_uri"] not in (None, OFF):
+        check_uri(str(given["tracking_uri"]))
 
 
 def check_number(option: str, value: Any) -> None:
@@ -126,40 +126,42 @@ def check_name(option: str, name: Any, forbidden: str = "", *, folder: bool = Fa
         raise InvalidOptionError(f"{option} {shown!r}: {reason}; choose another one")
 
 
-def _check_kinds(chosen: Options) -> None:
+def _check_kinds(given: Mapping[str, Any]) -> None:
     for option in _NUMBERS:
-        check_number(option, getattr(chosen, option, None))
+        check_number(option, given.get(option))
     for option in _TEXTS:
-        value = getattr(chosen, option)
+        value = given[option]
         if not isinstance(value, str | None):
             raise InvalidOptionError(f"{option} must be a text, got {value!r}")
     for option in _SWITCHES:
-        value = getattr(chosen, option)
+        value = given[option]
         if not isinstance(value, bool | np.bool_):
             raise InvalidOptionError(f"{option} must be True or False, got {value!r}")
-    if not isinstance(chosen.space, str | os.PathLike):
-        raise InvalidOptionError(f"space must be a name or a file, got {chosen.space!r}")
+    if not isinstance(given["space"], str | os.PathLike):
+        raise InvalidOptionError(f"space must be a name or a file, got {given['space']!r}")
     for option in _LISTS:
-        check_list(option, getattr(chosen, option))
+        check_list(option, given[option])
 
 
-def _check_names(chosen: Options) -> None:
-    check_name("experiment", chosen.experiment)
-    if chosen.name is not None:
-        check_name("name", chosen.name, "/\\", folder=True)  # one in the workspace is called so
-    if chosen.register is None:
+def _check_names(given: Mapping[str, Any]) -> None:
+    check_name("experiment", given["experiment"])
+    if given["name"] is not None:
+        check_name("name", given["name"], "/\\", folder=True)  # one in the workspace is called so
+    if given["register"] is None:
+        if given["promote"]:
+            raise InvalidOptionError("promote is for a registered model; give register as well")
         return
-    check_name("register", chosen.register, "/:@'\"\\")  # MLflow's, and models:/NAME@ALIAS
-    if chosen.tracking_uri == OFF:
+    check_name("register", given["register"], "/:@'\"\\")  # MLflow's, and models:/NAME@ALIAS
+    if given["tracking_uri"] == OFF:
         raise InvalidOptionError(
-            f"register {chosen.register!r} needs MLflow, and tracking_uri is off; leave out one"
+            f"register {given['register']!r} needs MLflow, and tracking_uri is off; leave out one"
         )
 
 
-def _check_folders(chosen: Options) -> None:
+def _check_folders(given: Mapping[str, Any]) -> None:
     """Refuse folders whose path no file system, or no record of a fit, can have."""
     for option in ("out", "workspace"):
-        value = getattr(chosen, option)
+        value = given[option]
         if not isinstance(value, str | os.PathLike | None):
             raise InvalidOptionError(f"{option} must be the path of a folder, got {value!r}")
         try:
@@ -170,11 +172,11 @@ def _check_folders(chosen: Options) -> None:
                 f"{option} {str(value or Path())!r} cannot be the folder of a fit ({error}); "
                 "choose another one"
             ) from error
-    if chosen.out is not None and chosen.name is None:
+    if given["out"] is not None and given["name"] is None:
         try:
-            check_name("name", Path(chosen.out).name, "/\\", folder=True)
+            check_name("name", Path(given["out"]).name, "/\\", folder=True)
         except InvalidOptionError as error:
             raise InvalidOptionError(
-                f"out {str(chosen.out)!r}: the study is called like the folder, and cannot be "
+                f"out {str(given['out'])!r}: the study is called like the folder, and cannot be "
                 f"({error})"
             ) from None

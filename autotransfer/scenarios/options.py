@@ -193,17 +193,9 @@ def read_options(given: dict[str, Any]) -> Options:
         )
     chosen = Options(**{name: _or_default(name, value) for name, value in given.items()})
     note_secrets(*given.values())
-    check_options(chosen)
+    check_options(vars(chosen))
     budget_of(chosen)
-    _check_registration(chosen)
     return chosen
-
-
-def _check_registration(chosen: Options) -> None:
-    if chosen.promote and chosen.register is None:
-        raise InvalidOptionError("promote is for a registered model; give register as well")
-    if chosen.register is not None and chosen.tracking_uri == "off":
-        raise InvalidOptionError("register needs MLflow, and tracking_uri is off; leave one out")
 
 
 def _or_default(name: str, value: Any) -> Any:

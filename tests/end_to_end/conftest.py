@@ -57,15 +57,20 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a catalogue of three tiny networks, and an archive of bars to learn from."""
     folder = tmp_path_factory.mktemp("written")
     write_catalogue(folder / "sources")
+    write_bars(folder / "bars.npz")
+    return folder
+
+
+def write_bars(path: Path) -> None:
+    """Write three classes of bars, twelve images of each to learn from and ten to test."""
     train, test = shapes(3, 12, seed=1), shapes(3, 10, seed=2)
     np.savez(
-        folder / "bars.npz",
+        path,
         x_train=np.stack([np.asarray(train[i]) for i in range(len(train))]),
         y_train=train.labels,
         x_test=np.stack([np.asarray(test[i]) for i in range(len(test))]),
         y_test=test.labels,
     )
-    return folder
 
 
 def write_catalogue(folder: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import autotransfer
 from autotransfer.plugin.testing import shapes
-from tests.end_to_end.conftest import write_catalogue
+from tests.end_to_end.conftest import write_bars, write_catalogue
 from tests.hostile.place import Place
 
 
@@ -19,13 +19,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("good")
     write_catalogue(root / "sources")
     train, test = shapes(3, 12, seed=1), shapes(3, 10, seed=2)
-    np.savez(
-        root / "bars.npz",
-        x_train=np.stack([np.asarray(train[i]) for i in range(len(train))]),
-        y_train=train.labels,
-        x_test=np.stack([np.asarray(test[i]) for i in range(len(test))]),
-        y_test=test.labels,
-    )
+    write_bars(root / "bars.npz")
     for folder, images in (("bars", train), ("others", test)):
         for i in range(len(images)):
             name = images.class_names[images.labels[i]]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotransfer.plugin.testing import shapes
+from tests.end_to_end.conftest import write_bars
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "autotransfer-nearest-mean"
@@ -80,14 +80,7 @@ def autotransfer(clean: Path, tmp_path: Path, mlflow_tables: None) -> Run:
 @pytest.fixture
 def bars(tmp_path: Path) -> Path:
     """Images of three classes to learn from and to test on, and a catalogue beside them."""
-    train, test = shapes(3, 12, seed=1), shapes(3, 10, seed=2)
-    np.savez(
-        tmp_path / "bars.npz",
-        x_train=np.stack([np.asarray(train[i]) for i in range(len(train))]),
-        y_train=train.labels,
-        x_test=np.stack([np.asarray(test[i]) for i in range(len(test))]),
-        y_test=test.labels,
-    )
+    write_bars(tmp_path / "bars.npz")
     (tmp_path / "catalogue.toml").write_text(
         "".join(
             f'[[source]]\nname = "tiny-{seed}"\narchitecture = "test_resnet"\nuntrained = true\n'
