@@ -63,9 +63,14 @@ def _refuse_other(train: Matrices, test: Matrices) -> None:
     wanted, found = (
         {name: x.shape[1] for name, x in part.by_source.items()} for part in (train, test)
     )
-    for name in wanted.keys() | found.keys():
-        if wanted.get(name) != found.get(name):
+    if found.keys() != wanted.keys():
+        raise InvalidTargetError(
+            f"test has the matrices {', '.join(found)}, and to learn from there are "
+            f"{', '.join(wanted)}; both need the same ones"
+        )
+    for name, columns in wanted.items():
+        if found[name] != columns:
             raise InvalidTargetError(
-                f"test: the matrix {name!r} has {found.get(name, 'no')} columns, and "
-                f"{wanted.get(name, 'no')} to learn from; both need the same matrices"
+                f"test: the matrix {name!r} has {found[name]} columns, and {columns} to learn "
+                "from; both need the same"
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -57,7 +56,7 @@ ARRAYS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "text named npz": (written("no arrays", "thing.npz"), ("thing.npz",)),
     "an empty npz": (written("", "thing.npz"), ("thing.npz",)),
     "an npz that is a pipe": (
-        lambda place: (os.mkfifo(place.root / "thing.npz"), "thing.npz")[1],
+        lambda place: place.pipe("thing.npz"),
         ("thing.npz",),
     ),
 }

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
+from typing_extensions import override
 
 from tests.hostile.place import Case, Place
 
@@ -23,6 +24,7 @@ class Touching:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @override
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         return os.mkdir, (str(self.path),)
 
@@ -98,11 +100,11 @@ CONTENTS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "has a list of numbers": (_text("source = [3]\n"), ("c.toml",)),
     "has another key": (_text('[[sources]]\nname = "x"\n'), ("c.toml",)),
     "is a folder": (
-        lambda place: ((place.have("sources") / "d.toml").mkdir(), "sources/d.toml")[1],
+        lambda place: place.folder(f"{place.have('sources').name}/d.toml"),
         ("d.toml",),
     ),
     "is a pipe": (
-        lambda place: (os.mkfifo(place.have("sources") / "p.toml"), "sources/p.toml")[1],
+        lambda place: place.pipe(f"{place.have('sources').name}/p.toml"),
         ("p.toml",),
     ),
     "is a set of nobody": (lambda place: "gigantic", ("gigantic",)),

@@ -16,7 +16,8 @@ Y = np.arange(36) % 3
 
 def _file(**arrays: Any) -> Callable[[Place], list[str]]:
     def make(place: Place) -> list[str]:
-        np.savez(place.root / "f.npz", **{"one": ROWS, "y": Y} | arrays)
+        held: dict[str, Any] = {"one": ROWS, "y": Y, **arrays}
+        np.savez(place.root / "f.npz", **held)
         return ["fit", "f.npz", "--trials", "1"]
 
     return make
@@ -75,7 +76,7 @@ CALLS = {
     "fit_features test": (_call("fit_features", {"one": ROWS}, Y, test=3), ("test",)),
     "fit_features other test": (
         _call("fit_features", {"one": ROWS}, Y, test=({"two": ROWS}, Y)),
-        ("two",),
+        ("one", "two"),
     ),
     "fit_features narrow test": (
         _call("fit_features", {"one": ROWS}, Y, test=({"one": ROWS[:, :2]}, Y)),

@@ -23,7 +23,7 @@ def image_bytes(seed: int = 0, size: tuple[int, int] = (16, 16)) -> bytes:
     return file.getvalue()
 
 
-def write_classes(place: Place, root: str = "thing", **counts: int) -> Path:
+def write_classes(place: Place, root: str = "thing", /, **counts: int) -> Path:
     for label, (name, count) in enumerate(counts.items()):
         for i in range(count):
             place.write(f"{root}/{name}/{i}.png", image_bytes(100 * label + i))
@@ -54,11 +54,22 @@ def _made(place: Place, content: Callable[[Path], Any]) -> str:
     return "thing"
 
 
-def _socket(path: Path) -> None:
+def _empty_classes(folder: Path) -> None:
+    for name in ("ant", "bee"):
+        (folder / name).mkdir()
+
+
+def _without_bees(_: Place, folder: Path) -> None:
+    for path in (folder / "bee").iterdir():
+        path.unlink()
+
+
+def _socket(path: Path) -> str:
     import socket
 
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path.relative_to(Path.cwd())))
+    return path.name
 
 
 def _three_bad(_: Place, folder: Path) -> None:
@@ -72,7 +83,7 @@ FOLDERS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "an empty name": (lambda place: "", ("no images",)),
     "an empty folder": (lambda place: _made(place, lambda t: None), ("thing",)),
     "a folder of empty folders": (
-        lambda place: _made(place, lambda t: [(t / n).mkdir() for n in ("ant", "bee")]),
+        lambda place: _made(place, _empty_classes),
         ("thing",),
     ),
     "a folder of text": (
@@ -82,7 +93,7 @@ FOLDERS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "one class": (_only(ant=5), ("ant", "two")),
     "a class with one image": (_only(ant=5, bee=1), ("bee",)),
     "a class with no image": (
-        _folder(lambda _, t: [p.unlink() for p in (t / "bee").iterdir()]),
+        _folder(_without_bees),
         ("bee",),
     ),
     "text named png": (
@@ -157,8 +168,8 @@ FOLDERS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
         ("wasp",),
     ),
     "a device": (lambda place: "/dev/null", ("/dev/null",)),
-    "a pipe": (lambda place: (os.mkfifo(place.root / "thing"), "thing")[1], ("thing",)),
-    "a socket": (lambda place: (_socket(place.root / "thing"), "thing")[1], ("thing",)),
+    "a pipe": (lambda place: place.pipe("thing"), ("thing",)),
+    "a socket": (lambda place: _socket(place.root / "thing"), ("thing",)),
     "one image": (
         lambda place: (place.write("thing.png", image_bytes()), "thing.png")[1],
         ("labels",),

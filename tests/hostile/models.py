@@ -76,6 +76,10 @@ def _outside(model: Path) -> None:
     _json("source.json", "weights", "path", value="../elsewhere.safetensors")(model)
 
 
+def _gone(file: str) -> Spoil:
+    return lambda model: (model / file).unlink()
+
+
 def _pipe(file: str) -> Spoil:
     def spoil(model: Path) -> None:
         (model / file).unlink()
@@ -93,10 +97,7 @@ FILES = (
 )
 READ = ("selection.json", "predictor.json", "source.json")
 SPOILS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
-    **{
-        f"{file} is missing": (lambda model, file=file: (model / file).unlink(), (file,))
-        for file in FILES
-    },
+    **{f"{file} is missing": (_gone(file), (file,)) for file in FILES},
     **{f"{file} is empty": (_text(file, ""), (file,)) for file in FILES},
     **{
         f"{file} is noise": (_text(file, np.random.default_rng(0).bytes(99)), (file,))

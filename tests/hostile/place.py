@@ -32,6 +32,14 @@ class Place:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
+    def folder(self, name: str) -> str:
+        (self.root / name).mkdir()
+        return name
+
+    def pipe(self, name: str) -> str:
+        os.mkfifo(self.root / name)
+        return name
+
     def fit(self, *more: str, target: str = "bars.npz", sources: str = "") -> list[str]:
         """A good command, with more options behind it."""
         if (self.good / target).exists():

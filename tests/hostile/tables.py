@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 import zipfile
 from typing import Any
@@ -83,11 +82,11 @@ TABLES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     ),
     "an Excel file named csv": (written(b"PK\x03\x04" + b"\0" * 99), ("thing.csv",)),
     "a folder named csv": (
-        lambda place: (place.root.joinpath("thing.csv").mkdir(), "thing.csv")[1],
+        lambda place: place.folder("thing.csv"),
         ("thing.csv",),
     ),
     "a pipe named csv": (
-        lambda place: (os.mkfifo(place.root / "thing.csv"), "thing.csv")[1],
+        lambda place: place.pipe("thing.csv"),
         ("thing.csv",),
     ),
     "text named parquet": (written("image,label\n", "thing.parquet"), ("thing.parquet",)),
