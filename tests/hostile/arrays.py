@@ -110,6 +110,7 @@ OBJECTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "strings that are no paths": ((["x"] * 12, LABELS), ("x",)),
     "a data set whose items raise": (_Items(_raising), ("the decoder failed",)),
     "a data set of closed images": (_Items(lambda i: (_closed(i), i % 2)), ("closed",)),
+    "a data set of devices": (_Items(lambda i: ("/dev/zero", i % 2)), ("a device",)),
     "a data set of labels alone": (_Items(lambda i: i % 2), ("int",)),
     "a data set of nothing": (_Items(_raising, 0), ("empty",)),
     "a data set with a negative length": (

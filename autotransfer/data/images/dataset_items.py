@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from autotransfer.data.images.decoding import DEEPEST, FORMATS, decode_image, usable_rgb
-from autotransfer.data.images.reading import Digests, as_uint8, pixel_digest
+from autotransfer.data.images.reading import Digests, as_uint8, file_bytes, pixel_digest
 from autotransfer.data.labels import plain_label
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
@@ -235,9 +235,9 @@ def _content(found: Any) -> bytes | None:
     """Return the content of an image file, where the dataset has it."""
     if _is_file(found):
         content = found["bytes"]
-        return bytes(content) if content is not None else Path(found["path"]).read_bytes()
+        return bytes(content) if content is not None else file_bytes(found["path"])
     if isinstance(found, str | Path):
-        return Path(found).read_bytes()
+        return file_bytes(found)
     return found if isinstance(found, bytes) else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import os
 import tarfile
 import threading
 import zipfile
@@ -34,7 +35,7 @@ from autotransfer.errors import CorruptImagesError, InvalidTargetError
 MAX_FILE_BYTES = 512 << 20  # of one image's file; an archive may promise more than it should
 
 # RuntimeError: a member that needs a password, or a loop of links; KeyError: a link to nothing;
-# ValueError: a path with a null character
+# ValueError: a path with a null character, or a file above the limit
 _UNREADABLE = (
     *(OSError, EOFError, RuntimeError, KeyError, ValueError),
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError),
@@ -131,10 +132,6 @@ class FileReader:
         except _UNREADABLE as error:
             reason = f"unreadable ({shortened(error)})"
             raise CorruptImagesError([(self.names[index], reason)]) from None
-        if len(content) > MAX_FILE_BYTES:
-            raise CorruptImagesError(
-                [(self.names[index], f"larger than {MAX_FILE_BYTES >> 20} MiB, the limit")]
-            )
         digest = hashlib.sha256(content).hexdigest()
         if self._digests.setdefault(index, digest) != digest:  # its features would be of neither
             raise CorruptImagesError([(self.names[index], "changed after it was first read")])
@@ -146,19 +143,12 @@ class FileReader:
         return self._digests[index]
 
     def _bytes(self, path: str) -> bytes:
-        """Return the file, or one byte more than the limit."""
-        content: bytes
         if self._local:
-            if special := special_file(path):
-                raise OSError(f"{special}, not a file")
-            with Path(path).open("rb") as file:
-                return file.read(MAX_FILE_BYTES + 1)
+            return file_bytes(path)
         if self._lock is None:
-            content = self._filesystem.cat_file(path, end=MAX_FILE_BYTES + 1)
-            return content
+            return _within_limit(self._filesystem.cat_file(path, end=MAX_FILE_BYTES + 1))
         with self._lock, self._filesystem.open(path, "rb") as member:
-            content = member.read(MAX_FILE_BYTES + 1)
-        return content
+            return _within_limit(member.read(MAX_FILE_BYTES + 1))
 
 
 class ArrayReader:
@@ -234,6 +224,25 @@ class PillowReader:
                 return usable_rgb(self._images[index], None, depth)
         except ValueError as error:
             raise CorruptImagesError([(self.names[index], str(error))]) from None
+
+
+def file_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of one image's file on this machine.
+
+    Raises:
+        OSError: If it cannot be read, or is a named pipe, a socket or a device.
+        ValueError: If it is larger than the limit.
+    """
+    if special := special_file(path):
+        raise OSError(f"{special}, not a file")
+    with Path(path).open("rb") as file:
+        return _within_limit(file.read(MAX_FILE_BYTES + 1))
+
+
+def _within_limit(content: bytes) -> bytes:
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB, the limit")
+    return content
 
 
 def pixel_digest(image: Image.Image) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, Te
 from typing_extensions import override
 
 from autotransfer.data.datasets import is_dataset, read_dataset
+from autotransfer.data.images import reading
 from autotransfer.data.target import open_images, open_target, open_usable
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
@@ -116,6 +118,19 @@ def test_a_picture_that_cannot_be_used_is_named() -> None:
         open_target(small)
     left = open_target(small, on_bad_image="skip")
     assert len(left.train) == 5
+
+
+@pytest.mark.parametrize("form", [str, Path, lambda path: {"bytes": None, "path": str(path)}])
+def test_a_file_of_an_item_is_read_with_the_care_of_any_file(
+    form: Callable[[Path], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, large = tmp_path / "pipe", tmp_path / "large.png"
+    os.mkfifo(pipe)
+    large.write_bytes(png(0))
+    monkeypatch.setattr(reading, "MAX_FILE_BYTES", 100)
+    items = [(form(pipe), 0), (form(large), 1)]
+    with pytest.raises(CorruptImagesError, match=r"0: a named pipe, not a file\n.*1: larger than"):
+        open_target(items)
 
 
 def test_a_stream_is_refused() -> None:
