@@ -66,12 +66,13 @@ class CorruptImagesError(InvalidTargetError):
 
 def named_problems(problems: Sequence[tuple[str, str]], most: int) -> list[str]:
     """Return a short line for each of the first images, and one for the number of the others."""
-    lines, room = [], 1600  # characters; a whole message has at most 2000
-    for name, reason in problems[:most]:
+    lines, left = [], 1600  # characters; a whole message has at most 2000
+    for item in problems[:most]:
+        name, reason = map(masked, item)  # before they are cut: half a secret is not found
         shown = name if len(name) <= 100 else f"...{name[-97:]}"
-        line = masked(f"{shown}: {' '.join(reason.split())[:200]}")
-        room -= len(line) + 3
-        if room < 0:
+        line = f"{shown}: {' '.join(reason.split())[:200]}"
+        left -= len(line) + 3
+        if left < 0:
             break
         lines.append(line)
     if len(problems) > len(lines):

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from autotransfer.errors import AutotransferError
+from autotransfer.masking import masked
 from autotransfer.results import Json
 
 LONGEST_REASON = 300  # characters of what a library says
@@ -90,18 +91,19 @@ def refused_as(kind: type[AutotransferError], what: str) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """Return what an error says, in one short line."""
+    """Return what an error says, in one short line without secrets."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        text = first["msg"].removeprefix("Value error, ")
+        text = masked(first["msg"].removeprefix("Value error, "))
         return f"{place}: {text}"[:LONGEST_REASON] if place else text[:LONGEST_REASON]
+    said = masked(str(error))  # before it is cut: half a secret is not found
     if isinstance(error, KeyError):
-        return f"{str(error)[:LONGEST_REASON]} is missing"
+        return f"{said[:LONGEST_REASON]} is missing"
     if isinstance(error, OSError) and error.strerror:
-        name = f"{Path(str(error.filename)).name[-80:]}: " if error.filename else ""
+        name = f"{Path(masked(str(error.filename))).name[-80:]}: " if error.filename else ""
         return name + error.strerror
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     name = type(error).__name__
     if isinstance(error, AssertionError | MemoryError | RecursionError) or not lines:
         lines = [f"{name}: {lines[0]}" if lines else name]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from autotransfer import masking
+from autotransfer.data.untrusted_files import reason
 from autotransfer.errors import (
     LONGEST,
     CorruptImagesError,
@@ -143,6 +144,20 @@ def test_no_message_is_endless_and_its_end_stays() -> None:
     text = str(InvalidOptionError("x" * 280_000 + "; do this"))
     assert len(text) == LONGEST
     assert text.endswith("; do this")
+
+
+@pytest.mark.parametrize("blanks", range(90, 320, 10))
+def test_a_secret_is_hidden_wherever_a_text_is_cut(blanks: int) -> None:
+    note_secrets("http://ann:open-sesame@h")
+    long = f"{'x' * blanks}http://ann:open-sesame@h{'y' * (400 - blanks)}"
+    for said in (
+        str(CorruptImagesError([(long, long)])),
+        reason(ValueError(long)),
+        reason(KeyError(long)),
+        reason(OSError(2, "no such file", long)),
+    ):
+        assert "open" not in said
+        assert "sesame" not in said
 
 
 class _Mute(BaseException):
