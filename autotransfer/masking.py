@@ -16,7 +16,10 @@ HIDDEN = "***"
 _SHORTEST = 3  # characters of what is looked for in texts; less is in every word
 _WORD = 6  # shorter secrets are hidden where they stand alone, not within other words
 _TOKEN = 8  # a user name without a password may be a token from so many characters on
-_URL = re.compile(r"(?<![a-z0-9+.-])[a-z0-9+.-]+://[^\s'\"<>`]+", re.IGNORECASE)
+# a scheme may be hidden already, where a secret is a word like "https"
+_URL = re.compile(r"(?<![a-z0-9+.*-])[a-z0-9+.*-]+://[^\s'\"<>`]+", re.IGNORECASE)
+# what stands before the URL of an archive or of a file that is cached; it has no secrets
+_CHAIN = re.compile(r"\A(?:(?:zip|tar|[a-z]+cache)(?:://.*?)?::)+", re.IGNORECASE | re.DOTALL)
 _PARAMETER = re.compile(
     r"[?&#;][^=&#;?]{0,64}(?:pass|pwd|secret|token|sig|key|cred|auth|session|sas|odbc_connect)"
     r"[^=&#;?]{0,64}=(?P<value>[^&]*)",
@@ -48,7 +51,8 @@ def note_secrets(*values: object) -> None:
     """Remember the secrets of URLs, so that `masked` finds them where a library quotes them."""
     for value in values:
         if isinstance(value, str) and "://" in value:
-            _secrets.update(s for s in _quoted(value.partition("://")[2]) if len(s) >= _SHORTEST)
+            rest = _CHAIN.sub("", value).partition("://")[2]
+            _secrets.update(s for s in _quoted(rest) if len(s) >= _SHORTEST)
         elif isinstance(value, list | tuple):
             note_secrets(*value)
 

@@ -113,6 +113,26 @@ def test_a_short_password_hides_no_other_words() -> None:
     assert masked("a fitted fit of ann") == "a fitted *** of ann"
 
 
+@pytest.mark.parametrize(
+    "chain", ["zip://a::", "tar://a b/c::", "simplecache::", "zip://a::filecache::", "ZIP://::"]
+)
+def test_what_stands_before_the_url_of_an_archive_is_no_secret(chain: str) -> None:
+    note_secrets(f"{chain}https://ann:open-sesame@h/x.zip")
+    assert masked("https and a b of ann") == "https and a b of ann"
+    assert masked("see https://bob:pw@h") == "see https://***@h"
+    assert masked("it is open-sesame") == "it is ***"
+
+
+def test_a_password_like_the_chain_of_an_archive_is_hidden_as_a_whole() -> None:
+    note_secrets("http://ann:opening::zip://sesame@h")
+    assert masked("it is opening::zip://sesame") == "it is ***"
+
+
+def test_a_password_like_a_scheme_lets_no_other_url_through() -> None:
+    note_secrets("http://ann:https@h")
+    assert masked("see https://bob:pw@h") == "see ***://***@h"
+
+
 def test_lists_are_looked_through_and_what_is_no_url_has_no_secret() -> None:
     note_secrets(["a://b:in-a-list@c", ("x", "d://e:deeper-still@f")], None, 3, "plain:word@x")
     assert masked("in-a-list deeper-still plain:word@x") == "*** *** plain:word@x"
