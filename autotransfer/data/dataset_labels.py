@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from autotransfer.data.images.dataset_items import LABEL_KEYS, is_table, label_of, reason_of
 from autotransfer.data.labels import plain_label
@@ -38,8 +39,8 @@ def labels_of(dataset: Any, positions: Sequence[int]) -> Labels:
     """Return the labels of the items at the positions; images are read only where none are stated.
 
     Raises:
-        InvalidTargetError: If classes of joined datasets cannot be told apart by name, or a
-            `target_transform` fails.
+        InvalidTargetError: If classes of joined datasets cannot be told apart by name, one of
+            them has a label without a name, or a `target_transform` fails.
     """
     if is_table(dataset):
         return _of_columns(dataset, positions)
@@ -47,9 +48,14 @@ def labels_of(dataset: Any, positions: Sequence[int]) -> Labels:
         return labels_of(dataset.dataset, [int(dataset.indices[i]) for i in positions])
     if _is_torch(dataset, "ConcatDataset"):
         return _of_parts(dataset, positions)
+    return _of_targets(dataset, positions) or _of_items(dataset, positions)
+
+
+def _of_targets(dataset: Any, positions: Sequence[int]) -> Labels | None:
+    """Return the labels that a dataset states beside its items; None where it states none."""
     stated = _stated(dataset)
     if stated is None:
-        return _of_items(dataset, positions)
+        return None
     found = [plain_label(stated[i]) for i in positions]
     transform = getattr(dataset, "target_transform", None)
     if transform is None:
@@ -69,11 +75,12 @@ def _of_items(dataset: Any, positions: Sequence[int]) -> Labels:
     names = _names_of(dataset)
     if names is not None and getattr(dataset, "target_transform", None) is not None:
         return Labels(values, None, None, failed, _renumbered(values))
-    inner = getattr(dataset, "dataset", None)  # of a wrapper that may change images alone
-    if names is None and inner is not None and len(inner) == len(dataset):
-        own = _stated(inner)
-        if own is not None and _same([plain_label(own[i]) for i in positions], values):
-            names = _names_of(inner)
+    inner: Any = getattr(dataset, "dataset", None)  # of a wrapper that may change images alone
+    if names is None and hasattr(inner, "__len__") and len(inner) == len(dataset):
+        of_inner = _of_columns if is_table(inner) else _of_targets
+        own = of_inner(inner, positions)
+        if own is not None and _same(own.values, values):
+            names = own.names
     return Labels(values, names, None, failed)
 
 
@@ -123,7 +130,12 @@ def _of_parts(dataset: Any, positions: Sequence[int]) -> Labels:
         number = {} if names is None else {name: i for i, name in names.items()}
         for j, i in enumerate(places[p].tolist()):
             value = labels.values[j]
-            if labels.names is not None and isinstance(value, int) and value in labels.names:
+            if labels.names is not None and isinstance(value, int):
+                if value not in labels.names:  # which may be the number of another part's class
+                    raise InvalidTargetError(
+                        f"the label {value} in one of the joined datasets, which names "
+                        f"{len(labels.names)} classes; images without a label have to be left out"
+                    )
                 value = number[labels.names[value]]
             values[i] = value
             claimed[i] = None if labels.claimed is None else labels.claimed[j]
@@ -167,9 +179,11 @@ def _stated(dataset: Any) -> Any | None:
     if joint is not None and type(joint).__name__ != "StandardTransform":
         return None
     try:
-        return targets if targets is not None and len(targets) == len(dataset) else None
+        if targets is None or len(targets) != len(dataset):
+            return None
     except TypeError:
         return None
+    return getattr(targets, "iloc", targets)  # of a column of pandas, `[i]` is the row named i
 
 
 def _names_of(dataset: Any) -> Mapping[int, str] | None:
@@ -180,9 +194,10 @@ def _names_of(dataset: Any) -> Mapping[int, str] | None:
 def _by_number(names: Any) -> dict[int, str] | None:
     """Return the name of each number, from a list of names or a mapping in either direction."""
     if isinstance(names, Mapping):
-        turned = all(isinstance(value, int) for value in names.values())
-        items = [(number, name) if turned else (name, number) for name, number in names.items()]
-    elif isinstance(names, Sequence | np.ndarray) and not isinstance(names, str):
+        items = [(plain_label(key), plain_label(value)) for key, value in names.items()]
+        if all(isinstance(value, int) for _, value in items):
+            items = [(number, name) for name, number in items]
+    elif isinstance(names, Sequence | np.ndarray | pd.Index) and not isinstance(names, str):
         items = list(enumerate(names))
     else:
         return None

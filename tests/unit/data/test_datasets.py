@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -175,6 +176,10 @@ def test_a_dataset_of_hugging_face_is_read_from_its_files(hugging: Any, tmp_path
     assert open_images([str(tmp_path / "3.png")]).digests[0] == opened.train.digests[3]
 
 
+def test_a_dataset_around_one_of_hugging_face_has_its_classes(hugging: Any) -> None:
+    assert said(Wrapped(table(hugging, list(range(6))))) == ["ant", "bee"] * 3
+
+
 def test_splits_of_hugging_face_are_splits(hugging: Any) -> None:
     parts = {"train": [0, 1, 2, 3], "test": [4, 5], "extra": [6, 7]}
     splits = hugging.DatasetDict({name: table(hugging, p) for name, p in parts.items()})
@@ -220,8 +225,8 @@ class Renamed(Pictures):
 class Wrapped(Pictures):
     """A dataset around another that changes the images alone."""
 
-    def __init__(self) -> None:
-        super().__init__(dataset=Pictures(targets=[0, 1] * 3, classes=NAMES))
+    def __init__(self, dataset: Any) -> None:
+        super().__init__(dataset=dataset)
 
 
 def pets(*names: str, n: int = 4) -> Pictures:
@@ -244,7 +249,11 @@ def pets(*names: str, n: int = 4) -> Pictures:
         (Pictures(4, classes={1: "bee", 0: "ant"}), ["ant", "bee"] * 2),
         (Pictures(4, class_to_idx={"bee": 1, "ant": 0}), ["ant", "bee"] * 2),
         (Pictures(4, classes=[("ant", "emmet"), ("bee",)]), ["ant, emmet", "bee"] * 2),
-        (Wrapped(), ["ant", "bee"] * 3),
+        (Pictures(4, class_to_idx={"bee": np.int64(1), "ant": np.int64(0)}), ["ant", "bee"] * 2),
+        (Pictures(4, classes=pd.Index(NAMES)), ["ant", "bee"] * 2),
+        (Pictures(4, targets=pd.Series([0, 1, 0, 1], [3, 0, 1, 2])), ["0", "1"] * 2),
+        (Wrapped(Pictures(targets=[0, 1] * 3, classes=NAMES)), ["ant", "bee"] * 3),
+        (Wrapped(6), ["0", "1"] * 3),
         ([(i, picture(i), "ab"[i % 2]) for i in range(4)], [*"abab"]),
         ([("ab"[i % 2], picture(i)) for i in range(4)], [*"abab"]),
         ([(picture(i), (b"a", "b")[i % 2]) for i in range(4)], [*"abab"]),
@@ -262,6 +271,10 @@ def test_the_classes_are_those_that_the_items_have(dataset: Any, classes: list[s
         (Renamed(), "item 1 of the dataset returns the label 1, but its targets say 0"),
         (transformed(lambda k: NAMES[k + 5]), "target_transform of the dataset fails"),
         (ConcatDataset([pets("cat", "dog"), Pictures(2)]), "some only number them"),
+        (
+            ConcatDataset([pets("cat"), pets("emu", "dog")]),
+            "the label 1 in one of the joined .* 1 c",
+        ),
         (Pictures(classes=["ant", "ant"]), "the class 'ant' twice"),
         (Pictures(classes={"ant": 5, "bee": 6}), "labels from 0 to 1 .* 2 classes"),
         (TensorDataset(torch.zeros(3, 3, 8, 8), torch.eye(3)), "one-hot rows, give labels.argmax"),
