@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import USUAL_DEPTH, ImageSet
 from autotransfer.data.images.decoding import DEEPEST, depth_of, in_threads
 from autotransfer.data.images.reading import ArrayReader
-from autotransfer.data.listing import Listing
+from autotransfer.data.listing import Listing, named
 from autotransfer.errors import (
     CorruptImagesError,
     InvalidOptionError,
@@ -34,26 +35,35 @@ class Usable:
         good: Positions of the images that can be used.
         left_out: Name and reason of each of the others.
         depth: Bits that values of 16 or 32 bits use; None where there are none.
-        deep: (number of such images, largest value) of those that do not say their depth.
+        deep: Name and largest value of each such image that does not say its depth.
     """
 
     good: NDArray[np.int64]
     left_out: Problems = ()
     depth: int | None = None
-    deep: tuple[int, int] = (0, 0)
+    deep: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Return what was left out, and how deep the images are taken to be, in sentences."""
         notes = left_out_notes(self.left_out)
-        if self.depth in (None, USUAL_DEPTH):
+        if not self.deep:
             return notes
-        count, largest = self.deep
-        return (
-            *notes,
-            f"{count} image(s) have values of 16 or 32 bits, and the largest of all is "
-            f"{largest:,}: they are read as images of {self.depth} bits",
+        values = list(self.deep.values())
+        largest, usual = max(values), depth_of(int(np.median(values)))
+        few = [name for name, value in self.deep.items() if value >= 2**usual]
+        said = (
+            f"{len(values)} image(s) have values of 16 or 32 bits, and the largest of all is "
+            f"{largest:,}: they are read as images of {self.depth} bits"
         )
+        if few and self.depth == depth_of(largest):
+            return (
+                *notes,
+                f"{said}; but only {len(few)} of them need more than {usual} bits ({named(few)}): "
+                "if their largest values are faults, correct or remove these images, since they "
+                "make all others darker",
+            )
+        return notes if self.depth == USUAL_DEPTH else (*notes, said)
 
 
 def checked(listing: Listing, on_bad_image: str | None, depth: int | None = None) -> Usable:
@@ -109,10 +119,9 @@ def usable_images(images: ImageSet, on_bad_image: str | None) -> Usable:
         raise CorruptImagesError(problems, f"{_REMEDY}, or {skip}")
     if problems and on_bad_image is None:
         raise CorruptImagesError(problems)
-    deep = [item for item in found if isinstance(item, int)]
-    largest = max(deep, default=0)
-    estimated = depth_of(largest) if deep else None
-    return Usable(good, problems, images.depth or estimated, (len(deep), largest))
+    deep = {images.names[i]: item for i, item in enumerate(found) if isinstance(item, int)}
+    estimated = depth_of(max(deep.values())) if deep else None
+    return Usable(good, problems, images.depth or estimated, deep)
 
 
 def _refuse_rule(on_bad_image: str | None) -> None:
@@ -126,5 +135,5 @@ def left_out_notes(problems: Problems) -> tuple[str, ...]:
     """Return a note that names the images that were left out, if there are any."""
     if not problems:
         return ()
-    named = "; ".join(named_problems(problems, _NAMED))
-    return (f"{len(problems)} image(s) cannot be used and were left out: {named}",)
+    lines = "; ".join(named_problems(problems, _NAMED))
+    return (f"{len(problems)} image(s) cannot be used and were left out: {lines}",)

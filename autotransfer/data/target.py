@@ -59,6 +59,15 @@ class Target:
         """Return whether the training images have labels."""
         return self.train.labelled
 
+    def at_depth(self, depth: int) -> Target:
+        """Return the same target, its images read with so many bits."""
+        return replace(
+            self,
+            train=self.train.at_depth(depth),
+            validation=self.validation and self.validation.at_depth(depth),
+            held_out=self.held_out and self.held_out.at_depth(depth),
+        )
+
 
 def open_target(
     target: TargetLike,
@@ -124,8 +133,8 @@ def open_images(
     """
     if isinstance(images, ImageSet) and on_bad_image in ("stop", None):
         return images.without_labels().at_depth(depth)
-    found, left_out = open_usable(images, on_bad_image, every_row=every_row, depth=depth)
-    for note in left_out_notes(left_out):
+    found, usable = open_usable(images, on_bad_image, every_row=every_row, depth=depth)
+    for note in left_out_notes(usable.left_out):
         warnings.warn(note, DataWarning, stacklevel=2)
     return found
 
@@ -136,12 +145,12 @@ def open_usable(
     *,
     every_row: bool = True,
     depth: int | None = None,
-) -> tuple[ImageSet, Problems]:
-    """Return the images of `open_images` that can be used, and name and reason of the others.
+) -> tuple[ImageSet, Usable]:
+    """Return the images of `open_images` that can be used, and what their check found.
 
     Args:
         images: As for `open_images`.
-        on_bad_image: As for `open_target`; unless it is "skip", there are no others.
+        on_bad_image: As for `open_target`.
         every_row: Whether a table gives an image for each of its rows, in their order; without
             it each image once, in path order.
         depth: As for `open_images`.
@@ -153,11 +162,10 @@ def open_usable(
     if isinstance(images, ImageSet):
         usable = usable_images(images.at_depth(depth), on_bad_image)
         found = images.without_labels().subset(usable.good)
-        return found.at_depth(depth or usable.depth), usable.left_out
+        return found.at_depth(depth or usable.depth), usable
     listing = _find(images, any_shape=True, every_row=every_row)
     usable = checked(listing, on_bad_image, depth)
-    found = ImageSet(listing.reader, usable.good, depth=depth or usable.depth)
-    return found, usable.left_out
+    return ImageSet(listing.reader, usable.good, depth=depth or usable.depth), usable
 
 
 def open_unlabelled(

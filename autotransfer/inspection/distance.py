@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.data.checking import left_out_notes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import open_usable
 from autotransfer.errors import InvalidTargetError
@@ -61,8 +60,8 @@ def distance(
     """
     chosen = read_options(options)
     registry = discover_plugins(chosen)
-    first, lost = open_usable(images_a, chosen.on_bad_image, every_row=False)
-    second, also_lost = open_usable(images_b, chosen.on_bad_image, every_row=False)
+    first, of_first = open_usable(images_a, chosen.on_bad_image, every_row=False)
+    second, of_second = open_usable(images_b, chosen.on_bad_image, every_row=False)
     for name, images in (("first", first), ("second", second)):
         if len(images) < FEWEST_IMAGES:
             raise InvalidTargetError(
@@ -71,7 +70,7 @@ def distance(
             )
     source = choose_sources(chosen, registry, max(len(first), len(second))).sources[0]
     chosen.say(f"comparing {len(first)} and {len(second)} images as {source.name} sees them")
-    notes = (*left_out_notes(lost), *left_out_notes(also_lost), *_notes(first, second))
+    notes = (*of_first.notes, *of_second.notes, *_notes(first, second))
     first, second = (images.sample(MOST_IMAGES, chosen.seed) for images in (first, second))
     reader = make_readers(chosen)[source]
     found = _with_null(reader(first), reader(second), measures, chosen.seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,7 @@ def problem_of_images(target: Any, chosen: Options, registry: Registry) -> Probl
     source_images = open_source_images(chosen)
     sources = choose_sources(chosen, registry, len(opened.train))
     more = open_more(chosen)
-    depth = opened.train.depth
-    if more is not None and depth is not None and more.depth is not None:
-        more = more.at_depth(max(depth, more.depth))  # a small set may not show the whole range
+    opened, more = equally_deep(opened, more, chosen)
     return Problem(opened, sources, make_readers(chosen), source_images, more)
 
 
@@ -176,6 +174,20 @@ def open_more(chosen: Options) -> ImageSet | None:
         chosen.say(note)
     chosen.say(f"images without labels: {len(images)}")
     return images
+
+
+def equally_deep(
+    opened: Target, more: ImageSet | None, chosen: Options
+) -> tuple[Target, ImageSet | None]:
+    """Return both read with the bits of the deeper one; few images may not show the range."""
+    own, other = opened.train.depth, more.depth if more is not None else None
+    if more is None or own is None or other is None or own == other:
+        return opened, more
+    depth = max(own, other)
+    note = f"the target and the images without labels are both read as images of {depth} bits"
+    chosen.say(note)
+    deeper = replace(opened.at_depth(depth), notes=(*opened.notes, note))
+    return deeper, more.at_depth(depth)
 
 
 def choose_sources(chosen: Options, registry: Registry, num_images: int) -> Sources:

@@ -223,7 +223,7 @@ def _brought_to_bytes(
     if depth is not None and known is None and (values >= 2**bits).mean() > _MOST_ABOVE:
         raise _TooDeepError(
             f"values up to {values.max():,}, where images of {bits} bits are expected: at most "
-            f"{2**bits - 1:,}"
+            f"{2**bits - 1:,}; scale them as those of the fit were"
         )
     shallow = Image.fromarray(np.clip(values >> max(bits - 8, 0), 0, 255).astype(np.uint8))
     if known is None:

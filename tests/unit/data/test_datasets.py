@@ -313,11 +313,11 @@ def test_a_list_of_several_forms_is_read_and_its_gaps_can_be_left_out(tmp_path: 
     (tmp_path / "0.png").write_bytes(png(0))
     items = [str(tmp_path / "0.png"), png(1), picture(2), Image.fromarray(picture(3)), None]
     bands = np.zeros((8, 8, 5), np.uint8)
-    images, left_out = open_usable([*items, bands], "skip")
+    images, found = open_usable([*items, bands], "skip")
     for i in range(4):
         assert np.array_equal(np.asarray(images[i]), picture(i))
-    assert [name for name, _ in left_out] == ["4", "5"]
-    assert open_usable([picture(0), bands], "skip")[1][0][0] == "1"
+    assert [name for name, _ in found.left_out] == ["4", "5"]
+    assert open_usable([picture(0), bands], "skip")[1].left_out[0][0] == "1"
 
 
 @pytest.mark.parametrize(

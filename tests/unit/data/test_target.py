@@ -242,8 +242,8 @@ def test_a_list_leaves_out_what_cannot_be_read_with_its_label(
         with pytest.raises(CorruptImagesError, match="1 image") as found:
             opened()
         assert "skip" not in str(found.value)  # whoever calls does not offer it
-    images, left_out = open_usable([item, *items], "skip")
-    assert (len(images), len(left_out)) == (5, 1)
+    images, usable = open_usable([item, *items], "skip")
+    assert (len(images), len(usable.left_out)) == (5, 1)
 
 
 @pytest.mark.parametrize(

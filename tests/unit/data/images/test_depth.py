@@ -170,8 +170,21 @@ def test_an_image_that_is_deeper_than_the_model_is_named(tell: Callable[..., Pat
         CorruptImagesError, match=r"b/1\.png: values up to 65,535, where images of"
     ):
         open_images(folder, depth=12)
-    images, left_out = open_usable(folder, "skip", depth=12)
-    assert (images.names, images.depth, len(left_out)) == (("a/0.png",), 12, 1)
+    images, usable = open_usable(folder, "skip", depth=12)
+    assert (images.names, images.depth, len(usable.left_out)) == (("a/0.png",), 12, 1)
     hot = ramp(4095)
     hot[3, 3] = 60000
     assert np.asarray(decode_image(png(hot), depth=12))[3, 3, 0] == 255
+
+
+@pytest.mark.parametrize("hot", [4095, 65535])
+def test_an_image_that_makes_all_others_darker_is_named(
+    tell: Callable[..., Path], hot: int
+) -> None:
+    values = ramp(1000)
+    values[3, 3] = hot
+    folder = tell(*[png(ramp(900 + i)) for i in range(3)], png(values))
+    for notes in (open_target(folder).notes, open_usable(folder, None)[1].notes):
+        (note,) = notes
+        assert f"the largest of all is {hot:,}" in note
+        assert "only 1 of them need more than 10 bits ('b/3.png')" in note
