@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from autotransfer.data.dataset_labels import Labels, labels_of
@@ -31,7 +30,9 @@ def is_dataset(target: Any) -> bool:
     """Return whether this is a dataset, or several of them by split, of another library."""
     if isinstance(target, Mapping):
         return bool(target) and all(is_dataset(part) for part in target.values())
-    if isinstance(target, str | bytes | np.ndarray | Image.Image | Path) or is_tensor(target):
+    if isinstance(target, str | bytes | Image.Image | Path) or is_tensor(target):
+        return False
+    if hasattr(target, "__array__"):  # an array, a table or a column of one
         return False
     if is_sequence_of_splits(target):
         return True

@@ -61,8 +61,10 @@ def read_manifest(
 
 def is_frame(target: Any) -> bool:
     """Return whether this is a table in memory: of pandas, Polars or Arrow."""
-    converted = hasattr(target, "to_pandas") and not hasattr(target, "features")  # Hugging Face's
-    return isinstance(target, pd.DataFrame) or converted
+    if isinstance(target, pd.DataFrame):
+        return True
+    table = hasattr(target, "to_pandas") and hasattr(target, "columns")  # not a column alone
+    return table and not hasattr(target, "features")  # a dataset of Hugging Face has them
 
 
 def read_frame(

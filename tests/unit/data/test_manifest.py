@@ -345,6 +345,10 @@ def test_a_table_of_pandas_is_a_manifest_below_the_working_folder(
     assert open_target(indexed).train.names == tuple(images)
     arrow = pyarrow.table({"image": images, "label": list("xxyy")})
     assert open_target(arrow).class_names == ("x", "y")
+    column = pd.DataFrame({"label": list("xxyy")})
+    for labels in (column, column["label"], arrow["label"], arrow["label"].chunk(0)):
+        for items in (table, arrow.select(["image"]), images, [(i, "no label") for i in images]):
+            assert open_target((items, labels)).class_names == ("x", "y")
     with pytest.raises(InvalidTargetError, match=r"labels of the shape \(2,\) for 4 image"):
         open_target((table, ["x", "y"]))
 
