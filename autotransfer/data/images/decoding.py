@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
-from PIL import EpsImagePlugin, Image, ImageOps, UnidentifiedImageError
+from PIL import EpsImagePlugin, Image, ImageChops, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import Base
 from PIL.TiffImagePlugin import BITSPERSAMPLE
 
@@ -42,8 +42,12 @@ _DEEP_GREY = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 DEEPEST = "deepest"  # in `info` of an image whose depth its file does not say: its largest value
 DEPTHS = (8, 10, 12, 14, 16, 24, 32)  # bits of the sensors and files that there are
 _MOST_ABOVE = 0.01  # of the values; a few are hot pixels, more say that the depth is another
-_ORDER = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B"}  # of the bytes: the other gives the low ones
-_LOW_BYTES = {**_ORDER, "RGB;16N": "RGB;16B" if sys.byteorder == "little" else "RGB;16L"}
+_OTHER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+_LOW_BYTES = {  # the other order of the bytes gives the low ones
+    f"{mode};16{order}": f"{mode};16{other}"
+    for mode in ("RGB", "RGBX", "RGBA")
+    for order, other in _OTHER.items()
+}
 _LARGEST_VALUE = (281, 341)  # tags of TIFF: MaxSampleValue, SMaxSampleValue
 # What Pillow and its codecs are known to raise for a file that is not as its format says.
 _DAMAGE = (
@@ -120,7 +124,7 @@ def decode_image(
     image = open_file(content)
     tiles = _low_tiles(image)
     found = usable_rgb(image, min_side, depth, most_pixels)
-    return _deep_colour(content, found, tiles, depth) if tiles else found
+    return _deep_colour(content, image, found, tiles, depth) if tiles else found
 
 
 def open_file(content: bytes) -> Image.Image:
@@ -178,8 +182,7 @@ def upright_rgb(image: Image.Image, depth: int | None = None) -> Image.Image:
         depth: Bits that a deep grey value uses, where the file does not say; None for 16.
     """
     stated = _stated_depth(image)
-    if _orientation(image) != 1:
-        image = ImageOps.exif_transpose(image)
+    image = _turned(image)
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
     if image.mode in _DEEP_GREY:
@@ -232,24 +235,36 @@ def _brought_to_bytes(
 
 
 def _deep_colour(
-    content: bytes, high: Image.Image, tiles: list[Any], depth: int | None
+    content: bytes, high: Image.Image, found: Image.Image, tiles: list[Any], depth: int | None
 ) -> Image.Image:
     """Return an image of which Pillow gives the high bytes of values of 16 bits, as RGB.
 
     Args:
         content: The file.
-        high: What Pillow gives.
+        high: What Pillow gives, with transparency or without.
+        found: The same as RGB.
         tiles: How to decode the low bytes.
         depth: As for `decode_image`.
     """
-    top = np.asarray(high)
-    if depth in (None, 16) and top.max() >= 64:  # more than 14 bits: the low bytes do not matter
-        high.info[DEEPEST] = 256 * int(top.max()) + 255
-        return high
-    image = open_file(content)
-    image.tile = tiles  # type: ignore[attr-defined]
-    values = top.astype(np.uint16) * np.uint16(256) + np.asarray(usable_rgb(image))
-    return _brought_to_bytes(values, (None, 0), depth)
+    colours = _visible(high)
+    if depth in (None, 16) and colours.max() >= 64:  # above 14 bits the low bytes do not matter
+        found.info[DEEPEST] = 256 * int(colours.max()) + 255
+        return found
+    low = open_file(content)
+    low.tile = tiles  # type: ignore[attr-defined]
+    usable_rgb(low)  # which decodes it
+    high, low = _turned(high), _turned(low)
+    values = _visible(high).astype(np.uint16) * np.uint16(256) + np.asarray(low)[..., :3]
+    shallow = _brought_to_bytes(values, (None, 0), depth)
+    if high.mode == "RGBA":
+        shallow.paste("white", mask=ImageChops.invert(high.getchannel("A")))
+    return shallow
+
+
+def _visible(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the (h, w, 3) colours of RGB or RGBA, 0 where nothing can be seen of them."""
+    pixels = np.asarray(image)
+    return pixels if pixels.shape[2] == 3 else pixels[..., :3] * (pixels[..., 3:] > 0)
 
 
 def _low_tiles(image: Image.Image) -> list[Any]:
@@ -287,6 +302,10 @@ def _shrink_while_decoding(image: Image.Image, min_side: int) -> None:
     if shorter >= 2 * min_side:
         width, height = (max(-(-side * min_side // shorter), 1) for side in image.size)
         image.draft(None, (width, height))
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
 
 
 def _orientation(image: Image.Image) -> int:

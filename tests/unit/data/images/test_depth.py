@@ -23,9 +23,9 @@ from autotransfer.errors import CorruptImagesError
 
 
 def png(values: NDArray[Any]) -> bytes:
-    """Return a PNG of 16 bits of (h, w) or (h, w, 3) values; Pillow writes no such colours."""
+    """Return a PNG of 16 bits of (h, w[, 3 or 4]) values; Pillow writes no such colours."""
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    kind = 0 if values.ndim == 2 else 2
+    kind = 0 if values.ndim == 2 else {3: 2, 4: 6}[values.shape[2]]
     header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, kind, 0, 0, 0)
     parts = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     chunks = [
@@ -115,6 +115,20 @@ def test_colours_of_16_bits_are_as_deep_as_their_values(
     )
     assert target.train.depth == depth_of(largest)
     np.testing.assert_array_equal(np.asarray(target.train[0]), colours >> (depth_of(largest) - 8))
+
+
+@pytest.mark.parametrize("largest", [1000, 4095, 16383])
+def test_colours_beside_transparency_are_as_deep_as_those_that_are_seen(
+    tell: Callable[..., Path], largest: int
+) -> None:
+    colours = np.stack([ramp(largest)] * 3 + [np.full((16, 16), 65535)], axis=2)
+    colours[0], colours[1, :, 3] = (65535, 65535, 65535, 0), 65535 // 2
+    target = open_target(tell(png(colours), png(colours)), minimum_per_class=1)
+    assert target.train.depth == depth_of(largest)
+    found, values = np.asarray(target.train[0]), colours[..., :3] >> (depth_of(largest) - 8)
+    assert (found[0] == 255).all()
+    np.testing.assert_allclose(found[1], values[1] / 2 + 127.5, atol=1.5)
+    np.testing.assert_array_equal(found[2:], values[2:])
 
 
 def test_true_16_bits_are_read_as_ever_and_need_no_word(tell: Callable[..., Path]) -> None:
