@@ -90,11 +90,11 @@ FOLDERS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
         lambda place: _made(place, lambda t: (t / "a.txt").write_text("x")),
         ("thing",),
     ),
-    "one class": (_only(ant=5), ("ant", "two")),
-    "a class with one image": (_only(ant=5, bee=1), ("bee",)),
+    "one class": (_only(ant=5), ("'ant'",)),
+    "a class with one image": (_only(ant=5, bee=1), ("'bee' has 1",)),
     "a class with no image": (
         _folder(_without_bees),
-        ("bee",),
+        ("'bee' has 0",),
     ),
     "text named png": (
         _folder(lambda _, t: (t / "ant" / "x.png").write_text("no")),
@@ -148,16 +148,16 @@ FOLDERS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     ),
     "a class name that is not UTF-8": (
         _folder(lambda _, t: (t / "ant").rename(t / os.fsdecode(b"fourmi \xe9"))),
-        ("UTF-8",),
+        ("UTF-8", "fourmi"),
     ),
     "a class name with a line break": (
         _folder(lambda _, t: (t / "ant").rename(t / "line\nbreak")),
         ("control characters",),
     ),
-    "images without classes": (lambda place: str(place.have("plain").name), ("labels",)),
+    "images without classes": (lambda place: str(place.have("plain").name), ("no labels",)),
     "test without train": (
         lambda place: (write_classes(place, "thing/test", ant=8, bee=8), "thing")[1],
-        ("train",),
+        ("only test",),
     ),
     "a class that test alone has": (
         lambda place: (
@@ -165,14 +165,14 @@ FOLDERS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
             write_classes(place, "thing/test", ant=4, wasp=4),
             "thing",
         )[2],
-        ("wasp",),
+        ("'wasp'",),
     ),
     "a device": (lambda place: "/dev/null", ("/dev/null",)),
     "a pipe": (lambda place: place.pipe("thing"), ("thing",)),
     "a socket": (lambda place: _socket(place.root / "thing"), ("thing",)),
     "one image": (
         lambda place: (place.write("thing.png", image_bytes()), "thing.png")[1],
-        ("labels",),
+        ("no labels",),
     ),
     "a PDF": (lambda place: (place.write("thing.pdf", "%PDF"), "thing.pdf")[1], ("thing.pdf",)),
     "an URL of nobody": (lambda place: "nosuch://host/t", ("nosuch",)),

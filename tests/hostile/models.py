@@ -108,10 +108,10 @@ SPOILS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     **{f"{file} is a number": (_text(file, "1e999"), (file,)) for file in READ},
     **{f"{file} is another object": (_text(file, '{"a": 1}'), (file,)) for file in READ},
     **{f"{file} is deep": (_text(file, "[" * 100_000), (file,)) for file in READ},
-    "there is no class": (_json("selection.json", "class_names", value=[]), ("class",)),
+    "there is no class": (_json("selection.json", "class_names", value=[]), ("names 0",)),
     "there are more classes": (
         _json("selection.json", "class_names", value=[*"abcdefg"]),
-        ("class",),
+        ("names 7",),
     ),
     "classes are a number": (_json("selection.json", "class_names", value=3), ("class_names",)),
     "classes are numbers": (
@@ -120,11 +120,14 @@ SPOILS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     ),
     "a class is there twice": (
         _json("selection.json", "class_names", value=["a", "a", "b"]),
-        ("class",),
+        ("named twice",),
     ),
     "the scenario is of nobody": (_json("selection.json", "scenario", value="magic"), ("magic",)),
     "the strategy is of nobody": (_json("predictor.json", "strategy", value="magic"), ("magic",)),
-    "the strategy is a number": (_json("predictor.json", "strategy", value=3), ("strategy",)),
+    "the strategy is a number": (
+        _json("predictor.json", "strategy", value=3),
+        ("strategy named '3'",),
+    ),
     "the temperature is negative": (
         _json("predictor.json", "temperature", value=-1),
         ("temperature",),
@@ -150,7 +153,10 @@ SPOILS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
         _json("predictor.json", "info", "stages", value=[1] * 9),
         ("predictor.json",),
     ),
-    "a stage is not there": (_json("predictor.json", "info", "stages", value=[99] * 3), ("99",)),
+    "a stage is not there": (
+        _json("predictor.json", "info", "stages", value=[99] * 3),
+        ("got 99",),
+    ),
     "the sources are others": (
         _json("predictor.json", "info", "sources", value=[7, 8, 9]),
         ("predictor.json",),

@@ -10,11 +10,13 @@ from tests.hostile.place import Case, Place
 
 
 def _option(option: str, value: str, word: str = "") -> Case:
+    """An option whose name the message has to say, and its value: as `word`, or in quotes."""
+
     def make(place: Place) -> list[str]:
         return place.fit(option, value)
 
     shown = value if len(value) < 30 else f"{value[:20]}-{len(value)}-long"
-    return Case(f"fit {option} {shown!r}", make, (word or value or option.lstrip("-"),))
+    return Case(f"fit {option} {shown!r}", make, (option.lstrip("-"), word or repr(value)))
 
 
 def _commands(rows: dict[str, tuple[list[str], tuple[str, ...]]]) -> list[Case]:
@@ -32,17 +34,32 @@ def _commands(rows: dict[str, tuple[list[str], tuple[str, ...]]]) -> list[Case]:
 
 
 NUMBERS = [
+    _option(option, value, f"got {value}")
+    for option, values in {
+        "--seed": ("-1", "99999999999999999999999", str(2**32)),
+        "--trials": ("0", "-1"),
+        "--seconds": ("0", "-3", "nan", "inf", "-inf"),
+        "--margin": ("-1", "nan", "inf"),
+        "--max-mb": ("0", "-5", "nan"),
+        "--max-ms": ("0", "-5", "nan"),
+        "--max-sources": ("0", "-1"),
+        "--memory": ("0", "-1", "nan"),
+        "--workers": ("0", "-2", "100000000"),
+    }.items()
+    for value in values
+]
+NO_NUMBERS = [
     _option(option, value)
     for option, values in {
-        "--seed": ("-1", "99999999999999999999999", str(2**32), "1.5", "x", ""),
-        "--trials": ("0", "-1", "many", "1.5", "nan", ""),
-        "--seconds": ("0", "-3", "nan", "inf", "x", "-inf", ""),
-        "--margin": ("-1", "nan", "inf", "x"),
-        "--max-mb": ("0", "-5", "nan", "x"),
-        "--max-ms": ("0", "-5", "nan", "x"),
-        "--max-sources": ("0", "-1", "1.5", "x"),
-        "--memory": ("0", "-1", "nan", "x"),
-        "--workers": ("0", "-2", "x", "1.5", "100000000"),
+        "--seed": ("1.5", "x", ""),
+        "--trials": ("many", "1.5", "nan", ""),
+        "--seconds": ("x", ""),
+        "--margin": ("x",),
+        "--max-mb": ("x",),
+        "--max-ms": ("x", "5ms"),
+        "--max-sources": ("1.5", "x"),
+        "--memory": ("x",),
+        "--workers": ("x", "1.5"),
     }.items()
     for value in values
 ]
@@ -55,51 +72,37 @@ WORDS = [
         "--metric": ("luck", "", "Accuracy"),
         "--sampler": ("dice", ""),
         "--scenario": ("sideways", "", "labeled"),
-        "--device": ("abacus", "gpu", "cuda:99", "", "cpu:x", "meta"),
+        "--device": ("abacus", "gpu", "", "cpu:x", "meta"),
         "--on-bad-image": ("cry", ""),
         "--executor": ("threads", "nosuch", ""),
         "--plugin": ("absent.py", "nowhere/at/all.py"),
-        "--unlabelled": ("nowhere",),
-        "--source-data": ("nowhere",),
-        "--attributes": ("nowhere.csv",),
-        "--group-column": ("g",),
     }.items()
     for value in values
-]
-LONG = "x" * 300
-NAMES = (
-    [
-        _option("--name", value, word)
-        for value, word in {
-            "": "name",
-            ".": ".",
-            "..": "..",
-            "../escape": "../escape",
-            "/absolute": "/absolute",
-            "a/b": "a/b",
-            "a\\b": "a\\",
-            "a\nb": "name",
-            LONG: "name",
-            "bad\udcff": "name",
-            " ": "name",
-            "a\x1bb": "name",
+] + [_option("--device", "cuda:99", "cuda:99")]
+NAMES = [
+    *(
+        _option(option, value)
+        for option, values in {
+            "--name": ("", ".", "..", "../escape", "/absolute", "a/b", " "),
+            "--experiment": ("",),
+            "--register": ("", "team/model", "a:b", "a\nb"),
         }.items()
-    ]
-    + [
-        _option("--experiment", value, "experiment")
-        for value in ("", "a\nb", "e" * 5000, "bad\udcff")
-    ]
-    + [_option("--register", value, "register") for value in ("", "team/model", "a:b", "a\nb")]
-)
+        for value in values
+    ),
+    *(_option("--name", value) for value in ("a\\b", "a\nb", "bad\udcff", "a\x1bb")),
+    *(_option("--experiment", value) for value in ("a\nb", "bad\udcff")),
+    _option("--name", "x" * 300, f"'{'x' * 40}..."),
+    _option("--experiment", "e" * 5000, f"'{'e' * 40}..."),
+]
 STORAGES = [
     _option("--storage", value, word)
     for value, word in {
         "nonsense": "nonsense",
-        "": "storage",
-        "foo://x/y": "foo",
+        "": "''",
+        "foo://x/y": "foo://x/y",
         "sqlite:////proc/none/x.db": "/proc/none",
-        "postgresql://user:pw@127.0.0.1:abc/x": "abc",
-        "mysql://user@127.0.0.1:1/x": "mysql",
+        "postgresql://user:pw@127.0.0.1:abc/x": "postgresql://***@127.0.0.1:abc/x",
+        "mysql://user@127.0.0.1:1/x": "mysql://***@127.0.0.1:1/x",
     }.items()
 ]
 
@@ -133,8 +136,8 @@ def _pairs(*more: str) -> Callable[[Place], list[str]]:
 
 
 PLACES = [
-    Case("fit --out is a file", _occupied("f", b"x", "--out", "f"), ("f",)),
-    Case("fit --out below a file", _occupied("f", b"x", "--out", "f/g"), ("f",)),
+    Case("fit --out is a file", _occupied("f", b"x", "--out", "f"), ("folder f", "--out")),
+    Case("fit --out below a file", _occupied("f", b"x", "--out", "f/g"), ("folder f/g", "--out")),
     Case("fit --out exists", _occupied("there", None, "--out", "there"), ("there", "--resume")),
     Case("fit --out is a dangling link", _link, ("link",)),
     Case("fit --out in proc", _pairs("--out", "/proc/result"), ("/proc/result",)),
@@ -153,7 +156,7 @@ PLACES = [
     Case(
         "--storage is a folder",
         _occupied("d", None, "--storage", "sqlite:///d"),
-        ("d",),
+        ("sqlite:///d",),
     ),
     Case("--source-data is a pipe", _fifo("--source-data"), ("pipe",)),
     Case("--unlabelled is a pipe", _fifo("--unlabelled"), ("pipe",)),
@@ -161,22 +164,33 @@ PLACES = [
     Case("--plugin is a pipe", _fifo("--plugin"), ("pipe",)),
     Case("--space is a folder", _occupied("s.toml", None, "--space", "s.toml"), ("s.toml",)),
     Case("--plugin is a folder", _occupied("p.py", None, "--plugin", "p.py"), ("p.py",)),
+    Case("--unlabelled is nowhere", _pairs("--unlabelled", "nowhere"), ("nowhere",)),
+    Case("--source-data is nowhere", _pairs("--source-data", "nowhere"), ("nowhere",)),
+    Case("--attributes is nowhere", _pairs("--attributes", "nowhere.csv"), ("nowhere.csv",)),
+    Case("--group-column of no table", _pairs("--group-column", "g"), ("column 'g'",)),
     Case("--resume without a name", _pairs("--resume"), ("--name",)),
     Case(
         "--register without MLflow",
         _pairs("--register", "m", "--tracking-uri", "off"),
         ("register",),
     ),
-    Case("--audit-labels with labels", _pairs("--audit-labels", "3"), ("audit",)),
-    Case("--through with labels", _pairs("--through", "bars.npz"), ("through",)),
-    Case("--max-ms not a size", _pairs("--max-ms", "5ms"), ("5ms",)),
-    Case("--workers with inline", _pairs("--executor", "inline", "--workers", "3"), ("inline",)),
+    Case("--audit-labels with labels", _pairs("--audit-labels", "3"), ("audit_labels",)),
+    Case("--through with labels", _pairs("--through", "bars.npz"), ("through is",)),
+    Case(
+        "--workers with inline",
+        _pairs("--executor", "inline", "--workers", "3"),
+        ("--executor inline", "not 3"),
+    ),
     Case(
         "--ray-address is nowhere",
         _pairs("--executor", "ray", "--ray-address", "http://x y"),
         ("http://x y",),
     ),
-    Case("--ray-address without ray", _pairs("--ray-address", "127.0.0.1:1"), ("ray",)),
+    Case(
+        "--ray-address without ray",
+        _pairs("--ray-address", "127.0.0.1:1"),
+        ("--ray-address", "--executor ray"),
+    ),
 ]
 OTHERS = _commands(
     {
@@ -190,10 +204,10 @@ OTHERS = _commands(
             ["rank", "bars.npz", "--sources", "sources/catalogue.toml", "--estimator", "magic"],
             ("magic",),
         ),
-        "rank device": (["rank", "bars.npz", "--device", "gpu"], ("gpu",)),
-        "rank seed": (["rank", "bars.npz", "--seed", "-1"], ("-1",)),
-        "rank max sources": (["rank", "bars.npz", "--max-sources", "0"], ("0",)),
-        "rank bad image": (["rank", "bars.npz", "--on-bad-image", "x"], ("x",)),
+        "rank device": (["rank", "bars.npz", "--device", "gpu"], ("device", "'gpu'")),
+        "rank seed": (["rank", "bars.npz", "--seed", "-1"], ("seed", "got -1")),
+        "rank max sources": (["rank", "bars.npz", "--max-sources", "0"], ("max-sources", "got 0")),
+        "rank bad image": (["rank", "bars.npz", "--on-bad-image", "x"], ("on-bad-image", "'x'")),
         "predict without model": (["predict"], ("MODEL_DIR",)),
         "predict without images": (["predict", "model"], ("IMAGES",)),
         "predict of nothing": (["predict", "model", "nowhere"], ("nowhere",)),
@@ -208,7 +222,10 @@ OTHERS = _commands(
             ("generalised",),
         ),
         "predict explain": (["predict", "model", "bars.npz", "--explain"], ("explanations",)),
-        "predict out is a folder": (["predict", "model", "bars.npz", "--out", "bars"], ("bars",)),
+        "predict out is a folder": (
+            ["predict", "model", "bars.npz", "--out", "bars"],
+            ("--out bars",),
+        ),
         "predict out below a file": (
             ["predict", "model", "bars.npz", "--out", "table.csv/x.csv"],
             ("table.csv",),
@@ -226,13 +243,19 @@ OTHERS = _commands(
             ["compare", "model", "model", "bars.npz", "--metric", "luck"],
             ("luck",),
         ),
-        "compare margin": (["compare", "model", "model", "bars.npz", "--margin", "nan"], ("nan",)),
+        "compare margin": (
+            ["compare", "model", "model", "bars.npz", "--margin", "nan"],
+            ("margin", "nan"),
+        ),
         "compare negative margin": (
             ["compare", "model", "model", "bars.npz", "--margin", "-1"],
-            ("-1",),
+            ("margin", "got -1"),
         ),
-        "compare seed": (["compare", "model", "model", "bars.npz", "--seed", "-1"], ("-1",)),
-        "compare without labels": (["compare", "model", "model", "plain"], ("labels",)),
+        "compare seed": (
+            ["compare", "model", "model", "bars.npz", "--seed", "-1"],
+            ("seed", "-1"),
+        ),
+        "compare without labels": (["compare", "model", "model", "plain"], ("no labels",)),
         "distance of nothing": (["distance", "bars.npz", "nowhere"], ("nowhere",)),
         "distance measure": (
             [
@@ -249,11 +272,11 @@ OTHERS = _commands(
         "layers of nothing": (["layers", "nowhere"], ("nowhere",)),
         "layers epochs": (
             ["layers", "bars.npz", "--sources", "sources/catalogue.toml", "--epochs", "0"],
-            ("0", "epochs"),
+            ("epochs", "got 0"),
         ),
         "layers repeats": (
             ["layers", "bars.npz", "--sources", "sources/catalogue.toml", "--repeats", "-1"],
-            ("-1", "repeats"),
+            ("repeats", "got 10, -1"),
         ),
         "layers drawing": (
             ["layers", "bars.npz", "--sources", "sources/catalogue.toml", "--out", "x.bmpp"],
@@ -261,12 +284,12 @@ OTHERS = _commands(
         ),
         "export of nothing": (["export", "nowhere", "x.onnx"], ("nowhere",)),
         "export below a file": (["export", "model", "table.csv/x.onnx"], ("table.csv",)),
-        "export to a folder": (["export", "model", "bars"], ("bars",)),
+        "export to a folder": (["export", "model", "bars"], ("bars is no file",)),
         "show of nothing": (["show", "nowhere"], ("nowhere",)),
         "show of a file": (["show", "table.csv"], ("table.csv",)),
-        "show of a folder without a fit": (["show", "bars"], ("bars",)),
+        "show of a folder without a fit": (["show", "bars"], ("bars holds",)),
         "sync of no study": (["sync", "nobody"], ("nobody",)),
-        "sync storage": (["sync", "--storage", "foo://x"], ("foo",)),
+        "sync storage": (["sync", "--storage", "foo://x"], ("foo://x",)),
         "sources of nothing": (["sources", "--sources", "nowhere.toml"], ("nowhere.toml",)),
         "sources source": (
             ["sources", "--sources", "sources/catalogue.toml", "--source", "nobody"],
@@ -289,9 +312,12 @@ OTHERS = _commands(
         "ui of a folder without runs": (["ui", "--workspace", "bars"], ("bars", "--workspace")),
         "ui of nothing": (["ui", "--workspace", "nowhere"], ("nowhere",)),
         "ui port": (["ui", "--workspace", "bars", "--port", "99999"], ("99999",)),
-        "ui on a server": (["ui", "--tracking-uri", "http://127.0.0.1:9"], ("http",)),
-        "demo seconds": (["demo", "--seconds", "-1"], ("-1",)),
-        "demo seed": (["demo", "--seed", "-1"], ("-1",)),
+        "ui on a server": (
+            ["ui", "--tracking-uri", "http://127.0.0.1:9"],
+            ("http://127.0.0.1:9",),
+        ),
+        "demo seconds": (["demo", "--seconds", "-1"], ("seconds", "got -1")),
+        "demo seed": (["demo", "--seed", "-1"], ("seed", "got -1")),
     }
 )
-CASES: list[Case] = [*NUMBERS, *WORDS, *NAMES, *STORAGES, *PLACES, *OTHERS]
+CASES: list[Case] = [*NUMBERS, *NO_NUMBERS, *WORDS, *NAMES, *STORAGES, *PLACES, *OTHERS]

@@ -48,12 +48,14 @@ class Place:
             sources = str(self.have("sources") / "catalogue.toml")
         return ["fit", target, "--sources", sources, *TRIALS, *more]
 
-    def tree(self) -> set[str]:
+    def tree(self) -> dict[str, int]:
+        """When each file and folder was last changed, in nanoseconds."""
         return {
-            os.path.relpath(os.path.join(folder, name), self.root)  # noqa: PTH118
+            os.path.relpath(path, self.root): os.lstat(path).st_mtime_ns
             for folder, folders, files in os.walk(self.root)
             for name in (*folders, *files)
             if "__pycache__" not in (name, Path(folder).name)
+            for path in [os.path.join(folder, name)]  # noqa: PTH118
         }
 
 

@@ -53,21 +53,21 @@ ATTRIBUTES: dict[str, tuple[str | bytes | None, tuple[str, ...]]] = {
     "is its head": ("class,legs,wings\n", ("a.csv",)),
     "is not UTF-8": (b"class,legs\nant,\xff\n", ("a.csv",)),
     "is zeros": (b"\0" * 99, ("a.csv",)),
-    "has no column of classes": (_rows("name,legs,wings"), ("class",)),
-    "has one attribute": ("class,legs\nant,6\nbee,6\ncat,4\ndog,4\nemu,2\n", ("attribute",)),
+    "has no column of classes": (_rows("name,legs,wings"), ("'class'", "'name'")),
+    "has one attribute": ("class,legs\nant,6\nbee,6\ncat,4\ndog,4\nemu,2\n", ("1 attribute",)),
     "has text": (_rows(bee="six,2"), ("six",)),
     "has infinity": (_rows(bee="inf,2"), ("infinite",)),
-    "lacks a class that has images": (_rows(bee="gone"), ("bee",)),
+    "lacks a class that has images": (_rows(bee="gone"), ("'bee'",)),
     "has images of every class": (_rows(emu="gone", fox="gone"), ("every class",)),
     "has a row too short": (_rows(bee="6"), ("line 3",)),
     "has a row too long": (_rows(bee="6,2,9"), ("line 3",)),
-    "has a class twice": (_rows() + "ant,6,1\n", ("ant",)),
-    "has an attribute twice": (_rows("class,legs,legs"), ("legs",)),
-    "has two classes alike": (_rows(emu="2,2", fox="2,2"), ("emu", "fox")),
-    "knows nothing of a class": (_rows(emu="-1,-1"), ("emu",)),
+    "has a class twice": (_rows() + "ant,6,1\n", ("'ant'",)),
+    "has an attribute twice": (_rows("class,legs,legs"), ("'legs'",)),
+    "has two classes alike": (_rows(emu="2,2", fox="2,2"), ("emu = fox",)),
+    "knows nothing of a class": (_rows(emu="-1,-1"), ("'emu'",)),
     "is the same for all": (
         _rows(**dict.fromkeys(SEEN, "1,1")),
-        ("same",),
+        ("every attribute is the same",),
     ),
 }
 
@@ -96,19 +96,22 @@ def _unlabelled(
 
 UNLABELLED: dict[str, tuple[Callable[[Place], list[str]], tuple[str, ...]]] = {
     "source data are not there": (_unlabelled(source="nowhere"), ("nowhere",)),
-    "source data have no labels": (_unlabelled(source="plain"), ("plain",)),
+    "source data have no labels": (_unlabelled(source="plain"), ("plain: source images",)),
     "target is not there": (_unlabelled(target="nowhere"), ("nowhere",)),
     "target is the source data": (_unlabelled(target="plain", source="bars"), ("--source-data",)),
     "an executor of nobody": (_unlabelled("--executor", "nosuch"), ("nosuch",)),
-    "a metric of nobody": (_unlabelled("--metric", "luck"), ("metric",)),
-    "an experiment without a name": (_unlabelled("--experiment", ""), ("experiment",)),
+    "a metric of nobody": (_unlabelled("--metric", "luck"), ("metric is",)),
+    "an experiment without a name": (_unlabelled("--experiment", ""), ("experiment ''",)),
     "class weights": (_unlabelled("--class-weights"), ("class-weights",)),
-    "attributes as well": (_unlabelled("--attributes", "a.csv"), ("attributes",)),
+    "attributes as well": (_unlabelled("--attributes", "a.csv"), ("source_data", "attributes")),
     "through nothing": (_unlabelled("--through", "nowhere"), ("nowhere",)),
     "a strategy that needs labels": (_unlabelled("--strategy", "fine-tune"), ("fine-tune",)),
-    "a negative number to label": (_unlabelled("--audit-labels", "-3"), ("-3",)),
+    "a negative number to label": (
+        _unlabelled("--audit-labels", "-3"),
+        ("audit_labels", "got -3"),
+    ),
     "a table to label of nothing": (_unlabelled("--audit-labels", "none.csv"), ("none.csv",)),
-    "workers of nothing": (_unlabelled("--workers", "0"), ("0",)),
+    "workers of nothing": (_unlabelled("--workers", "0"), ("workers", "got 0")),
     "a scenario that it is not": (_unlabelled("--scenario", "zero-shot"), ("zero-shot",)),
 }
 CASES = [
@@ -116,6 +119,6 @@ CASES = [
         Case(f"an attribute table {name}", _described(table), words)
         for name, (table, words) in ATTRIBUTES.items()
     ),
-    Case("two classes with images", _described(_rows(), SEEN[:2]), ("2",)),
+    Case("two classes with images", _described(_rows(), SEEN[:2]), ("2 class",)),
     *(Case(f"without labels: {name}", make, words) for name, (make, words) in UNLABELLED.items()),
 ]

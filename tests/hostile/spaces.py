@@ -68,7 +68,11 @@ CASES = [
         for name, (content, words) in SPACES.items()
     ),
     *(
-        Case(f"a plugin that {name}", _with("--plugin", f"mine_{i}.py", content), ("mine", *words))
+        Case(
+            f"a plugin that {name}",
+            _with("--plugin", f"mine_{i}.py", content),
+            (f"mine_{i}", *words),
+        )
         for i, (name, (content, words)) in enumerate(PLUGINS.items())
     ),
 ]

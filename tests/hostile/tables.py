@@ -40,10 +40,16 @@ def _parquet(**columns: Any) -> Spoil:
 TABLES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "an empty table": (written(""), ("thing.csv",)),
     "a table of its head": (written("image,label\n"), ("thing.csv",)),
-    "a table without image": (written("a,b\n1,2\n"), ("thing.csv", "image")),
-    "a table without label": (written("image\np/ant/0.png\n"), ("label",)),
-    "a table with an empty label": (written(f"image,label\n{BODY}\np/ant/0.png,\n"), ("label",)),
-    "a table with an empty image": (written(f"image,label\n{BODY}\n,ant\n"), ("image",)),
+    "a table without image": (written("a,b\n1,2\n"), ("thing.csv", "'image'")),
+    "a table without label": (written("image\np/ant/0.png\n"), ("no labels",)),
+    "a table with an empty label": (
+        written(f"image,label\n{BODY}\np/ant/0.png,\n"),
+        ("'label'", "p/ant/0.png"),
+    ),
+    "a table with an empty image": (
+        written(f"image,label\n{BODY}\n,ant\n"),
+        ("'image'", "row 17"),
+    ),
     "a table that names what is not there": (
         written(f"image,label\n{BODY}\np/ant/none.png,ant\n"),
         ("none.png",),
@@ -55,25 +61,25 @@ TABLES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "a table with a folder as image": (written(f"image,label\n{BODY}\np/ant,ant\n"), ("p/ant",)),
     "a table with an URL": (
         written(f"image,label\n{BODY}\nhttp://127.0.0.1:9/a.png,ant\n"),
-        ("URL",),
+        ("http://127.0.0.1:9/a.png",),
     ),
     "a table with a field too many": (
         written("image,label\n" + "\n".join(f"{row},train" for row in ROWS) + "\n"),
-        ("field",),
+        ("line 2", "3 field"),
     ),
     "a table with a comma at each end": (
         written("image,label\n" + "\n".join(f"{row}," for row in ROWS) + "\n"),
-        ("field",),
+        ("line 2", "3 field"),
     ),
     "a table with two columns of one name": (
         written("image,label,label\n" + "\n".join(f"{row},x" for row in ROWS) + "\n"),
-        ("label",),
+        ("'label'",),
     ),
     "a table with an unknown split": (
         written("image,label,split\n" + "\n".join(f"{row},holiday" for row in ROWS) + "\n"),
         ("holiday",),
     ),
-    "a table with one class": (written("image,label\n" + "\n".join(ROWS[:8]) + "\n"), ("ant",)),
+    "a table with one class": (written("image,label\n" + "\n".join(ROWS[:8]) + "\n"), ("'ant'",)),
     "a table with an open quote": (written(f'image,label\n"{BODY}\n'), ("thing.csv",)),
     "a table of zeros": (written(b"\0" * 999), ("thing.csv",)),
     "a table of noise": (
@@ -91,14 +97,17 @@ TABLES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     ),
     "text named parquet": (written("image,label\n", "thing.parquet"), ("thing.parquet",)),
     "an empty parquet": (written("", "thing.parquet"), ("thing.parquet",)),
-    "a parquet of lists": (_parquet(label=[[row[2:5]] for row in ROWS]), ("label",)),
-    "a parquet of groups of lists": (_parquet(group=[[1, 2]] * 16), ("group",)),
-    "a parquet of bytes that are no images": (_parquet(image=[b"no"] * 16), ("row 1: ",)),
+    "a parquet of lists": (_parquet(label=[[row[2:5]] for row in ROWS]), ("'label'",)),
+    "a parquet of groups of lists": (_parquet(group=[[1, 2]] * 16), ("'group'",)),
+    "a parquet of bytes that are no images": (
+        _parquet(image=[b"no"] * 16),
+        ("row 1: not an image",),
+    ),
     "a parquet of structs without bytes": (
         _parquet(image=[{"bytes": None, "path": "x"}] * 16),
-        ("x",),
+        ("'x'",),
     ),
-    "a parquet of numbers as images": (_parquet(image=list(range(16))), ("image",)),
+    "a parquet of numbers as images": (_parquet(image=list(range(16))), ("  0: there is no",)),
 }
 
 
@@ -159,7 +168,7 @@ ARCHIVES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "a zip that is locked": (_locked, ("thing.zip",)),
     "a zip with a member that is no image": (_zip(*WHOLE, ("ant/x.png", b"no")), ("ant/x.png",)),
     "a zip of a zip": (_zip(("inner.zip", b"PK\x05\x06" + b"\0" * 18)), ("thing.zip",)),
-    "a zip of one class": (_zip(*WHOLE[:8]), ("ant",)),
+    "a zip of one class": (_zip(*WHOLE[:8]), ("'ant'",)),
     "a tar with a device": (_tar(_special(tarfile.CHRTYPE)), ("ant/x.png",)),
     "a tar with a pipe": (_tar(_special(tarfile.FIFOTYPE)), ("ant/x.png",)),
     "a tar with a link that goes up": (
