@@ -138,6 +138,8 @@ def open_place(text: str) -> Location:
     Raises:
         InvalidTargetError: If there is no such place, or it cannot be read.
     """
+    if not text:  # a variable that is not set
+        raise InvalidTargetError("the path is empty; write . for the working folder")
     note_secrets(text)
     shown = shortened(masked_url(text), _LONGEST_SHOWN)
     try:

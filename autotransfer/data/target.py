@@ -238,8 +238,8 @@ def _found(
 def _refuse_group_column(name: str | None) -> None:
     if name is not None:
         raise InvalidOptionError(
-            f"the group column {name!r} is for a manifest, a CSV or Parquet table with one row a "
-            "image; this target is none"
+            f"the group column {name!r} is for a manifest, a CSV or Parquet table with a row for "
+            "each image; this target is none"
         )
 
 

@@ -80,7 +80,7 @@ def _three_bad(_: Place, folder: Path) -> None:
 
 FOLDERS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     "nowhere": (lambda place: "nowhere", ("nowhere",)),
-    "an empty name": (lambda place: "", ("no images",)),
+    "an empty name": (lambda place: "", ("path is empty",)),
     "an empty folder": (lambda place: _made(place, lambda t: None), ("thing",)),
     "a folder of empty folders": (
         lambda place: _made(place, _empty_classes),
