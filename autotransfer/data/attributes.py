@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.data.listing import named
 from autotransfer.data.storage import open_place
 from autotransfer.data.tables import read_table
 from autotransfer.errors import InvalidTargetError
@@ -80,8 +81,8 @@ def read_attributes(table: Any, class_names: Sequence[str]) -> Attributes:
     missing = [name for name in class_names if name not in classes]
     if missing:
         raise InvalidTargetError(
-            f"{title}: no row for {_list(missing)}, which has images; add a row, or remove the "
-            f"images (the table has {_list(classes)})"
+            f"{title}: no row for {named(missing, _NAMED)}, which has images; add a row, or "
+            f"remove the images (the table has {named(classes, _NAMED)})"
         )
     unseen = [name for name in classes if name not in set(class_names)]
     if not unseen:
@@ -91,8 +92,8 @@ def read_attributes(table: Any, class_names: Sequence[str]) -> Attributes:
         )
     if len(class_names) < FEWEST_SEEN:
         raise InvalidTargetError(
-            f"{len(class_names)} class(es) with images ({_list(class_names)}) are too few to "
-            f"learn attributes from; at least {FEWEST_SEEN} are needed, 10 or more are advisable"
+            f"{len(class_names)} class(es) with images ({named(class_names, _NAMED)}) are too few "
+            f"to learn attributes from; at least {FEWEST_SEEN} are needed, 10 or more advisable"
         )
     found = Attributes(names, tuple(classes), values, 0).reordered(class_names, unseen)
     return _distinct(title, _usable(title, found))
@@ -132,7 +133,7 @@ def _numbers(
     repeated = [name for name, count in Counter(classes).items() if count > 1]
     if repeated:
         raise InvalidTargetError(
-            f"{title}: class {_list(repeated)} occurs more than once; keep one of each"
+            f"{title}: class {named(repeated, _NAMED)} occurs more than once; keep one of each"
         )
     values = [[_number(title, classes[k], header[i], row[i]) for i in columns]
               for k, row in enumerate(rows)]  # fmt: skip
@@ -160,7 +161,9 @@ def _usable(title: str, table: Attributes) -> Attributes:
     blank = [name for name, row in zip(table.class_names, values, strict=True)
              if np.isnan(row).all()]  # fmt: skip
     if blank:
-        raise InvalidTargetError(f"{title}: nothing is known of {_list(blank)}; fill in the row")
+        raise InvalidTargetError(
+            f"{title}: nothing is known of {named(blank, _NAMED)}; fill in the row"
+        )
     unknown = np.isnan(values)
     if unknown.any():
         notes.append(
@@ -175,7 +178,7 @@ def _usable(title: str, table: Attributes) -> Attributes:
         dropped = [name for name, flag in zip(table.names, constant, strict=True) if flag]
         notes.append(
             f"{len(dropped)} attribute(s) are the same for all classes with images and were "
-            f"dropped, as nothing can be learned about them: {_list(dropped)}"
+            f"dropped, as nothing can be learned about them: {named(dropped, _NAMED)}"
         )
     kept = np.flatnonzero(~constant)
     if not len(kept):
@@ -214,9 +217,3 @@ def _same_rows(values: NDArray[np.float64], names: Sequence[str]) -> list[list[s
     for name, row in zip(names, values, strict=True):
         groups.setdefault(tuple(row.tolist()), []).append(name)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def _list(names: Iterable[str]) -> str:
-    found = [repr(name) for name in names]
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return ", ".join(found[:_NAMED]) + more

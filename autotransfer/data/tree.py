@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from autotransfer.data.images.decoding import FORMATS
+from autotransfer.data.images.decoding import EXTENSIONS
 from autotransfer.data.images.reading import FileReader
 from autotransfer.data.listing import (
     SPLITS,
@@ -21,7 +21,6 @@ from autotransfer.data.listing import (
 from autotransfer.data.storage import TABLES, Entry, Location, entries
 from autotransfer.errors import InvalidTargetError
 
-EXTENSIONS = tuple(extension for known in FORMATS.values() for extension in known)
 _JUNK = frozenset(
     {
         *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
@@ -98,7 +97,9 @@ def read_tree(tree: Tree) -> Listing:
     start = _wrapping(parts)
     if start:
         inner = named(["/".join(parts[0][:start])])
-        tree = replace(tree, notes=(*tree.notes, f"used is the only folder in it, {inner}"))
+        tree = replace(
+            tree, notes=(*tree.notes, f"everything lies in {inner}, which is used as the target")
+        )
     depths = {len(part) - start for part in parts}
     tops = bytewise({part[start] for part in parts})
     if depths == {1}:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from autotransfer.data.storage import special_file
 from autotransfer.errors import AutotransferError
 from autotransfer.masking import masked
 from autotransfer.results import Json
@@ -26,13 +27,12 @@ def plain_file(path: Path) -> Path:
     """Return the path of a plain file, or of a link to one.
 
     Raises:
-        OSError: If there is none, or it is a folder, FIFO, socket or device.
+        OSError: If there is none, or it is a folder, named pipe, socket or device.
     """
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(path.stat().st_mode):
         raise IsADirectoryError(f"{path.name} is a folder, not a file")
-    if not stat.S_ISREG(mode):
-        raise OSError(f"{path.name} is a FIFO, socket or device, not a plain file")
+    if special := special_file(path):
+        raise OSError(f"{path.name} is {special}, not a file")
     return path
 
 

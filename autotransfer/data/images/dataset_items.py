@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from autotransfer.data.images.decoding import DEEPEST, FORMATS, decode_image, usable_rgb
+from autotransfer.data.images.decoding import DEEPEST, EXTENSIONS, decode_image, usable_rgb
 from autotransfer.data.images.reading import Digests, as_uint8, file_bytes, pixel_digest
 from autotransfer.data.labels import plain_label
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
 IMAGE_KEYS = ("image", "img", "pixel_values", "picture")
 LABEL_KEYS = ("label", "labels", "fine_label", "target", "class")
-_ENDINGS = tuple(ending for known in FORMATS.values() for ending in known)
 
 
 class DatasetReader:
@@ -198,7 +197,7 @@ def _like_image(value: Any) -> bool:
     if is_tensor(value):
         return len(value.shape) in (2, 3)
     if isinstance(value, str):
-        return value.lower().endswith(_ENDINGS)
+        return value.lower().endswith(EXTENSIONS)
     return isinstance(value, Image.Image | Path | bytes) or _is_file(value)
 
 

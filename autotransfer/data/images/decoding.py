@@ -33,6 +33,7 @@ FORMATS = {
     "HEIF": (".heic", ".heif", ".hif"),
     "AVIF": (".avif",),
 }
+EXTENSIONS = tuple(extension for known in FORMATS.values() for extension in known)
 SMALLEST_SIDE = 4  # pixels
 PIXEL_LIMIT = 178_956_970  # Pillow's own hard limit; above the largest phone's full resolution
 _MOST_TASKS = 4096  # that wait at a time: each takes a kilobyte or two

@@ -74,7 +74,7 @@ def test_folders_that_wrap_everything_are_gone_through(
     listing = read(grow({**tree, **junk}, where))
     assert (listing.classes, listing.splits) == (classes, splits)
     assert listing.notes == (
-        () if inner is None else (f"used is the only folder in it, '{inner}'",)
+        () if inner is None else (f"everything lies in '{inner}', which is used as the target",)
     )
 
 
