@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.data import tables
 from autotransfer.data.atomic_files import write_whole
 from autotransfer.data.csv_cells import csv_text, plain
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.storage import open_place
 from autotransfer.errors import InvalidOptionError
 from autotransfer.results import Decision, Verdict
 from autotransfer.scenarios.unlabelled.audit import Draw, Estimate, draw, estimate
@@ -79,13 +80,13 @@ def read_table(
 
     Raises:
         InvalidOptionError: If images or labels are missing, or there are others.
+        InvalidTargetError: If it is no table.
     """
-    # utf-8-sig: spreadsheets put a byte-order mark before the first column's name
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"image", "label"} <= set(rows[0]):
+    table = tables.read_table(open_place(str(path)))
+    if table.empty or not {"image", "label"} <= set(table):
         raise InvalidOptionError(f"{path}: the columns image and label are needed")
-    given = {plain(row["image"]): plain((row["label"] or "").strip()) for row in rows}
+    cells = zip(table["image"], table["label"], strict=True)
+    given = {plain(str(image)): plain(str(label).strip()) for image, label in cells}
     asked = {held_out.names[i]: i for i in _draw_of(plan).positions}
     missing = [name for name in asked if not given.get(name)]
     if missing:
