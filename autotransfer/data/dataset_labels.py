@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -204,7 +205,7 @@ def _by_number(names: Any) -> dict[int, str] | None:
     if not items or not all(isinstance(number, int) for number, _ in items):
         return None
     found = {number: _text(name) for number, name in sorted(items, key=lambda item: item[0])}
-    twice = [name for name in found.values() if list(found.values()).count(name) > 1]
+    twice = [name for name, count in Counter(found.values()).items() if count > 1]
     if twice:
         raise InvalidTargetError(f"the dataset names the class {twice[0]!r} twice")
     return found

@@ -98,7 +98,8 @@ def _classes(known: Labels) -> tuple[list[str] | None, tuple[str, ...]]:
     else:
         _refuse_outside(found, known.names)
         texts = [known.names[value] for value in found.tolist()]
-        names = tuple(name for name in known.names.values() if name in set(texts))
+        used = set(texts)
+        names = tuple(name for name in known.names.values() if name in used)
     classes = [texts[0]] * len(known.values)  # an item that failed is never used
     for i, text in zip(read, texts, strict=True):
         classes[i] = text

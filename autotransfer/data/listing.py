@@ -73,9 +73,10 @@ def shortened(value: object, most: int = 120) -> str:
 
 def named(names: Iterable[object], most: int = 5) -> str:
     """Return names in quotes with commas between; of many, the first ones."""
-    shown = [f"'{shortened(name)}'" for name in names]
-    more = f" and {len(shown) - most} more" if len(shown) > most else ""
-    return ", ".join(shown[:most]) + more if shown else "nothing"
+    everything = list(names)
+    shown = [f"'{shortened(name)}'" for name in everything[:most]]
+    more = f" and {len(everything) - most} more" if len(everything) > most else ""
+    return ", ".join(shown) + more if shown else "nothing"
 
 
 def _escaped(character: str) -> str:

@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,7 +65,7 @@ def plain_columns(table: pd.DataFrame, text: str) -> pd.DataFrame:
     if any(name is not None for name in table.index.names):
         table = table.reset_index(allow_duplicates=True)
     names = [str(name).strip() for name in table.columns]
-    twice = sorted({name for name in names if names.count(name) > 1 and name})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1 and name)
     if twice:
         raise InvalidTargetError(f"{text}: more than one column is called {named(twice)}")
     return table.set_axis(names, axis="columns")
