@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import DeadlineError, ReducedBudgetWarning
+from autotransfer.errors import DeadlineError, OverrunError, ReducedBudgetWarning
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baseline_mixture import BaselineChoice, choose_baseline, chosen_out_of_fold
 from autotransfer.guard.bootstrap import compare
@@ -38,7 +38,7 @@ from autotransfer.models.small_cnn import small_source
 from autotransfer.models.source import Source
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.cross_validation import LabelledContext
-from autotransfer.search.watchdog import GRACE_SECONDS, OverrunError, ended_at
+from autotransfer.search.watchdog import GRACE_SECONDS, ended_at
 
 Predictions = NDArray[np.float64]
 

@@ -20,6 +20,7 @@ from autotransfer.errors import (
     DataWarning,
     DeadlineError,
     InvalidTargetError,
+    OverrunError,
 )
 from autotransfer.guard.guard import Guard
 from autotransfer.guard.verdict import INTERRUPTED, NO_TIME, UNGUARDED, untested
@@ -55,7 +56,7 @@ from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.search.study import load_studies
 from autotransfer.search.trial import best_of
 from autotransfer.search.warm_start import SEEN, earlier_fits, packed_digests
-from autotransfer.search.watchdog import OverrunError, ended_at
+from autotransfer.search.watchdog import ended_at
 from autotransfer.transferability.ranking import rank_sources
 from autotransfer.transferability.ranking.earlier_targets import record_places
 from autotransfer.transferability.ranking.forecast import forecast

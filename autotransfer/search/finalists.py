@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.errors import DeadlineError, ReducedBudgetWarning
+from autotransfer.errors import DeadlineError, OverrunError, ReducedBudgetWarning
 from autotransfer.models.calibration import fit_temperature
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor, Member
@@ -24,7 +24,7 @@ from autotransfer.search.choice import Choice, Terms, choose
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.trial import best_of, trial_seed
-from autotransfer.search.watchdog import GRACE_SECONDS, OverrunError, ended_at
+from autotransfer.search.watchdog import GRACE_SECONDS, ended_at
 
 Predictions = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autotransfer.data.target import Target
-from autotransfer.errors import DeadlineError
+from autotransfer.errors import DeadlineError, OverrunError
 from autotransfer.guard.verdict import NO_TIME, untested
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.predictors.dummy import MajorityPredictor
@@ -25,7 +25,6 @@ from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.run import Request
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
-from autotransfer.search.watchdog import OverrunError
 from tests.unit.told import registry_of
 
 IMAGES = shapes(2, 12)
@@ -156,7 +155,7 @@ def test_without_time_nothing_is_tested_and_the_finalist_is_returned(
 
 @pytest.mark.parametrize("error", [DeadlineError(), OverrunError()])
 def test_a_guard_that_time_has_ended_leaves_the_finalist_unverified(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     scenario, run = _scenario(tmp_path), _run(1000.0)
     run.options = scenario.request.options
