@@ -114,19 +114,28 @@ class Baselines:
         if together is not None:
             yield together
 
-    def trained(self, best: TrainedBaseline) -> Checkpoint:
+    def trained(self, best: TrainedBaseline, taken: Sequence[TrainedBaseline] = ()) -> Checkpoint:
         """Return a baseline that learnt from all search items.
 
         The deadline does not stop it: what is returned must not be cut short.
+
+        Args:
+            best: What is returned.
+            taken: Baselines that are not trained again, but stay as the last division left them.
         """
+        left = {baseline.name: baseline.kept for baseline in taken}
+
+        def whole(name: str) -> Checkpoint:
+            return left.get(name) or self._whole(name)
+
         if best.choice is None:
-            return self._whole(best.name)
+            return whole(best.name)
         mixture, members = best.choice.mixture, []
         if best.choice.alone:
             temperature = mixture.temperatures[best.returned]
-            return replace(self._whole(best.returned), temperature=temperature)
+            return replace(whole(best.returned), temperature=temperature)
         for name, weight in mixture.weights.items():
-            kept, temperature = self._whole(name), mixture.temperatures[name]
+            kept, temperature = whole(name), mixture.temperatures[name]
             members.append(Member(kept.strategy, kept.source, weight, kept.predictor, temperature))
         predictor = EnsemblePredictor(tuple(members))
         source = predictor.sources[0] if predictor.sources else None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -160,6 +161,9 @@ def test_out_of_fold_the_baselines_stand_together_as_well(
         together.probabilities, chosen_out_of_fold(said, stand.folds, stand.labels, ACCURACY)
     )
 
+    left: Any = baselines.trained(together, single).predictor  # where there is no time to train
+    fitted = {b.name: b.kept.predictor for b in single if b.kept is not None}
+    assert all(member.predictor is fitted[member.strategy] for member in left.members)
     kept = baselines.trained(together)
     write_checkpoint(tmp_path / "model", kept)
     again = read_checkpoint(tmp_path / "model", discover())

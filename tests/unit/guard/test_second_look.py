@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from autotransfer.data.holdout import Division
+from autotransfer.errors import ReducedBudgetWarning
 from autotransfer.guard.bootstrap import LEVEL
 from tests.unit.guard.looks import (
     HELD_OUT,
     IMAGES,
+    SHARES,
     Looked,
     N,
     held_out_division,
@@ -102,6 +104,18 @@ def test_a_baseline_is_returned_where_the_obvious_is_not_supported_either(
     assert len(found.looks) == 2
     assert found.judged.kept.baseline
     assert found.judged.finalist.outcome.strategy == "obvious"
+
+
+def test_a_baseline_stays_as_its_test_has_left_it_where_no_time_is_left(
+    looked: Callable[..., Looked],
+) -> None:
+    trials, told = [("one", right(IMAGES, hits=True), "obvious")], "did not learn from the last"
+    with pytest.warns(ReducedBudgetWarning, match=told):
+        late = looked(open_division(), trials, returns=("baseline",), late=True)
+    in_time = looked(open_division(), trials, returns=("baseline",))
+    assert late.judged.kept.predictor is SHARES.predictor
+    assert in_time.judged.kept.predictor is not SHARES.predictor
+    assert late.judged.verdict.returned == "baseline"
 
 
 def test_a_finalist_that_is_supported_is_looked_at_once(looked: Callable[..., Looked]) -> None:

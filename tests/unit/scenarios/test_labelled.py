@@ -168,3 +168,31 @@ def test_a_guard_that_time_has_ended_leaves_the_finalist_unverified(
     monkeypatch.setattr(scenario, "_tested", ended)
     finalist: Any = SimpleNamespace(outcome=Outcome(0, "tiny", "any", {}, State.COMPLETE))
     assert scenario.judge(finalist, _searched(scenario), run).verdict == untested(NO_TIME)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_verdict_that_is_known_when_the_time_ends_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
+) -> None:
+    scenario, run = _scenario(tmp_path), _run(1000.0)
+    run.options = scenario.request.options
+    looks, ends = ["a first look", "a second look"], KeyboardInterrupt if stopped else OverrunError
+    verdict = untested("but known")
+    kept = Checkpoint(MajorityPredictor(np.ones(2) / 2), "any", baseline=True, source=None)
+    finalist: Any = SimpleNamespace(outcome=Outcome(0, "tiny", "any", {}, State.COMPLETE))
+
+    def finished(decided: str, _outcomes: object, *, late: bool = False) -> Any:
+        assert decided == "a second look"
+        if not late:
+            raise ends
+        return SimpleNamespace(verdict=verdict, kept=kept, finalist=finalist, challenger=None)
+
+    guard = SimpleNamespace(decisions=lambda *_: iter(looks), finished=finished)
+    monkeypatch.setattr(scenario, "_finalists", lambda *_: None)
+    monkeypatch.setattr(scenario, "_guard", lambda *_: guard)
+    if stopped:
+        with pytest.raises(KeyboardInterrupt):
+            scenario.judge(finalist, _searched(scenario), run)
+        run.clock.stop()
+    judged = scenario.judge(finalist, _searched(scenario), run)
+    assert (judged.verdict, judged.kept) == (verdict, kept)
