@@ -65,12 +65,24 @@ class _Entry:
 
 @dataclass(frozen=True)
 class Decided:
-    """What a look has shown, before anything is trained because of it."""
+    """What a look has shown, before anything is trained because of it.
+
+    Args:
+        looked_at: How many candidates were looked at so far.
+    """
 
     entry: _Entry
     judgement: Judgement
     opened: Opened
     baselines: Baselines
+    looked_at: int = 1
+
+    @property
+    def rivals(self) -> int:
+        """Return among how many models the tested items have chosen the one that is returned."""
+        found = self.opened.baselines
+        together = any(baseline.choice for baseline in found)
+        return self.looked_at + (1 if together else sum(baseline.whole for baseline in found))
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,7 @@ class Guard:
             found = self._look(entry, opened)
             remark = _replaced(finalist.outcome, judgement.verdict, context.metric)
             verdict = replace(found.verdict, remarks=(*found.verdict.remarks, remark))
-            yield Decided(entry, replace(found, verdict=verdict), opened, baselines)
+            yield Decided(entry, replace(found, verdict=verdict), opened, baselines, 2)
 
     def finished(
         self, decided: Decided, outcomes: Sequence[Outcome], *, late: bool = False
@@ -137,6 +149,7 @@ class Guard:
             kept = self._baseline(decided, late=late)
             said = judgement.baseline.probabilities
         context, terms = finalists.context, self._terms(verdict.looks)
+        terms = replace(terms, level=terms.level / decided.rivals)
         challenger = Challenger(decided.opened.split, said, context, terms, finalists.registry)
         return Judged(verdict, kept, entry.finalist, challenger)
 

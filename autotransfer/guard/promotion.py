@@ -3,8 +3,10 @@
 It does where it is not worse: where the whole 95 % interval of its score minus the champion's lies
 above minus the margin (a test of non-inferiority), on tested items that neither has learnt from.
 So a model that is worse by more than the margin takes over in at most 2.5 % of the cases, and over
-all fits that are tested on the same items in at most 4.1 %: the k-th of them has 2.5 % / k^2. A
-better point estimate would not do: of two equal models it is as often the new one as the old.
+all fits that are tested on the same items in at most 4.1 %: the k-th of them has 2.5 % / k^2. The
+same items have chosen the model among the candidates and the baselines of its fit, so each of
+these has an equal share of that error. A better point estimate would not do: of two equal models
+it is as often the new one as the old.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ class Challenger:
         split: The items.
         probabilities: (m, K) in the order of the split; out of fold by what did not see them.
         context: The score, the classes and the features.
-        terms: Margin, level and seed of the fit's own verdict.
+        terms: Margin and seed of the fit's own verdict; the level is the share of one of those
+            that the items have chosen from.
         registry: What the champion is restored with.
     """
 

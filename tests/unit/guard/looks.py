@@ -77,15 +77,17 @@ class ScriptedGuard:
 
     Args:
         returns: "transfer" or "baseline" for each look.
+        baselines: What else the items are opened for.
     """
 
     returns: Sequence[str]
+    baselines: tuple[TrainedBaseline, ...] = (INSTEAD,)
     looks: list[Handed] = field(default_factory=list)
     opened: list[Opened] = field(default_factory=list)
 
     def open_test(self, split: EvaluationSplit, context: LabelledContext, *_: Any) -> Opened:
         """Note that the items were opened."""
-        self.opened.append(Opened(split, context, np.zeros((0, 2)), (INSTEAD,)))
+        self.opened.append(Opened(split, context, np.zeros((0, 2)), self.baselines))
         return self.opened[-1]
 
     def guard(self, candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
@@ -136,7 +138,7 @@ def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lo
         returns: Sequence[str] = ("transfer",),
         **changes: Any,
     ) -> Looked:
-        guarded = ScriptedGuard(returns)
+        guarded = ScriptedGuard(returns, changes.pop("baselines", (INSTEAD,)))
         monkeypatch.setattr(module, "guard", guarded.guard)
         monkeypatch.setattr(module, "open_test", guarded.open_test)
         temperature = changes.pop("temperature", 1.0)
