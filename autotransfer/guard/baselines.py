@@ -185,7 +185,7 @@ class Baselines:
         if len(split.divisions) == 1 or len(said) < 2:
             return None
         began = time.perf_counter()
-        terms = (said, split.folds, split.labels, self.context.metric)
+        terms = (said, split.folds, split.labels, self.context.metric, split.units)
         probabilities, choice = chosen_out_of_fold(*terms), choose_baseline(*terms)
         seconds = time.perf_counter() - began
         return TrainedBaseline(
