@@ -185,9 +185,7 @@ class Guard:
     def _reference(self, split: EvaluationSplit) -> Source | None:
         """Return the default source, or None where reading it would take the baselines' time."""
         reader = self.finalists.context.readers[self.reference]
-        missing = sum(
-            reader.missing(part) for part in (*split.divisions[0], split.divisions[-1][1])
-        )
+        missing = sum(map(reader.missing, split.divisions[0]))  # together they are all items
         if self.deadline is None or not missing:
             return self.reference
         seconds = missing * (reader.pace or self.finalists.context.readers.mean_pace or 0.0)

@@ -282,9 +282,10 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             kept = read_parts(parts, self.readers[best], due, seed)
             run.study.remember(_KEPT, kept)
             if kept != [len(part) for part in parts]:
+                again = ", nor to make the shortlist again for each fold"
                 run.study.note_forced(
                     f"the search read {kept[0]} of {len(self.items)} items: no time was left for "
-                    "more"
+                    f"more{again if self.division.held_out is None else ''}"
                 )
         if kept == [len(part) for part in parts]:
             return

@@ -115,7 +115,10 @@ def test_without_time_the_search_reads_fewer_items_and_so_does_a_resume(tmp_path
     run.study, run.options = _Study(), scenario.request.options
     ranking = Ranking((), ("tiny",))
     scenario._keep_affordable(ranking, run)
-    assert run.study.forced == ["the search read 6 of 24 items: no time was left for more"]
+    assert run.study.forced == [
+        "the search read 6 of 24 items: no time was left for more, nor to make the shortlist "
+        "again for each fold"
+    ]
     assert len(scenario.items) == len(scenario.division.images) == 6
     assert np.bincount(scenario.items.labels).tolist() == [3, 3]
     resumed, later = _scenario(tmp_path), _run(None)
