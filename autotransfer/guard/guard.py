@@ -95,6 +95,7 @@ class Guard:
         deadline: `time.monotonic()` at which everything has to be done.
         shortlists: Returns the sources that would have been tried without each fold.
         margin: Gap that counts as no difference; None is that of the metric.
+        end: `time.monotonic()` at which the fit ends, a comparison with the champion included.
     """
 
     finalists: Finalists
@@ -105,6 +106,7 @@ class Guard:
     deadline: float | None
     shortlists: Callable[[], Sequence[Collection[str]]] = tuple
     margin: float | None = None
+    end: float | None = None
 
     def decisions(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Iterator[Decided]:
         """Yield what each look shows; the last one counts.
@@ -150,7 +152,9 @@ class Guard:
             said = judgement.baseline.probabilities
         context, terms = finalists.context, self._terms(verdict.looks)
         terms = replace(terms, level=terms.level / decided.rivals)
-        challenger = Challenger(decided.opened.split, said, context, terms, finalists.registry)
+        challenger = Challenger(
+            decided.opened.split, said, context, terms, finalists.registry, self.end
+        )
         return Judged(verdict, kept, entry.finalist, challenger)
 
     def _entry(

@@ -257,6 +257,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             if self._reduced
             else partial(self._ordered_sources.nested, searched.ranking, searched.context.folds),
             run.options.margin,
+            run.clock.deadline(1),
         )
 
     @override

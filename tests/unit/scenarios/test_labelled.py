@@ -20,7 +20,7 @@ from autotransfer.results import Decision, Outcome, Ranking, State
 from autotransfer.scenarios.base import Candidates, Searched
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import Problem
-from autotransfer.scenarios.labelled import Labelled
+from autotransfer.scenarios.labelled import COMPARING_SECONDS, Labelled
 from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.run import Request
 from autotransfer.search.arms import Arms
@@ -171,6 +171,16 @@ def test_a_guard_that_time_has_ended_leaves_the_finalist_unverified(
     monkeypatch.setattr(scenario, "_tested", ended)
     finalist: Any = SimpleNamespace(outcome=Outcome(0, "tiny", "any", {}, State.COMPLETE))
     assert scenario.judge(finalist, _searched(scenario), run).verdict == untested(NO_TIME)
+
+
+def test_the_guard_and_the_contest_know_their_ends(tmp_path: Path) -> None:
+    scenario, run = _scenario(tmp_path), _run(1000.0)
+    run.options = scenario.request.options
+    scenario.__dict__["sources"] = Sources((tiny_source(),), ())
+    finalists: Any = None
+    guard = scenario._guard(finalists, _searched(scenario), run)
+    assert guard.deadline == run.clock.closing(COMPARING_SECONDS)
+    assert guard.end == run.clock.deadline(1)
 
 
 @pytest.mark.parametrize("stopped", [True, False])
