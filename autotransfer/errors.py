@@ -174,6 +174,13 @@ class DeadlineError(AutotransferError, TimeoutError):
     """A trial reached, or is sure to miss, its deadline."""
 
 
+class OverrunError(BaseException):
+    """What a deadline ends while it runs. Like an interrupt it is no fault of what it ends.
+
+    So it passes what takes any `Exception` for a damaged file or image and removes it.
+    """
+
+
 class StudyExistsError(AutotransferError, FileExistsError):
     """An output folder or a study of that name is already there."""
 

@@ -138,12 +138,8 @@ def _answered(scenario: Scenario[Any, Any], run: Run) -> Selection:
     outcomes = _search(scenario, candidates, context, run)
     run.clock.mark("search")
     searched = Searched(ranking, candidates, context, outcomes)
-    finalist = scenario.choose(searched, run)
-    try:
-        judged = scenario.judge(finalist, searched, run)
-    except KeyboardInterrupt:
-        run.stop()
-        judged = scenario.judge(finalist, searched, run)  # now without any test
+    finalist = run.despite_interrupt(lambda: scenario.choose(searched, run))
+    judged = run.despite_interrupt(lambda: scenario.judge(finalist, searched, run))
     run.clock.mark("guard")
     record = record_of(scenario, searched, judged, unranked, run)
     selection = Selection(
@@ -231,7 +227,7 @@ def _closed(
     Whatever fails in the report, the selection stays; its warnings name what the report lacks.
     """
     folder, record = run.place.folder, selection.record
-    selection.save(folder)
+    run.despite_interrupt(lambda: selection.save(folder))
     name = None if run.clock.stopped else run.options.register
     registration = None if name is None else Registration(name, run.options.promote, contest)
     registered = ""

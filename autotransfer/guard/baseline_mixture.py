@@ -7,8 +7,8 @@ network from scratch is far too sure of itself, ridge regression is not sure eno
 is the surest would decide for all.
 
 A mixture is weighted by likelihood, and may have worse answers than the best of those that it is
-made of. Where one alone is better by two standard errors, on items that weighted nothing, it
-stands for all.
+made of. Where one alone, calibrated as well, is better by two standard errors, on items that
+weighted nothing, it stands for all. Items that belong together count as one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Mixture:
 
     Args:
         weights: What each weighs, by its name; they sum to one.
-        temperatures: What the answers of each are softened by, before they are mixed.
+        temperatures: What the answers of each are softened by, before they are mixed; also of
+            those that weigh nothing.
     """
 
     weights: Mapping[str, float]
@@ -56,12 +57,15 @@ class BaselineChoice:
     Args:
         mixture: Of one baseline where it stands alone.
         best: The baseline with the best score out of fold.
-        scores: Out of fold: of the best, and of the mixture.
+        scores: Out of fold, calibrated: of the best, and of the mixture.
+        clearly: Whether the best stands alone because it is better by two standard errors, not
+            because nothing else weighs anything.
     """
 
     mixture: Mixture
     best: str
     scores: tuple[float, float]
+    clearly: bool = False
 
     @property
     def alone(self) -> str:
@@ -74,6 +78,7 @@ def choose_baseline(
     folds: NDArray[np.int64],
     labels: NDArray[np.int64],
     metric: Metric,
+    units: NDArray[np.int64] | None = None,
 ) -> BaselineChoice:
     """Return the mixture, or the best baseline alone where that is clearly better.
 
@@ -82,19 +87,20 @@ def choose_baseline(
         folds: (m,) the fold that held each item out.
         labels: (m,) classes.
         metric: The score that is compared.
+        units: (m,) what belongs together has one number; None where each item is by itself.
     """
     together = fit_mixture(said, labels)
-    several = len(np.unique(folds)) > 1
-    mixed = mixed_out_of_fold(said, folds, labels) if several else together.mix(said)
-    best = max(said, key=lambda name: metric.score(labels, said[name]))
-    won = metric.credits(labels, said[best]) - metric.credits(labels, mixed)
+    mixed, alone = _out_of_fold(said, folds, labels)
+    best = max(said, key=lambda name: metric.score(labels, alone[name]))
+    won = metric.credits(labels, alone[best]) - metric.credits(labels, mixed)
+    if units is not None:
+        won = np.bincount(np.unique(units, return_inverse=True)[1], won).astype(float)
     gap, error = float(won.sum()), float(won.std() * len(won) ** 0.5)
-    if gap > 0 and gap >= CLEARLY * error:
-        temperature = fit_temperature(said[best], labels, pull=PRIOR)
-        together = Mixture({best: 1.0}, {best: temperature})
-    return BaselineChoice(
-        together, best, (metric.score(labels, said[best]), metric.score(labels, mixed))
-    )
+    clearly = gap > 0 and gap >= CLEARLY * error
+    if clearly:
+        together = Mixture({best: 1.0}, {best: together.temperatures[best]})
+    scores = metric.score(labels, alone[best]), metric.score(labels, mixed)
+    return BaselineChoice(together, best, scores, clearly)
 
 
 def chosen_out_of_fold(
@@ -102,6 +108,7 @@ def chosen_out_of_fold(
     folds: NDArray[np.int64],
     labels: NDArray[np.int64],
     metric: Metric,
+    units: NDArray[np.int64] | None = None,
 ) -> Predictions:
     """Return what the choice says of every item, itself made by the other folds.
 
@@ -111,7 +118,8 @@ def chosen_out_of_fold(
     for fold in np.unique(folds):
         inside = folds != fold
         others = {name: p[inside] for name, p in said.items()}
-        choice = choose_baseline(others, folds[inside], labels[inside], metric)
+        belong = None if units is None else units[inside]
+        choice = choose_baseline(others, folds[inside], labels[inside], metric, belong)
         found[~inside] = choice.mixture.mix({n: p[~inside] for n, p in said.items()})
     return found
 
@@ -132,7 +140,7 @@ def fit_mixture(said: Mapping[str, Predictions], labels: NDArray[np.int64]) -> M
     calibrated = [tempered(p, temperatures[n])[rows, labels] for n, p in said.items()]
     weights = mixture_weights(np.array(calibrated), prior=PRIOR, least=LEAST)
     kept = {n: w for n, w in zip(said, weights.tolist(), strict=True) if w > 0}
-    return Mixture(kept, {n: temperatures[n] for n in kept})
+    return Mixture(kept, temperatures)
 
 
 def mixed_out_of_fold(
@@ -145,9 +153,24 @@ def mixed_out_of_fold(
         folds: (m,) the fold that held each item out.
         labels: (m,) classes.
     """
-    found = np.empty_like(next(iter(said.values())))
+    return _out_of_fold(said, folds, labels)[0]
+
+
+def _out_of_fold(
+    said: Mapping[str, Predictions], folds: NDArray[np.int64], labels: NDArray[np.int64]
+) -> tuple[Predictions, dict[str, Predictions]]:
+    """Return what the mixture and each baseline say, weighted and tempered by the other folds.
+
+    Where there is one fold alone, by itself.
+    """
+    mixed = np.empty_like(next(iter(said.values())))
+    alone = {name: np.empty_like(p) for name, p in said.items()}
+    several = len(np.unique(folds)) > 1
     for fold in np.unique(folds):
-        inside = folds != fold
+        shown = folds == fold
+        inside = ~shown if several else shown
         mixture = fit_mixture({n: p[inside] for n, p in said.items()}, labels[inside])
-        found[~inside] = mixture.mix({n: p[~inside] for n, p in said.items()})
-    return found
+        mixed[shown] = mixture.mix({n: p[shown] for n, p in said.items()})
+        for name, p in said.items():
+            alone[name][shown] = tempered(p[shown], mixture.temperatures[name])
+    return mixed, alone

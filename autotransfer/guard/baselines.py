@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import DeadlineError, ReducedBudgetWarning
+from autotransfer.errors import DeadlineError, OverrunError, ReducedBudgetWarning
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baseline_mixture import BaselineChoice, choose_baseline, chosen_out_of_fold
 from autotransfer.guard.bootstrap import compare
@@ -38,7 +38,7 @@ from autotransfer.models.small_cnn import small_source
 from autotransfer.models.source import Source
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.cross_validation import LabelledContext
-from autotransfer.search.watchdog import GRACE_SECONDS, OverrunError, ended_at
+from autotransfer.search.watchdog import GRACE_SECONDS, ended_at
 
 Predictions = NDArray[np.float64]
 
@@ -114,19 +114,28 @@ class Baselines:
         if together is not None:
             yield together
 
-    def trained(self, best: TrainedBaseline) -> Checkpoint:
+    def trained(self, best: TrainedBaseline, taken: Sequence[TrainedBaseline] = ()) -> Checkpoint:
         """Return a baseline that learnt from all search items.
 
         The deadline does not stop it: what is returned must not be cut short.
+
+        Args:
+            best: What is returned.
+            taken: Baselines that are not trained again, but stay as the last division left them.
         """
+        left = {baseline.name: baseline.kept for baseline in taken}
+
+        def whole(name: str) -> Checkpoint:
+            return left.get(name) or self._whole(name)
+
         if best.choice is None:
-            return self._whole(best.name)
+            return whole(best.name)
         mixture, members = best.choice.mixture, []
         if best.choice.alone:
             temperature = mixture.temperatures[best.returned]
-            return replace(self._whole(best.returned), temperature=temperature)
+            return replace(whole(best.returned), temperature=temperature)
         for name, weight in mixture.weights.items():
-            kept, temperature = self._whole(name), mixture.temperatures[name]
+            kept, temperature = whole(name), mixture.temperatures[name]
             members.append(Member(kept.strategy, kept.source, weight, kept.predictor, temperature))
         predictor = EnsemblePredictor(tuple(members))
         source = predictor.sources[0] if predictor.sources else None
@@ -176,7 +185,7 @@ class Baselines:
         if len(split.divisions) == 1 or len(said) < 2:
             return None
         began = time.perf_counter()
-        terms = (said, split.folds, split.labels, self.context.metric)
+        terms = (said, split.folds, split.labels, self.context.metric, split.units)
         probabilities, choice = chosen_out_of_fold(*terms), choose_baseline(*terms)
         seconds = time.perf_counter() - began
         return TrainedBaseline(

@@ -171,9 +171,9 @@ def _why(instead: TrainedBaseline, metric: Metric, n: int) -> tuple[str, ...]:
         return ()
     title, (best, mixed) = TITLES[choice.best], choice.scores
     scores = f"{metric.display(best):.3f} against {metric.display(mixed):.3f} on {n} items"
-    if best <= mixed:
+    if best <= mixed or (choice.alone and not choice.clearly):
         return ()
-    if choice.alone:
+    if choice.clearly:
         return (
             f"{title} is returned alone: it is better than the baselines together, weighted, by "
             f"two standard errors ({scores}); the score of what is returned is that of choosing "

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from autotransfer.data.holdout import Division
+from autotransfer.errors import ReducedBudgetWarning
 from autotransfer.guard.baseline_cache import BaselineCache
-from autotransfer.guard.baselines import Baselines, TrainedBaseline
+from autotransfer.guard.baselines import Baselines
 from autotransfer.guard.cause import cause_of, source_distance
 from autotransfer.guard.comparison import Candidate, Judgement, Opened, Terms, guard, open_test
 from autotransfer.guard.contamination import overlap_remark
@@ -25,7 +27,7 @@ from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.guard.promotion import Challenger
 from autotransfer.models.calibration import tempered
 from autotransfer.models.metrics import Metric, metric_named
-from autotransfer.models.predictors.baselines import UNTRAINED
+from autotransfer.models.predictors.baselines import TITLES, UNTRAINED
 from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.source import Source
 from autotransfer.results import Decision, Outcome, Ranking, State, Verdict
@@ -62,6 +64,28 @@ class _Entry:
 
 
 @dataclass(frozen=True)
+class Decided:
+    """What a look has shown, before anything is trained because of it.
+
+    Args:
+        looked_at: How many candidates were looked at so far.
+    """
+
+    entry: _Entry
+    judgement: Judgement
+    opened: Opened
+    baselines: Baselines
+    looked_at: int = 1
+
+    @property
+    def rivals(self) -> int:
+        """Return among how many models the tested items have chosen the one that is returned."""
+        found = self.opened.baselines
+        together = any(baseline.choice for baseline in found)
+        return self.looked_at + (1 if together else sum(baseline.whole for baseline in found))
+
+
+@dataclass(frozen=True)
 class Guard:
     """Tests the finalist, and decides what is returned.
 
@@ -71,6 +95,7 @@ class Guard:
         deadline: `time.monotonic()` at which everything has to be done.
         shortlists: Returns the sources that would have been tried without each fold.
         margin: Gap that counts as no difference; None is that of the metric.
+        end: `time.monotonic()` at which the fit ends, a comparison with the champion included.
     """
 
     finalists: Finalists
@@ -81,9 +106,10 @@ class Guard:
     deadline: float | None
     shortlists: Callable[[], Sequence[Collection[str]]] = tuple
     margin: float | None = None
+    end: float | None = None
 
-    def judged(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Judged:
-        """Return the verdict and the predictor that is returned because of it.
+    def decisions(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Iterator[Decided]:
+        """Yield what each look shows; the last one counts.
 
         Where the finalist is not supported, the obvious is tested in its place, which is a second
         look at the same items, before anything without a source is returned.
@@ -95,25 +121,40 @@ class Guard:
         due = self._due(finalist, first.kept)
         baselines = Baselines(context, first.source, cache, finalists.seed, due)
         opened = open_test(split, context, self._reference(split), baselines, finalists.say)
-        entry, judgement = first, self._look(first, opened)
+        judgement = self._look(first, opened)
+        yield Decided(first, judgement, opened, baselines)
         second = finalists.second(finalist, outcomes)
         if judgement.verdict.returned == "baseline" and second is not None:
             finalists.say(f"not supported; testing {second.outcome.strategy} in its place")
             entry = self._entry(second, outcomes, split)
-            lost = judgement.verdict
-            judgement = self._look(entry, opened)
-            remark = _replaced(finalist.outcome, lost, context.metric)
-            remarks = (*judgement.verdict.remarks, remark)
-            judgement = replace(judgement, verdict=replace(judgement.verdict, remarks=remarks))
-        verdict = self._explained(judgement.verdict, entry, opened, outcomes)
+            found = self._look(entry, opened)
+            remark = _replaced(finalist.outcome, judgement.verdict, context.metric)
+            verdict = replace(found.verdict, remarks=(*found.verdict.remarks, remark))
+            yield Decided(entry, replace(found, verdict=verdict), opened, baselines, 2)
+
+    def finished(
+        self, decided: Decided, outcomes: Sequence[Outcome], *, late: bool = False
+    ) -> Judged:
+        """Return the verdict and the predictor that is returned because of it.
+
+        Args:
+            decided: What the last look has shown.
+            outcomes: Everything that was tried.
+            late: Whether no time is left: a baseline is then not trained again on all items.
+        """
+        finalists, entry, judgement = self.finalists, decided.entry, decided.judgement
+        verdict = self._explained(decided, outcomes, late=late)
         if verdict.returned == "transfer":
             kept = entry.kept or finalists.train(entry.finalist, outcomes)
             said = entry.candidate.probabilities
         else:
-            kept = self._baseline(judgement.baseline, baselines)
+            kept = self._baseline(decided, late=late)
             said = judgement.baseline.probabilities
-        terms = self._terms(verdict.looks)
-        challenger = Challenger(split, said, context, terms, finalists.registry)
+        context, terms = finalists.context, self._terms(verdict.looks)
+        terms = replace(terms, level=terms.level / decided.rivals)
+        challenger = Challenger(
+            decided.opened.split, said, context, terms, finalists.registry, self.end
+        )
         return Judged(verdict, kept, entry.finalist, challenger)
 
     def _entry(
@@ -148,9 +189,7 @@ class Guard:
     def _reference(self, split: EvaluationSplit) -> Source | None:
         """Return the default source, or None where reading it would take the baselines' time."""
         reader = self.finalists.context.readers[self.reference]
-        missing = sum(
-            reader.missing(part) for part in (*split.divisions[0], split.divisions[-1][1])
-        )
+        missing = sum(map(reader.missing, split.divisions[0]))  # together they are all items
         if self.deadline is None or not missing:
             return self.reference
         seconds = missing * (reader.pace or self.finalists.context.readers.mean_pace or 0.0)
@@ -194,21 +233,27 @@ class Guard:
         )
         return Candidate(found.probabilities, trials, competed, value, given)
 
-    def _baseline(self, best: TrainedBaseline, baselines: Baselines) -> Checkpoint:
-        """Return a baseline, trained on all that is not held-out."""
-        kept = None if self.division.held_out is None else best.kept
-        kept = kept or baselines.trained(best)
+    def _baseline(self, decided: Decided, *, late: bool) -> Checkpoint:
+        """Return the baseline, trained on all that is not held-out, or what its test has left."""
+        best, out_of_fold = decided.judgement.baseline, self.division.held_out is None
+        if late and out_of_fold:
+            warnings.warn(
+                f"no time was left to train the baseline {TITLES[best.returned]!r} on all search "
+                "items; what is returned did not learn from the last fold",
+                ReducedBudgetWarning,
+                stacklevel=2,
+            )
+        taken = decided.opened.baselines if late or not out_of_fold else ()
         return replace(
-            kept,
+            decided.baselines.trained(best, taken),
             seen=tuple(sorted(set(self.division.images.digests))),
             class_weights=self.finalists.class_weights,
         )
 
-    def _explained(
-        self, verdict: Verdict, entry: _Entry, opened: Opened, outcomes: Sequence[Outcome]
-    ) -> Verdict:
+    def _explained(self, decided: Decided, outcomes: Sequence[Outcome], *, late: bool) -> Verdict:
+        verdict, entry, opened = decided.judgement.verdict, decided.entry, decided.opened
         outcome, source = entry.finalist.outcome, entry.source
-        metric = self.finalists.context.metric
+        context, metric = self.finalists.context, self.finalists.context.metric
         remarks = [*verdict.remarks, _competition(verdict, metric.scale)]
         cause = ""
         if verdict.decision is Decision.NEGATIVE:
@@ -224,7 +269,7 @@ class Guard:
                 metric=metric,
                 accuracy=accuracy.score(labels, entry.candidate.probabilities),
                 num_tested=len(labels),
-                distance=source_distance(self.finalists.context, source, self.finalists.seed),
+                distance=None if late else source_distance(context, source, self.finalists.seed),
             )
             cause = found.kind
             remarks.append(f"cause: {found.sentence}")

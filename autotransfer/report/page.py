@@ -11,7 +11,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from autotransfer.data.atomic_files import write_whole
-from autotransfer.errors import ReportWarning
+from autotransfer.errors import OverrunError, ReportWarning
 from autotransfer.report.confusion import confusion_section
 from autotransfer.report.cost import cost_section
 from autotransfer.report.embedding import embedding_section
@@ -34,7 +34,7 @@ from autotransfer.report.verdict import verdict_section
 from autotransfer.report.wrong import wrong_section
 from autotransfer.report.zero_shot import zero_shot_section
 from autotransfer.results import REPORT_FILE, Record
-from autotransfer.search.watchdog import GRACE_SECONDS, OverrunError, ended_at
+from autotransfer.search.watchdog import GRACE_SECONDS, ended_at
 
 MOST_SECONDS = 120.0  # for a report, where nothing else limits it
 NO_TIME = "Left out: no time was left for it. A larger --seconds leaves some."

@@ -15,7 +15,19 @@ GUARD_SHARE = 0.3  # of the seconds, held back from the search
 CLOSING_SHARE = 0.05  # of the seconds, for saving and MLflow
 CLOSING_SECONDS = 2.0  # that saving and MLflow take at least, on a machine with nothing else to do
 MOST_CLOSING = 0.5  # of the seconds
-LEAST_WORK = 0.2  # seconds, from which on it can be said how slow the machine is
+SAMPLED_WORK = 0.1  # seconds of work, by which the load of the machine is measured
+
+
+def contention() -> float:
+    """Return the seconds that one of work takes in this thread; 1 where nothing else runs.
+
+    The work is done for this alone: in any other, a thread may also have waited for others, for a
+    GPU or for a download, which says nothing of the machine.
+    """
+    before, began = time.thread_time(), time.monotonic()
+    while time.thread_time() - before < SAMPLED_WORK:
+        pass
+    return max((time.monotonic() - began) / SAMPLED_WORK, 1.0)
 
 
 class Clock:
@@ -31,8 +43,7 @@ class Clock:
         self.began, self._told = began, told
         self._opened = self._last = time.monotonic()
         self.seconds = None if seconds is None else max(began + seconds - self._opened, 0.0)
-        self._worked = time.thread_time()
-        self.slowness = 1.0  # seconds that one of work has taken in this thread, while ranking
+        self.slowness = 1.0  # seconds that one of work took after the ranking
         self._stopped: float | None = None
         self.parts: dict[str, float] = {}
         if told is not None:
@@ -77,10 +88,9 @@ class Clock:
         """Book the time since the last mark."""
         now = time.monotonic()
         self.parts[part] = now - self._last
-        worked = time.thread_time() - self._worked
-        if part == "rank" and worked > LEAST_WORK:
-            self.slowness = max((now - self._opened) / worked, 1.0)
         self._last = now
+        if part == "rank" and self.seconds is not None:
+            self.slowness = contention()
         if self._told is not None:
             self._told(part, self.parts[part])
 

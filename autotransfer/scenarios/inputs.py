@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.target import Target, open_target, open_unlabelled
-from autotransfer.errors import InvalidOptionError, InvalidTargetError
+from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.catalogue import Sources, resolve_sources
 from autotransfer.models.catalogue.timm_names import describe_default_set
@@ -226,3 +228,34 @@ def make_readers(chosen: Options) -> FeatureReaders:
     return FeatureReaders(
         FeatureStore(), PixelStore(half), load_backbone, device_of(chosen.device), half
     )
+
+
+def unseen_among(
+    images: ImageSet | None, parts: Sequence[ImageSet | None], kind: str
+) -> ImageSet | None:
+    """Return the further images that are none of those the target is tested on.
+
+    Args:
+        images: Of this kind; None where there are none.
+        parts: The images of the target.
+        kind: What the images are, in a word.
+
+    Raises:
+        InvalidTargetError: If none is left.
+    """
+    if images is None:
+        return None
+    ours = {digest for part in parts if part is not None for digest in part.digests}
+    kept = [i for i, digest in enumerate(images.digests) if digest not in ours]
+    if not kept:
+        raise InvalidTargetError(
+            f"all {len(images)} {kind} images are images of the target as well; give others"
+        )
+    if len(kept) < len(images):
+        warnings.warn(
+            f"{len(images) - len(kept)} {kind} image(s) are also among those that test "
+            "the target, and were left out",
+            DataWarning,
+            stacklevel=4,
+        )
+    return images.subset(kept)

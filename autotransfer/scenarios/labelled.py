@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,15 +12,14 @@ from typing import Any
 from typing_extensions import override
 
 from autotransfer.data.holdout import Division, divide, notes_on_classes
-from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
 from autotransfer.errors import (
     BudgetExhaustedError,
-    DataWarning,
     DeadlineError,
-    InvalidTargetError,
+    OverrunError,
 )
-from autotransfer.guard.guard import Guard
+from autotransfer.guard.guard import Decided, Guard
+from autotransfer.guard.guard import Judged as GuardJudged
 from autotransfer.guard.verdict import INTERRUPTED, NO_TIME, UNGUARDED, untested
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.catalogue.leakage import without_leaks
@@ -40,7 +38,7 @@ from autotransfer.results import (
 from autotransfer.scenarios.base import Candidates, Judged, Scenario, Searched
 from autotransfer.scenarios.candidates import LabelledSources
 from autotransfer.scenarios.clock import GUARD_SHARE, POOL_SHARE
-from autotransfer.scenarios.inputs import Problem, problem_of_images, within_limits
+from autotransfer.scenarios.inputs import Problem, problem_of_images, unseen_among, within_limits
 from autotransfer.scenarios.labelled_report import Ended
 from autotransfer.scenarios.options import class_weights_of
 from autotransfer.scenarios.run import Request, Run
@@ -55,7 +53,7 @@ from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.search.study import load_studies
 from autotransfer.search.trial import best_of
 from autotransfer.search.warm_start import SEEN, earlier_fits, packed_digests
-from autotransfer.search.watchdog import OverrunError, ended_at
+from autotransfer.search.watchdog import ended_at
 from autotransfer.transferability.ranking import rank_sources
 from autotransfer.transferability.ranking.earlier_targets import record_places
 from autotransfer.transferability.ranking.forecast import forecast
@@ -83,6 +81,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         self.provenance = {"target": problem.target.train.fingerprint}
         unseen = notes_on_classes(self.division, self._folds(), problem.target.validation)
         self.notes = (*problem.target.notes, *self.division.notes, *unseen)
+        self._decided: Decided | None = None  # what the guard knows, whatever ends it
         self._reduced = False  # whether there was no time to learn from all items
 
     @classmethod
@@ -143,18 +142,19 @@ class Labelled(Scenario[LabelledContext, Finalist]):
     @override
     def context(self, candidates: Candidates) -> LabelledContext:
         problem, options = self.problem, self.request.options
+        parts = (self.items, self.division.held_out, problem.target.validation)
         return LabelledContext(
             self.items,
             self._folds(),
             problem.target.validation,
             self.readers,
             metric_named(self.metric),
-            self._unseen(problem.source_images, "source"),
+            unseen_among(problem.source_images, parts, "source"),
             candidates.arms.sources,
             problem.baselines,
             problem.baseline_source,
             class_weights_of(options, self.items),
-            self._unseen(problem.unlabelled, "unlabelled"),
+            unseen_among(problem.unlabelled, parts, "unlabelled"),
             candidates.pool,
         )
 
@@ -214,6 +214,9 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         if run.options.guard and not clock.over:
             with suppress(DeadlineError, OverrunError), ended_at(clock.closing()):
                 judged = self._tested(finalist, finalists, searched, run)
+        if judged is None and self._decided is not None:
+            guard = self._guard(finalists, searched, run)
+            judged = _judged(guard.finished(self._decided, searched.outcomes, late=True))
         if judged is None:
             reason = INTERRUPTED if clock.stopped else NO_TIME
             verdict = untested(reason) if run.options.guard else UNGUARDED
@@ -236,7 +239,14 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         run: Run,
     ) -> Judged[Finalist]:
         """Return the verdict of the guard."""
-        guard = Guard(
+        guard = self._guard(finalists, searched, run)
+        for decided in guard.decisions(finalist, searched.outcomes):
+            self._decided = decided
+        assert self._decided is not None
+        return _judged(guard.finished(self._decided, searched.outcomes))
+
+    def _guard(self, finalists: Finalists, searched: Searched[LabelledContext], run: Run) -> Guard:
+        return Guard(
             finalists,
             self.division,
             self.sources.sources[0],
@@ -247,11 +257,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             if self._reduced
             else partial(self._ordered_sources.nested, searched.ranking, searched.context.folds),
             run.options.margin,
-        )
-        found = guard.judged(finalist, searched.outcomes)
-        finalist = found.finalist
-        return Judged(
-            found.verdict, found.kept, finalist, finalist.outcome, challenger=found.challenger
+            run.clock.deadline(1),
         )
 
     @override
@@ -277,9 +283,10 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             kept = read_parts(parts, self.readers[best], due, seed)
             run.study.remember(_KEPT, kept)
             if kept != [len(part) for part in parts]:
+                again = ", nor to make the shortlist again for each fold"
                 run.study.note_forced(
                     f"the search read {kept[0]} of {len(self.items)} items: no time was left for "
-                    "more"
+                    f"more{again if self.division.held_out is None else ''}"
                 )
         if kept == [len(part) for part in parts]:
             return
@@ -328,22 +335,9 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             say=options.say,
         )
 
-    def _unseen(self, images: ImageSet | None, kind: str) -> ImageSet | None:
-        """Return the further images that are none of those the target is tested on."""
-        if images is None:
-            return None
-        parts = (self.items, self.division.held_out, self.problem.target.validation)
-        ours = {digest for part in parts if part is not None for digest in part.digests}
-        kept = [i for i, digest in enumerate(images.digests) if digest not in ours]
-        if not kept:
-            raise InvalidTargetError(
-                f"all {len(images)} {kind} images are images of the target as well; give others"
-            )
-        if len(kept) < len(images):
-            warnings.warn(
-                f"{len(images) - len(kept)} {kind} image(s) are also among those that test "
-                "the target, and were left out",
-                DataWarning,
-                stacklevel=4,
-            )
-        return images.subset(kept)
+
+def _judged(found: GuardJudged) -> Judged[Finalist]:
+    finalist = found.finalist
+    return Judged(
+        found.verdict, found.kept, finalist, finalist.outcome, challenger=found.challenger
+    )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from autotransfer.data.atomic_files import remove_abandoned
 from autotransfer.errors import InvalidOptionError, one_line
@@ -27,6 +27,8 @@ from autotransfer.tracking import OFF, Tracker
 from autotransfer.tracking.projection import FIT_TAG
 from autotransfer.tracking.store import STORE_FILE
 from autotransfer.tracking.sync import PLAN, TrackingPlan, tracking_uri_of
+
+StepT = TypeVar("StepT")
 
 _ABANDONED_SECONDS = 86_400.0  # no file of the cache is written for so long
 
@@ -81,7 +83,6 @@ def requested(given: Mapping[str, Any]) -> Iterator[Request]:
     options = read_options(dict(given))
     began = time.monotonic() if options.began is None else options.began
     device_of(options.device)
-    device_of(options.device)
     budget = budget_of(options)
     if budget.seconds is None:
         options.say(
@@ -124,6 +125,18 @@ class Run:
         self.clock.stop()
         self.study.note_forced("the fit was interrupted by the user")
         self.options.say("interrupted: saving the best so far; interrupt again to stop at once")
+
+    def despite_interrupt(self, step: Callable[[], StepT]) -> StepT:
+        """Return what a step returns; where an interrupt ends it, it is done again without time.
+
+        Raises:
+            KeyboardInterrupt: As `stop` does.
+        """
+        try:
+            return step()
+        except KeyboardInterrupt:
+            self.stop()
+            return step()
 
     def check_same_problem(self, identity: Sequence[Any], differing: str) -> None:
         """Refuse to resume the study on another problem.

@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from autotransfer.errors import NoCandidateError
 from autotransfer.models.source import Source
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.presets import Preset
-from autotransfer.plugin.space import SearchSpace
+from autotransfer.plugin.space import Parameter, SearchSpace
 from autotransfer.plugin.strategy import Strategy, TaskInfo, space_of
-from autotransfer.results import ScenarioKind, Skipped
+from autotransfer.results import ParamValue, ScenarioKind, Skipped
 
 
 @dataclass(frozen=True)
@@ -91,24 +91,38 @@ class Arms:
     @property
     def num_points(self) -> float:
         """Return the number of different points, infinity where a parameter is continuous."""
-        return sum(
-            math.prod(_num_values(p.distribution) for p in self.spaces[name].parameters.values())
-            for _, name in self.defaults()
-        )
+        return sum(_num_points(self.spaces[name].parameters, {}) for _, name in self.defaults())
 
     def open(self, source: Source, strategy: Strategy) -> bool:
         """Return whether the pair may be tried."""
         return (source.name, strategy.name) not in self.closed
 
 
-def _num_values(distribution: BaseDistribution) -> float:
-    if distribution.single():
+def _num_points(parameters: Mapping[str, Parameter], before: Mapping[str, ParamValue]) -> float:
+    """Return the number of points of some parameters, given the values of those before them.
+
+    Where a parameter has no effect, it has its default alone.
+    """
+    if not parameters:
         return 1
+    (name, parameter), *others = parameters.items()
+    distribution, rest, active = parameter.distribution, dict(others), parameter.active(before)
+    if active and isinstance(distribution, FloatDistribution) and not distribution.single():
+        return math.inf
+    values = values_of(parameter) if active else [parameter.default]
+    if any(name in other.condition for other in rest.values()):
+        return sum(_num_points(rest, {**before, name: value}) for value in values)
+    return len(values) * _num_points(rest, {**before, name: parameter.default})
+
+
+def values_of(parameter: Parameter) -> Sequence[ParamValue]:
+    """Return every value of a parameter that is not continuous; of one that is, the default."""
+    distribution = parameter.distribution
     if isinstance(distribution, CategoricalDistribution):
-        return len(distribution.choices)
+        return [option for option in distribution.choices if option is not None]
     if isinstance(distribution, IntDistribution):
-        return (distribution.high - distribution.low) // distribution.step + 1
-    return math.inf
+        return range(distribution.low, distribution.high + 1, distribution.step)
+    return [parameter.default]
 
 
 def arms_of(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.errors import DeadlineError, ReducedBudgetWarning
+from autotransfer.errors import DeadlineError, OverrunError, ReducedBudgetWarning
 from autotransfer.models.calibration import fit_temperature
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor, Member
@@ -24,7 +24,7 @@ from autotransfer.search.choice import Choice, Terms, choose
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.trial import best_of, trial_seed
-from autotransfer.search.watchdog import GRACE_SECONDS, OverrunError, ended_at
+from autotransfer.search.watchdog import GRACE_SECONDS, ended_at
 
 Predictions = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ class Finalists:
         place: Where the predictors of trials are.
         deadline: `time.monotonic()` after which no ensemble is trained.
         end: `time.monotonic()` at which training has to be over; what comes too late is left as
-            its checkpoint is, which learnt from the first fold.
+            its checkpoint is, which learnt from the first fold, or left out where it has none.
         refit: Whether the finalist is trained again; else its tested checkpoint is kept.
         combine: Whether several candidates may be put together.
         say: Told about progress, a line at a time.
@@ -149,6 +149,7 @@ class Finalists:
 
     def train(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Checkpoint:
         """Return the finalist trained on all search items."""
+        finalist = self._in_time(finalist, outcomes)
         by_number = {outcome.number: outcome for outcome in outcomes}
         trained = {n: self._trained(by_number[n]) for n in finalist.choice.weights}
         kept = next(iter(trained.values()))
@@ -207,6 +208,40 @@ class Finalists:
             self.say("training failed to converge; the tested checkpoint is kept")
             return read_checkpoint(self.place.trial_folder(outcome), self.registry)
         return kept
+
+    def _in_time(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Finalist:
+        """Return the finalist without what has no checkpoint and no time to be trained.
+
+        Where nothing is left of it, the obvious takes its place, or else the best trial.
+        """
+        by_number = {outcome.number: outcome for outcome in outcomes}
+        chosen = finalist.choice.weights
+        weights = {n: w for n, w in chosen.items() if self._to_be_had(by_number[n])}
+        left = [by_number[n] for n in weights] or self.obvious(outcomes)
+        instead = left[0] if left else best_of(outcomes)
+        if len(weights) == len(chosen) or instead is None or set(chosen) == {instead.number}:
+            return finalist
+        gone = ", ".join(by_number[n].strategy for n in chosen if n not in weights)
+        warnings.warn(
+            f"no time was left to train {gone}; what is returned goes without",
+            ReducedBudgetWarning,
+            stacklevel=3,
+        )
+        if len(weights) < 2:
+            return self._single(instead, self.candidates(outcomes))
+        total = sum(weights.values())
+        shares = {n: weight / total for n, weight in weights.items()}
+        return replace(finalist, choice=replace(finalist.choice, weights=shares))
+
+    def _to_be_had(self, outcome: Outcome) -> bool:
+        """Return whether a trial has a checkpoint, or can be trained again in the time left."""
+        trains = self.refit and self.registry.strategy(outcome.strategy).trains
+        if trains and not self.place.trial_folder(outcome).is_dir():
+            try:
+                self._check_time(outcome, self.end)
+            except DeadlineError:
+                return False
+        return True
 
     def _check_time(self, outcome: Outcome, end: float | None) -> None:
         """Refuse what the measured folds say cannot end in time.

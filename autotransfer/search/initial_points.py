@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 
-from optuna.distributions import CategoricalDistribution, IntDistribution
-
-from autotransfer.plugin.space import Parameter, SearchSpace
+from autotransfer.plugin.space import SearchSpace
 from autotransfer.results import ParamValue
-from autotransfer.search.arms import Arms
+from autotransfer.search.arms import Arms, values_of
 
 SMALL_SPACE = 64  # points; a sampler would propose most of them several times
 # Changes of the defaults, in the words of the shared knobs; tried on the first source, in order.
@@ -43,19 +41,10 @@ def portfolio(arms: Arms) -> Iterator[tuple[int, str, dict[str, ParamValue]]]:
 def _every_point(space: SearchSpace) -> Iterator[dict[str, ParamValue]]:
     """Yield every point of a space without continuous parameters."""
     names = list(space.parameters)
-    for values in product(*(_values(space.parameters[name]) for name in names)):
+    for values in product(*(values_of(space.parameters[name]) for name in names)):
         point = dict(zip(names, values, strict=True))
         if all(p.active(point) or point[n] == p.default for n, p in space.parameters.items()):
             yield point
-
-
-def _values(parameter: Parameter) -> Iterable[ParamValue]:
-    distribution = parameter.distribution
-    if isinstance(distribution, CategoricalDistribution):
-        return [option for option in distribution.choices if option is not None]
-    if isinstance(distribution, IntDistribution):
-        return range(distribution.low, distribution.high + 1, distribution.step)
-    return [parameter.default]  # one value: the space has no continuous parameter
 
 
 def _changed(space: SearchSpace, change: Mapping[str, ParamValue]) -> dict[str, ParamValue] | None:

@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from autotransfer.errors import OverrunError
+
 GRACE_SECONDS = 2.0  # a trial may overrun its deadline by this much, to end on its own
-
-
-class OverrunError(RuntimeError):
-    """A trial went on after its deadline."""
 
 
 @contextmanager

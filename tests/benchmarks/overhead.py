@@ -29,7 +29,6 @@ import optuna
 import autotransfer
 from autotransfer.data import target
 from autotransfer.data.images import near_duplicates
-from autotransfer.guard.guard import Guard
 from autotransfer.models import features, training
 from autotransfer.models.predictors import neural
 from autotransfer.scenarios import labelled
@@ -60,7 +59,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     ("scores and calibration", cross_validation._Reporter, "score"),
     ("trials: copies of networks, batches", cross_validation, "run_trial"),
     ("choice and ensemble", Finalists, "choose"),
-    ("guard: heads, pixels, tests", Guard, "judged"),
+    ("guard: heads, pixels, tests", labelled.Labelled, "_tested"),
     ("Optuna", optuna.Study, "ask"),
     ("Optuna", optuna.Trial, "_suggest"),
     ("study", Study, "record"),

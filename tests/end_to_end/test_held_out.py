@@ -65,14 +65,14 @@ def test_sealed_pixels_and_labels_are_never_touched_before_the_guard(
         sealed.seal = seal
         return replace(division, held_out=sealed)
 
-    judged = Guard.judged
+    decisions = Guard.decisions
 
     def begun(self: Guard, *arguments: object) -> object:
         seal.broken = True
-        return judged(self, *arguments)  # type: ignore[arg-type]
+        return decisions(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(labelled, "divide", sealing)
-    monkeypatch.setattr(Guard, "judged", begun)
+    monkeypatch.setattr(Guard, "decisions", begun)
     selection = autotransfer.fit(target, sources=catalogue, budget=autotransfer.Budget(trials=4))
     assert seal.broken
     assert selection.verdict.gap is not None

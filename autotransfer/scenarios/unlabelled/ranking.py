@@ -55,13 +55,14 @@ def rank_without_labels(
     skipped: list[Skipped] = []
     labelled = _sampled(problem.source.learn, seed)
     target = _sampled(problem.target.learn, seed)
-    for source in pretrained:
+    for place, source in enumerate(pretrained):
         began = time.perf_counter()
         left = math.inf if due is None else due - time.monotonic()
         try:
             reader = problem.readers[source]
             if not measured:
-                labelled, target = _affordable(reader, labelled, target, left)
+                others = len(pretrained) - place - 1
+                labelled, target = _affordable(reader, labelled, target, left, others)
             elif left < (problem.readers.mean_pace or UNKNOWN_PACE) * _missing(
                 reader, labelled, target
             ):
@@ -98,9 +99,12 @@ def rank_without_labels(
 
 
 def _affordable(
-    reader: Features, labelled: ImageSet, target: ImageSet, seconds: float
+    reader: Features, labelled: ImageSet, target: ImageSet, seconds: float, others: int
 ) -> tuple[ImageSet, ImageSet]:
-    """Return the images of both domains that there is time to read; a few are read in any case."""
+    """Return the images of both domains that there is time to read; a few are read in any case.
+
+    Where the time is short, so many other sources have an equal share of it.
+    """
     if seconds > HURRIED:
         return labelled, target
     few = [images.subset(np.arange(min(LEAST_SEEN, len(images)))) for images in (labelled, target)]
@@ -109,7 +113,7 @@ def _affordable(
         reader(images)
     if not _missing(reader, labelled, target):
         return labelled, target
-    seconds -= time.monotonic() - began
+    seconds = seconds / (others + 1) - (time.monotonic() - began)
     most = max(len(labelled), len(target))
     n = affordable((reader.pace or UNKNOWN_PACE) * 2, most, seconds, least=LEAST_SEEN)
     return labelled.subset(np.arange(min(n, len(labelled)))), target.subset(

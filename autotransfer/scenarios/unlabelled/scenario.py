@@ -315,15 +315,15 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
 
     def _audited(self, verdict: Verdict, choice: Choice, run: Run) -> Verdict:
         """Return the verdict; write the table to fill in, or read it where it was filled."""
-        options, place = run.options, run.place
-        if options.audit_labels is None:
-            return verdict
-        asked, plan = number_or_table(options.audit_labels), run.study.recall("audit")
+        options, place, study = run.options, run.place, run.study
+        if options.audit_labels is None or (run.clock.stopped and not study.recall("audit")):
+            return verdict  # a search that was interrupted may yet be resumed, a draw ends it
+        asked, plan = number_or_table(options.audit_labels), study.recall("audit")
         held_out = self.problem.target.held_out
         if isinstance(asked, int):
             if plan is None:
                 plan = plan_audit(choice, held_out, asked, seed=options.seed)
-                run.study.remember("audit", plan)
+                study.remember("audit", plan)
             table = place.folder / AUDIT_FILE
             write_table(table, plan, held_out, seed=options.seed)
             options.say(

@@ -139,6 +139,7 @@ class UnlabelledContext(TrialContext):
             source_labels=held_out.labels,
             mixed=Mixed(self.pairs[0], self.pairs[1], predictor.predict(self.blends, reader)),
             seed=self.seed,
+            frozen=np.asarray(reader(target), np.float64),
         )
 
 

@@ -69,14 +69,18 @@ def enter(
 
     A source whose weights cannot be loaded goes to `skipped` with its reason; so does one that
     there is no time for, once at least one is in. Where the time is short, the first one that can
-    be read decides how many items are shown: a few of every class at least.
+    be read decides how many items are shown, in its share of the time: a few of every class at
+    least.
     """
     entered: list[Source] = []
-    for source in sources:
+    for place, source in enumerate(sources):
         try:
             reader = readers[source]
             if not entered:
-                images = images.subset(np.arange(_first_read(reader, images, clock)))
+                own = Clock.of(clock.left() / (len(sources) - place))
+                hurried = clock.left() <= HURRIED
+                shown = read_beginning(reader, images, own) if hurried else len(images)
+                images = images.subset(np.arange(shown))
             elif clock.left() < reader.missing(images) * (readers.mean_pace or UNKNOWN_PACE):
                 reason = "no time was left to rank it: not in the shortlist"
                 skipped.append(Skipped(source.name, "*", reason))
@@ -89,13 +93,6 @@ def enter(
             readers.release()
         entered.append(source)
     return entered, len(images)
-
-
-def _first_read(reader: Features, images: ImageSet, clock: Clock) -> int:
-    """Return how many of the items are shown; where time is short, those that can be read."""
-    if clock.left() > HURRIED:
-        return len(images)
-    return read_beginning(reader, images, clock)
 
 
 def read_beginning(reader: Features, images: ImageSet, clock: Clock) -> int:

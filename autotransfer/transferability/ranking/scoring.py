@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import DataWarning, InvalidSourceError, UndefinedScoreError, one_line
+from autotransfer.errors import (
+    DataWarning,
+    InvalidSourceError,
+    OverrunError,
+    UndefinedScoreError,
+    one_line,
+)
 from autotransfer.models.features import Features
 from autotransfer.models.single_thread import single_thread
 from autotransfer.models.source import Source
@@ -122,7 +128,7 @@ def scores_of(
             value = float(estimator.score(statistics))
         except UndefinedScoreError:
             continue
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, OverrunError):
             raise
         except BaseException as error:  # noqa: BLE001 - a third party's code
             warnings.warn(

@@ -48,6 +48,7 @@ HELD_OUT = np.concatenate([fold.validation for fold in FOLDS])
 SHARES = Checkpoint(
     MajorityPredictor(np.array([0.5, 0.5])), "majority", baseline=True, source=None
 )
+INSTEAD = TrainedBaseline("majority", np.zeros((0, 2)), whole=True, kept=SHARES, seconds=0)
 GROUPS = tuple(f"patient {i // 2}" for i in range(N))
 NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 NOBODY = registry_of()
@@ -76,15 +77,17 @@ class ScriptedGuard:
 
     Args:
         returns: "transfer" or "baseline" for each look.
+        baselines: What else the items are opened for.
     """
 
     returns: Sequence[str]
+    baselines: tuple[TrainedBaseline, ...] = (INSTEAD,)
     looks: list[Handed] = field(default_factory=list)
     opened: list[Opened] = field(default_factory=list)
 
     def open_test(self, split: EvaluationSplit, context: LabelledContext, *_: Any) -> Opened:
         """Note that the items were opened."""
-        self.opened.append(Opened(split, context, np.zeros((0, 2)), ()))
+        self.opened.append(Opened(split, context, np.zeros((0, 2)), self.baselines))
         return self.opened[-1]
 
     def guard(self, candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
@@ -100,8 +103,7 @@ class ScriptedGuard:
             gap=Interval(-0.02 * len(self.looks), -0.125, 0.04, N),
             looks=terms.looks,
         )
-        instead = TrainedBaseline("majority", np.zeros((0, 2)), whole=True, kept=SHARES, seconds=0)
-        return Judgement(verdict, instead)
+        return Judgement(verdict, INSTEAD)
 
 
 def open_division() -> Division:
@@ -136,7 +138,7 @@ def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lo
         returns: Sequence[str] = ("transfer",),
         **changes: Any,
     ) -> Looked:
-        guarded = ScriptedGuard(returns)
+        guarded = ScriptedGuard(returns, changes.pop("baselines", (INSTEAD,)))
         monkeypatch.setattr(module, "guard", guarded.guard)
         monkeypatch.setattr(module, "open_test", guarded.open_test)
         temperature = changes.pop("temperature", 1.0)
@@ -156,7 +158,7 @@ def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lo
             Teller(partial(answer, name="teller")),
             Obvious(partial(answer, name="obvious")),
         )
-        margin = changes.pop("margin", None)
+        margin, late = changes.pop("margin", None), changes.pop("late", False)
         finishing = Finalists(
             arms=Arms(SOURCES, strategies, {}),
             context=context,
@@ -182,7 +184,8 @@ def looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Lo
             margin,
         )
         finalist = Finalist(outcomes[0], Choice({0: 1.0}), temperature)
-        judged = guarding.judged(finalist, outcomes)
+        *_, decided = guarding.decisions(finalist, outcomes)
+        judged = guarding.finished(decided, outcomes, late=late)
         return Looked(guarded.looks, judged, trained)
 
     return make

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotransfer.errors import DataWarning
+from autotransfer.errors import DataWarning, OverrunError
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.plugin.registry import discover
@@ -43,3 +43,19 @@ def test_a_baseline_that_was_changed_is_trained_again(
     cache.put("a", KEPT, SAID)
     assert cache.get("a") is not None
     assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_deadline_that_ends_reading_a_baseline_leaves_it_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = BaselineCache(discover(files=[]), tmp_path)
+    cache.put("a", KEPT, SAID)
+
+    def ended(*_: object) -> None:
+        raise OverrunError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaselineCache, "_read", ended)
+        with pytest.raises(OverrunError):
+            cache.get("a")
+    assert cache.get("a") is not None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,6 +102,34 @@ def test_the_mixture_stays_where_one_is_better_by_luck() -> None:
     assert found.mixture == fit_mixture(said, labels)
 
 
+def test_what_belongs_together_is_no_further_proof_that_one_alone_is_better() -> None:
+    said, labels = _drawn(0.9)
+    folds, each = np.arange(len(labels)) % 3, np.arange(len(labels))
+    assert choose_baseline(said, folds, labels, ACCURACY, each).clearly
+    together = np.where(each < 81, each, 81)  # the nine that decide are one image nine times
+    found = choose_baseline(said, folds, labels, ACCURACY, together)
+    assert (found.clearly, found.alone) == (False, "")
+
+
+def test_in_log_loss_one_alone_is_calibrated_as_the_mixture_is() -> None:
+    # three of four right and far too sure: raw, it is worse than any mixture of softened answers
+    labels = np.arange(400) % 2
+    hits = np.arange(400) % 8 < 6
+    ones = np.where((labels == 1) == hits, 0.999, 0.001)
+    noise = np.where(np.random.default_rng(0).random(400) < 0.5, 0.6, 0.4)
+    said = {name: np.stack([1 - p, p], axis=1) for name, p in (("sure", ones), ("noise", noise))}
+    found = choose_baseline(said, np.arange(400) % 5, labels, metric_named("log_loss"))
+    assert found.best == "sure"
+    assert found.scores == pytest.approx((-0.5623,) * 2, abs=0.03)  # the entropy of 3/4
+
+
+def test_what_alone_is_left_of_a_mixture_is_not_said_to_be_clearly_better() -> None:
+    many = np.tile(LABELS, 20)
+    said = {"right": np.tile(_sure(0.9), (20, 1)), "wrong": np.tile(_sure(0.1), (20, 1))}
+    found = choose_baseline(said, np.arange(len(many)) % 4, many, ACCURACY)
+    assert (found.alone, found.clearly) == ("right", False)
+
+
 def test_what_is_chosen_for_a_fold_does_not_hang_on_its_labels() -> None:
     said, labels = _drawn(0.9)
     folds = np.arange(len(labels)) % 3
@@ -160,6 +189,9 @@ def test_out_of_fold_the_baselines_stand_together_as_well(
         together.probabilities, chosen_out_of_fold(said, stand.folds, stand.labels, ACCURACY)
     )
 
+    left: Any = baselines.trained(together, single).predictor  # where there is no time to train
+    fitted = {b.name: b.kept.predictor for b in single if b.kept is not None}
+    assert all(member.predictor is fitted[member.strategy] for member in left.members)
     kept = baselines.trained(together)
     write_checkpoint(tmp_path / "model", kept)
     again = read_checkpoint(tmp_path / "model", discover())

@@ -15,6 +15,7 @@ from PIL import Image
 from autotransfer.data.image_set import ImageSet
 from autotransfer.guard import comparison
 from autotransfer.guard import verdict as verdicts
+from autotransfer.guard.baseline_mixture import BaselineChoice, Mixture
 from autotransfer.guard.baselines import TrainedBaseline
 from autotransfer.guard.bootstrap import compare
 from autotransfer.guard.comparison import Candidate, Terms, guard, open_test
@@ -167,3 +168,21 @@ def test_two_looks_at_one_opened_test_train_the_baselines_once(context: Labelled
     for candidate in (CANDIDATE, replace(CANDIDATE, obvious=True)):
         assert guard(candidate, opened, Terms()).verdict.best_baseline == PIXELS
     assert len(told) == len(OTHERS)
+
+
+@pytest.mark.parametrize(
+    ("weights", "clearly", "why"),
+    [
+        ({PIXELS: 1.0}, True, "is returned alone"),
+        ({PIXELS: 1.0}, False, None),  # nothing else weighs anything
+        ({PIXELS: 0.6, "untrained": 0.4}, False, "the baselines together are returned"),
+    ],
+)
+def test_why_a_baseline_stands_alone_is_said_as_it_is(
+    weights: dict[str, float], why: str | None, *, clearly: bool
+) -> None:
+    choice = BaselineChoice(Mixture(weights, weights), PIXELS, (0.9, 0.8), clearly)
+    rows = np.zeros((0, 2))
+    instead = TrainedBaseline("together", rows, whole=True, kept=None, seconds=0.0, choice=choice)
+    said = comparison._why(instead, ACCURACY, N)
+    assert said == () if why is None else why in said[0]

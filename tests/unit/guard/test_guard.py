@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from autotransfer.guard.bootstrap import LEVEL
-from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, OUT_OF_FOLD
+from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, OUT_OF_FOLD, held_out_split
+from autotransfer.guard.guard import Guard
 from autotransfer.guard.ledger import look
+from autotransfer.results import Ranking
 from autotransfer.search.storage import STORAGE_FILE
 from tests.unit.guard.looks import (
     FOLDS,
@@ -101,6 +105,20 @@ def test_a_trial_from_a_source_that_only_the_fold_itself_had_listed_is_not_chose
     said = handed(open_division(), trials, shortlists=shortlists).candidate.probabilities
     hits = said.argmax(axis=1) == IMAGES.labels[HELD_OUT]
     assert hits.tolist() == [False] * len(FOLDS[0].validation) + [True] * (N - 4)
+
+
+@pytest.mark.parametrize(("seconds", "read"), [(2 * 18 + 3, True), (2 * 18 - 3, False)])
+def test_the_default_source_is_read_where_all_items_take_half_of_the_time_at_most(
+    seconds: int, *, read: bool
+) -> None:
+    reader = SimpleNamespace(missing=len, pace=1.0)
+    finalists: Any = SimpleNamespace(context=SimpleNamespace(readers={"default": reader}))
+    reference: Any = "default"
+    due = time.monotonic() + seconds
+    division = held_out_division(range(6))
+    guard = Guard(finalists, division, reference, Ranking((), ()), "shapes", due)
+    split = held_out_split(IMAGES, HELD_OUT_IMAGES, division.held_out_units)
+    assert guard._reference(split) is (reference if read else None)
 
 
 def test_the_trials_that_competed_are_the_candidates(handed: Callable[..., Handed]) -> None:

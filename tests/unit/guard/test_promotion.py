@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from autotransfer.guard import promotion as module
 from autotransfer.guard.comparison import Terms
 from autotransfer.guard.evaluation_split import held_out_split, out_of_fold_split
 from autotransfer.guard.promotion import Challenger
+from autotransfer.models.features import FeatureReaders
 from autotransfer.models.metrics import metric_named
-from autotransfer.plugin.testing import shapes, tiny_readers
+from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import RECORD_FILE
+from autotransfer.search import watchdog
 from autotransfer.search.checkpoint import Checkpoint, write_json
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.record_file import record_to_json
@@ -43,19 +46,20 @@ def contest(
         seen: Sequence[int] = (),
         class_names: tuple[str, ...] = NAMES,
         terms: Terms | None = None,
+        **changes: Any,
     ) -> Promotion:
         rows = right(TESTED, theirs)[:, [NAMES.index(n) for n in class_names if n in NAMES]]
         digests = tuple(TESTED.digests[i] for i in seen)
-        champion = Checkpoint(told(TESTED, rows), "any", baseline=True, source=None, seen=digests)
+        predictor, source = told(TESTED, rows), changes.pop("source", None)
+        champion = Checkpoint(predictor, "any", baseline=True, source=source, seen=digests)
         monkeypatch.setattr(module, "read_checkpoint", lambda *_: champion)
         write_json(tmp_path / RECORD_FILE, record_to_json(make_record(class_names=class_names)))
         context = LabelledContext(
             IMAGES, FOLDS, None, tiny_readers(tmp_path), metric_named("accuracy")
         )
         split = held_out_split(IMAGES, TESTED, np.arange(M))
-        return Challenger(split, right(TESTED, ours), context, terms or Terms(), NOBODY).contest(
-            tmp_path
-        )
+        said, terms = right(TESTED, ours), terms or Terms()
+        return Challenger(split, said, context, terms, NOBODY, **changes).contest(tmp_path)
 
     return compared
 
@@ -65,6 +69,27 @@ def test_a_better_model_becomes_champion(contest: Callable[..., Promotion]) -> N
     assert found.moves
     assert "accuracy 0.950 against 0.700; the difference of +25.0 points" in found.reason
     assert "on 100 held-out items that neither has learnt from" in found.reason
+
+
+def test_a_champion_that_cannot_be_read_in_time_stays(
+    contest: Callable[..., Promotion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FeatureReaders, "mean_pace", 1.0)  # a hundred seconds
+    source, now = tiny_source(), time.monotonic()
+    found = contest(FIRST < 95, FIRST < 70, source=source, deadline=now + 50)
+    assert not found.moves
+    assert found.reason.startswith("no time was left to compare the two")
+    assert contest(FIRST < 95, FIRST < 70, source=source, deadline=now + 500).moves
+    assert contest(FIRST < 95, FIRST < 70, deadline=now).moves  # there is nothing to read
+
+
+def test_a_comparison_that_goes_on_is_ended(
+    contest: Callable[..., Promotion], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(Challenger, "_compared", lambda *_: time.sleep(30))
+    found = contest(FIRST < 95, FIRST < 70, deadline=time.monotonic())
+    assert (found.moves, found.reason[:16]) == (False, "no time was left")
 
 
 def test_a_worse_model_does_not(contest: Callable[..., Promotion]) -> None:

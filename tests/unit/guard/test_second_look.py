@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from autotransfer.data.holdout import Division
+from autotransfer.errors import ReducedBudgetWarning
+from autotransfer.guard.baseline_mixture import BaselineChoice, Mixture
 from autotransfer.guard.bootstrap import LEVEL
 from tests.unit.guard.looks import (
     HELD_OUT,
     IMAGES,
+    INSTEAD,
+    SHARES,
     Looked,
     N,
     held_out_division,
@@ -102,6 +107,35 @@ def test_a_baseline_is_returned_where_the_obvious_is_not_supported_either(
     assert len(found.looks) == 2
     assert found.judged.kept.baseline
     assert found.judged.finalist.outcome.strategy == "obvious"
+
+
+def test_a_baseline_stays_as_its_test_has_left_it_where_no_time_is_left(
+    looked: Callable[..., Looked],
+) -> None:
+    trials, told = [("one", right(IMAGES, hits=True), "obvious")], "did not learn from the last"
+    with pytest.warns(ReducedBudgetWarning, match=told):
+        late = looked(open_division(), trials, returns=("baseline",), late=True)
+    in_time = looked(open_division(), trials, returns=("baseline",))
+    assert late.judged.kept.predictor is SHARES.predictor
+    assert in_time.judged.kept.predictor is not SHARES.predictor
+    assert late.judged.verdict.returned == "baseline"
+
+
+def test_what_is_promoted_shares_the_error_with_all_that_the_items_have_chosen_from(
+    looked: Callable[..., Looked],
+) -> None:
+    # the luckiest of five equal baselines is promoted too often where each has the whole error
+    five = (INSTEAD,) * 5
+    stopped = replace(INSTEAD, whole=False)
+    halves = {"pixels": 0.5, "untrained": 0.5}
+    choice = BaselineChoice(Mixture(halves, halves), "pixels", (0.5, 0.5))
+    together = replace(INSTEAD, name="together", choice=choice)
+    trials = [("one", right(IMAGES, hits=True), "obvious")]
+    for baselines, shares in (((*five, stopped), 6), ((*five, together), 2)):
+        found = looked(held_out_division(range(6)), trials, baselines=baselines)
+        assert found.judged.challenger.terms.level == pytest.approx(LEVEL / shares)
+    both = _unsupported(looked, open_division()).judged
+    assert both.challenger.terms.level == pytest.approx(LEVEL / 4 / 3)
 
 
 def test_a_finalist_that_is_supported_is_looked_at_once(looked: Callable[..., Looked]) -> None:

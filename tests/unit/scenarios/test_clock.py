@@ -12,9 +12,15 @@ from autotransfer.scenarios.clock import CLOSING_SECONDS, Clock
 
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The wall clock `now` and the seconds `worked` of this thread."""
-    found = SimpleNamespace(now=1000.0, worked=0.0)
-    found.monotonic, found.thread_time = lambda: found.now, lambda: found.worked
+    """The wall clock `now`; a thread works while it looks how much, for `load` seconds each."""
+    found = SimpleNamespace(now=1000.0, worked=0.0, load=1.0)
+    found.monotonic = lambda: found.now
+
+    def thread_time() -> float:
+        found.worked, found.now = found.worked + 0.0625, found.now + 0.0625 * found.load
+        return float(found.worked)
+
+    found.thread_time = thread_time
     monkeypatch.setattr(module, "time", found)
     return found
 
@@ -27,13 +33,12 @@ def test_what_opening_has_left_is_divided(time: SimpleNamespace) -> None:
 
 
 def test_closing_takes_a_share_and_on_a_busy_machine_what_it_takes_there(
-    time: SimpleNamespace,
+    time: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(1000.0, 100.0)
     assert clock.closing() == 1095.0
-    time.now, time.worked = 1020.0, 2.0  # ten seconds for one of work
+    monkeypatch.setattr(module, "contention", lambda: 10.0)
     clock.mark("rank")
-    assert clock.slowness == 10.0
     assert clock.closing() == 1100.0 - 10 * CLOSING_SECONDS
     assert clock.closing(1.0) == 1100.0 - 10 * CLOSING_SECONDS - 10
     assert not clock.over
@@ -41,11 +46,17 @@ def test_closing_takes_a_share_and_on_a_busy_machine_what_it_takes_there(
     assert clock.over
 
 
-def test_only_the_ranking_tells_how_slow_the_machine_is(time: SimpleNamespace) -> None:
+def test_waiting_does_not_make_a_machine_busy(
+    time: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SAMPLED_WORK", 0.125)
     clock = Clock(1000.0, 100.0)
-    time.now, time.worked = 1010.0, 1.0
-    clock.mark("search")  # this thread waits for others, which says nothing
+    time.now = 1020.0  # for a download, a GPU or other threads
+    clock.mark("rank")
     assert clock.slowness == 1.0
+    time.load = 8.0
+    clock.mark("rank")
+    assert clock.slowness == 8.0
 
 
 def test_a_stopped_clock_has_no_time_left_even_where_there_was_no_limit(

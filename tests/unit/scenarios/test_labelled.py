@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autotransfer.data.target import Target
-from autotransfer.errors import DeadlineError
+from autotransfer.errors import DeadlineError, OverrunError
 from autotransfer.guard.verdict import NO_TIME, untested
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.predictors.dummy import MajorityPredictor
@@ -20,12 +20,11 @@ from autotransfer.results import Decision, Outcome, Ranking, State
 from autotransfer.scenarios.base import Candidates, Searched
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import Problem
-from autotransfer.scenarios.labelled import Labelled
+from autotransfer.scenarios.labelled import COMPARING_SECONDS, Labelled
 from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.run import Request
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
-from autotransfer.search.watchdog import OverrunError
 from tests.unit.told import registry_of
 
 IMAGES = shapes(2, 12)
@@ -116,7 +115,10 @@ def test_without_time_the_search_reads_fewer_items_and_so_does_a_resume(tmp_path
     run.study, run.options = _Study(), scenario.request.options
     ranking = Ranking((), ("tiny",))
     scenario._keep_affordable(ranking, run)
-    assert run.study.forced == ["the search read 6 of 24 items: no time was left for more"]
+    assert run.study.forced == [
+        "the search read 6 of 24 items: no time was left for more, nor to make the shortlist "
+        "again for each fold"
+    ]
     assert len(scenario.items) == len(scenario.division.images) == 6
     assert np.bincount(scenario.items.labels).tolist() == [3, 3]
     resumed, later = _scenario(tmp_path), _run(None)
@@ -156,7 +158,7 @@ def test_without_time_nothing_is_tested_and_the_finalist_is_returned(
 
 @pytest.mark.parametrize("error", [DeadlineError(), OverrunError()])
 def test_a_guard_that_time_has_ended_leaves_the_finalist_unverified(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     scenario, run = _scenario(tmp_path), _run(1000.0)
     run.options = scenario.request.options
@@ -169,3 +171,41 @@ def test_a_guard_that_time_has_ended_leaves_the_finalist_unverified(
     monkeypatch.setattr(scenario, "_tested", ended)
     finalist: Any = SimpleNamespace(outcome=Outcome(0, "tiny", "any", {}, State.COMPLETE))
     assert scenario.judge(finalist, _searched(scenario), run).verdict == untested(NO_TIME)
+
+
+def test_the_guard_and_the_contest_know_their_ends(tmp_path: Path) -> None:
+    scenario, run = _scenario(tmp_path), _run(1000.0)
+    run.options = scenario.request.options
+    scenario.__dict__["sources"] = Sources((tiny_source(),), ())
+    finalists: Any = None
+    guard = scenario._guard(finalists, _searched(scenario), run)
+    assert guard.deadline == run.clock.closing(COMPARING_SECONDS)
+    assert guard.end == run.clock.deadline(1)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_verdict_that_is_known_when_the_time_ends_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, stopped: bool
+) -> None:
+    scenario, run = _scenario(tmp_path), _run(1000.0)
+    run.options = scenario.request.options
+    looks, ends = ["a first look", "a second look"], KeyboardInterrupt if stopped else OverrunError
+    verdict = untested("but known")
+    kept = Checkpoint(MajorityPredictor(np.ones(2) / 2), "any", baseline=True, source=None)
+    finalist: Any = SimpleNamespace(outcome=Outcome(0, "tiny", "any", {}, State.COMPLETE))
+
+    def finished(decided: str, _outcomes: object, *, late: bool = False) -> Any:
+        assert decided == "a second look"
+        if not late:
+            raise ends
+        return SimpleNamespace(verdict=verdict, kept=kept, finalist=finalist, challenger=None)
+
+    guard = SimpleNamespace(decisions=lambda *_: iter(looks), finished=finished)
+    monkeypatch.setattr(scenario, "_finalists", lambda *_: None)
+    monkeypatch.setattr(scenario, "_guard", lambda *_: guard)
+    if stopped:
+        with pytest.raises(KeyboardInterrupt):
+            scenario.judge(finalist, _searched(scenario), run)
+        run.clock.stop()
+    judged = scenario.judge(finalist, _searched(scenario), run)
+    assert (judged.verdict, judged.kept) == (verdict, kept)

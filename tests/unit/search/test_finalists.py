@@ -333,3 +333,30 @@ def test_a_training_without_time_leaves_the_checkpoint_and_says_so(
     with pytest.warns(ReducedBudgetWarning, match="teller on tiny on all search items"):
         assert made.train(finalist, [outcome]).strategy == "the checkpoint"
     assert made.train(finalist, [_outcome(seconds=1.0)]).strategy == "teller"
+
+
+@pytest.mark.parametrize(
+    ("there", "strategy", "weights"),
+    [((7, 3), ENSEMBLE, [2 / 3, 1 / 3]), ((3,), "the checkpoint", [1.0]), ((), "obvious", [1.0])],
+)
+def test_what_has_no_checkpoint_is_left_out_where_no_time_is_left_to_train_it(
+    finishing: Callable[..., Finalists],
+    monkeypatch: pytest.MonkeyPatch,
+    there: tuple[int, ...],
+    strategy: str,
+    weights: list[float],
+) -> None:
+    kept = replace(CHECKPOINT, source=tiny_source())
+    monkeypatch.setattr(module, "read_checkpoint", lambda *_: kept)
+    made = finishing(lambda *_: pytest.fail("a network was trained"), end=0.0)
+    obvious = Obvious(lambda *_: SHARES)
+    made = replace(made, registry=registry_of(made.registry.strategy("teller"), obvious))
+    outcomes = [_outcome(7), _outcome(3), _outcome(5), _outcome(-1, strategy="obvious")]
+    for number in there:
+        made.place.trial_folder(_outcome(number)).mkdir(parents=True)
+    three = Choice({7: 0.4, 3: 0.2, 5: 0.4})
+    with pytest.warns(ReducedBudgetWarning) as told_of:
+        kept = made.train(Finalist(_outcome(9), three), outcomes)
+    assert kept.strategy == strategy
+    assert [share.weight for share in kept.members] == pytest.approx(weights)
+    assert "no time was left to train teller" in str(told_of[0].message)

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
+from autotransfer.errors import OverrunError
 from autotransfer.search import watchdog
-from autotransfer.search.watchdog import OverrunError, ended_at
+from autotransfer.search.watchdog import ended_at
 
 
 def test_what_goes_on_after_its_deadline_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:

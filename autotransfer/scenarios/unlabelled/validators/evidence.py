@@ -37,6 +37,8 @@ class Evidence:
         source_labels: (m,) classes of the held-out source images.
         mixed: Predictions for blends; None where there are none.
         seed: For validators that draw at random.
+        frozen: (n, d) what the source sees in the target images, before anything is adapted; None
+            where it is not known.
     """
 
     target: NDArray[np.float64]
@@ -46,6 +48,7 @@ class Evidence:
     source_labels: NDArray[np.int64]
     mixed: Mixed | None = None
     seed: int = 0
+    frozen: NDArray[np.float64] | None = None
 
     @property
     def num_classes(self) -> int:

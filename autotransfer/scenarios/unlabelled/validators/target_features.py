@@ -50,7 +50,8 @@ def class_ami(evidence: Evidence) -> float:
         Musgrave, Belongie & Lim, Benchmarking Validation Methods for Unsupervised Domain
         Adaptation, arXiv:2208.07360.
     """
-    return float(adjusted_mutual_info_score(evidence.answers, _groups(evidence, None)[1]))
+    groups = _clusters(_of_length_one(evidence.target_features), evidence.num_classes, evidence)
+    return float(adjusted_mutual_info_score(evidence.answers, groups))
 
 
 def in_predicted_groups(evidence: Evidence) -> bool:
@@ -58,36 +59,41 @@ def in_predicted_groups(evidence: Evidence) -> bool:
 
     A predictor that merges classes predicts few of them as well. Then there are more groups than
     predicted classes, and the silhouette of as many groups as classes of the source is better.
+    Only the source, not adapted, can say so: what adapts to few answers makes as few groups.
 
     References:
         Rousseeuw, Silhouettes, Journal of Computational and Applied Mathematics 20, 1987.
     """
     counts = np.bincount(evidence.answers)
     predicted = int((counts >= LEAST_SHARE * len(evidence.target)).sum())
-    if predicted < 2:
+    if predicted < 2 or evidence.frozen is None:
         return False
-    rows, few = _groups(evidence, predicted)
-    _, of_all = _groups(evidence, None)
+    rows = _of_length_one(evidence.frozen)
+    few, of_all = (_clusters(rows, k, evidence) for k in (predicted, evidence.num_classes))
     if adjusted_mutual_info_score(evidence.answers, few) < GROUPED:
         return False
     shown = np.random.default_rng(evidence.seed).permutation(len(rows))[:MOST]
     as_predicted, as_all = (
-        silhouette_score(rows[shown], groups[shown]) if len(np.unique(groups[shown])) > 1 else -1
-        for groups in (few, of_all)
+        silhouette_score(rows[shown], groups) if 1 < len(np.unique(groups)) < len(shown) else -1
+        for groups in (few[shown], of_all[shown])
     )
     return bool(as_predicted >= as_all)
 
 
-def _groups(
-    evidence: Evidence, number: int | None
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return (n, d) features of length one, and (n,) their clusters, K of them where None."""
-    rows = evidence.target_features
-    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), SMALLEST)
-    number = min(number or evidence.num_classes, len(np.unique(rows, axis=0)))
+def _of_length_one(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    rows: NDArray[np.float64] = features / np.maximum(
+        np.linalg.norm(features, axis=1, keepdims=True), SMALLEST
+    )
+    return rows
+
+
+def _clusters(rows: NDArray[np.float64], number: int, evidence: Evidence) -> NDArray[np.int64]:
+    """Return the (n,) cluster of each row, as far as there are so many different rows."""
     with single_thread():
+        number = min(number, len(np.unique(rows, axis=0)))
         clusters = KMeans(number, n_init=STARTS, random_state=evidence.seed)
-        return rows, clusters.fit_predict(rows)
+        found: NDArray[np.int64] = clusters.fit_predict(rows)
+    return found
 
 
 def rank_me(evidence: Evidence) -> float:

@@ -148,6 +148,16 @@ def test_once_labels_were_asked_for_nothing_more_is_tried(plan: Any, trials: int
     assert _scenario().num_trials(run) == trials
 
 
+def test_an_interrupted_search_asks_for_no_labels_so_that_it_can_be_resumed() -> None:
+    outcomes = (_outcome(0, "plain"), _outcome(1, "adapting", validators=BETTER))
+    searched, run = _searched(*outcomes), _run({0: HALF, 1: ALMOST}, audit_labels=10)
+    run.clock, asked = SimpleNamespace(stopped=True), []
+    run.study = SimpleNamespace(recall=lambda _: None, remember=lambda key, _: asked.append(key))
+    found, verdict = _scenario(), object()
+    assert found._audited(verdict, found.choose(searched, run), run) is verdict
+    assert asked == []
+
+
 def test_the_strategies_are_those_of_the_request_for_this_scenario(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

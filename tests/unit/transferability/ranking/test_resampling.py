@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from autotransfer.errors import DataWarning
+from autotransfer.errors import DataWarning, OverrunError
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.transferability import ESTIMATORS
 from autotransfer.transferability.ranking.resampling import (
@@ -74,6 +74,18 @@ def test_a_score_that_raises_what_is_no_exception_is_left_out(
     with pytest.warns(DataWarning, match="the score knn failed and is left out: SystemExit: away"):
         item, _ = _separated("any", 8.0, 0)
     assert list(item.scores) == ["logme"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OverrunError])
+def test_an_interrupt_or_a_deadline_is_no_fault_of_a_score(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    def ended(_statistics: Statistics) -> float:
+        raise error
+
+    monkeypatch.setattr(KNN, "score", ended)
+    with pytest.raises(error):
+        _separated("any", 8.0, 0)
 
 
 def test_the_last_stage_is_read_unless_an_earlier_one_is_clearly_better() -> None:

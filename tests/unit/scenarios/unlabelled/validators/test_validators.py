@@ -95,7 +95,7 @@ def _of_ten(shown: int, told: int, n: int = 240, *, sure: float = 0.96, seed: in
     features = centres[labels] + rng.normal(0, 1.0, (n, 10))
     said = np.full((n, 10), (1 - sure) / 9)
     said[np.arange(n), labels % told] = sure
-    return Evidence(said, features, said, features, labels)
+    return Evidence(said, features, said, features, labels, frozen=features)
 
 
 @pytest.mark.parametrize("shown", [2, 4, 7])
@@ -112,6 +112,19 @@ def test_a_predictor_that_merges_classes_is_refused(told: int) -> None:
     # as few classes are predicted, and as certainly; but the images fall into ten groups
     for seed in range(3):
         assert reason_against(_of_ten(10, told, seed=seed)) != ""
+
+
+def test_features_that_were_adapted_to_merged_classes_are_no_proof_of_few_groups() -> None:
+    # entropy minimisation collapses the features with the answers
+    evidence = _of_ten(10, 4)
+    centres = 10 * np.eye(10)[evidence.answers]
+    adapted = centres + np.random.default_rng(2).normal(0, 0.1, centres.shape)
+    assert reason_against(replace(evidence, target_features=adapted)) != ""
+    assert reason_against(replace(_of_ten(4, 4), frozen=None)) != ""
+
+
+def test_as_many_groups_as_images_are_no_better_than_few() -> None:
+    assert reason_against(_of_ten(4, 4, n=10)) == ""
 
 
 def test_few_classes_that_are_told_apart_by_chance_or_with_doubt_are_refused() -> None:
