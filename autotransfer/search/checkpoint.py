@@ -34,7 +34,7 @@ from autotransfer.data.untrusted_files import (
     read_object,
     refused_as,
 )
-from autotransfer.errors import InvalidOptionError
+from autotransfer.errors import InvalidOptionError, InvalidSourceError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.calibration import tempered
 from autotransfer.models.features import FeatureReaders
@@ -168,9 +168,10 @@ def _checkpoint_in(folder: Path, registry: Registry) -> Checkpoint:
         if stored["baseline"]:
             predictor = restore_baseline(name, tensors, info, source)
         elif name == ENSEMBLE:
-            predictor = restore_ensemble(tensors, info, source, partial(_restored, registry))
+            restore = partial(_restored, registry, folder)
+            predictor = restore_ensemble(tensors, info, source, restore)
         else:
-            predictor = _restored(registry, name, tensors, info, source)
+            predictor = _restored(registry, folder, name, tensors, info, source)
     return Checkpoint(
         predictor,
         name,
@@ -189,6 +190,7 @@ def _seen_in(path: Path) -> tuple[str, ...]:
 
 def _restored(
     registry: Registry,
+    folder: Path,
     name: str,
     tensors: Mapping[str, Tensor],
     info: Mapping[str, Json],
@@ -196,7 +198,22 @@ def _restored(
 ) -> Predictor:
     if source is None:
         raise ValueError(f"source.json holds none, which {name!r} reads")
+    _check_places(info, folder)
     return registry.strategy(name).restore(tensors, info, source)
+
+
+def _check_places(values: Json, folder: Path) -> None:
+    """Refuse values of a strategy with a source whose weights lie outside the folder."""
+    if isinstance(values, list):
+        for value in values:
+            _check_places(value, folder)
+    if isinstance(values, dict):
+        match values.get("weights"):
+            case {"path": path} if Path(path).parent != folder:
+                raise InvalidSourceError(
+                    f"the weights {path} must be a file in the folder of the model"
+                )
+        _check_places([*values.values()], folder)
 
 
 def _write_rejection(path: Path, rejection: Rejection | None) -> None:
