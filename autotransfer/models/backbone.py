@@ -6,6 +6,7 @@ Stage 0 is the input; the last stage gives the pooled features that a classifier
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,7 @@ from autotransfer.models.stages import captured, find_stages, pool
 from autotransfer.models.weights import hub_error, read_state_dict
 
 _NAMED_KEYS = 3
+_making = threading.RLock()  # the generator that draws weights is one for all threads
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ def load_backbone(
             do not fit the architecture.
     """
     state = read_state_dict(source) if pretrained else None
-    with torch.random.fork_rng(devices=[]):
+    with _making, torch.random.fork_rng(devices=[]):
         match source.weights:
             case HubWeights(tag=tag) if pretrained:
                 with cached_only_when_unreachable():
