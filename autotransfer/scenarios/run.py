@@ -36,6 +36,10 @@ _ABANDONED_SECONDS = 86_400.0  # no file of the cache is written for so long
 NEW_STORE_SECONDS, STORE_SECONDS = 5.0, 1.0
 
 
+# Why a result that is registered is not compared with the champion.
+UNTESTED = "this fit has tested nothing to compare the two on; promote makes a result the champion"
+
+
 @dataclass(frozen=True)
 class Request:
     """What was asked for.
@@ -143,7 +147,7 @@ class Run:
         self.study.remember(INTERRUPTED, interrupted)
         if name is None or interrupted:
             return None
-        return Registration(name, self.options.promote, contest)
+        return Registration(name, self.options.promote, contest, UNTESTED)
 
     def check_same_problem(self, identity: Sequence[Any], differing: str) -> None:
         """Refuse to resume the study on another problem.

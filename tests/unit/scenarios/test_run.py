@@ -19,7 +19,7 @@ from autotransfer.scenarios.base import Candidates, Judged, Searched
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.options import Budget, read_options
 from autotransfer.scenarios.record import record_of
-from autotransfer.scenarios.run import Request, Run, requested, running
+from autotransfer.scenarios.run import UNTESTED, Request, Run, requested, running
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.study import open_study
@@ -114,7 +114,7 @@ def test_what_an_interrupted_fit_saved_is_not_registered_and_a_resumed_fit_makes
     stopped = replace(run, clock=cast("Clock", SimpleNamespace(stopped=True)))
     assert stopped.registration() is None
     assert run.study.recall(INTERRUPTED)  # for `sync`, which reads what was saved
-    assert run.registration() == Registration("plants")
+    assert run.registration() == Registration("plants", without=UNTESTED)
     assert not run.study.recall(INTERRUPTED)
 
 
