@@ -21,6 +21,7 @@ from autotransfer.errors import CutError, InvalidSourceError, UndefinedScoreErro
 from autotransfer.models.architecture import check_arguments
 from autotransfer.models.cutting import cut_after
 from autotransfer.models.hub import cached_only_when_unreachable
+from autotransfer.models.network_size import LimitedNetwork
 from autotransfer.models.small_cnn import SMALL_NETWORK
 from autotransfer.models.source import HubWeights, Source, Untrained
 from autotransfer.models.stages import captured, find_stages, pool
@@ -210,12 +211,12 @@ def load_backbone(
         match source.weights:
             case HubWeights(tag=tag) if pretrained:
                 with cached_only_when_unreachable():
-                    network = _create(source, tag, fetch=True)
+                    network = _create(source, tag, state, fetch=True)
             case Untrained(seed=seed):
                 torch.manual_seed(seed)
-                network = _create(source, source.architecture)
+                network = _create(source, source.architecture, state)
             case _:
-                network = _create(source, source.architecture)
+                network = _create(source, source.architecture, state)
     if state is not None:
         _load(network, state, source)
     network.to(memory_format=torch.channels_last)
@@ -230,7 +231,9 @@ def fresh_backbone(source: Source, seed: int) -> Backbone:
     return load_backbone(replace(source, weights=Untrained(seed)))
 
 
-def _create(source: Source, name: str, *, fetch: bool = False) -> nn.Module:
+def _create(
+    source: Source, name: str, state: Mapping[str, Tensor] | None, *, fetch: bool = False
+) -> nn.Module:
     if not timm.is_model(name):
         raise InvalidSourceError(
             f"source {source.name!r}: timm has no architecture {name!r}, nor is it our "
@@ -240,7 +243,10 @@ def _create(source: Source, name: str, *, fetch: bool = False) -> nn.Module:
     check_arguments(f"source {source.name!r}", source.kwargs)
     arguments = dict(source.kwargs)
     try:
-        network: nn.Module = timm.create_model(name, pretrained=fetch, **arguments)
+        with LimitedNetwork(f"source {source.name!r}: {name} with {arguments}", state):
+            network: nn.Module = timm.create_model(name, pretrained=fetch, **arguments)
+    except InvalidSourceError:
+        raise
     except Exception as error:
         if fetch and not isinstance(error, TypeError | AttributeError):
             raise hub_error(source, error) from error
