@@ -26,7 +26,7 @@ from autotransfer.search.driver import Search
 from autotransfer.search.executors import open_executor
 from autotransfer.search.recorder import TrialRecorder
 from autotransfer.selection.selection import Selection
-from autotransfer.tracking.registered import Promotion, Registration
+from autotransfer.tracking.registered import Promotion
 
 _RANKINGS = TypeAdapter(Ranking)
 
@@ -228,10 +228,9 @@ def _closed(
     """
     folder, record = run.place.folder, selection.record
     run.despite_interrupt(lambda: selection.save(folder))
-    name = None if run.clock.stopped else run.options.register
-    registration = None if name is None else Registration(name, run.options.promote, contest)
     registered = ""
     try:
+        registration = run.registration(contest)
         faults = report_faults(folder, record, gather, run.clock.deadline(1 - CLOSING_SHARE / 2))
         if faults:
             record = replace(record, warnings=(*record.warnings, *faults))

@@ -118,7 +118,7 @@ def run(arguments: list[str]) -> int:
 
 def _going_on(arguments: list[str], stop: BaseException) -> str:
     cause = stop.__cause__  # click raises an Abort from it
-    if not isinstance(cause, InterruptedFitError):
+    if not isinstance(cause, InterruptedFitError) or arguments[0] != "fit":  # `demo` begins anew
         return ""
     return f"; to go on: {resuming(arguments, cause.name)}"
 

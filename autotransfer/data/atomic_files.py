@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file() and not path.is_dir():
         raise OSError(f"{path} is neither a file nor a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
+    temporary = _temporary(path)
     try:
         yield temporary
         _settle(temporary)
@@ -86,16 +87,33 @@ def remove_abandoned(folder: Path, pattern: str, older_than: float = 0.0) -> Non
 
 def _settle(temporary: Path) -> None:
     """Bring what was written to the disk, and open it to whom the umask opens new files."""
-    umask = os.umask(0o077)  # told only when it is set; meanwhile too strict, never too lax
-    os.umask(umask)
+    mode = _mode_beside(temporary)
     found = temporary.rglob("*") if temporary.is_dir() else [temporary]
     for path in found:
         if path.is_file():
             with suppress(OSError):  # some file systems have no permissions
-                path.chmod(0o666 & ~umask)  # safetensors writes for the owner alone
+                path.chmod(mode)  # safetensors writes for the owner alone
             _sync(path)
     if temporary.is_dir():
         _sync(temporary)
+
+
+def _mode_beside(path: Path) -> int:
+    """Return the permissions of new files: the umask itself is told only where it is set.
+
+    To set it would change the files of other threads, and two that do so at once leave it set.
+    """
+    new = _temporary(path)
+    descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+        new.unlink()
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f"{uuid.uuid4().hex}.tmp")
 
 
 def _sync(path: Path) -> None:

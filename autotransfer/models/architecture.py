@@ -39,7 +39,7 @@ use_abs_pos_emb use_fc_norm use_grn use_pos_embed use_post_norm use_rel_pos use_
 use_rot_pos_emb use_shared_rel_pos_bias width width_factor width_mult widths window_ratio
 window_size window_sizes zero_init_last
 """
-_COUNTS = {"in_chans": 1, "num_classes": 0}  # what they must at least be
+_COUNTS = {"in_chans": (1, 10**4), "num_classes": (0, LARGEST)}  # the least, and the most
 ARGUMENTS = frozenset(_NAMES.split())
 
 
@@ -63,21 +63,21 @@ def check_arguments(where: str, arguments: Mapping[str, Json]) -> None:
                 "describe the architecture alone: num_classes, in_chans, img_size and the others "
                 "in docs/howto/own-weights.md; a file of weights is named by the key weights"
             )
-        least = _COUNTS.get(name)
-        if not _plain(value) or (least is not None and not _count(value, least)):
+        bounds = _COUNTS.get(name)
+        if not _plain(value) or (bounds is not None and not _count(value, *bounds)):
             raise InvalidSourceError(
                 f"{where}: {name} in kwargs must be "
                 + (
                     f"a number up to {LARGEST}, a word, true, false, or a short list of these"
-                    if least is None
-                    else f"a whole number in {least}..{LARGEST}"
+                    if bounds is None
+                    else f"a whole number in {bounds[0]}..{bounds[1]}"
                 )
                 + f", got {str(value)[:LONGEST]!r}"
             )
 
 
-def _count(value: Json, least: int) -> bool:
-    return type(value) is int and value >= least
+def _count(value: Json, least: int, most: int) -> bool:
+    return type(value) is int and least <= value <= most
 
 
 def _plain(value: Json, depth: int = 0) -> bool:

@@ -6,6 +6,7 @@ Stage 0 is the input; the last stage gives the pooled features that a classifier
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,12 +21,14 @@ from autotransfer.errors import CutError, InvalidSourceError, UndefinedScoreErro
 from autotransfer.models.architecture import check_arguments
 from autotransfer.models.cutting import cut_after
 from autotransfer.models.hub import cached_only_when_unreachable
+from autotransfer.models.network_size import LimitedNetwork
 from autotransfer.models.small_cnn import SMALL_NETWORK
 from autotransfer.models.source import HubWeights, Source, Untrained
 from autotransfer.models.stages import captured, find_stages, pool
 from autotransfer.models.weights import hub_error, read_state_dict
 
 _NAMED_KEYS = 3
+_making = threading.RLock()  # the generator that draws weights is one for all threads
 
 
 @dataclass(frozen=True)
@@ -204,16 +207,16 @@ def load_backbone(
             do not fit the architecture.
     """
     state = read_state_dict(source) if pretrained else None
-    with torch.random.fork_rng(devices=[]):
+    with _making, torch.random.fork_rng(devices=[]):
         match source.weights:
             case HubWeights(tag=tag) if pretrained:
                 with cached_only_when_unreachable():
-                    network = _create(source, tag, fetch=True)
+                    network = _create(source, tag, state, fetch=True)
             case Untrained(seed=seed):
                 torch.manual_seed(seed)
-                network = _create(source, source.architecture)
+                network = _create(source, source.architecture, state)
             case _:
-                network = _create(source, source.architecture)
+                network = _create(source, source.architecture, state)
     if state is not None:
         _load(network, state, source)
     network.to(memory_format=torch.channels_last)
@@ -228,7 +231,9 @@ def fresh_backbone(source: Source, seed: int) -> Backbone:
     return load_backbone(replace(source, weights=Untrained(seed)))
 
 
-def _create(source: Source, name: str, *, fetch: bool = False) -> nn.Module:
+def _create(
+    source: Source, name: str, state: Mapping[str, Tensor] | None, *, fetch: bool = False
+) -> nn.Module:
     if not timm.is_model(name):
         raise InvalidSourceError(
             f"source {source.name!r}: timm has no architecture {name!r}, nor is it our "
@@ -238,7 +243,10 @@ def _create(source: Source, name: str, *, fetch: bool = False) -> nn.Module:
     check_arguments(f"source {source.name!r}", source.kwargs)
     arguments = dict(source.kwargs)
     try:
-        network: nn.Module = timm.create_model(name, pretrained=fetch, **arguments)
+        with LimitedNetwork(f"source {source.name!r}: {name} with {arguments}", state):
+            network: nn.Module = timm.create_model(name, pretrained=fetch, **arguments)
+    except InvalidSourceError:
+        raise
     except Exception as error:
         if fetch and not isinstance(error, TypeError | AttributeError):
             raise hub_error(source, error) from error

@@ -37,6 +37,7 @@ from autotransfer.results import Json
 
 CACHE_VARIABLE = "AUTOTRANSFER_CACHE"
 MAX_BYTES = 10 << 30
+MAPPED_BYTES = 1 << 20  # smaller shards are kept in memory: a map holds a file open
 _VERSION = 3  # a change of how features are computed starts a new cache
 _DIGEST_BYTES = 32
 _HASH_CHARACTERS = 32  # of the sha256 of a shard, its name
@@ -153,7 +154,7 @@ class FeatureTable:
         shard["row"] = rows
         self._add(shard)
         self._guarded(lambda: self._write(shard))
-        if self._writable:
+        if self._writable and shard.nbytes >= MAPPED_BYTES:
             with contextlib.suppress(OSError, ValueError):  # else it stays in memory
                 self._shards[-1] = np.load(self._last, mmap_mode="r", allow_pickle=False)
 
@@ -261,11 +262,16 @@ def _layout_of(values: Json) -> RowLayout:
 
 
 def _shard_in(path: Path, record: np.dtype[np.void]) -> NDArray[np.void]:
-    """Return the rows in a file through a memory map; an error of any kind if they are others."""
-    if _hash(plain_file(path).read_bytes()) != path.stem:
+    """Return the rows in a file, many through a map; an error of any kind if they are others."""
+    content = plain_file(path).read_bytes()
+    if _hash(content) != path.stem:
         raise ValueError("it is not the shard that was written")
-    shard: NDArray[np.void] = np.load(path, mmap_mode="r", allow_pickle=False)
-    if shard.dtype != record or not np.isfinite(shard["row"]).all():
+    shard: NDArray[np.void] = (
+        np.load(io.BytesIO(content), allow_pickle=False)
+        if len(content) < MAPPED_BYTES
+        else np.load(path, mmap_mode="r", allow_pickle=False)
+    )
+    if shard.dtype != record:
         raise ValueError("its rows are others")
     _let_go(shard)
     return shard

@@ -7,6 +7,7 @@ and image, so that folds, strategies, later fits and `predict` share them.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -36,6 +37,9 @@ Loader = Callable[[Source], Backbone]
 
 class Features:
     """The frozen side of one source: pooled features, head and stage inputs, each computed once.
+
+    Several threads may use it: one at a time passes images, since what stages give is read by
+    hooks on the network that they share.
 
     Args:
         store: Where rows of features are kept.
@@ -68,6 +72,7 @@ class Features:
         self._frozen: Backbone | None = None  # the same features in less time
         self._awaited = 0  # images, since the network was loaded
         self._activations = activations
+        self._lock = threading.RLock()  # of the network and the rows
 
     @property
     def backbone(self) -> Backbone:
@@ -95,13 +100,14 @@ class Features:
     @property
     def layout(self) -> RowLayout:
         """Return the widths of the stages and of the head."""
-        if self._rows.layout is None:
-            backbone = self.backbone
-            widths = tuple(stage.num_features for stage in backbone.stages)
-            self._rows.set_layout(
-                RowLayout(widths, backbone.num_source_classes, backbone.megabytes)
-            )
-        layout = self._rows.layout
+        with self._lock:
+            if self._rows.layout is None:
+                backbone = self.backbone
+                widths = tuple(stage.num_features for stage in backbone.stages)
+                self._rows.set_layout(
+                    RowLayout(widths, backbone.num_source_classes, backbone.megabytes)
+                )
+            layout = self._rows.layout
         assert layout is not None
         return layout
 
@@ -144,8 +150,9 @@ class Features:
         return ready.contiguous(memory_format=torch.channels_last)
 
     def _gather(self, images: ImageSet, start: int, stop: int) -> NDArray[np.float32]:
-        self._fill(images)
-        return self._rows.read(images.pixel_keys, start, stop)
+        with self._lock:
+            self._fill(images)
+            return self._rows.read(images.pixel_keys, start, stop)
 
     def _fill(self, images: ImageSet) -> None:
         """Run the pass over the images that have no row yet; written in pieces as it goes."""
@@ -185,21 +192,20 @@ class Features:
         """Return the raw (n, ...) output of `stage`, kept in memory as far as it fits."""
         own = self.source.fingerprint
         keys = [(own, stage, view, digest) for digest in images.pixel_keys]
-        missing = [i for i, key in enumerate(keys) if key not in self._activations]
-        fresh: dict[int, Tensor] = {}
+        kept = [self._activations.get(key) for key in keys]
+        rows = {i: row for i, row in enumerate(kept) if row is not None}
+        missing = [i for i in range(len(keys)) if i not in rows]
         for begin in range(0, len(missing), BATCH_SIZE):
             positions = missing[begin : begin + BATCH_SIZE]
-            network = self._passed_through(len(positions))
-            with torch.inference_mode():
-                x = self.standardised(images.subset(positions), view)
-                z = network.activations(x, stage).cpu()
+            with self._lock:
+                network = self._passed_through(len(positions))
+                with torch.inference_mode():
+                    x = self.standardised(images.subset(positions), view)
+                    z = network.activations(x, stage).cpu()
             for i, row in zip(positions, z, strict=True):
-                fresh[i] = row.clone()
-                self._activations.put(keys[i], fresh[i])
-        rows = [
-            fresh[i] if i in fresh else self._activations.get(key) for i, key in enumerate(keys)
-        ]
-        return _stacked(rows).to(self.device)
+                rows[i] = row.clone()
+                self._activations.put(keys[i], rows[i])
+        return _stacked([rows[i] for i in range(len(keys))]).to(self.device)
 
 
 class CachedInputs:
@@ -306,28 +312,30 @@ class _ActivationMemory:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._rows: OrderedDict[tuple[str, int, View, str], Tensor] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def __contains__(self, key: tuple[str, int, View, str]) -> bool:
-        return key in self._rows
-
-    def get(self, key: tuple[str, int, View, str]) -> Tensor:
-        self._rows.move_to_end(key)
-        return self._rows[key]
+    def get(self, key: tuple[str, int, View, str]) -> Tensor | None:
+        with self._lock:
+            if key in self._rows:
+                self._rows.move_to_end(key)
+            return self._rows.get(key)
 
     def put(self, key: tuple[str, int, View, str], row: Tensor) -> None:
         """Keep the row; when memory is short, the rows that were used longest ago go."""
         size = row.nbytes
-        if size > self._max_bytes:
-            return
-        self._rows[key] = row
-        self._bytes += size
-        while self._bytes > self._max_bytes:
-            _, oldest = self._rows.popitem(last=False)
-            self._bytes -= oldest.nbytes
+        with self._lock:
+            if size > self._max_bytes or key in self._rows:
+                return
+            self._rows[key] = row
+            self._bytes += size
+            while self._bytes > self._max_bytes:
+                _, oldest = self._rows.popitem(last=False)
+                self._bytes -= oldest.nbytes
 
     def forget(self, source: str) -> None:
-        for key in [key for key in self._rows if key[0] == source]:
-            self._bytes -= self._rows.pop(key).nbytes
+        with self._lock:
+            for key in [key for key in self._rows if key[0] == source]:
+                self._bytes -= self._rows.pop(key).nbytes
 
 
 def _stacked(rows: Sequence[Tensor]) -> Tensor:

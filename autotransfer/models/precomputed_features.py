@@ -19,6 +19,7 @@ from PIL import Image
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.arrays import check_unpacked
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.images.views import PLAIN, View
 from autotransfer.data.labels import class_names_of, flat_labels
@@ -131,10 +132,14 @@ def read_matrices(path: str | Path) -> tuple[Matrices, Matrices | None] | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
+            names = archive.files
+            if any(name.lower() == "x" or name.lower().startswith("x_") for name in names):
+                return None  # images, which are read elsewhere
+            check_unpacked(archive, str(path))
+            arrays = {name: archive[name] for name in names}
+    except InvalidTargetError:
+        raise
     except Exception:  # noqa: BLE001 - no matrices; opened as images it is told what is wrong
-        return None
-    if any(key.lower() == "x" or key.lower().startswith("x_") for key in arrays):
         return None
     labels = arrays.pop("y", arrays.pop("y_train", None))
     test_labels = arrays.pop(f"y{_TEST}", None)

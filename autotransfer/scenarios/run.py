@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 from autotransfer.data.atomic_files import remove_abandoned
@@ -25,8 +26,9 @@ from autotransfer.search.run_folder import RunFolder, claim
 from autotransfer.search.study import Study, open_study
 from autotransfer.tracking import OFF, Tracker
 from autotransfer.tracking.projection import FIT_TAG
+from autotransfer.tracking.registered import Promotion, Registration
 from autotransfer.tracking.store import STORE_FILE
-from autotransfer.tracking.sync import PLAN, TrackingPlan, tracking_uri_of
+from autotransfer.tracking.sync import INTERRUPTED, PLAN, TrackingPlan, tracking_uri_of
 
 StepT = TypeVar("StepT")
 
@@ -34,6 +36,10 @@ _ABANDONED_SECONDS = 86_400.0  # no file of the cache is written for so long
 
 # What MLflow takes of a fit, on a machine with nothing else to do; its tables are made once.
 NEW_STORE_SECONDS, STORE_SECONDS = 5.0, 1.0
+
+
+# Why a result that is registered is not compared with the champion.
+UNTESTED = "this fit has tested nothing to compare the two on; promote makes a result the champion"
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,7 @@ class Run:
         if self.clock.stopped:
             raise KeyboardInterrupt
         self.clock.stop()
+        self.study.remember(INTERRUPTED, value=True)
         self.study.note_forced("the fit was interrupted by the user")
         self.options.say("interrupted: saving the best so far; interrupt again to stop at once")
 
@@ -137,6 +144,23 @@ class Run:
         except KeyboardInterrupt:
             self.stop()
             return step()
+
+    def registration(
+        self, contest: Callable[[Path], Promotion] | None = None
+    ) -> Registration | None:
+        """Return how the result that was saved is registered, and keep whether `sync` may.
+
+        Args:
+            contest: As of `Registration`.
+
+        Returns:
+            None where it is not: the user did not ask, or has interrupted the fit.
+        """
+        name, interrupted = self.options.register, self.clock.stopped
+        self.study.remember(INTERRUPTED, interrupted)
+        if name is None or interrupted:
+            return None
+        return Registration(name, self.options.promote, contest, UNTESTED)
 
     def check_same_problem(self, identity: Sequence[Any], differing: str) -> None:
         """Refuse to resume the study on another problem.

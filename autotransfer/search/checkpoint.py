@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from autotransfer.data.untrusted_files import (
     read_object,
     refused_as,
 )
-from autotransfer.errors import InvalidOptionError
+from autotransfer.errors import InvalidOptionError, InvalidSourceError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.calibration import tempered
 from autotransfer.models.features import FeatureReaders
@@ -138,8 +138,16 @@ def write_checkpoint(folder: Path, kept: Checkpoint) -> None:
     write_whole(folder / _SEEN, "".join(f"{digest}\n" for digest in kept.seen))
 
 
-def read_checkpoint(folder: Path, registry: Registry) -> Checkpoint:
+def read_checkpoint(
+    folder: Path, registry: Registry, sources: Sequence[Source] = ()
+) -> Checkpoint:
     """Return the predictor in a folder.
+
+    Args:
+        folder: What `write_checkpoint` wrote.
+        registry: What is installed.
+        sources: Those at hand; one of them is read instead of that of the same name in the
+            folder, so that the predictor outlives the folder.
 
     Raises:
         InvalidOptionError: If a file is missing, damaged or holds something else.
@@ -147,13 +155,18 @@ def read_checkpoint(folder: Path, registry: Registry) -> Checkpoint:
         UnknownNameError: If the strategy is not installed.
     """
     with refused_as(InvalidOptionError, f"{folder} holds a model that cannot be read"):
-        return _checkpoint_in(folder, registry)
+        return _checkpoint_in(folder, registry, {source.name: source for source in sources})
 
 
-def _checkpoint_in(folder: Path, registry: Registry) -> Checkpoint:
+def _checkpoint_in(folder: Path, registry: Registry, sources: Mapping[str, Source]) -> Checkpoint:
+    def source_of(values: Json) -> Source:
+        found = source_in(folder, values)
+        return sources.get(found.name, found)
+
+    restore = partial(_restored, registry=registry, folder=folder)
     described, source_json = folder / "predictor.json", read_json(folder / "source.json")
     with content_of(folder / "source.json"):
-        source = None if source_json is None else source_in(folder, source_json)
+        source = None if source_json is None else source_of(source_json)
     with content_of(folder / "predictor.safetensors"):
         tensors = read_tensors(folder / "predictor.safetensors")
     stored = read_object(described)
@@ -163,14 +176,14 @@ def _checkpoint_in(folder: Path, registry: Registry) -> Checkpoint:
         if not 0 < temperature < math.inf:
             raise ValueError(f"temperature must be above 0, got {temperature}")
         if "companions" in info:
-            companions = [source_in(folder, companion) for companion in info["companions"]]
+            companions = [source_of(companion) for companion in info["companions"]]
             info["companions"] = [source_to_json(companion) for companion in companions]
         if stored["baseline"]:
             predictor = restore_baseline(name, tensors, info, source)
         elif name == ENSEMBLE:
-            predictor = restore_ensemble(tensors, info, source, partial(_restored, registry))
+            predictor = restore_ensemble(tensors, info, source, restore)
         else:
-            predictor = _restored(registry, name, tensors, info, source)
+            predictor = restore(name, tensors, info, source)
     return Checkpoint(
         predictor,
         name,
@@ -188,15 +201,32 @@ def _seen_in(path: Path) -> tuple[str, ...]:
 
 
 def _restored(
-    registry: Registry,
     name: str,
     tensors: Mapping[str, Tensor],
     info: Mapping[str, Json],
     source: Source | None,
+    *,
+    registry: Registry,
+    folder: Path,
 ) -> Predictor:
     if source is None:
         raise ValueError(f"source.json holds none, which {name!r} reads")
+    _check_places({k: v for k, v in info.items() if k != "companions"}, folder)  # checked before
     return registry.strategy(name).restore(tensors, info, source)
+
+
+def _check_places(values: Json, folder: Path) -> None:
+    """Refuse values of a strategy with a source whose weights lie outside the folder."""
+    if isinstance(values, list):
+        for value in values:
+            _check_places(value, folder)
+    if isinstance(values, dict):
+        match values.get("weights"):
+            case {"path": path} if Path(path).parent != folder:
+                raise InvalidSourceError(
+                    f"the weights {path} must be a file in the folder of the model"
+                )
+        _check_places([*values.values()], folder)
 
 
 def _write_rejection(path: Path, rejection: Rejection | None) -> None:

@@ -182,7 +182,7 @@ class Finalists:
         checkpoint that never saw them.
         """
         if not self.refit:
-            return read_checkpoint(self.place.trial_folder(outcome), self.registry)
+            return self._kept(outcome)
         source = self.arms.source(outcome.source)
         strategy = self.registry.strategy(outcome.strategy)
         folder = self.place.trial_folder(outcome)
@@ -202,11 +202,11 @@ class Finalists:
                 ReducedBudgetWarning,
                 stacklevel=2,
             )
-            return read_checkpoint(folder, self.registry)
+            return self._kept(outcome)
         kept = Checkpoint(predictor, outcome.strategy, baseline=False, source=source)
         if self._diverged(kept, outcome) and self.place.trial_folder(outcome).is_dir():
             self.say("training failed to converge; the tested checkpoint is kept")
-            return read_checkpoint(self.place.trial_folder(outcome), self.registry)
+            return self._kept(outcome)
         return kept
 
     def _in_time(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Finalist:
@@ -242,6 +242,11 @@ class Finalists:
             except DeadlineError:
                 return False
         return True
+
+    def _kept(self, outcome: Outcome) -> Checkpoint:
+        """Return the predictor of a trial; it reads the sources of the fit, not copies of them."""
+        folder, arms = self.place.trial_folder(outcome), self.arms
+        return read_checkpoint(folder, self.registry, (*arms.sources, *arms.others))
 
     def _check_time(self, outcome: Outcome, end: float | None) -> None:
         """Refuse what the measured folds say cannot end in time.

@@ -209,9 +209,9 @@ def _held(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
-        with suppress(OSError):
+        with suppress(OSError):  # before the release: later it may be the lock of another fit
             (folder / _RUNNING).unlink(missing_ok=True)
+        lock.release()
 
 
 def _unwritable(folder: Path, error: OSError) -> InvalidOptionError:

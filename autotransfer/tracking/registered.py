@@ -46,12 +46,14 @@ class Registration:
         name: Name of the registered model; made where it is not there.
         promote: Whether it becomes the champion whatever the champion is.
         contest: Compares it with the champion, whose selection is in the given folder; None
-            where the items of the fit are not at hand.
+            where nothing can.
+        without: Why nothing can compare the two.
     """
 
     name: str
     promote: bool = False
     contest: Callable[[Path], Promotion] | None = None
+    without: str = "the images of the fit are not at hand to compare the two on"
 
 
 def register(client: MlflowClient, wanted: Registration, model: LoggedModel, run_id: str) -> str:
@@ -81,18 +83,37 @@ def register(client: MlflowClient, wanted: Registration, model: LoggedModel, run
         made = client.create_model_version(name, place, run_id, model_id=model.model_id or None)
     version, told = str(made.version), made.tags.get(CHAMPION)
     if told is None:
-        champion = client.get_registered_model(name).aliases.get(CHAMPION)
-        found = _promotion(client, wanted, champion)
-        if found.moves:
-            client.set_registered_model_alias(name, CHAMPION, version)
-        who = (
-            f"is {CHAMPION}"
-            if found.moves
-            else f"is registered, version {champion} stays {CHAMPION}"
-        )
-        told = f"{name} version {version} {who}: {found.reason}"
+        told = f"{name} version {version} {_decided(client, wanted, version)}"
         client.set_model_version_tag(name, version, CHAMPION, told)
     return str(told)
+
+
+def _decided(client: MlflowClient, wanted: Registration, version: str) -> str:
+    """Make a version the champion where it is to be, and return who is, and why.
+
+    MLflow has no way to move an alias only where nobody else has: it is looked at before and
+    after. The reason is kept last, so that after a kill the version is looked at once more.
+    """
+    champion = _champion(client, wanted.name)
+    while champion != version:
+        found = _promotion(client, wanted, champion)
+        before, champion = champion, _champion(client, wanted.name)
+        if champion != before:  # another fit was faster: compared with its version
+            continue
+        if found.moves:
+            client.set_registered_model_alias(wanted.name, CHAMPION, version)
+            champion = _champion(client, wanted.name)
+        if champion == version:
+            return f"is {CHAMPION}: {found.reason}"
+        reason = "another fit took over at the same time" if found.moves else found.reason
+        return f"is registered, version {champion} stays {CHAMPION}: {reason}"
+    return f"is {CHAMPION}: it was made so before the reason could be kept"
+
+
+def _champion(client: MlflowClient, name: str) -> str | None:
+    """Return the version that is the champion; None where none is."""
+    found = client.get_registered_model(name).aliases.get(CHAMPION)
+    return None if found is None else str(found)
 
 
 def _promotion(client: MlflowClient, wanted: Registration, champion: str | None) -> Promotion:
@@ -102,9 +123,7 @@ def _promotion(client: MlflowClient, wanted: Registration, champion: str | None)
     if wanted.promote:
         return Promotion(moves=True, reason=f"promote was given, in place of version {champion}")
     if wanted.contest is None:
-        return Promotion(
-            moves=False, reason="the images of the fit are not at hand to compare the two on"
-        )
+        return Promotion(moves=False, reason=wanted.without)
     try:
         version = client.get_model_version(wanted.name, champion)
         return wanted.contest(_selection_in(_downloaded(client, version)))

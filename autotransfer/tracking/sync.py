@@ -19,6 +19,7 @@ from autotransfer.tracking.registered import Registration
 from autotransfer.tracking.store import VARIABLE, check_uri
 
 PLAN = "tracking"
+INTERRUPTED = "interrupted"  # whether the result that is saved was kept before it could be tested
 _RUN = "run_id"
 
 
@@ -58,7 +59,8 @@ class Synced:
     Args:
         trials: Number of trials that it has.
         run_id: The run; None where the store could not be written.
-        finished: Whether the fit had ended, and its result was written as well.
+        finished: Whether the fit had ended, and its result was written as well. A fit that is
+            running, or whose folder is not on this machine, has not.
         registered: Who is the champion now and why; empty where nothing was registered.
     """
 
@@ -124,18 +126,21 @@ def tracking_uri_of(study: Study, given: str | None) -> str | None:
 
 def _synced(name: str, study: Study, uri: str | None) -> Synced:
     plan = TrackingPlan(**study.recall(PLAN))
-    tracker = Tracker(tracking_uri_of(study, uri), plan.experiment, Path.cwd())
+    folder = Path(plan.folder)
+    ended = folder.is_dir() and not in_use(folder)  # another machine may run it elsewhere
+    record = _record(folder) if ended else None
+    tracker = Tracker(tracking_uri_of(study, uri), plan.experiment, Path.cwd(), reopen=False)
     known = study.recall(_RUN)
     if known is None or not tracker.resume(known):
         tracker.start(name, params=plan.params, tags=plan.tags)
-    record = _record(Path(plan.folder))
     trials = [outcome for outcome in study.outcomes if not outcome.probe]
     for outcome in trials:
         tracker.write(outcome)
     registered = ""
     if record is not None:
-        registered = tracker.finish(record, Path(plan.folder), registration=plan.registration)
-    elif not in_use(Path(plan.folder)):
+        registration = None if study.recall(INTERRUPTED) else plan.registration
+        registered = tracker.finish(record, folder, registration=registration)
+    elif ended:
         tracker.stop()
     if tracker.run_id is not None:
         study.remember(_RUN, tracker.run_id)

@@ -149,14 +149,26 @@ def _move_aside(path: Path) -> None:
 
 
 def _make(path: Path) -> None:
-    """Make the tables in a file beside, then move it; the lock is held."""
+    """Make the tables in a file beside, then move it; the lock is held.
+
+    Who does not ask for the lock, as `mlflow ui`, may have made the file meanwhile: it stays.
+    """
     aside = path.with_name(f".{path.name}.new")
     for suffix in _BESIDE:  # of a process that was killed
         aside.with_name(aside.name + suffix).unlink(missing_ok=True)
     uri = sqlite_uri(aside)
     SqlAlchemyStore(uri, DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH).engine.dispose()
-    with written_whole(path) as whole:
+    settled = path.with_name(f".{path.name}.whole")
+    with written_whole(settled) as whole:
         aside.rename(whole)
+    try:
+        os.link(settled, path)  # unlike a move, never in place of another file
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        settled.rename(path)
+    finally:
+        settled.unlink(missing_ok=True)
 
 
 def sqlite_uri(path: Path) -> str:

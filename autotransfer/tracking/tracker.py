@@ -61,9 +61,13 @@ class Tracker:
         uri: Tracking URI; None is `MLFLOW_TRACKING_URI`, or SQLite in the workspace.
         experiment: Name of the experiment; made where it is not there.
         workspace: Folder of the embedded store and of its artifacts.
+        reopen: Whether a run that has ended runs again, until it is ended here.
     """
 
-    def __init__(self, uri: str | None, experiment: str, workspace: Path) -> None:
+    def __init__(
+        self, uri: str | None, experiment: str, workspace: Path, *, reopen: bool = True
+    ) -> None:
+        self._reopen = reopen
         self.run_id: str | None = None
         self._store = Store(uri, experiment, workspace)
         self._opening: tuple[str, dict[str, str], dict[str, str]] | None = None
@@ -90,11 +94,7 @@ class Tracker:
 
     @property
     def page(self) -> str | None:
-        """Return the part of MLflow's address, after host and port, that lists the trials.
-
-        Returns:
-            The address with useful columns and order; None as long as nothing was written.
-        """
+        """Return where MLflow lists the trials, after host and port; None before it has any."""
         return None if self._parent is None else runs_page(self._experiment_id)
 
     def start(
@@ -204,9 +204,8 @@ class Tracker:
         self._warned = True
         reason = projection.one_line(f"{type(error).__name__}: {error}", 300)
         warnings.warn(
-            f"MLflow at {self.uri} cannot be written "
-            f"({reason}); the fit goes on, its records are "
-            "safe in the study and in the output folder, and what is missing in MLflow is "
+            f"MLflow at {self.uri} cannot be written ({reason}); the fit goes on, its records "
+            "are safe in the study and in the output folder, and what is missing in MLflow is "
             "written at the end if it can be",
             TrackingWarning,
             stacklevel=4,
@@ -236,7 +235,7 @@ class Tracker:
         return found[0] if found else None
 
     def _find(self) -> bool:
-        """Read the parent run and which trials it has; reopen it."""
+        """Read the parent run and which trials it has."""
         client = self._store.client
         try:
             run = client.get_run(self.run_id)
@@ -249,7 +248,8 @@ class Tracker:
         self._experiment_id = run.info.experiment_id
         self._metric = run.data.params.get("metric", self._metric)
         self._target = run.data.params.get("target", self._target)
-        client.update_run(self.run_id, status="RUNNING")
+        if self._reopen:
+            client.update_run(self.run_id, status="RUNNING")
         with suppress(MlflowException):  # only looks; some may write runs but not experiments
             view = projection.view_state(self._metric)
             client.set_experiment_tag(self._experiment_id, f"mlflow.sharedViewState.{VIEW}", view)
@@ -308,8 +308,7 @@ class Tracker:
             if not outcome.probe:
                 self._write(outcome)
                 self._waiting.pop(outcome.number, None)
-        client, parent = self._store.client, self._parent
-        curve = projection.best_so_far(record)
+        client, parent, curve = self._store.client, self._parent, projection.best_so_far(record)
         self._store.log(parent.run_id, figures=curve, start_ms=parent.start_ms)
         tags = {**projection.record_tags(record), "mlflow.note.content": note(record)}
         self._store.log(parent.run_id, figures=projection.record_figures(record), tags=tags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,8 @@ from typing_extensions import override
 
 from autotransfer.plugin import Backbone, networks
 
+# What the frozen columns say in the pass that runs; each thread has its own.
+_laterals: ContextVar[Sequence[Tensor]] = ContextVar("_laterals", default=())
 SMALL_GATE = 0.1  # how much of the normalised lateral enters an adapter at the start
 
 
@@ -62,7 +65,6 @@ class ProgressiveNetwork(nn.Module):
             self.adapters = nn.ModuleList(
                 Adapter(tap.width, widths[tap.into - 1], lateral_width) for tap in taps
             )
-        self._laterals: Sequence[Tensor] = ()
         for into in dict.fromkeys(tap.into for tap in taps):
             module = self.body.suffix.get_submodule(f"network.{column.stages[into - 1].module}")
             module.register_forward_hook(self._adding(into, widths[into - 1]))
@@ -70,8 +72,11 @@ class ProgressiveNetwork(nn.Module):
     @override
     def forward(self, x: Tensor, laterals: Sequence[Tensor]) -> Tensor:
         """Return (b, K) logits of small images and the frozen columns' outputs, tap by tap."""
-        self._laterals = laterals
-        logits: Tensor = self.body(x)
+        token = _laterals.set(laterals)
+        try:
+            logits: Tensor = self.body(x)
+        finally:
+            _laterals.reset(token)
         return logits
 
     def _adding(self, into: int, width: int) -> Callable[..., Tensor]:
@@ -79,7 +84,7 @@ class ProgressiveNetwork(nn.Module):
             total, axis = output, _channel_axis(output, width)
             size = _spatial_size(output, axis)
             for tap, adapter, lateral in zip(
-                self.taps, self.adapters, self._laterals, strict=False
+                self.taps, self.adapters, _laterals.get(), strict=False
             ):
                 if tap.into == into:
                     added = adapter(_as_map(lateral, tap.width), size)

@@ -157,6 +157,7 @@ ENTRIES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
             "{ scriptable = true }",
             '{ in_chans = "many" }',
             "{ nonsense = 1 }",
+            "{ in_chans = 1000000 }",
         )
     },
 }

@@ -80,6 +80,18 @@ def _gone(file: str) -> Spoil:
     return lambda model: (model / file).unlink()
 
 
+def _member_outside(model: Path) -> None:
+    """Put the predictor into an ensemble, as a member whose own companion lies elsewhere."""
+    shutil.copy(model / "companion-1.safetensors", model.parent / "elsewhere.safetensors")
+    stored = json.loads((model / "predictor.json").read_text())
+    stored["info"]["companions"][0]["weights"]["path"] = "../elsewhere.safetensors"
+    member = {"strategy": stored["strategy"], "weight": 1, "sources": [0], "info": stored["info"]}
+    stored |= {"strategy": "ensemble", "info": {"members": [member], "companions": []}}
+    (model / "predictor.json").write_text(json.dumps(stored))
+    tensors = load_file(model / "predictor.safetensors")
+    save_file({f"0.{k}": x for k, x in tensors.items()}, model / "predictor.safetensors")
+
+
 def _pipe(file: str) -> Spoil:
     def spoil(model: Path) -> None:
         (model / file).unlink()
@@ -174,6 +186,11 @@ SPOILS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
         ("architecture",),
     ),
     "the weights lie elsewhere": (_outside, ("elsewhere.safetensors",)),
+    "the weights of a member's companion lie elsewhere": (_member_outside, ("predictor.json",)),
+    "a strategy reads further weights elsewhere": (
+        _json("predictor.json", "info", "twin", value={"weights": {"path": "/etc/hostname"}}),
+        ("/etc/hostname",),
+    ),
     "the weights are /etc/hostname": (
         _json("source.json", "weights", "path", value="/etc/hostname"),
         ("/etc/hostname",),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.predictors.base import Predictor
@@ -79,6 +81,13 @@ def test_the_frozen_column_is_heard_once_the_adapters_have_learnt(tmp_path: Path
     unseen = shapes(3, 4, seed=5)
     heard = found.predict(unseen, task.features)
     assert np.abs(found.predict(unseen, Swapped()) - heard).max() > 1e-6  # type: ignore[arg-type]
+
+    def one(i: int) -> NDArray[np.float64]:
+        return found.predict(unseen.subset([i]), task.features)
+
+    with ThreadPoolExecutor(4) as threads:
+        alone = np.concatenate(list(threads.map(one, [*range(len(unseen))] * 5)))
+    np.testing.assert_allclose(alone, np.tile(heard, (5, 1)), atol=1e-6)
 
 
 def test_several_columns_are_saved_with_their_weights(tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ from autotransfer.data.images.dataset_items import DatasetReader
 from autotransfer.data.images.reading import ArrayReader, FileReader, PillowReader
 from autotransfer.data.labels import class_names_of, flat_labels, named
 from autotransfer.data.listing import SPLITS, Listing
-from autotransfer.data.storage import Location
+from autotransfer.data.storage import MAX_READ_BYTES, Location
 from autotransfer.errors import InvalidTargetError
 
+_MOST_TIMES = 20  # of what is in a file, where it unpacks to more than the limit
 _IMAGES = (Image.Image, str, bytes, os.PathLike, np.ndarray)
 
 
@@ -132,14 +133,35 @@ def _load(place: Location) -> dict[str, NDArray[Any]]:
             Path(place.root).open("rb") if local else io.BytesIO(place.read()) as file,
             np.load(file, allow_pickle=False) as archive,
         ):
+            check_unpacked(archive, place.text)
             arrays = {key.lower(): archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, LookupError, zipfile.BadZipFile, zlib.error) as error:
+    except InvalidTargetError:
+        raise
+    except (
+        OSError, ValueError, EOFError, LookupError, MemoryError, zipfile.BadZipFile, zlib.error
+    ) as error:  # fmt: skip
         raise InvalidTargetError(
             f"{place.text}: not an .npz file of plain arrays ({error})"
         ) from error
     except TypeError as error:  # numpy read a lone array, which has no names
         raise InvalidTargetError(f"{place.text}: not an .npz file") from error
     return {{"x": "x_train", "y": "y_train"}.get(key, key): arrays[key] for key in arrays}
+
+
+def check_unpacked(archive: Any, name: str) -> None:
+    """Refuse an `.npz` file, as `numpy.load` opens it, that would fill the memory.
+
+    Raises:
+        InvalidTargetError: If its arrays take more than 8 GiB and twenty times what they take in
+            the file.
+    """
+    entries = archive.zip.infolist()
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > max(MAX_READ_BYTES, _MOST_TIMES * sum(e.compress_size for e in entries)):
+        raise InvalidTargetError(
+            f"{name}: unpacks to {unpacked / (1 << 30):,.0f} GiB; for a file of this size "
+            f"{MAX_READ_BYTES >> 30} GiB is the limit: save the arrays with numpy.savez"
+        )
 
 
 def _npz_classes(

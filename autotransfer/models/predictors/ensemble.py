@@ -151,7 +151,7 @@ def restore_ensemble(
         own = tensors_under(tensors, f"{number}.")
         read, *further = [sources[place] for place in stored["sources"]] or [None]
         inner = {**stored["info"]}
-        if further:
+        if further or "companions" in inner:  # its own are where they were when it was saved
             inner["companions"] = [source_to_json(companion) for companion in further if companion]
         predictor = restore(stored["strategy"], own, inner, read)
         weight, temperature = float(stored["weight"]), float(stored.get("temperature", 1.0))

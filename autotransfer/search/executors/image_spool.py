@@ -89,8 +89,9 @@ def remove_spool(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     lock = _held.pop(folder, None)
     if lock is not None:
+        with suppress(OSError):  # before the release: later it may be the lock of another process
+            Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def sweep_spools(cache: Path) -> None:

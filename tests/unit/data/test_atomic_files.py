@@ -93,6 +93,14 @@ def test_files_are_open_to_whom_the_umask_says(tmp_path: Path, umask: int) -> No
         assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
 
 
+def test_the_umask_of_the_process_is_never_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "umask", lambda _: pytest.fail("other threads make files meanwhile"))
+    write_whole(tmp_path / "a.json", "{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
 def test_everything_is_on_the_disk_before_it_is_moved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

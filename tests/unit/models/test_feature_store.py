@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -107,8 +108,34 @@ def test_a_full_disk_is_a_warning_and_nothing_is_lost(
     assert list(tmp_path.rglob("*.npy")) == list((tmp_path / "another").rglob("*.npy"))
 
 
+def test_threads_that_ask_one_reader_at_once_get_the_features_of_their_own_images(
+    tmp_path: Path,
+) -> None:
+    images, source = shapes(3, 16), tiny_source()
+    expected = tiny_readers(tmp_path / "alone")[source](images, 1)
+    reader = tiny_readers(tmp_path / "shared")[source]
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda i: reader(images.subset([i]), 1), range(len(images))))
+    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-5)
+    again = tiny_readers(tmp_path / "shared")[source]
+    assert not again.missing(images)
+    np.testing.assert_allclose(again(images, 1), expected, atol=1e-5)
+
+
 DIGESTS = [f"{i:064x}" for i in range(4)]
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+def test_rows_that_come_one_at_a_time_keep_no_file_open(tmp_path: Path) -> None:
+    table = FeatureStore(tmp_path).table(tiny_source())
+    table.set_layout(RowLayout((3,), 0, 1.0))
+    before = set(Path("/proc/self/fd").iterdir())
+    for digest, row in zip(DIGESTS, ROWS, strict=True):
+        table.append([digest], row[None])
+    again = FeatureStore(tmp_path).table(tiny_source())
+    assert set(Path("/proc/self/fd").iterdir()) == before
+    for found in (table, again):
+        np.testing.assert_array_equal(found.read(DIGESTS, 0, 3), ROWS)
 
 
 def _with_rows(shard: Path, change: Callable[[NDArray[np.float32]], object]) -> None:

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.images.views import View
 from autotransfer.errors import DataWarning, UndefinedScoreError
-from autotransfer.models.backbone import Backbone
+from autotransfer.models.backbone import Backbone, load_backbone
 from autotransfer.models.feature_store import FeatureStore, RowLayout
-from autotransfer.models.features import NO_FEATURES
+from autotransfer.models.features import NO_FEATURES, FeatureReaders
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 
 
@@ -76,6 +77,17 @@ def test_a_frozen_prefix_runs_once_for_a_picture(tmp_path: Path, passes: list[in
     second = inputs.batch(np.array([3, 1]))
     assert sum(passes) == 8
     assert (second == first[[3, 1]]).all()
+
+
+def test_maps_that_make_room_for_others_of_the_same_batch_are_still_there(tmp_path: Path) -> None:
+    images, source = shapes(2, 4), tiny_source()
+    expected = tiny_readers(tmp_path)[source].inputs(images, 2).batch(np.arange(8))
+    room = 2 * expected[0].nbytes
+    store, pixels = FeatureStore(tmp_path), PixelStore(1 << 26)
+    readers = FeatureReaders(store, pixels, load_backbone, torch.device("cpu"), room)
+    inputs = readers[source].inputs(images, 2)
+    inputs.batch(np.arange(2))
+    torch.testing.assert_close(inputs.batch(np.array([0, 2, 3])), expected[[0, 2, 3]])
 
 
 def test_stage_zero_gives_the_standardised_picture_and_its_mirror_image(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,14 +16,16 @@ from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Decision, Ranking, ScenarioKind, Seconds, Skipped
 from autotransfer.scenarios.base import Candidates, Judged, Searched
+from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.options import Budget, read_options
 from autotransfer.scenarios.record import record_of
-from autotransfer.scenarios.run import Request, Run, requested, running
+from autotransfer.scenarios.run import UNTESTED, Request, Run, requested, running
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.study import open_study
 from autotransfer.tracking import Tracker
-from autotransfer.tracking.sync import TrackingPlan
+from autotransfer.tracking.registered import Registration
+from autotransfer.tracking.sync import INTERRUPTED, TrackingPlan
 from tests.unit.conftest import MakeOutcome, MakeRecord
 from tests.unit.told import Teller, registry_of
 
@@ -87,14 +89,14 @@ class _Study:
         self.values[key] = value
 
 
-def _run(tmp_path: Path) -> Run:
+def _run(tmp_path: Path, **options: Any) -> Run:
     parts: dict[str, Any] = {
-        "clock": SimpleNamespace(seconds_of=lambda _readers: Seconds(total=3.0)),
+        "clock": SimpleNamespace(seconds_of=lambda _readers: Seconds(total=3.0), stopped=False),
         "place": SimpleNamespace(name="mine", folder=tmp_path),
         "study": _Study(),
         "tracker": SimpleNamespace(run_id="r1"),
     }
-    return Run(request=_request(tmp_path, seed=4), **parts)
+    return Run(request=_request(tmp_path, seed=4, **options), **parts)
 
 
 def test_a_study_is_resumed_on_the_same_problem_alone(tmp_path: Path) -> None:
@@ -103,6 +105,17 @@ def test_a_study_is_resumed_on_the_same_problem_alone(tmp_path: Path) -> None:
     run.check_same_problem(["abc", 1], "other items")
     with pytest.raises(InvalidOptionError, match="begun with other items"):
         run.check_same_problem(["abc", 2], "other items")
+
+
+def test_what_an_interrupted_fit_saved_is_not_registered_and_a_resumed_fit_makes_good(
+    tmp_path: Path,
+) -> None:
+    run = _run(tmp_path, register="plants")
+    stopped = replace(run, clock=cast("Clock", SimpleNamespace(stopped=True)))
+    assert stopped.registration() is None
+    assert run.study.recall(INTERRUPTED)  # for `sync`, which reads what was saved
+    assert run.registration() == Registration("plants", without=UNTESTED)
+    assert not run.study.recall(INTERRUPTED)
 
 
 def test_a_resumed_fit_asks_for_the_password_of_its_store(

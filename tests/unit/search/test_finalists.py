@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,10 +15,14 @@ from numpy.typing import NDArray
 
 from autotransfer.data.splitting import Fold
 from autotransfer.errors import ReducedBudgetWarning
+from autotransfer.models.backbone import load_backbone
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor
+from autotransfer.models.source import LocalWeights, Source
+from autotransfer.models.weights import write_state_dict
+from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome, State
@@ -360,3 +365,30 @@ def test_what_has_no_checkpoint_is_left_out_where_no_time_is_left_to_train_it(
     assert kept.strategy == strategy
     assert [share.weight for share in kept.members] == pytest.approx(weights)
     assert "no time was left to train teller" in str(told_of[0].message)
+
+
+def test_a_checkpoint_that_is_returned_reads_the_sources_of_the_fit_and_not_their_copies(
+    finishing: Callable[..., Finalists], tmp_path: Path
+) -> None:
+    sources = tuple(_on_disk(tiny_source(name, seed=len(name)), tmp_path) for name in ("a", "bb"))
+    made = finishing(lambda *_: told(IMAGES, _giving(0.9)), refit=False)
+    made = replace(made, arms=Arms(sources[:1], (), {}, others=sources[1:]), registry=discover())
+    outcome = _outcome(source="a", strategy="mean-of-probes")
+    task = replace(made.context, shortlist=sources).task(sources[0], IMAGES)
+    trial = Trial({}, lambda _progress, _predictor: None, None, 0)
+    predictor = made.registry.strategy("mean-of-probes").fit(task, trial)
+    kept = Checkpoint(predictor, "mean-of-probes", baseline=False, source=sources[0])
+    made.place.keep(outcome, kept)
+    again = made.train(Finalist(outcome, ALONE), [outcome])
+    assert again.predictor.companions == sources[1:]
+    shutil.rmtree(made.place.folder)
+    readers = tiny_readers(tmp_path / "empty cache")
+    np.testing.assert_allclose(
+        again.predict(IMAGES, readers[sources[0]]), _predicted(kept, made), atol=1e-6
+    )
+
+
+def _on_disk(source: Source, folder: Path) -> Source:
+    file = folder / f"{source.name}.safetensors"
+    sha256 = write_state_dict(file, load_backbone(source).network.state_dict())
+    return replace(source, weights=LocalWeights(file, sha256))

@@ -8,8 +8,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from autotransfer.errors import InvalidOptionError, StudyExistsError
+from autotransfer.search.executors.image_spool import remove_spool, spool_folder
 from autotransfer.search.run_folder import RunFolder, claim
 
 HOLDING = """
@@ -37,6 +39,22 @@ def _fit_elsewhere(workspace: Path) -> Iterator[tuple[subprocess.Popen[str], str
         assert process.stdout is not None
         yield process, process.stdout.readline().strip()
         process.kill()
+
+
+def test_the_file_of_the_lock_is_gone_before_another_fit_can_take_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, left = FileLock.release, list[bool]()
+
+    def released(lock: FileLock, *args: bool, **options: bool) -> None:
+        left.append(Path(lock.lock_file).exists())
+        release(lock, *args, **options)
+
+    monkeypatch.setattr(FileLock, "release", released)
+    _claimed(tmp_path)
+    remove_spool(spool_folder(tmp_path / "cache"))
+    assert left
+    assert not any(left)
 
 
 def test_fits_that_begin_at_once_get_names_of_their_own(tmp_path: Path) -> None:

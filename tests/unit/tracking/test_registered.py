@@ -106,6 +106,44 @@ def test_a_champion_that_cannot_be_compared_stays(
     assert _champion(store) == "1"
 
 
+def test_who_took_over_during_the_comparison_is_compared_with_as_well(
+    store: MlflowClient, logged: Callable[[], tuple[LoggedModel, str]]
+) -> None:
+    compared = list[str]()
+
+    def contest(_folder: Path) -> Promotion:
+        compared.append(_champion(store))
+        if len(compared) == 1:
+            register(store, Registration("plants", promote=True), *logged())
+        return Promotion(len(compared) == 1, "as told")
+
+    register(store, Registration("plants"), *logged())
+    late = logged()
+    told = register(store, Registration("plants", contest=contest), *late)
+    assert compared == ["1", "3"]
+    assert told == "plants version 2 is registered, version 3 stays champion: as told"
+
+
+def test_a_champion_whose_mark_was_not_kept_gets_it_later(
+    store: MlflowClient,
+    logged: Callable[[], tuple[LoggedModel, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    register(store, Registration("plants"), *logged())
+    killed = logged()
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "set_model_version_tag", kill)
+        with pytest.raises(KeyboardInterrupt):
+            register(store, Registration("plants", promote=True), *killed)
+    told = register(store, Registration("plants"), *killed)
+    assert told.startswith("plants version 2 is champion: it was made so before")
+    assert store.get_model_version("plants", "2").tags["champion"] == told
+
+
 def test_what_is_no_registered_model_is_left_as_it_is(tmp_path: Path) -> None:
     for requested in (None, "tiny", ["tiny", tiny_source()], Path("c.toml"), tiny_source()):
         assert with_registered(requested, None, tmp_path) is requested

@@ -9,6 +9,7 @@ import time
 import warnings
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy
@@ -150,6 +151,29 @@ def test_what_is_no_database_or_locked_is_left_alone(
         ensure_tables(path)
     assert not made
     assert [p.name for p in path.parent.glob("mlflow.db*")] == ["mlflow.db"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_database_that_somebody_else_made_meanwhile_stays(
+    path: Path, mlflow_database: Path, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
+    theirs = b"of somebody else"
+
+    def make(uri: str, _place: str) -> SimpleNamespace:
+        shutil.copy(mlflow_database, str(sqlite_file(uri)))
+        if links:
+            path.write_bytes(theirs)
+        return SimpleNamespace(engine=SimpleNamespace(dispose=lambda: None))
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(tables, "SqlAlchemyStore", make)
+    ensure_tables(path)
+    assert path.read_bytes() == (theirs if links else mlflow_database.read_bytes())
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_file_that_another_process_still_makes_is_left_to_it(

@@ -106,6 +106,8 @@ def test_writing_everything_twice_leaves_the_same_runs(
     before = [run.info.run_id for run in children(client, tracker)]
     assert len(before) == 3
 
+    assert Tracker(uri, "any", tmp_path, reopen=False).resume(str(tracker.run_id))
+    assert client.get_run(tracker.run_id).info.status == "FINISHED"
     again = Tracker(uri, "any", tmp_path)
     assert again.resume(str(tracker.run_id))
     assert client.get_run(tracker.run_id).info.status == "RUNNING"

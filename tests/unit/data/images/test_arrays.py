@@ -9,10 +9,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from autotransfer.data.images import arrays
 from autotransfer.data.images.arrays import read_images, read_npz
 from autotransfer.data.listing import Listing
 from autotransfer.data.storage import open_place
 from autotransfer.errors import InvalidTargetError
+from autotransfer.models.precomputed_features import read_matrices
 
 
 def grey(n: int, side: int = 8) -> NDArray[np.uint8]:
@@ -140,6 +142,25 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path: Path, content: bytes) -> Non
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(InvalidTargetError, match=r"a\.npz: not an \.npz file"):
         read_npz(open_place(str(tmp_path / "a.npz")))
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [("features", read_matrices), ("x", lambda path: read_npz(open_place(str(path))))],
+)
+def test_an_npz_that_unpacks_to_far_more_than_it_is_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, read: Callable[[Path], Any]
+) -> None:
+    monkeypatch.setattr(arrays, "MAX_READ_BYTES", 1 << 16)
+    large: dict[str, Any] = {name: np.zeros((1 << 10, 1 << 8), np.uint8)}
+    packed, plain = tmp_path / "packed.npz", tmp_path / "plain.npz"
+    np.savez_compressed(packed, **large)
+    np.savez(plain, **large)
+    arrays.check_unpacked(np.load(plain), "plain.npz")  # no larger in memory than it is
+    monkeypatch.setattr(np.lib.npyio.NpzFile, "__getitem__", lambda *_: pytest.fail("unpacked"))
+    with pytest.raises(InvalidTargetError, match=r"packed\.npz: unpacks to .* numpy\.savez"):
+        read(packed)
+    assert name != "x" or read_matrices(packed) is None
 
 
 def test_a_lone_array_under_the_name_npz_is_refused(tmp_path: Path) -> None:
