@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from autotransfer.cli import run
+
 pytestmark = pytest.mark.timeout(400)
 CI = [pytest.mark.slow, pytest.mark.timeout(900)]
 NIGHTLY = [pytest.mark.nightly, pytest.mark.timeout(7200)]
@@ -48,12 +50,10 @@ def test_kills_at_any_moment_lose_repeat_and_damage_nothing(
 
 
 def test_an_existing_name_without_resume_is_refused_after_a_kill(
-    target: Path, catalogue: Path, tmp_path: Path
+    target: Path, catalogue: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "killed").mkdir()
-    command = [sys.executable, "-m", "autotransfer", "fit", str(target)]
-    command += ["--sources", str(catalogue), "--trials", "14", "--name", "killed", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "--resume" in done.stderr
+    command = ["fit", str(target), "--sources", str(catalogue), "--trials", "14"]
+    assert run([*command, "--name", "killed", "--json"]) == 2
+    assert "--resume" in capsys.readouterr().err
     assert not list((tmp_path / "killed").iterdir())

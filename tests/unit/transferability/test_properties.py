@@ -188,14 +188,3 @@ def test_every_score_prefers_classes_that_are_apart() -> None:
     for estimator in ESTIMATORS:
         if estimator.name != "rankme":
             assert estimator.score(far) > estimator.score(near), estimator.name
-
-
-def test_ten_thousand_classes_are_scored() -> None:
-    generator = np.random.default_rng(0)
-    labels = np.arange(20_000) % 10_000
-    statistics = Statistics.of(generator.normal(size=(20_000, 8)).astype(np.float32), labels)
-    for name in ("logme", "h-score", "regularised-h-score", "transrate", "gbc", "lfc"):
-        assert np.isfinite(BY_NAME[name].score(statistics)), name
-    for name in ("n-leep", "gbc-diagonal"):
-        with pytest.raises(UndefinedScoreError):
-            BY_NAME[name].score(statistics)
