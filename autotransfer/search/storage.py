@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from autotransfer.errors import InvalidOptionError, StudyStorageError
 from autotransfer.masking import masked, masked_url, note_secrets
+from autotransfer.search.watchdog import no_deadline_within
 
 STORAGE_FILE = "autotransfer.db"
 STORAGE_VARIABLE = "AUTOTRANSFER_STORAGE"
@@ -131,7 +132,8 @@ def _patient(action: Callable[..., T], url: str) -> Callable[..., T]:
         wait, spent, again = _FIRST_WAIT, 0.0, False
         while True:
             try:
-                return action(*args, **more)
+                with no_deadline_within():
+                    return action(*args, **more)
             except optuna.exceptions.UpdateFinishedTrialError:
                 if again:  # the attempt before had come through, only its answer was lost
                     return True

@@ -45,7 +45,7 @@ def test_kills_at_any_moment_lose_repeat_and_damage_nothing(
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["faults"] == []
+    assert not found["faults"], "\n\n".join(found["faults"])
     assert kills <= found["kills"] < kills + each
 
 

@@ -4,14 +4,16 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import optuna
 import pytest
 import sqlalchemy
+import sqlalchemy.orm
 
-from autotransfer.errors import InvalidOptionError, StudyStorageError
-from autotransfer.search import storage
+from autotransfer.errors import InvalidOptionError, OverrunError, StudyStorageError
+from autotransfer.search import storage, watchdog
 from tests.own_postgresql import PostgreSql
 
 
@@ -29,6 +31,31 @@ def test_a_storage_that_is_away_for_a_while_is_waited_for(monkeypatch: pytest.Mo
 
     assert storage._patient(flaky, "postgresql://u:p@host/db")() == "done"
     assert waits == pytest.approx([0.2, 0.4, 0.8])
+
+
+def test_a_deadline_comes_after_a_transaction_and_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would leave the transaction open, and every later write without the lock."""
+    opened = storage.open_storage(storage.sqlite_url(tmp_path / "study.db"))
+    study = optuna.create_study(storage=opened)
+
+    def slowly(_: object) -> None:
+        time.sleep(0.2)
+
+    monkeypatch.setattr(watchdog, "GRACE_SECONDS", 0.05)
+    sqlalchemy.event.listen(sqlalchemy.orm.Session, "before_commit", slowly)
+    try:
+        with (  # noqa: PT012 - the second line is not reached
+            pytest.raises(OverrunError),
+            watchdog.ended_at(time.monotonic()),
+        ):
+            study.set_user_attr("kept", value=True)
+            time.sleep(30)
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.orm.Session, "before_commit", slowly)
+    assert study.user_attrs == {"kept": True}
+    study.set_user_attr("later", value=True)
 
 
 def test_patience_ends_and_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
