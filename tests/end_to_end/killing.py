@@ -135,8 +135,11 @@ def looked_at(folder: Path, look: Callable[[], Any]) -> Any:
 
 def killed_after(seconds: float, action: Callable[[], Any], log: Path) -> bool:
     """Return whether something had not ended before it was killed."""
-    process = forked(action, log)
-    time.sleep(seconds)
+    end, process = time.monotonic() + seconds, forked(action, log)
+    while time.monotonic() < end:
+        if os.waitpid(process, os.WNOHANG)[0]:
+            return False
+        time.sleep(0.01)
     os.killpg(process, signal.SIGKILL)
     return code_of(process) == -signal.SIGKILL
 

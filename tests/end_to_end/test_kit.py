@@ -132,14 +132,17 @@ def test_python_and_the_command_line_find_the_same(kit: Path, tmp_path: Path) ->
 
 @pytest.mark.filterwarnings("ignore::autotransfer.errors.NegativeTransferWarning")
 @pytest.mark.parametrize(
-    ("seeds", "strategies", "trials"),
-    [(1, ["feature-extraction"], 1), pytest.param(3, None, 6, marks=pytest.mark.nightly)],
+    ("name", "seeds", "strategies", "trials"),
+    [
+        ("hymenoptera", 1, ["feature-extraction"], 1),
+        pytest.param("flowers5", 3, None, 6, marks=pytest.mark.nightly),
+    ],
 )
 def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_baselines(
-    kit: Path, tmp_path: Path, seeds: int, strategies: list[str] | None, trials: int
+    kit: Path, name: str, seeds: int, strategies: list[str] | None, trials: int
 ) -> None:
-    place = f"zip://train::{kit / 'data' / 'flowers5.zip'}"
-    test = open_target(str(kit / "data" / "flowers5.zip")).held_out
+    archive = kit / "data" / f"{name}.zip"
+    place, test = f"zip://train::{archive}", open_target(str(archive)).held_out
     assert test is not None
     registry = discover(files=[kit / "weights" / "timm_extra.py"])
     losses = []
