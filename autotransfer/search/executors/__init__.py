@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from autotransfer.errors import InvalidOptionError
+from autotransfer.errors import InvalidOptionError, one_line
 from autotransfer.search.executor import Executor, InlineExecutor
 from autotransfer.search.executors.processes import ProcessExecutor
 from autotransfer.search.executors.worker_context import WorkerContext
@@ -17,6 +18,7 @@ __all__ = ["EXECUTORS", "executor_named", "open_executor"]
 
 EXECUTORS = ("inline", "processes", "ray")
 MOST_PROCESSES = 1024
+ANSWER_SECONDS = 5.0
 
 
 def executor_named(name: str | None, workers: int | None, ray_address: str | None) -> str:
@@ -42,7 +44,25 @@ def executor_named(name: str | None, workers: int | None, ray_address: str | Non
         raise InvalidOptionError(
             "--executor ray needs Ray, which is not installed: pip install 'autotransfer[ray]'"
         )
+    if ray_address not in (None, "auto", "local"):
+        _refuse_unreachable(ray_address)
     return name
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Refuse the address of a cluster that takes no connection: Ray itself tries for a minute."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal() and int(port) < 1 << 16):
+        raise InvalidOptionError(
+            f"--ray-address must be HOST:PORT, ray://HOST:PORT or auto, got {address!r}"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+    except (OSError, UnicodeError) as error:
+        raise InvalidOptionError(
+            f"no Ray cluster answers at --ray-address {address!r} ({one_line(error)}); start one "
+            "with `ray start --head`"
+        ) from error
 
 
 def open_executor(

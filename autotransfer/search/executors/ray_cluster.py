@@ -16,7 +16,7 @@ from typing import Any
 
 import ray
 
-from autotransfer.errors import InvalidOptionError
+from autotransfer.errors import InvalidOptionError, one_line
 from autotransfer.search.executors.lost_trials import (
     LATE,
     RETRIES,
@@ -234,6 +234,6 @@ def _connect(address: str | None) -> None:
         ray.init(address=address, **given)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         raise InvalidOptionError(
-            f"no Ray cluster answers at {address or 'this machine'!r} ({error}); start one with "
-            "`ray start --head`"
+            f"no Ray cluster answers at {address or 'this machine'!r} ({one_line(error)}); "
+            "start one with `ray start --head`"
         ) from error

@@ -156,6 +156,11 @@ def test_a_worker_ends_soon_after_its_driver_was_killed(monkeypatch: pytest.Monk
         ({"name": "dask"}, "no executor named 'dask'; available: inline, processes, ray"),
         ({"name": "inline", "workers": 2}, "runs one trial at a time"),
         ({"ray_address": "auto"}, "--ray-address is for --executor ray"),
+        ({"name": "ray", "ray_address": "http://x y"}, "must be HOST:PORT, .* got 'http://x y'"),
+        ({"name": "ray", "ray_address": "host"}, "must be HOST:PORT"),
+        ({"name": "ray", "ray_address": "127.0.0.1:70000"}, "must be HOST:PORT"),
+        ({"name": "ray", "ray_address": "127.0.0.1:1"}, "no Ray cluster answers .*refused"),
+        ({"name": "ray", "ray_address": "ray://[::1]:1"}, "no Ray cluster answers"),
     ],
 )
 def test_an_executor_that_is_not_there_is_refused_in_words(
