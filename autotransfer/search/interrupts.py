@@ -1,6 +1,6 @@
-"""Interrupts come between two writes of the study, never within one.
+"""Interrupts and deadlines come between two writes of the study, never within one.
 
-An interrupt within a transaction would leave it open, and the database locked for what follows.
+Within a transaction they would leave it open, and the database locked for what follows.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 # Ctrl-C; a process manager that ends the fit; a terminal that is closed.
 SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
+
+_RAISING = (*SIGNALS, *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else []))
 
 
 @contextmanager
@@ -32,6 +35,33 @@ def ended_like_interrupts() -> Iterator[None]:
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def whole() -> Iterator[None]:
+    """Let signals that raise, interrupts and deadlines, come at the end of a short block.
+
+    However many they are; other threads than the main one get none.
+    """
+    came: list[int] = []
+    before: list[tuple[int, Any]] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in _RAISING:
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    before.append((number, handler))
+                    signal.signal(number, note)
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+        for number in dict.fromkeys(came):
+            signal.raise_signal(number)
 
 
 class Interrupts:

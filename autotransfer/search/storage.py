@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from autotransfer.errors import InvalidOptionError, StudyStorageError
 from autotransfer.masking import masked, masked_url, note_secrets
-from autotransfer.search.watchdog import no_deadline_within
+from autotransfer.search.interrupts import whole
 
 STORAGE_FILE = "autotransfer.db"
 STORAGE_VARIABLE = "AUTOTRANSFER_STORAGE"
@@ -132,7 +132,7 @@ def _patient(action: Callable[..., T], url: str) -> Callable[..., T]:
         wait, spent, again = _FIRST_WAIT, 0.0, False
         while True:
             try:
-                with no_deadline_within():
+                with whole():
                     return action(*args, **more)
             except optuna.exceptions.UpdateFinishedTrialError:
                 if again:  # the attempt before had come through, only its answer was lost

@@ -12,8 +12,6 @@ from types import FrameType
 from autotransfer.errors import OverrunError
 
 GRACE_SECONDS = 2.0  # a trial may overrun its deadline by this much, to end on its own
-_AGAIN_SECONDS = 0.05  # until a deadline that came within a held block is looked at again
-_held = threading.local()
 
 
 @contextmanager
@@ -31,9 +29,6 @@ def ended_at(deadline: float | None) -> Iterator[None]:
         return
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        if getattr(_held, "depth", 0):
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
-            return
         raise OverrunError("did not stop at its deadline and was interrupted")
 
     began = time.monotonic()
@@ -49,16 +44,3 @@ def ended_at(deadline: float | None) -> Iterator[None]:
         if left:
             remaining = max(left - (time.monotonic() - began), 1e-3)
             signal.setitimer(signal.ITIMER_REAL, remaining, interval)
-
-
-@contextmanager
-def no_deadline_within() -> Iterator[None]:
-    """Let a deadline that comes in the block end what follows it, not the block.
-
-    For a transaction: it would stay open, and the database locked for what comes after.
-    """
-    _held.depth = getattr(_held, "depth", 0) + 1
-    try:
-        yield
-    finally:
-        _held.depth -= 1
