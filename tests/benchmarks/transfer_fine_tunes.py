@@ -1,0 +1,82 @@
+"""Fine-tunes of a sample of cells of the record: as a fit would train them by default."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.preprocessing import PixelStore
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
+from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.results import ScenarioKind
+from autotransfer_fine_tune import FineTune
+from tests.benchmarks.transfer_cells import Key, scored
+from tests.benchmarks.transfer_features import PIXEL_BYTES
+from tests.benchmarks.transfer_targets import Draw, Pool, opened
+
+TARGETS = ("flowers5", "pacs-sketch", "eurosat", "bccd", "hymenoptera", "fashion", "cifar10")
+SIZES, DRAWS = (20, 5), 2
+SOURCES = ("mobilenetv2-imagenet", "mobilenetv1-050-imagenet", "mobilenetv1-025-person")
+
+
+def sample() -> Iterator[tuple[str, int, int]]:
+    """Yield the target, the size and the draw of each cell, those that say most first."""
+    for number in range(DRAWS):
+        for size in SIZES:
+            for target in TARGETS:
+                yield target, size, number
+
+
+def fine_tunes(
+    pool: Pool, drawn: Draw, sources: Mapping[str, Source], kit: Path, work: Path, *, seed: int
+) -> Iterator[tuple[Key, dict[str, Any]]]:
+    """Yield the scores of a fine-tune of each source of the sample.
+
+    Args:
+        pool: The pool, all of whose classes are played.
+        drawn: Which images are learnt from, and which judge.
+        sources: All sources by name.
+        kit: The kit.
+        work: Where features are kept.
+        seed: Of the training.
+    """
+    ((images, places),), _ = opened(pool, kit)
+    train, tested = images.subset(places[drawn.labelled]), images.subset(places[drawn.tested])
+    device = torch.device("cpu")
+    readers = FeatureReaders(
+        FeatureStore(work / "passes"), PixelStore(PIXEL_BYTES), load_backbone, device
+    )
+    for name in SOURCES:
+        began = time.perf_counter()
+        answers = _tuned(train, tested, sources[name], readers, seed)
+        seconds = time.perf_counter() - began
+        found = {f"true_{score}": v for score, v in scored(tested.labels, answers).items()}
+        yield Key("fine-tune", name), {**found, "milliseconds": 1000 * seconds}
+        readers.release()
+
+
+def _tuned(
+    train: ImageSet, tested: ImageSet, source: Source, readers: FeatureReaders, seed: int
+) -> Any:
+    strategy = FineTune()
+    task = Task(
+        source=source,
+        scenario=ScenarioKind.LABELLED,
+        class_names=train.class_names,
+        train=train,
+        features=readers[source],
+        device=readers.device,
+        load_backbone=lambda: readers.load(source),
+    )
+    params = strategy.space(task.info).defaults()
+    trial = Trial(params, lambda _progress, _predictor: None, None, seed)
+    return np.asarray(strategy.fit(task, trial).predict(tested, task.features), dtype=np.float64)

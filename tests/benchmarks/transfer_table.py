@@ -1,0 +1,151 @@
+"""The table of the record of small transfers, and how it is read.
+
+A row is what one probe or rule did in one draw of one size of one target. Scores are kept as whole
+numbers, accuracies in thousandths, log losses in hundredths of a nat, so that 200,000 rows fit in
+a megabyte; `read_record` returns them as people read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+RECORD = Path(__file__).with_name("records") / "transfer.parquet"
+KEYS = ("target", "size", "kind", "source", "stage", "draw")  # neighbours are alike
+NAMES = ("family", "target", "kind", "source")
+_PER_MILLE, _PER_NAT = 1000, 100
+_MOST = 60_000  # of a whole number that is kept
+_MISSING = 65_535
+_SMALL = ("size", "draw", "stage", "stages", "classes")
+_WHOLE = ("labelled", "tested", "milliseconds")
+PARTS = ("true", "out_of_fold", "folds")
+SCORES = tuple(f"{part}_{score}" for part in PARTS for score in ("accuracy", "log_loss"))
+BALANCED = tuple(f"{part}_balanced" for part in ("true", "out_of_fold"))
+
+
+def write_record(rows: pd.DataFrame, path: Path = RECORD) -> None:
+    """Write rows in the columns that `read_record` returns; `leaks` among them."""
+    found = rows.sort_values(list(KEYS), kind="stable").reset_index(drop=True)
+    kept: dict[str, Any] = {name: found[name].astype("category") for name in NAMES}
+    kept |= {name: found[name].astype("uint8") for name in _SMALL}
+    kept |= {name: found[name].round().clip(0, _MOST).astype("uint16") for name in _WHOLE}
+    kept["leaks"] = found["leaks"].astype(bool)
+    for name in SCORES:
+        scale = _PER_NAT if name.endswith("log_loss") else _PER_MILLE
+        whole = (found[name] * scale).round().clip(0, _MOST)
+        kept[name] = whole.fillna(_MISSING).astype("uint16")
+    for name in BALANCED:  # as a difference, which is nothing where the classes are alike
+        plain = found[name.replace("balanced", "accuracy")]
+        kept[name] = ((found[name] - plain) * _PER_MILLE).round().fillna(0).astype("int16")
+    table = pa.Table.from_pandas(pd.DataFrame(kept), preserve_index=False)
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=list(NAMES),
+        column_encoding=dict.fromkeys((*SCORES, *BALANCED), "DELTA_BINARY_PACKED"),
+        row_group_size=1 << 20,
+    )
+
+
+def read_record(path: Path = RECORD) -> pd.DataFrame:
+    """Return the record, a row for each probe or rule in each draw.
+
+    Columns:
+        family, target: Targets of one family may share images or their origin.
+        classes: Number of classes.
+        size: Labelled images a class; 0 is all that are not tested. For zero-shot targets the
+            number of unseen classes.
+        draw: Which draw.
+        kind, source, stage, stages: "probe" with its source, the stage in 1..S and S; or a rule,
+            where source and stage are empty and 0. A source of none: "hog", "raw", "untrained".
+        leaks: Whether a network that is read may have learnt from these images.
+        labelled, tested: Number of images.
+        true_accuracy, true_balanced, true_log_loss: On the tested images, in [0, 1] and nats.
+        out_of_fold_...: On the labelled images: leave-one-out of a probe, and for a rule what it
+            makes of them in parts; held-out classes for zero-shot. NaN where there is none.
+        folds_accuracy, folds_log_loss: On the folds of a fit; NaN for most draws.
+        milliseconds: Of learning and answering, of the median draw; for a rule without those of
+            the probes.
+    """
+    kept: pd.DataFrame = pq.read_table(path).to_pandas()
+    for name in SCORES:
+        scale = _PER_NAT if name.endswith("log_loss") else _PER_MILLE
+        kept[name] = kept[name].astype(float).where(kept[name] != _MISSING) / scale
+    for name in BALANCED:
+        kept[name] = kept[name] / _PER_MILLE + kept[name.replace("balanced", "accuracy")]
+    return kept
+
+
+def facts(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield the first facts as Markdown: means over targets by size, and what is best how often.
+
+    Targets that the default source has learnt from are left out, and zero-shot ones.
+    """
+    is_default = frame["kind"] == "default probe"
+    known = set(frame.loc[is_default & ~frame["leaks"], "target"])
+    rows = frame[frame["target"].isin(known) & ~frame["leaks"]]
+    families = frame.loc[frame["target"].isin(known), "family"].nunique()
+    yield f"{len(known)} targets of {families} families, {len(rows)} rows without leaks"
+    probes = rows[(rows["kind"] == "probe") & (rows["stages"] > 0)]
+    chosen = _choices(rows[rows["kind"] != "probe"], probes)
+    sizes = sorted({int(size) for size in rows["size"]}, key=lambda size: size or 1 << 16)
+    for score, scale in (("true_accuracy", 100), ("true_log_loss", 1)):
+        yield from ("", f"{score}, mean over targets", "")
+        yield from _table(scale * _by_size(chosen, score), sizes, ".1f" if scale > 1 else ".2f")
+    yield from ("", "targets in which a kind has the highest mean accuracy", "")
+    fixed = chosen[~chosen["kind"].str.startswith("best ")]
+    yield from _table(_first(pd.concat([fixed, _single(probes)]), "kind"), sizes, "d")
+    behind = probes["stages"].astype(int) - probes["stage"].astype(int)
+    title = "targets in which the best single probe is so many stages before the last"
+    yield from ("", title, "")
+    yield from _table(_first(probes.assign(behind=behind), "behind"), sizes, "d")
+    yield from ("", "targets in which it reads this source", "")
+    yield from _table(_first(probes, "source"), sizes, "d")
+
+
+def _choices(rules: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
+    """Return the rules, the probe of least leave-one-out log loss, and the best one there was."""
+    cell = probes.groupby(["target", "size", "draw"], observed=True)
+    chosen = probes.loc[cell["out_of_fold_log_loss"].idxmin()]
+    best = probes.loc[cell["true_accuracy"].idxmax()]
+    named = [
+        rules.assign(kind=rules["kind"].astype(str)),
+        chosen.assign(kind="best probe, by leave-one-out log loss"),
+        best.assign(kind="best probe, in hindsight"),
+    ]
+    return pd.concat(named)
+
+
+def _single(probes: pd.DataFrame) -> pd.DataFrame:
+    """Return the probes as kinds: those of the last stage, and those of earlier ones."""
+    last = probes["stage"] == probes["stages"]
+    return probes.assign(kind=last.map({True: "a last stage", False: "an earlier stage"}))
+
+
+def _by_size(rows: pd.DataFrame, score: str) -> pd.DataFrame:
+    """Return the mean by kind and size, every target alike."""
+    of_target = rows.groupby(["kind", "size", "target"], observed=True)[score].mean()
+    return of_target.groupby(["kind", "size"], observed=True).mean().unstack("size")
+
+
+def _first(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return in how many targets each value of a column has the best mean over the draws."""
+    keys = [column, "kind", "source", "stage", "target", "size"]
+    keys = list(dict.fromkeys(keys))
+    means = rows.groupby(keys, observed=True)["true_accuracy"].mean().reset_index()
+    top = means.loc[means.groupby(["target", "size"], observed=True)["true_accuracy"].idxmax()]
+    return top.groupby([column, "size"], observed=True).size().unstack("size", fill_value=0)
+
+
+def _table(found: pd.DataFrame, sizes: Sequence[int], shown: str) -> Iterator[str]:
+    yield "| labelled a class | " + " | ".join(str(size or "all") for size in sizes) + " |"
+    yield "|---" * (len(sizes) + 1) + "|"
+    for name, row in found.reindex(columns=list(sizes), fill_value=0).iterrows():
+        yield f"| {name} | " + " | ".join(format(row[size], shown) for size in sizes) + " |"
