@@ -22,7 +22,7 @@ _PER_MILLE, _PER_NAT = 1000, 100
 _MOST = 60_000  # of a whole number that is kept
 _MISSING = 65_535
 _SMALL = ("size", "draw", "stage", "stages", "classes")
-_WHOLE = ("labelled", "tested", "milliseconds")
+_WHOLE = ("labelled", "tested")
 PARTS = ("true", "out_of_fold", "folds")
 SCORES = tuple(f"{part}_{score}" for part in PARTS for score in ("accuracy", "log_loss"))
 BALANCED = tuple(f"{part}_balanced" for part in ("true", "out_of_fold"))
@@ -33,7 +33,8 @@ def write_record(rows: pd.DataFrame, path: Path = RECORD) -> None:
     found = rows.sort_values(list(KEYS), kind="stable").reset_index(drop=True)
     kept: dict[str, Any] = {name: found[name].astype("category") for name in NAMES}
     kept |= {name: found[name].astype("uint8") for name in _SMALL}
-    kept |= {name: found[name].round().clip(0, _MOST).astype("uint16") for name in _WHOLE}
+    kept |= {name: found[name].astype("uint16") for name in _WHOLE}
+    kept["milliseconds"] = found["milliseconds"].round().astype("uint32")
     kept["leaks"] = found["leaks"].astype(bool)
     for name in SCORES:
         scale = _PER_NAT if name.endswith("log_loss") else _PER_MILLE
@@ -46,10 +47,10 @@ def write_record(rows: pd.DataFrame, path: Path = RECORD) -> None:
     pq.write_table(
         table,
         path,
-        compression="zstd",
-        compression_level=19,
+        compression="brotli",
+        compression_level=11,
         use_dictionary=list(NAMES),
-        column_encoding=dict.fromkeys((*SCORES, *BALANCED), "DELTA_BINARY_PACKED"),
+        column_encoding=dict.fromkeys((*SCORES, *BALANCED), "BYTE_STREAM_SPLIT"),
         row_group_size=1 << 20,
     )
 
