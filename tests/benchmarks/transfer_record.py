@@ -58,6 +58,7 @@ from tests.benchmarks.transfer_targets import (
     pool_of,
     sources_in,
 )
+from tests.benchmarks.transfer_zero_shot import POOL_NAMES as ZERO_SHOT_POOLS
 from tests.benchmarks.transfer_zero_shot import SPLITS, UNSEEN, images_of, leaks, zero_shot
 
 KNOB_DRAWS = 5  # draws in which other ways to read the default source are tried
@@ -187,12 +188,8 @@ class Record:
         with (self._folder / f"{part}-{target}.jsonl").open("a", encoding="utf-8") as file:
             file.write(f"\n{json.dumps(line)}")
 
-    def frame(self, stages: Mapping[str, int]) -> pd.DataFrame:
-        """Return all rows, with the columns of `read_record`.
-
-        Args:
-            stages: Number of stages by source.
-        """
+    def frame(self) -> pd.DataFrame:
+        """Return all rows, with the columns of `read_record`."""
         found: dict[tuple[Any, ...], dict[str, Any]] = {}
         for (part, target, size, number), line in self.lines.items():
             about = {k: line[k] for k in ABOUT} if part in SCORED else {}
@@ -200,14 +197,14 @@ class Record:
                 key = target, size, number, kind, source, stage
                 row = found.setdefault(key, dict(zip(ROW, key, strict=True)))
                 row |= scores | about
-                row["stages"] = stages.get(source, 0)
                 if part in SCORED:
                     row["leaks"] = [kind, source, stage] in line["leaks"]
         frame = pd.DataFrame([row for row in found.values() if "tested" in row])
         frame = frame.reindex(columns=list(dict.fromkeys((*frame.columns, *SCORES, *BALANCED))))
         keys = [name for name in ROW if name != "draw"]
         typical = frame.groupby(keys)["milliseconds"].transform("median")
-        return frame.assign(milliseconds=typical)
+        stages = frame.groupby("source")["stage"].transform("max")
+        return frame.assign(milliseconds=typical, stages=stages)
 
 
 ROW = ("target", "size", "draw", "kind", "source", "stage")
@@ -249,6 +246,10 @@ class Run:
         self.given, self.record = given, Record(given.work)
         self.until: float = time.monotonic() + 60 * given.minutes
         self.features = Features(given.work, given.kit, sources_in(given.kit))
+        self._targets = [target for target in TARGETS if target.name in given.targets]
+        self._pools = {target.pool for target in self._targets}
+        if set(ZERO_SHOT_POOLS) & self._pools:
+            self._pools |= set(ZERO_SHOT_POOLS)
         self._loaded: dict[str, Loaded] = {}
 
     def __call__(self) -> None:
@@ -269,7 +270,7 @@ class Run:
 
     def _features(self) -> None:
         for pool in POOLS:
-            if not self._over:
+            if pool.name in self._pools and not self._over:
                 self.features.fill(pool)
 
     def _pool(self, pool: Pool) -> Loaded:
@@ -279,8 +280,7 @@ class Run:
 
     def _cells(self, plan: str) -> None:
         part = "folds" if plan == "folds" else "cells"
-        targets = [target for target in TARGETS if target.name in self.given.targets]
-        for (number, size), target in product(wanted(plan, self.given.draws), targets):
+        for (number, size), target in product(wanted(plan, self.given.draws), self._targets):
             key = part, target.name, size, number
             if key in self.record or self._over:
                 continue
@@ -304,7 +304,7 @@ class Run:
         return True
 
     def _zero_shot(self) -> None:
-        if self._over:
+        if self._over or not set(ZERO_SHOT_POOLS) <= self._pools:
             return
         images = images_of(self.features)
         for number, num_unseen in product(range(SPLITS), UNSEEN):
@@ -360,9 +360,7 @@ def main() -> None:
         with single_thread():
             Run(given)()
     elif given.command == "table":
-        kept = Features(given.work, given.kit, sources_in(given.kit))
-        stages = {s.name: len(kept.stages(POOLS[0], s.name)) for s in kept.sources}
-        write_record(Record(given.work).frame(stages), given.record)
+        write_record(Record(given.work).frame(), given.record)
     else:
         print(*facts(read_record(given.record)), sep="\n")  # noqa: T201
 

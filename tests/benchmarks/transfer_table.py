@@ -15,6 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.benchmarks.transfer_cells import NO_SOURCE
+
 RECORD = Path(__file__).with_name("records") / "transfer.parquet"
 KEYS = ("target", "size", "kind", "source", "stage", "draw")  # neighbours are alike
 NAMES = ("family", "target", "kind", "source")
@@ -94,7 +96,7 @@ def facts(frame: pd.DataFrame) -> Iterator[str]:
     rows = frame[frame["target"].isin(known) & ~frame["leaks"]]
     families = frame.loc[frame["target"].isin(known), "family"].nunique()
     yield f"{len(known)} targets of {families} families, {len(rows)} rows without leaks"
-    probes = rows[(rows["kind"] == "probe") & (rows["stages"] > 0)]
+    probes = rows[(rows["kind"] == "probe") & ~rows["source"].isin(NO_SOURCE)]
     chosen = _choices(rows[rows["kind"] != "probe"], probes)
     sizes = sorted({int(size) for size in rows["size"]}, key=lambda size: size or 1 << 16)
     for score, scale in (("true_accuracy", 100), ("true_log_loss", 1)):

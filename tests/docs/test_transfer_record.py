@@ -215,7 +215,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
         leaks = [list(key) for key in rows if loaded.leaks(key)]
         said = {"family": "f", "classes": 2, "labelled": 10, "tested": 30, "leaks": leaks}
         record.add(("cells", "some", 5, number), rows, **said)
-    write_record(Record(folder).frame({"own": 2, "leaky": 2}), folder / "record.parquet")
+    write_record(Record(folder).frame(), folder / "record.parquet")
     return read_record(folder / "record.parquet")
 
 
