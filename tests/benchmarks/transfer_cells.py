@@ -32,7 +32,8 @@ from autotransfer_source_stacking import stack
 PARTS = 5  # in which the weights of a rule are chosen without the images that judge it
 BEST = 3  # members of the mean of the best
 ACCURACY, BALANCED, LOG_LOSS = map(metric_named, ("accuracy", "balanced_accuracy", "log_loss"))
-NO_SOURCE = ("hog", "raw", "untrained")  # read like sources, and none
+PIXELS = ("hog", "raw")
+NO_SOURCE = (*PIXELS, "untrained")  # read like sources, and none
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -28,7 +28,7 @@ from autotransfer.models.backbone import Backbone, load_backbone
 from autotransfer.models.folding import folded
 from autotransfer.models.predictors.pixels import describe
 from autotransfer.models.source import Source
-from tests.benchmarks.transfer_cells import NO_SOURCE
+from tests.benchmarks.transfer_cells import NO_SOURCE, PIXELS
 from tests.benchmarks.transfer_targets import Ints, Pool, opened
 
 BATCH, PIXEL_BYTES = 4, 1 << 30
@@ -138,7 +138,7 @@ class Features:
             sys.stderr.write(f"{pool.name}: {len(stages[0])} images, {name}, {seconds:.0f} s\n")
 
     def _read(self, name: str, images: ImageSet, pixels: PixelStore) -> Stages:
-        if name in ("hog", "raw"):
+        if name in PIXELS:
             return [halved(describe(images, (name,))[name])]
         if name not in self._networks:
             source = next((s for s in self.sources if s.name == name), None)

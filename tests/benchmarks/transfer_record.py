@@ -33,7 +33,7 @@ from autotransfer.data.splitting import make_folds
 from autotransfer.models.precomputed_features import Matrices
 from autotransfer.models.single_thread import single_thread
 from tests.benchmarks.scoreboard_draws import numbers, standard_kit
-from tests.benchmarks.transfer_cells import NO_SOURCE, Block, Cell, Key, scored
+from tests.benchmarks.transfer_cells import NO_SOURCE, PIXELS, Block, Cell, Key, scored
 from tests.benchmarks.transfer_features import Features, Stages
 from tests.benchmarks.transfer_fine_tunes import fine_tunes, sample
 from tests.benchmarks.transfer_table import (
@@ -61,7 +61,7 @@ from tests.benchmarks.transfer_targets import (
 from tests.benchmarks.transfer_zero_shot import POOL_NAMES as ZERO_SHOT_POOLS
 from tests.benchmarks.transfer_zero_shot import SPLITS, UNSEEN, images_of, leaks, zero_shot
 
-KNOB_DRAWS = 5  # draws in which other ways to read the default source are tried
+KNOB_DRAWS = 3  # draws in which other ways to read the default source are tried
 FOLD_DRAWS, FOLD_SIZES = 1, (2, 5, 20)  # of which the folds of a fit are played as well
 LARGE = (40, ALL)  # sizes whose draws come last
 LARGE_DRAWS = 5  # but for so many
@@ -127,7 +127,8 @@ class Loaded:
         stages = self.stages[name]
         for number, x in enumerate(stages, 1):
             rows = x[learnt].astype(np.float32), x[shown].astype(np.float32)
-            yield Block(Key("probe", name, number), *rows, number == len(stages))
+            last = number == len(stages) and name not in PIXELS
+            yield Block(Key("probe", name, number), *rows, last)
 
     def folds(self, labels: Ints, learnt: Ints, seed: int) -> list[tuple[Ints, Ints]]:
         """Return what a fit learns from and validates with in each of its folds."""
