@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -18,11 +19,13 @@ from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.results import ScenarioKind
 from autotransfer_feature_extraction import FeatureExtraction
 from autotransfer_fusion import DefaultProbe, MeanOfProbes, MixtureOfProbes
-from tests.benchmarks.transfer_cells import Block, Cell, Key, Said
+from tests.benchmarks.transfer_cells import NO_SOURCE, Block, Cell, Key, Said
 from tests.benchmarks.transfer_record import Loaded, Record, played
-from tests.benchmarks.transfer_table import facts, read_record, write_record
+from tests.benchmarks.transfer_table import RECORD, facts, read_record, write_record
 from tests.benchmarks.transfer_targets import ALL, POOLS, SIZES, TARGETS, Target, draw, pool_of
 
+DRAWS_AT_LEAST = 10
+ROOT = Path(__file__).parents[2]
 K, NAMES = 3, ("first", "second", "third")
 KEY = {name: Key("probe", name, 1) for name in NAMES}
 
@@ -241,3 +244,81 @@ def test_the_facts_have_a_line_for_every_rule(kept: pd.DataFrame) -> None:
     assert shown.startswith("1 targets of 1 families")
     assert "| plain mean |" in shown
     assert "| best probe, in hindsight |" in shown
+
+
+@pytest.fixture(scope="module")
+def recorded() -> pd.DataFrame:
+    return read_record()
+
+
+@pytest.fixture(scope="module")
+def supervised(recorded: pd.DataFrame) -> pd.DataFrame:
+    return recorded[~recorded["target"].astype(str).str.startswith("zero-shot")]
+
+
+def test_the_table_takes_a_megabyte_at_most() -> None:
+    assert RECORD.stat().st_size <= 1_000_000
+
+
+def test_the_record_has_every_target_and_ten_families(supervised: pd.DataFrame) -> None:
+    assert set(supervised["target"]) == {target.name for target in TARGETS}
+    assert len(TARGETS) >= 30
+    assert supervised["family"].nunique() >= 10
+
+
+def test_the_record_has_every_size_and_draws_of_each(supervised: pd.DataFrame) -> None:
+    assert set(supervised["size"]) == set(SIZES)
+    cells = supervised[supervised["kind"] == "plain mean"]
+    draws = cells.groupby(["target", "size"], observed=True)["draw"].agg(["size", "max"])
+    assert (draws["size"] == draws["max"] + 1).all()  # each once, and none left out
+    assert draws["size"].min() >= DRAWS_AT_LEAST
+
+
+def test_every_cell_has_every_stage_of_the_sixteen_sources(supervised: pd.DataFrame) -> None:
+    probes = supervised[(supervised["kind"] == "probe") & ~supervised["source"].isin(NO_SOURCE)]
+    members = probes.groupby(["source"], observed=True)["stage"].nunique()
+    assert len(members) == 16
+    cells = probes.groupby(["target", "size", "draw"], observed=True).size()
+    assert set(cells) == {members.sum()}
+
+
+def test_no_row_is_there_twice(recorded: pd.DataFrame) -> None:
+    assert not recorded.duplicated(["target", "size", "draw", "kind", "source", "stage"]).any()
+
+
+def test_every_score_is_in_its_range(recorded: pd.DataFrame) -> None:
+    for name in recorded.columns[recorded.columns.str.contains("accuracy|balanced")]:
+        assert recorded[name].dropna().between(0, 1).all(), name
+    for name in recorded.columns[recorded.columns.str.contains("log_loss")]:
+        assert recorded[name].dropna().between(0, 17).all(), name
+    assert recorded["true_accuracy"].notna().all()
+    assert (recorded["stage"] <= recorded["stages"]).all()
+
+
+def test_ten_images_of_each_class_or_three_hundred_in_all_judge(supervised: pd.DataFrame) -> None:
+    enough = supervised["tested"] >= 10 * supervised["classes"].astype(int)
+    assert (enough | (supervised["tested"] >= 300)).all()
+
+
+def test_the_page_shows_what_is_recorded(recorded: pd.DataFrame) -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    accuracy = "\n".join(facts(recorded)).split("\n\n")[2]
+    assert accuracy in page
+
+
+def test_what_leaks_is_marked(supervised: pd.DataFrame) -> None:
+    probes = supervised[supervised["kind"] == "probe"]
+    leaks = {
+        family: set(rows.loc[rows["leaks"], "source"])
+        for family, rows in probes.groupby("family", observed=True)
+    }
+    assert leaks.pop("cifar10") == {"resnet20-cifar10", "resnet56-cifar10"}
+    ants_and_bees = leaks.pop("hymenoptera")
+    assert {"mobilenetv2-imagenet", "efficientnet-lite0-imagenet"} < ants_and_bees
+    assert not any(leaks.values())
+
+
+def test_classes_without_images_are_dealt_out_many_times(recorded: pd.DataFrame) -> None:
+    rows = recorded[recorded["target"].astype(str) == "zero-shot-5"]
+    assert rows["draw"].nunique() >= 10
+    assert {"eszsl", "mean-of-eszsl", "attribute-zero-shot"} == set(rows["kind"])
