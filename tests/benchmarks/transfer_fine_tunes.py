@@ -21,6 +21,7 @@ from autotransfer.results import ScenarioKind
 from autotransfer_fine_tune import FineTune
 from tests.benchmarks.transfer_cells import Key, scored
 from tests.benchmarks.transfer_features import PIXEL_BYTES
+from tests.benchmarks.transfer_table import FINE_TUNE
 from tests.benchmarks.transfer_targets import Draw, Pool, opened
 
 TARGETS = ("flowers5", "pacs-sketch", "eurosat", "bccd", "hymenoptera", "fashion", "cifar10")
@@ -60,7 +61,7 @@ def fine_tunes(
         answers = _tuned(train, tested, sources[name], readers, seed)
         seconds = time.perf_counter() - began
         found = {f"true_{score}": v for score, v in scored(tested.labels, answers).items()}
-        yield Key("fine-tune", name), {**found, "milliseconds": 1000 * seconds}
+        yield Key(FINE_TUNE, name), {**found, "milliseconds": 1000 * seconds}
         readers.release()
 
 

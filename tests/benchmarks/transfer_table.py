@@ -20,6 +20,7 @@ from tests.benchmarks.transfer_cells import NO_SOURCE
 RECORD = Path(__file__).with_name("records") / "transfer.parquet"
 KEYS = ("target", "size", "kind", "source", "stage", "draw")  # neighbours are alike
 NAMES = ("family", "target", "kind", "source")
+FINE_TUNE = "fine-tune"
 _PER_MILLE, _PER_NAT = 1000, 100
 _MOST = 60_000  # of a whole number that is kept
 _MISSING = 65_535
@@ -97,7 +98,7 @@ def facts(frame: pd.DataFrame) -> Iterator[str]:
     families = frame.loc[frame["target"].isin(known), "family"].nunique()
     yield f"{len(known)} targets of {families} families, {len(rows)} rows without leaks"
     probes = rows[(rows["kind"] == "probe") & ~rows["source"].isin(NO_SOURCE)]
-    chosen = _choices(rows[rows["kind"] != "probe"], probes)
+    chosen = _choices(rows[~rows["kind"].isin(["probe", FINE_TUNE])], probes)
     sizes = sorted({int(size) for size in rows["size"]}, key=lambda size: size or 1 << 16)
     for score, scale in (("true_accuracy", 100), ("true_log_loss", 1)):
         yield from ("", f"{score}, mean over targets", "")
@@ -111,6 +112,22 @@ def facts(frame: pd.DataFrame) -> Iterator[str]:
     yield from _table(_first(probes.assign(behind=behind), "behind"), sizes, "d")
     yield from ("", "targets in which it reads this source", "")
     yield from _table(_first(probes, "source"), sizes, "d")
+
+
+def fine_tuned(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the fine-tunes beside the last-stage probe of the same source and the mixture.
+
+    Columns: the accuracy of each in [0, 1], and the seconds of the fine-tune.
+    """
+    cell = ["target", "size", "draw"]
+    last = (frame["kind"] == "probe") & (frame["stage"] == frame["stages"])
+    probes = frame.loc[last, [*cell, "source", "true_accuracy"]]
+    mixtures = frame.loc[frame["kind"] == "mixture", [*cell, "true_accuracy"]]
+    tuned = frame[frame["kind"] == FINE_TUNE]
+    found = tuned[[*cell, "source", "true_accuracy"]].rename(columns={"true_accuracy": FINE_TUNE})
+    found["seconds"] = tuned["milliseconds"] / 1000
+    found = found.merge(probes.rename(columns={"true_accuracy": "probe"}), on=[*cell, "source"])
+    return found.merge(mixtures.rename(columns={"true_accuracy": "mixture"}), on=cell)
 
 
 def _choices(rules: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:

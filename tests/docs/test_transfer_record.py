@@ -21,7 +21,7 @@ from autotransfer_feature_extraction import FeatureExtraction
 from autotransfer_fusion import DefaultProbe, MeanOfProbes, MixtureOfProbes
 from tests.benchmarks.transfer_cells import NO_SOURCE, Block, Cell, Key, Said
 from tests.benchmarks.transfer_record import Loaded, Record, played
-from tests.benchmarks.transfer_table import RECORD, facts, read_record, write_record
+from tests.benchmarks.transfer_table import RECORD, facts, fine_tuned, read_record, write_record
 from tests.benchmarks.transfer_targets import ALL, POOLS, SIZES, TARGETS, Target, draw, pool_of
 
 DRAWS_AT_LEAST = 10
@@ -316,6 +316,13 @@ def test_what_leaks_is_marked(supervised: pd.DataFrame) -> None:
     ants_and_bees = leaks.pop("hymenoptera")
     assert {"mobilenetv2-imagenet", "efficientnet-lite0-imagenet"} < ants_and_bees
     assert not any(leaks.values())
+
+
+def test_a_fine_tune_stands_beside_the_probe_of_its_source(recorded: pd.DataFrame) -> None:
+    found = fine_tuned(recorded)
+    assert len(found) >= 3
+    assert found.notna().all(axis=None)
+    assert (found["seconds"] > 1).all()
 
 
 def test_classes_without_images_are_dealt_out_many_times(recorded: pd.DataFrame) -> None:
