@@ -97,7 +97,8 @@ class Search:
     def run(self) -> list[Outcome]:
         """Run probes and trials until the budget or the space is used up.
 
-        An interrupt ends the search as the deadline does, once there is an answer.
+        An interrupt ends the search as the deadline does, once there is an answer; trials that
+        ran are queued again.
 
         Returns:
             Every outcome of the study, those of earlier invocations included.
@@ -109,6 +110,7 @@ class Search:
                 self.train()
                 self.resort()
         except KeyboardInterrupt:
+            self.study.recover()
             if not self.answered(self.outcomes):
                 raise
             self.on_interrupt()

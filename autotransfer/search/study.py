@@ -121,7 +121,7 @@ class Study:
         return points
 
     def recover(self) -> None:
-        """Put right what a killed driver left: finished trials are told, others queued again."""
+        """Put right what an ended driver left: finished trials are told, others queued again."""
         for trial in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             stored = trial.user_attrs.get(_OUTCOME)
             if stored is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from optuna.trial import TrialState
 from typing_extensions import override
 
 from autotransfer.plugin.strategy import TaskInfo
@@ -174,6 +175,10 @@ def test_an_interrupt_ends_the_search_with_what_there_is(
     assert outcomes
     assert all(outcome.probe for outcome in outcomes)
     assert executor.closed
+    ended, queued = study.optuna.trials[0], study.optuna.trials[-1]  # none is left running
+    assert (ended.state, queued.state) == (TrialState.FAIL, TrialState.WAITING)
+    assert queued.system_attrs["fixed_params"] == ended.params
+    assert TrialState.RUNNING not in {trial.state for trial in study.optuna.trials}
     with pytest.raises(KeyboardInterrupt):
         run_search(
             open_study(
