@@ -154,12 +154,11 @@ class LabelledSources:
         default = self.sources.sources[0].name
         ranked = [*ranking.shortlist, *(row.source for row in ranking.rows)]
         order = dict.fromkeys([default, *ranked, *(s.name for s in self.sources.sources)])
-        held_out = self.division.held_out
         return read_all(
             self._named(order),
             {ranking.shortlist[0]},
             self._parts,
-            0 if held_out is None else len(held_out),
+            self.division.held_out,
             self.problem.readers,
             time_left=TimeLeft(
                 clock.deadline(POOL_SHARE), (clock.seconds or 0.0) * HELD_OUT_SHARE

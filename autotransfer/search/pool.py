@@ -67,7 +67,7 @@ def read_all(
     sources: Sequence[Source],
     needed: Collection[str],
     parts: Sequence[ImageSet],
-    num_held_out: int,
+    held_out: ImageSet | None,
     readers: FeatureReaders,
     *,
     time_left: TimeLeft,
@@ -78,27 +78,28 @@ def read_all(
         sources: In the order in which they are read.
         needed: Names of those that are taken whatever time is left: the search reads them.
         parts: The items that are read now.
-        num_held_out: Number of items that are read at the end, by what is then tested.
+        held_out: Items that are read at the end, by what is then tested, unless a cache has them.
         readers: The feature cache.
         time_left: For passes.
     """
     found, skipped = list[Source](), list[Skipped]()
-    held_out = 0.0
+    spoken_for = 0.0  # seconds of the sources that are in
     for place, source in enumerate(sources):
-        pace, reason = 0.0, ""
+        later, reason = 0.0, ""
         try:
             reader = readers[source]
             missing = sum(reader.missing(part) for part in parts)
             pace = _pace(reader, readers)
+            later = 0.0 if held_out is None else reader.missing(held_out) * pace
             if source.name not in needed:
-                taken = held_out + num_held_out * pace
                 owed = sum(
                     readers[other].missing(part) * _pace(readers[other], readers)
                     for other in sources[place + 1 :]
                     if other.name in needed and time_left.deadline is not None
                     for part in parts
                 )
-                reason = time_left.without(owed).reason_against(missing * pace, taken, missing)
+                left = time_left.without(owed)
+                reason = left.reason_against(missing * pace, spoken_for + later, missing)
             for part in parts if missing and not reason else ():
                 reader(part)
         except InvalidSourceError as error:
@@ -108,7 +109,7 @@ def read_all(
         if reason:
             skipped.append(Skipped(source.name, OBVIOUS, reason))
             continue
-        held_out += num_held_out * pace
+        spoken_for += later
         found.append(source)
     return tuple(found), skipped
 

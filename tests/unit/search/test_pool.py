@@ -29,7 +29,7 @@ from autotransfer.search.pool import (
 )
 
 IMAGES = shapes(3, 4)
-HELD_OUT_ITEMS = 30
+HELD_OUT = shapes(3, 10, seed=1)
 NAMES = ("one", "two", "three")
 SOURCES = tuple(tiny_source(name, seed=seed) for seed, name in enumerate(NAMES))
 ENDLESS = TimeLeft(None, 0.0)
@@ -38,12 +38,14 @@ ENDLESS = TimeLeft(None, 0.0)
 class _Reader:
     """Features of items that are read at a pace, and how many were asked for."""
 
-    def __init__(self, name: str, pace: float | None, *, broken: bool = False) -> None:
-        self.name, self.pace, self.broken = name, pace, broken
+    def __init__(
+        self, name: str, pace: float | None, *, broken: bool = False, cached: bool = False
+    ) -> None:
+        self.name, self.pace, self.broken, self.cached = name, pace, broken, cached
         self.read = list[int]()
 
     def missing(self, images: ImageSet) -> int:
-        return len(images)
+        return 0 if self.cached else len(images)
 
     def __call__(self, images: ImageSet, stage: int | None = None) -> NDArray[np.float64]:
         if self.broken:
@@ -71,10 +73,9 @@ def _read(
     readers: _Readers,
     time_left: TimeLeft,
     needed: Sequence[str] = ("one",),
-    sealed: int = HELD_OUT_ITEMS,
 ) -> tuple[list[str], dict[str, str]]:
     given: Any = readers
-    found, skipped = read_all(SOURCES, needed, [IMAGES], sealed, given, time_left=time_left)
+    found, skipped = read_all(SOURCES, needed, [IMAGES], HELD_OUT, given, time_left=time_left)
     assert all(skip.strategy == OBVIOUS for skip in skipped)
     return [source.name for source in found], {skip.source: skip.reason for skip in skipped}
 
@@ -104,6 +105,11 @@ def test_the_held_out_items_of_all_sources_have_to_fit_together() -> None:
     found, reasons = _read(_paced(0.1, 0.1, 0.1), TimeLeft(time.monotonic() + 600, 7.0))
     assert found == ["one", "two"]
     assert "no time would be left to test it on the held-out items (9 s)" in reasons["three"]
+
+
+def test_held_out_items_that_a_cache_has_take_no_time() -> None:
+    readers = _Readers(*(_Reader(name, None, cached=True) for name in NAMES))
+    assert _read(readers, TimeLeft(time.monotonic() + 60, 0.1)) == (list(NAMES), {})
 
 
 def test_a_source_that_never_ran_is_taken_to_be_as_slow_as_the_mean() -> None:
