@@ -49,9 +49,10 @@ NAME = "killed"
 def forked(action: Callable[[], Any], log: Path) -> int:
     """Return the id of a process that does something, and leads a group of its own."""
     process = os.fork()
+    with suppress(OSError):  # by both: a kill may come before the child has run at all
+        os.setpgid(process, process)
     if process:
         return process
-    os.setsid()
     said = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     os.dup2(said, 1)
     os.dup2(said, 2)
