@@ -23,11 +23,12 @@ import numpy as np
 from autotransfer.data.holdout import divide
 from autotransfer.data.image_set import ImageSet
 from autotransfer.models.features import FeatureReaders
+from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source
 from autotransfer.plugin.registry import Registry
-from autotransfer.plugin.strategy import Task, Trial
-from autotransfer.results import ParamValue, ScenarioKind
+from autotransfer.plugin.strategy import Trial
+from autotransfer.results import ParamValue
 from autotransfer.scenarios.inputs import (
     choose_sources,
     discover_plugins,
@@ -35,6 +36,7 @@ from autotransfer.scenarios.inputs import (
     open_labelled,
 )
 from autotransfer.scenarios.options import read_options
+from autotransfer.search.cross_validation import LabelledContext
 
 METHODS: Mapping[str, tuple[str, Mapping[str, ParamValue]]] = {
     "probe": ("feature-extraction", {}),
@@ -89,16 +91,10 @@ def score(
     """Return the accuracy on the test images and the seconds of the fit."""
     name, params = METHODS[method]
     strategy, source = registry.strategy(name), sources[0]
-    task = Task(
-        source=source,
-        scenario=ScenarioKind.LABELLED,
-        class_names=train.class_names,
-        train=train,
-        features=readers[source],
-        device=readers.device,
-        load_backbone=lambda: readers.load(source).to(readers.device),
-        companions=sources[1:],
+    context = LabelledContext(
+        train, (), None, readers, metric_named("accuracy"), shortlist=sources
     )
+    task = context.task(source, train)
     point = {**strategy.space(task.info).defaults(), **params}
     began = time.process_time()  # what else runs on the machine does not count
     predictor = strategy.fit(task, Trial(point, _ignore, None, seed))

@@ -15,9 +15,10 @@ from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
+from autotransfer.models.metrics import metric_named
 from autotransfer.models.source import Source
-from autotransfer.plugin.strategy import Task, Trial
-from autotransfer.results import ScenarioKind
+from autotransfer.plugin.strategy import Trial
+from autotransfer.search.cross_validation import LabelledContext
 from autotransfer_fine_tune import FineTune
 from tests.benchmarks.transfer_cells import Key, scored
 from tests.benchmarks.transfer_features import PIXEL_BYTES
@@ -69,15 +70,8 @@ def _tuned(
     train: ImageSet, tested: ImageSet, source: Source, readers: FeatureReaders, seed: int
 ) -> Any:
     strategy = FineTune()
-    task = Task(
-        source=source,
-        scenario=ScenarioKind.LABELLED,
-        class_names=train.class_names,
-        train=train,
-        features=readers[source],
-        device=readers.device,
-        load_backbone=lambda: readers.load(source),
-    )
+    context = LabelledContext(train, (), None, readers, metric_named("accuracy"))
+    task = context.task(source, train)
     params = strategy.space(task.info).defaults()
     trial = Trial(params, lambda _progress, _predictor: None, None, seed)
     return np.asarray(strategy.fit(task, trial).predict(tested, task.features), dtype=np.float64)
