@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,8 @@ from autotransfer.models.backbone import load_backbone
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.weights import write_state_dict
 from autotransfer.plugin.testing import shapes
-from autotransfer.report import page
 from tests.docs.blocks import DOCS, blocks
+from tests.end_to_end.conftest import draw_verdict_alone
 
 LABELLED = (
     "photos", "other-photos", "more-photos", "new-photos", "labelled", "labelled_photos",
@@ -108,9 +107,9 @@ def demo(template: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def brief_fits(patch: pytest.MonkeyPatch) -> None:
-    """Train baselines for an epoch and draw no figures: the pages are about what to type."""
+    """Train baselines for an epoch and draw few figures: the pages are about what to type."""
     patch.setattr(from_scratch, "SCHEDULE", replace(from_scratch.SCHEDULE, epochs=1))
-    patch.setattr(page, "built", partial(page.built, sections=page.SECTIONS[:1]))
+    draw_verdict_alone(patch)
 
 
 @pytest.fixture(scope="session")

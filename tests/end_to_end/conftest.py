@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from autotransfer.models.source import Source, Untrained
 from autotransfer.models.weights import write_state_dict
 from autotransfer.plugin.strategy import Task
 from autotransfer.plugin.testing import shapes
+from autotransfer.report import page
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +52,17 @@ def brief_baselines(patch: pytest.MonkeyPatch) -> None:
             return whole(task, **options)
 
     patch.setattr(baselines, "fit_scratch", fit_briefly)
+
+
+def draw_verdict_alone(patch: pytest.MonkeyPatch) -> None:
+    """Make reports of their first section: figures take half of the time of so small a fit."""
+    patch.setattr(page, "built", partial(page.built, sections=page.SECTIONS[:1]))
+
+
+@pytest.fixture
+def brief_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For fits whose report nobody looks at; `test_report` and others look at whole ones."""
+    draw_verdict_alone(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from autotransfer.results import Outcome, State
 
 pytestmark = [
     pytest.mark.timeout(600),
+    pytest.mark.usefixtures("brief_report"),
     pytest.mark.filterwarnings("ignore::autotransfer.errors.AutotransferWarning"),
 ]
 # A strategy whose worker is killed once.

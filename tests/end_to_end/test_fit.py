@@ -27,7 +27,7 @@ from autotransfer.selection.selection import Selection
 # Optuna tells its study from a sampler that is still marked experimental in places.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
-    pytest.mark.usefixtures("warm_cache"),
+    pytest.mark.usefixtures("warm_cache", "brief_report"),
 ]
 
 FROZEN = {"strategies": ("feature-extraction",), "budget": autotransfer.Budget(trials=1)}

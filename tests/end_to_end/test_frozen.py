@@ -23,6 +23,7 @@ from autotransfer.search.record_file import _upgraded
 from tests.frozen import freeze
 
 pytestmark = [
+    pytest.mark.usefixtures("brief_report"),
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
     pytest.mark.filterwarnings("ignore::autotransfer.errors.AutotransferWarning"),
 ]

@@ -82,9 +82,9 @@ def test_a_frozen_prefix_runs_once_for_a_picture(tmp_path: Path, passes: list[in
 def test_maps_that_make_room_for_others_of_the_same_batch_are_still_there(tmp_path: Path) -> None:
     images, source = shapes(2, 4), tiny_source()
     expected = tiny_readers(tmp_path)[source].inputs(images, 2).batch(np.arange(8))
-    room = 2 * expected[0].nbytes
+    most_bytes = 2 * expected[0].nbytes
     store, pixels = FeatureStore(tmp_path), PixelStore(1 << 26)
-    readers = FeatureReaders(store, pixels, load_backbone, torch.device("cpu"), room)
+    readers = FeatureReaders(store, pixels, load_backbone, torch.device("cpu"), most_bytes)
     inputs = readers[source].inputs(images, 2)
     inputs.batch(np.arange(2))
     torch.testing.assert_close(inputs.batch(np.array([0, 2, 3])), expected[[0, 2, 3]])
