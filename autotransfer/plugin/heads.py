@@ -7,7 +7,13 @@ from autotransfer.models.heads import (
     fit_nearest_mean,
     fit_ridge,
 )
-from autotransfer.models.heads.linear import Standardisation, inverse_temperature, with_absent
+from autotransfer.models.heads.joint_ridge import JointRidge, fit_joint_ridge
+from autotransfer.models.heads.linear import (
+    Standardisation,
+    inverse_temperature,
+    unit_rows,
+    with_absent,
+)
 from autotransfer.models.heads.logistic import (
     DEFAULT_C,
     full_head,
@@ -29,6 +35,8 @@ __all__ = [
     "restore_head",
     "fit_ridge",
     "fit_unit_ridge",
+    "fit_joint_ridge",
+    "JointRidge",
     "fit_logistic",
     "fit_discriminant",
     "fit_nearest_mean",
@@ -40,6 +48,7 @@ __all__ = [
     "Standardisation",
     "with_absent",
     "inverse_temperature",
+    "unit_rows",
     "mixture_weights",
     "side_by_side",
     "traced_logits",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import Tensor
 from typing_extensions import override
 
@@ -25,7 +26,7 @@ from autotransfer.plugin import (
     sources,
 )
 
-PROBE = "probe"
+PROBE, JOINT = "probe", "joint probe"
 
 
 @dataclass(frozen=True)
@@ -44,49 +45,79 @@ class FusedProbe:
 
 
 @dataclass(frozen=True)
+class Joint:
+    """One probe on the features of several sources side by side.
+
+    Args:
+        parts: For each source, what it adds to the logits; `weight` is its share of the rows.
+        weight: What its probabilities count, in [0, 1].
+    """
+
+    parts: tuple[FusedProbe, ...] = ()
+    weight: float = 0.0
+
+
+@dataclass(frozen=True)
 class FusionPredictor(Predictor):
     """The weighted mean of the probabilities of several probes.
 
     Args:
-        probes: Those of the own source first; their weights sum to one.
+        probes: Those of the own source first; their weights sum to one, that of `joint` included.
+        joint: A further probe, which reads several sources; without parts there is none.
     """
 
     probes: tuple[FusedProbe, ...]
+    joint: Joint = field(default=Joint())
 
     @override
     def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
+        def reader(probe: FusedProbe) -> FeatureReader:
+            return features if probe.source.name == own else features.of(probe.source)
+
         own = self.probes[0].source.name
-        parts = []
-        for probe in self.probes:
-            reader = features if probe.source.name == own else features.of(probe.source)
-            parts.append(probe.weight * probe.predictor.predict(images, reader))
+        parts = [p.weight * p.predictor.predict(images, reader(p)) for p in self.probes]
+        if self.joint.parts:
+            logits = [
+                part.predictor.head.logits(part.predictor.embed(images, reader(part)))
+                for part in self.joint.parts
+            ]
+            parts.append(self.joint.weight * softmax(np.sum(logits, axis=0), axis=1))
         mean: NDArray[np.float64] = np.sum(parts, axis=0)
         return mean
 
     @override
     def traced(self, features: TensorReader) -> Tensor:
+        def reader(probe: FusedProbe) -> TensorReader:
+            return features if probe.source.name == own else features.of(probe.source)
+
         own = self.probes[0].source.name
-        parts = []
-        for probe in self.probes:
-            reader = features if probe.source.name == own else features.of(probe.source)
-            parts.append(probe.weight * probe.predictor.traced(reader))
+        parts = [p.weight * p.predictor.traced(reader(p)) for p in self.probes]
+        if self.joint.parts:
+            logits = [part.predictor.traced_logits(reader(part)) for part in self.joint.parts]
+            parts.append(self.joint.weight * torch.stack(logits).sum(dim=0).softmax(dim=1))
         return torch.stack(parts).sum(dim=0)
 
     @override
     def state(self) -> PredictorState:
         tensors: dict[str, Tensor] = {}
-        for number, probe in enumerate(self.probes):
+        for number, probe in enumerate(self._all):
             own, _ = probe.predictor.state()
-            tensors |= {f"{key}.{number}": tensor for key, tensor in own.items()}
+            # copies: a probe and its part of the joint one share their centre
+            tensors |= {f"{key}.{number}": tensor.clone() for key, tensor in own.items()}
         origins = [self.probes[0].source, *self.companions]
         names = [source.name for source in origins]
         info: dict[str, Json] = {
-            "sources": [names.index(probe.source.name) for probe in self.probes],
-            "stages": [probe.predictor.stage for probe in self.probes],
-            "weights": [probe.weight for probe in self.probes],
+            "sources": [names.index(probe.source.name) for probe in self._all],
+            "stages": [probe.predictor.stage for probe in self._all],
+            "weights": [probe.weight for probe in self._all],
             "companions": [sources.to_json(source) for source in self.companions],
+            "joint": {"parts": len(self.joint.parts), "weight": self.joint.weight},
         }
         return tensors, info
+
+    @property
+    def _all(self) -> tuple[FusedProbe, ...]:
+        return (*self.probes, *self.joint.parts)
 
     @property
     @override
@@ -96,15 +127,17 @@ class FusionPredictor(Predictor):
     @property
     @override
     def companions(self) -> tuple[Source, ...]:
-        by_name = {probe.source.name: probe.source for probe in self.probes}
+        by_name = {probe.source.name: probe.source for probe in self._all}
         return tuple(by_name.values())[1:]
 
     @property
     @override
     def composition(self) -> tuple[Share, ...]:
+        own = [(PROBE, probe, probe.weight) for probe in self.probes]
+        own += [(JOINT, part, part.weight * self.joint.weight) for part in self.joint.parts]
         return tuple(
-            Share(probe.source.name, PROBE, probe.predictor.layers, probe.weight)
-            for probe in self.probes
+            Share(probe.source.name, kind, probe.predictor.layers, weight)
+            for kind, probe, weight in own
         )
 
 
@@ -123,7 +156,11 @@ def restore_fusion(
             zip(info["sources"], info["stages"], info["weights"], strict=True)
         )
     ]
-    return FusionPredictor(tuple(probes))
+    joint = info.get("joint", {"parts": 0, "weight": 0.0})  # older ones have none
+    alone = len(probes) - int(joint["parts"])
+    return FusionPredictor(
+        tuple(probes[:alone]), Joint(tuple(probes[alone:]), float(joint["weight"]))
+    )
 
 
 def _of(number: int, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ single one; `docs/benchmarks.md` has the figures.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,10 +29,13 @@ from autotransfer.plugin import (
     heads,
     linear_algebra,
 )
-from autotransfer_fusion.predictor import FusedProbe, FusionPredictor, restore_fusion
+from autotransfer_fusion.predictor import FusedProbe, FusionPredictor, Joint, restore_fusion
 
 PRIOR = 20.0  # items that all sources together are taken to have explained in advance
+JOINT_SHARE = 0.2  # of them, by the probe that reads all sources side by side
 NEGLIGIBLE = 0.01  # a companion with a smaller weight is not worth its forward pass
+MOST_JOINED = 2000  # items: the joint probe decomposes a matrix of as many rows
+_COPIED = 1e-9  # relative difference of two heads below which their sources are the same
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,18 @@ class Probe:
         centres = () if centre is None else (centre,)
         return cls(source, heads.HeadPredictor(fit.head, stage, centres=centres), fit)
 
+    def rows(self, x: NDArray[np.floating]) -> tuple[NDArray[np.float64], heads.Standardisation]:
+        """Return (n, d) features as the probe reads them, of length about one; and their scale.
+
+        Those that are standardised are divided by the root of d as well.
+        """
+        if self.predictor.centres:
+            unit = heads.unit_rows(x - self.predictor.centres[0])
+            return unit, heads.Standardisation.identity(x.shape[1])
+        scale = heads.Standardisation.of(x)
+        scale = replace(scale, std=scale.std * np.sqrt(x.shape[1]))
+        return scale.apply(x), scale
+
 
 class _Fusion(Strategy):
     """Probes of the own source and of every companion, with a weight for each."""
@@ -68,8 +83,8 @@ class _Fusion(Strategy):
     obvious = True
 
     @abstractmethod
-    def weights(self, probes: Sequence[Probe], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the (S,) weights of the probes, which sum to one."""
+    def fused(self, probes: Sequence[Probe], task: Task) -> FusionPredictor:
+        """Return the probes with their weights, which sum to one."""
 
     def companions(self, task: Task) -> tuple[Source, ...]:
         """Return the further sources that get a probe."""
@@ -83,12 +98,7 @@ class _Fusion(Strategy):
     def fit(self, task: Task, trial: Trial) -> FusionPredictor:
         probes = [Probe.of(task.source, task.features, task)]
         probes += [Probe.of(s, task.features.of(s), task) for s in self.companions(task)]
-        weights = self.weights(probes, task.train.labels)
-        fused = [
-            FusedProbe(probe.source, probe.predictor, float(weight))
-            for probe, weight in zip(probes, weights, strict=True)
-        ]
-        return FusionPredictor(_worthwhile(fused))
+        return self.fused(_different(probes), task)
 
     @override
     def restore(
@@ -109,8 +119,8 @@ class DefaultProbe(_Fusion):
         return ()
 
     @override
-    def weights(self, probes: Sequence[Probe], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.ones(1)
+    def fused(self, probes: Sequence[Probe], task: Task) -> FusionPredictor:
+        return FusionPredictor(_weighted(probes, [1.0]))
 
 
 class MeanOfProbes(_Fusion):
@@ -120,29 +130,86 @@ class MeanOfProbes(_Fusion):
     priority = 20
 
     @override
-    def weights(self, probes: Sequence[Probe], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.full(len(probes), 1 / len(probes))
+    def fused(self, probes: Sequence[Probe], task: Task) -> FusionPredictor:
+        return FusionPredictor(_weighted(probes, [1 / len(probes)] * len(probes)))
 
 
 class MixtureOfProbes(_Fusion):
-    """A mixture of ridge probes on every source, weighted by their leave-one-out probabilities.
+    """A mixture of a ridge probe on every source, and of one on all of them side by side.
 
-    The weights maximise the likelihood of the classes beside a symmetric Dirichlet prior, which
-    holds them near equal ones as long as there are few labels.
+    The weights maximise the likelihood of the classes by leave-one-out beside a Dirichlet prior,
+    which holds them near equal ones as long as there are few labels. They are found first without
+    the joint probe, which then reads the features of each source by the share of its weight, and
+    again with it. Of more than 2000 items there is no joint probe.
     """
 
     name = "mixture-of-probes"
     priority = 10
 
     @override
-    def weights(self, probes: Sequence[Probe], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    def fused(self, probes: Sequence[Probe], task: Task) -> FusionPredictor:
+        labels = task.train.labels
         likely = np.stack([probe.fit.likely(labels) for probe in probes])  # (S, m)
-        return heads.mixture_weights(likely, prior=PRIOR / len(probes))
+        weights = heads.mixture_weights(likely, prior=PRIOR / len(probes))
+        shares = _without_negligible(weights)
+        if len(probes) < 2 or len(labels) > MOST_JOINED:
+            return FusionPredictor(_weighted(probes, shares))
+        parts, fit = _joint([(p, w) for p, w in zip(probes, shares, strict=True) if w], task)
+        own = np.full(len(probes), (1 - JOINT_SHARE) / len(probes))
+        weights = heads.mixture_weights(
+            np.vstack([likely, fit.likely(labels)]), prior=PRIOR * np.append(own, JOINT_SHARE)
+        )
+        *alone, together = _without_negligible(weights)
+        joint = Joint(parts, float(together)) if together else Joint()
+        return FusionPredictor(_weighted(probes, alone), joint)
 
 
-def _worthwhile(probes: Sequence[FusedProbe]) -> tuple[FusedProbe, ...]:
-    """Return the own probe and the others with a weight, their sum again one."""
-    own, *others = probes
-    chosen = [own, *(probe for probe in others if probe.weight >= NEGLIGIBLE)]
-    total = sum(probe.weight for probe in chosen)
-    return tuple(replace(probe, weight=probe.weight / total) for probe in chosen)
+def _joint(
+    weighted: Sequence[tuple[Probe, float]], task: Task
+) -> tuple[tuple[FusedProbe, ...], heads.JointRidge]:
+    """Return a probe on the features of several sources, each with a share of the squared rows."""
+    blocks, scales = [], []
+    for probe, weight in weighted:
+        reader = task.features if probe.source == task.source else task.features.of(probe.source)
+        rows, scale = probe.rows(reader(task.train, probe.predictor.stage))
+        blocks.append(rows * np.sqrt(weight))
+        scales.append(scale)
+    with linear_algebra.single_thread():
+        fit = heads.fit_joint_ridge(blocks, task.train.labels, len(task.class_names))
+    parts = []
+    for (probe, weight), head, scale in zip(weighted, fit.heads, scales, strict=True):
+        own = scale.fold_into(heads.LinearHead(head.weight * np.sqrt(weight), head.bias))
+        predictor = replace(probe.predictor, head=own)
+        parts.append(FusedProbe(probe.source, predictor, weight))
+    return tuple(parts), fit
+
+
+def _different(probes: Sequence[Probe]) -> list[Probe]:
+    """Return the probes without copies: a source under two names must not count twice."""
+    kept: list[Probe] = []
+    for probe in probes:
+        if not any(_same(probe, other) for other in kept):
+            kept.append(probe)
+    return kept
+
+
+def _same(one: Probe, other: Probe) -> bool:
+    ours, theirs = one.fit.head.weight, other.fit.head.weight
+    return ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=_COPIED, atol=0)
+
+
+def _weighted(probes: Sequence[Probe], weights: Iterable[float]) -> tuple[FusedProbe, ...]:
+    """Return the first probe and all others with a weight."""
+    return tuple(
+        FusedProbe(probe.source, probe.predictor, float(weight))
+        for place, (probe, weight) in enumerate(zip(probes, weights, strict=True))
+        if weight or not place
+    )
+
+
+def _without_negligible(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights, negligible ones but the first zero, their sum again one."""
+    kept = np.where(weights >= NEGLIGIBLE, weights, 0.0)
+    kept[0] = weights[0]
+    kept /= kept.sum()
+    return kept

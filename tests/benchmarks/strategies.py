@@ -47,7 +47,6 @@ METHODS: Mapping[str, tuple[str, Mapping[str, ParamValue]]] = {
         {"head": "nearest-mean", "normalisation": "cl2n"},
     ),
     "selective": ("selective-transfer", {}),
-    "stacking": ("source-stacking", {}),
     "fine-tune from the probe": ("fine-tune", {}),
     "fine-tune, plain": ("fine-tune", {"warm_start": "none", "head_multiplier": 10.0}),
     "fine-tune, deep": ("fine-tune", {"depth": 0.3, "augmentation": "flip", "epochs": 15}),

@@ -26,10 +26,11 @@ from autotransfer.models.heads.unit_ridge import fit_unit_ridge
 from autotransfer.models.metrics import SMALLEST_PROBABILITY, metric_named
 from autotransfer.models.mixture_weights import mixture_weights
 from autotransfer_feature_extraction import HEADS
-from autotransfer_fusion.strategies import NEGLIGIBLE, PRIOR
-from autotransfer_source_stacking import stack
+from autotransfer_fusion.strategies import JOINT_SHARE, NEGLIGIBLE, PRIOR
+from tests.benchmarks.stacking import stack, testable_items
 
 PARTS = 5  # in which the weights of a rule are chosen without the images that judge it
+WITH_JOINT = "mixture and joint probe"  # what the project's mixture of probes is
 BEST = 3  # members of the mean of the best
 ACCURACY, BALANCED, LOG_LOSS = map(metric_named, ("accuracy", "balanced_accuracy", "log_loss"))
 PIXELS = ("hog", "raw")
@@ -97,7 +98,7 @@ class Said:
             truth: (m,) classes of the tested ones.
         """
         found = {f"true_{name}": value for name, value in scored(truth, self.answers).items()}
-        testable = _testable(labels)
+        testable = testable_items(labels)
         held_out = dict.fromkeys(("accuracy", "balanced", "log_loss"), np.nan)
         if self.held_out is not None and testable.any():
             held_out = scored(labels[testable], self.held_out[testable])
@@ -111,12 +112,6 @@ def scored(labels: Ints, probabilities: Array) -> dict[str, float]:
         "balanced": BALANCED.score(labels, probabilities),
         "log_loss": -LOG_LOSS.score(labels, probabilities),
     }
-
-
-def _testable(labels: Ints) -> NDArray[np.bool_]:
-    """Return whether another image has the same class: else leave-one-out says nothing."""
-    found: NDArray[np.bool_] = np.bincount(labels)[labels] > 1
-    return found
 
 
 @dataclass(frozen=True)
@@ -178,9 +173,18 @@ def plain(members: Sequence[Member], rows: Ints, labels: Ints) -> tuple[list[int
 
 
 def mixed(members: Sequence[Member], rows: Ints, labels: Ints) -> tuple[list[int], Array]:
-    """Return all members with the weights of the project's mixture, negligible ones left out."""
+    """Return all members with the weights of a mixture, negligible ones left out."""
     likely = np.stack([member.likely[rows] for member in members])
     weights = mixture_weights(likely, prior=PRIOR / len(members))
+    weights[1:][weights[1:] < NEGLIGIBLE] = 0.0
+    return list(range(len(members))), weights / weights.sum()
+
+
+def with_joint(members: Sequence[Member], rows: Ints, labels: Ints) -> tuple[list[int], Array]:
+    """Return the weights of the project's mixture, whose last member is the joint probe."""
+    likely = np.stack([member.likely[rows] for member in members])
+    own = np.full(len(members) - 1, (1 - JOINT_SHARE) / (len(members) - 1))
+    weights = mixture_weights(likely, prior=PRIOR * np.append(own, JOINT_SHARE))
     weights[1:][weights[1:] < NEGLIGIBLE] = 0.0
     return list(range(len(members))), weights / weights.sum()
 
@@ -270,7 +274,7 @@ class Cell:
 
     def _parts(self) -> Iterator[tuple[Ints, Ints]]:
         """Yield the testable images of the other parts, and all of one part: of every class."""
-        testable = _testable(self.labels)
+        testable = testable_items(self.labels)
         turn = np.zeros(len(self.labels), dtype=np.int64)
         for label in range(self.num_classes):
             members = np.flatnonzero(self.labels == label)
@@ -289,7 +293,7 @@ class Cell:
 
     def _fused(self, members: Sequence[Member], rule: Weights) -> Said:
         began = time.perf_counter()
-        rows = np.flatnonzero(_testable(self.labels))
+        rows = np.flatnonzero(testable_items(self.labels))
         chosen, weights = rule(members, rows, self.labels)
         answers = _mean([members[i].said.answers for i in chosen], weights)
         seconds = time.perf_counter() - began
@@ -322,13 +326,20 @@ class Cell:
 
         Weights and stages have seen the image that is left out.
         """
-        rows = np.flatnonzero(_testable(self.labels))
+        rows = np.flatnonzero(testable_items(self.labels))
         _, weights = mixed(last, rows, self.labels)
         own = [members[i] for i in best_stages(members, rows)]
         equal = np.ones(len(last))
+        joint = self._ridge(last, np.sqrt(weights))
         yield Key("side by side, last stages"), self._ridge(last, equal)
         yield Key("side by side, best stages"), self._ridge(own, equal)
-        yield Key("side by side, mixture weights"), self._ridge(last, np.sqrt(weights))
+        yield Key("side by side, mixture weights"), joint
+        yield Key(WITH_JOINT), self._fused([*last, self._joint(joint)], with_joint)
+
+    def _joint(self, said: Said) -> Member:
+        assert said.held_out is not None
+        likely = said.held_out[np.arange(len(self.labels)), self.labels]
+        return Member(self.blocks[0], said, likely)
 
     def _ridge(self, members: Sequence[Member], factors: Array) -> Said:
         """Return the ridge on the features of all members, each multiplied by its factor.

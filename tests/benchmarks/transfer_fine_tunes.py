@@ -20,13 +20,22 @@ from autotransfer.models.source import Source
 from autotransfer.plugin.strategy import Trial
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer_fine_tune import FineTune
-from tests.benchmarks.transfer_cells import Key, scored
+from tests.benchmarks.transfer_cells import Array, Key, scored
 from tests.benchmarks.transfer_features import PIXEL_BYTES
-from tests.benchmarks.transfer_table import FINE_TUNE
-from tests.benchmarks.transfer_targets import Draw, Pool, opened
+from tests.benchmarks.transfer_table import FINE_TUNE, WITH_FINE_TUNE
+from tests.benchmarks.transfer_targets import ALL, Draw, Pool, opened
 
-TARGETS = ("flowers5", "pacs-sketch", "eurosat", "bccd", "hymenoptera", "fashion", "cifar10")
-SIZES, DRAWS = (20, 5), 2
+TARGETS = (
+    "flowers5",
+    "pacs-sketch",
+    "eurosat",
+    "bccd",
+    "hymenoptera",
+    "fashion",
+    "cifar10",
+    "awa-seen",
+)
+SIZES, DRAWS = (20, ALL, 40, 5, 10), 2
 SOURCES = ("mobilenetv2-imagenet", "mobilenetv1-050-imagenet", "mobilenetv1-025-person")
 
 
@@ -39,13 +48,21 @@ def sample() -> Iterator[tuple[str, int, int]]:
 
 
 def fine_tunes(
-    pool: Pool, drawn: Draw, sources: Mapping[str, Source], kit: Path, work: Path, *, seed: int
+    pool: Pool,
+    drawn: Draw,
+    mixture: Array,
+    sources: Mapping[str, Source],
+    *,
+    kit: Path,
+    work: Path,
+    seed: int,
 ) -> Iterator[tuple[Key, dict[str, Any]]]:
-    """Yield the scores of a fine-tune of each source of the sample.
+    """Yield the scores of a fine-tune of each source, and of its mean with a mixture.
 
     Args:
         pool: The pool, all of whose classes are played.
         drawn: Which images are learnt from, and which judge.
+        mixture: (m, K) what the mixture of probes says of the latter.
         sources: All sources by name.
         kit: The kit.
         work: Where features are kept.
@@ -61,8 +78,9 @@ def fine_tunes(
         began = time.perf_counter()
         answers = _tuned(train, tested, sources[name], readers, seed)
         seconds = time.perf_counter() - began
-        found = {f"true_{score}": v for score, v in scored(tested.labels, answers).items()}
-        yield Key(FINE_TUNE, name), {**found, "milliseconds": 1000 * seconds}
+        for kind, said in ((FINE_TUNE, answers), (WITH_FINE_TUNE, (answers + mixture) / 2)):
+            found = {f"true_{score}": v for score, v in scored(tested.labels, said).items()}
+            yield Key(kind, name), {**found, "milliseconds": 1000 * seconds}
         readers.release()
 
 

@@ -326,11 +326,12 @@ class Run:
             target = next(target for target in TARGETS if target.name == name)
             loaded = self._pool(pool_of(target))
             drawn = draw(target, loaded.labels, size, number)
-            assert drawn is not None
-            tuned = fine_tunes(
-                loaded.pool, drawn, sources, self.given.kit, self.given.work, seed=number
-            )
-            rows = dict(tuned)
+            if drawn is None:
+                continue
+            cell = loaded.cell(loaded.labels, drawn.labelled, drawn.tested)
+            mixture = next(s.answers for k, s in cell.said(knobs=False) if k.kind == "mixture")
+            places = {"kit": self.given.kit, "work": self.given.work}
+            rows = dict(fine_tunes(loaded.pool, drawn, mixture, sources, **places, seed=number))
             self.record.add(key, rows, **_about(loaded, loaded.labels, drawn, rows))
 
 

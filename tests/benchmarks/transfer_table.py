@@ -11,16 +11,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.benchmarks.transfer_cells import NO_SOURCE
+from tests.benchmarks.transfer_cells import NO_SOURCE, WITH_JOINT
 
 RECORD = Path(__file__).with_name("records") / "transfer.parquet"
 KEYS = ("target", "size", "kind", "source", "stage", "draw")  # neighbours are alike
 NAMES = ("family", "target", "kind", "source")
-FINE_TUNE = "fine-tune"
+FINE_TUNE, WITH_FINE_TUNE = "fine-tune", "mean of mixture and fine-tune"
 _PER_MILLE, _PER_NAT = 1000, 100
 _MOST = 60_000  # of a whole number that is kept
 _MISSING = 65_535
@@ -98,7 +99,7 @@ def facts(frame: pd.DataFrame) -> Iterator[str]:
     families = frame.loc[frame["target"].isin(known), "family"].nunique()
     yield f"{len(known)} targets of {families} families, {len(rows)} rows without leaks"
     probes = rows[(rows["kind"] == "probe") & ~rows["source"].isin(NO_SOURCE)]
-    chosen = _choices(rows[~rows["kind"].isin(["probe", FINE_TUNE])], probes)
+    chosen = _choices(rows[~rows["kind"].isin(["probe", FINE_TUNE, WITH_FINE_TUNE])], probes)
     sizes = sorted({int(size) for size in rows["size"]}, key=lambda size: size or 1 << 16)
     for score, scale in (("true_accuracy", 100), ("true_log_loss", 1)):
         yield from ("", f"{score}, mean over targets", "")
@@ -106,6 +107,15 @@ def facts(frame: pd.DataFrame) -> Iterator[str]:
     yield from ("", "targets in which a kind has the highest mean accuracy", "")
     fixed = chosen[~chosen["kind"].str.startswith("best ")]
     yield from _table(_first(pd.concat([fixed, _single(probes)]), "kind"), sizes, "d")
+    yield from ("", f"{WITH_JOINT}: points over the better of default probe and plain mean", "")
+    gains = against_the_obvious(frame[frame["target"].isin(known)])
+    yield from _table(gains[WITH_JOINT].unstack("size"), sizes, "+.1f")
+    title = "means over families: over the plain mean, and behind the rule that is best there"
+    yield from ("", title, "")
+    both = gains.assign(behind=gains[WITH_JOINT] - gains["best"])
+    both = both.rename(columns={"left out": "the rule that is best on the other families"})
+    shown = ["over plain mean", "the rule that is best on the other families", "behind"]
+    yield from _table(both.groupby("size", observed=True)[shown].mean().T, sizes, "+.1f")
     behind = probes["stages"].astype(int) - probes["stage"].astype(int)
     title = "targets in which the best single probe is so many stages before the last"
     yield from ("", title, "")
@@ -114,19 +124,60 @@ def facts(frame: pd.DataFrame) -> Iterator[str]:
     yield from _table(_first(probes, "source"), sizes, "d")
 
 
+def against_the_obvious(frame: pd.DataFrame, rule: str = WITH_JOINT) -> pd.DataFrame:
+    """Return, by family and size, what a rule gains over the better of the two obvious ones.
+
+    Those are the default probe and the plain mean, the better one of each target. The columns
+    "left out" and "best" are of the same kind: the rule that is best on all other families, and
+    the one that is best on this one. Points, every target alike.
+    """
+    means = _rules(frame)
+    obvious = means[["default probe", "plain mean"]].max(axis=1)
+    gains = 100 * means.sub(obvious, axis=0).groupby(["family", "size"], observed=True).mean()
+    found = pd.DataFrame({rule: gains[rule]})
+    for family, size in gains.index:
+        at = gains.xs(size, level="size")
+        others = at.drop(index=family).mean()
+        chosen = others.idxmax() if len(at) > 1 else rule
+        found.loc[(family, size), "left out"] = gains.loc[(family, size), chosen]
+        found.loc[(family, size), "best"] = at.loc[family].max()
+        found.loc[(family, size), "over plain mean"] = (
+            gains.loc[(family, size), rule] - gains.loc[(family, size), "plain mean"]
+        )
+    return found
+
+
+def _rules(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean accuracy of each rule by family, target and size, without leaks."""
+    rows = frame[~frame["leaks"] & ~frame["target"].astype(str).str.startswith("zero-shot")]
+    kinds = rows["kind"].astype(str)
+    fused = kinds.str.contains("mean|mixture|side by side|stacked") | (kinds == "default probe")
+    rows = rows[fused & (kinds != WITH_FINE_TUNE)]
+    return rows.pivot_table(
+        index=["family", "target", "size"],
+        columns=kinds[rows.index],
+        values="true_accuracy",
+        observed=True,
+    )
+
+
 def fine_tuned(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the fine-tunes beside the last-stage probe of the same source and the mixture.
 
-    Columns: the accuracy of each in [0, 1], and the seconds of the fine-tune.
+    Columns: the accuracy of each and of the mean of mixture and fine-tune, in [0, 1], and the
+    seconds of the fine-tune.
     """
     cell = ["target", "size", "draw"]
     last = (frame["kind"] == "probe") & (frame["stage"] == frame["stages"])
     probes = frame.loc[last, [*cell, "source", "true_accuracy"]]
     mixtures = frame.loc[frame["kind"] == "mixture", [*cell, "true_accuracy"]]
+    both = frame.loc[frame["kind"] == WITH_FINE_TUNE, [*cell, "source", "true_accuracy"]]
     tuned = frame[frame["kind"] == FINE_TUNE]
     found = tuned[[*cell, "source", "true_accuracy"]].rename(columns={"true_accuracy": FINE_TUNE})
     found["seconds"] = tuned["milliseconds"] / 1000
     found = found.merge(probes.rename(columns={"true_accuracy": "probe"}), on=[*cell, "source"])
+    both = both.rename(columns={"true_accuracy": WITH_FINE_TUNE})
+    found = found.merge(both, on=[*cell, "source"], how="left")
     return found.merge(mixtures.rename(columns={"true_accuracy": "mixture"}), on=cell)
 
 
@@ -168,4 +219,5 @@ def _table(found: pd.DataFrame, sizes: Sequence[int], shown: str) -> Iterator[st
     yield "| labelled a class | " + " | ".join(str(size or "all") for size in sizes) + " |"
     yield "|---" * (len(sizes) + 1) + "|"
     for name, row in found.reindex(columns=list(sizes), fill_value=0).iterrows():
-        yield f"| {name} | " + " | ".join(format(row[size], shown) for size in sizes) + " |"
+        cells = ["-" if np.isnan(row[size]) else format(row[size], shown) for size in sizes]
+        yield f"| {name} | " + " | ".join(cells) + " |"

@@ -33,7 +33,7 @@ def test_both_sizes_of_one_network_are_read_predicted_with_and_exported() -> Non
     selection = autotransfer.fit(
         (pictures, labels),
         sources=[small, replace(small, name="large", preprocessing=enlarged)],
-        strategies=("source-stacking",),  # whatever is returned reads both
+        strategies=("mixture-of-probes",),  # whatever is returned reads both
         budget=autotransfer.Budget(trials=1),
         guard=False,
         tracking_uri="off",

@@ -50,8 +50,6 @@ BY_DATA = {
     ("multi-task", "source_weight"),
     ("multi-task", "projection"),
     ("multi-task", "batch_norm"),
-    ("source-stacking", "num_sources"),
-    ("source-stacking", "regularisation"),
 }
 
 

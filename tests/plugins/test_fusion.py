@@ -5,16 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
-from autotransfer.models.heads import fit_ridge
+from autotransfer.models.heads import LinearHead, fit_ridge
 from autotransfer.models.heads.linear import unit_rows
 from autotransfer.models.heads.ridge import fit_ridge_held_out
+from autotransfer.models.heads.unit_ridge import fit_unit_ridge
 from autotransfer.models.mixture_weights import mixture_weights
+from autotransfer.models.predictors.neural import HeadPredictor
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_source, tiny_task
 from autotransfer.search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from autotransfer_fusion import DefaultProbe, MeanOfProbes, MixtureOfProbes
+from autotransfer_fusion.predictor import FusionPredictor, Joint
+from autotransfer_fusion.strategies import Probe
 
 OTHERS = (tiny_source("second", seed=1), tiny_source("third", seed=2))
 
@@ -59,28 +64,110 @@ def test_the_plain_mean_weighs_the_probes_of_all_sources_equally(task: Task) -> 
     np.testing.assert_allclose(_fitted(MeanOfProbes(), task), wanted)
 
 
-def test_the_weights_of_the_mixture_arrive_in_the_answer(hard: Task) -> None:
-    trial = Trial({}, lambda _progress, _predictor: None, None, 0)
-    predictor = MixtureOfProbes().fit(hard, trial)
-    weights = [share.weight for share in predictor.composition]
-    assert [share.source for share in predictor.composition] == ["tiny", "second", "third"]
-    assert sum(weights) == pytest.approx(1.0)
-    wanted = sum(w * _probe(hard, place) for place, w in enumerate(weights))
-    np.testing.assert_allclose(_fitted(MixtureOfProbes(), hard), np.asarray(wanted))
+def _mixture(task: Task) -> FusionPredictor:
+    return MixtureOfProbes().fit(task, Trial({}, lambda _progress, _predictor: None, None, 0))
 
 
-def test_the_mixture_weighs_what_the_sources_said_of_items_that_they_had_not_learnt_from(
+def _likely(task: Task, num_classes: int) -> np.ndarray:
+    """Return (3, n): the leave-one-out probability that each source gives to the right class."""
+    labels = task.train.labels
+    found = [
+        fit_ridge_held_out(_rows(task, place), labels, num_classes, standardise=False).held_out
+        for place in range(3)
+    ]
+    return np.stack([said[np.arange(len(labels)), labels] for said in found])
+
+
+def _beside(task: Task, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the factors of the sources in the joint probe, and its (n, d) rows, by hand."""
+    # a prior of twenty items for all sources together, the same for each of the three
+    factors = np.sqrt(mixture_weights(_likely(task, num_classes), prior=20 / 3))
+    blocks = [factor * _rows(task, place) for place, factor in enumerate(factors)]
+    return factors, np.concatenate(blocks, axis=1)
+
+
+def test_the_joint_probe_reads_all_sources_side_by_side_by_the_root_of_their_weights(
     hard: Task,
 ) -> None:
-    labels, likely = hard.train.labels, []
-    for place in range(3):
-        found = fit_ridge_held_out(_rows(hard, place), labels, 18, standardise=False)
-        likely.append(found.held_out[np.arange(len(labels)), labels])
-    # a prior of twenty items for all sources together, the same for each of the three
-    wanted = mixture_weights(np.stack(likely), prior=20 / 3)
-    trial = Trial({}, lambda _progress, _predictor: None, None, 0)
-    weights = [share.weight for share in MixtureOfProbes().fit(hard, trial).composition]
-    np.testing.assert_allclose(weights, wanted)
+    factors, beside = _beside(hard, 18)
+    wanted = fit_ridge(beside, hard.train.labels, 18, standardise=False)
+    joint = _mixture(hard).joint
+    assert [part.source.name for part in joint.parts] == ["tiny", "second", "third"]
+    np.testing.assert_allclose([part.weight for part in joint.parts], factors**2)
+    own = [part.predictor.head.weight for part in joint.parts]
+    scaled = np.concatenate(
+        [weight / factor for weight, factor in zip(own, factors, strict=True)], axis=1
+    )
+    np.testing.assert_allclose(scaled, wanted.weight, atol=1e-8)
+
+
+def test_the_weights_of_probes_and_joint_probe_arrive_in_the_answer(hard: Task) -> None:
+    predictor, reader = _mixture(hard), hard.features
+    *alone, first, _, _ = predictor.composition
+    assert [(share.source, share.strategy) for share in alone] == [
+        ("tiny", "probe"),
+        ("second", "probe"),
+        ("third", "probe"),
+    ]
+    assert first.strategy == "joint probe"
+    assert sum(share.weight for share in predictor.composition) == pytest.approx(1.0)
+    logits, images = [], shapes(3, 4, seed=9)
+    for source, part in zip((hard.source, *OTHERS), predictor.joint.parts, strict=True):
+        x = reader.of(source)(images) - part.predictor.centres[0]
+        logits.append(part.predictor.head.logits(unit_rows(x)))
+    said = [share.weight * _probe(hard, place) for place, share in enumerate(alone)]
+    said.append(predictor.joint.weight * softmax(np.sum(logits, axis=0), axis=1))
+    np.testing.assert_allclose(_fitted(MixtureOfProbes(), hard), np.sum(said, axis=0))
+
+
+def test_the_mixture_weighs_what_each_said_of_items_that_it_had_not_learnt_from(
+    hard: Task,
+) -> None:
+    labels = hard.train.labels
+    _, beside = _beside(hard, 18)
+    joint = fit_ridge_held_out(beside, labels, 18, standardise=False).held_out
+    likely = np.vstack([_likely(hard, 18), joint[np.arange(len(labels)), labels]])
+    # of the twenty items, a fifth for the joint probe
+    wanted = mixture_weights(likely, prior=np.array([16 / 3, 16 / 3, 16 / 3, 4]))
+    found = _mixture(hard)
+    weights = [probe.weight for probe in found.probes]
+    np.testing.assert_allclose([*weights, found.joint.weight], wanted)
+
+
+def test_a_source_under_two_names_counts_once(hard: Task) -> None:
+    copied = replace(hard, companions=(*OTHERS, replace(OTHERS[1], name="copy of the third")))
+    for strategy in (MixtureOfProbes(), MeanOfProbes()):
+        np.testing.assert_array_equal(_fitted(strategy, copied), _fitted(strategy, hard))
+
+
+def test_of_one_item_a_class_no_source_is_taken_for_a_copy(tmp_path: Path) -> None:
+    single = replace(tiny_task(tmp_path / "cache", per_class=1), companions=OTHERS)
+    assert len(_mixture(single).probes) == 3
+
+
+def test_of_many_items_there_is_no_joint_probe(
+    hard: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _mixture(hard).joint.parts
+    monkeypatch.setattr("autotransfer_fusion.strategies.MOST_JOINED", len(hard.train) - 1)
+    assert _mixture(hard).joint == Joint()
+
+
+def test_columns_that_a_probe_standardises_are_standardised_in_the_joint_probe(
+    task: Task,
+) -> None:
+    rng, labels = np.random.default_rng(0), np.repeat(np.arange(3), 20)
+    x = rng.normal(size=(60, 6)) + 3 * np.eye(3, 6)[labels]
+    x[:, 5] *= 1e4  # noise in another unit
+    fit, centre = fit_unit_ridge(x, labels, 3)
+    assert centre is None
+    probe = Probe(task.source, HeadPredictor(fit.head, 1), fit)
+    rows, scale = probe.rows(x)
+    wanted = (x - x.mean(axis=0)) / x.std(axis=0) / np.sqrt(6)
+    np.testing.assert_allclose(rows, wanted)
+    assert np.square(rows).sum(axis=1).mean() == pytest.approx(1.0)
+    head = LinearHead(np.ones((3, 6)), np.zeros(3))
+    np.testing.assert_allclose(scale.fold_into(head).logits(x), head.logits(wanted), atol=1e-9)
 
 
 def test_leave_one_out_probabilities_are_those_of_fits_without_the_item() -> None:
@@ -114,9 +201,11 @@ def test_an_item_alone_in_its_class_says_nothing_about_the_sources() -> None:
     assert found.held_out[:, 3].max() == 0.0  # a class that does not occur
 
 
-def test_of_one_item_a_class_the_mixture_is_the_mean(tmp_path: Path) -> None:
+def test_of_one_item_a_class_all_probes_weigh_the_same(tmp_path: Path) -> None:
     single = replace(tiny_task(tmp_path / "cache", per_class=1), companions=OTHERS)
-    np.testing.assert_allclose(_fitted(MixtureOfProbes(), single), _fitted(MeanOfProbes(), single))
+    found = _mixture(single)
+    np.testing.assert_allclose([probe.weight for probe in found.probes], 0.8 / 3)
+    assert found.joint.weight == pytest.approx(0.2)
 
 
 def test_it_comes_back_from_disk_with_all_its_sources(task: Task, tmp_path: Path) -> None:

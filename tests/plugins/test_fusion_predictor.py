@@ -18,7 +18,7 @@ from autotransfer.models.predictors.neural import HeadPredictor
 from autotransfer.models.source import Source
 from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.results import Layers, Share
-from autotransfer_fusion.predictor import FusedProbe, FusionPredictor, restore_fusion
+from autotransfer_fusion.predictor import FusedProbe, FusionPredictor, Joint, restore_fusion
 
 ONE, TWO = tiny_source("one"), tiny_source("two", seed=1)
 ODDS = LinearHead(np.array([[0.0], [1.0]]), np.zeros(2))  # log odds of the second class: x
@@ -119,6 +119,7 @@ def test_a_fusion_that_was_saved_before_probes_had_centres_is_restored() -> None
     tensors = {f"weight.{n}": torch.from_numpy(ODDS.weight.copy()) for n in range(2)}
     tensors |= {f"bias.{n}": torch.from_numpy(ODDS.bias.copy()) for n in range(2)}
     _, info = FUSED.state()
+    info = {key: value for key, value in info.items() if key != "joint"}
     said = restore_fusion(tensors, info, ONE).predict(shapes(2, 1), _Reader(SAID))  # type: ignore[arg-type]
     assert said[0, 1] == pytest.approx(WANTED)
 
@@ -128,3 +129,21 @@ def test_more_than_ten_probes_come_back_each_as_it_was() -> None:
     many = tuple(FusedProbe(ONE, HeadPredictor(head, 2), 1 / 12) for head in heads)
     again = restore_fusion(*FusionPredictor(many).state(), ONE)
     assert [p.predictor.head.weight[1, 0] for p in again.probes] == list(range(12))
+
+
+def test_a_joint_probe_adds_logits_of_its_sources_and_comes_back() -> None:
+    # log odds of nine to one and one to three: three to one together
+    joint = Joint((_probe(ONE, 2, 0.7), _probe(TWO, 1, 0.3)), 0.5)
+    fused = FusionPredictor((_probe(ONE, 1, 0.5),), joint)
+    wanted = 0.5 * 0.1 + 0.5 * 0.75
+    for predictor in (fused, restore_fusion(*fused.state(), ONE)):
+        said = predictor.predict(shapes(2, 1), _Reader(SAID))  # type: ignore[arg-type]
+        assert said[0, 1] == pytest.approx(wanted)
+        traced = predictor.traced(_Traced(SAID))  # type: ignore[arg-type]
+        assert float(traced[0, 1]) == pytest.approx(wanted)
+        assert [source.name for source in predictor.companions] == ["two"]
+        assert [(s.source, s.strategy, s.weight) for s in predictor.composition] == [
+            ("one", "probe", 0.5),
+            ("one", "joint probe", 0.35),
+            ("two", "joint probe", 0.15),
+        ]

@@ -32,38 +32,38 @@ class RidgePath:
 
 
 @dataclass(frozen=True)
-class _Decomposition:
-    """Centred features Xc = U diag(s) V'; V is never needed.
+class GramDecomposition:
+    """Centred features Xc = U diag(s) V', without V, which is never needed.
 
     Args:
-        centred: Xc, (n, d).
         left: U, (n, r) with orthonormal columns.
         eigenvalues: (r,) squares of the singular values s.
-        mean: (d,) what was taken off.
     """
 
-    centred: NDArray[np.float64]
     left: NDArray[np.float64]
     eigenvalues: NDArray[np.float64]
-    mean: NDArray[np.float64]
 
     @classmethod
-    def of(cls, x: NDArray[np.float64]) -> _Decomposition:
-        """Return the decomposition of (n, d) features, which are centred in place.
+    def of(cls, centred: NDArray[np.float64]) -> GramDecomposition:
+        """Return the decomposition of (n, d) centred features, by the smaller Gram matrix."""
+        n, d = centred.shape
+        if n <= d:
+            return cls.of_gram(centred @ centred.T, most=d)
+        values, vectors = _eigen(centred.T @ centred, most=n)
+        left = centred @ vectors
+        left /= np.sqrt(values)
+        return cls(left, values)
 
-        It goes through the smaller of the two Gram matrices.
+    @classmethod
+    def of_gram(cls, gram: NDArray[np.float64], *, most: int = 0) -> GramDecomposition:
+        """Return the decomposition of features whose (n, n) products Xc Xc' are given.
+
+        Args:
+            gram: The products, which are overwritten.
+            most: The number of features, where it is known.
         """
-        mean = x.mean(axis=0)
-        x -= mean
-        n, d = x.shape
-        gram = x @ x.T if n <= d else x.T @ x
-        values, vectors = linalg.eigh(gram, driver="evd", overwrite_a=True)
-        keep = values > max(n, d) * np.finfo(float).eps * max(values[-1], 0.0)
-        left = vectors[:, keep]
-        if n > d:
-            left = x @ left
-            left /= np.sqrt(values[keep])
-        return cls(x, left, values[keep], mean)
+        values, vectors = _eigen(gram, most=most)
+        return cls(vectors, values)
 
     @property
     def mean_eigenvalue(self) -> float:
@@ -71,13 +71,13 @@ class _Decomposition:
         return float(self.eigenvalues.sum() / len(self.left)) if self.eigenvalues.size else 1.0
 
     def solve(self, targets: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
-        """Return the (d, K) weight of the fit of centred (n, K) targets.
+        """Return the (n, K) dual weight a of the fit of centred targets; the weight is Xc' a.
 
-        Xc' (Xc Xc' + penalty)^-1 y, of which nothing outside the columns of U survives.
+        a = (Xc Xc' + penalty)^-1 y, less what Xc' would take away: all outside the columns of U.
         """
         inner = (self.left.T @ targets) / (self.eigenvalues + penalty)[:, None]  # (r, K)
-        weight: NDArray[np.float64] = self.centred.T @ (self.left @ inner)
-        return weight
+        dual: NDArray[np.float64] = self.left @ inner
+        return dual
 
     def held_out(
         self, targets: NDArray[np.float64], penalties: NDArray[np.float64]
@@ -86,7 +86,17 @@ class _Decomposition:
         return held_out_scores(self.left, self.eigenvalues, targets, penalties)
 
 
-def _targets(labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
+def _eigen(
+    gram: NDArray[np.float64], *, most: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the eigenvalues that are not zero, and their eigenvectors as columns."""
+    values, vectors = linalg.eigh(gram, driver="evd", overwrite_a=True)
+    keep = values > max(len(gram), most) * np.finfo(float).eps * max(values[-1], 0.0)
+    return values[keep], vectors[:, keep]
+
+
+def targets_of(labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
+    """Return the (n, K) targets: 1 for the class of an item, -1 for the others."""
     return np.where(labels[:, None] == np.arange(num_classes), 1.0, -1.0)  # (n, K)
 
 
@@ -130,25 +140,25 @@ def leave_one_out(
     Returns:
         The path; cost one eigendecomposition of min(n, d) and O(n r K) for each penalty.
     """
-    parts = _Decomposition.of(features.astype(np.float64))
-    targets = _targets(labels, num_classes)
+    x = features.astype(np.float64)
+    x -= x.mean(axis=0)
+    parts = GramDecomposition.of(x)
+    targets = targets_of(labels, num_classes)
     penalties = PENALTIES * parts.mean_eigenvalue
     return RidgePath(penalties, np.stack(list(parts.held_out(targets, penalties))))
 
 
-@dataclass(frozen=True)
-class HeldOutRidge:
-    """A ridge head, and what the fits without each item say of that item.
+@dataclass(frozen=True, kw_only=True)
+class HeldOutFit:
+    """What the fits without each item say of that item.
 
     Args:
-        head: Fitted on all items.
-        held_out: (n, K) leave-one-out probabilities, at the penalty and temperature of the head;
-            equal shares where no class has two items.
+        held_out: (n, K) leave-one-out probabilities, at the penalty and temperature of the fit to
+            all items; equal shares where no class has two items.
         testable: (n,) whether another item has the same class: only then does the fit without
             an item know its class.
     """
 
-    head: LinearHead
     held_out: NDArray[np.float64]
     testable: NDArray[np.bool_]
 
@@ -161,6 +171,13 @@ class HeldOutRidge:
         """Return the mean leave-one-out log loss in nats; infinite where nothing is testable."""
         likely = self.likely(labels)
         return float(-np.log(np.maximum(likely, _LEAST_SLACK)).mean()) if likely.size else np.inf
+
+
+@dataclass(frozen=True)
+class HeldOutRidge(HeldOutFit):
+    """A ridge head, fitted on all items, and its leave-one-out."""
+
+    head: LinearHead
 
 
 def fit_ridge(
@@ -208,23 +225,25 @@ def fit_ridge_held_out(
         standardise: Whether features are brought to mean 0 and std 1 first.
     """
     scale = scale_of(features, standardise=standardise)
-    parts = _Decomposition.of(scale.apply(features))
+    x = scale.apply(features)
+    centre = x.mean(axis=0)
+    x -= centre
+    parts = GramDecomposition.of(x)
     present, places = np.unique(labels, return_inverse=True)
-    targets = _targets(places, len(present))
+    targets = targets_of(places, len(present))
     testable = np.bincount(places)[places] > 1
-    penalty, steepness, scores = _chosen(parts, targets, places, testable, regularisation)
+    penalty, steepness, scores = choose_penalty(parts, targets, places, testable, regularisation)
     mean = targets.mean(axis=0)
-    weight = steepness * parts.solve(targets - mean, penalty).T  # (K, d)
-    head = LinearHead(weight, steepness * mean - weight @ parts.mean)
+    weight = steepness * (x.T @ parts.solve(targets - mean, penalty)).T  # (K, d)
+    head = LinearHead(weight, steepness * mean - weight @ centre)
     held_out = np.zeros((len(labels), num_classes))
     held_out[:, present] = softmax(steepness * scores, axis=1)
-    return HeldOutRidge(
-        scale.fold_into(with_absent(head, present, num_classes)), held_out, testable
-    )
+    head = scale.fold_into(with_absent(head, present, num_classes))
+    return HeldOutRidge(head, held_out=held_out, testable=testable)
 
 
-def _chosen(
-    parts: _Decomposition,
+def choose_penalty(
+    parts: GramDecomposition,
     targets: NDArray[np.float64],
     labels: NDArray[np.int64],
     testable: NDArray[np.bool_],

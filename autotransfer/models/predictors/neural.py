@@ -62,13 +62,17 @@ class HeadPredictor(Predictor):
 
     @override
     def traced(self, features: TensorReader) -> Tensor:
+        return self.traced_logits(features).softmax(dim=1)
+
+    def traced_logits(self, features: TensorReader) -> Tensor:
+        """Return the (b, K) scores as tensor operations."""
         blocks = [features(stage).double() for stage in self.stages]
         if self.centres:
             blocks = [
                 nn.functional.normalize(block - torch.from_numpy(centre), dim=1, eps=1e-12)
                 for block, centre in zip(blocks, self.centres, strict=True)
             ]
-        return traced_logits(self.head, torch.cat(blocks, dim=1)).softmax(dim=1)
+        return traced_logits(self.head, torch.cat(blocks, dim=1))
 
     @override
     def state(self) -> PredictorState:

@@ -33,7 +33,7 @@ def test_members_of_several_sources_come_back_from_disk(tmp_path: Path) -> None:
     members = (
         _trained(first, "feature-extraction"),
         replace(_trained(second, "fine-tune", epochs=1), weight=2),
-        _trained(stacked, "source-stacking"),
+        _trained(stacked, "mixture-of-probes"),
     )
     predictor = EnsemblePredictor(members)
     images = shapes(3, 4, seed=9)

@@ -105,7 +105,7 @@ def test_a_full_disk_leaves_the_file_that_was_there(
         ("fine-tune", {"depth": 1.0}),
         ("fine-tune", {"depth": 0.5}),
         ("selective-transfer", {}),
-        ("source-stacking", {}),
+        ("mixture-of-probes", {}),
         ("progressive", {}),
     ],
 )
