@@ -15,6 +15,7 @@ from autotransfer.models.calibration import fit_temperature
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor, Member
 from autotransfer.models.scoring import logit_adjusted, predicted
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.registry import Registry
 from autotransfer.plugin.strategy import Trial
 from autotransfer.results import Outcome, State
@@ -22,6 +23,12 @@ from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint, read_checkpoint
 from autotransfer.search.choice import Choice, Terms, choose
 from autotransfer.search.cross_validation import LabelledContext
+from autotransfer.search.expected_gain import (
+    IN_PLACE_OF_A_PROBE,
+    OVER_A_MIXTURE,
+    OVER_A_PROBE,
+    Expected,
+)
 from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.trial import best_of, trial_seed
 from autotransfer.search.watchdog import GRACE_SECONDS, ended_at
@@ -78,13 +85,26 @@ class Finalists:
 
     def terms(self, outcomes: Sequence[Outcome]) -> Terms:
         """Return what a choice among these outcomes is made by."""
+        obvious, installed = self.obvious(outcomes), self.registry.strategies
         return Terms(
             self.context.metric,
-            tuple(outcome.number for outcome in self.obvious(outcomes)),
+            tuple(outcome.number for outcome in obvious),
             combine=self.combine,
             by_class=not self.context.same_classes,
             seed=self.seed,
+            expected=self._expected(obvious),
+            trained=frozenset(
+                o.number for o in outcomes if getattr(installed.get(o.strategy), "trains", False)
+            ),
         )
+
+    def _expected(self, obvious: Sequence[Outcome]) -> Expected | None:
+        """Return what is known of gains over the first of the obvious."""
+        if not obvious or not self.context.same_classes:
+            return None
+        if Need.COMPANIONS in self.registry.strategy(obvious[0].strategy).needs:
+            return OVER_A_MIXTURE
+        return OVER_A_PROBE if self.combine else IN_PLACE_OF_A_PROBE
 
     def obvious(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Return the complete outcomes of the obvious, the one to beat first."""

@@ -22,6 +22,7 @@ from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.models.predictors.ensemble import ENSEMBLE, EnsemblePredictor
 from autotransfer.models.source import LocalWeights, Source
 from autotransfer.models.weights import write_state_dict
+from autotransfer.plugin.need import Need
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
@@ -31,6 +32,12 @@ from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.choice import Choice, Terms
 from autotransfer.search.cross_validation import LabelledContext
+from autotransfer.search.expected_gain import (
+    IN_PLACE_OF_A_PROBE,
+    OVER_A_MIXTURE,
+    OVER_A_PROBE,
+    Expected,
+)
 from autotransfer.search.finalists import Finalist, Finalists
 from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.trial import trial_seed
@@ -247,7 +254,31 @@ def test_the_choice_knows_the_folds_the_score_and_what_is_obvious(
     np.testing.assert_allclose(said[7], _giving(0.8)[HELD_OUT], atol=1e-6)
     assert folds.tolist() == [0] * 8 + [1] * 8
     assert labels.tolist() == LABELS[HELD_OUT].tolist()
-    assert terms == Terms(made.context.metric, (-2,), combine=True, temper=True, seed=5)
+    assert terms.trained == {7}
+    bare = replace(terms, trained=(), expected=None)
+    assert bare == Terms(made.context.metric, (-2,), combine=True, temper=True, seed=5)
+
+
+@pytest.mark.parametrize(
+    ("needs", "combine", "expected"),
+    [
+        ({Need.COMPANIONS}, True, OVER_A_MIXTURE),
+        ({Need.COMPANIONS}, False, OVER_A_MIXTURE),
+        (set(), True, OVER_A_PROBE),
+        (set(), False, IN_PLACE_OF_A_PROBE),
+    ],
+)
+def test_what_is_expected_of_a_gain_depends_on_what_has_to_be_beaten(
+    finishing: Callable[..., Finalists],
+    needs: set[Need],
+    combine: bool,  # noqa: FBT001 - pytest gives it
+    expected: Expected,
+) -> None:
+    made = _with_obvious(finishing(lambda *_: told(IMAGES, _giving(0.9)), combine=combine))
+    strategy = made.registry.strategies["obvious"]
+    strategy.needs = frozenset(needs)  # type: ignore[misc]
+    assert made.terms([_outcome(-2, strategy="obvious")]).expected is expected
+    assert made.terms([_outcome(7)]).expected is None
 
 
 def test_nothing_is_put_together_where_that_is_not_wanted(

@@ -1,0 +1,81 @@
+"""What is known beforehand of a gain over the obvious, and what it becomes once it is measured.
+
+A validation score flatters whoever is chosen by it, the more the fewer items there are. A measured
+gain is therefore believed by its precision, beside what such a gain was on many small targets. The
+figures are from the record of small transfers (`tests/benchmarks/transfer_record.py`; the tables
+are in `docs/benchmarks.md`): up to a hundred items a class, and convolutional networks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from autotransfer.models.metrics import Metric
+
+NATS_PER_POINT = 2.0  # gains in log loss are so many times as large as those in shares of items
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A normal distribution of a gain in the score.
+
+    Args:
+        mean: In shares of items.
+        deviation: The standard deviation.
+    """
+
+    mean: float
+    deviation: float
+
+    def given(self, measured: float, error: float) -> float:
+        """Return the mean of the gain once it has been measured with a standard error.
+
+        A normal prior and a normal measurement: each counts by its precision.
+        """
+        share = self.deviation**2 / (self.deviation**2 + error**2)
+        return share * measured + (1 - share) * self.mean
+
+    def of(self, metric: Metric) -> Gain:
+        """Return the gain in units of a metric."""
+        if metric.reads_decisions:
+            return self
+        return Gain(NATS_PER_POINT * self.mean, NATS_PER_POINT * self.deviation)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Gains over what has to be beaten.
+
+    Args:
+        frozen: Of what reads frozen features.
+        trained: Of what trains a network, or is put together with it.
+    """
+
+    frozen: Gain
+    trained: Gain
+
+
+# Over the mixture of all sources, probes of single stages gained nothing: -0.8 points at two items
+# a class, 0.0 from five on. Fine-tunes were 6 points behind, and 4 where they were half of a mean.
+OVER_A_MIXTURE = Expected(Gain(-0.002, 0.005), Gain(-0.005, 0.015))
+# Over one probe of a last stage, a mixture with probes of other stages gained 3 to 5 points.
+OVER_A_PROBE = Expected(Gain(0.04, 0.03), Gain(0.04, 0.03))
+# Another candidate in place of that probe, chosen by validation: 0 to 4 points.
+IN_PLACE_OF_A_PROBE = Expected(Gain(0.0, 0.02), Gain(0.0, 0.02))
+
+
+def standard_error(total_square: float, mean: float, n: int, metric: Metric) -> float:
+    """Return the standard error of a mean gain of n items.
+
+    Where the metric counts right answers, one more difference is added: that no item differs does
+    not show that none would.
+
+    Args:
+        total_square: Sum of the squared gains of the items.
+        mean: Their mean.
+        n: Number of items.
+        metric: The score.
+    """
+    unseen = 1.0 if metric.reads_decisions else 0.0
+    return math.sqrt(max(total_square - n * mean**2, 0.0) + unseen) / n
