@@ -35,6 +35,7 @@ def sources(**options: Any) -> int:
         with_registered(options["sources"] or None, options["tracking_uri"], Path()),
         only=options["only_sources"],
         from_plugins=tuple(registry.sources.values()),
+        license=options["license"],
     )
     if options["check"]:
         return _check(resolved, options["on"], as_json=options["as_json"])
