@@ -17,9 +17,10 @@ from autotransfer.errors import (
     NoCandidateError,
     UnknownNameError,
 )
+from autotransfer.models.catalogue.default_sets import DEFAULT_SETS
 from autotransfer.models.catalogue.earlier_fit import is_selection, source_of_selection
 from autotransfer.models.catalogue.licences import LicenceLike, Licences
-from autotransfer.models.catalogue.timm_names import DEFAULT_SETS, default_set, timm_source
+from autotransfer.models.catalogue.timm_names import default_set, timm_source
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
 from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
 from autotransfer.models.source import Source
