@@ -41,6 +41,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     Args:
         sources: As for `autotransfer.fit`; None is a default set of timm's.
+        license: As for `autotransfer.fit`: licences that a source may have.
         strategies: Names of the strategies; empty is what the space says. By default probes of
             frozen networks, of one source and of all together.
         space: Name of a preset, or a TOML file.
@@ -67,6 +68,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         self,
         *,
         sources: Any = None,
+        license: str | Sequence[str] | None = None,
         strategies: Sequence[str] = FROZEN,
         space: str = "default",
         trials: int | None = 1,
@@ -82,6 +84,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         random_state: Any = 0,
     ) -> None:
         self.sources = sources
+        self.license = license
         self.strategies = strategies
         self.space = space
         self.trials = trials
@@ -166,6 +169,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             budget = Budget(self.trials, self.seconds)
         return {
             "sources": self.sources,
+            "license": self.license,
             "strategies": tuple(self.strategies),
             "space": self.space,
             "budget": budget,

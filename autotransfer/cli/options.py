@@ -59,6 +59,11 @@ def common(command: Command) -> Command:
         option("--device", default="auto", help="auto, cpu, cuda or cuda:N."),
         plugin_option,
         option("--tracking-uri", metavar="URI", help="MLflow: its models, and where fits write."),
+        option(
+            "--license",
+            metavar="NAMES",
+            help="Licences of sources: any, permissive, or names with commas; any is the default.",
+        ),
         several("--source", "only_sources", "NAME", "Keep only this source"),
         option("--sources", multiple=True, metavar="FILE_OR_NAME", help=sources),
     ):

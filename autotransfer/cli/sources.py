@@ -12,6 +12,7 @@ from autotransfer.cli.options import common, option, print_json, say
 if TYPE_CHECKING:
     from autotransfer.models.catalogue import Sources
     from autotransfer.models.catalogue.verification import Check
+    from autotransfer.models.source import Source
 
 FAULTS_FOUND = 2
 
@@ -35,6 +36,7 @@ def sources(**options: Any) -> int:
         with_registered(options["sources"] or None, options["tracking_uri"], Path()),
         only=options["only_sources"],
         from_plugins=tuple(registry.sources.values()),
+        license=options["license"],
     )
     if options["check"]:
         return _check(resolved, options["on"], as_json=options["as_json"])
@@ -47,11 +49,19 @@ def sources(**options: Any) -> int:
     for source in resolved.sources:
         click.echo(
             f"{source.name}: {source.architecture}, {source.preprocessing.input_size} px, "
-            f"trained on {source.pretrained_on}; licence {source.license}"
+            f"trained on {source.pretrained_on}; licence {source.license}{_size(source)}"
         )
     for skip in resolved.skipped:
         click.echo(f"{skip.source}: skipped, {skip.reason}")
     return 0
+
+
+def _size(source: Source) -> str:
+    """Return what a default source costs, in words; empty for any other."""
+    from autotransfer.models.catalogue.default_sets import measured_sizes
+
+    size = measured_sizes().get(source.name)
+    return "" if size is None else f"; {size.megabytes:.0f} MB, {size.gmacs:.2f} GMAC an image"
 
 
 def _check(resolved: Sources, on: str | None, *, as_json: bool) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 from autotransfer.cli.options import picked
 from autotransfer.cli.zero_shot_texts import zero_shot_json, zero_shot_text
+from autotransfer.models.catalogue.default_sets import measured_sizes
 from autotransfer.models.metrics import METRICS, Metric
 from autotransfer.models.source import HubWeights, LocalWeights, Source
 from autotransfer.results import REPORT_FILE, Decision, Interval, Outcome, Record, Skipped, State
@@ -71,11 +72,14 @@ def source_json(source: Source) -> dict[str, Any]:
             weights = {"hub": tag}
         case _:
             weights = {"untrained": True}
+    size = measured_sizes().get(source.name)
     return {
         **picked(source, "name", "architecture"),
         "weights": weights,
         "input_size": source.preprocessing.input_size,
         **picked(source, "pretrained_on", "license", "origin", "num_pretraining_images"),
+        "megabytes": None if size is None else size.megabytes,
+        "gmacs": None if size is None else size.gmacs,
     }
 
 

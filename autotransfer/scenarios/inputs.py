@@ -15,6 +15,7 @@ from autotransfer.data.target import Target, open_target, open_unlabelled
 from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.catalogue import Sources, resolve_sources
+from autotransfer.models.catalogue.licences import told_licences
 from autotransfer.models.catalogue.timm_names import describe_default_set
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
@@ -193,16 +194,24 @@ def equally_deep(
 
 
 def choose_sources(chosen: Options, registry: Registry, num_images: int) -> Sources:
-    """Return the candidate sources for so many images; a default set is described first."""
+    """Return the candidate sources for so many images.
+
+    A default set is described before anything is fetched. Unless the user says which licences
+    are allowed, those that are not permissive are told.
+    """
     workspace = Path(chosen.workspace or ".")
     resolved = resolve_sources(
         with_registered(chosen.sources, chosen.tracking_uri, workspace),
         only=chosen.only_sources,
         from_plugins=tuple(registry.sources.values()),
         device_type=device_of(chosen.device).type,
+        license=chosen.license,
     )
     if resolved.default_set:
         chosen.say(describe_default_set(resolved.default_set, num_images))
+    told = "" if chosen.license is not None else told_licences(resolved.sources)
+    if told:
+        chosen.say(told)
     return resolved
 
 

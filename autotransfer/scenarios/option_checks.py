@@ -13,6 +13,7 @@ import numpy as np
 
 from autotransfer.data.checking import BAD_IMAGE_RULES
 from autotransfer.errors import InvalidOptionError
+from autotransfer.models.catalogue.licences import Licences
 from autotransfer.search.executors import executor_named
 from autotransfer.search.storage import check_database
 from autotransfer.search.study import sampler_named
@@ -57,6 +58,7 @@ def check_options(given: Mapping[str, Any]) -> None:
     _check_kinds(given)
     _check_names(given)
     _check_folders(given)
+    Licences.of(given["license"])
     executor_named(given["executor"], given["workers"], given["ray_address"])
     sampler_named(given["sampler"], given["seed"])
     if given["on_bad_image"] not in BAD_IMAGE_RULES:

@@ -83,6 +83,8 @@ class Options:
             numbers; classes without images are told apart by it.
         sources: A default set, a catalogue, timm names, or records; None is a default set.
         only_sources: Names of the sources to keep.
+        license: Licences that a source may have: "any", "permissive", or names, with commas or as
+            a list; the others are left out. None is any, and tells which are not permissive.
         strategies: Names of the strategies to use; empty is what the space says.
         space: Name of a preset, or a TOML file.
         budget: Trials, seconds or both, or "10m"; `began` is the `monotonic()` it counts from.
@@ -136,6 +138,7 @@ class Options:
     audit_labels: int | str | None = None
     sources: Any = None
     only_sources: Sequence[str] = ()
+    license: str | Sequence[str] | None = None
     strategies: Sequence[str] = ()
     space: str = "default"
     budget: Budget | str | None = None
@@ -222,6 +225,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "through": _OF_IMAGES,
         "audit_labels": _WITHOUT_LABELS,
         "sources": "is for images; the sources are those whose features were given",
+        "license": "is for pretrained networks; features were given, so leave it out",
         "max_mb": _OF_IMAGES,
         "max_ms": _OF_IMAGES,
         "on_bad_image": _OF_IMAGES,

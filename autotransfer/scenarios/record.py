@@ -54,9 +54,20 @@ def record_of(
             "source.license": masked(source.license),
             "source.origin": masked(source.origin),
             "source.pretrained_on": masked(source.pretrained_on),
+            **_licences(judged, scenario),
             **judged.provenance,
         },
         zero_shot=zero_shot,
         members=judged.kept.members,
         depth=scenario.depth,
     )
+
+
+def _licences(judged: Judged[Any], scenario: Scenario[Any, Any]) -> dict[str, str]:
+    """Return the licence of each source of an answer that is put together of several."""
+    names = {member.source for member in judged.kept.members}
+    sources = [source for source in scenario.sources.sources if source.name in names]
+    if len(sources) < 2:
+        return {}
+    told = "; ".join(f"{source.name}: {source.license}" for source in sources)
+    return {"members.licenses": masked(told)}

@@ -68,6 +68,7 @@ WORDS = [
     for option, values in {
         "--strategy": ("magic", "", "Feature-Extraction ", "../x"),
         "--source": ("nobody", ""),
+        "--license": ("permisive", "", ","),
         "--space": ("endless", ""),
         "--metric": ("luck", "", "Accuracy"),
         "--sampler": ("dice", ""),

@@ -17,8 +17,10 @@ from autotransfer.errors import (
     NoCandidateError,
     UnknownNameError,
 )
+from autotransfer.models.catalogue.default_sets import DEFAULT_SETS
 from autotransfer.models.catalogue.earlier_fit import is_selection, source_of_selection
-from autotransfer.models.catalogue.timm_names import DEFAULT_SETS, default_set, timm_source
+from autotransfer.models.catalogue.licences import LicenceLike, Licences
+from autotransfer.models.catalogue.timm_names import default_set, timm_source
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
 from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
 from autotransfer.models.source import Source
@@ -61,6 +63,7 @@ def resolve_sources(
     only: Sequence[str] = (),
     from_plugins: Sequence[Source] = (),
     device_type: str = "cpu",
+    license: LicenceLike = None,
 ) -> Sources:
     """Return the candidates.
 
@@ -70,14 +73,17 @@ def resolve_sources(
         only: Names to keep; empty keeps all.
         from_plugins: Sources that plugins offer; they come after the requested ones.
         device_type: "cpu" or "cuda".
+        license: Licences that are allowed, `permissive` or `any`; None is any.
 
     Raises:
+        InvalidOptionError: If `license` is not understood.
         UnknownNameError: If a name in `only`, or a timm name, is unknown.
         InvalidSourceError: If no source of a catalogue is right, two sources have one name, or
             none is named.
-        NoCandidateError: If no architecture is known.
+        NoCandidateError: If no source is left whose architecture is known and whose licence is
+            allowed.
     """
-    chosen = ""
+    licences, chosen = Licences.of(license), ""
     if requested is None:
         chosen = "small" if device_type == "cuda" else "tiny"
         requested = chosen
@@ -96,13 +102,8 @@ def resolve_sources(
         if name not in names:
             raise _not_there(name, names, wrong)
     found = [source for source in found if not only or source.name in only]
-    unknown = "timm has no architecture {!r}; name the file that registers it with --plugin"
-    reasons = {
-        source.name: ""
-        if timm.is_model(source.architecture)
-        else unknown.format(source.architecture)
-        for source in found
-    }
+    licences.check(found)
+    reasons = {source.name: _unknown(source) or licences.against(source) for source in found}
     kept = tuple(skip for skip in wrong if not only)
     for skip in kept:
         warnings.warn(f"left out: {skip.reason}", DataWarning, stacklevel=2)
@@ -117,6 +118,16 @@ def _items(requested: SourceLike | Iterable[SourceLike]) -> list[SourceLike]:
             f"sources must be a catalogue, a name, a Source or a list of these, got {requested!r}"
         )
     return list(requested)
+
+
+def _unknown(source: Source) -> str:
+    """Return why timm cannot make a source; empty where it can."""
+    if timm.is_model(source.architecture):
+        return ""
+    return (
+        f"timm has no architecture {source.architecture!r}; name the file that registers it with "
+        "--plugin"
+    )
 
 
 def _not_there(name: str, names: Sequence[str], wrong: Sequence[Skipped]) -> AutotransferError:

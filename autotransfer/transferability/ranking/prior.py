@@ -1,4 +1,6 @@
-"""What is known of a source before it sees the target: earlier targets, or pretraining accuracy.
+"""What is known of a source before it sees the target.
+
+Earlier targets, else pretraining accuracy, else the order of a default set.
 
 A rank average with such a prior beats any single score, and a constant choice by size alone is
 hard to beat on common collections of networks (Singh, Hess and Vanschoren, arXiv:2510.06448).
@@ -10,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from autotransfer.models.catalogue.default_sets import default_places
 from autotransfer.models.source import Source
 from autotransfer.transferability.ranking.scoring import Scored
 
@@ -30,16 +33,21 @@ def priors(sources: Sequence[Source], memory: Mapping[str, float]) -> list[float
     Returns:
         Minus the mean place, where at least two of the sources have one. Otherwise the accuracy
         on the pretraining set, for the sources that share the set most of them know it for:
-        accuracies on different sets do not compare.
+        accuracies on different sets do not compare. Where nothing is measured at all, minus the
+        place in the default set: its order is a judgement, and what there is.
     """
     remembered = [memory.get(source.fingerprint) for source in sources]
     if sum(place is not None for place in remembered) >= _FEWEST_KNOWN:
-        return [None if place is None else -place for place in remembered]
+        return _negative(remembered)
     known = Counter(s.pretrained_on for s in sources if s.pretraining_accuracy is not None)
     if not known or known.most_common(1)[0][1] < _FEWEST_KNOWN:
-        return [None] * len(sources)
+        return _negative(default_places(sources))
     shared = known.most_common(1)[0][0]
     return [s.pretraining_accuracy if s.pretrained_on == shared else None for s in sources]
+
+
+def _negative(places: Sequence[float | None]) -> list[float | None]:
+    return [None if place is None else 0.0 - place for place in places]
 
 
 def constant_choice(scored: Sequence[Scored], known: Mapping[str, float | None]) -> Scored:

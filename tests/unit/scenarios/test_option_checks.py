@@ -53,6 +53,7 @@ REFUSED: list[tuple[str, list[Any], str]] = [
     ("tracking_uri", ["foo://x/y", "postgresql+nosuch://h/x", 3], "tracking_uri"),
     ("strategies", ["fine-tune", 3], "strategies must be a list"),
     ("only_sources", ["tiny"], "only_sources must be a list"),
+    ("license", ["", ",", 3, [], [3], True], "license must be permissive, any"),
     ("plugins", ["a.py", Path("a.py")], "plugins must be a list"),
     ("executor", ["threads", 3, []], "executor"),
     ("sampler", ["dice", 3], "sampler"),
@@ -72,6 +73,7 @@ ACCEPTED: list[tuple[str, list[Any]]] = [
     ("out", ["a/b", Path("c"), ".hidden"]),
     ("storage", ["sqlite:///x.db", "postgresql+psycopg://ann:pw@h/x"]),
     ("tracking_uri", ["off", "http://u:p@h", "file:///x", "mlruns", "sqlite:///x.db"]),
+    ("license", ["any", "permissive", "mit,unknown", ["mit"], "acme-model-1.0"]),
     ("plugins", [["a.py"], (Path("a.py"),)]),
 ]  # fmt: skip
 

@@ -56,6 +56,7 @@ SOMEWHERE = {
     "through": {"unlabelled"},
     "audit_labels": {"unlabelled"},
     "sources": {"labelled", "unlabelled", "zero-shot"},
+    "license": {"labelled", "unlabelled", "zero-shot"},
     "max_mb": {"labelled", "unlabelled", "zero-shot"},
     "max_ms": {"labelled", "unlabelled", "zero-shot"},
     "metric": {"labelled", "precomputed", "zero-shot"},  # zero-shot: checked by the scenario
@@ -74,6 +75,7 @@ GIVEN: dict[str, Any] = {
     "through": ["between"],
     "audit_labels": 20,
     "sources": "catalogue.toml",
+    "license": "permissive",
     "max_mb": 10.0,
     "max_ms": 10.0,
     "metric": "log_loss",

@@ -14,7 +14,7 @@ from autotransfer.errors import InvalidOptionError, NegativeTransferWarning
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.plugin.testing import tiny_source
-from autotransfer.results import Decision, Ranking, ScenarioKind, Seconds, Skipped
+from autotransfer.results import Decision, Ranking, ScenarioKind, Seconds, Share, Skipped
 from autotransfer.scenarios.base import Candidates, Judged, Searched
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.options import Budget, read_options
@@ -186,6 +186,23 @@ def test_a_record_has_what_each_step_found(
     assert record.provenance["source"] == tiny_source().fingerprint
     assert [member.strategy for member in record.members] == ["teller"]
     assert (record.run_id, record.seconds.total) == ("r1", 3.0)
+
+
+def test_a_record_has_the_licence_of_every_source_of_the_answer(
+    tmp_path: Path, make_outcome: MakeOutcome, make_record: MakeRecord
+) -> None:
+    others = [replace(tiny_source(name), license=name.upper()) for name in ("mit", "isc", "gpl")]
+    scenario = _scenario()
+    scenario.sources = Sources((tiny_source(), *others), ())
+    shares = [Share(name, "probe", None, 0.5) for name in ("tiny", "isc")]
+    kept = cast("Checkpoint", SimpleNamespace(members=tuple(shares)))
+    outcome = make_outcome(source="tiny")
+    context: Any = SimpleNamespace()
+    searched = Searched(Ranking((), ()), Candidates(Arms((), (), {})), context, [outcome])
+    judged = Judged(make_record().verdict, kept, None, outcome)
+    record = record_of(scenario, searched, judged, [], _run(tmp_path))
+    assert record.provenance["source.license"] == "unknown"
+    assert record.provenance["members.licenses"] == "tiny: unknown; isc: ISC"
 
 
 def test_a_negative_verdict_warns(

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import timm
-import torch
 
 from autotransfer.errors import (
     AutotransferError,
@@ -16,18 +14,10 @@ from autotransfer.errors import (
     UnknownNameError,
 )
 from autotransfer.models.catalogue import resolve_sources
-from autotransfer.models.catalogue.timm_names import (
-    DEFAULT_SETS,
-    DefaultSource,
-    default_set,
-    describe_default_set,
-    timm_source,
-)
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
 from autotransfer.models.source import HubWeights, LocalWeights, Untrained
 
 GOOD = '[[source]]\nname = "a"\narchitecture = "resnet18"\nuntrained = true\ninput_size = 32\n'
-ENTRIES = [entry for entries in DEFAULT_SETS.values() for entry in entries]
 
 
 def _catalogue(tmp_path: Path, text: str) -> Path:
@@ -132,29 +122,6 @@ def test_a_catalogue_that_is_no_plain_file_is_refused_unread(tmp_path: Path) -> 
 def test_a_name_that_is_no_architecture_is_unknown(name: str) -> None:
     with pytest.raises(UnknownNameError):
         resolve_sources(name)
-
-
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_a_default_source_is_known_to_timm_with_its_size(entry: DefaultSource) -> None:
-    source = timm_source(entry.name)
-    assert source.license != "unknown"
-    with torch.device("meta"):
-        network = timm.create_model(entry.name, pretrained=False)
-    megabytes = sum(parameter.numel() for parameter in network.parameters()) * 4 / 1e6
-    assert entry.megabytes == pytest.approx(megabytes, rel=0.01)
-
-
-def test_a_default_set_is_described_before_anything_is_fetched() -> None:
-    text = describe_default_set("tiny", 300)
-    for source in default_set("tiny"):
-        assert source.name in text
-    assert "MB" in text
-    assert "min" in text
-
-
-def test_none_means_tiny_on_a_processor_and_small_on_a_gpu() -> None:
-    assert resolve_sources(None).default_set == "tiny"
-    assert resolve_sources(None, device_type="cuda").default_set == "small"
 
 
 def test_an_unknown_timm_name_lists_close_ones() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from autotransfer.errors import InvalidSourceError
+from autotransfer.errors import InvalidSourceError, NoCandidateError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.catalogue import resolve_sources
 from autotransfer.models.catalogue.earlier_fit import source_of_selection
@@ -47,7 +47,7 @@ def saved(folder: Path, kept: Checkpoint) -> Path:
 def test_a_tuned_network_is_a_source_with_its_layers_its_head_and_what_it_has_seen(
     tmp_path: Path,
 ) -> None:
-    source = replace(tiny_source(), seen=("first",))
+    source = replace(tiny_source(), seen=("first",), license="cc-by-nc-4.0")
     predictor = tuned(source)
     kept = Checkpoint(predictor, "fine-tune", baseline=False, source=source, seen=("second",))
     found = source_of_selection(saved(tmp_path / "insects-1", kept))
@@ -55,6 +55,9 @@ def test_a_tuned_network_is_a_source_with_its_layers_its_head_and_what_it_has_se
     assert found.class_names == CLASSES
     assert found.seen == ("first", "second")
     assert found.pretrained_on.endswith("then insects-1")
+    assert found.license == "cc-by-nc-4.0"  # it goes on with the tuned weights
+    with pytest.raises(NoCandidateError, match="cc-by-nc"):
+        resolve_sources(found, license="permissive")
     again = load_backbone(found)
     x = again.sample(2)
     with torch.no_grad():

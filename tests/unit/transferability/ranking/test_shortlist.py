@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from autotransfer.models.catalogue.timm_names import default_set
 from autotransfer.transferability.ranking.prior import constant_choice, family_of, priors, stand_in
 from autotransfer.transferability.ranking.shortlist import largest_size, shortlist
 from tests.unit.transferability.ranking.samples import scored, source
@@ -96,6 +99,22 @@ def test_a_record_of_earlier_targets_comes_before_accuracies() -> None:
     sources = [source("a", architecture="resnet18"), source("b", architecture="resnet34")]
     memory = {sources[0].fingerprint: 0.0, sources[1].fingerprint: 1.0}
     assert priors(sources, memory) == [0.0, -1.0]
+
+
+def test_the_order_of_a_default_set_is_the_prior_when_nothing_is_known() -> None:
+    sources = [*default_set("tiny")[:2][::-1], source("mine")]
+    assert priors(sources, {}) == [pytest.approx(-1 / 3), 0.0, None]
+
+
+def test_whatever_was_measured_comes_before_the_order_of_a_default_set() -> None:
+    first, second = default_set("tiny")[:2]
+    memory = {first.fingerprint: 1.0, second.fingerprint: 0.0}
+    assert priors([first, second], memory) == [-1.0, 0.0]
+    known = [
+        replace(item, pretrained_on="ImageNet", pretraining_accuracy=accuracy)
+        for item, accuracy in ((first, 0.7), (second, 0.8))
+    ]
+    assert priors(known, {}) == [0.7, 0.8]
 
 
 def test_the_constant_choice_is_the_best_prior_then_the_broadest_then_the_largest() -> None:

@@ -12,7 +12,11 @@ import pytest
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.catalogue import default_sets
 from autotransfer.models.features import Features
+from autotransfer.models.source import LocalWeights, Source
+from autotransfer.models.weights import write_state_dict
 from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.transferability.ranking import Consensus, nested_shortlists
@@ -81,6 +85,27 @@ def test_the_constant_choice_does_not_look_at_the_target(race: Callable[..., Rac
     ranking = made.ranking([made.score(SOURCES, len(IMAGES), [])], None)
     assert [row.source for row in ranking.rows] == ["source 1", "source 2", "source 0"]
     assert ranking.constant_choice == "source 2"
+
+
+def test_without_any_record_the_order_of_the_default_set_is_one_more_family(
+    race: Callable[..., Race], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the same as with the record above: the third is the first of the set, and the worst here
+    sources = [_on_disk(source, tmp_path) for source in SOURCES]
+    names = tuple(source.name for source in reversed(sources))
+    monkeypatch.setattr(default_sets, "DEFAULT_SETS", {"tiny": names})
+    made = race({})
+    ranking = made.ranking([made.score(sources, len(IMAGES), [])], None)
+    assert [row.source for row in ranking.rows] == ["source 1", "source 2", "source 0"]
+    assert [row.prior for row in ranking.rows] == [-0.5, 0.0, -1.0]
+    assert ranking.constant_choice == "source 2"
+
+
+def _on_disk(source: Source, folder: Path) -> Source:
+    """Return a source with weights that could be pretrained ones."""
+    file = folder / f"{source.name}.safetensors"
+    sha256 = write_state_dict(file, load_backbone(source).network.state_dict())
+    return replace(source, weights=LocalWeights(file, sha256))
 
 
 def test_no_picture_of_a_fold_counts_for_its_own_shortlist(
