@@ -57,11 +57,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class Share:
-    """What one member adds to an answer that is put together of several.
-
-    `source` is None where it reads pixels alone, `layers` where that has no meaning; the weights
-    of all members sum to one.
-    """
+    """One member of an answer: no source where it reads pixels; all weights sum to one."""
 
     source: str | None
     strategy: str
@@ -170,8 +166,8 @@ class RankedSource:
 class Ranking:
     """All sources, best first, and the names of those that the search may use.
 
-    `constant_choice` is what one would choose without looking at the target, the source to beat;
-    `forecast` says whether transfer is worth trying, and is empty where not asked for.
+    `constant_choice` is what one would choose without looking at the target; `forecast` says
+    whether transfer is worth trying, and is empty where not asked for.
     """
 
     rows: tuple[RankedSource, ...]
@@ -194,9 +190,8 @@ class Interval:
 class Baseline:
     """A predictor that uses no source, scored on the same items as the finalist.
 
-    In the unlabelled scenario it is source-only, and its score is None as long as no target label
-    was seen. Where it was stopped after the first fold, having lost, it is not `whole`: the score
-    is of that fold. `seconds` are those of training and predicting.
+    Without target labels it has no score. One that has lost the first fold and was stopped there
+    is not `whole`: its score is of that fold. `seconds` are those of training and predicting.
     """
 
     name: str
@@ -223,8 +218,7 @@ class Verdict:
         cause: Of a negative verdict: "data", "method" or "unknown".
         mcnemar: Two-sided mid-p of McNemar's test against the best baseline.
         calibration_error: Expected calibration error of the finalist in [0, 1].
-        competition_bound: Lower limit of the gap if the finalist had been chosen for its luck
-            alone; None where it was tested on items that did not choose it.
+        competition_bound: Lower limit of the gap, had luck alone chosen the finalist; or None.
 
     All scores and gaps are None where the verdict is unverified.
     """
@@ -323,11 +317,16 @@ class Seconds:
 
 
 @dataclass(frozen=True)
-class Record:
-    """All that a fit found: what `fit --json` prints and the selection folder keeps.
+class Stopped:
+    """Why a search ended before its time; the gain is of the score, had it gone on."""
 
-    `forced` names what the time left, not the data, decided; `members` what is returned by weight.
-    """
+    reason: str
+    expected_gain: float
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that a fit found; `forced` is what the time left, not the data, has decided."""
 
     name: str
     scenario: str
@@ -347,4 +346,5 @@ class Record:
     provenance: Mapping[str, str] = field(default_factory=dict)
     zero_shot: ZeroShotFindings | None = None
     members: tuple[Share, ...] = ()
+    stopped: Stopped | None = None  # where the search ended by itself
     depth: int | None = 16  # bits used of those in deep images; None where no image was deep

@@ -55,6 +55,7 @@ from autotransfer.cli.options import (
 @option(
     "--experiment", default="autotransfer", metavar="NAME", help="Name of the MLflow experiment."
 )
+@option("--keep-searching", is_flag=True, help="Search to the end of the time in any case.")
 @option("--register", metavar="NAME", help="Register the model in MLflow.")
 @option("--promote", is_flag=True, help="Make it the champion in any case.")
 @option("--name", metavar="STUDY", help="Name of the study.")

@@ -59,6 +59,7 @@ def fit_json(record: Record) -> dict[str, Any]:
         "model": record.model,
         "report": _report(record),
         **picked(record, "run_id", "warnings", "forced"),
+        "stopped": None if record.stopped is None else vars(record.stopped),
         **({} if record.zero_shot is None else {"zero_shot": zero_shot_json(record.zero_shot)}),
     }  # fmt: skip
 
@@ -112,6 +113,7 @@ def fit_text(record: Record) -> str:
             f"{gap.high * metric.scale:+.1f})"
         )
     lines += ["", "tried", *_tried(record, metric), "", *_skipped_text(record.skipped)]
+    lines += [] if record.stopped is None else [record.stopped.reason, ""]
     lines += _forced_text(record.forced)
     lines += [
         f"returned: the {_returned_text(record)}",

@@ -21,6 +21,8 @@ def skipped_section(material: Material) -> Markup | None:
             for reason, pairs in by_reason(record.skipped).items()
         ]
         parts.append(table(("reason", "number", "which"), rows, "Not tried"))
+    if record.stopped is not None:
+        parts.append(paragraph(f"The search ended by itself: {record.stopped.reason}."))
     if record.forced:
         parts += [paragraph("Decided by the time alone:"), bullets(record.forced)]
     if record.warnings:

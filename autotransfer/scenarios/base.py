@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.guard.promotion import Challenger
@@ -20,6 +20,7 @@ from autotransfer.results import (
     Record,
     ScenarioKind,
     Skipped,
+    Stopped,
     Verdict,
     ZeroShotFindings,
 )
@@ -31,6 +32,7 @@ from autotransfer.search.recorder import Forecast, no_forecast
 from autotransfer.search.trial import TrialContext, best_of
 
 ContextT = TypeVar("ContextT", bound=TrialContext)
+Enough: TypeAlias = Callable[[Sequence[Outcome], float, float], Stopped | None]
 FinalistT = TypeVar("FinalistT")
 
 
@@ -192,6 +194,10 @@ class Scenario(ABC, Generic[ContextT, FinalistT]):
     def reserve(self, context: ContextT, run: Run) -> Callable[[Sequence[Outcome]], float]:  # noqa: ARG002
         """Return the seconds that the steps after the search need, given the outcomes."""
         return lambda _outcomes: 0.0
+
+    def enough(self, candidates: Candidates, context: ContextT, run: Run) -> Enough:  # noqa: ARG002
+        """Return what says whether the search has found enough; by default it never has."""
+        return lambda _outcomes, _seconds, _seconds_left: None
 
     def progress_forecast(self, context: ContextT, run: Run) -> Forecast:  # noqa: ARG002
         """Return what says how the search goes on."""

@@ -35,13 +35,14 @@ from autotransfer.results import (
     Skipped,
     Verdict,
 )
-from autotransfer.scenarios.base import Candidates, Judged, Scenario, Searched
+from autotransfer.scenarios.base import Candidates, Enough, Judged, Scenario, Searched
 from autotransfer.scenarios.candidates import LabelledSources
 from autotransfer.scenarios.clock import GUARD_SHARE, POOL_SHARE
 from autotransfer.scenarios.inputs import Problem, problem_of_images, unseen_among, within_limits
 from autotransfer.scenarios.labelled_report import Ended
 from autotransfer.scenarios.options import class_weights_of
 from autotransfer.scenarios.run import Request, Run
+from autotransfer.scenarios.worth import enough
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint, with_rejection
 from autotransfer.search.cross_validation import LabelledContext
@@ -177,6 +178,10 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         return refit_reserve(len(self.items), trained, GUARD_SHARE * (run.clock.seconds or 0.0))
 
     @override
+    def enough(self, candidates: Candidates, context: LabelledContext, run: Run) -> Enough:
+        return enough(candidates, run, self._finalists(candidates, context, run))
+
+    @override
     def progress_forecast(self, context: LabelledContext, run: Run) -> Forecast:
         def told(outcomes: Sequence[Outcome], seconds: float, seconds_left: float) -> str | None:
             best = best_of(outcomes)
@@ -198,7 +203,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         outcomes, sources = searched.outcomes, searched.candidates.arms.sources
         ledger = run.place.workspace / STORAGE_FILE
         record_places(ledger, self.items.fingerprint, sources, outcomes)
-        finalist = self._finalists(searched, run).choose(outcomes)
+        finalist = self._finalists(searched.candidates, searched.context, run).choose(outcomes)
         if finalist is None:
             reasons = dict.fromkeys(o.reason for o in outcomes if o.reason)
             told = "".join(f"\n  {reason}" for reason in reasons)
@@ -209,7 +214,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
     def judge(
         self, finalist: Finalist, searched: Searched[LabelledContext], run: Run
     ) -> Judged[Finalist]:
-        finalists, clock = self._finalists(searched, run), run.clock
+        finalists, clock = self._finalists(searched.candidates, searched.context, run), run.clock
         judged: Judged[Finalist] | None = None
         if run.options.guard and not clock.over:
             with suppress(DeadlineError, OverrunError), ended_at(clock.closing()):
@@ -265,7 +270,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         self, searched: Searched[LabelledContext], judged: Judged[Finalist], run: Run
     ) -> Callable[[Record], Material]:
         return Ended(
-            self._finalists(searched, run),
+            self._finalists(searched.candidates, searched.context, run),
             self.division,
             judged.finalist,
             searched.outcomes,
@@ -318,13 +323,13 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             self.problem, self.division, self.sources, self.request, self._further_scores()
         )
 
-    def _finalists(self, searched: Searched[LabelledContext], run: Run) -> Finalists:
+    def _finalists(self, candidates: Candidates, context: LabelledContext, run: Run) -> Finalists:
         """Return what chooses and trains; what limits an answer's cost leaves out ensembles."""
         options = self.request.options
         limited = options.max_mb is not None or options.max_ms is not None
         return Finalists(
-            arms=searched.candidates.arms,
-            context=searched.context,
+            arms=candidates.arms,
+            context=context,
             place=run.place,
             registry=self.request.registry,
             deadline=run.clock.deadline(1 - GUARD_SHARE / 2),

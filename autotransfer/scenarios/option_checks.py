@@ -39,7 +39,7 @@ _TEXTS = (
     "device", "on_bad_image", "group_column",
 )  # fmt: skip
 _SWITCHES = (
-    "refit", "ensemble", "single", "warm_start", "promote", "resume", "guard",
+    "refit", "ensemble", "single", "warm_start", "keep_searching", "promote", "resume", "guard",
 )  # fmt: skip
 _LISTS = ("only_sources", "strategies", "plugins")
 _LONGEST = {"name": 200, "experiment": 400, "register": 200}  # bytes

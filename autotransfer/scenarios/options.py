@@ -96,7 +96,7 @@ class Options:
             None is as much as it occurs.
         margin: Gap that counts as no difference; None is the default of the metric.
         refit: Whether the finalist is trained again on all search images.
-        ensemble: Whether finished trials may be combined where that gains a standard error.
+        ensemble: Whether finished trials may be combined where that is expected to gain.
         single: Whether the result may read one source only: nothing is put together then.
         sampler: "tpe", "gp" or "random".
         executor: "inline", "processes" or "ray"; None is processes where `workers` is given.
@@ -104,6 +104,7 @@ class Options:
         ray_address: Address of a Ray cluster, or "auto"; None starts one on this machine.
         memory: Memory that trials may plan for, GB; None is 2.
         warm_start: Whether earlier fits in the same storage give first points.
+        keep_searching: Whether the search uses all its time, worth it or not.
         storage: Optuna storage URL; None is AUTOTRANSFER_STORAGE or SQLite in the workspace.
         tracking_uri: MLflow; None is MLFLOW_TRACKING_URI or SQLite in the workspace; "off" writes
             nothing there.
@@ -158,6 +159,7 @@ class Options:
     ray_address: str | None = None
     memory: float | None = None
     warm_start: bool = False
+    keep_searching: bool = False
     storage: str | None = field(default=None, repr=False)  # it may have a password
     tracking_uri: str | None = field(default=None, repr=False)
     experiment: str = "autotransfer"
@@ -237,6 +239,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "metric": _WITH_LABELS,
         "class_weights": _WITH_LABELS,
         "warm_start": _WITH_LABELS,
+        "keep_searching": "is for a target with labels: only such a search ends before its time",
         "guard": "is for a target with labels: without them nothing is tested; leave it out",
     },
     "zero-shot": {
@@ -247,6 +250,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "group_column": "cannot be used beside attributes: classes are held out, not images",
         "class_weights": "cannot be used beside attributes: every class counts the same",
         "margin": "cannot be used beside attributes: the test exchanges rows of attributes",
+        "keep_searching": "cannot be used beside attributes: there no search ends by itself",
     },
 }
 

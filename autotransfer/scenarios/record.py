@@ -9,9 +9,10 @@ from typing import Any
 
 from autotransfer.errors import NegativeTransferWarning
 from autotransfer.masking import masked
-from autotransfer.results import Decision, Record, Skipped
+from autotransfer.results import Decision, Record, Skipped, Stopped
 from autotransfer.scenarios.base import Judged, Scenario, Searched
 from autotransfer.scenarios.run import Run
+from autotransfer.search.driver import STOPPED
 
 
 def record_of(
@@ -28,7 +29,7 @@ def record_of(
     source = next(s for s in scenario.sources.sources if s.name == outcome.source)
     told = {(item.source, item.reason) for item in unranked}
     unsaid = [s for s in searched.candidates.skipped if (s.source, s.reason) not in told]
-    zero_shot = judged.zero_shot
+    zero_shot, stopped = judged.zero_shot, run.study.recall(STOPPED)
     return Record(
         name=run.place.name,
         scenario=str(scenario.kind),
@@ -59,6 +60,7 @@ def record_of(
         },
         zero_shot=zero_shot,
         members=judged.kept.members,
+        stopped=None if stopped is None else Stopped(**stopped),
         depth=scenario.depth,
     )
 

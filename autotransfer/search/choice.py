@@ -117,9 +117,7 @@ def choose(
         labels: (m,) classes.
         terms: The score, and what is obvious.
     """
-    step = max(1, -(-next(iter(said.values())).size // MOST_NUMBERS))
-    said = {number: p[::step] for number, p in said.items()}
-    folds, labels = folds[::step], labels[::step]
+    said, folds, labels = _thinned(said, folds, labels)
     incumbent = _incumbent(said, labels, terms)
     kept = _alone(incumbent, said, labels, terms)
     challenger = _challenger(incumbent, said, labels, terms)
@@ -175,6 +173,29 @@ def _challenger(
     weights = mixture_weights(likely, prior=prior, least=LEAST_WEIGHT)
     found = {n: float(w) for n, w in zip(temperatures, weights, strict=True) if w > 0}
     return Choice(found, {n: temperatures[n] for n in found})
+
+
+def measured_gain(
+    said: Mapping[int, Predictions],
+    folds: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    terms: Terms,
+) -> tuple[float, float]:
+    """Return what the best that the candidates give gains in the score, and its standard error.
+
+    The arguments are those of `choose`.
+    """
+    said, folds, labels = _thinned(said, folds, labels)
+    measured = _measured_again(said, _dealt(folds, terms.seed), labels, terms)
+    return measured.gain, measured.error(terms.metric)
+
+
+def _thinned(
+    said: Mapping[int, Predictions], folds: NDArray[np.int64], labels: NDArray[np.int64]
+) -> tuple[Mapping[int, Predictions], NDArray[np.int64], NDArray[np.int64]]:
+    """Return rows at even distances where there are too many to look at."""
+    step = max(1, -(-next(iter(said.values())).size // MOST_NUMBERS))
+    return {number: p[::step] for number, p in said.items()}, folds[::step], labels[::step]
 
 
 class _Measured(NamedTuple):

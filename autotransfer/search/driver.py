@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import optuna
 
 from autotransfer.models.source import Source
 from autotransfer.plugin.strategy import Strategy
-from autotransfer.results import Outcome, ParamValue
+from autotransfer.results import Outcome, ParamValue, Stopped
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.cost import CostModel
@@ -34,6 +34,7 @@ from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec, best
 
 MAX_IDLE = 25  # proposals in a row that bring nothing new: the space is used up
 PROBE_SHARE = 0.25  # of the seconds of the search, for choices of probes beyond every stage
+STOPPED = "stopped"  # why the search ended by itself
 _ORDER = "order"  # the sources by their probes; kept, as a trial knows its source by the place
 
 OnResult = Callable[[TrialResult], Outcome]
@@ -68,6 +69,8 @@ class Search:
             an answer.
         answered: Returns whether there is an answer.
         on_interrupt: Called where an interrupt has ended the search with an answer.
+        enough: Returns why no further trial is worth its time, given the outcomes, the seconds of
+            the fit and those left; None where one is.
     """
 
     study: Study
@@ -85,6 +88,7 @@ class Search:
     last_resort: Sequence[ProbePoint] = ()
     answered: Callable[[Sequence[Outcome]], bool] = lambda outcomes: best_of(outcomes) is not None
     on_interrupt: Callable[[], None] = lambda: None
+    enough: Callable[[Sequence[Outcome], float, float], Stopped | None] = lambda *_: None
 
     def __post_init__(self) -> None:
         self.outcomes = self.study.outcomes
@@ -93,6 +97,7 @@ class Search:
         self.running: dict[int, optuna.Trial] = {}
         self.losses: dict[int, tuple[str, Losses]] = {}
         self.forced: set[str] = set()
+        self.stopped: Stopped | None = None
 
     def run(self) -> list[Outcome]:
         """Run probes and trials until the budget or the space is used up.
@@ -186,6 +191,7 @@ class Search:
     def train(self) -> None:
         """Run trials until the budget or the space is used up."""
         with self.interrupts.held():
+            self.study.remember(STOPPED, None)  # what an earlier invocation has decided
             self.study.enqueue(self.arms, self.earlier(self.arms))
             kept = self.study.losses()
         strategies = {outcome.number: outcome.strategy for outcome in self.outcomes}
@@ -200,6 +206,8 @@ class Search:
 
     def _start(self) -> bool:
         """Start the next trial; False where there is none, or none may start now."""
+        if self._has_enough():
+            return False
         for _ in range(MAX_IDLE):
             if self.limits.spent(self.outcomes, len(self.running)) or self._used_up():
                 return False
@@ -213,6 +221,18 @@ class Search:
                     return True
                 self.study.dismiss(trial, reason)
         return False
+
+    def _has_enough(self) -> bool:
+        """Return whether no further trial is worth its time; the reason is told and kept."""
+        if self.stopped is None and not self.limits.spent(self.outcomes, len(self.running)):
+            seconds = self.limits.clock() - self.limits.began
+            left = self.limits.seconds_left(self.outcomes)
+            self.stopped = self.enough(self.outcomes, seconds, left)
+            if self.stopped is not None:
+                self.say(self.stopped.reason)
+                with self.interrupts.held():
+                    self.study.remember(STOPPED, asdict(self.stopped))
+        return self.stopped is not None
 
     def _finish(self, result: TrialResult) -> None:
         number = result.outcome.number

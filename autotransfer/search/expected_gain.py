@@ -9,6 +9,7 @@ are in `docs/benchmarks.md`): up to a hundred items a class, and convolutional n
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from autotransfer.models.metrics import Metric
@@ -59,10 +60,28 @@ class Expected:
 # Over the mixture of all sources, probes of single stages gained nothing: -0.8 points at two items
 # a class, 0.0 from five on. Fine-tunes were 6 points behind, and 4 where they were half of a mean.
 OVER_A_MIXTURE = Expected(Gain(-0.002, 0.005), Gain(-0.005, 0.015))
+# The record ends there: of more items a class, or of networks of other kinds, less is known.
+BEYOND_THE_RECORD = Gain(0.0, 0.03)
+RECORDED_ITEMS_A_CLASS = 100
+RECORDED_ARCHITECTURES = ("mobilenet", "efficientnet", "resnet")
 # Over one probe of a last stage, a mixture with probes of other stages gained 3 to 5 points.
 OVER_A_PROBE = Expected(Gain(0.04, 0.03), Gain(0.04, 0.03))
 # Another candidate in place of that probe, chosen by validation: 0 to 4 points.
 IN_PLACE_OF_A_PROBE = Expected(Gain(0.0, 0.02), Gain(0.0, 0.02))
+
+
+def trained_over_a_mixture(items_a_class: float, architectures: Collection[str]) -> Gain:
+    """Return the gain of what trains over a mixture of probes.
+
+    Args:
+        items_a_class: To learn from, the median.
+        architectures: Of the sources, as timm calls them.
+    """
+    known = all(
+        name.rpartition("/")[2].startswith(RECORDED_ARCHITECTURES) for name in architectures
+    )
+    recorded = known and items_a_class <= RECORDED_ITEMS_A_CLASS
+    return OVER_A_MIXTURE.trained if recorded else BEYOND_THE_RECORD
 
 
 def standard_error(total_square: float, mean: float, n: int, metric: Metric) -> float:

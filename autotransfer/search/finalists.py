@@ -128,7 +128,7 @@ class Finalists:
         if not predictions:
             return self._single(best, {})
         terms = self.terms(outcomes)
-        choice = choose(predictions, self._folds(), self.context.validation_labels, terms)
+        choice = choose(predictions, self.folds, self.context.validation_labels, terms)
         if len(choice.weights) > 1 and not self._time_for(choice, outcomes):
             self.say("an ensemble would gain, but there is no time to train it")
             choice = Choice({choice.incumbent: 1.0})
@@ -159,7 +159,9 @@ class Finalists:
             temperature = fit_temperature(said, self.context.validation_labels)
         return Finalist(outcome, Choice({outcome.number: 1.0}), temperature)
 
-    def _folds(self) -> NDArray[np.int64]:
+    @property
+    def folds(self) -> NDArray[np.int64]:
+        """Return the (m,) fold of each validation item."""
         sizes = [len(held_out) for _, held_out in self.context.divisions()]
         return np.repeat(np.arange(len(sizes)), sizes)
 

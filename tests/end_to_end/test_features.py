@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,27 @@ def test_the_source_whose_features_tell_the_classes_is_chosen_and_helps() -> Non
     assert (selection.predict(unseen) == wanted).mean() > 0.9
     again = autotransfer.load(selection.record.model)
     np.testing.assert_allclose(again.predict_proba(unseen), selection.predict_proba(unseen))
+
+
+def test_a_search_with_a_time_limit_ends_where_more_is_not_worth_it_and_says_why(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    features, y = _words(240, 5)
+    began = time.monotonic()
+    selection = autotransfer.fit_features(features, y, budget="10m")
+    assert time.monotonic() - began < 60
+    stopped = selection.record.stopped
+    assert stopped is not None
+    assert stopped.reason.startswith("searched ")
+    assert "minutes more are expected to bring 0." in stopped.reason
+    assert 0 < stopped.expected_gain < 0.005
+    assert selection.record.forced == ()
+    assert run(["show", selection.record.model, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["stopped"] == {
+        "reason": stopped.reason,
+        "expected_gain": stopped.expected_gain,
+    }
 
 
 def test_features_that_tell_nothing_are_no_reason_to_transfer() -> None:

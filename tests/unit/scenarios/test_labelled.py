@@ -22,9 +22,10 @@ from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import Problem
 from autotransfer.scenarios.labelled import COMPARING_SECONDS, Labelled
 from autotransfer.scenarios.options import read_options
-from autotransfer.scenarios.run import Request
+from autotransfer.scenarios.run import Request, Run
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
+from autotransfer.search.finalists import Finalists
 from tests.unit.told import registry_of
 
 IMAGES = shapes(2, 12)
@@ -47,6 +48,11 @@ def _searched(scenario: Labelled) -> Searched[Any]:
     return Searched(Ranking((), ()), candidates, scenario.context(candidates), [])
 
 
+def _finalists(scenario: Labelled, run: Run) -> Finalists:
+    searched = _searched(scenario)
+    return scenario._finalists(searched.candidates, searched.context, run)
+
+
 @pytest.mark.parametrize(
     "options", [{"single": True}, {"ensemble": False}, {"max_mb": 5}, {"max_ms": 9.0}]
 )
@@ -54,14 +60,14 @@ def test_nothing_is_put_together_where_the_user_does_not_want_it(
     tmp_path: Path, options: dict[str, Any]
 ) -> None:
     scenario = _scenario(tmp_path, **options)
-    assert not scenario._finalists(_searched(scenario), _run()).combine
+    assert not _finalists(scenario, _run()).combine
 
 
 def test_what_chooses_gets_the_seed_the_folds_and_half_of_the_time_that_is_held_back(
     tmp_path: Path,
 ) -> None:
     scenario, run = _scenario(tmp_path, seed=7, refit=False), _run(100.0)
-    finalists = scenario._finalists(_searched(scenario), run)
+    finalists = _finalists(scenario, run)
     assert (finalists.seed, finalists.refit, finalists.combine) == (7, False, True)
     assert finalists.deadline == pytest.approx(run.clock.began + 85)
     ours, expected = finalists.context.folds, scenario.division.folds(7)

@@ -63,6 +63,7 @@ SOMEWHERE = {
     "class_weights": {"labelled", "precomputed"},
     "margin": {"labelled", "precomputed", "unlabelled"},  # unlabelled: beside audit_labels
     "warm_start": {"labelled", "precomputed", "zero-shot"},
+    "keep_searching": {"labelled", "precomputed"},
     "guard": {"labelled", "precomputed", "zero-shot"},
     "on_bad_image": {"labelled", "unlabelled", "zero-shot"},
 }
@@ -82,6 +83,7 @@ GIVEN: dict[str, Any] = {
     "class_weights": "balanced",
     "margin": 0.01,
     "warm_start": True,
+    "keep_searching": True,
     "guard": False,
     "on_bad_image": "skip",
 }

@@ -14,7 +14,7 @@ from autotransfer.models.predictors.neural import HeadPredictor
 from autotransfer.plugin.space import SearchSpace, choice, depth, floating
 from autotransfer.plugin.strategy import Strategy, Task, TaskInfo, Trial
 from autotransfer.plugin.testing import tiny_source
-from autotransfer.results import Outcome, State
+from autotransfer.results import Outcome, State, Stopped
 from autotransfer.search.arms import Arms
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.cross_validation import LabelledContext
@@ -121,6 +121,7 @@ def run_search(
     said: list[str] | None = None,
     recorded: list[Outcome] | None = None,
     obvious: Sequence[ProbePoint] = (),
+    enough: Callable[[Sequence[Outcome], float, float], Stopped | None] = lambda *_: None,
     **limits: object,
 ) -> list[Outcome]:
     """Return the outcomes of a search with its time on the clock of the executor."""
@@ -136,6 +137,7 @@ def run_search(
         on_recorded=(lambda _: None) if recorded is None else recorded.append,
         say=(lambda _: None) if said is None else said.append,
         obvious=obvious,
+        enough=enough,
     ).run()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from typing_extensions import override
 
 from autotransfer.plugin.strategy import TaskInfo
 from autotransfer.plugin.testing import tiny_source
-from autotransfer.results import Outcome, ScenarioKind, State
+from autotransfer.results import Outcome, ScenarioKind, State, Stopped
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.cross_validation import LabelledContext
-from autotransfer.search.driver import Search
+from autotransfer.search.driver import STOPPED, Search
 from autotransfer.search.probes import ProbePoint
 from autotransfer.search.study import Study, open_study
 from autotransfer.search.trial import TrialResult, TrialSpec
@@ -143,6 +144,27 @@ def test_trials_and_what_is_in_flight_count_towards_the_limit(
     executor = Scripted(Clock(), 1.0, slots=4)
     outcomes = run_search(study_in(tmp_path), context, arms_of(Tune()), executor, trials=6)
     assert len(outcomes) == len(executor.specs) == 6
+
+
+def test_a_search_that_has_found_enough_says_so_keeps_it_and_goes_on_only_when_asked_again(
+    tmp_path: Path, context: LabelledContext
+) -> None:
+    asked: list[tuple[int, float, float]] = []
+
+    def enough(outcomes: Sequence[Outcome], seconds: float, left: float) -> Stopped | None:
+        asked.append((len(trials_of(outcomes)), seconds, left))
+        return Stopped("enough", 0.001) if len(trials_of(outcomes)) == 3 else None
+
+    executor, said = Scripted(Clock(), 2.0), list[str]()
+    study, arms = study_in(tmp_path), arms_of(Tune())
+    outcomes = run_search(study, context, arms, executor, said, enough=enough, deadline=100.0)
+    assert len(outcomes) == 3
+    assert asked == [(0, 0.0, 100.0), (1, 2.0, 98.0), (2, 4.0, 96.0), (3, 6.0, 94.0)]
+    assert said[-1] == "enough"
+    assert study.recall(STOPPED) == {"reason": "enough", "expected_gain": 0.001}
+    again = study_in(tmp_path, resume=True)
+    run_search(again, context, arms, Scripted(Clock(), 2.0), trials=5)
+    assert again.recall(STOPPED) is None
 
 
 def test_what_fails_does_not_count_and_does_not_go_on_for_ever(
