@@ -26,7 +26,7 @@ from autotransfer.plugin import (
     sources,
 )
 
-PROBE, JOINT = "probe", "joint probe"
+PROBE = "probe"
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,18 @@ class FusionPredictor(Predictor):
     @property
     @override
     def composition(self) -> tuple[Share, ...]:
-        own = [(PROBE, probe, probe.weight) for probe in self.probes]
-        own += [(JOINT, part, part.weight * self.joint.weight) for part in self.joint.parts]
+        """Return what each probe weighs, with the share that its source has in the joint one."""
+        joint = {
+            (part.source.name, part.predictor.stage): part.weight * self.joint.weight
+            for part in self.joint.parts
+        }
+        own = {(p.source.name, p.predictor.stage): 0.0 for p in self._all}
+        for probe in self.probes:
+            own[probe.source.name, probe.predictor.stage] += probe.weight
+        layers = {(p.source.name, p.predictor.stage): p.predictor.layers for p in self._all}
         return tuple(
-            Share(probe.source.name, kind, probe.predictor.layers, weight)
-            for kind, probe, weight in own
+            Share(key[0], PROBE, layers[key], weight + joint.get(key, 0.0))
+            for key, weight in own.items()
         )
 
 

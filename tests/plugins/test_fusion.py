@@ -103,19 +103,22 @@ def test_the_joint_probe_reads_all_sources_side_by_side_by_the_root_of_their_wei
 
 def test_the_weights_of_probes_and_joint_probe_arrive_in_the_answer(hard: Task) -> None:
     predictor, reader = _mixture(hard), hard.features
-    *alone, first, _, _ = predictor.composition
-    assert [(share.source, share.strategy) for share in alone] == [
+    alone, joint = predictor.probes, predictor.joint
+    assert [(share.source, share.strategy) for share in predictor.composition] == [
         ("tiny", "probe"),
         ("second", "probe"),
         ("third", "probe"),
     ]
-    assert first.strategy == "joint probe"
+    np.testing.assert_allclose(
+        [share.weight for share in predictor.composition],
+        [p.weight + joint.weight * j.weight for p, j in zip(alone, joint.parts, strict=True)],
+    )
     assert sum(share.weight for share in predictor.composition) == pytest.approx(1.0)
     logits, images = [], shapes(3, 4, seed=9)
     for source, part in zip((hard.source, *OTHERS), predictor.joint.parts, strict=True):
         x = reader.of(source)(images) - part.predictor.centres[0]
         logits.append(part.predictor.head.logits(unit_rows(x)))
-    said = [share.weight * _probe(hard, place) for place, share in enumerate(alone)]
+    said = [probe.weight * _probe(hard, place) for place, probe in enumerate(alone)]
     said.append(predictor.joint.weight * softmax(np.sum(logits, axis=0), axis=1))
     np.testing.assert_allclose(_fitted(MixtureOfProbes(), hard), np.sum(said, axis=0))
 
