@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -83,8 +83,7 @@ def test_of_as_many_right_answers_the_lower_log_loss_decides_in_folds_of_any_siz
     assert choose(trials, folds, LABELS, SINGLE).weights == {1: 1.0}
 
 
-@settings(max_examples=15)
-@given(st.integers(0, 2**16), st.integers(2, 6))
+@pytest.mark.parametrize(("seed", "num"), [(0, 2), (1, 3), (2, 6), (3, 4)])
 def test_the_label_of_an_item_does_not_change_what_is_chosen_for_it(seed: int, num: int) -> None:
     rng = np.random.default_rng(seed)
     trials = {t: rng.dirichlet([1, 1], size=len(LABELS)) for t in range(num)}
