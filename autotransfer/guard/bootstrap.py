@@ -143,12 +143,13 @@ class _Pair:
     def mcnemar(self) -> float:
         """Return the two-sided mid-p of the exact McNemar test; 1 where no hit differs.
 
-        Of several rounds a unit is won by whoever gets more right over all of them.
+        Of several rounds a unit counts where one gets more right in at least half of them.
 
         References:
             Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13, 2013.
         """
-        wins, losses = int((self.won > TOLERANCE).sum()), int((self.won < -TOLERANCE).sum())
+        half = 0.5 - TOLERANCE
+        wins, losses = int((self.won >= half).sum()), int((self.won <= -half).sum())
         decided, fewer = wins + losses, min(wins, losses)
         tail = binom.cdf(fewer, decided, 0.5) - binom.pmf(fewer, decided, 0.5) / 2
         return float(min(1.0, 2 * tail)) if decided > 0 else 1.0

@@ -181,6 +181,16 @@ def test_a_score_is_the_mean_over_the_rounds() -> None:
     assert constant.rival == pytest.approx(0.9)
 
 
+def test_the_cross_check_counts_what_is_won_in_half_of_the_rounds() -> None:
+    # one item is lost in three of five rounds, ten others in one each
+    labels, right = np.zeros(20, dtype=np.int64), np.tile([0.9, 0.1], (5, 20, 1))
+    ours = right.copy()
+    ours[:3, 0] = [0.1, 0.9]
+    ours[4, 1:11] = [0.1, 0.9]
+    mid_p = compare(ACCURACY, labels, ours, right).mcnemar
+    assert mid_p == pytest.approx(0.5)  # of one loss
+
+
 def test_rounds_that_err_on_different_items_leave_less_to_chance() -> None:
     # one item in ten is lost in every round, or another one in each of five rounds
     rng = np.random.default_rng(0)
