@@ -208,15 +208,15 @@ class Verdict:
         basis: What it rests on ("held-out items", "out-of-fold", "validators", "audit labels").
         sentence: The verdict in one sentence for people.
         returned: "transfer" or "baseline".
-        gap: Finalist minus best baseline; positive is better.
+        gap: Finalist minus `best_baseline`, which was chosen without the tested items.
         minimum_detectable: Smallest true gap that would be found four times out of five.
         gap_reference: Finalist minus the reference arm; None where there is none.
         returned_baseline: Name of the baseline that is returned; empty where transfer is.
         competed: Number of trials that the finalist was chosen from.
-        optimism: Its validation score minus its test score.
+        optimism: Its validation score minus that of choosing again, by items that had no part.
         looks: Which look at the tested items this is; from the second on, limits are wider.
         cause: Of a negative verdict: "data", "method" or "unknown".
-        mcnemar: Two-sided mid-p of McNemar's test against the best baseline.
+        mcnemar: Two-sided mid-p of McNemar's test against the same baseline.
         calibration_error: Expected calibration error of the finalist in [0, 1].
         competition_bound: Lower limit of the gap, had luck alone chosen the finalist; or None.
 

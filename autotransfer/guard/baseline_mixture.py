@@ -8,7 +8,11 @@ is the surest would decide for all.
 
 A mixture is weighted by likelihood, and may have worse answers than the best of those that it is
 made of. Where one alone, calibrated as well, is better by two standard errors, on items that
-weighted nothing, it stands for all. Items that belong together count as one.
+weighted nothing, it stands for all. Where nothing is better than the class shares, these do. Items
+that belong together count as one.
+
+What is chosen so is the rival of the transfer: the best that the user would have got without a
+source. It is chosen without the items that test it, so that the test is against one.
 """
 
 from __future__ import annotations
@@ -19,9 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.guard.out_of_fold import ROUNDS, dealt, others_of
 from autotransfer.models.calibration import fit_temperature, tempered
 from autotransfer.models.metrics import Metric
 from autotransfer.models.mixture_weights import mixture_weights
+from autotransfer.models.predictors.baselines import MAJORITY
 
 Predictions = NDArray[np.float64]
 
@@ -59,7 +65,7 @@ class BaselineChoice:
         best: The baseline with the best score out of fold.
         scores: Out of fold, calibrated: of the best, and of the mixture.
         clearly: Whether the best stands alone because it is better by two standard errors, not
-            because nothing else weighs anything.
+            because nothing else weighs anything, or because nothing was learnt.
     """
 
     mixture: Mixture
@@ -70,7 +76,7 @@ class BaselineChoice:
     @property
     def alone(self) -> str:
         """Return the name of the baseline that stands alone; empty for a mixture."""
-        return self.best if set(self.mixture.weights) == {self.best} else ""
+        return "".join(self.mixture.weights) if len(self.mixture.weights) == 1 else ""
 
 
 def choose_baseline(
@@ -80,26 +86,30 @@ def choose_baseline(
     metric: Metric,
     units: NDArray[np.int64] | None = None,
 ) -> BaselineChoice:
-    """Return the mixture, or the best baseline alone where that is clearly better.
+    """Return the mixture, or one baseline alone where that is clearly better.
 
     Args:
-        said: (m, K) out-of-fold predictions of each baseline by its name.
+        said: (m, K) out-of-fold predictions of each baseline by its name; the class shares are
+            not mixed.
         folds: (m,) the fold that held each item out.
         labels: (m,) classes.
         metric: The score that is compared.
         units: (m,) what belongs together has one number; None where each item is by itself.
     """
-    together = fit_mixture(said, labels)
-    mixed, alone = _out_of_fold(said, folds, labels)
-    best = max(said, key=lambda name: metric.score(labels, alone[name]))
+    learnt = {name: p for name, p in said.items() if name != MAJORITY} or said
+    together = fit_mixture(learnt, labels)
+    mixed, alone = _out_of_fold(learnt, folds, labels)
+    best = max(learnt, key=lambda name: metric.score(labels, alone[name]))
     won = metric.credits(labels, alone[best]) - metric.credits(labels, mixed)
     if units is not None:
         won = np.bincount(np.unique(units, return_inverse=True)[1], won).astype(float)
     gap, error = float(won.sum()), float(won.std() * len(won) ** 0.5)
     clearly = gap > 0 and gap >= CLEARLY * error
+    scores = metric.score(labels, alone[best]), metric.score(labels, mixed)
+    if MAJORITY in said and metric.score(labels, said[MAJORITY]) >= max(scores):
+        return BaselineChoice(Mixture({MAJORITY: 1.0}, {MAJORITY: 1.0}), best, scores)
     if clearly:
         together = Mixture({best: 1.0}, {best: together.temperatures[best]})
-    scores = metric.score(labels, alone[best]), metric.score(labels, mixed)
     return BaselineChoice(together, best, scores, clearly)
 
 
@@ -109,19 +119,30 @@ def chosen_out_of_fold(
     labels: NDArray[np.int64],
     metric: Metric,
     units: NDArray[np.int64] | None = None,
-) -> Predictions:
-    """Return what the choice says of every item, itself made by the other folds.
+    *,
+    seed: int = 0,
+) -> tuple[Predictions, tuple[Mixture, ...]]:
+    """Return what the choice says of every item, made again without its part in each round.
 
-    The arguments are those of `choose_baseline`.
+    The parts are those that the finalist is chosen by, with the same units and seed; the other
+    arguments are those of `choose_baseline`.
+
+    Returns:
+        (R, m, K) predictions, and what was chosen by round and part.
     """
-    found = np.empty_like(next(iter(said.values())))
-    for fold in np.unique(folds):
-        inside = folds != fold
-        others = {name: p[inside] for name, p in said.items()}
-        belong = None if units is None else units[inside]
-        choice = choose_baseline(others, folds[inside], labels[inside], metric, belong)
-        found[~inside] = choice.mixture.mix({n: p[~inside] for n, p in said.items()})
-    return found
+    shape = next(iter(said.values())).shape
+    found, chosen = np.empty((ROUNDS, *shape)), list[Mixture]()
+    for place, parts in enumerate(dealt(units, len(labels), seed)):
+        for part in np.unique(parts):
+            inside, here = others_of(parts, part), parts == part
+            others = {name: p[inside] for name, p in said.items()}
+            belong = None if units is None else units[inside]
+            mixture = choose_baseline(
+                others, folds[inside], labels[inside], metric, belong
+            ).mixture
+            found[place, here] = mixture.mix({n: p[here] for n, p in said.items()})
+            chosen.append(mixture)
+    return found, tuple(chosen)
 
 
 def fit_mixture(said: Mapping[str, Predictions], labels: NDArray[np.int64]) -> Mixture:

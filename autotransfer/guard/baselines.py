@@ -1,11 +1,16 @@
-"""Every baseline that a labelled target is compared with, trained on the same items."""
+"""Every baseline of a labelled target, and the one rival that transfer is compared with.
+
+The rival is what would be returned without a source: the baselines together, or one alone
+(`baseline_mixture.py`). It is chosen without the items that test it. Out of fold that costs no
+training; with a held-out test every baseline goes through the divisions of the search first.
+"""
 
 from __future__ import annotations
 
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +19,10 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DeadlineError, OverrunError, ReducedBudgetWarning
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baseline_mixture import BaselineChoice, choose_baseline, chosen_out_of_fold
-from autotransfer.guard.bootstrap import compare
+from autotransfer.guard.bootstrap import LEVEL, compare
 from autotransfer.guard.evaluation_split import EvaluationSplit
 from autotransfer.guard.from_scratch import SCHEDULE, fit_scratch, fit_untrained, untrained_twin
+from autotransfer.guard.out_of_fold import dealt
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.baselines import (
     GIVEN,
@@ -48,12 +54,16 @@ class TrainedBaseline:
     """A baseline and what it says of the tested items.
 
     Args:
-        probabilities: (m, K) predictions for the items of the stand; fewer rows where it was
-            stopped because it could not win any more.
+        probabilities: (m, K) predictions for the tested items, or (R, m, K) of what was chosen
+            again in each round; no rows where it was stopped because it could not win any more.
         whole: Whether it was not stopped.
         kept: The predictor of the last division and how to restore it; None for all together.
         seconds: Wall time of training and predicting.
-        choice: What stands for all others, and why; None for a single baseline.
+        choice: Why it is the rival; None for any other baseline, and for a rival that was fixed
+            beforehand.
+        validated: (v, K) predictions for the items that choose the rival; of the first division
+            alone where it was stopped.
+        rival: Whether it is what transfer is compared with.
     """
 
     name: str
@@ -62,6 +72,8 @@ class TrainedBaseline:
     kept: Checkpoint | None
     seconds: float
     choice: BaselineChoice | None = None
+    validated: Predictions = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
+    rival: bool = False
 
     @property
     def returned(self) -> str:
@@ -77,6 +89,7 @@ class Baselines:
         context: The search items, the features and which baselines there are.
         finalist: The source whose architecture is trained from scratch.
         deadline: `time.monotonic()` at which the last one has to be done.
+        choosing: What the rival is chosen by; None where the test is out of fold and does that.
     """
 
     context: LabelledContext
@@ -84,11 +97,15 @@ class Baselines:
     cache: BaselineCache
     seed: int
     deadline: float | None
+    choosing: EvaluationSplit | None = None
 
     def on(self, split: EvaluationSplit) -> Iterator[TrainedBaseline]:
-        """Yield every baseline, the cheap ones first; where there are folds, all together last.
+        """Yield every baseline, the cheap ones first, and the rival last.
 
         One that has clearly lost the first of several divisions to another is stopped there.
+
+        Raises:
+            DeadlineError: If there was no time for any.
         """
         so_far: list[TrainedBaseline] = []
         again = 0.0  # seconds to train those so far once more, on all items
@@ -107,12 +124,15 @@ class Baselines:
                 )
                 continue
             so_far.append(found)
-            if found.whole and len(split.divisions) > 1:
-                again += found.seconds / (len(split.divisions) - 1)
+            if found.whole and self.choosing is None:
+                again += found.seconds / max(len(split.divisions) - 1, 1)
             yield found
-        together = self._together(so_far, split)
-        if together is not None:
-            yield together
+        whole = [baseline for baseline in so_far if baseline.whole]
+        if not whole:
+            raise DeadlineError("no time was left for a baseline")
+        if all(baseline.name == MAJORITY for baseline in whole):
+            whole += self._fixed(split) if self.choosing is not None else []
+        yield self._rival(whole, split, self.choosing or split)
 
     def trained(self, best: TrainedBaseline, taken: Sequence[TrainedBaseline] = ()) -> Checkpoint:
         """Return a baseline that learnt from all search items.
@@ -142,7 +162,11 @@ class Baselines:
         return Checkpoint(predictor, best.name, baseline=True, source=source)
 
     def _over(
-        self, name: str, split: EvaluationSplit, so_far: Sequence[TrainedBaseline], again: float
+        self,
+        name: str,
+        split: EvaluationSplit,
+        so_far: Sequence[TrainedBaseline],
+        again: float,
     ) -> TrainedBaseline:
         """Return one baseline on every division, or as far as it can still win.
 
@@ -152,17 +176,57 @@ class Baselines:
         began = time.perf_counter()
         parts: list[Predictions] = []
         kept: Checkpoint | None = None
-        several = len(split.divisions) > 1  # then the best is trained once more, on all items
-        for done, (train, tested) in enumerate(split.divisions):
-            due = self._due(len(split.divisions) - done, int(several), again)
+        choosing = self.choosing
+        first = choosing or split
+        divisions = [*first.divisions, *(() if choosing is None else split.divisions)]
+        # out of fold the best is trained once more, on all items
+        spare = int(choosing is None and len(divisions) > 1)
+        learns = name in (SMALL, SCRATCH)
+        stopped = False
+        for done, (train, tested) in enumerate(divisions):
+            due = self._due(len(divisions) - done, spare, again)
             kept, probabilities = self._one(name, train, tested, due)
             parts.append(logit_adjusted(probabilities, self.context.class_weights))
-            learns = name in (SMALL, SCRATCH)
-            if learns and len(parts) == 1 and self._lost(parts[0], so_far, split):
+            if done == 0 and learns and self._lost(parts[0], so_far, first):
+                stopped = True
                 break
-        whole = len(parts) == len(split.divisions)
+            if done == 0 and choosing is not None and not learns and name != MAJORITY:
+                self._go_on((time.perf_counter() - began) * (len(divisions) - 1))
+        validated = np.concatenate(parts[: len(first.divisions)])
+        said = validated if choosing is None else parts[-1]
         seconds = time.perf_counter() - began
-        return TrainedBaseline(name, np.concatenate(parts), whole, kept, seconds)
+        said = said[:0] if stopped else said
+        return TrainedBaseline(name, said, not stopped, kept, seconds, None, validated)
+
+    def _go_on(self, seconds: float) -> None:
+        """Refuse what cannot end in time.
+
+        Raises:
+            DeadlineError: If so many seconds are not left.
+        """
+        if self.deadline is not None and time.monotonic() + seconds > self.deadline:
+            raise DeadlineError(f"{seconds:.0f} s do not fit in the time left")
+
+    def _fixed(self, split: EvaluationSplit) -> list[TrainedBaseline]:
+        """Return a baseline trained once: there is no time to choose, so none is chosen."""
+        name = next((name for name in self.context.baselines if name != MAJORITY), MAJORITY)
+        began = time.perf_counter()
+        try:
+            Limits(self.deadline).go_on(0)
+            with ended_at(None if self.deadline is None else self.deadline - GRACE_SECONDS):
+                kept, said = self._one(name, *split.divisions[0], self.deadline)
+        except (DeadlineError, OverrunError):
+            return []
+        warnings.warn(
+            "no time was left to choose what transfer is compared with by cross-validation; "
+            f"{TITLES[name]!r} was fixed beforehand",
+            ReducedBudgetWarning,
+            stacklevel=2,
+        )
+        said = logit_adjusted(said, self.context.class_weights)
+        return [
+            TrainedBaseline(name, said, whole=True, kept=kept, seconds=time.perf_counter() - began)
+        ]
 
     def _due(self, left: int, spare: int, again: float) -> float | None:
         """Return when the next of so many divisions has to be done.
@@ -177,19 +241,39 @@ class Baselines:
         now = time.monotonic()
         return now + (self.deadline - again - now) / (left + spare)
 
-    def _together(
-        self, so_far: Sequence[TrainedBaseline], split: EvaluationSplit
-    ) -> TrainedBaseline | None:
-        """Return those that were not stopped as one; None where nothing can weigh them."""
-        said = {b.name: b.probabilities for b in so_far if b.whole and b.name != MAJORITY}
-        if len(split.divisions) == 1 or len(said) < 2:
-            return None
+    def _rival(
+        self,
+        whole: Sequence[TrainedBaseline],
+        split: EvaluationSplit,
+        choosing: EvaluationSplit,
+    ) -> TrainedBaseline:
+        """Return what transfer is compared with: chosen by what does not test it, or fixed."""
+        fixed = next((b for b in whole if not len(b.validated)), None)
+        if fixed is not None:
+            return replace(fixed, rival=True)
         began = time.perf_counter()
-        terms = (said, split.folds, split.labels, self.context.metric, split.units)
-        probabilities, choice = chosen_out_of_fold(*terms), choose_baseline(*terms)
+        said = {b.name: b.validated for b in whole}
+        folds, units = choosing.folds, choosing.units
+        if len(choosing.divisions) == 1:  # the user's own validation is one
+            folds = next(dealt(units, len(folds), self.seed))
+        terms = (said, folds, choosing.labels, self.context.metric, units)
+        choice = choose_baseline(*terms)
+        if choosing is split:
+            probabilities, _ = chosen_out_of_fold(*terms, seed=self.seed)
+        else:
+            probabilities = choice.mixture.mix({b.name: b.probabilities for b in whole})
         seconds = time.perf_counter() - began
+        alone = next((b for b in whole if b.name == choice.alone), None)
+        if alone is not None and (len(whole) == 1 or choosing is not split):
+            return replace(alone, probabilities=probabilities, choice=choice, rival=True)
         return TrainedBaseline(
-            TOGETHER, probabilities, whole=True, kept=None, seconds=seconds, choice=choice
+            TOGETHER,
+            probabilities,
+            whole=True,
+            kept=None,
+            seconds=seconds,
+            choice=choice,
+            rival=True,
         )
 
     def _whole(self, name: str) -> Checkpoint:
@@ -203,9 +287,12 @@ class Baselines:
         if len(split.divisions) == 1:
             return False
         labels, m = split.divisions[0][1].labels, len(first)
-        others = {b.name: b.probabilities[:m] for b in so_far}
-        found = compare(self.context.metric, labels, first, others, units=split.units[:m])
-        return found.gap.high < 0
+        units, level = split.units[:m], LEVEL / max(len(so_far), 1)
+        metric = self.context.metric
+        return any(
+            compare(metric, labels, first, b.validated[:m], units=units, level=level).gap.high < 0
+            for b in so_far
+        )
 
     def _source(self, name: str) -> Source | None:
         if name == GIVEN:

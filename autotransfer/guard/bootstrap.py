@@ -1,30 +1,25 @@
-"""Finalist against baselines on the same items: one simultaneous paired bootstrap.
+"""Finalist against its rival on the same items: one paired bootstrap.
 
-Notation: n items, M baselines, g_b = score(finalist) - score(b), g_b* the same on resampled
-items, s_b the standard deviation of g_b*. The gap is g = min_b g_b: what the finalist gains
-over the *best* baseline.
-
-- Lower limit: min_b of the 2.5 % quantile of g_b*. To beat the best baseline is to beat each
-  of them, an intersection of claims that needs no correction (Berger 1982, Technometrics 24).
-- Upper limit: min_b of g_b + c s_b, where c is the 97.5 % quantile of max_b (g_b* - g_b) / s_b.
-  To lose to any baseline is a union of claims and needs limits that hold together (max-T,
-  Westfall and Young 1993); with one baseline it is the 97.5 % quantile of g_b*.
+Notation: n items, g = score(finalist) - score(rival), g* the same on resampled items. The limits
+of the gap are the 2.5 % and 97.5 % quantiles of g*. The rival is one, and was chosen without
+these items (`baseline_mixture.py`): nothing has to hold for several at once.
 
 With few items on which two predictors differ, resampling sees too little: four wins and no
 loss would count as proof. So each limit is moved outwards, where needed, to those of
 `exact_limits`.
 
 What is drawn are *units*: near-duplicates, or the user's groups; an item is its own unit
-otherwise. Out of fold each fold chooses its finalist by the others, and a trial that was lucky in
-all of them is chosen by all: resampling the items does not see that variance, and all limits
-are moved outwards by the root of `inflation` (the figures are in `docs/negative-transfer.md`).
+otherwise. Out of fold, finalist and rival are chosen again on several partitions of the units,
+the *rounds*; a score is the mean over the rounds, which is the expected score of choosing. What
+choice adds to the variance is more than the items show, and all limits are moved outwards by the
+root of `inflation` (the figures are in `docs/negative-transfer.md`).
 
 Predictors with identical answers have the gap 0 and the interval [0, 0].
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -44,55 +39,54 @@ _CHUNK_ELEMENTS = 1 << 21  # drawn items held in memory at once
 
 @dataclass(frozen=True)
 class Comparison:
-    """What resampling says of a finalist and its baselines; every score is higher-is-better.
+    """What resampling says of a finalist and its rival; every score is higher-is-better.
 
     Args:
         n: Number of units: of items, unless some belong together.
         test: Score of the finalist.
-        best_baseline: The baseline with the highest score.
-        gap: Finalist minus best baseline, with the interval of the verdict.
-        gaps: Finalist minus each baseline: the low limits hold one by one, the high ones
-            together.
-        standard_error: Standard error of the gap against the best baseline.
+        rival: Score of the rival.
+        gap: Finalist minus rival, with the interval of the verdict.
+        narrow: The same with twice the error on each side, 5 % instead of 2.5 %: what lies within
+            a margin on both sides is equal within it (two one-sided tests).
         minimum_detectable: Smallest true gap that is found four times out of five.
-        mcnemar: Two-sided mid-p of the exact McNemar test against the best baseline.
-        draws: (B, M) resampled gaps, in the order of `gaps`.
+        mcnemar: Two-sided mid-p of the exact McNemar test.
+        draws: (B,) resampled gaps.
+
+    References:
+        Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987 (`narrow`).
     """
 
     metric: Metric
     n: int
     test: Interval
-    scores: Mapping[str, float]
-    best_baseline: str
+    rival: float
     gap: Interval
-    gaps: Mapping[str, Interval]
+    narrow: Interval
     standard_error: float
     minimum_detectable: float
     mcnemar: float
     draws: NDArray[np.float64] = field(repr=False, compare=False)
 
     def probability_above(self, threshold: float) -> float:
-        """Return the share of resamples with a gap above the threshold, for the worst baseline."""
-        return float((self.draws > threshold + TOLERANCE).mean(axis=0).min())
+        """Return the share of resamples with a gap above the threshold."""
+        return float((self.draws > threshold + TOLERANCE).mean())
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """The finalist and one baseline: what each unit adds to the gap, and who wins it.
+    """The finalist and its rival: what each unit adds to the gap, and who wins it.
 
     Args:
-        gap: Score of the finalist minus score of the baseline.
+        gap: Score of the finalist minus score of the rival.
         parts: (u,) what each unit adds to the gap.
-        wins: Units of which the finalist gets more right.
-        losses: Units of which the baseline gets more right.
+        won: (u,) right answers of the finalist less those of the rival, the mean over the rounds.
         identical: Whether all that the metric reads is the same.
         counts_decisions: Whether the metric reads decisions.
     """
 
     gap: float
     parts: NDArray[np.float64]
-    wins: int
-    losses: int
+    won: NDArray[np.float64]
     identical: bool
     counts_decisions: bool
 
@@ -105,55 +99,58 @@ class _Pair:
         other: NDArray[np.float64],
         units: NDArray[np.int64],
     ) -> _Pair:
-        """Return the pair of two (n, K) predictions."""
-        parts = metric.credits(labels, finalist) - metric.credits(labels, other)
-        answers, other_answers = finalist.argmax(axis=1), other.argmax(axis=1)
+        """Return the pair of two (R, n, K) predictions."""
+        both = list(zip(finalist, other, strict=True))
+        parts = np.mean(
+            [metric.credits(labels, f) - metric.credits(labels, o) for f, o in both], 0
+        )
+        answers, other_answers = finalist.argmax(axis=-1), other.argmax(axis=-1)
         same = answers == other_answers if metric.reads_decisions else np.abs(parts) <= TOLERANCE
-        hits = (answers == labels).astype(np.int64) - (other_answers == labels)
-        won = np.bincount(units, hits)
+        hits = ((answers == labels).astype(np.float64) - (other_answers == labels)).mean(axis=0)
+        won: NDArray[np.float64] = np.bincount(units, hits).astype(np.float64)
         added = np.bincount(units, np.where(np.abs(parts) <= TOLERANCE, 0.0, parts)).astype(float)
         return cls(
-            gap=metric.score(labels, finalist) - metric.score(labels, other),
+            gap=mean_score(metric, labels, finalist) - mean_score(metric, labels, other),
             parts=added,
-            wins=int((won > 0).sum()),
-            losses=int((won < 0).sum()),
+            won=won,
             identical=bool(same.all()),
             counts_decisions=metric.reads_decisions,
         )
 
-    def limits(
-        self, sampled: tuple[float, float], num_baselines: int, level: float, inflation: float
-    ) -> tuple[float, float]:
+    def interval(self, sampled: NDArray[np.float64], level: float, inflation: float) -> Interval:
         """Return the resampled limits, moved outwards to the exact ones where needed.
 
         Args:
-            sampled: Low and high limit by resampling.
-            num_baselines: M; the high limits hold together, by Bonferroni.
+            sampled: (B,) resampled gaps.
             level: Error on each side.
             inflation: Of the variance.
         """
+        n = len(self.parts)
         if self.identical:
-            return 0.0, 0.0
-        low, high = sampled
-        together = level / num_baselines
+            return Interval(self.gap, 0.0, 0.0, n)
+        low, high = (float(limit) for limit in np.quantile(sampled, [level, 1 - level]))
         low = min(low, self.gap, sign_limit(self.parts, level))
-        high = max(high, self.gap, -sign_limit(-self.parts, together))
+        high = max(high, self.gap, -sign_limit(-self.parts, level))
         if self.counts_decisions:
-            n = len(self.parts)
-            low = min(low, self.gap - unseen(self.losses, n, level))
-            high = max(high, self.gap + unseen(self.wins, n, together))
+            won = np.where(np.abs(self.won) <= TOLERANCE, 0.0, np.clip(self.won, -1, 1))
+            low = min(low, self.gap - unseen(np.maximum(-won, 0), level))
+            high = max(high, self.gap + unseen(np.maximum(won, 0), level))
         wider = inflation**0.5
-        return self.gap + wider * (low - self.gap), self.gap + wider * (high - self.gap)
+        low, high = (self.gap + wider * (limit - self.gap) for limit in (low, high))
+        return Interval(self.gap, low, high, n)
 
     @property
     def mcnemar(self) -> float:
         """Return the two-sided mid-p of the exact McNemar test; 1 where no hit differs.
 
+        Of several rounds a unit counts where one gets more right in at least half of them.
+
         References:
             Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13, 2013.
         """
-        decided = self.wins + self.losses
-        fewer = min(self.wins, self.losses)
+        half = 0.5 - TOLERANCE
+        wins, losses = int((self.won >= half).sum()), int((self.won <= -half).sum())
+        decided, fewer = wins + losses, min(wins, losses)
         tail = binom.cdf(fewer, decided, 0.5) - binom.pmf(fewer, decided, 0.5) / 2
         return float(min(1.0, 2 * tail)) if decided > 0 else 1.0
 
@@ -162,7 +159,7 @@ def compare(
     metric: Metric,
     labels: ArrayLike,
     finalist: ArrayLike,
-    others: Mapping[str, ArrayLike],
+    rival: ArrayLike,
     *,
     units: ArrayLike | None = None,
     level: float = LEVEL,
@@ -170,7 +167,7 @@ def compare(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Comparison:
-    """Return the gap between the finalist and the best of the others, with its interval.
+    """Return the gap between the finalist and its rival, with its interval.
 
     The order of the items changes nothing: they are put into an order of their own before
     they are drawn. The same seed gives the same numbers.
@@ -178,55 +175,53 @@ def compare(
     Args:
         metric: The score to compare.
         labels: (n,) classes in [0, K).
-        finalist: (n, K) class probabilities.
-        others: (n, K) class probabilities of each baseline; at least one.
+        finalist: (n, K) class probabilities, or (R, n, K) of R rounds.
+        rival: The same of what it is compared with.
         units: (n,) what belongs together; None takes every item by itself.
-        level: Error on each side of the intervals.
+        level: Error on each side of the interval.
         inflation: What the variance is multiplied by.
         draws: Number B of resamples.
         seed: Seeds the resamples.
 
     Raises:
-        ValueError: If there is no baseline, or the shapes do not fit.
+        ValueError: If the shapes do not fit.
     """
     truth = np.asarray(labels, dtype=np.int64)
-    predictions = _stacked(finalist, others)  # (1 + M, n, K)
+    first, second = _paired(finalist, rival)
     belongs = np.arange(len(truth)) if units is None else np.asarray(units)
-    order = _own_order(truth, predictions)
-    truth, predictions = truth[order], predictions[:, order]
+    order = _own_order(truth, np.stack([first.mean(axis=0), second.mean(axis=0)]))
+    truth, first, second = truth[order], first[:, order], second[:, order]
     unit_of = _numbered(belongs[order])
-    pairs = [_Pair.of(metric, truth, predictions[0], p, unit_of) for p in predictions[1:]]
-    scores = {
-        name: metric.score(truth, p) for name, p in zip(others, predictions[1:], strict=True)
-    }
-    sampled = _sampled_scores(metric, truth, predictions, unit_of, draws=draws, seed=seed)
-    own, sampled_gaps = sampled[:, 0], sampled[:, :1] - sampled[:, 1:]  # (B,), (B, M)
-    gaps = _gaps(dict(zip(others, pairs, strict=True)), sampled_gaps, level, inflation)
-    values = np.array([pair.gap for pair in pairs])
-    sampled_gaps = values + inflation**0.5 * (sampled_gaps - values)
-    best = min(range(len(pairs)), key=lambda b: (pairs[b].gap, not pairs[b].identical))
-    pair, (name, own_gap) = pairs[best], list(gaps.items())[best]
-    low = min(gap.low for gap in gaps.values())
-    high = min(gap.high for gap in gaps.values())
-    if pair.identical:  # whichever of the two is returned, the user gets the same answers
-        low = high = 0.0
-    error = float(sampled_gaps[:, best].std(ddof=1)) if draws > 1 else 0.0
+    pair = _Pair.of(metric, truth, first, second, unit_of)
+    own, theirs = _sampled_scores(metric, truth, (first, second), unit_of, draws=draws, seed=seed)
+    sampled, n = own - theirs, len(pair.parts)
+    gap = pair.interval(sampled, level, inflation)
+    sampled = pair.gap + inflation**0.5 * (sampled - pair.gap)
+    error = float(sampled.std(ddof=1)) if draws > 1 else 0.0
     if error <= TOLERANCE and not pair.identical:  # no resample differs
-        error = (own_gap.high - own_gap.low) / (2 * Z_INTERVAL)
-    n = len(pair.parts)
+        error = (gap.high - gap.low) / (2 * Z_INTERVAL)
     return Comparison(
         metric=metric,
         n=n,
-        test=_own_score(metric, truth, predictions[0], own, n),
-        scores=scores,
-        best_baseline=name,
-        gap=Interval(pair.gap, low, high, n),
-        gaps=gaps,
+        test=_own_score(metric, truth, first, own, n),
+        rival=mean_score(metric, truth, second),
+        gap=gap,
+        narrow=pair.interval(own - theirs, 2 * level, inflation),
         standard_error=error,
         minimum_detectable=(Z_INTERVAL + Z_POWER) * error,
         mcnemar=pair.mcnemar,
-        draws=sampled_gaps,
+        draws=sampled,
     )
+
+
+def mean_score(metric: Metric, labels: NDArray[np.int64], said: NDArray[np.float64]) -> float:
+    """Return the score of (n, K) predictions, or the mean score of (R, n, K)."""
+    return float(np.mean([metric.score(labels, p) for p in rounds_of(said)]))
+
+
+def rounds_of(said: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return predictions as (R, n, K); what has no rounds is one."""
+    return said if said.ndim == 3 else said[None]
 
 
 def _numbered(units: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -237,19 +232,19 @@ def _numbered(units: NDArray[np.int64]) -> NDArray[np.int64]:
     return renumbered
 
 
-def _stacked(finalist: ArrayLike, others: Mapping[str, ArrayLike]) -> NDArray[np.float64]:
-    """Return all predictions as (1 + M, n, K), the finalist first."""
-    if not others:
-        raise ValueError("a comparison needs at least one baseline, got none")
-    first = np.asarray(finalist, dtype=np.float64)
-    rest = {name: np.asarray(other, dtype=np.float64) for name, other in others.items()}
-    for name, other in rest.items():
-        if other.shape != first.shape:
-            raise ValueError(
-                f"the predictions of baseline {name!r} have the shape {other.shape}, those of "
-                f"the finalist {first.shape}; both must be (n, K) for the same items"
-            )
-    return np.stack([first, *rest.values()])
+def _paired(
+    finalist: ArrayLike, rival: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both as (R, n, K); what has one round has the same in every round of the other."""
+    first, second = (rounds_of(np.asarray(p, dtype=np.float64)) for p in (finalist, rival))
+    if first.shape[1:] != second.shape[1:] or 1 != len(first) != len(second) != 1:
+        raise ValueError(
+            f"the predictions of the rival have the shape {second.shape}, those of the finalist "
+            f"{first.shape}; both must be (n, K) for the same items, in as many rounds"
+        )
+    rounds = max(len(first), len(second))
+    shape = (rounds, *first.shape[1:])
+    return np.broadcast_to(first, shape), np.broadcast_to(second, shape)
 
 
 def _own_order(labels: NDArray[np.int64], predictions: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -261,23 +256,23 @@ def _own_order(labels: NDArray[np.int64], predictions: NDArray[np.float64]) -> N
     unordered = np.sort(predictions, axis=0)
     keys = np.concatenate(
         [labels[None, :], *unordered.transpose(0, 2, 1), *predictions.transpose(0, 2, 1)]
-    )  # (1 + 2 (1 + M) K, n)
+    )  # (1 + 4 K, n)
     return np.lexsort(keys[::-1])  # the last key of lexsort is the first to order by
 
 
 def _sampled_scores(
     metric: Metric,
     labels: NDArray[np.int64],
-    predictions: NDArray[np.float64],
+    predictions: Sequence[NDArray[np.float64]],
     units: NDArray[np.int64],
     *,
     draws: int,
     seed: int,
 ) -> NDArray[np.float64]:
-    """Return the (B, 1 + M) scores on units drawn with replacement, the same for all."""
+    """Return the (predictors, B) scores on units drawn with replacement, the same for all."""
     rng = np.random.default_rng(seed)
     num_units = int(units.max()) + 1
-    scores = np.empty((draws, len(predictions)))
+    scores = np.empty((len(predictions), draws))
     rows = max(1, _CHUNK_ELEMENTS // len(labels))
     for start in range(0, draws, rows):
         size = min(rows, draws - start)
@@ -285,29 +280,10 @@ def _sampled_scores(
         drawn += np.arange(size)[:, None] * num_units
         times = np.bincount(drawn.ravel(), minlength=size * num_units).reshape(size, num_units)
         weights = times[:, units]
-        for column, probabilities in enumerate(predictions):
-            part = metric.resampled(labels, probabilities, weights)
-            scores[start : start + size, column] = part
+        for place, rounds in enumerate(predictions):
+            parts = [metric.resampled(labels, probabilities, weights) for probabilities in rounds]
+            scores[place, start : start + size] = np.mean(parts, axis=0)
     return scores
-
-
-def _gaps(
-    pairs: Mapping[str, _Pair], sampled: NDArray[np.float64], level: float, inflation: float
-) -> dict[str, Interval]:
-    """Return every gap with its limits, from the (B, M) resampled gaps."""
-    values = np.array([pair.gap for pair in pairs.values()])
-    errors = sampled.std(axis=0)
-    moves = errors > TOLERANCE
-    critical = 0.0
-    if moves.any():
-        studentised = (sampled[:, moves] - values[moves]) / errors[moves]
-        critical = float(np.quantile(studentised.max(axis=1), 1 - level))
-    lows, highs = np.quantile(sampled, level, axis=0), values + critical * errors
-    gaps = {}
-    for (name, pair), low, high in zip(pairs.items(), lows, highs, strict=True):
-        limits = pair.limits((float(low), float(high)), len(pairs), level, inflation)
-        gaps[name] = Interval(pair.gap, *limits, len(pair.parts))
-    return gaps
 
 
 def _own_score(
@@ -318,10 +294,11 @@ def _own_score(
     n: int,
 ) -> Interval:
     """Return the finalist's score with its 95 % interval, widened as the gaps of n units are."""
-    score = metric.score(labels, probabilities)
+    score = mean_score(metric, labels, probabilities)
     low, high = (float(limit) for limit in np.quantile(sampled, [LEVEL, 1 - LEVEL]))
     if metric.reads_decisions:
-        hits = round(n * float((probabilities.argmax(axis=1) == labels).mean()))
-        low = max(0.0, min(low, score - unseen(n - hits, n, LEVEL)))
-        high = min(1.0, max(high, score + unseen(hits, n, LEVEL)))
+        hits = round(n * float((probabilities.argmax(axis=-1) == labels).mean()))
+        right = np.arange(n) < hits
+        low = max(0.0, min(low, score - unseen((~right).astype(np.float64), LEVEL)))
+        high = min(1.0, max(high, score + unseen(right.astype(np.float64), LEVEL)))
     return Interval(score, low, high, n)

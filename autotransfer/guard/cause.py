@@ -48,7 +48,7 @@ def cause_of(
     """Return why the finalist loses.
 
     It is the method where another method or stage of the same source did at least as well in
-    validation as the best baseline in the test, or where a probe on the best stage is clearly
+    validation as its rival in the test, or where a probe on the best stage is clearly
     (by two standard errors) better than the finalist: what can be transferred is there, and was
     not found. It is the data where even that probe loses to features that were never trained,
     or where the source items that were used look altogether different.
@@ -58,8 +58,8 @@ def cause_of(
         outcomes: Everything that was tried.
         row: The source in the ranking; its accuracies by stage are leave-one-out.
         untrained: Accuracy of the baseline on untrained features; None where there is none.
-        best: Score of the best baseline.
-        metric: The score of validation and of the best baseline.
+        best: Score of the rival, the best without a source.
+        metric: The score of validation and of the rival.
         accuracy: Of the finalist on the tested items; probes are compared by accuracy.
         num_tested: Number of these items.
         distance: Cross-fitted proxy A-distance in [0, 2] between source items and target, as
@@ -80,7 +80,7 @@ def cause_of(
         return Cause(
             METHOD,
             f"the method: trial {rival.number} ({rival.strategy}) of the same source reached "
-            f"{metric.display(rival.value):.3f} in validation, the best baseline "
+            f"{metric.display(rival.value):.3f} in validation, the best without a source "
             f"{metric.display(best):.3f}",
         )
     known = [a for a in row.stage_accuracies if a is not None] if row is not None else []

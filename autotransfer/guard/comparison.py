@@ -1,4 +1,8 @@
-"""The guard: opens the tested items once, for the finalist, the reference and the baselines."""
+"""The guard: opens the tested items once, for the finalist, the reference and the baselines.
+
+The verdict is about one rival, which was chosen without the tested items; the scores of all other
+baselines are shown beside it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DeadlineError
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
-from autotransfer.guard.bootstrap import LEVEL, Comparison, compare
+from autotransfer.guard.bootstrap import LEVEL, Comparison, compare, mean_score, rounds_of
 from autotransfer.guard.evaluation_split import OUT_OF_FOLD, EvaluationSplit
 from autotransfer.guard.selection_bias import competition_bound
 from autotransfer.guard.verdict import decide, default_margin, judge, sentence
@@ -33,10 +37,13 @@ class Candidate:
     """The one candidate that the search chose.
 
     Args:
-        probabilities: (m, K) what it says of the tested items.
+        probabilities: (m, K) what it says of the tested items, or (R, m, K) where it was chosen
+            again in each round.
         trials: (m, K) validation predictions of all that competed, where the same items
             validated and test; empty otherwise.
         obvious: Whether it is what anybody would try first.
+        optimism: Its validation score minus that of choosing again, on items that had no part in
+            the choice; None where choosing again is the test itself.
     """
 
     probabilities: Predictions
@@ -44,6 +51,7 @@ class Candidate:
     competed: int
     validation: float
     obvious: bool = False
+    optimism: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,16 +80,23 @@ class Terms:
 
 @dataclass(frozen=True)
 class Opened:
-    """What is known of the tested items beside any candidate.
+    """What is known of the tested items beside any candidate; one of the baselines is the rival.
 
     Args:
+        chosen_by: What the rival was chosen by; out of fold the split itself.
         probed: (m, K) what a probe on the default source says; None where it was not read.
     """
 
     split: EvaluationSplit
+    chosen_by: EvaluationSplit
     context: LabelledContext
     probed: Predictions | None
     baselines: tuple[TrainedBaseline, ...]
+
+    @property
+    def rival(self) -> TrainedBaseline:
+        """Return what transfer is compared with."""
+        return next(baseline for baseline in self.baselines if baseline.rival)
 
 
 def open_test(
@@ -108,14 +123,15 @@ def open_test(
     if reference is not None:
         probed = np.concatenate([_probed(reference, context, *pair) for pair in split.divisions])
         context.readers.release()
-    found: list[TrainedBaseline] = []
+    found: dict[str, TrainedBaseline] = {}
     for baseline in baselines.on(split):
-        stopped = "" if baseline.whole else ", stopped: it cannot win any more"
-        say(f"baseline {TITLES[baseline.name]}: {baseline.seconds:.1f} s{stopped}")
-        found.append(baseline)
-    if {b.name for b in found} == {MAJORITY} < set(context.baselines):
+        if baseline.name not in found:
+            stopped = "" if baseline.whole else ", stopped: it cannot win any more"
+            say(f"baseline {TITLES[baseline.name]}: {baseline.seconds:.1f} s{stopped}")
+        found[baseline.name] = baseline
+    if {MAJORITY} == found.keys() < set(context.baselines):
         raise DeadlineError("no time was left for a baseline that looks at an item")
-    return Opened(split, context, probed, tuple(found))
+    return Opened(split, baselines.choosing or split, context, probed, tuple(found.values()))
 
 
 def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
@@ -126,19 +142,16 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         opened: What it is compared with.
         terms: Margin, level and seed.
     """
-    split, metric, found = opened.split, opened.context.metric, opened.baselines
-    whole = {b.name: b.probabilities for b in found if b.whole}
-    comparison = _compared(candidate.probabilities, whole, opened, terms)
-    probed = {} if opened.probed is None else {"reference": opened.probed}
-    reference = _compared(candidate.probabilities, probed, opened, terms).gap if probed else None
-    best = next(b for b in found if b.name == comparison.best_baseline)
-    instead = next((b for b in found if b.choice), best)  # together, where they could be weighted
+    split, metric, rival = opened.split, opened.context.metric, opened.rival
+    comparison = _compared(candidate.probabilities, rival.probabilities, opened, terms)
+    reference = None
+    if opened.probed is not None:
+        reference = _compared(candidate.probabilities, opened.probed, opened, terms).gap
     margin = default_margin(metric, comparison.n) if terms.margin is None else terms.margin
     decision = judge(comparison, margin=margin)
     returned = decide(comparison, decision, margin, obvious=candidate.obvious)
-    told = sentence(
-        comparison, decision, margin=margin, baseline=TITLES[best.name], images=split.images
-    )
+    title = TITLES[rival.returned] + ("" if rival.choice else ", fixed beforehand")
+    told = sentence(comparison, decision, margin=margin, baseline=title, images=split.images)
     test = comparison.test
     verdict = Verdict(
         decision=decision,
@@ -146,31 +159,35 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         sentence=told,
         returned=returned,
         test=test,
-        baselines=tuple(_shown(b, split, metric) for b in found),
-        best_baseline=best.name,
+        baselines=tuple(_shown(b, opened) for b in opened.baselines),
+        best_baseline=rival.name,
         gap=comparison.gap,
         minimum_detectable=comparison.minimum_detectable,
         gap_reference=reference,
-        returned_baseline="" if returned == "transfer" else instead.returned,
-        returned_test=test.value if returned == "transfer" else comparison.scores[instead.name],
-        remarks=() if returned == "transfer" else _why(instead, metric, comparison.n),
+        returned_baseline="" if returned == "transfer" else rival.returned,
+        returned_test=test.value if returned == "transfer" else comparison.rival,
+        remarks=() if returned == "transfer" else _why(rival, metric),
         competed=candidate.competed,
-        optimism=candidate.validation - test.value,
+        optimism=(
+            candidate.validation - test.value if candidate.optimism is None else candidate.optimism
+        ),
         looks=terms.looks,
         mcnemar=comparison.mcnemar,
-        calibration_error=calibration_error(candidate.probabilities, split.labels),
-        competition_bound=_bound(candidate, split, metric, best, terms),
+        calibration_error=_calibration_error(candidate, split),
+        competition_bound=_bound(candidate, opened, terms),
     )
-    return Judgement(verdict, instead)
+    return Judgement(verdict, rival)
 
 
-def _why(instead: TrainedBaseline, metric: Metric, n: int) -> tuple[str, ...]:
+def _why(rival: TrainedBaseline, metric: Metric) -> tuple[str, ...]:
     """Return why this baseline is returned, where the table of baselines does not say."""
-    choice = instead.choice
+    choice = rival.choice
     if choice is None:
-        return ()
+        return ("no time was left to choose among the baselines, so one was fixed beforehand",)
     title, (best, mixed) = TITLES[choice.best], choice.scores
-    scores = f"{metric.display(best):.3f} against {metric.display(mixed):.3f} on {n} items"
+    scores = f"{metric.display(best):.3f} against {metric.display(mixed):.3f} out of fold"
+    if choice.alone == MAJORITY != choice.best:
+        return ("the class shares are returned: no baseline that looks at items does better",)
     if best <= mixed or (choice.alone and not choice.clearly):
         return ()
     if choice.clearly:
@@ -196,14 +213,14 @@ def _probed(
 
 
 def _compared(
-    finalist: Predictions, others: Mapping[str, Predictions], opened: Opened, terms: Terms
+    finalist: Predictions, other: Predictions, opened: Opened, terms: Terms
 ) -> Comparison:
     split = opened.split
     return compare(
         opened.context.metric,
         split.labels,
         finalist,
-        others,
+        other,
         units=split.units,
         level=terms.level,
         inflation=split.inflation,
@@ -211,26 +228,30 @@ def _compared(
     )
 
 
-def _shown(baseline: TrainedBaseline, split: EvaluationSplit, metric: Metric) -> Baseline:
-    rows = len(baseline.probabilities)  # fewer than all where it was stopped
-    score = metric.score(split.labels[:rows], baseline.probabilities)
+def _shown(baseline: TrainedBaseline, opened: Opened) -> Baseline:
+    """Return a baseline with its score; of one that was stopped, on its first division."""
+    labels, said = opened.split.labels, baseline.probabilities
+    if not baseline.whole:
+        said = baseline.validated
+        labels = opened.chosen_by.labels[: len(said)]
+    score = mean_score(opened.context.metric, labels, said)
     return Baseline(baseline.name, score, baseline.seconds, whole=baseline.whole)
 
 
-def _bound(
-    candidate: Candidate,
-    split: EvaluationSplit,
-    metric: Metric,
-    best: TrainedBaseline,
-    terms: Terms,
-) -> float | None:
+def _calibration_error(candidate: Candidate, split: EvaluationSplit) -> float:
+    rounds = rounds_of(candidate.probabilities)
+    return float(np.mean([calibration_error(said, split.labels) for said in rounds]))
+
+
+def _bound(candidate: Candidate, opened: Opened, terms: Terms) -> float | None:
+    split = opened.split
     if split.basis != OUT_OF_FOLD or not candidate.trials:
         return None
     return competition_bound(
-        metric,
+        opened.context.metric,
         split.labels,
         candidate.trials,
-        best.probabilities,
+        opened.rival.probabilities,
         split.units,
         seed=terms.seed,
         level=terms.level,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,18 @@ def held_out_split(
     return EvaluationSplit(((images, held_out),), units, HELD_OUT_ITEMS)
 
 
+def choosing_split(
+    divisions: Sequence[tuple[ImageSet, ImageSet]], units: NDArray[np.int64]
+) -> EvaluationSplit:
+    """Return the divisions of the search: where items are held out, they choose the rival.
+
+    Args:
+        divisions: Items to learn from, and those that validate.
+        units: (m,) what belongs together among the validating ones.
+    """
+    return EvaluationSplit(tuple(divisions), units, OUT_OF_FOLD)
+
+
 def out_of_fold_split(
     images: ImageSet, folds: tuple[Fold, ...], units: NDArray[np.int64], inflation: float
 ) -> EvaluationSplit:
@@ -72,8 +85,8 @@ def out_of_fold_split(
         images: (n,) all items.
         folds: Those of the search.
         units: (n,) what belongs together among them.
-        inflation: What the variance of a gap is multiplied by, because each fold chooses its
-            finalist by the others.
+        inflation: What the variance of a gap is multiplied by, because what is compared was
+            chosen among others.
     """
     divisions = tuple(
         (images.subset(fold.train), images.subset(fold.validation)) for fold in folds

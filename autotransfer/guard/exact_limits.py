@@ -5,8 +5,14 @@
   Clopper-Pearson limits, and (2 p - 1) sum |a_i| is the limit of the gap. For accuracy its sign
   is that of the exact McNemar test.
 - *Unseen.* A kind of item that did not occur, or rarely, still may: with l of n items
-  lost, g_b - (u(l, n) - l / n) bounds the gap, where u is the upper Clopper-Pearson limit
-  (3.7 / n for l = 0). Only for metrics that read decisions; exact for accuracy.
+  lost, g - (u(l, n) - l / n) bounds the gap, where u is the upper Clopper-Pearson limit
+  (3.7 / n for l = 0). Only for metrics that read decisions; exact for accuracy. Items that are
+  lost in some of the rounds only, by c_i, count as so many as vary alike: as
+  (sum c_i)^2 / sum c_i^2 of the size sum c_i^2 / sum c_i. The limit is never nearer than that of
+  those alone which are lost in all rounds.
+
+References:
+    Bohm and Zech, Statistics of weighted Poisson events, NIM A 748, 2014 (the items lost in part).
 """
 
 from __future__ import annotations
@@ -29,8 +35,23 @@ def sign_limit(parts: NDArray[np.float64], level: float) -> float:
     return (2 * share - 1) * total
 
 
-def unseen(count: int, n: int, level: float) -> float:
+def unseen(lost: NDArray[np.float64], level: float) -> float:
+    """Return by how much the mean of what is lost may be higher than it looks.
+
+    Args:
+        lost: (n,) of each unit, in [0, 1].
+        level: Error of the limit.
+    """
+    n, whole = len(lost), int((lost >= 1).sum())
+    total, squares = float(lost.sum()), float((lost**2).sum())
+    if total <= 0:
+        return _above(0, n, level)
+    size = squares / total
+    return max(_above(whole, n, level), size * _above(total / size, n, level))
+
+
+def _above(count: float, n: int, level: float) -> float:
     """Return by how much the share behind `count` of n may be higher than it looks."""
-    if count == n:
+    if count >= n:
         return 0.0
     return float(beta.ppf(1 - level, count + 1, n - count)) - count / n

@@ -13,18 +13,18 @@ from autotransfer.data.holdout import Division
 from autotransfer.errors import ReducedBudgetWarning
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
+from autotransfer.guard.bootstrap import mean_score, rounds_of
 from autotransfer.guard.cause import cause_of, source_distance
 from autotransfer.guard.comparison import Candidate, Judgement, Opened, Terms, guard, open_test
 from autotransfer.guard.contamination import overlap_remark
 from autotransfer.guard.evaluation_split import (
-    HELD_OUT_ITEMS,
     EvaluationSplit,
     held_out_split,
     out_of_fold_split,
 )
 from autotransfer.guard.ledger import level_of, look
-from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.guard.promotion import Challenger
+from autotransfer.guard.rechoice import Rechoice
 from autotransfer.models.calibration import tempered
 from autotransfer.models.metrics import Metric, metric_named
 from autotransfer.models.predictors.baselines import TITLES, UNTRAINED
@@ -78,11 +78,12 @@ class Decided:
     looked_at: int = 1
 
     @property
-    def rivals(self) -> int:
-        """Return among how many models the tested items have chosen the one that is returned."""
-        found = self.opened.baselines
-        together = any(baseline.choice for baseline in found)
-        return self.looked_at + (1 if together else sum(baseline.whole for baseline in found))
+    def competitors(self) -> int:
+        """Return among how many models the tested items have chosen the one that is returned.
+
+        The rival is one, chosen without them.
+        """
+        return self.looked_at + 1
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,10 @@ class Guard:
         first = self._entry(finalist, outcomes, split)
         cache = BaselineCache(finalists.registry)
         due = self._due(finalist, first.kept)
-        baselines = Baselines(context, first.source, cache, finalists.seed, due)
-        opened = open_test(split, context, self._reference(split), baselines, finalists.say)
+        choosing = self._rechoice.split if self.division.held_out is not None else None
+        baselines = Baselines(context, first.source, cache, finalists.seed, due, choosing)
+        reference = self._reference(split)
+        opened = open_test(split, context, reference, baselines, finalists.say)
         judgement = self._look(first, opened)
         yield Decided(first, judgement, opened, baselines)
         second = finalists.second(finalist, outcomes)
@@ -151,7 +154,7 @@ class Guard:
             kept = self._baseline(decided, late=late)
             said = judgement.baseline.probabilities
         context, terms = finalists.context, self._terms(verdict.looks)
-        terms = replace(terms, level=terms.level / decided.rivals)
+        terms = replace(terms, level=terms.level / decided.competitors)
         challenger = Challenger(
             decided.opened.split, said, context, terms, finalists.registry, self.end
         )
@@ -171,7 +174,7 @@ class Guard:
         """Return the verdict on one candidate; every look at the items costs some error."""
         finalists, split = self.finalists, opened.split
         digests = [d for _, tested in split.divisions for d in tested.digests]
-        answers = entry.candidate.probabilities.argmax(axis=1)
+        answers = rounds_of(entry.candidate.probabilities).mean(axis=0).argmax(axis=1)
         ledger = finalists.place.workspace / STORAGE_FILE
         looks = look(ledger, digests, answers, finalists.place.name)
         return guard(entry.candidate, opened, self._terms(looks))
@@ -201,6 +204,10 @@ class Guard:
             return held_out_split(context.images, division.held_out, division.held_out_units)
         return out_of_fold_split(context.images, context.folds, division.units, INFLATION)
 
+    @property
+    def _rechoice(self) -> Rechoice:
+        return Rechoice(self.finalists, self.division, self.shortlists)
+
     def _candidate(
         self,
         finalist: Finalist,
@@ -217,21 +224,11 @@ class Guard:
             (_, tested), num_classes = split.divisions[0], len(context.images.class_names)
             raw = predicted(kept.predictor, tested, context.reader_of(kept.source), num_classes)
             said = tempered(logit_adjusted(raw, context.class_weights), kept.temperature)
-            return Candidate(said, {}, competed, value, given)
+            optimism = self._rechoice.optimism(finalist, outcomes)
+            return Candidate(said, {}, competed, value, given, optimism)
         trials = finalists.candidates(outcomes)
-        source_of = {outcome.number: outcome.source for outcome in outcomes}
-        allowed = finalist.alone_in(len(split.divisions)) or [
-            {n for n in trials if source_of[n] in shortlist or n in obvious}
-            for shortlist in self.shortlists()
-        ]
-        found = select_out_of_fold(
-            trials,
-            split.folds,
-            split.labels,
-            finalists.terms(outcomes),
-            allowed=allowed,
-        )
-        return Candidate(found.probabilities, trials, competed, value, given)
+        found = self._rechoice.of(finalist, outcomes, trials)
+        return Candidate(found.rounds, trials, competed, value, given)
 
     def _baseline(self, decided: Decided, *, late: bool) -> Checkpoint:
         """Return the baseline, trained on all that is not held-out, or what its test has left."""
@@ -264,10 +261,10 @@ class Guard:
                 outcome,
                 outcomes,
                 row,
-                next((accuracy.score(labels, p) for p in said), None),
-                max(b.test for b in verdict.baselines if b.test is not None),
+                next((mean_score(accuracy, labels, p) for p in said), None),
+                next(b.test or 0.0 for b in verdict.baselines if b.name == verdict.best_baseline),
                 metric=metric,
-                accuracy=accuracy.score(labels, entry.candidate.probabilities),
+                accuracy=mean_score(accuracy, labels, entry.candidate.probabilities),
                 num_tested=len(labels),
                 distance=None if late else source_distance(context, source, self.finalists.seed),
             )
@@ -302,10 +299,8 @@ def _competition(verdict: Verdict, scale: float) -> str:
     if verdict.optimism is None or not np.isfinite(verdict.optimism):
         return ""
     amount = scale * verdict.optimism
-    where = "held-out test" if verdict.basis == HELD_OUT_ITEMS else "out-of-fold test"
-    side = "above" if amount >= 0 else "below"
-    unit = " points" if scale != 1 else ""
+    side, unit = "lower" if amount >= 0 else "higher", " points" if scale != 1 else " nats"
     return (
-        f"chosen from {verdict.competed} complete trial(s); the validation score that chose it "
-        f"lies {abs(amount):.1f}{unit} {side} this {where}"
+        f"chosen from {verdict.competed} complete trial(s); chosen again by other items, the "
+        f"validation score is {abs(amount):.1f}{unit} {side}"
     )

@@ -3,8 +3,11 @@
 Whoever tests ten models on the same items and keeps the one that passes has chosen it on
 them. So the workspace remembers, for each tested item, every *different* set of answers that
 was compared on it. The first look has the error 2.5 % on each side, the k-th one 2.5 % / k^2:
-however often one looks, the chance of any false claim stays below 2.5 % pi^2 / 6 = 4.1 %.
-The same answers again are no new look.
+however often one looks, the chance that any look claims falsely that transfer helps stays below
+2.5 % pi^2 / 6 = 4.1 %, and so does the chance that any claims falsely that it hurts: the bound
+holds on each side. It is about each claim by itself. Whoever takes the majority of many looks, or
+counts how many were positive, draws a conclusion that it does not cover. The same answers again
+are no new look.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ It does where it is not worse: where the whole 95 % interval of its score minus 
 above minus the margin (a test of non-inferiority), on tested items that neither has learnt from.
 So a model that is worse by more than the margin takes over in at most 2.5 % of the cases, and over
 all fits that are tested on the same items in at most 4.1 %: the k-th of them has 2.5 % / k^2. The
-same items have chosen the model among the candidates and the baselines of its fit, so each of
-these has an equal share of that error. A better point estimate would not do: of two equal models
+same items have chosen the model among the candidates of its fit and the rival, so each of these
+has an equal share of that error. A better point estimate would not do: of two equal models
 it is as often the new one as the old.
 """
 
@@ -41,7 +41,8 @@ class Challenger:
 
     Args:
         split: The items.
-        probabilities: (m, K) in the order of the split; out of fold by what did not see them.
+        probabilities: (m, K) in the order of the split; (R, m, K) where the choice was made again
+            in each round, out of fold by what did not see the items.
         context: The score, the classes and the features.
         terms: Margin and seed of the fit's own verdict; the level is the share of one of those
             that the items have chosen from.
@@ -118,8 +119,8 @@ class Challenger:
         found = compare(
             metric,
             self.split.labels[kept],
-            self.probabilities[kept],
-            {"champion": champion},
+            self.probabilities[..., kept, :],
+            champion,
             units=self.split.units[kept],
             level=terms.level,
             inflation=self.split.inflation,
@@ -127,7 +128,7 @@ class Challenger:
         )
         margin = default_margin(metric, found.n) if terms.margin is None else terms.margin
         moves = found.gap.low >= -margin - TOLERANCE
-        scores = [metric.display(s) for s in (found.test.value, found.scores["champion"])]
+        scores = [metric.display(s) for s in (found.test.value, found.rival)]
         digits = 1 if metric.reads_decisions else 3
         gap, low, allowed = (
             f"{metric.scale * value:+.{digits}f}"

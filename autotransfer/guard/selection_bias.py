@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.guard.bootstrap import LEVEL, TOLERANCE
+from autotransfer.guard.bootstrap import LEVEL, TOLERANCE, mean_score, rounds_of
 from autotransfer.models.metrics import Metric
 
 _DRAWS = 1000
@@ -32,7 +32,7 @@ def competition_bound(
         metric: The score.
         labels: (m,) classes.
         trials: (m, K) validation probabilities of each trial.
-        baseline: (m, K) out-of-fold probabilities of the best baseline.
+        baseline: (m, K) out-of-fold probabilities of the rival, or (R, m, K) of its rounds.
         units: (m,) what belongs together.
         seed: Seeds the resamples.
         level: Error of all limits together.
@@ -46,9 +46,11 @@ def competition_bound(
     drawn = rng.multinomial(num_units, np.full(num_units, 1 / num_units), size=_DRAWS)
     weights = drawn[:, unit_of]
     rows = np.stack(list(trials.values()))
-    theirs = metric.resampled(labels, baseline, weights)
+    rounds = rounds_of(baseline)
+    theirs = np.mean([metric.resampled(labels, p, weights) for p in rounds], axis=0)
+    own = mean_score(metric, labels, rounds)
     sampled = np.stack([metric.resampled(labels, p, weights) - theirs for p in rows], axis=1)
-    gaps = np.array([metric.score(labels, p) - metric.score(labels, baseline) for p in rows])
+    gaps = np.array([metric.score(labels, p) - own for p in rows])
     errors = sampled.std(axis=0)
     moves = errors > TOLERANCE
     if not moves.any():

@@ -9,12 +9,13 @@ from typing import Literal, TypeAlias
 from autotransfer.errors import InvalidOptionError
 from autotransfer.guard.bootstrap import TOLERANCE, Comparison
 from autotransfer.models.metrics import Metric
-from autotransfer.results import Decision, Verdict
+from autotransfer.results import Decision, Interval, Verdict
 
 Returned: TypeAlias = Literal["transfer", "baseline"]
 
-MARGIN_POINTS = 0.01  # one point of accuracy
-MARGIN_NATS = 0.01
+# The gap that is not worth having, by metric: a few hundred items can show that there is none.
+# A mean over classes varies more, as some have few items; a log loss counts every probability.
+MARGINS = {"accuracy": 0.02, "balanced_accuracy": 0.03, "f1_macro": 0.03, "log_loss": 0.05}
 SURE_ENOUGH = 0.8  # share of resamples in which an unproven transfer must not be worse
 # What is known beforehand of the gap between the obvious and the best baseline: mean and standard
 # deviation over targets, in units of the score; `docs/negative-transfer.md` says from where.
@@ -41,19 +42,21 @@ def untested(reason: str) -> Verdict:
 def default_margin(metric: Metric, n: int) -> float:
     """Return the gap that counts as no difference, in units of the score.
 
-    One point or one item, whichever is more; for log loss 0.01 nats.
+    That of the metric, or one item, whichever is more; a log loss knows no items.
     """
-    return max(MARGIN_POINTS, 1 / n) if metric.reads_decisions else MARGIN_NATS
+    margin = MARGINS[metric.name]
+    return max(margin, 1 / n) if metric.reads_decisions else margin
 
 
 def judge(comparison: Comparison, *, margin: float) -> Decision:
     """Return the verdict that the interval of the gap allows.
 
-    Positive or negative where the interval leaves out zero, neutral where it lies within the
-    margin on both sides, else inconclusive.
+    Positive or negative where the interval of 95 % leaves out zero, neutral where that of 90 %
+    lies within the margin: each of the two claims, that the gap is less than the margin and more
+    than minus the margin, then errs in 5 % at most. Else inconclusive.
 
     Args:
-        comparison: The gap and its interval.
+        comparison: The gap and its intervals.
         margin: The gap that counts as no difference, in units of the score.
 
     Raises:
@@ -65,7 +68,7 @@ def judge(comparison: Comparison, *, margin: float) -> Decision:
         return Decision.POSITIVE
     if gap.high < -TOLERANCE:
         return Decision.NEGATIVE
-    if max(-gap.low, gap.high) <= margin + TOLERANCE:
+    if max(-comparison.narrow.low, comparison.narrow.high) <= margin + TOLERANCE:
         return Decision.NEUTRAL
     return Decision.INCONCLUSIVE
 
@@ -73,7 +76,7 @@ def judge(comparison: Comparison, *, margin: float) -> Decision:
 def decide(
     comparison: Comparison, decision: Decision, margin: float, *, obvious: bool = False
 ) -> Returned:
-    """Return what the user gets: the transfer, or the best baseline where it is no worse.
+    """Return what the user gets: the transfer, or its rival where that is no worse.
 
     An inconclusive transfer is returned only if its gap is above zero and at least 80 % of the
     resamples find it no worse than the baseline by more than the margin. The obvious, which
@@ -131,56 +134,61 @@ def sentence(
     decision: Decision,
     *,
     margin: float,
-    baseline: str | None = None,
+    baseline: str = "",
     images: str = "held-out items",
-    subject: str = "this model",
-    rival: str | None = None,
+    subject: str = "",
+    rival: str = "",
 ) -> str:
-    """Return the verdict in one sentence for people.
+    """Return the verdict in one sentence for people, the figures first.
 
     Args:
-        comparison: The gap and its interval.
+        comparison: The gap and its intervals.
         decision: What `judge` said.
         margin: The gap that counts as no difference, in units of the score.
-        baseline: Name of the best baseline for people; its own name where None.
+        baseline: What the rival is, for people.
         images: What the verdict rests on, in the plural.
-        subject: What is compared, for people.
-        rival: What it is compared with; None is the best baseline.
+        subject: What is compared, for people; empty for the transfer.
+        rival: What it is compared with; empty for the best without a source.
 
     Raises:
         ValueError: If there is no sentence for the decision: `unverified` compares nothing.
     """
     metric, gap = comparison.metric, comparison.gap
-    hurts = "transfer hurts: " if rival is None else ""
-    rival = rival or f"the best baseline ({baseline or comparison.best_baseline})"
-    ground = f"on your {gap.n} {images}"
     unit = metric.unit if metric.name == "accuracy" else f"{metric.unit} of {metric.title}"
-    interval = f"95 % interval {_amount(metric, gap.low)} to {_amount(metric, gap.high)}"
+    who = f"{subject}: " if subject else ""
+    other = rival or "the best you would have got without a source"
+    ground = f"{gap.n} {images}"
+    known = f"{baseline}; " if baseline else ""
+
+    def measured(over: str, limits: Interval, level: str) -> str:
+        low, high = (_amount(metric, limit) for limit in (limits.low, limits.high))
+        inside = f"{known}{level} {low} to {high}, {ground}"
+        return f"{_signed(metric, gap.value)} {unit} {over} {other} ({inside})"
+
     match decision:
         case Decision.POSITIVE:
-            return (
-                f"{subject} beats {rival} {ground} by {_amount(metric, gap.value)} {unit} "
-                f"({interval})"
-            )
+            return who + measured("over", gap, "95 %")
         case Decision.NEGATIVE:
-            lost = f"{_amount(metric, -gap.high)} to {_amount(metric, -gap.low)}"
-            return (
-                f"{hurts}{subject} loses to {rival} {ground} by "
-                f"{_amount(metric, -gap.value)} {unit} (95 % interval {lost})"
-            )
+            hurts = "" if rival else "transfer hurts: "
+            return who + hurts + measured("against", gap, "95 %")
         case Decision.NEUTRAL:
             return (
-                f"{subject} and {rival} are equal within {_amount(metric, margin)} {unit} "
-                f"{ground} (gap {_amount(metric, gap.value)}, {interval})"
+                f"{who}no difference worth having, less than {_amount(metric, margin)} {unit}: "
+                + measured("against", comparison.narrow, "90 %")
             )
         case Decision.INCONCLUSIVE:
             return (
-                f"{ground} it stays open whether {subject} beats {rival}: the gap is "
-                f"{_amount(metric, gap.value)} {unit} ({interval}), {gap.n} items show a gap "
-                f"of {_amount(metric, comparison.minimum_detectable)} {unit} four times out of "
-                f"five, and about {labels_to_settle(comparison, margin)} would settle this one"
+                f"{who}open: {measured('against', gap, '95 %')}; so many show a gap of "
+                f"{_amount(metric, comparison.minimum_detectable)} {unit} four times out of "
+                f"five, about {labels_to_settle(comparison, margin)} would settle this one"
             )
     raise ValueError(f"there is no sentence for the decision {decision.value!r}")
+
+
+def _signed(metric: Metric, difference: float) -> str:
+    """Return a difference as `_amount` does, with a plus where it is above zero."""
+    shown = _amount(metric, difference)
+    return shown if float(shown) <= 0 else f"+{shown}"
 
 
 def _amount(metric: Metric, difference: float) -> str:

@@ -51,17 +51,23 @@ def fit_temperature(
     References:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599.
     """
-    log_loss = metric_named("log_loss")
     step = max(1, -(-probabilities.size // _MOST_NUMBERS))
     probabilities, labels = probabilities[::step], labels[::step]
+    as_given = -metric_named("log_loss").score(labels, probabilities)
+    logits = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
+    logits -= logits.max(axis=1, keepdims=True)
+    right = logits[np.arange(len(labels)), labels]
+    lowest = np.log(SMALLEST_PROBABILITY)
 
     def loss(log_temperature: float) -> float:
-        answers = tempered(probabilities, float(np.exp(log_temperature)))
-        return pull / len(labels) * log_temperature**2 - log_loss.score(labels, answers)
+        sharper = np.exp(-log_temperature)
+        sums = np.log(np.exp(sharper * logits).sum(axis=1))
+        likely = np.maximum(sharper * right - sums, lowest).mean()
+        return pull / len(labels) * log_temperature**2 - float(likely)
 
     limit = float(np.log(LARGEST))
     found = minimize_scalar(loss, bounds=(-limit, limit), method="bounded")
-    return float(np.exp(found.x)) if found.fun < loss(0.0) else 1.0
+    return float(np.exp(found.x)) if found.fun < as_given else 1.0
 
 
 def calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

@@ -31,9 +31,8 @@ def mixture_weights(
     bounded = np.maximum(likely, _FLOOR)
     weights = np.full(len(bounded), 1 / len(bounded))
     for _ in range(_ROUNDS):
-        shares = weights[:, None] * bounded
-        shares /= shares.sum(axis=0)
-        weights = shares.sum(axis=1) + prior
+        explained = bounded @ (1 / (weights @ bounded))  # by each, as shares of its weight
+        weights = weights * explained + prior
         weights /= weights.sum()
     if least:
         weights[weights < least] = 0.0

@@ -76,7 +76,7 @@ def _layers(record: Record) -> str:
 def _returned(record: Record) -> Markup:
     if record.verdict.returned == "transfer":
         return Markup("the transferred model")
-    best = record.verdict.best_baseline
+    best = record.verdict.returned_baseline or record.verdict.best_baseline
     return Markup("the baseline {}").format(name(TITLES.get(best, best)))
 
 

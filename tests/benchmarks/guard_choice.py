@@ -141,7 +141,7 @@ def main() -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("records", type=Path)
-    parser.add_argument("pictures", nargs="*", help="targets beside the digits")
+    parser.add_argument("images", nargs="*", help="targets beside the digits")
     parser.add_argument("--replays", type=int, default=500, help="of each data set")
     parser.add_argument("--labels", type=int, default=400)
     given = parser.parse_args()

@@ -40,7 +40,7 @@ class Draw:
         rungs: (rungs, models, n, K) by the network that did not learn from the image.
         left: (folds, models, p, K) by the network of each fold, at the last rung.
         whole: (models, p, K) by the network that learnt from all that is not held-out.
-        held_out: (models, m, K) by the same, of the held-out items.
+        sealed: (models, m, K) by the same, of the held-out items.
     """
 
     labels: NDArray[np.int64]
@@ -158,6 +158,7 @@ def draws(
     labels: int,
     replays: int,
     regime: str,
+    first: int = 0,
 ) -> Iterator[Draw]:
     """Yield the draws of a data set; those that are not on disk are recorded.
 
@@ -168,7 +169,8 @@ def draws(
         y: (N,) labels.
         labels: How many labelled images a draw has.
         replays: How many draws.
-        regime: "open" or "held-out".
+        regime: "open", or "sealed" where some of the items are held out.
+        first: Number of the first draw.
     """
     recording = (data_sets, _components, _standardised, record, _train)
     constants = (
@@ -186,7 +188,7 @@ def draws(
     code = hashlib.sha256(text.encode()).hexdigest()[:8]
     place = folder / f"{name}-{labels}-{regime}-{code}"
     place.mkdir(parents=True, exist_ok=True)
-    for seed in range(replays):
+    for seed in range(first, first + replays):
         file = place / f"{seed:05d}.npz"
         if not file.is_file():
             with file.with_suffix(".tmp").open("wb") as stream:

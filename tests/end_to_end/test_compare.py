@@ -65,7 +65,9 @@ def test_the_better_model_is_named_with_its_interval(
     assert found.decision == "positive"
     assert found.scores[0] - found.scores[1] == pytest.approx(found.gap.value)
     assert found.gap.low > 0.3  # two classes of three are mistaken
-    assert found.sentence.startswith("good beats bad on your 36 labelled images")
+    assert found.sentence.startswith("good: +")
+    assert "points over bad (95 % " in found.sentence
+    assert found.sentence.endswith("36 labelled images)")
     assert (found.left_out, found.looks) == (0, 1)
     capsys.readouterr()
     code = run(["compare", *(str(m) for m in models[::-1]), str(pictures), "--json"])
@@ -73,7 +75,8 @@ def test_the_better_model_is_named_with_its_interval(
     other_way = json.loads(capsys.readouterr().out)
     assert other_way["decision"] == "negative"
     assert other_way["gap"]["value"] == pytest.approx(-found.gap.value)
-    assert "bad loses to good" in other_way["sentence"]
+    assert other_way["sentence"].startswith("bad: -")
+    assert " points against good (95 % -" in other_way["sentence"]
 
 
 def test_a_model_against_itself_is_neutral(models: tuple[Path, Path], tmp_path: Path) -> None:

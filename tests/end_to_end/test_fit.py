@@ -72,12 +72,14 @@ def test_a_fit_ends_with_a_tested_verdict_and_a_predictor(fitted: Selection) -> 
     assert verdict.test is not None
     assert verdict.gap.n == 30
     names = {baseline.name for baseline in verdict.baselines}
-    assert names == {
+    assert names - {"baselines-together"} == {
         *("majority", "classical-pixels", "untrained-features"),
         *("small-network", "from-scratch"),
     }
-    best = max(baseline.test for baseline in verdict.baselines if baseline.test is not None)
-    assert verdict.gap.value == pytest.approx(verdict.test.value - best)
+    rival = next(b.test for b in verdict.baselines if b.name == verdict.best_baseline)
+    assert rival is not None
+    assert verdict.gap.value == pytest.approx(verdict.test.value - rival)
+    assert "the best you would have got without a source" in verdict.sentence
     assert {row.source for row in fitted.ranking.rows} == {"tiny-0", "tiny-1", "tiny-2"}
     finished = [
         o for o in fitted.outcomes if o.state in (State.COMPLETE, State.PRUNED) and not o.probe

@@ -16,7 +16,7 @@ from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
 from autotransfer.guard import guard as module
-from autotransfer.guard.baselines import TrainedBaseline
+from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.comparison import Candidate, Judgement, Opened, Terms
 from autotransfer.guard.evaluation_split import EvaluationSplit
 from autotransfer.guard.guard import Guard, Judged
@@ -60,6 +60,7 @@ class Handed(NamedTuple):
 
     candidate: Candidate
     split: EvaluationSplit
+    chosen_by: EvaluationSplit
     terms: Terms
 
 
@@ -85,16 +86,24 @@ class ScriptedGuard:
     looks: list[Handed] = field(default_factory=list)
     opened: list[Opened] = field(default_factory=list)
 
-    def open_test(self, split: EvaluationSplit, context: LabelledContext, *_: Any) -> Opened:
+    def open_test(
+        self,
+        split: EvaluationSplit,
+        context: LabelledContext,
+        _reference: Any,
+        baselines: Baselines,
+        *_: Any,
+    ) -> Opened:
         """Note that the items were opened."""
-        self.opened.append(Opened(split, context, np.zeros((0, 2)), self.baselines))
+        chosen_by = baselines.choosing or split
+        self.opened.append(Opened(split, chosen_by, context, np.zeros((0, 2)), self.baselines))
         return self.opened[-1]
 
     def guard(self, candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         """Return the verdict of this look."""
         assert opened is self.opened[0]
         returned: Any = self.returns[len(self.looks)]
-        self.looks.append(Handed(candidate, opened.split, terms))
+        self.looks.append(Handed(candidate, opened.split, opened.chosen_by, terms))
         verdict = replace(
             UNGUARDED,
             decision=Decision.INCONCLUSIVE,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
+from autotransfer.errors import DeadlineError, ReducedBudgetWarning
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baseline_mixture import (
     LEAST,
@@ -21,9 +25,15 @@ from autotransfer.guard.baseline_mixture import (
     mixed_out_of_fold,
 )
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
-from autotransfer.guard.evaluation_split import held_out_split, out_of_fold_split
+from autotransfer.guard.evaluation_split import (
+    EvaluationSplit,
+    choosing_split,
+    held_out_split,
+    out_of_fold_split,
+)
+from autotransfer.guard.out_of_fold import PARTS, ROUNDS, dealt
 from autotransfer.models.metrics import metric_named
-from autotransfer.models.predictors.baselines import PIXELS, TOGETHER, UNTRAINED
+from autotransfer.models.predictors.baselines import MAJORITY, PIXELS, TOGETHER, UNTRAINED
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.search.checkpoint import read_checkpoint, write_checkpoint
@@ -130,12 +140,43 @@ def test_what_alone_is_left_of_a_mixture_is_not_said_to_be_clearly_better() -> N
     assert (found.alone, found.clearly) == ("right", False)
 
 
-def test_what_is_chosen_for_a_fold_does_not_hang_on_its_labels() -> None:
+def test_what_is_chosen_for_an_item_does_not_hang_on_its_label() -> None:
     said, labels = _drawn(0.9)
-    folds = np.arange(len(labels)) % 3
-    other = np.where(folds == 1, 1 - labels, labels)
-    found, again = (chosen_out_of_fold(said, folds, y, ACCURACY) for y in (labels, other))
-    np.testing.assert_array_equal(found[folds == 1], again[folds == 1])
+    folds, units = np.arange(len(labels)) % 3, np.arange(len(labels)) // 2
+    other = np.where(units == 5, 1 - labels, labels)  # nor on that of what belongs to it
+    (found, _), (again, _) = (
+        chosen_out_of_fold(said, folds, y, ACCURACY, units) for y in (labels, other)
+    )
+    np.testing.assert_array_equal(found[:, units == 5], again[:, units == 5])
+    assert (found != again).any()
+
+
+def test_the_rival_is_chosen_by_the_parts_that_choose_the_finalist() -> None:
+    said, labels = _drawn(0.9)
+    folds, units = np.arange(len(labels)) % 3, np.arange(len(labels)) // 2
+    found, mixtures = chosen_out_of_fold(said, folds, labels, ACCURACY, units, seed=3)
+    assert (len(found), len(mixtures)) == (ROUNDS, ROUNDS * PARTS)
+    chosen = iter(mixtures)
+    for place, parts in enumerate(dealt(units, len(labels), 3)):
+        for part in range(PARTS):
+            inside, mixture = parts != part, next(chosen)
+            others = {name: p[inside] for name, p in said.items()}
+            terms = (others, folds[inside], labels[inside], ACCURACY, units[inside])
+            assert mixture == choose_baseline(*terms).mixture
+            here = mixture.mix({name: p[~inside] for name, p in said.items()})
+            np.testing.assert_array_equal(found[place, ~inside], here)
+
+
+def test_where_nothing_was_learnt_the_class_shares_stand_for_all() -> None:
+    labels = (np.arange(100) % 5 == 0).astype(np.int64)  # four of five are of the first class
+    shares = np.tile([0.8, 0.2], (100, 1))
+    guessed = np.random.default_rng(0).dirichlet([1, 1], size=(2, 100))
+    said = {MAJORITY: shares, "a": guessed[0], "b": guessed[1]}
+    found = choose_baseline(said, np.arange(100) % 3, labels, ACCURACY)
+    assert (found.alone, found.clearly) == (MAJORITY, False)
+    right = np.where((labels == 1)[:, None], [0.1, 0.9], [0.9, 0.1])
+    better = choose_baseline({**said, "a": right}, np.arange(100) % 3, labels, ACCURACY)
+    assert MAJORITY not in better.mixture.weights
 
 
 def test_the_surest_does_not_decide_for_all() -> None:
@@ -179,15 +220,16 @@ def test_out_of_fold_the_baselines_stand_together_as_well(
     )
     stand = out_of_fold_split(images, folds, np.arange(len(images)), 1.0)
     *single, together = baselines.on(stand)
-    said = {b.name: b.probabilities for b in single if b.name != "majority"}
-    assert together.name == TOGETHER
+    everything = {b.name: b.probabilities for b in single}
+    said = {name: p for name, p in everything.items() if name != MAJORITY}
+    assert (together.name, together.rival) == (TOGETHER, True)
+    assert not any(b.rival for b in single)
     assert together.choice is not None
     mixture = together.choice.mixture
-    assert together.choice == choose_baseline(said, stand.folds, stand.labels, ACCURACY)
+    terms = (everything, stand.folds, stand.labels, ACCURACY, stand.units)
+    assert together.choice == choose_baseline(*terms)
     assert mixture == fit_mixture(said, stand.labels)
-    np.testing.assert_array_equal(
-        together.probabilities, chosen_out_of_fold(said, stand.folds, stand.labels, ACCURACY)
-    )
+    np.testing.assert_array_equal(together.probabilities, chosen_out_of_fold(*terms)[0])
 
     left: Any = baselines.trained(together, single).predictor  # where there is no time to train
     fitted = {b.name: b.kept.predictor for b in single if b.kept is not None}
@@ -217,10 +259,62 @@ def test_a_baseline_that_stands_alone_is_returned_under_its_own_name(
     assert (kept.strategy, kept.temperature) == (PIXELS, 0.5)
 
 
-def test_on_sealed_pictures_nothing_says_how_they_should_be_weighted(
+def _searched(images: ImageSet) -> EvaluationSplit:
+    """Return three folds of the search."""
+    place = np.arange(len(images)) % 3
+    divisions = [
+        (images.subset(np.flatnonzero(place != f)), images.subset(np.flatnonzero(place == f)))
+        for f in range(3)
+    ]
+    return choosing_split(divisions, np.arange(len(images)))
+
+
+def test_on_held_out_items_the_rival_is_chosen_by_the_folds_of_the_search(
     baselines: Baselines,
 ) -> None:
-    images = baselines.context.images
-    sealed = shapes(3, 2, seed=3)
-    found = [b.name for b in baselines.on(held_out_split(images, sealed, np.arange(len(sealed))))]
-    assert found == ["majority", PIXELS, UNTRAINED]
+    images, sealed = baselines.context.images, shapes(3, 2, seed=3)
+    split, choosing = held_out_split(images, sealed, np.arange(len(sealed))), _searched(images)
+    *single, rival = replace(baselines, choosing=choosing).on(split)
+    assert [b.name for b in single] == [MAJORITY, PIXELS, UNTRAINED]
+    said = {b.name: b.validated for b in single}
+    assert all(len(p) == len(images) for p in said.values())
+    choice = choose_baseline(said, choosing.folds, choosing.labels, ACCURACY, choosing.units)
+    assert rival.choice == choice
+    assert rival.returned == (choice.alone or TOGETHER)
+    tested = {b.name: b.probabilities for b in single}
+    np.testing.assert_allclose(rival.probabilities, choice.mixture.mix(tested))
+    for baseline in single:  # what is tested has learnt from all that is open
+        assert baseline.kept is not None
+        again = baseline.kept.predict(sealed, baselines.context.reader_of(baseline.kept.source))
+        np.testing.assert_allclose(baseline.probabilities, again, atol=1e-6)
+
+
+def test_a_validation_split_of_the_users_own_chooses_the_rival(baselines: Baselines) -> None:
+    images, own, sealed = baselines.context.images, shapes(3, 4, seed=7), shapes(3, 2, seed=3)
+    choosing = choosing_split([(images, own)], np.arange(len(own)))
+    *single, rival = replace(baselines, choosing=choosing).on(
+        held_out_split(images, sealed, np.arange(6))
+    )
+    assert all(len(b.validated) == len(own) for b in single)
+    assert rival.rival
+    assert rival.choice is not None
+
+
+def test_where_no_time_is_left_to_choose_the_rival_is_fixed_beforehand(
+    baselines: Baselines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, sealed = baselines.context.images, shapes(3, 2, seed=3)
+    split, choosing = held_out_split(images, sealed, np.arange(len(sealed))), _searched(images)
+    baselines = replace(baselines, deadline=time.monotonic() + 100)
+    monkeypatch.setattr(Baselines, "_go_on", _refuse)  # of three folds more, none fits
+    with pytest.warns(ReducedBudgetWarning, match="no time was left") as told:
+        *single, rival = replace(baselines, choosing=choosing).on(split)
+    assert any("fixed beforehand" in str(warning.message) for warning in told)
+    assert [b.name for b in single] == [MAJORITY]
+    assert (rival.name, rival.rival, rival.choice) == (PIXELS, True, None)
+    assert len(rival.probabilities) == len(sealed)
+    assert rival.kept is not None
+
+
+def _refuse(*_: object) -> None:
+    raise DeadlineError("no")

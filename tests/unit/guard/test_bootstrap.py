@@ -28,7 +28,7 @@ def answers_with(wins: int, losses: int, n: int) -> LABELS_AND_TWO:
 
 def counted(wins: int, losses: int, n: int) -> Comparison:
     labels, finalist, other = answers_with(wins, losses, n)
-    return compare(ACCURACY, labels, finalist, {"other": other})
+    return compare(ACCURACY, labels, finalist, other)
 
 
 def random_case(seed: int, n: int = 30, num_classes: int = 3) -> LABELS_AND_TWO:
@@ -45,17 +45,12 @@ def simulated_hits(rng: np.random.Generator, hits: NDArray[np.bool_]) -> NDArray
     return np.stack([right, 1 - right], axis=1)
 
 
-def test_the_gap_is_the_difference_to_the_best_baseline() -> None:
-    labels, finalist, weak = answers_with(wins=5, losses=0, n=20)
-    strong = weak.copy()
-    strong[:3] = finalist[:3]  # wrong on two items only
-    comparison = compare(ACCURACY, labels, finalist, {"weak": weak, "strong": strong})
-    assert comparison.best_baseline == "strong"
-    assert comparison.gap.value == pytest.approx(0.1)
-    assert comparison.scores == {"weak": 0.75, "strong": 0.9}
-    assert comparison.gaps["weak"].value == pytest.approx(0.25)
-    assert comparison.test.value == 1.0
-    assert comparison.n == comparison.gap.n == 20
+def test_the_gap_is_the_difference_of_the_scores() -> None:
+    labels, finalist, other = answers_with(wins=5, losses=1, n=20)
+    comparison = compare(ACCURACY, labels, finalist, other)
+    assert comparison.gap.value == pytest.approx(0.2)
+    assert (comparison.test.value, comparison.rival) == (0.95, 0.75)
+    assert comparison.n == comparison.gap.n == comparison.narrow.n == 20
 
 
 def test_the_standard_error_is_that_of_a_mean_of_differences() -> None:
@@ -107,7 +102,7 @@ def test_equal_hits_with_different_answers_obey_the_rule_of_three() -> None:
     labels[0] = 2  # three classes; both are wrong there, with different answers
     finalist, other = (np.pad(p, ((0, 0), (0, 1))) for p in (finalist, other))
     other[0] = [0.1, 0.9, 0.0]
-    gap = compare(ACCURACY, labels, finalist, {"other": other}).gap
+    gap = compare(ACCURACY, labels, finalist, other).gap
     bound = 1 - 0.025 ** (1 / 100)  # 3.7 / n
     assert (gap.low, gap.value, gap.high) == pytest.approx((-bound, 0, bound))
 
@@ -124,25 +119,18 @@ def test_identical_predictions_have_the_gap_zero_and_no_width(
     name: str, seed: int, n: int
 ) -> None:
     labels, finalist, _ = random_case(seed, n)
-    comparison = compare(METRICS[name], labels, finalist, {"b": finalist.copy()}, draws=50)
+    comparison = compare(METRICS[name], labels, finalist, finalist.copy(), draws=50)
     assert (comparison.gap.low, comparison.gap.value, comparison.gap.high) == (0, 0, 0)
     assert comparison.standard_error == comparison.minimum_detectable == 0
     assert comparison.probability_above(-0.01) == 1
-
-
-def test_a_finalist_identical_to_the_best_of_several_has_no_width() -> None:
-    labels, finalist, weak = answers_with(wins=3, losses=2, n=50)
-    comparison = compare(ACCURACY, labels, finalist, {"weak": weak, "same": finalist.copy()})
-    assert comparison.best_baseline == "same"
-    assert (comparison.gap.low, comparison.gap.value, comparison.gap.high) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("name", METRICS)
 @given(seed=st.integers(0, 10_000))
 def test_swapping_finalist_and_baseline_mirrors_gap_and_interval(name: str, seed: int) -> None:
     labels, first, second = random_case(seed)
-    one = compare(METRICS[name], labels, first, {"b": second}, draws=200).gap
-    other = compare(METRICS[name], labels, second, {"b": first}, draws=200).gap
+    one = compare(METRICS[name], labels, first, second, draws=200).gap
+    other = compare(METRICS[name], labels, second, first, draws=200).gap
     assert (other.value, other.low, other.high) == pytest.approx(
         (-one.value, -one.high, -one.low), abs=1e-9
     )
@@ -152,16 +140,9 @@ def test_swapping_finalist_and_baseline_mirrors_gap_and_interval(name: str, seed
 @given(seed=st.integers(0, 10_000))
 def test_the_order_of_the_pictures_changes_no_number(name: str, seed: int) -> None:
     labels, first, second = random_case(seed)
-    third = np.roll(first, 1, axis=0)
     order = np.random.default_rng(seed).permutation(len(labels))
-    one = compare(METRICS[name], labels, first, {"b": second, "c": third}, draws=100)
-    other = compare(
-        METRICS[name],
-        labels[order],
-        first[order],
-        {"b": second[order], "c": third[order]},
-        draws=100,
-    )
+    one = compare(METRICS[name], labels, first, second, draws=100)
+    other = compare(METRICS[name], labels[order], first[order], second[order], draws=100)
     assert one == other
     assert np.array_equal(one.draws, other.draws)
 
@@ -170,24 +151,64 @@ def test_the_order_of_the_pictures_changes_no_number(name: str, seed: int) -> No
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 40))
 def test_every_interval_holds_its_value(name: str, seed: int, n: int) -> None:
     labels, first, second = random_case(seed, n)
-    others = {"b": second, "c": np.roll(second, 1, axis=0)}
-    comparison = compare(METRICS[name], labels, first, others, draws=100)
-    for interval in (comparison.test, comparison.gap, *comparison.gaps.values()):
+    comparison = compare(METRICS[name], labels, first, second, draws=100)
+    for interval in (comparison.test, comparison.gap, comparison.narrow):
         assert interval.low - 1e-9 <= interval.value <= interval.high + 1e-9
+    assert comparison.gap.low <= comparison.narrow.low
+    assert comparison.narrow.high <= comparison.gap.high
 
 
-def test_further_baselines_widen_the_upper_limits_only() -> None:
-    labels, finalist, other = answers_with(wins=10, losses=30, n=200)
-    others = {"b": other} | {f"b{k}": np.roll(other, 40 * k, axis=0) for k in range(1, 4)}
-    alone = compare(ACCURACY, labels, finalist, {"b": other}).gap
-    among = compare(ACCURACY, labels, finalist, others).gaps["b"]
-    assert among.low == pytest.approx(alone.low, abs=0.006)
-    assert among.high > alone.high + 0.005
+def test_the_narrow_interval_has_twice_the_error_on_each_side() -> None:
+    labels, finalist, other = answers_with(wins=30, losses=12, n=200)
+    usual = compare(ACCURACY, labels, finalist, other, level=0.01, inflation=1.3)
+    wider = compare(ACCURACY, labels, finalist, other, level=0.02, inflation=1.3)
+    assert usual.narrow == wider.gap
+    assert usual.gap.low < usual.narrow.low
+
+
+def test_a_score_is_the_mean_over_the_rounds() -> None:
+    # right for 15 of 20 in one round and for 19 in the other; the rival has 18 and 14
+    labels = np.zeros(20, dtype=np.int64)
+    rounds, theirs = (
+        np.stack([simulated_hits(np.random.default_rng(0), np.arange(20) < k) for k in hits])
+        for hits in ((15, 19), (18, 14))
+    )
+    found = compare(ACCURACY, labels, rounds, theirs)
+    assert (found.test.value, found.rival) == pytest.approx((0.85, 0.8))
+    assert found.gap.value == pytest.approx(0.05)
+    assert found.n == 20
+    constant = compare(ACCURACY, labels, rounds, theirs[0])  # the same in every round
+    assert constant.rival == pytest.approx(0.9)
+
+
+def test_the_cross_check_counts_what_is_won_in_half_of_the_rounds() -> None:
+    # one item is lost in three of five rounds, ten others in one each
+    labels, right = np.zeros(20, dtype=np.int64), np.tile([0.9, 0.1], (5, 20, 1))
+    ours = right.copy()
+    ours[:3, 0] = [0.1, 0.9]
+    ours[4, 1:11] = [0.1, 0.9]
+    mid_p = compare(ACCURACY, labels, ours, right).mcnemar
+    assert mid_p == pytest.approx(0.5)  # of one loss
+
+
+def test_rounds_that_err_on_different_items_leave_less_to_chance() -> None:
+    # one item in ten is lost in every round, or another one in each of five rounds
+    rng = np.random.default_rng(0)
+    labels, n = np.zeros(200, dtype=np.int64), 200
+    right = np.tile([0.9, 0.1], (5, n, 1))
+    same, spread = right.copy(), right.copy()
+    same[:, ::10] = [0.1, 0.9]
+    for k in range(5):
+        spread[k, k::10] = [0.1, 0.9]
+    other = simulated_hits(rng, np.arange(n) % 10 != 7)
+    always, rarely = (compare(ACCURACY, labels, p, other) for p in (same, spread))
+    assert always.gap.value == rarely.gap.value == pytest.approx(0.0)
+    assert rarely.standard_error < 0.85 * always.standard_error
 
 
 def test_the_probability_counts_resamples_above_the_threshold() -> None:
     comparison = counted(wins=12, losses=10, n=60)
-    above = comparison.draws[:, 0]
+    above = comparison.draws
     assert comparison.probability_above(0.0) == np.mean(above > 1e-12)
     assert comparison.probability_above(-1.1) == 1
     assert comparison.probability_above(1.0) == 0
@@ -197,26 +218,24 @@ def test_the_same_seed_gives_the_same_numbers_and_chunks_do_not_matter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     labels, first, second = random_case(1)
-    one = compare(ACCURACY, labels, first, {"b": second}, seed=5)
+    one = compare(ACCURACY, labels, first, second, seed=5)
     monkeypatch.setattr(bootstrap, "_CHUNK_ELEMENTS", 900)
-    again = compare(ACCURACY, labels, first, {"b": second}, seed=5)
+    again = compare(ACCURACY, labels, first, second, seed=5)
     assert np.array_equal(one.draws, again.draws)
     assert one == again
-    other = compare(ACCURACY, labels, first, {"b": second}, seed=6)
+    other = compare(ACCURACY, labels, first, second, seed=6)
     assert not np.array_equal(one.draws, other.draws)
 
 
-@pytest.mark.parametrize(("n", "num_baselines"), [(25, 1), (120, 1), (120, 3)])
-def test_equally_good_predictors_are_rarely_told_apart(n: int, num_baselines: int) -> None:
-    rng = np.random.default_rng(n + num_baselines)
+@pytest.mark.parametrize("n", [25, 120])
+def test_equally_good_predictors_are_rarely_told_apart(n: int) -> None:
+    rng = np.random.default_rng(n)
     labels, replays = np.zeros(n, dtype=np.int64), 300
     positive = negative = 0
     for _ in range(replays):
         chance = rng.beta(4, 1, size=n)  # items differ in difficulty; mean 0.8
-        hits = rng.random((1 + num_baselines, n)) < chance
-        finalist, *rest = (simulated_hits(rng, hit) for hit in hits)
-        others = {str(b): other for b, other in enumerate(rest)}
-        gap = compare(ACCURACY, labels, finalist, others, draws=500).gap
+        finalist, other = (simulated_hits(rng, hit) for hit in rng.random((2, n)) < chance)
+        gap = compare(ACCURACY, labels, finalist, other, draws=500).gap
         positive, negative = positive + (gap.low > 0), negative + (gap.high < 0)
     assert positive <= 0.05 * replays
     assert negative <= 0.05 * replays
@@ -230,31 +249,27 @@ def test_the_interval_covers_the_true_gap() -> None:
         kind = rng.choice(4, size=n, p=[0.6, 0.2, 0.1, 0.1])  # both, finalist, other, none
         finalist = simulated_hits(rng, kind <= 1)
         other = simulated_hits(rng, (kind == 0) | (kind == 2))
-        gap = compare(ACCURACY, labels, finalist, {"b": other}, draws=500).gap
+        gap = compare(ACCURACY, labels, finalist, other, draws=500).gap
         covered += gap.low <= 0.1 <= gap.high
     assert covered >= 0.92 * replays  # nominal 0.95; two standard errors are 0.025
 
 
-def test_no_baseline_is_refused() -> None:
-    labels, finalist, _ = random_case(0)
-    with pytest.raises(ValueError, match="at least one baseline"):
-        compare(ACCURACY, labels, finalist, {})
-
-
 def test_predictions_of_other_pictures_are_refused() -> None:
     labels, finalist, other = random_case(0)
-    with pytest.raises(ValueError, match="baseline 'b' have the shape"):
-        compare(ACCURACY, labels, finalist, {"b": other[1:]})
+    with pytest.raises(ValueError, match="of the rival have the shape"):
+        compare(ACCURACY, labels, finalist, other[1:])
+    with pytest.raises(ValueError, match="in as many rounds"):
+        compare(ACCURACY, labels, np.stack([finalist] * 2), np.stack([other] * 3))
 
 
 def test_copies_of_a_picture_count_once() -> None:
     labels, finalist, other = answers_with(wins=8, losses=3, n=60)
-    once = compare(ACCURACY, labels, finalist, {"other": other})
+    once = compare(ACCURACY, labels, finalist, other)
     twice = compare(
         ACCURACY,
         np.repeat(labels, 3),
         np.repeat(finalist, 3, axis=0),
-        {"other": np.repeat(other, 3, axis=0)},
+        np.repeat(other, 3, axis=0),
         units=np.repeat(np.arange(60), 3),
     )
     assert twice.n == once.n == 60
@@ -266,15 +281,15 @@ def test_copies_of_a_picture_count_once() -> None:
 
 def test_a_unit_that_both_get_half_right_decides_nothing() -> None:
     labels, finalist, other = answers_with(wins=1, losses=1, n=2)
-    comparison = compare(ACCURACY, labels, finalist, {"other": other}, units=["a", "a"])
+    comparison = compare(ACCURACY, labels, finalist, other, units=["a", "a"])
     assert comparison.n == 1
     assert comparison.mcnemar == 1.0
 
 
 def test_inflation_moves_every_limit_outwards_by_its_root() -> None:
     labels, finalist, other = answers_with(wins=30, losses=12, n=200)
-    plain = compare(ACCURACY, labels, finalist, {"other": other})
-    wide = compare(ACCURACY, labels, finalist, {"other": other}, inflation=2.25)
+    plain = compare(ACCURACY, labels, finalist, other)
+    wide = compare(ACCURACY, labels, finalist, other, inflation=2.25)
     for name in ("low", "high"):
         moved = getattr(wide.gap, name) - wide.gap.value
         assert moved == pytest.approx(1.5 * (getattr(plain.gap, name) - plain.gap.value))
@@ -284,7 +299,7 @@ def test_inflation_moves_every_limit_outwards_by_its_root() -> None:
 
 def test_a_smaller_level_widens_the_interval() -> None:
     labels, finalist, other = answers_with(wins=30, losses=12, n=200)
-    plain = compare(ACCURACY, labels, finalist, {"other": other})
-    careful = compare(ACCURACY, labels, finalist, {"other": other}, level=0.025 / 4)
+    plain = compare(ACCURACY, labels, finalist, other)
+    careful = compare(ACCURACY, labels, finalist, other, level=0.025 / 4)
     assert careful.gap.low < plain.gap.low
     assert careful.gap.high > plain.gap.high

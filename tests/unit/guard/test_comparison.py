@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,11 +18,16 @@ from autotransfer.guard import verdict as verdicts
 from autotransfer.guard.baseline_mixture import BaselineChoice, Mixture
 from autotransfer.guard.baselines import TrainedBaseline
 from autotransfer.guard.bootstrap import compare
-from autotransfer.guard.comparison import Candidate, Terms, guard, open_test
-from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, OUT_OF_FOLD, EvaluationSplit
+from autotransfer.guard.comparison import Candidate, Opened, Terms, guard, open_test
+from autotransfer.guard.evaluation_split import (
+    HELD_OUT_ITEMS,
+    OUT_OF_FOLD,
+    EvaluationSplit,
+    choosing_split,
+)
 from autotransfer.guard.selection_bias import competition_bound
 from autotransfer.models.metrics import metric_named
-from autotransfer.models.predictors.baselines import MAJORITY, PIXELS
+from autotransfer.models.predictors.baselines import MAJORITY, PIXELS, SMALL
 from autotransfer.plugin.testing import tiny_readers, tiny_source
 from autotransfer.results import Decision, Verdict
 from autotransfer.search.cross_validation import LabelledContext
@@ -62,12 +67,32 @@ TRIALS = {4: FINALIST, 7: _right(range(5, 100))}
 CANDIDATE = Candidate(FINALIST, TRIALS, competed=2, validation=0.9)
 
 
+CHOICE = BaselineChoice(Mixture({PIXELS: 1.0}, {PIXELS: 1.0}), PIXELS, (0.9, 0.8))
+RIVAL = OTHERS[PIXELS]
+
+
+@dataclass(frozen=True)
 class _Given:
-    """Baselines whose answers are known."""
+    """Baselines whose answers are known; classical pixels are the rival.
+
+    Args:
+        choice: Why they are.
+        choosing: What has chosen them, where that is not the test.
+    """
+
+    choice: BaselineChoice | None = CHOICE
+    choosing: EvaluationSplit | None = None
 
     def on(self, _split: EvaluationSplit) -> Iterator[TrainedBaseline]:
         for name, said in OTHERS.items():
             yield TrainedBaseline(name, said, whole=True, kept=None, seconds=0.0)
+        first = np.full((N // 3, 2), 0.5)
+        yield TrainedBaseline(
+            SMALL, first[:0], whole=False, kept=None, seconds=0.0, validated=first
+        )
+        yield TrainedBaseline(
+            PIXELS, RIVAL, whole=True, kept=None, seconds=0.0, choice=self.choice, rival=True
+        )
 
 
 @pytest.fixture
@@ -77,9 +102,17 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabelledContext:
 
 
 def _verdict(context: LabelledContext, stand: EvaluationSplit, terms: Terms) -> Verdict:
-    given = cast("Any", _Given())
-    opened = open_test(stand, context, tiny_source(), given, lambda _: None)
-    return guard(CANDIDATE, opened, terms).verdict
+    return guard(CANDIDATE, _opened(context, stand), terms).verdict
+
+
+def _opened(
+    context: LabelledContext,
+    stand: EvaluationSplit = PLAIN,
+    given: _Given | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Opened:
+    given = given or _Given()
+    return open_test(stand, context, tiny_source(), cast("Any", given), say)
 
 
 def _both(verdict: Verdict) -> list[Any]:
@@ -104,15 +137,15 @@ def test_what_belongs_together_counts_once(context: LabelledContext) -> None:
     gap, against = _both(verdict)
     assert gap.n == against.n == N // 3
     assert "groups of labelled items" in verdict.sentence
-    expected = compare(ACCURACY, LABELS, FINALIST, OTHERS, units=GROUPED.units).gap
-    alone = compare(ACCURACY, LABELS, FINALIST, OTHERS).gap
+    expected = compare(ACCURACY, LABELS, FINALIST, RIVAL, units=GROUPED.units).gap
+    alone = compare(ACCURACY, LABELS, FINALIST, RIVAL).gap
     assert gap == expected
     assert gap.low < alone.low - 0.01
 
 
 def test_the_level_of_the_terms_is_that_of_the_intervals(context: LabelledContext) -> None:
     found = _both(_verdict(context, PLAIN, Terms(level=0.025 / 4)))
-    for gap, others in zip(found, (OTHERS, {"reference": REFERENCE}), strict=True):
+    for gap, others in zip(found, (RIVAL, REFERENCE), strict=True):
         expected = compare(ACCURACY, LABELS, FINALIST, others, level=0.025 / 4).gap
         usual = compare(ACCURACY, LABELS, FINALIST, others).gap
         assert gap == expected
@@ -144,6 +177,8 @@ def test_the_validation_score_is_held_against_the_test(context: LabelledContext)
     verdict = _verdict(context, PLAIN, Terms())
     assert verdict.optimism == pytest.approx(0.9 - 100 / N)
     assert verdict.competed == 2
+    again = guard(replace(CANDIDATE, optimism=0.07), _opened(context), Terms()).verdict
+    assert again.optimism == 0.07  # of choosing again, where other items are tested
 
 
 @pytest.mark.parametrize(("obvious", "returned"), [(True, "transfer"), (False, "baseline")])
@@ -154,8 +189,7 @@ def test_what_is_known_beforehand_speaks_for_the_obvious_alone(
     # as large a deviation, 73 % of the measured gap and 27 % of the expected one are +1.5 points
     monkeypatch.setattr(verdicts, "PRIOR_POINTS", (0.10, 0.10))
     candidate = Candidate(_right(range(20, 96)), {}, competed=1, validation=0.6, obvious=obvious)
-    opened = open_test(PLAIN, context, tiny_source(), cast("Any", _Given()), lambda _: None)
-    verdict = guard(candidate, opened, Terms()).verdict
+    verdict = guard(candidate, _opened(context), Terms()).verdict
     assert verdict.gap is not None
     assert verdict.gap.value == pytest.approx(-2 / N)
     assert verdict.decision is Decision.INCONCLUSIVE
@@ -164,10 +198,67 @@ def test_what_is_known_beforehand_speaks_for_the_obvious_alone(
 
 def test_two_looks_at_one_opened_test_train_the_baselines_once(context: LabelledContext) -> None:
     told: list[str] = []
-    opened = open_test(PLAIN, context, tiny_source(), cast("Any", _Given()), told.append)
+    opened = _opened(context, say=told.append)
     for candidate in (CANDIDATE, replace(CANDIDATE, obvious=True)):
         assert guard(candidate, opened, Terms()).verdict.best_baseline == PIXELS
-    assert len(told) == len(OTHERS)
+    assert len(told) == len(OTHERS) + 1  # the one that was stopped
+
+
+def test_the_verdict_is_about_the_rival_alone(context: LabelledContext) -> None:
+    # class shares that are right everywhere were not chosen: they are shown, and decide nothing
+    opened = _opened(context)
+    perfect = replace(opened.baselines[0], probabilities=_right(range(N)))
+    better = replace(opened, baselines=(perfect, *opened.baselines[1:]))
+    one, other = (guard(CANDIDATE, o, Terms()).verdict for o in (opened, better))
+    assert (one.gap, one.decision, one.best_baseline) == (other.gap, other.decision, PIXELS)
+    assert one.gap is not None
+    assert one.gap.value == pytest.approx((100 - 78) / N)
+    shown = {b.name: b.test for b in other.baselines}
+    assert shown[MAJORITY] == 1.0
+    assert shown[PIXELS] == pytest.approx(78 / N)
+    assert "over the best you would have got without a source (classical pixels; " in one.sentence
+
+
+def test_what_was_stopped_is_shown_with_the_score_of_its_first_division(
+    context: LabelledContext,
+) -> None:
+    verdict = guard(CANDIDATE, _opened(context), Terms()).verdict
+    stopped = next(b for b in verdict.baselines if not b.whole)
+    zeros = (LABELS[: N // 3] == 0).mean()  # of an answer that is always the first class
+    assert stopped.name == SMALL
+    assert stopped.test == pytest.approx(zeros)
+
+
+def test_of_what_was_stopped_the_labels_are_those_that_choose_the_rival(
+    context: LabelledContext,
+) -> None:
+    other = ImageSet(_Unread(), range(N), np.zeros(N, dtype=np.int64), ("a", "b"))
+    choosing = choosing_split([(IMAGES, other)], np.arange(N))
+    opened = _opened(context, replace(PLAIN, basis=HELD_OUT_ITEMS), _Given(choosing=choosing))
+    verdict = guard(CANDIDATE, opened, Terms()).verdict
+    assert opened.chosen_by is choosing
+    assert {b.name: b.test for b in verdict.baselines}[SMALL] == 1.0
+
+
+def test_a_rival_that_was_fixed_beforehand_is_said_to_be(context: LabelledContext) -> None:
+    opened = _opened(context, given=_Given(choice=None))
+    verdict = guard(CANDIDATE, opened, Terms()).verdict
+    assert "(classical pixels, fixed beforehand; " in verdict.sentence
+    lost = guard(replace(CANDIDATE, probabilities=_right(range(9))), opened, Terms()).verdict
+    assert "no time was left to choose among the baselines" in lost.remarks[0]
+
+
+def test_rounds_of_both_sides_are_tested_by_their_mean(context: LabelledContext) -> None:
+    rounds = np.stack([_right(range(100)), _right(range(90))])
+    theirs = np.stack([_right(range(70)), _right(range(60))])
+    opened = _opened(context)
+    chosen = tuple(replace(b, probabilities=theirs) if b.rival else b for b in opened.baselines)
+    opened = replace(opened, baselines=chosen)
+    verdict = guard(replace(CANDIDATE, probabilities=rounds), opened, Terms()).verdict
+    assert verdict.gap == compare(ACCURACY, LABELS, rounds, theirs).gap
+    assert verdict.test is not None
+    assert verdict.test.value == pytest.approx(95 / N)
+    assert {b.name: b.test for b in verdict.baselines}[PIXELS] == pytest.approx(65 / N)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +267,7 @@ def test_two_looks_at_one_opened_test_train_the_baselines_once(context: Labelled
         ({PIXELS: 1.0}, True, "is returned alone"),
         ({PIXELS: 1.0}, False, None),  # nothing else weighs anything
         ({PIXELS: 0.6, "untrained": 0.4}, False, "the baselines together are returned"),
+        ({MAJORITY: 1.0}, False, "the class shares are returned"),
     ],
 )
 def test_why_a_baseline_stands_alone_is_said_as_it_is(
@@ -184,5 +276,5 @@ def test_why_a_baseline_stands_alone_is_said_as_it_is(
     choice = BaselineChoice(Mixture(weights, weights), PIXELS, (0.9, 0.8), clearly)
     rows = np.zeros((0, 2))
     instead = TrainedBaseline("together", rows, whole=True, kept=None, seconds=0.0, choice=choice)
-    said = comparison._why(instead, ACCURACY, N)
+    said = comparison._why(instead, ACCURACY)
     assert said == () if why is None else why in said[0]

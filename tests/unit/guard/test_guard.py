@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autotransfer.guard import rechoice
 from autotransfer.guard.bootstrap import LEVEL
 from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, OUT_OF_FOLD, held_out_split
 from autotransfer.guard.guard import Guard
 from autotransfer.guard.ledger import look
+from autotransfer.guard.out_of_fold import select_out_of_fold
 from autotransfer.results import Ranking
 from autotransfer.search.storage import STORAGE_FILE
 from tests.unit.guard.looks import (
@@ -103,8 +105,55 @@ def test_a_trial_from_a_source_that_only_the_fold_itself_had_listed_is_not_chose
     trials = [("one", right(IMAGES, hits=False)), ("two", right(IMAGES, hits=True))]
     shortlists = (("one",), ("one", "two"), ("one", "two"))
     said = handed(open_division(), trials, shortlists=shortlists).candidate.probabilities
-    hits = said.argmax(axis=1) == IMAGES.labels[HELD_OUT]
-    assert hits.tolist() == [False] * len(FOLDS[0].validation) + [True] * (N - 4)
+    for hits in said.argmax(axis=-1) == IMAGES.labels[HELD_OUT]:
+        assert hits.tolist() == [False] * len(FOLDS[0].validation) + [True] * (N - 4)
+
+
+def test_items_of_a_group_choose_for_each_other_in_no_round(
+    handed: Callable[..., Handed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+
+    def noted(*arguments: Any, **named: Any) -> Any:
+        given.append(named["units"])
+        return select_out_of_fold(*arguments, **named)
+
+    monkeypatch.setattr(rechoice, "select_out_of_fold", noted)
+    handed(open_division(), [("one", right(IMAGES, hits=True))])
+    groups = [GROUPS[i] for i in HELD_OUT]
+    same = np.equal.outer(given[0], given[0])
+    assert same.tolist() == [[a == b for b in groups] for a in groups]
+
+
+def test_where_items_are_held_out_the_rival_is_chosen_by_what_the_search_validated(
+    handed: Callable[..., Handed],
+) -> None:
+    trials = [("one", right(IMAGES, hits=True))]
+    held = handed(held_out_division(range(6)), trials, right(HELD_OUT_IMAGES, hits=True))
+    chosen_by = held.chosen_by
+    assert chosen_by is not held.split
+    assert [len(tested) for _, tested in chosen_by.divisions] == [len(f.validation) for f in FOLDS]
+    assert chosen_by.labels.tolist() == IMAGES.labels[HELD_OUT].tolist()
+    groups = [GROUPS[i] for i in HELD_OUT]
+    same = np.equal.outer(chosen_by.units, chosen_by.units)
+    assert same.tolist() == [[a == b for b in groups] for a in groups]
+    out_of_fold = handed(open_division(), trials)
+    assert out_of_fold.chosen_by is out_of_fold.split
+
+
+def test_where_items_are_held_out_validation_is_held_against_choosing_again(
+    handed: Callable[..., Handed],
+) -> None:
+    # two trials, each right for one half of each fold: whichever is chosen by some of the items
+    # does worse on the others, however good the held-out test is
+    first = np.arange(N) % 6 < 3
+    trials = [("one", right(IMAGES, hits=first)), ("two", right(IMAGES, hits=~first))]
+    says = right(HELD_OUT_IMAGES, hits=True)
+    lucky = handed(held_out_division(range(6)), trials, says, combine=False).candidate
+    alone = handed(held_out_division(range(6)), trials[:1], says, combine=False).candidate
+    assert alone.optimism == pytest.approx(0.0)
+    assert lucky.optimism is not None
+    assert lucky.optimism > 0
 
 
 @pytest.mark.parametrize(("seconds", "read"), [(2 * 18 + 3, True), (2 * 18 - 3, False)])
