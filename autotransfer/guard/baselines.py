@@ -11,36 +11,28 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DeadlineError, OverrunError, ReducedBudgetWarning
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baseline_mixture import BaselineChoice, choose_baseline, chosen_out_of_fold
+from autotransfer.guard.baseline_training import BaselineTrainer
 from autotransfer.guard.bootstrap import LEVEL, compare
 from autotransfer.guard.evaluation_split import EvaluationSplit
-from autotransfer.guard.from_scratch import SCHEDULE, fit_scratch, fit_untrained, untrained_twin
 from autotransfer.guard.out_of_fold import dealt
-from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.baselines import (
-    GIVEN,
     MAJORITY,
-    PIXELS,
     SCRATCH,
     SMALL,
     TITLES,
     TOGETHER,
-    UNTRAINED,
 )
-from autotransfer.models.predictors.dummy import fit_majority
 from autotransfer.models.predictors.ensemble import EnsemblePredictor, Member
-from autotransfer.models.predictors.pixels import fit_pixels
 from autotransfer.models.schedule import Limits
-from autotransfer.models.scoring import logit_adjusted, predicted
-from autotransfer.models.single_thread import single_thread
-from autotransfer.models.small_cnn import small_source
+from autotransfer.models.scoring import logit_adjusted
 from autotransfer.models.source import Source
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.cross_validation import LabelledContext
@@ -185,9 +177,10 @@ class Baselines:
         stopped = False
         for done, (train, tested) in enumerate(divisions):
             due = self._due(len(divisions) - done, spare, again)
-            kept, probabilities = self._one(name, train, tested, due)
+            lost = partial(self._lost, so_far=so_far, split=first) if not done and learns else None
+            kept, probabilities = self._trainer.on(name, train, tested, due, lost)
             parts.append(logit_adjusted(probabilities, self.context.class_weights))
-            if done == 0 and learns and self._lost(parts[0], so_far, first):
+            if lost is not None and lost(parts[0]):
                 stopped = True
                 break
             if done == 0 and choosing is not None and not learns and name != MAJORITY:
@@ -214,7 +207,7 @@ class Baselines:
         try:
             Limits(self.deadline).go_on(0)
             with ended_at(None if self.deadline is None else self.deadline - GRACE_SECONDS):
-                kept, said = self._one(name, *split.divisions[0], self.deadline)
+                kept, said = self._trainer.on(name, *split.divisions[0], self.deadline)
         except (DeadlineError, OverrunError):
             return []
         warnings.warn(
@@ -277,69 +270,29 @@ class Baselines:
         )
 
     def _whole(self, name: str) -> Checkpoint:
-        predictor, _ = self._fit(name, self.context.images, None)
-        return Checkpoint(predictor, name, baseline=True, source=self._source(name))
+        predictor, _ = self._trainer.fit(name, self.context.images, None)
+        return Checkpoint(predictor, name, baseline=True, source=self._trainer.source(name))
+
+    @property
+    def _trainer(self) -> BaselineTrainer:
+        return BaselineTrainer(self.context, self.finalist, self.cache, self.seed)
 
     def _lost(
-        self, first: Predictions, so_far: Sequence[TrainedBaseline], split: EvaluationSplit
+        self,
+        first: Predictions,
+        slack: float = 0.0,
+        *,
+        so_far: Sequence[TrainedBaseline],
+        split: EvaluationSplit,
     ) -> bool:
-        """Return whether another baseline is surely better on the first of several divisions."""
+        """Return whether another one is surely better there, even if the score rose by a slack."""
         if len(split.divisions) == 1:
             return False
         labels, m = split.divisions[0][1].labels, len(first)
         units, level = split.units[:m], LEVEL / max(len(so_far), 1)
         metric = self.context.metric
         return any(
-            compare(metric, labels, first, b.validated[:m], units=units, level=level).gap.high < 0
+            compare(metric, labels, first, b.validated[:m], units=units, level=level).gap.high
+            < -slack
             for b in so_far
         )
-
-    def _source(self, name: str) -> Source | None:
-        if name == GIVEN:
-            return self.context.baseline_source
-        if name == SMALL:
-            return small_source(self.seed)
-        return untrained_twin(self.finalist, self.seed) if name in (UNTRAINED, SCRATCH) else None
-
-    def _one(
-        self, name: str, train: ImageSet, tested: ImageSet, deadline: float | None
-    ) -> tuple[Checkpoint, Predictions]:
-        """Return a baseline trained on one division, and its predictions."""
-        source = self._source(name)
-        key = "|".join(
-            [
-                name,
-                source.fingerprint if source else "",
-                train.fingerprint,
-                tested.fingerprint,
-                ",".join(train.class_names),
-                str(self.seed),
-                repr(SCHEDULE),
-            ]
-        )
-        found = self.cache.get(key)
-        if found is not None:
-            return found
-        predictor, whole = self._fit(name, train, deadline)
-        kept = Checkpoint(predictor, name, baseline=True, source=source)
-        reader = self.context.reader_of(source)
-        probabilities = predicted(predictor, tested, reader, len(train.class_names))
-        if whole:
-            self.cache.put(key, kept, probabilities)
-        return kept, probabilities
-
-    def _fit(self, name: str, images: ImageSet, deadline: float | None) -> tuple[Predictor, bool]:
-        """Return the trained baseline, and whether time cut nothing short."""
-        num_classes = len(images.class_names)
-        if name == MAJORITY:
-            return fit_majority(images, num_classes), True
-        if name == PIXELS:
-            with single_thread():  # many small fits: threads cost more than they give
-                pixels = fit_pixels(images, num_classes, seed=self.seed, deadline=deadline)
-            return pixels, deadline is None or time.monotonic() < deadline
-        source = self._source(name)
-        assert source is not None
-        task = self.context.task(source, images)
-        if name in (UNTRAINED, GIVEN):
-            return fit_untrained(task), True
-        return fit_scratch(task, seed=self.seed, deadline=deadline)

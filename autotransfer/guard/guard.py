@@ -97,6 +97,7 @@ class Guard:
         shortlists: Returns the sources that would have been tried without each fold.
         margin: Gap that counts as no difference; None is that of the metric.
         end: `time.monotonic()` at which the fit ends, a comparison with the champion included.
+        most_seconds: What the baselines may take; None is no limit.
     """
 
     finalists: Finalists
@@ -108,6 +109,7 @@ class Guard:
     shortlists: Callable[[], Sequence[Collection[str]]] = tuple
     margin: float | None = None
     end: float | None = None
+    most_seconds: float | None = None
 
     def decisions(self, finalist: Finalist, outcomes: Sequence[Outcome]) -> Iterator[Decided]:
         """Yield what each look shows; the last one counts.
@@ -184,10 +186,11 @@ class Guard:
 
     def _due(self, finalist: Finalist, kept: Checkpoint | None) -> float | None:
         """Return when the baselines have to be done: the finalist may yet have to be trained."""
+        most = None if self.most_seconds is None else time.monotonic() + self.most_seconds
         if self.deadline is None or kept is not None:
-            return self.deadline
+            return earliest(self.deadline, most)
         folds = len(self.finalists.context.divisions())
-        return self.deadline - finalist.outcome.seconds / max(folds - 1, 1)
+        return earliest(self.deadline - finalist.outcome.seconds / max(folds - 1, 1), most)
 
     def _reference(self, split: EvaluationSplit) -> Source | None:
         """Return the default source, or None where reading it would take the baselines' time."""
@@ -278,6 +281,11 @@ class Guard:
             )
         remarks.append(overlap_remark(source, self.division.images.class_names, self.target))
         return replace(verdict, cause=cause, remarks=tuple(r for r in remarks if r))
+
+
+def earliest(*deadlines: float | None) -> float | None:
+    """Return the first of some deadlines; None is none."""
+    return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
 
 def _replaced(outcome: Outcome, verdict: Verdict, metric: Metric) -> str:

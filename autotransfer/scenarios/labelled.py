@@ -59,6 +59,7 @@ from autotransfer.transferability.ranking import rank_sources
 from autotransfer.transferability.ranking.earlier_targets import record_places
 from autotransfer.transferability.ranking.forecast import forecast
 
+LEAST_BASELINES = 20.0  # seconds; else they take no longer than the search did
 COMPARING_SECONDS = 1.0  # of the guard, without other work on the machine: resampling
 _KEPT = "items"  # how many of each part are read; kept, as trials are compared on the same ones
 
@@ -263,6 +264,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             else partial(self._ordered_sources.nested, searched.ranking, searched.context.folds),
             run.options.margin,
             run.clock.deadline(1),
+            max(sum(run.clock.parts.values()), LEAST_BASELINES),
         )
 
     @override

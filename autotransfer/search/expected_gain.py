@@ -10,38 +10,51 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from autotransfer.models.metrics import Metric
 
+SURPRISES = 0.01  # share of all cases
 NATS_PER_POINT = 2.0  # gains in log loss are so many times as large as those in shares of items
 
 
 @dataclass(frozen=True)
 class Gain:
-    """A normal distribution of a gain in the score.
+    """What is known of a gain in the score: a normal distribution, and now and then a surprise.
 
     Args:
         mean: In shares of items.
         deviation: The standard deviation.
+        surprise: The standard deviation, about 0, in one case of a hundred: a target that is
+            unlike all recorded ones.
     """
 
     mean: float
     deviation: float
+    surprise: float = 0.1
 
     def given(self, measured: float, error: float) -> float:
         """Return the mean of the gain once it has been measured with a standard error.
 
-        A normal prior and a normal measurement: each counts by its precision.
+        Of two normal priors and a normal measurement: each counts by its precision, and each
+        prior by how likely it makes the measurement.
         """
-        share = self.deviation**2 / (self.deviation**2 + error**2)
-        return share * measured + (1 - share) * self.mean
+        cases = ((1 - SURPRISES, self.mean, self.deviation), (SURPRISES, 0.0, self.surprise))
+        weights, means = [], []
+        for share, mean, deviation in cases:
+            spread = math.hypot(deviation, error)
+            log_density = -(((measured - mean) / spread) ** 2) / 2 - math.log(spread)
+            weights.append(math.log(share) + log_density)
+            believed = (deviation / spread) ** 2
+            means.append(believed * measured + (1 - believed) * mean)
+        likely, rare = (math.exp(weight - max(weights)) for weight in weights)
+        return (likely * means[0] + rare * means[1]) / (likely + rare)
 
     def of(self, metric: Metric) -> Gain:
         """Return the gain in units of a metric."""
         if metric.reads_decisions:
             return self
-        return Gain(NATS_PER_POINT * self.mean, NATS_PER_POINT * self.deviation)
+        return Gain(*(NATS_PER_POINT * value for value in astuple(self)))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autotransfer.data.images.preprocessing import Preprocessing
-from autotransfer.guard import baselines, from_scratch
+from autotransfer.guard import baseline_training, from_scratch
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.small_cnn import SMALL_NETWORK
 from autotransfer.models.source import Source, Untrained
@@ -51,7 +51,7 @@ def brief_baselines(patch: pytest.MonkeyPatch) -> None:
             brief.setattr(from_scratch, "SCHEDULE", replace(schedule, epochs=2))
             return whole(task, **options)
 
-    patch.setattr(baselines, "fit_scratch", fit_briefly)
+    patch.setattr(baseline_training, "fit_scratch", fit_briefly)
 
 
 def draw_verdict_alone(patch: pytest.MonkeyPatch) -> None:

@@ -23,8 +23,18 @@ OBVIOUS, OTHER = -1, 7
 
 
 def test_a_measured_gain_counts_by_its_precision() -> None:
-    # a prior of -1 +- 1 points and a gain of 4 +- 2: a fifth of the precision is the gain's
-    assert Gain(-0.01, 0.01).given(0.04, 0.02) == pytest.approx(0.8 * -0.01 + 0.2 * 0.04)
+    # a prior of -1 +- 1 points and a gain of 4 +- 2: a fifth of the precision is the gain's;
+    # where that was a surprise of 10 points, 100 of 104. Their densities at 4 are
+    # exp(-25 / 10) / sqrt(5) and, of one case in a hundred, exp(-16 / 208) / sqrt(104)
+    usual, rare = 0.99 * np.exp(-2.5) / 5**0.5, 0.01 * np.exp(-16 / 208) / 104**0.5
+    means = 0.8 * -0.01 + 0.2 * 0.04, 100 / 104 * 0.04
+    wanted = (usual * means[0] + rare * means[1]) / (usual + rare)
+    assert Gain(-0.01, 0.01).given(0.04, 0.02) == pytest.approx(wanted)
+
+
+def test_what_is_far_beyond_all_that_is_known_is_believed() -> None:
+    assert OVER_A_MIXTURE.frozen.given(0.05, 0.05) < 0  # one error, of few items
+    assert OVER_A_MIXTURE.frozen.given(0.5, 0.13) > 0.01  # four errors, of as few
 
 
 @given(st.floats(-0.1, 0.1), st.floats(0.001, 0.1), st.floats(-0.5, 0.5), st.floats(0.001, 1))
@@ -32,12 +42,12 @@ def test_what_is_expected_lies_between_what_was_known_and_what_was_found(
     mean: float, deviation: float, measured: float, error: float
 ) -> None:
     found = Gain(mean, deviation).given(measured, error)
-    assert min(mean, measured) - 1e-12 <= found <= max(mean, measured) + 1e-12
+    assert min(mean, measured, 0.0) - 1e-12 <= found <= max(mean, measured, 0.0) + 1e-12
 
 
 def test_gains_in_nats_are_twice_those_in_shares_of_items() -> None:
     assert Gain(-0.01, 0.02).of(ACCURACY) == Gain(-0.01, 0.02)
-    assert Gain(-0.01, 0.02).of(LOG_LOSS) == Gain(-0.02, 0.04)
+    assert Gain(-0.01, 0.02).of(LOG_LOSS) == Gain(-0.02, 0.04, 0.2)
 
 
 def test_a_standard_error_of_right_answers_counts_one_difference_more() -> None:
