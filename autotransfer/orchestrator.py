@@ -213,6 +213,7 @@ def _search(
         last_resort=candidates.last_resort,
         answered=scenario.answered(candidates),
         on_interrupt=run.stop,
+        further=candidates.further,
         enough=scenario.enough(candidates, context, run),
     ).run()
 

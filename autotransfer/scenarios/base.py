@@ -44,6 +44,7 @@ class Candidates:
         last_resort: What is tried where time has left nothing else.
         pool: The sources that the obvious puts together.
         skipped: What was left out, and why.
+        further: Whether probes are tried at other choices of their parameters as well.
     """
 
     arms: Arms
@@ -51,6 +52,7 @@ class Candidates:
     last_resort: tuple[ProbePoint, ...] = ()
     pool: tuple[Source, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    further: bool = True
 
 
 @dataclass(frozen=True)

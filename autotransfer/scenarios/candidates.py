@@ -114,7 +114,9 @@ class LabelledSources:
             self._task([*everything, *shortlist][0]),
             arms.spaces,
         )
-        return Candidates(arms, obvious, resort, pool, skipped)
+        mixed = any(Need.COMPANIONS in point.strategy.needs for point in obvious)
+        further = self.request.options.keep_searching or not mixed  # they never gained over one
+        return Candidates(arms, obvious, resort, pool, skipped, further)
 
     def _strategies(self) -> list[Strategy]:
         """Return the strategies of the search."""

@@ -47,6 +47,8 @@ class _Enough:
     def __call__(
         self, outcomes: Sequence[Outcome], seconds: float, seconds_left: float
     ) -> Stopped | None:
+        if not self._finalists.obvious(outcomes):
+            return None
         if self._worth is None:
             metric = self._finalists.context.metric
             self._worth = Worth(

@@ -1,7 +1,8 @@
 """The search: from cheap to expensive, everything recorded, and it can end at any moment.
 
-First the probes, on every source and stage; they put the sources in order. Then Optuna proposes
-points of the arms that train, an executor runs them, the core scores them.
+First the obvious. Then, where more is worth its time, the probes, on every source and stage, which
+put the sources in order. Then Optuna proposes points of the arms that train, an executor runs
+them, the core scores them.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Search:
             an answer.
         answered: Returns whether there is an answer.
         on_interrupt: Called where an interrupt has ended the search with an answer.
+        further: Whether probes are tried at other choices of their parameters as well.
         enough: Returns why no further trial is worth its time, given the outcomes, the seconds of
             the fit and those left; None where one is.
     """
@@ -88,6 +90,7 @@ class Search:
     last_resort: Sequence[ProbePoint] = ()
     answered: Callable[[Sequence[Outcome]], bool] = lambda outcomes: best_of(outcomes) is not None
     on_interrupt: Callable[[], None] = lambda: None
+    further: bool = True
     enough: Callable[[Sequence[Outcome], float, float], Stopped | None] = lambda *_: None
 
     def __post_init__(self) -> None:
@@ -110,9 +113,12 @@ class Search:
         """
         try:
             with self.interrupts.watched():
+                with self.interrupts.held():
+                    self.study.remember(STOPPED, None)  # what an earlier invocation has decided
                 self.try_first(self.obvious)
-                self.probe()
-                self.train()
+                if not self._has_enough():
+                    self.probe()
+                    self.train()
                 self.resort()
         except KeyboardInterrupt:
             self.study.recover()
@@ -141,7 +147,9 @@ class Search:
             known = self.study.recall(_ORDER)
         if known is None:
             self._probe_all(self._unrun(first_points(self.arms, self._stages_of)), 1.0)
-            self._probe_all(self._unrun(further_points(self.arms, self.outcomes)), PROBE_SHARE)
+            if self.further:
+                more = self._unrun(further_points(self.arms, self.outcomes))
+                self._probe_all(more, PROBE_SHARE)
             found = by_probes(self.arms.sources, self.outcomes)
             with self.interrupts.held():
                 self.study.remember(_ORDER, [source.name for source in found])
@@ -191,7 +199,6 @@ class Search:
     def train(self) -> None:
         """Run trials until the budget or the space is used up."""
         with self.interrupts.held():
-            self.study.remember(STOPPED, None)  # what an earlier invocation has decided
             self.study.enqueue(self.arms, self.earlier(self.arms))
             kept = self.study.losses()
         strategies = {outcome.number: outcome.strategy for outcome in self.outcomes}

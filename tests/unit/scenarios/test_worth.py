@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,7 +49,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Worth]:
 
 
 def _asked(
-    cache: Path, *, trains: bool, expected: Expected | None = OVER_A_MIXTURE, **options: Any
+    cache: Path,
+    *,
+    trains: bool,
+    expected: Expected | None = OVER_A_MIXTURE,
+    outcomes: Sequence[Any] = (object(),),
+    **options: Any,
 ) -> Stopped | None:
     teller = Teller(lambda *_: None)  # type: ignore[arg-type]
     teller.trains = trains  # type: ignore[misc]
@@ -59,11 +65,14 @@ def _asked(
         images=IMAGES, metric=ACCURACY, readers=readers, divisions=lambda: [(IMAGES, IMAGES)] * 2
     )
     finalists: Any = SimpleNamespace(
-        arms=arms, context=context, terms=lambda _outcomes: Terms(ACCURACY, expected=expected)
+        arms=arms,
+        context=context,
+        terms=lambda _outcomes: Terms(ACCURACY, expected=expected),
+        obvious=lambda outcomes: list(outcomes),
     )
     read = read_options({"budget": "10m", **options})
     run: Any = SimpleNamespace(options=read, request=Request(read, registry_of(teller), 0.0, []))
-    return enough(Candidates(arms, (object(),)), run, finalists)([], 1.0, 100.0)  # type: ignore[arg-type]
+    return enough(Candidates(arms, (object(),)), run, finalists)(outcomes, 1.0, 100.0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +88,11 @@ def test_whoever_says_how_long_to_search_is_heeded(
     tmp_path: Path, asked: list[Worth], options: dict[str, Any]
 ) -> None:
     assert _asked(tmp_path, trains=False, **options) is None
+    assert not asked
+
+
+def test_without_an_answer_nothing_is_enough(tmp_path: Path, asked: list[Worth]) -> None:
+    assert _asked(tmp_path, trains=False, outcomes=()) is None
     assert not asked
 
 

@@ -159,7 +159,8 @@ def test_a_search_that_has_found_enough_says_so_keeps_it_and_goes_on_only_when_a
     study, arms = study_in(tmp_path), arms_of(Tune())
     outcomes = run_search(study, context, arms, executor, said, enough=enough, deadline=100.0)
     assert len(outcomes) == 3
-    assert asked == [(0, 0.0, 100.0), (1, 2.0, 98.0), (2, 4.0, 96.0), (3, 6.0, 94.0)]
+    # before the probes, and before each trial
+    assert asked == [(0, 0.0, 100.0), *((n, 2.0 * n, 100.0 - 2 * n) for n in range(4))]
     assert said[-1] == "enough"
     assert study.recall(STOPPED) == {"reason": "enough", "expected_gain": 0.001}
     again = study_in(tmp_path, resume=True)
