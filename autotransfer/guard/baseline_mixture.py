@@ -98,7 +98,7 @@ def choose_baseline(
     """
     learnt = {name: p for name, p in said.items() if name != MAJORITY} or said
     together = fit_mixture(learnt, labels)
-    mixed, alone = _out_of_fold(learnt, folds, labels)
+    mixed, alone = calibrated_out_of_fold(learnt, folds, labels)
     best = max(learnt, key=lambda name: metric.score(labels, alone[name]))
     won = metric.credits(labels, alone[best]) - metric.credits(labels, mixed)
     if units is not None:
@@ -164,25 +164,17 @@ def fit_mixture(said: Mapping[str, Predictions], labels: NDArray[np.int64]) -> M
     return Mixture(kept, temperatures)
 
 
-def mixed_out_of_fold(
-    said: Mapping[str, Predictions], folds: NDArray[np.int64], labels: NDArray[np.int64]
-) -> Predictions:
-    """Return what the mixture says of every item, itself chosen by the other folds.
-
-    Args:
-        said: (m, K) out-of-fold predictions of each baseline by its name.
-        folds: (m,) the fold that held each item out.
-        labels: (m,) classes.
-    """
-    return _out_of_fold(said, folds, labels)[0]
-
-
-def _out_of_fold(
+def calibrated_out_of_fold(
     said: Mapping[str, Predictions], folds: NDArray[np.int64], labels: NDArray[np.int64]
 ) -> tuple[Predictions, dict[str, Predictions]]:
     """Return what the mixture and each baseline say, weighted and tempered by the other folds.
 
     Where there is one fold alone, by itself.
+
+    Args:
+        said: (m, K) out-of-fold predictions of each baseline by its name.
+        folds: (m,) the fold that held each item out.
+        labels: (m,) classes.
     """
     mixed = np.empty_like(next(iter(said.values())))
     alone = {name: np.empty_like(p) for name, p in said.items()}

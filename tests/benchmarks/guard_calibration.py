@@ -342,7 +342,7 @@ def _limits(results: Results) -> str:
 def _named(key: tuple[str, float, float]) -> list[str]:
     regime, planted, inflation = key
     tested = {"open": "out of fold", "sealed": "30 % held-out"}[regime]
-    return [tested, f"{100 * planted:.0f} %", f"{inflation:g}"]
+    return [tested, f"{100 * planted:g} %", f"{inflation:g}"]
 
 
 def _share(events: NDArray[np.bool_]) -> str:

@@ -58,7 +58,8 @@ def gap(given: argparse.Namespace, name: str, seed: int) -> tuple[float, str, st
     context = LabelledContext(opened.train, (), None, make_readers(chosen), ACCURACY)
     baselines = Baselines(context, source, BaselineCache(registry), seed, None)
     stand = held_out_split(opened.train, test, np.arange(len(test)))
-    best = max(ACCURACY.score(test.labels, b.probabilities) for b in baselines.on(stand))
+    trained = [b for b in baselines.on(stand) if not b.rival]
+    best = max(ACCURACY.score(test.labels, b.probabilities) for b in trained)
     got = ACCURACY.score(test.labels, selection.predict_proba(test))
     return got - best, str(selection.verdict.decision), selection.verdict.returned
 

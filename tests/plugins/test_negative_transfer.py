@@ -79,7 +79,8 @@ def fitted(folder: Path, kind: str, seed: int, *, held_out: bool) -> Ending:
         context, task.source, BaselineCache(discover(), folder / "baselines"), seed, None
     )
     stand = held_out_split(train, test, np.arange(len(test)))
-    best = max(ACCURACY.score(test.labels, b.probabilities) for b in baselines.on(stand))
+    trained = [b for b in baselines.on(stand) if not b.rival]
+    best = max(ACCURACY.score(test.labels, b.probabilities) for b in trained)
     got = ACCURACY.score(test.labels, selection.predict_proba(test))
     return Ending(best - got, str(selection.verdict.decision), selection.verdict.returned)
 

@@ -19,10 +19,10 @@ from autotransfer.guard.baseline_mixture import (
     PRIOR,
     BaselineChoice,
     Mixture,
+    calibrated_out_of_fold,
     choose_baseline,
     chosen_out_of_fold,
     fit_mixture,
-    mixed_out_of_fold,
 )
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.evaluation_split import (
@@ -78,7 +78,7 @@ def test_the_labels_of_a_fold_do_not_weigh_for_it(seed: int) -> None:
     folds = np.arange(len(LABELS)) % 2
     said = {name: rng.dirichlet([1, 1], size=len(LABELS)) for name in "abc"}
     other = np.where(folds == 1, 1 - LABELS, LABELS)
-    found, again = (mixed_out_of_fold(said, folds, labels) for labels in (LABELS, other))
+    found, again = (calibrated_out_of_fold(said, folds, labels)[0] for labels in (LABELS, other))
     np.testing.assert_array_equal(found[folds == 1], again[folds == 1])
     mixture = fit_mixture({n: p[folds == 0] for n, p in said.items()}, LABELS[folds == 0])
     np.testing.assert_allclose(found[folds == 1], mixture.mix(said)[folds == 1])
@@ -96,7 +96,7 @@ def _drawn(right_of: float, n: int = 90) -> tuple[dict[str, np.ndarray], np.ndar
 def test_one_alone_is_returned_where_it_is_clearly_better_than_the_mixture() -> None:
     said, labels = _drawn(0.9)  # nine of ninety, which is three standard errors
     folds = np.arange(len(labels)) % 3
-    mixed = mixed_out_of_fold(said, folds, labels)
+    mixed = calibrated_out_of_fold(said, folds, labels)[0]
     assert ACCURACY.score(labels, mixed) == pytest.approx(0.9)
     found = choose_baseline(said, folds, labels, ACCURACY)
     assert (found.alone, found.best) == ("right", "right")
