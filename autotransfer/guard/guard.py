@@ -35,7 +35,7 @@ from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.finalists import Finalist, Finalists
 from autotransfer.search.storage import STORAGE_FILE
 
-INFLATION = 1.2  # of the variance of out-of-fold gaps; `docs/negative-transfer.md` has the figures
+INFLATION = 1.1  # of the variance of out-of-fold gaps; `docs/negative-transfer.md` has the figures
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """How often the guard errs: replays of transfers whose true gap is known.
 
     python -m tests.benchmarks.guard_calibration RECORDS [IMAGES...] [--replays 500]
-        [--first 0] [--labels 400] [--planted 0 0.05 0.1 0.2] [--inflation 1.2]
+        [--first 0] [--labels 400] [--planted 0 0.05 0.1 0.2] [--inflation 1.1]
         [--regimes open sealed]
 
 For each data set (scikit-learn's digits, and every target that is named) many draws of so many
