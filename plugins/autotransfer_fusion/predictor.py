@@ -111,8 +111,9 @@ class FusionPredictor(Predictor):
             "stages": [probe.predictor.stage for probe in self._all],
             "weights": [probe.weight for probe in self._all],
             "companions": [sources.to_json(source) for source in self.companions],
-            "joint": {"parts": len(self.joint.parts), "weight": self.joint.weight},
         }
+        if self.joint.parts:
+            info["joint"] = {"parts": len(self.joint.parts), "weight": self.joint.weight}
         return tensors, info
 
     @property
@@ -163,7 +164,7 @@ def restore_fusion(
             zip(info["sources"], info["stages"], info["weights"], strict=True)
         )
     ]
-    joint = info.get("joint", {"parts": 0, "weight": 0.0})  # older ones have none
+    joint = info.get("joint", {"parts": 0, "weight": 0.0})
     alone = len(probes) - int(joint["parts"])
     return FusionPredictor(
         tuple(probes[:alone]), Joint(tuple(probes[alone:]), float(joint["weight"]))

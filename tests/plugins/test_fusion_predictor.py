@@ -119,7 +119,6 @@ def test_a_fusion_that_was_saved_before_probes_had_centres_is_restored() -> None
     tensors = {f"weight.{n}": torch.from_numpy(ODDS.weight.copy()) for n in range(2)}
     tensors |= {f"bias.{n}": torch.from_numpy(ODDS.bias.copy()) for n in range(2)}
     _, info = FUSED.state()
-    info = {key: value for key, value in info.items() if key != "joint"}
     said = restore_fusion(tensors, info, ONE).predict(shapes(2, 1), _Reader(SAID))  # type: ignore[arg-type]
     assert said[0, 1] == pytest.approx(WANTED)
 
