@@ -82,6 +82,7 @@ class Baselines:
         finalist: The source whose architecture is trained from scratch.
         deadline: `time.monotonic()` at which the last one has to be done.
         choosing: What the rival is chosen by; None where the test is out of fold and does that.
+        most_seconds: What each network from scratch may take; None is no limit.
     """
 
     context: LabelledContext
@@ -90,6 +91,7 @@ class Baselines:
     seed: int
     deadline: float | None
     choosing: EvaluationSplit | None = None
+    most_seconds: float | None = None
 
     def on(self, split: EvaluationSplit) -> Iterator[TrainedBaseline]:
         """Yield every baseline, the cheap ones first, and the rival last.
@@ -102,11 +104,13 @@ class Baselines:
         so_far: list[TrainedBaseline] = []
         again = 0.0  # seconds to train those so far once more, on all items
         for name in self.context.baselines:
+            timed = self._timed(name)
+            due = timed.deadline
             try:
                 if name != MAJORITY:
-                    Limits(self.deadline).go_on(0)
-                with ended_at(None if self.deadline is None else self.deadline - GRACE_SECONDS):
-                    found = self._over(name, split, so_far, again)
+                    Limits(due).go_on(0)
+                with ended_at(None if due is None else due - GRACE_SECONDS):
+                    found = timed.over(name, split, so_far, again)
             except (DeadlineError, OverrunError):
                 warnings.warn(
                     f"no time was left for the baseline {TITLES[name]!r}; give more --seconds "
@@ -125,6 +129,13 @@ class Baselines:
         if all(baseline.name == MAJORITY for baseline in whole):
             whole += self._fixed(split) if self.choosing is not None else []
         yield self._rival(whole, split, self.choosing or split)
+
+    def _timed(self, name: str) -> Baselines:
+        """Return the same with the deadline of one baseline: networks have one of their own."""
+        if self.most_seconds is None or name not in (SMALL, SCRATCH):
+            return self
+        own = time.monotonic() + self.most_seconds
+        return replace(self, deadline=own if self.deadline is None else min(own, self.deadline))
 
     def trained(self, best: TrainedBaseline, taken: Sequence[TrainedBaseline] = ()) -> Checkpoint:
         """Return a baseline that learnt from all search items.
@@ -153,7 +164,7 @@ class Baselines:
         source = predictor.sources[0] if predictor.sources else None
         return Checkpoint(predictor, best.name, baseline=True, source=source)
 
-    def _over(
+    def over(
         self,
         name: str,
         split: EvaluationSplit,

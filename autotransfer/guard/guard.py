@@ -97,7 +97,7 @@ class Guard:
         shortlists: Returns the sources that would have been tried without each fold.
         margin: Gap that counts as no difference; None is that of the metric.
         end: `time.monotonic()` at which the fit ends, a comparison with the champion included.
-        most_seconds: What the baselines may take; None is no limit.
+        most_seconds: What each network from scratch may take; None is no limit.
     """
 
     finalists: Finalists
@@ -123,7 +123,9 @@ class Guard:
         cache = BaselineCache(finalists.registry)
         due = self._due(finalist, first.kept)
         choosing = self._rechoice.split if self.division.held_out is not None else None
-        baselines = Baselines(context, first.source, cache, finalists.seed, due, choosing)
+        baselines = Baselines(
+            context, first.source, cache, finalists.seed, due, choosing, self.most_seconds
+        )
         reference = self._reference(split)
         opened = open_test(split, context, reference, baselines, finalists.say)
         judgement = self._look(first, opened)
@@ -186,11 +188,10 @@ class Guard:
 
     def _due(self, finalist: Finalist, kept: Checkpoint | None) -> float | None:
         """Return when the baselines have to be done: the finalist may yet have to be trained."""
-        most = None if self.most_seconds is None else time.monotonic() + self.most_seconds
         if self.deadline is None or kept is not None:
-            return earliest(self.deadline, most)
+            return self.deadline
         folds = len(self.finalists.context.divisions())
-        return earliest(self.deadline - finalist.outcome.seconds / max(folds - 1, 1), most)
+        return self.deadline - finalist.outcome.seconds / max(folds - 1, 1)
 
     def _reference(self, split: EvaluationSplit) -> Source | None:
         """Return the default source, or None where reading it would take the baselines' time."""
@@ -281,11 +282,6 @@ class Guard:
             )
         remarks.append(overlap_remark(source, self.division.images.class_names, self.target))
         return replace(verdict, cause=cause, remarks=tuple(r for r in remarks if r))
-
-
-def earliest(*deadlines: float | None) -> float | None:
-    """Return the first of some deadlines; None is none."""
-    return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
 
 def _replaced(outcome: Outcome, verdict: Verdict, metric: Metric) -> str:

@@ -166,7 +166,7 @@ SPOILS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
         ("predictor.json",),
     ),
     "a stage is not there": (
-        _json("predictor.json", "info", "stages", value=[99] * 3),
+        _json("predictor.json", "info", "stages", value=[99] * 6),  # three probes, a joint one
         ("got 99",),
     ),
     "the sources are others": (

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,15 @@ import pytest
 
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baseline_training import BaselineTrainer
+from autotransfer.guard.baselines import Baselines
 from autotransfer.guard.from_scratch import (
     CannotWinError,
     fit_scratch,
     hopeless_where,
     untrained_twin,
 )
-from autotransfer.guard.guard import Guard, earliest
 from autotransfer.models.metrics import metric_named
-from autotransfer.models.predictors.baselines import SCRATCH
+from autotransfer.models.predictors.baselines import PIXELS, SCRATCH, SMALL
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.search.cross_validation import LabelledContext
@@ -100,16 +99,17 @@ def test_what_is_weighted_is_held_against_others_that_are(trainer: BaselineTrain
     assert (seen[0].argmax(axis=1) == 0).all()
 
 
-def test_the_baselines_take_no_longer_than_they_may() -> None:
-    assert earliest(None, None) is None
-    assert earliest(3.0, None, 2.0) == 2.0
-    finalist: Any = SimpleNamespace(outcome=SimpleNamespace(seconds=6.0))
-    finalists: Any = SimpleNamespace(context=SimpleNamespace(divisions=lambda: [0, 0, 0]))
-    guard: Any = SimpleNamespace(deadline=None, most_seconds=30.0, finalists=finalists)
+def test_each_network_has_the_time_of_the_search_and_the_others_what_is_left(
+    trainer: BaselineTrainer,
+) -> None:
     now = time.monotonic()
-    assert Guard._due(guard, finalist, None) == pytest.approx(now + 30, abs=1)
-    guard.deadline = now + 20  # of which the finalist may need six halves of a second
-    assert Guard._due(guard, finalist, None) == pytest.approx(now + 17)
-    guard.most_seconds = None
-    kept: Any = object()
-    assert Guard._due(guard, finalist, kept) == now + 20
+    parts = (trainer.context, trainer.finalist, trainer.cache, 0)
+    limited = Baselines(*parts, now + 100, None, 30.0)
+    for name in (SMALL, SCRATCH):
+        assert limited._timed(name).deadline == pytest.approx(now + 30, abs=1)
+        assert replace(limited, deadline=None)._timed(name).deadline == pytest.approx(
+            now + 30, abs=1
+        )
+        assert replace(limited, deadline=now + 10)._timed(name).deadline == now + 10
+        assert replace(limited, most_seconds=None)._timed(name).deadline == now + 100
+    assert limited._timed(PIXELS).deadline == now + 100
