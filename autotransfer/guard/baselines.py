@@ -126,8 +126,9 @@ class Baselines:
         whole = [baseline for baseline in so_far if baseline.whole]
         if not whole:
             raise DeadlineError("no time was left for a baseline")
-        if all(baseline.name == MAJORITY for baseline in whole):
-            whole += self._fixed(split) if self.choosing is not None else []
+        only_shares = {baseline.name for baseline in whole} == {MAJORITY}
+        if only_shares and self.choosing is not None and len(self.context.baselines) > 1:
+            whole += self._fixed(split)
         yield self._rival(whole, split, self.choosing or split)
 
     def _timed(self, name: str) -> Baselines:
@@ -213,7 +214,7 @@ class Baselines:
 
     def _fixed(self, split: EvaluationSplit) -> list[TrainedBaseline]:
         """Return a baseline trained once: there is no time to choose, so none is chosen."""
-        name = next((name for name in self.context.baselines if name != MAJORITY), MAJORITY)
+        name = next(name for name in self.context.baselines if name != MAJORITY)
         began = time.perf_counter()
         try:
             Limits(self.deadline).go_on(0)

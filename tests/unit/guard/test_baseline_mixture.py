@@ -318,3 +318,13 @@ def test_where_no_time_is_left_to_choose_the_rival_is_fixed_beforehand(
 
 def _refuse(*_: object) -> None:
     raise DeadlineError("no")
+
+
+def test_where_class_shares_are_all_that_there_is_no_time_is_said_to_be_missing(
+    baselines: Baselines,
+) -> None:
+    images, held_out = baselines.context.images, shapes(3, 2, seed=3)
+    split = held_out_split(images, held_out, np.arange(len(held_out)))
+    bare = replace(baselines.context, baselines=(MAJORITY,))
+    *_, rival = replace(baselines, context=bare, choosing=_searched(images)).on(split)
+    assert (rival.name, rival.rival) == (MAJORITY, True)
