@@ -68,7 +68,7 @@ def main() -> int:
     """Print one line for each source, and the mean; exit with 1 when it is below -2 points."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("catalogue", type=lambda path: str(Path(path).resolve()))
-    parser.add_argument("pictures", type=lambda path: str(Path(path).resolve()))
+    parser.add_argument("images", type=lambda path: str(Path(path).resolve()))
     parser.add_argument("--source", action="append", required=True)
     parser.add_argument("--plugin", action="append", default=[])
     parser.add_argument("--seeds", type=int, default=5)

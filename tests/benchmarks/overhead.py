@@ -171,7 +171,7 @@ def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("catalogue", type=lambda text: str(Path(text).resolve()))
-    parser.add_argument("pictures", type=lambda text: str(Path(text).resolve()))
+    parser.add_argument("images", type=lambda text: str(Path(text).resolve()))
     parser.add_argument("--plugin", action="append", default=[])
     parser.add_argument("--source", action="append", default=[])
     parser.add_argument("--trials", type=int, default=30)

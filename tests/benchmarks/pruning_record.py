@@ -55,7 +55,7 @@ def _recorder(given: argparse.Namespace, pictures: str) -> Callable[[int], None]
     chosen = read_options({"sources": given.catalogue, "plugins": tuple(given.plugin)})
     registry = discover_plugins(chosen)
     opened = open_labelled(pictures, chosen)
-    order = np.random.default_rng(17).permutation(len(opened.train))[: given.pictures_each]
+    order = np.random.default_rng(17).permutation(len(opened.train))[: given.images_each]
     images = opened.train.subset(np.sort(order))
     folds = make_folds(images, seed=0)
     context = LabelledContext(images, folds, None, make_readers(chosen), metric_named("accuracy"))
@@ -106,7 +106,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("table", type=Path)
     parser.add_argument("catalogue")
-    parser.add_argument("pictures", nargs="+")
+    parser.add_argument("images", nargs="+")
     parser.add_argument("--plugin", action="append", default=[])
     parser.add_argument("--source", action="append", required=True)
     parser.add_argument("--images-each", type=int, default=150)

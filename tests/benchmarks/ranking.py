@@ -62,7 +62,7 @@ def timed(run: Callable[[], Any]) -> tuple[float, Any]:
 def main() -> int:
     """Print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("pictures")
+    parser.add_argument("images")
     parser.add_argument("catalogue")
     parser.add_argument("--plugin", action="append", default=[])
     given = parser.parse_args()

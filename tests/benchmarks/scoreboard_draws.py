@@ -95,7 +95,7 @@ def numbers(text: str) -> range:
 
 def open_set(target: TargetSet, kit: Path, work: Path) -> ImageSet:
     """Return the images of a set, unpacked below `work` at the first call."""
-    folder = work / "pictures" / target.name
+    folder = work / "images" / target.name
     if not folder.is_dir():
         _unpack(kit / "data" / f"{target.name}.zip", folder)
     everything = open_target(str(folder)).train

@@ -358,7 +358,7 @@ def main() -> int:
     one = commands.add_parser("record")
     one.add_argument("table", type=Path)
     one.add_argument("catalogue")
-    one.add_argument("pictures", nargs="+")
+    one.add_argument("images", nargs="+")
     one.add_argument("--plugin", action="append", default=[])
     one.add_argument("--source", action="append", default=[])
     one.add_argument("--side", type=int, default=96)

@@ -63,7 +63,7 @@ def prepared(given: argparse.Namespace) -> tuple[LabelledContext, WorkerContext,
     chosen = read_options({"sources": given.catalogue, "plugins": tuple(given.plugin)})
     registry = discover_plugins(chosen)
     opened = open_labelled(given.images, chosen)
-    order = np.random.default_rng(0).permutation(len(opened.train))[: given.pictures_each]
+    order = np.random.default_rng(0).permutation(len(opened.train))[: given.images_each]
     images, half = opened.train.subset(order), len(order) * 2 // 3
     fold = Fold(np.arange(half), np.arange(half, len(order)))
     context = LabelledContext(
@@ -85,7 +85,7 @@ def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("catalogue")
-    parser.add_argument("pictures")
+    parser.add_argument("images")
     parser.add_argument("--source", required=True)
     parser.add_argument("--plugin", action="append", default=[])
     parser.add_argument("--trials", type=int, default=20)
