@@ -3,7 +3,7 @@
     python -m tests.benchmarks.scoreboard run [--record FILE] [--python-path CHECKOUT]
         [--draws 0-2] [--seconds 90] [--jobs 2] [--sets NAME ...] [--shots K ...]
     python -m tests.benchmarks.scoreboard features [--draws 0-2]
-    python -m tests.benchmarks.scoreboard table [--record FILE]
+    python -m tests.benchmarks.scoreboard table [--record FILE] [--before RECORD]
 
 All take --kit KIT (else AUTOTRANSFER_KIT, or ../shared/kit) and --work FOLDER, where images,
 features and records are kept. `run` adds one line to the record for each draw of each cell; what
@@ -12,7 +12,8 @@ empty cache of its own, from the checkout that `--python-path` names (else this 
 only that one has must be installed). The rivals read the same sources: ridge on the last stage of
 the default source, which is the first of the catalogue, and the plain mean of such probes of all
 sources, each tempered by its leave-one-out log loss. Cells, draws and tested images:
-`scoreboard_draws.py`. `table` prints Markdown. `features` computes what the draws need, no more.
+`scoreboard_draws.py`. `table` prints Markdown; with the record of an earlier version, what this
+one gains on the draws that both have. `features` computes what the draws need, no more.
 """
 
 from __future__ import annotations
@@ -55,11 +56,19 @@ from tests.benchmarks.scoreboard_draws import (
     standard_kit,
     standard_work,
 )
-from tests.benchmarks.scoreboard_table import OURS, played_in, read_record, tables
+from tests.benchmarks.scoreboard_table import (
+    OURS,
+    comparison,
+    joined,
+    played_in,
+    read_record,
+    tables,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 FORGOTTEN = ("MLFLOW_TRACKING_URI", "AUTOTRANSFER_PLUGINS")
+BEFORE = "before"
 PATIENCE = 600  # seconds beyond ten times the budget, after which a fit is given up
 
 _writing = threading.Lock()
@@ -101,7 +110,12 @@ def main() -> None:
     if chosen.record is None:
         chosen.record = chosen.work / "record.jsonl"
     if chosen.command == "table":
-        print(*tables(played_in(read_record(chosen.record))), sep="\n")  # noqa: T201
+        played = played_in(read_record(chosen.record))
+        lines = [*tables(played)]
+        if chosen.before is not None:
+            paired = joined(played, {BEFORE: read_record(chosen.before)})
+            lines += ["", *comparison(paired, [BEFORE])]
+        print(*lines, sep="\n")  # noqa: T201
         return
     if chosen.command == "features":
         readers = readers_in(chosen.work)
@@ -121,6 +135,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kit", type=Path, default=standard_kit())
     parser.add_argument("--work", type=Path, default=standard_work())
     parser.add_argument("--record", type=Path)
+    parser.add_argument("--before", type=Path)
     parser.add_argument("--python-path", type=Path, default=REPOSITORY)
     parser.add_argument("--draws", type=numbers, default=range(3))
     parser.add_argument("--seconds", type=float, default=90.0)

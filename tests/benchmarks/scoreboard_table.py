@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -93,6 +93,53 @@ def tables(played: Sequence[Played]) -> Iterator[str]:
     yield from _set_table(cells, found)
     yield ""
     yield from _goals(cells, found)
+
+
+def joined(
+    played: Sequence[Played], others: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> list[Played]:
+    """Return the draws that all records have, with the hits of the other records' methods.
+
+    Args:
+        played: Those of this record.
+        others: The lines of further records by the name that the method of each takes; a
+            method called "ours" there is meant, else the one with that name.
+    """
+    found = []
+    for row in played:
+        hits = dict(row.hits)
+        for name, lines in others.items():
+            for line in lines:
+                if (line["set"], line["shots"]) == row.cell and line["draw"] == row.draw:
+                    if line["items"] != row.items.tolist():
+                        message = f"{name} was tested on other images of {row.cell}"
+                        raise ValueError(message)
+                    said = line["hits"].get(name, line["hits"].get(OURS))
+                    hits[name] = 100.0 * np.array([*said], dtype=float)
+        if hits.keys() >= others.keys():
+            found.append(replace(row, hits=hits))
+    return found
+
+
+def comparison(played: Sequence[Played], rivals: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a table: ours beside other methods, with paired intervals.
+
+    Args:
+        played: Draws that have the hits of all rivals.
+        rivals: Names of the methods.
+    """
+    cells = {cell: [p for p in played if p.cell == cell] for cell in _in_order(played)}
+    found = {name: _against(cells, lambda _, name=name: name) for name in rivals}  # type: ignore[misc]
+    heads = ["set, a class", "draws", OURS, *rivals, *(f"ours - {rival}" for rival in rivals)]
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for cell, rows in cells.items():
+        accuracies = [mean(row.accuracy(method) for row in rows) for method in (OURS, *rivals)]
+        less = [f"{found[rival].values[cell]:+.1f}" for rival in rivals]
+        shown = [f"{accuracy:.1f}" for accuracy in accuracies]
+        yield "| " + " | ".join([f"{cell[0]}, {cell[1]}", str(len(rows)), *shown, *less]) + " |"
+    yield ""
+    yield from _set_table(cells, found)
 
 
 def _in_order(played: Sequence[Played]) -> list[Cell]:
