@@ -27,7 +27,8 @@ from autotransfer.models.source import Source, Untrained
 from autotransfer.models.training import train
 from autotransfer.models.weights import write_state_dict
 from autotransfer.orchestrator import fit
-from autotransfer.scenarios.options import Budget, read_options
+from autotransfer.scenarios.budget import Budget
+from autotransfer.scenarios.options import read_options
 from autotransfer.selection.selection import Selection
 
 ARCHITECTURE = "test_resnet"  # the smallest residual network that timm names

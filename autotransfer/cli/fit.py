@@ -36,6 +36,7 @@ from autotransfer.cli.options import (
 @option("--max-mb", type=float, metavar="X", help="Largest size of the result.")
 @option("--max-ms", type=float, metavar="X", help="Longest time for an image.")
 @option("--single", is_flag=True, help="Return what reads one source only.")
+@option("--budget", metavar="B", help="10m, 90s, 2h or '40 trials', in place of the next two.")
 @option(
     "--trials", type=int, metavar="N", help="Number of trials, over all resumes; no time limit."
 )
@@ -79,13 +80,11 @@ def fit(target: str, **options: Any) -> None:
     from autotransfer.errors import InterruptedFitError
     from autotransfer.models.precomputed_features import read_matrices
     from autotransfer.orchestrator import fit as run
-    from autotransfer.scenarios.options import Budget, budget_of, read_options
+    from autotransfer.scenarios.options import budget_of, read_options
 
     quiet_optuna()
-    trials, seconds = options.pop("trials"), options.pop("seconds")
     options |= {
         "began": click.get_current_context().obj,
-        "budget": None if trials is None and seconds is None else Budget(trials, seconds),
         "refit": not options.pop("no_refit"),
         "class_weights": "balanced" if options.pop("class_weights") else None,
         "sources": options.pop("sources") or None,

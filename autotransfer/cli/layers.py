@@ -26,7 +26,7 @@ _COLOURS = {"frozen": "#b5542b", "tuned": "#2b6cb5"}
 def layers(target: str, **options: Any) -> None:
     """Draw the score on TARGET against the number of copied stages, frozen and tuned."""
     as_json, out = options.pop("as_json"), Path(options.pop("out"))
-    named, sources = options.pop("only_sources"), options.pop("sources") or None
+    named, sources = options.pop("source"), options.pop("sources") or None
     if len(named) > 1:
         raise InvalidOptionError(f"layers draws one source; got {', '.join(named)}")
     if out.suffix.lower() not in (".png", ".svg"):

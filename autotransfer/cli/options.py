@@ -64,7 +64,7 @@ def common(command: Command) -> Command:
             metavar="NAMES",
             help="Licences of sources: any, permissive, or names with commas; any is the default.",
         ),
-        several("--source", "only_sources", "NAME", "Keep only this source"),
+        several("--source", "source", "NAME", "Keep only this source"),
         option("--sources", multiple=True, metavar="FILE_OR_NAME", help=sources),
     ):
         command = add(command)

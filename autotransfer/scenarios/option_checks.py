@@ -40,8 +40,9 @@ _TEXTS = (
 )  # fmt: skip
 _SWITCHES = (
     "refit", "ensemble", "single", "warm_start", "keep_searching", "promote", "resume", "guard",
+    "verbose",
 )  # fmt: skip
-_LISTS = ("only_sources", "strategies", "plugins")
+_LISTS = ("source", "strategies", "plugins")
 _LONGEST = {"name": 200, "experiment": 400, "register": 200}  # bytes
 _NO_TEXT = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line ends
 
@@ -137,7 +138,7 @@ def _check_kinds(given: Mapping[str, Any]) -> None:
             raise InvalidOptionError(f"{option} must be a text, got {value!r}")
     for option in _SWITCHES:
         value = given[option]
-        if not isinstance(value, bool | np.bool_):
+        if not isinstance(value, bool | np.bool_ | None):  # None is the default
             raise InvalidOptionError(f"{option} must be True or False, got {value!r}")
     if not isinstance(given["space"], str | os.PathLike):
         raise InvalidOptionError(f"space must be a name or a file, got {given['space']!r}")

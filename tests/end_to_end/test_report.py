@@ -15,7 +15,7 @@ import autotransfer
 from autotransfer.cli import run
 from autotransfer.errors import ReportWarning, TrackingWarning
 from autotransfer.report import page
-from autotransfer.scenarios.options import Budget
+from autotransfer.scenarios.budget import Budget
 from autotransfer.tracking.sync import sync
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
@@ -98,7 +98,7 @@ def test_a_browser_shows_verdict_leaderboard_and_words_for_every_figure(
     selection = autotransfer.fit(
         str(kit / "data" / "hymenoptera.zip"),
         sources=str(kit / "weights" / "catalogue.toml"),
-        only_sources=["mobilenetv1-025-imagenet"],
+        source=["mobilenetv1-025-imagenet"],
         plugins=[str(kit / "weights" / "timm_extra.py")],
         strategies=["feature-extraction"],
         budget=Budget(trials=1, seconds=200),

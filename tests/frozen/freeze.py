@@ -329,7 +329,7 @@ def _mixture(folder: Path) -> autotransfer.Selection:
 
 
 def _small_unlabelled(folder: Path) -> autotransfer.Selection:
-    return unlabelled(folder, only_sources=("tiny-0",))
+    return unlabelled(folder, source=("tiny-0",))
 
 
 def _untested_described(folder: Path) -> autotransfer.Selection:
@@ -341,7 +341,7 @@ def _tuned(folder: Path, **options: Any) -> autotransfer.Selection:
         folder,
         "tuned",
         strategies=("fine-tune",),
-        only_sources=("tiny-0",),
+        source=("tiny-0",),
         single=True,
         budget=autotransfer.Budget(trials=1),
         **options,

@@ -16,8 +16,9 @@ from mlflow.utils import validation
 from autotransfer.cli import run
 from autotransfer.data.storage import storable
 from autotransfer.errors import InvalidOptionError
+from autotransfer.scenarios.budget import Budget
 from autotransfer.scenarios.option_checks import check_name
-from autotransfer.scenarios.options import Budget, read_options
+from autotransfer.scenarios.options import read_options
 
 NAN, INF = float("nan"), float("inf")
 REFUSED: list[tuple[str, list[Any], str]] = [
@@ -52,7 +53,7 @@ REFUSED: list[tuple[str, list[Any], str]] = [
     ("storage", ["", "nonsense", "foo://x/y", "redis://h", 3], "storage"),
     ("tracking_uri", ["foo://x/y", "postgresql+nosuch://h/x", 3], "tracking_uri"),
     ("strategies", ["fine-tune", 3], "strategies must be a list"),
-    ("only_sources", ["tiny"], "only_sources must be a list"),
+    ("source", [3, Path("a")], "source must be a list"),
     ("license", ["", ",", 3, [], [3], True], "license must be permissive, any"),
     ("plugins", ["a.py", Path("a.py")], "plugins must be a list"),
     ("executor", ["threads", 3, []], "executor"),
