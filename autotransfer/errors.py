@@ -35,6 +35,11 @@ def one_line(error: BaseException) -> str:
     return f"{kind}: {text}" if text else kind
 
 
+def without_name(source: str, reason: str) -> str:
+    """Return a reason against a source without the name of it, which may stand before it."""
+    return reason.removeprefix(f"source {source!r}: ")
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return "; did you mean 'budget'?" for what looks like one of the names; else nothing.
 
@@ -153,7 +158,15 @@ class NoCandidateError(AutotransferError, ValueError):
 
     def __init__(self, reasons: Sequence[str]) -> None:
         self.reasons = tuple(reasons)
-        super().__init__("no source and strategy left to try:\n  " + "\n  ".join(self.reasons))
+        by_reason: dict[str, list[str]] = {}  # a reason that several share is said once
+        for text in self.reasons:
+            name, _, reason = text.partition(": ")
+            by_reason.setdefault(without_name(name, reason), []).append(name)
+        lines = [
+            f"{', '.join(names)}: {reason}" if reason else ", ".join(names)
+            for reason, names in by_reason.items()
+        ]
+        super().__init__("no source and strategy left to try:\n  " + "\n  ".join(lines))
 
 
 class ExportError(AutotransferError, RuntimeError):

@@ -7,7 +7,7 @@ import click
 from autotransfer.cli.options import answer, json_option, option, quiet_optuna, seed_option
 
 
-@click.command()
+@click.command(short_help="Run the main job on handwritten digits, offline.")
 @option("--out", default="autotransfer-demo", metavar="DIR", help="Its folder.")
 @option("--seconds", default=90.0, metavar="S", help="Time of the fit.")
 @seed_option

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def run_demo(
     seconds: float,
     seed: int,
     say: Callable[[str], None],
-    **told: Callable[..., None],
+    **told: Any,
 ) -> Selection:
     """Return the selection of a fit on the embedded target.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _COLOURS = {"frozen": "#b5542b", "tuned": "#2b6cb5"}
 
 
-@click.command()
+@click.command(short_help="Draw the score against the number of copied stages.")
 @click.argument("target")
 @common
 @option("--epochs", default=10, help="Epochs for every point.")

@@ -9,7 +9,7 @@ import click
 from autotransfer.cli.options import json_option, option, plugin_option, print_json
 
 
-@click.command()
+@click.command(short_help="List the installed plugins and what they offer.")
 @plugin_option
 @option("--check", metavar="NAME", help="Check the promises of a strategy, estimator or plugin.")
 @json_option

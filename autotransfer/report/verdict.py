@@ -51,14 +51,14 @@ def verdict_section(material: Material) -> Markup:
             ],
         ),
     ]
-    if len(record.members) > 1:
+    if len(record.chosen) > 1:
         members = [
             (f"{m.weight:.3f}", name(m.source or "pixels"), name(m.strategy),
-             None if m.layers is None else m.layers.stage)
-            for m in record.members
+             None if m.layers is None else m.layers.told)
+            for m in record.chosen
         ]  # fmt: skip
-        head = ("weight", "source", "by", "stage")
-        parts.append(table(head, members, "What is returned is put together of"))
+        head = ("weight", "source", "by", "layers")
+        parts.append(table(head, members, "The finalist is put together of"))
     if verdict.test is not None:
         parts.append(table(("predictor", scale.title), _scores(record, scale), "Tested scores"))
         parts.append(_gaps(record, scale))

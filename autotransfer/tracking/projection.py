@@ -188,7 +188,7 @@ def record_tags(record: Record) -> dict[str, str]:
     }
     if record.members:
         tags["members"] = ", ".join(
-            f"{member.weight:.2f} {member.source or 'pixels'}" for member in record.members
+            f"{member.weight:.2f} {member.told}" for member in record.chosen
         )
     tags |= {f"provenance.{key(name)}": value for name, value in record.provenance.items()}
     return {name: one_line(value) for name, value in tags.items()}

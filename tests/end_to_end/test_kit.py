@@ -152,7 +152,7 @@ def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_basel
             sources=str(kit / "weights" / "catalogue.toml"),
             source=["mobilenetv1-025-person"],
             plugins=[kit / "weights" / "timm_extra.py"],
-            strategies=strategies,
+            strategies=strategies or (),
             budget=autotransfer.Budget(trials=trials),
             seed=seed,
             name=f"person-{seed}",

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -23,8 +24,12 @@ pytestmark = pytest.mark.usefixtures("warm_cache")
 HOSTILE = '<b>蜜蜂 & "bees"\''
 
 
-def _fit(target: Path, catalogue: Path, **options: object) -> autotransfer.Selection:
-    defaults = {"strategies": ["feature-extraction"], "budget": Budget(trials=1), "out": "found"}
+def _fit(target: Path, catalogue: Path, **options: Any) -> autotransfer.Selection:
+    defaults: dict[str, Any] = {
+        "strategies": ["feature-extraction"],
+        "budget": Budget(trials=1),
+        "out": "found",
+    }
     return autotransfer.fit(str(target), sources=str(catalogue), **{**defaults, **options})
 
 

@@ -158,7 +158,7 @@ def _fit(folder: Path, target: Any, **options: Any) -> autotransfer.Selection:
     folder.mkdir(parents=True, exist_ok=True)
     space = folder / "few-steps.toml"
     space.write_text(FEW_STEPS, encoding="utf-8")
-    settings = {
+    settings: dict[str, Any] = {
         "workspace": folder,
         "name": "frozen",
         "space": str(space),

@@ -54,7 +54,7 @@ def test_a_notebook_is_told_on_standard_output_where_it_is_not_red(
         """As the kernel of Jupyter calls it."""
 
     kernel = SimpleNamespace(get_ipython=ZMQInteractiveShell)
-    monkeypatch.setitem(sys.modules, "IPython", kernel)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
     assert speaking.watched()
     told_by(read_options({}))("one")
     assert capsys.readouterr() == ("one\n", "")
