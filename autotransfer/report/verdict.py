@@ -6,6 +6,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from autotransfer.models.predictors.baselines import TITLES
+from autotransfer.report.cover import MEANINGS
 from autotransfer.report.figures import FAINT, Bar, figure, intervals
 from autotransfer.report.markup import (
     NOTHING,
@@ -19,14 +20,6 @@ from autotransfer.report.markup import (
 from autotransfer.report.material import Material
 from autotransfer.report.scale import Scale
 from autotransfer.results import Record
-
-MEANINGS = {
-    "positive": "Transfer helped: the whole interval of the gap lies above zero.",
-    "neutral": "Transfer makes no difference that matters here.",
-    "inconclusive": "These images cannot tell; more labelled ones would.",
-    "negative": "Transfer did worse than a baseline, so the baseline is returned.",
-    "unverified": "No target label was seen, so nothing could be tested.",
-}
 
 
 def verdict_section(material: Material) -> Markup:
