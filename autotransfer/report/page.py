@@ -69,7 +69,7 @@ def _has(part: str) -> Callable[[Material], bool]:
 
 
 SECTIONS = (
-    Section("verdict", "Verdict", verdict_section),
+    Section("verdict", "The test", verdict_section),
     Section("zero-shot", "Classes without images", zero_shot_section),
     Section("validators", "Validators", validators_section),
     Section("ranking", "Sources", ranking_section),

@@ -6,7 +6,6 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from autotransfer.models.predictors.baselines import TITLES
-from autotransfer.report.cover import MEANINGS
 from autotransfer.report.figures import FAINT, Bar, figure, intervals
 from autotransfer.report.markup import (
     NOTHING,
@@ -14,7 +13,6 @@ from autotransfer.report.markup import (
     facts,
     joined,
     name,
-    paragraph,
     table,
 )
 from autotransfer.report.material import Material
@@ -26,13 +24,8 @@ def verdict_section(material: Material) -> Markup:
     """Return verdict, scores, gaps and remarks."""
     record, scale = material.record, Scale.of(material.record)
     verdict, finalist = record.verdict, record.finalist
-    decision, score = str(verdict.decision), finalist.value
+    score = finalist.value
     parts = [
-        paragraph(
-            Markup("<strong>{}</strong> {}").format(decision, verdict.sentence),
-            f"verdict {decision}",
-        ),
-        paragraph(MEANINGS[decision], "quiet"),
         facts(
             [
                 ("source", name(finalist.source)),

@@ -159,7 +159,7 @@ def test_a_name_that_is_made_from_a_folder_can_be_given_again(name: str) -> None
         (["compare", "x", "y", "z", "--seed", "-1"], "seed must be"),
         (["compare", "x", "y", "z", "--margin", "nan"], "margin must be"),
         (["demo", "--seed", "-1"], "seed must be"),
-        (["demo", "--seconds", "nan"], "seconds must be"),
+        (["demo", "--trials", "0"], "trials must be"),
         (["demo", "--out", "file/below"], "--out file/below cannot be written"),
         (["ui", "--port", "0"], "--port"),
         (["ui", "--port", "99999"], "--port"),
