@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from autotransfer.inspection.compare import ModelComparison, compare_models
     from autotransfer.inspection.distance import Distance, distance
     from autotransfer.orchestrator import fit, fit_features, rank
-    from autotransfer.scenarios.options import Budget
+    from autotransfer.scenarios.budget import Budget
+    from autotransfer.scenarios.options import Options
     from autotransfer.selection.selection import Selection, load
     from autotransfer.sklearn import AutoTransferClassifier
     from autotransfer.transferability import score_features
@@ -34,7 +35,8 @@ _HOMES = {
     "AutoTransferClassifier": "autotransfer.sklearn",
     "load": "autotransfer.selection.selection",
     "Selection": "autotransfer.selection.selection",
-    "Budget": "autotransfer.scenarios.options",
+    "Budget": "autotransfer.scenarios.budget",
+    "Options": "autotransfer.scenarios.options",
     "score_features": "autotransfer.transferability",
     "domain_distance": "autotransfer.transferability.distances",
 }
@@ -49,6 +51,7 @@ __all__ = [
     "AutoTransferClassifier",
     "Selection",
     "Budget",
+    "Options",
     "Distance",
     "ModelComparison",
     "score_features",

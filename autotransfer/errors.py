@@ -7,7 +7,8 @@ are hidden in all of them, whatever library the text comes from, and none is end
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autotransfer.masking import masked
@@ -32,6 +33,23 @@ def one_line(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - the error is the plugin's own as well
         return kind
     return f"{kind}: {text}" if text else kind
+
+
+def without_name(source: str, reason: str) -> str:
+    """Return a reason against a source without the name of it, which may stand before it."""
+    return reason.removeprefix(f"source {source!r}: ")
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return "; did you mean 'budget'?" for what looks like one of the names; else nothing.
+
+    Args:
+        name: What was given.
+        known: What there is.
+    """
+    plain = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(str(name).casefold(), plain, n=1)
+    return f"; did you mean {plain[close[0]]!r}?" if close else ""
 
 
 class AutotransferError(Exception):
@@ -115,7 +133,8 @@ class UnknownNameError(AutotransferError, LookupError):
     def __init__(self, kind: str, name: str, known: Sequence[str]) -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
         offered = ", ".join(self.known) if self.known else "none"
-        super().__init__(f"no {kind} named {name!r}; available: {offered}")
+        close = did_you_mean(name, self.known)
+        super().__init__(f"no {kind} named {name!r}{close or ';'} available: {offered}")
 
 
 class PluginError(AutotransferError, RuntimeError):
@@ -139,7 +158,15 @@ class NoCandidateError(AutotransferError, ValueError):
 
     def __init__(self, reasons: Sequence[str]) -> None:
         self.reasons = tuple(reasons)
-        super().__init__("no source and strategy left to try:\n  " + "\n  ".join(self.reasons))
+        by_reason: dict[str, list[str]] = {}  # a reason that several share is said once
+        for text in self.reasons:
+            name, _, reason = text.partition(": ")
+            by_reason.setdefault(without_name(name, reason), []).append(name)
+        lines = [
+            f"{', '.join(names)}: {reason}" if reason else ", ".join(names)
+            for reason, names in by_reason.items()
+        ]
+        super().__init__("no source and strategy left to try:\n  " + "\n  ".join(lines))
 
 
 class ExportError(AutotransferError, RuntimeError):

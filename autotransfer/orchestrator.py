@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from numpy.typing import ArrayLike
 from pydantic import TypeAdapter
@@ -20,6 +20,7 @@ from autotransfer.scenarios.options import memory_of, refuse_unusable
 from autotransfer.scenarios.precomputed import Precomputed
 from autotransfer.scenarios.record import record_of
 from autotransfer.scenarios.run import Run, requested, running
+from autotransfer.scenarios.signatures import FitOptions, with_options
 from autotransfer.search.budget import SearchLimits
 from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.search.driver import Search
@@ -31,7 +32,8 @@ from autotransfer.tracking.registered import Promotion
 _RANKINGS = TypeAdapter(Ranking)
 
 
-def fit(target: Any, y: Any = None, **options: Any) -> Selection:
+@with_options
+def fit(target: Any, y: Any = None, **options: Unpack[FitOptions]) -> Selection:
     """Return what to transfer to the target, how, and whether it helped.
 
     Args:
@@ -53,13 +55,14 @@ def fit(target: Any, y: Any = None, **options: Any) -> Selection:
         return _fit(scenario_of(target if y is None else (target, y), request))
 
 
+@with_options
 def fit_features(
     features: Mapping[str, ArrayLike],
     y: ArrayLike,
     *,
     test: tuple[Mapping[str, ArrayLike], ArrayLike] | None = None,
     baseline: str | None = None,
-    **options: Any,
+    **options: Unpack[FitOptions],
 ) -> Selection:
     """Return which source's features to use, with which head, and whether they helped.
 
@@ -85,13 +88,14 @@ def fit_features(
         return _fit(Precomputed.of(features, y, test, baseline, request))
 
 
+@with_options
 def rank(
     target: Any,
     y: Any = None,
     *,
     estimators: Sequence[str] = (),
     racing: bool = True,
-    **options: Any,
+    **options: Unpack[FitOptions],
 ) -> tuple[Ranking, list[Skipped]]:
     """Return the ranking of the sources for a target, without any training.
 

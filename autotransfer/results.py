@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from autotransfer.zero_shot_results import ZeroShotFigures as ZeroShotFigures
+from autotransfer.zero_shot_results import ZeroShotFindings as ZeroShotFindings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 ParamValue: TypeAlias = str | int | float | bool
 Json: TypeAlias = Any  # what json.dumps takes
@@ -54,6 +61,12 @@ class Layers:
     copied: int
     tuned: int
 
+    @property
+    def told(self) -> str:
+        """Return "stage 5, 5 copied, frozen"."""
+        tuned = f"{self.tuned} tuned" if self.tuned else "frozen"
+        return f"stage {self.stage}, {self.copied} copied, {tuned}"
+
 
 @dataclass(frozen=True)
 class Share:
@@ -63,6 +76,12 @@ class Share:
     strategy: str
     layers: Layers | None
     weight: float
+
+    @property
+    def told(self) -> str:
+        """Return "network | fine-tune (stage 5, 3 copied, 2 tuned)"."""
+        layers = "" if self.layers is None else f" ({self.layers.told})"
+        return f"{self.source or 'pixels'} | {self.strategy}{layers}"
 
 
 @dataclass(frozen=True)
@@ -85,6 +104,7 @@ class Outcome:
         validators: Label-free scores by name, in the unlabelled scenario.
         remarks: What did not go as it was asked, in sentences: a batch that was halved.
         through: Names of the intermediate sets that it went through, in order.
+        members: The outcomes that it is put together of, with their weights; else empty.
     """
 
     number: int
@@ -106,6 +126,7 @@ class Outcome:
     unfit: str = ""
     remarks: tuple[str, ...] = ()
     through: tuple[str, ...] = ()
+    members: tuple[Share, ...] = ()
 
     @property
     def probe(self) -> bool:
@@ -174,6 +195,20 @@ class Ranking:
     shortlist: tuple[str, ...]
     constant_choice: str = ""
     forecast: str = ""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a row a source, best first: its place, its interval, and a column a score."""
+        import pandas as pd
+
+        rows = [
+            {**{k: v for k, v in vars(row).items() if k != "estimators"}, **row.estimators}
+            for row in self.rows
+        ]
+        return (
+            pd.DataFrame(rows)
+            .assign(shortlisted=[r.source in self.shortlist for r in self.rows])
+            .set_index("source")
+        )
 
 
 @dataclass(frozen=True)
@@ -246,66 +281,6 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class ZeroShotFigures:
-    """Figures of zero-shot predictions; per-class top-1, in [0, 1].
-
-    Args:
-        basis: What they rest on ("held-out classes", "held-out items").
-        unseen: U, of the unseen classes' items where all classes compete, calibrated.
-        seen: S, of the seen classes' items; None, as what follows, where there are none.
-        harmonic: H, their harmonic mean.
-        area: AUSUC, the area under the seen-unseen curve.
-        alone: Of the unseen classes' items where only unseen classes compete.
-        curve: (U, S) points of the seen-unseen curve, thinned out; empty for a mean of curves.
-    """
-
-    basis: str
-    unseen: float
-    seen: float | None
-    harmonic: float | None
-    area: float | None
-    alone: float
-    curve: tuple[tuple[float, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class ZeroShotFindings:
-    """What a fit of the zero-shot scenario found beside its verdict.
-
-    Args:
-        values: Rows of all classes, the seen ones first, in the units of the table.
-        stacking_offset: What is subtracted from the scores of seen classes when all compete.
-        inverse_temperature: Factor of the scores before the softmax.
-        figures: Held-out classes first, then held-out items where there are some.
-        p_value: Share of exchanged tables that do as well, best penalties in each.
-        null_high: Score that 97.5 % of the exchanged tables stay below.
-        pairs: Number of held-out pairs; 0 where held-out items were tested.
-        nearest_seen_class: Score of naming a seen class and taking the class whose row is most
-            like its row, on the same items.
-        known_to_source: Classes that the source was trained on, by name, of those tested.
-        without_known: Score without those classes; None where fewer than two are left.
-        own_head: Score of the source's own head among those; None where it knows fewer than two.
-        competitors: Number of further trials that the null takes the best of.
-    """
-
-    seen: tuple[str, ...]
-    unseen: tuple[str, ...]
-    attributes: tuple[str, ...]
-    values: tuple[tuple[float, ...], ...]
-    stacking_offset: float
-    inverse_temperature: float
-    figures: tuple[ZeroShotFigures, ...]
-    p_value: float
-    null_high: float
-    pairs: int
-    nearest_seen_class: float
-    known_to_source: tuple[str, ...]
-    without_known: float | None
-    own_head: float | None
-    competitors: int = 0
-
-
-@dataclass(frozen=True)
 class Seconds:
     """Wall time of the parts of a fit."""
 
@@ -348,3 +323,12 @@ class Record:
     members: tuple[Share, ...] = ()
     stopped: Stopped | None = None  # where the search ended by itself
     depth: int | None = 16  # bits used of those in deep images; None where no image was deep
+
+    @property
+    def chosen(self) -> tuple[Share, ...]:
+        """Return what the finalist is put together of, whatever is returned; itself if one."""
+        found = self.finalist
+        if self.verdict.returned == "transfer" and self.members:
+            return self.members
+        alone = Share(found.source, found.strategy, found.layers, 1.0)
+        return tuple(sorted(found.members, key=lambda share: -share.weight)) or (alone,)

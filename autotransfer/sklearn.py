@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from autotransfer.data.datasets import is_dataset, read_dataset
 from autotransfer.data.target import open_target
 from autotransfer.errors import InvalidTargetError
 from autotransfer.orchestrator import fit
-from autotransfer.scenarios.options import Budget
+from autotransfer.scenarios.options import Options
 from autotransfer.tracking import OFF
 
 LARGEST_SEED = 2**31 - 1
@@ -27,6 +28,27 @@ LARGEST_SEED = 2**31 - 1
 # once the rows of numbers that they make are drawn as images
 EXPECTED_FAILED_CHECKS: Mapping[str, str] = {}
 
+
+# Options of a fit that are none of the classifier, each with the reason; all others are.
+NOT_OF_A_CLASSIFIER: Mapping[str, str] = {
+    "scenario": "a classifier learns from labels",
+    "attributes": "a classifier learns from labels",
+    "through": "it is for a target without labels",
+    "audit_labels": "it is for a target without labels",
+    "group_column": "X is no manifest; divide the groups in the cross-validation",
+    "on_bad_image": "there has to be one answer for each row of X",
+    "budget": "trials and seconds say it",
+    "seed": "scikit-learn calls it random_state",
+    "began": "it is for the command line",
+    "say": "verbose prints what is told",
+    "on_part": "verbose prints what is told",
+    "on_outcome": "verbose prints what is told",
+}
+HANDED_ON = tuple(
+    option.name
+    for option in fields(Options)
+    if option.name not in {*NOT_OF_A_CLASSIFIER, "workspace"}
+)
 
 # Probes of frozen networks: one chosen, and what anybody would try first.
 FROZEN = ("feature-extraction", "mixture-of-probes", "mean-of-probes", "default-probe")
@@ -41,21 +63,46 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
 
     Args:
         sources: As for `autotransfer.fit`; None is a default set of timm's.
+        source: Name or names of the sources to keep; empty keeps all.
         license: As for `autotransfer.fit`: licences that a source may have.
         strategies: Names of the strategies; empty is what the space says. By default probes of
             frozen networks, of one source and of all together.
         space: Name of a preset, or a TOML file.
+        source_data: Labelled source images, for strategies that learn from them as well.
+        unlabelled: Further images without labels.
         trials: Number of trials; None leaves them to `seconds`.
         seconds: Time of one fit; None is no limit.
+        max_sources: Largest size of the shortlist.
+        max_mb: Largest size of the result, 1e6 bytes.
+        max_ms: Longest time of the result for an image, milliseconds.
         metric: What the search maximises.
+        class_weights: "balanced", or how much a class counts by its name.
+        margin: Gap that counts as no difference.
+        refit: Whether the finalist is trained again on all images.
+        ensemble: Whether finished trials may be combined.
+        single: Whether the result may read one source only.
         guard: Whether the result is tested against baselines, and a baseline returned where
             transfer hurts.
-        max_sources: Largest size of the shortlist.
+        sampler: "tpe", "gp" or "random".
+        executor: "inline", "processes" or "ray".
+        workers: Number of trials at a time.
+        ray_address: Address of a Ray cluster.
+        memory: Memory that trials may plan for, GB.
+        warm_start: Whether earlier fits in the same storage give first points.
+        keep_searching: Whether the search uses all its time, worth it or not.
         image_shape: (h, w) or (h, w, c) of an image, where X has one row of pixels for each.
         workspace: Folder that keeps study, MLflow runs and result; None keeps nothing.
-        tracking_uri: Of MLflow, where there is a workspace.
+        storage: Optuna storage URL; None is SQLite in the workspace.
+        tracking_uri: MLflow; None is SQLite in the workspace, and nothing without one.
+        experiment: Name of the MLflow experiment.
+        register: Name under which the result is registered in MLflow.
+        promote: Whether the registered result gets the alias `champion` in any case.
+        name: Name of the study.
+        resume: Whether a study of that name is continued.
+        out: Folder of the selection; None is one in the workspace.
         plugins: Plugin files.
         device: "auto", "cpu" or "cuda".
+        verbose: Whether progress is printed.
         random_state: Seeds everything that is random; None and 0 are the same.
 
     Attributes:
@@ -68,35 +115,85 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         self,
         *,
         sources: Any = None,
+        source: str | Sequence[str] = (),
         license: str | Sequence[str] | None = None,
         strategies: Sequence[str] = FROZEN,
         space: str = "default",
+        source_data: Any = None,
+        unlabelled: Any = None,
         trials: int | None = 1,
         seconds: float | None = None,
-        metric: str = "accuracy",
-        guard: bool = False,
         max_sources: int | None = None,
+        max_mb: float | None = None,
+        max_ms: float | None = None,
+        metric: str = "accuracy",
+        class_weights: str | Mapping[str, float] | None = None,
+        margin: float | None = None,
+        refit: bool = True,
+        ensemble: bool = True,
+        single: bool = False,
+        guard: bool = False,
+        sampler: str = "tpe",
+        executor: str | None = None,
+        workers: int | None = None,
+        ray_address: str | None = None,
+        memory: float | None = None,
+        warm_start: bool = False,
+        keep_searching: bool = False,
         image_shape: tuple[int, ...] | None = None,
         workspace: str | Path | None = None,
+        storage: str | None = None,
         tracking_uri: str | None = None,
+        experiment: str = "autotransfer",
+        register: str | None = None,
+        promote: bool = False,
+        name: str | None = None,
+        resume: bool = False,
+        out: str | Path | None = None,
         plugins: Sequence[str | Path] = (),
         device: str = "auto",
+        verbose: bool = False,
         random_state: Any = 0,
     ) -> None:
         self.sources = sources
+        self.source = source
         self.license = license
         self.strategies = strategies
         self.space = space
+        self.source_data = source_data
+        self.unlabelled = unlabelled
         self.trials = trials
         self.seconds = seconds
-        self.metric = metric
-        self.guard = guard
         self.max_sources = max_sources
+        self.max_mb = max_mb
+        self.max_ms = max_ms
+        self.metric = metric
+        self.class_weights = class_weights
+        self.margin = margin
+        self.refit = refit
+        self.ensemble = ensemble
+        self.single = single
+        self.guard = guard
+        self.sampler = sampler
+        self.executor = executor
+        self.workers = workers
+        self.ray_address = ray_address
+        self.memory = memory
+        self.warm_start = warm_start
+        self.keep_searching = keep_searching
         self.image_shape = image_shape
         self.workspace = workspace
+        self.storage = storage
         self.tracking_uri = tracking_uri
+        self.experiment = experiment
+        self.register = register
+        self.promote = promote
+        self.name = name
+        self.resume = resume
+        self.out = out
         self.plugins = plugins
         self.device = device
+        self.verbose = verbose
         self.random_state = random_state
 
     def fit(self, X: Any, y: ArrayLike | None = None) -> AutoTransferClassifier:
@@ -164,21 +261,12 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = 0 if seed is None else check_random_state(seed).randint(LARGEST_SEED)
-        budget = None
-        if self.trials is not None or self.seconds is not None:
-            budget = Budget(self.trials, self.seconds)
+        off = self.workspace is None and self.tracking_uri is None
         return {
-            "sources": self.sources,
-            "license": self.license,
+            **{name: getattr(self, name) for name in HANDED_ON},
             "strategies": tuple(self.strategies),
-            "space": self.space,
-            "budget": budget,
-            "metric": self.metric,
-            "guard": self.guard,
-            "max_sources": self.max_sources,
-            "tracking_uri": OFF if self.workspace is None else self.tracking_uri,
+            "tracking_uri": OFF if off else self.tracking_uri,
             "plugins": tuple(self.plugins),
-            "device": self.device,
             "seed": int(seed),
         }
 

@@ -22,6 +22,9 @@ Exit codes: 0 done (also when the verdict is negative), {BAD_INPUT} bad input, o
 that a check has found, {NOTHING_FINISHED} nothing finished within the budget, {INTERRUPTED}
 interrupted. With `--json` standard output has one JSON object and nothing else; progress goes to
 standard error. An option that is not available in this version yet says so when it is given.
+
+`eval "$(_AUTOTRANSFER_COMPLETE=bash_source autotransfer)"` in `.bashrc` (`zsh_source` in `.zshrc`)
+completes commands, options and their values.
 """
 
 

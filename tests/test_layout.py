@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = (
     "masking",
     "errors",
+    "zero_shot_results",
     "results",
     "data",
     "models",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from autotransfer.inspection.compare import ModelComparison
 
 
-@click.command()
+@click.command(short_help="Test whether one saved model is better than another.")
 @click.argument("model_a")
 @click.argument("model_b")
 @click.argument("images")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,14 +28,15 @@ from autotransfer.models.source import Source, Untrained
 from autotransfer.models.training import train
 from autotransfer.models.weights import write_state_dict
 from autotransfer.orchestrator import fit
-from autotransfer.scenarios.options import Budget, read_options
+from autotransfer.scenarios.options import read_options
 from autotransfer.selection.selection import Selection
 
 ARCHITECTURE = "test_resnet"  # the smallest residual network that timm names
 SIDE = 32
-TRAIN_PER_CLASS = 8
+TRAIN_PER_CLASS = 4
 TEST_PER_CLASS = 40
 _SCHEDULE = Schedule(epochs=8, batch_size=32, learning_rate=3e-3)
+_RANDOM_EPOCHS = 3  # labels without a meaning teach nothing more in the others
 _PREPROCESSING = Preprocessing(SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
@@ -49,23 +51,21 @@ class _Digits:
 def run_demo(
     out: str | Path,
     *,
-    seconds: float,
+    trials: int,
     seed: int,
     say: Callable[[str], None],
-    **told: Callable[..., None],
+    **told: Any,
 ) -> Selection:
     """Return the selection of a fit on the embedded target.
 
     Args:
         out: Folder of everything: the sources, the MLflow store, the study and the result.
-        seconds: Budget of the fit; training the sources comes before.
+        trials: Number of trials; the same on every machine, however long they take.
         seed: Seeds the sources and the fit.
         say: Told about progress.
         **told: Further options of the fit that are told about it.
     """
-    budget = read_options(
-        {"budget": Budget(seconds=seconds), "seed": seed, "workspace": out}
-    ).budget
+    read_options({"trials": trials, "seed": seed, "workspace": out})
     folder = Path(out).resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def run_demo(
     plain, few, test = _divide(seed)
     say(f"training four small sources on {len(plain.labels)} plain digits")
     catalogue = _write_sources(folder / "sources", plain, seed)
-    target = folder / "digits.npz"
+    target = folder / "shifted-digits.npz"
     with written_whole(target) as temporary, temporary.open("wb") as file:
         np.savez(
             file, x_train=few.pixels, y_train=few.labels, x_test=test.pixels, y_test=test.labels
@@ -82,7 +82,7 @@ def run_demo(
     here = Path.cwd()
     os.chdir(folder)  # the workspace of a fit is the working folder
     try:
-        selection = fit(target, sources=catalogue, budget=budget, seed=seed, say=say, **told)
+        selection = fit(target, sources=catalogue, trials=trials, seed=seed, say=say, **told)
     finally:
         os.chdir(here)
     return selection
@@ -117,9 +117,9 @@ def _drawn(images: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def _shifted(images: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the images moved by up to three pixels, fainter, on noise."""
+    """Return the images moved by up to two pixels, fainter, on noise."""
     framed = _drawn(images)[..., 0] / 255.0
-    moved = np.stack([np.roll(p, rng.integers(-3, 4, size=2), axis=(0, 1)) for p in framed])
+    moved = np.stack([np.roll(p, rng.integers(-2, 3, size=2), axis=(0, 1)) for p in framed])
     return _as_rgb(np.clip(0.1 + 0.7 * moved + rng.normal(0, 0.05, moved.shape), 0, 1))
 
 
@@ -133,14 +133,24 @@ def _write_sources(folder: Path, plain: _Digits, seed: int) -> Path:
     low = plain.labels < 5
     shuffled = np.random.default_rng(seed).permutation(plain.labels)
     stories = {
-        "digits-all": (plain.pixels, plain.labels, "plain handwritten digits 0 to 9"),
-        "digits-0-to-4": (plain.pixels[low], plain.labels[low], "plain handwritten digits 0 to 4"),
-        "digits-random-labels": (plain.pixels, shuffled, "plain digits with random labels"),
+        "digits-all": (plain.pixels, plain.labels, "other digits, 0 to 9"),
+        "digits-0-to-4": (
+            plain.pixels[low],
+            plain.labels[low],
+            "other digits, 0 to 4",
+        ),
+        "digits-random-labels": (
+            plain.pixels,
+            shuffled,
+            "other digits with random labels",
+        ),
     }
     entries = []
     for name, (pixels, labels, story) in stories.items():
         file = folder / f"{name}.safetensors"
-        sha256 = _train_source(name, pixels, labels, seed, file)
+        epochs = _RANDOM_EPOCHS if labels is shuffled else _SCHEDULE.epochs
+        schedule = replace(_SCHEDULE, epochs=epochs)
+        sha256 = _train_source(name, _Digits(pixels, labels), schedule, seed=seed, file=file)
         entries.append(_entry(name, f'weights = "{file.name}"\nsha256 = "{sha256}"', story))
     entries.append(_entry("untrained", f"untrained = true\nseed = {seed}", "nothing"))
     catalogue = folder / "catalogue.toml"
@@ -157,14 +167,12 @@ def _entry(name: str, weights: str, story: str) -> str:
     )
 
 
-def _train_source(
-    name: str, pixels: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, file: Path
-) -> str:
+def _train_source(name: str, digits: _Digits, schedule: Schedule, *, seed: int, file: Path) -> str:
     """Train one source, write its weights, and return their sha256."""
     source = Source(name, ARCHITECTURE, Untrained(seed), _PREPROCESSING, {"num_classes": 0})
     backbone = fresh_backbone(source, seed)
     network = HeadedSuffix(backbone.suffix(0), backbone.num_features, 10, seed=seed)
-    inputs = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
-    train(network, lambda positions, _rng: inputs[positions], labels, _SCHEDULE, seed=seed)
+    inputs = torch.from_numpy(digits.pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+    train(network, lambda at, _rng: inputs[at], digits.labels, schedule, seed=seed)
     trained = network.suffix.get_submodule("network").state_dict()
     return write_state_dict(file, trained)

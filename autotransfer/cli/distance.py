@@ -26,7 +26,7 @@ _MEANING = {
 }
 
 
-@click.command()
+@click.command(short_help="Say how far the images of two sets are apart.")
 @click.argument("images_a")
 @click.argument("images_b")
 @common

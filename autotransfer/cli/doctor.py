@@ -19,7 +19,7 @@ WRONG = 2
 _SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 
-@click.command()
+@click.command(short_help="Check the environment and say how to mend it.")
 @plugin_option
 @workspace_option
 @option("--online", is_flag=True, help="Also ask the hub of weights.")

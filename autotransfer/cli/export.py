@@ -7,7 +7,7 @@ import click
 from autotransfer.cli.options import json_option, plugin_option, print_json
 
 
-@click.command()
+@click.command(short_help="Write a saved model as one ONNX file.")
 @click.argument("model_dir")
 @click.argument("out", metavar="OUT.onnx")
 @plugin_option

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from autotransfer.cli.early import refuse_early
+from autotransfer.cli.groups import GroupedCommand
 from autotransfer.cli.options import (
     answer,
     attributes_option,
@@ -17,12 +19,20 @@ from autotransfer.cli.options import (
     refuse_setting,
     say,
     several,
+    starting,
 )
+from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPACES, Word
 
 
-@click.command()
+@click.command(
+    cls=GroupedCommand, short_help="Find what to transfer to TARGET, train it and test it."
+)
 @click.argument("target")
-@option("--scenario", help="labelled, unlabelled or zero-shot; told from the target.")
+@option(
+    "--scenario",
+    type=Word("scenario", SCENARIOS, closed=False),
+    help="labelled, unlabelled or zero-shot; told from the target.",
+)
 @option("--setting", hidden=True, expose_value=False, callback=refuse_setting)
 @option("--source-data", metavar="PATH", help="Labelled source images.")
 @option("--unlabelled", metavar="PATH", help="More target images without labels.")
@@ -31,23 +41,39 @@ from autotransfer.cli.options import (
 @option("--group-column", metavar="NAME", help="Manifest column that names the group.")
 @common
 @several("--strategy", "strategies", "NAME", "Try only this strategy")
-@option("--space", default="default", metavar="NAME_OR_FILE", help="Search space.")
+@option(
+    "--space",
+    default="default",
+    metavar="NAME_OR_FILE",
+    type=Word("space", SPACES, closed=False),
+    help="Search space.",
+)
 @max_sources_option
 @option("--max-mb", type=float, metavar="X", help="Largest size of the result.")
 @option("--max-ms", type=float, metavar="X", help="Longest time for an image.")
 @option("--single", is_flag=True, help="Return what reads one source only.")
+@option("--budget", metavar="B", help="10m, 90s, 2h or '40 trials', in place of the next two.")
 @option(
     "--trials", type=int, metavar="N", help="Number of trials, over all resumes; no time limit."
 )
 @option(
     "--seconds", type=float, metavar="S", help="Time for everything; 600 unless --trials is given."
 )
-@option("--metric", default="accuracy", help="accuracy, balanced_accuracy, f1_macro or log_loss.")
+@option(
+    "--metric",
+    default="accuracy",
+    type=Word("metric", METRICS),
+    help="accuracy, balanced_accuracy, f1_macro or log_loss.",
+)
 @option("--class-weights", is_flag=True, help="Weigh classes by their rarity.")
 @option("--margin", type=float, metavar="X", help="Gap that counts as no difference.")
 @option("--no-refit", is_flag=True, help="Return the checkpoint of the search.")
-@option("--sampler", default="tpe", help="tpe, gp or random.")
-@option("--executor", help="inline, processes or ray; processes where --workers is given.")
+@option("--sampler", default="tpe", type=Word("sampler", SAMPLERS), help="tpe, gp or random.")
+@option(
+    "--executor",
+    type=Word("executor", EXECUTORS),
+    help="inline, processes or ray; processes where --workers is given.",
+)
 @option("--workers", type=int, metavar="N", help="Number of trials at a time.")
 @option("--warm-start", is_flag=True, help="Begin with what did well in earlier fits.")
 @option("--ray-address", metavar="A", help="Address of a Ray cluster.")
@@ -60,6 +86,7 @@ from autotransfer.cli.options import (
 @option("--promote", is_flag=True, help="Make it the champion in any case.")
 @option("--name", metavar="STUDY", help="Name of the study.")
 @option("--resume", is_flag=True, help="Continue the study of that name, or start it.")
+@option("--workspace", metavar="DIR", help="Folder of studies and MLflow; here by default.")
 @option("--out", metavar="DIR", help="Folder of the result.")
 @option("--audit-labels", metavar="N_OR_CSV", help="Labels to ask for, or the filled table.")
 @bad_image_option
@@ -72,6 +99,8 @@ def fit(target: str, **options: Any) -> None:
     name of each source is fitted without images; the matrix "baseline" uses no source.
     """
     as_json = options.pop("as_json")
+    refuse_early(target, options)
+    starting(f"opening {target}")
 
     from autotransfer.cli.matrices import run_features
     from autotransfer.cli.progress import callbacks, progress_of
@@ -79,21 +108,19 @@ def fit(target: str, **options: Any) -> None:
     from autotransfer.errors import InterruptedFitError
     from autotransfer.models.precomputed_features import read_matrices
     from autotransfer.orchestrator import fit as run
-    from autotransfer.scenarios.options import Budget, budget_of, read_options
+    from autotransfer.scenarios.options import budget_of, read_options
 
     quiet_optuna()
-    trials, seconds = options.pop("trials"), options.pop("seconds")
     options |= {
         "began": click.get_current_context().obj,
-        "budget": None if trials is None and seconds is None else Budget(trials, seconds),
         "refit": not options.pop("no_refit"),
         "class_weights": "balanced" if options.pop("class_weights") else None,
         "sources": options.pop("sources") or None,
     }
     matrices = read_matrices(target)
-    limit = budget_of(read_options(options)).seconds
+    limit = budget_of(read_options(options))
     try:
-        with progress_of(options["metric"], limit) as progress:
+        with progress_of(options["metric"], limit.seconds, limit.trials) as progress:
             options |= callbacks(progress)
             found = run(target, **options) if matrices is None else run_features(matrices, options)
     except InterruptedFitError as stop:

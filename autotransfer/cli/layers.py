@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _COLOURS = {"frozen": "#b5542b", "tuned": "#2b6cb5"}
 
 
-@click.command()
+@click.command(short_help="Draw the score against the number of copied stages.")
 @click.argument("target")
 @common
 @option("--epochs", default=10, help="Epochs for every point.")
@@ -26,7 +26,7 @@ _COLOURS = {"frozen": "#b5542b", "tuned": "#2b6cb5"}
 def layers(target: str, **options: Any) -> None:
     """Draw the score on TARGET against the number of copied stages, frozen and tuned."""
     as_json, out = options.pop("as_json"), Path(options.pop("out"))
-    named, sources = options.pop("only_sources"), options.pop("sources") or None
+    named, sources = options.pop("source"), options.pop("sources") or None
     if len(named) > 1:
         raise InvalidOptionError(f"layers draws one source; got {', '.join(named)}")
     if out.suffix.lower() not in (".png", ".svg"):

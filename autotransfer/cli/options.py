@@ -9,15 +9,20 @@ from typing import Any, TypeVar
 
 import click
 
+from autotransfer.cli.words import BAD_IMAGE_RULES, DEFAULT_SETS, DEVICES, Word
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 option = partial(click.option, show_default=True)
+device_words = Word("device", DEVICES, closed=False)
 
 
-def several(flag: str, name: str, metavar: str, meaning: str) -> Callable[[Command], Command]:
+def several(
+    flag: str, name: str, metavar: str, meaning: str, type_: click.ParamType | None = None
+) -> Callable[[Command], Command]:
     """Return an option that may be repeated."""
     told = f"{meaning}; may be repeated."
-    return click.option(flag, name, multiple=True, metavar=metavar, help=told)
+    return click.option(flag, name, multiple=True, metavar=metavar, help=told, type=type_)
 
 
 plugin_option = several(
@@ -27,13 +32,20 @@ seed_option = option("--seed", default=0, help="Seeds all that is random.")
 json_option = option(
     "--json", "as_json", is_flag=True, help="Print one JSON object and nothing else."
 )
-cpu_option = option("--device", default="cpu", help="auto, cpu, cuda or cuda:N.")
+cpu_option = option(
+    "--device", default="cpu", type=device_words, help="auto, cpu, cuda or cuda:N."
+)
 workspace_option = option("--workspace", default=".", metavar="DIR", help="Of the fits.")
 attributes_option = option("--attributes", metavar="CSV", help="Classes described by attributes.")
 max_sources_option = option(
     "--max-sources", type=int, metavar="N", help="Largest size of the shortlist."
 )
-bad_image_option = option("--on-bad-image", default="stop", help="stop, or skip bad images.")
+bad_image_option = option(
+    "--on-bad-image",
+    default="stop",
+    type=Word("rule", BAD_IMAGE_RULES, closed=False),
+    help="stop, or skip bad images.",
+)
 
 
 def refuse_setting(_context: click.Context, _parameter: click.Parameter, value: Any) -> None:
@@ -56,16 +68,23 @@ def common(command: Command) -> Command:
     for add in (
         json_option,
         seed_option,
-        option("--device", default="auto", help="auto, cpu, cuda or cuda:N."),
+        option("--device", default="auto", type=device_words, help="auto, cpu, cuda or cuda:N."),
         plugin_option,
         option("--tracking-uri", metavar="URI", help="MLflow: its models, and where fits write."),
         option(
             "--license",
             metavar="NAMES",
+            type=Word("licence", ("any", "permissive"), closed=False),
             help="Licences of sources: any, permissive, or names with commas; any is the default.",
         ),
-        several("--source", "only_sources", "NAME", "Keep only this source"),
-        option("--sources", multiple=True, metavar="FILE_OR_NAME", help=sources),
+        several("--source", "source", "NAME", "Keep only this source"),
+        option(
+            "--sources",
+            multiple=True,
+            metavar="FILE_OR_NAME",
+            type=Word("source", DEFAULT_SETS, closed=False),
+            help=sources,
+        ),
     ):
         command = add(command)
     return command
@@ -90,6 +109,11 @@ def picked(found: Any, *names: str) -> dict[str, Any]:
     """Return attributes under their own names, as JSON takes them."""
     values = {name: getattr(found, name) for name in names}
     return {n: dict(v) if isinstance(v, Mapping) else v for n, v in values.items()}
+
+
+def starting(doing: str) -> None:
+    """Say what begins, before the libraries are loaded: that takes some seconds."""
+    say(f"{doing} (loading PyTorch first)")
 
 
 def say(text: str) -> None:

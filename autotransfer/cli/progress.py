@@ -55,12 +55,13 @@ def callbacks(progress: Plain) -> dict[str, Callable[..., None]]:
 
 
 @contextmanager
-def progress_of(metric: str, seconds: float | None) -> Iterator[Plain]:
+def progress_of(metric: str, seconds: float | None, trials: int | None = None) -> Iterator[Plain]:
     """Yield what shows a fit: live where standard error is a terminal, else plain lines.
 
     Args:
         metric: Name of the score of the trials.
         seconds: Time of the fit; None is no limit.
+        trials: Number of trials; None is no limit.
     """
     if not sys.stderr.isatty():
         yield Plain()
@@ -71,7 +72,7 @@ def progress_of(metric: str, seconds: float | None) -> Iterator[Plain]:
     from autotransfer.models.metrics import METRICS
 
     console = Console(stderr=True)
-    shown = LiveProgress(METRICS.get(metric), seconds, console.print)
+    shown = LiveProgress(METRICS.get(metric), seconds, console.print, num_trials=trials)
     with Live(console=console, get_renderable=shown.render, refresh_per_second=2, transient=True):
         yield shown
 
@@ -84,6 +85,7 @@ class LiveProgress(Plain):
         seconds: Time of the fit; None is no limit.
         keep: Prints a line that stays.
         clock: Seconds that only go forward.
+        num_trials: Number of trials that there will be; None is no limit.
     """
 
     def __init__(
@@ -92,7 +94,10 @@ class LiveProgress(Plain):
         seconds: float | None,
         keep: Callable[..., Any],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        num_trials: int | None = None,
     ) -> None:
+        self._num_trials = num_trials
         self._metric, self._seconds, self._keep, self._clock = metric, seconds, keep, clock
         self._began = clock()
         self._waiting = list(NOW)
@@ -146,11 +151,28 @@ class LiveProgress(Plain):
         from rich.spinner import Spinner
         from rich.text import Text
 
-        stage = NOW[self._waiting[0]] if self._waiting else NOW["end"]
-        head = Spinner("dots", Text(f"{stage} ({self.time_text()})"))
+        part = self._waiting[0] if self._waiting else "end"
+        head = Spinner("dots", Text(f"{NOW[part]} ({self.time_text()})"))
+        if part == "search" and self._num_trials is not None:
+            return Group(head, self._bar(self._num_trials), *self._rest())
+        return Group(head, *self._rest())
+
+    def _bar(self, num_trials: int) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        row = Table.grid(padding=(0, 2))
+        bar = ProgressBar(total=num_trials, completed=self._trials, width=30)
+        row.add_row("", bar, Text(f"trial {self._trials} of {num_trials}"))
+        return row
+
+    def _rest(self) -> list[RenderableType]:
+        from rich.text import Text
+
         last = Text(f"  {self._last}", style="dim", overflow="ellipsis", no_wrap=True)
         leaders = self.leaders()
-        return Group(head, last, *([self._table(leaders)] if leaders else []))
+        return [last, *([self._table(leaders)] if leaders else [])]
 
     def _table(self, leaders: list[Outcome]) -> RenderableType:
         from rich.table import Table

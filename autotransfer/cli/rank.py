@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from autotransfer.cli.early import refuse_early
+from autotransfer.cli.groups import GroupedCommand
 from autotransfer.cli.options import (
     answer,
     attributes_option,
@@ -15,20 +17,24 @@ from autotransfer.cli.options import (
     option,
     say,
     several,
+    starting,
 )
 
 
-@click.command()
+@click.command(cls=GroupedCommand, short_help="Rank the sources for TARGET, without training.")
 @click.argument("target")
 @common
 @several("--estimator", "estimators", "NAME", "Use only this score")
 @attributes_option
 @max_sources_option
 @option("--no-racing", is_flag=True, help="Show every image to every source.")
+@option("--workspace", metavar="DIR", help="Folder of earlier fits; here by default.")
 @bad_image_option
 def rank(target: str, **options: Any) -> None:
     """Rank the sources for TARGET by transferability scores, without any training."""
     as_json = options.pop("as_json")
+    refuse_early(target, options)
+    starting(f"opening {target}")
 
     from autotransfer.cli.ranking_texts import rank_json, rank_text
     from autotransfer.orchestrator import rank as run

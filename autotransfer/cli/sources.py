@@ -34,7 +34,7 @@ def sources(**options: Any) -> int:
 
     resolved = resolve_sources(
         with_registered(options["sources"] or None, options["tracking_uri"], Path()),
-        only=options["only_sources"],
+        only=options["source"],
         from_plugins=tuple(registry.sources.values()),
         license=options["license"],
     )

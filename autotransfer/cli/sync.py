@@ -9,7 +9,7 @@ import click
 from autotransfer.cli.options import json_option, option, print_json, quiet_optuna
 
 
-@click.command()
+@click.command(short_help="Write to MLflow what could not be written before.")
 @click.argument("names", nargs=-1, metavar="[STUDY]...")
 @option("--storage", metavar="OPTUNA_URL", help="Storage of the studies.")
 @option("--tracking-uri", metavar="URI", help="Where to write; where the fit wrote.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,6 +10,7 @@ from pathlib import Path
 from statistics import pstdev
 from typing import Any
 
+from autotransfer.cli.groups import text_width
 from autotransfer.cli.options import picked
 from autotransfer.cli.zero_shot_texts import zero_shot_json, zero_shot_text
 from autotransfer.models.catalogue.default_sets import measured_sizes
@@ -19,7 +21,6 @@ from autotransfer.results import REPORT_FILE, Decision, Interval, Outcome, Recor
 _RUNNERS_UP = 3
 _MEMBERS = 6
 _REASONS = 4  # for which something was not tried; the report has them all
-_LINE = 90  # characters
 
 
 def fit_json(record: Record) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def fit_json(record: Record) -> dict[str, Any]:
         **picked(verdict, "basis", "sentence", "returned"),
         **picked(finalist, "source", "strategy"),
         "layers": finalist.layers and asdict(finalist.layers),
-        "members": [asdict(member) for member in record.members],
+        "members": [asdict(member) for member in record.chosen],
         "params": dict(finalist.params),
         "metric": record.metric,
         "validation": None if metric is None else _validation(finalist, metric),
@@ -64,6 +65,12 @@ def fit_json(record: Record) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """Return a text as lines of the terminal's width."""
+    plain = " ".join(text.split())
+    return textwrap.wrap(plain, text_width(), initial_indent=indent, subsequent_indent=indent)
+
+
 def source_json(source: Source) -> dict[str, Any]:
     """Return a source as the object that `sources --json` prints."""
     match source.weights:
@@ -91,8 +98,8 @@ def fit_text(record: Record) -> str:
     lines = [
         "",
         f"verdict: {verdict.decision}",
-        f"  {verdict.sentence}",
-        *(f"  {remark}" for remark in verdict.remarks),
+        *wrapped(verdict.sentence, "  "),
+        *(line for remark in verdict.remarks for line in wrapped(remark, "  ")),
         "",
         f"  source    {finalist.source}",
         f"  strategy  {finalist.strategy}{_layers_text(finalist)}",
@@ -106,14 +113,13 @@ def fit_text(record: Record) -> str:
     if finalist.adaptation:
         lines.append(f"  inputs    {finalist.adaptation}")
     if verdict.gap_reference is not None and metric is not None:
-        gap = verdict.gap_reference
+        gap, scale = verdict.gap_reference, metric.scale
         lines.append(
-            f"  the search bought {gap.value * metric.scale:+.1f} {metric.unit} over a probe on "
-            f"the default source (95 % interval {gap.low * metric.scale:+.1f} to "
-            f"{gap.high * metric.scale:+.1f})"
+            f"  search    {gap.value * scale:+.1f} {metric.unit} over a probe of the default "
+            f"source (95 % {gap.low * scale:.1f} to {gap.high * scale:.1f})"
         )
     lines += ["", "tried", *_tried(record, metric), "", *_skipped_text(record.skipped)]
-    lines += [] if record.stopped is None else [record.stopped.reason, ""]
+    lines += [] if record.stopped is None else [*wrapped(record.stopped.reason), ""]
     lines += _forced_text(record.forced)
     lines += [
         f"returned: the {_returned_text(record)}",
@@ -181,19 +187,15 @@ def _test_text(record: Record, metric: Metric | None) -> list[str]:
 
 
 def _members_text(record: Record) -> list[str]:
-    """Return the members of what is returned, where it is put together of several."""
-    if len(record.members) < 2:
+    """Return the members of the finalist, where it is put together of several."""
+    if len(record.chosen) < 2:
         return []
-    shown, rest = record.members[:_MEMBERS], record.members[_MEMBERS:]
-    lines = []
-    for member in shown:
-        stage = "" if member.layers is None else f", stage {member.layers.stage}"
-        source = member.source or "pixels"
-        lines.append(f"            {member.weight:.2f}  {source} | {member.strategy}{stage}")
+    shown, rest = record.chosen[:_MEMBERS], record.chosen[_MEMBERS:]
+    lines = [f"            {member.weight:.2f}  {member.told}" for member in shown]
     if rest:
         weight = sum(member.weight for member in rest)
         lines.append(f"            {weight:.2f}  {len(rest)} more, named in the report")
-    return [f"  members   {len(record.members)}, by weight", *lines]
+    return [f"  members   {len(record.chosen)}, by weight", *lines]
 
 
 def _layers_text(outcome: Outcome) -> str:
@@ -239,8 +241,8 @@ def _forced_text(forced: Sequence[str]) -> list[str]:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LINE else line[: _LINE - 1] + "…"
+    line, most = " ".join(text.split()), text_width() - 9
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def _report(record: Record) -> str | None:

@@ -12,7 +12,7 @@ HOST = "127.0.0.1"
 PORT = 5000  # MLflow's own
 
 
-@click.command()
+@click.command(short_help="Open MLflow's pages on the runs of the workspace.")
 @workspace_option
 @option("--tracking-uri", metavar="URI", help="Another store than that of the workspace.")
 @option("--host", default=HOST, help="Other than loopback lets others look.")

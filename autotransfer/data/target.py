@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from autotransfer.data.checking import Problems, Usable, checked, left_out_notes, usable_images
 from autotransfer.data.class_names import refuse_unfit_names, with_settled_classes
+from autotransfer.data.columns import without_table
 from autotransfer.data.datasets import is_dataset, is_sequence_of_splits, read_dataset
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.arrays import read_images, read_npz
@@ -219,6 +220,7 @@ def _found(
     if not isinstance(target, str | os.PathLike):
         pair = isinstance(target, tuple) and len(target) == 2 and not is_sequence_of_splits(target)
         images, labels = target if pair else (target, None)
+        images = without_table(images)
         if is_frame(images):
             return read_frame(images, labels, group_column, every_row=every_row)
         _refuse_group_column(group_column)

@@ -110,7 +110,7 @@ def layers(
     """
     if epochs < 1 or repeats < 1:
         raise InvalidOptionError(f"epochs and repeats must be at least 1, got {epochs}, {repeats}")
-    wanted = {"only_sources": (source,)} if source else {}
+    wanted = {"source": (source,)} if source else {}
     chosen = read_options({**options, **wanted})
     registry = discover_plugins(chosen)
     opened = open_labelled(target, chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +11,23 @@ from urllib.parse import urlsplit
 
 from huggingface_hub import constants
 
+PATIENCE_SECONDS = 3.0  # for a hub to take a connection: a firewall may say nothing at all
+REMEMBERED_SECONDS = 60.0  # a hub that was away is not asked again before that
+_away: dict[str, float] = {}  # `time.monotonic()` at which a hub was found to be away
+
 
 def reachable() -> bool:
-    """Return whether the name of the hub can be resolved; a proxy is trusted to know it."""
+    """Return whether the hub takes connections; a proxy is trusted to know it."""
     if urllib.request.getproxies():
         return True
+    place, now = urlsplit(constants.ENDPOINT), time.monotonic()
+    if now - _away.get(constants.ENDPOINT, -REMEMBERED_SECONDS) < REMEMBERED_SECONDS:
+        return False
+    port = place.port or (80 if place.scheme == "http" else 443)
     try:
-        socket.getaddrinfo(urlsplit(constants.ENDPOINT).hostname, 443)
+        socket.create_connection((place.hostname or "", port), PATIENCE_SECONDS).close()
     except OSError:
+        _away[constants.ENDPOINT] = now
         return False
     return True
 

@@ -119,6 +119,6 @@ def hub_error(source: Source, error: Exception) -> InvalidSourceError:
     reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0][:200]
     return InvalidSourceError(
         f"source {source.name!r}: its pretrained weights could not be fetched ({reason}). Without "
-        "a network, use a catalogue of local files (--sources catalogue.toml), or point HF_HOME "
-        "to a folder where the weights were fetched before"
+        "a network, use a catalogue of local files (--sources catalogue.toml), point HF_HOME to "
+        "a folder where the weights were fetched before, or HF_ENDPOINT to a mirror"
     )

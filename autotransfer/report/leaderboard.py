@@ -22,7 +22,7 @@ def leaderboard_section(material: Material) -> Markup | None:
     if not record.outcomes:
         return None
     ordered = best_first(record.outcomes)
-    head = ("", "trial", "source", "strategy", scale.title, "± folds", "s", "stage", "how it went",
+    head = ("", scale.title, "source", "strategy", "trial", "± folds", "s", "stage", "how it went",
             "parameters")  # fmt: skip
     rows = [_row(place, o, record, scale) for place, o in enumerate(ordered[:MOST], start=1)]
     parts = [table(head, rows[:SHOWN], "Leaderboard of the trials", kind="wide told")]
@@ -54,10 +54,10 @@ def _row(place: int, outcome: Outcome, record: Record, scale: Scale) -> list[Cel
     reason = clean(outcome.reason, 160)
     return [
         place,
-        title.format(outcome.title),
+        None if outcome.value is None else scale.shown(outcome.value),
         name(outcome.source),
         name(outcome.strategy),
-        None if outcome.value is None else scale.shown(outcome.value),
+        title.format(outcome.title),
         pstdev(outcome.fold_values) if len(outcome.fold_values) > 1 else None,
         f"{outcome.seconds:.1f}",
         None if outcome.layers is None else outcome.layers.stage,

@@ -14,6 +14,7 @@ from autotransfer.data.atomic_files import write_whole
 from autotransfer.errors import OverrunError, ReportWarning
 from autotransfer.report.confusion import confusion_section
 from autotransfer.report.cost import cost_section
+from autotransfer.report.cover import cover
 from autotransfer.report.embedding import embedding_section
 from autotransfer.report.health import balance_section, duplicates_section
 from autotransfer.report.labelling import labelling_section
@@ -36,6 +37,9 @@ from autotransfer.report.zero_shot import zero_shot_section
 from autotransfer.results import REPORT_FILE, Record
 from autotransfer.search.watchdog import GRACE_SECONDS, ended_at
 
+# Sections that are open at once, at most eight of them; the others open at a touch.
+OPEN = ("verdict", "zero-shot", "validators", "ranking", "stages", "leaderboard", "wrong",
+        "mislabelled")  # fmt: skip
 MOST_SECONDS = 120.0  # for a report, where nothing else limits it
 NO_TIME = "Left out: no time was left for it. A larger --seconds leaves some."
 
@@ -65,7 +69,7 @@ def _has(part: str) -> Callable[[Material], bool]:
 
 
 SECTIONS = (
-    Section("verdict", "Verdict", verdict_section),
+    Section("verdict", "The test", verdict_section),
     Section("zero-shot", "Classes without images", zero_shot_section),
     Section("validators", "Validators", validators_section),
     Section("ranking", "Sources", ranking_section),
@@ -171,5 +175,9 @@ def _built(
 
 def page(material: Material, bodies: dict[str, Markup]) -> str:
     """Return the whole page."""
-    sections = [(s.key, s.title, bodies[s.key]) for s in SECTIONS if s.key in bodies]
-    return str(rendered("page", title=material.record.name, sections=sections))
+    there = [s for s in SECTIONS if s.key in bodies]
+    opened, folded = [s for s in there if s.key in OPEN], [s for s in there if s.key not in OPEN]
+    sections = [(s.key, s.title, bodies[s.key], s in opened) for s in (*opened, *folded)]
+    return str(
+        rendered("page", title=material.record.name, cover=cover(material), sections=sections)
+    )

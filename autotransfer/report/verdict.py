@@ -13,33 +13,19 @@ from autotransfer.report.markup import (
     facts,
     joined,
     name,
-    paragraph,
     table,
 )
 from autotransfer.report.material import Material
 from autotransfer.report.scale import Scale
 from autotransfer.results import Record
 
-MEANINGS = {
-    "positive": "Transfer helped: the whole interval of the gap lies above zero.",
-    "neutral": "Transfer makes no difference that matters here.",
-    "inconclusive": "These images cannot tell; more labelled ones would.",
-    "negative": "Transfer did worse than a baseline, so the baseline is returned.",
-    "unverified": "No target label was seen, so nothing could be tested.",
-}
-
 
 def verdict_section(material: Material) -> Markup:
     """Return verdict, scores, gaps and remarks."""
     record, scale = material.record, Scale.of(material.record)
     verdict, finalist = record.verdict, record.finalist
-    decision, score = str(verdict.decision), finalist.value
+    score = finalist.value
     parts = [
-        paragraph(
-            Markup("<strong>{}</strong> {}").format(decision, verdict.sentence),
-            f"verdict {decision}",
-        ),
-        paragraph(MEANINGS[decision], "quiet"),
         facts(
             [
                 ("source", name(finalist.source)),
@@ -51,14 +37,14 @@ def verdict_section(material: Material) -> Markup:
             ],
         ),
     ]
-    if len(record.members) > 1:
+    if len(record.chosen) > 1:
         members = [
             (f"{m.weight:.3f}", name(m.source or "pixels"), name(m.strategy),
-             None if m.layers is None else m.layers.stage)
-            for m in record.members
+             None if m.layers is None else m.layers.told)
+            for m in record.chosen
         ]  # fmt: skip
-        head = ("weight", "source", "by", "stage")
-        parts.append(table(head, members, "What is returned is put together of"))
+        head = ("weight", "source", "by", "layers")
+        parts.append(table(head, members, "The finalist is put together of"))
     if verdict.test is not None:
         parts.append(table(("predictor", scale.title), _scores(record, scale), "Tested scores"))
         parts.append(_gaps(record, scale))

@@ -91,12 +91,11 @@ def problem_of_matrices(
     candidates = tuple(
         source
         for source in train.sources
-        if source.name != baseline
-        and (not chosen.only_sources or source.name in chosen.only_sources)
+        if source.name != baseline and (not chosen.source or source.name in chosen.source)
     )
     if not candidates:
         raise InvalidOptionError(
-            f"none of the sources {', '.join(chosen.only_sources)} is among the matrices: "
+            f"none of the sources {', '.join(chosen.source)} is among the matrices: "
             f"{', '.join(names)}"
         )
     given = next((source for source in train.sources if source.name == baseline), None)
@@ -202,7 +201,7 @@ def choose_sources(chosen: Options, registry: Registry, num_images: int) -> Sour
     workspace = Path(chosen.workspace or ".")
     resolved = resolve_sources(
         with_registered(chosen.sources, chosen.tracking_uri, workspace),
-        only=chosen.only_sources,
+        only=chosen.source,
         from_plugins=tuple(registry.sources.values()),
         device_type=device_of(chosen.device).type,
         license=chosen.license,

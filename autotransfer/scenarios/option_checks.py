@@ -11,19 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from autotransfer.data.checking import BAD_IMAGE_RULES
 from autotransfer.errors import InvalidOptionError
-from autotransfer.models.catalogue.licences import Licences
-from autotransfer.search.executors import executor_named
-from autotransfer.search.storage import check_database
-from autotransfer.search.study import sampler_named
-from autotransfer.tracking import OFF
-from autotransfer.tracking.store import check_uri
 
 _ABOVE_0 = "a number above 0, and at most 1e9"
 # Least and largest value, and what is allowed in words. Where the least is a whole number, all
 # are; where it is 0.0, it is not allowed itself.
-_NUMBERS: Mapping[str, tuple[float, float, str]] = {
+NUMBERS: Mapping[str, tuple[float, float, str]] = {
     "trials": (1, 10**9, "a whole number from 1 to 1000000000"),
     "max_sources": (1, 10**9, "a whole number from 1 to 1000000000"),
     "workers": (1, 10**6, "a whole number from 1 to 1000000"),
@@ -40,8 +33,9 @@ _TEXTS = (
 )  # fmt: skip
 _SWITCHES = (
     "refit", "ensemble", "single", "warm_start", "keep_searching", "promote", "resume", "guard",
+    "verbose",
 )  # fmt: skip
-_LISTS = ("only_sources", "strategies", "plugins")
+_LISTS = ("source", "strategies", "plugins")
 _LONGEST = {"name": 200, "experiment": 400, "register": 200}  # bytes
 _NO_TEXT = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line ends
 
@@ -55,8 +49,16 @@ def check_options(given: Mapping[str, Any]) -> None:
     Raises:
         InvalidOptionError: Naming the option, its value and what is allowed.
     """
+    # the command line refuses a budget before these are loaded
+    from autotransfer.data.checking import BAD_IMAGE_RULES
+    from autotransfer.models.catalogue.licences import Licences
+    from autotransfer.search.executors import executor_named
+    from autotransfer.search.storage import check_database
+    from autotransfer.search.study import sampler_named
+    from autotransfer.tracking.store import OFF, check_uri
+
     _check_kinds(given)
-    _check_names(given)
+    _check_names(given, OFF)
     _check_folders(given)
     Licences.of(given["license"])
     executor_named(given["executor"], given["workers"], given["ray_address"])
@@ -80,7 +82,7 @@ def check_number(option: str, value: Any) -> None:
     """
     if value is None:
         return
-    least, largest, allowed = _NUMBERS[option]
+    least, largest, allowed = NUMBERS[option]
     whole = isinstance(least, int)
     try:
         number = operator.index(value) if whole else float(value)
@@ -129,7 +131,7 @@ def check_name(option: str, name: Any, forbidden: str = "", *, folder: bool = Fa
 
 
 def _check_kinds(given: Mapping[str, Any]) -> None:
-    for option in _NUMBERS:
+    for option in NUMBERS:
         check_number(option, given.get(option))
     for option in _TEXTS:
         value = given[option]
@@ -137,7 +139,7 @@ def _check_kinds(given: Mapping[str, Any]) -> None:
             raise InvalidOptionError(f"{option} must be a text, got {value!r}")
     for option in _SWITCHES:
         value = given[option]
-        if not isinstance(value, bool | np.bool_):
+        if not isinstance(value, bool | np.bool_ | None):  # None is the default
             raise InvalidOptionError(f"{option} must be True or False, got {value!r}")
     if not isinstance(given["space"], str | os.PathLike):
         raise InvalidOptionError(f"space must be a name or a file, got {given['space']!r}")
@@ -145,7 +147,7 @@ def _check_kinds(given: Mapping[str, Any]) -> None:
         check_list(option, given[option])
 
 
-def _check_names(given: Mapping[str, Any]) -> None:
+def _check_names(given: Mapping[str, Any], off: str) -> None:
     check_name("experiment", given["experiment"])
     if given["name"] is not None:
         check_name("name", given["name"], "/\\", folder=True)  # one in the workspace is called so
@@ -154,7 +156,7 @@ def _check_names(given: Mapping[str, Any]) -> None:
             raise InvalidOptionError("promote is for a registered model; give register as well")
         return
     check_name("register", given["register"], "/:@'\"\\")  # MLflow's, and models:/NAME@ALIAS
-    if given["tracking_uri"] == OFF:
+    if given["tracking_uri"] == off:
         raise InvalidOptionError(
             f"register {given['register']!r} needs MLflow, and tracking_uri is off; leave out one"
         )

@@ -13,46 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import InvalidOptionError
+from autotransfer.errors import InvalidOptionError, did_you_mean
 from autotransfer.masking import note_secrets
 from autotransfer.results import Outcome
-from autotransfer.scenarios.option_checks import check_number, check_options
+from autotransfer.scenarios.budget import DEFAULT_BUDGET, Budget
+from autotransfer.scenarios.option_checks import check_options
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How much a fit may spend: trials, without a time limit, seconds, or both; one is set."""
-
-    trials: int | None = None
-    seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.trials is None and self.seconds is None:
-            raise InvalidOptionError("a budget needs trials, seconds or both")
-        check_number("trials", self.trials)
-        check_number("seconds", self.seconds)
-
-    @classmethod
-    def parse(cls, text: str) -> Budget:
-        """Return the budget written as seconds ("90s", "10m", "2h") or trials ("40 trials").
-
-        Raises:
-            InvalidOptionError: If it is not understood, or out of range.
-        """
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|min|h|trials?)?\s*", text)
-        if match is None:
-            raise InvalidOptionError(
-                f"budget {text!r} is not understood; write '90s', '10m', '2h' or '40 trials'"
-            )
-        number, unit = match.group(1), match.group(2) or ""
-        if unit.startswith("trial"):
-            return cls(trials=int(float(number)))
-        return cls(seconds=float(number) * _UNITS[unit])
-
-
-DEFAULT_BUDGET = Budget(seconds=600.0)
 DEFAULT_MEMORY = 2 << 30
 
 Say = Callable[[str], None]
@@ -82,12 +48,16 @@ class Options:
         attributes: A CSV table of classes and their attributes, or a mapping from class to
             numbers; classes without images are told apart by it.
         sources: A default set, a catalogue, timm names, or records; None is a default set.
-        only_sources: Names of the sources to keep.
+        source: Name or names of the sources to keep; empty keeps all.
         license: Licences that a source may have: "any", "permissive", or names, with commas or as
             a list; the others are left out. None is any, and tells which are not permissive.
         strategies: Names of the strategies to use; empty is what the space says.
         space: Name of a preset, or a TOML file.
-        budget: Trials, seconds or both, or "10m"; `began` is the `monotonic()` it counts from.
+        budget: "10m", "90s", "40 trials" or a `Budget`; None is what `trials` and `seconds` say,
+            and 10 minutes where they are None as well.
+        trials: Number of trials, over all resumes; None is no limit of them.
+        seconds: Wall time of the whole fit; None is no limit where `trials` is given.
+        began: The `time.monotonic()` that the time counts from; None is now.
         max_sources: Largest size of the shortlist.
         max_mb: Largest size of the result, 1e6 bytes; None is no limit.
         max_ms: Longest time of the result for an image, milliseconds; None is no limit.
@@ -125,6 +95,8 @@ class Options:
         plugins: Plugin files.
         device: "auto", "cpu" or "cuda".
         seed: Seeds everything that is random.
+        verbose: Whether progress is printed, a line at a time; None is where there is a terminal
+            or a notebook, unless `say` is given.
         say: Told about progress, a line at a time.
         on_part: Told each part that is done ("open", "rank", "search", "guard"), its seconds.
         on_outcome: Told about each finished probe and trial.
@@ -138,11 +110,13 @@ class Options:
     through: Sequence[Any] = ()
     audit_labels: int | str | None = None
     sources: Any = None
-    only_sources: Sequence[str] = ()
+    source: str | Sequence[str] = ()
     license: str | Sequence[str] | None = None
     strategies: Sequence[str] = ()
     space: str = "default"
     budget: Budget | str | None = None
+    trials: int | None = None
+    seconds: float | None = None
     began: float | None = None
     max_sources: int | None = None
     max_mb: float | None = None
@@ -174,12 +148,13 @@ class Options:
     plugins: Sequence[str | Path] = ()
     device: str = "auto"
     seed: int = 0
+    verbose: bool | None = None
     say: Say = field(default=_silent, repr=False)
     on_part: OnPart = field(default=_silent, repr=False)
     on_outcome: OnOutcome = field(default=_silent, repr=False)
 
 
-_RENAMED = {"setting": ", which is now called scenario"}
+_RENAMED = {"setting": "scenario", "only_sources": "source"}  # former names
 
 
 def read_options(given: dict[str, Any]) -> Options:
@@ -189,13 +164,15 @@ def read_options(given: dict[str, Any]) -> Options:
         InvalidOptionError: If there is no such option, or it has a value that is not allowed or
             could not be kept at the end.
     """
-    known = set(Options.__dataclass_fields__)
-    unknown = sorted(set(given) - known)
+    known = sorted(Options.__dataclass_fields__)
+    unknown = sorted(set(given) - set(known))
     if unknown:
-        raise InvalidOptionError(
-            f"no option {unknown[0]!r}{_RENAMED.get(unknown[0], '')}; available: "
-            f"{', '.join(sorted(known))}"
-        )
+        name = unknown[0]
+        close = did_you_mean(name, known) or ";"
+        now = f", which is now called {_RENAMED[name]};" if name in _RENAMED else close
+        raise InvalidOptionError(f"no option {name!r}{now} available: {', '.join(known)}")
+    if isinstance(given.get("source"), str):
+        given = {**given, "source": (given["source"],)}
     chosen = Options(**{name: _or_default(name, value) for name, value in given.items()})
     note_secrets(*given.values())
     check_options(vars(chosen))
@@ -318,6 +295,12 @@ def _weights(text: str) -> dict[str, float]:
 
 def budget_of(chosen: Options) -> Budget:
     """Return the budget, the default one where none is given."""
+    if chosen.trials is not None or chosen.seconds is not None:
+        if chosen.budget is not None:
+            raise InvalidOptionError(
+                f"budget {chosen.budget!r} beside trials or seconds; give one or the other"
+            )
+        return Budget(chosen.trials, chosen.seconds)
     given = DEFAULT_BUDGET if chosen.budget is None else chosen.budget
     if isinstance(given, Budget):
         return given

@@ -7,7 +7,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,9 +18,11 @@ from autotransfer.models.feature_store import default_folder
 from autotransfer.plugin.presets import Preset
 from autotransfer.plugin.registry import Registry
 from autotransfer.results import ParamValue, ScenarioKind
+from autotransfer.scenarios.budget import Budget
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import choose_preset, discover_plugins
-from autotransfer.scenarios.options import Budget, Options, budget_of, device_of, read_options
+from autotransfer.scenarios.options import Options, budget_of, device_of, read_options
+from autotransfer.scenarios.speaking import quiet_libraries, told_by
 from autotransfer.search.executors.image_spool import sweep_spools
 from autotransfer.search.run_folder import RunFolder, claim
 from autotransfer.search.study import Study, open_study
@@ -87,15 +89,16 @@ def requested(given: Mapping[str, Any]) -> Iterator[Request]:
         InvalidOptionError: If there is no such option, or its value is not allowed.
     """
     options = read_options(dict(given))
+    options = replace(options, say=told_by(options))
     began = time.monotonic() if options.began is None else options.began
     device_of(options.device)
     budget = budget_of(options)
     if budget.seconds is None:
         options.say(
             f"no time limit: the fit ends after {budget.trials} trial(s), however long they take; "
-            "--seconds (Budget.seconds) adds one"
+            "--seconds (seconds=) adds one"
         )
-    with _noted_warnings() as texts:
+    with _noted_warnings() as texts, quiet_libraries():
         request = Request(options, discover_plugins(options), began, texts)
         _ = request.preset  # a name that nobody offers is refused before any pass
         yield request

@@ -18,7 +18,7 @@ from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.registry import Registry
 from autotransfer.plugin.strategy import Trial
-from autotransfer.results import Outcome, State
+from autotransfer.results import Outcome, Share, State
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint, read_checkpoint
 from autotransfer.search.choice import Choice, Terms, choose
@@ -313,6 +313,7 @@ class Finalists:
         mean = choice.mix(predictions)
         labels = context.validation_labels
         value = context.metric.score(labels, mean)
+        shares = [Share(o.source, o.strategy, o.layers, choice.weights[o.number]) for o in members]
         self.say(f"ensemble of {named}: {context.metric.name} {context.metric.display(value):.3f}")
         outcome = Outcome(
             number=max(outcome.number for outcome in outcomes) + 1,
@@ -323,6 +324,7 @@ class Finalists:
             value=value,
             log_loss=-metric_named("log_loss").score(labels, mean),
             seconds=sum(outcome.seconds for outcome in members),
+            members=tuple(shares),
         )
         temperature = fit_temperature(mean, labels) if context.same_classes else 1.0
         return Finalist(outcome, choice, temperature)

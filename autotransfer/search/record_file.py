@@ -24,7 +24,13 @@ _RENAMED_VALUES = ("setting", "basis")
 
 def record_to_json(record: Record) -> Json:
     """Return the record as plain values."""
-    return _RECORDS.dump_python(record, mode="json")
+    found = _RECORDS.dump_python(record, mode="json")
+    if record.verdict.returned == "transfer" and record.members:
+        found["finalist"]["members"] = []  # those of the record say the same of each part
+    for outcome in (found["finalist"], *found["outcomes"]):
+        if not outcome["members"]:
+            del outcome["members"]
+    return found
 
 
 def record_in(path: Path) -> Record:

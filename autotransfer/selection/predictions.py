@@ -33,6 +33,7 @@ from autotransfer.scenarios.zero_shot.prediction import (
     probabilities,
 )
 from autotransfer.search.checkpoint import Checkpoint
+from autotransfer.selection.taps import Tap
 from autotransfer.tracking.columns import answer_columns
 
 PIXEL_BYTES = 1 << 30
@@ -129,6 +130,16 @@ class Predictions:
         source, matrices = self.kept.source, Matrices.of(images)
         readers = MatrixReaders(matrices)
         return matrices.items, NO_FEATURES if source is None else readers[source]
+
+    def feature_blocks(self, images: Any, taps: Sequence[Tap]) -> list[NDArray[np.float32]]:
+        """Return for each tap the (n, d) frozen features of items, read once.
+
+        Args:
+            images: In any form that `predict_proba` takes.
+            taps: The sources and their stages.
+        """
+        items, reader = self._opened(images)
+        return [reader.of(tap.source)(items, tap.stage) for tap in taps]
 
     def _images(self, images: Any, on_bad_image: str | None = None) -> ImageSet:
         """Return images read as those of the fit were, whatever their own grey values are."""

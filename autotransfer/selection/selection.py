@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from textwrap import shorten
 from typing import Any
 
+import pandas as pd
 from typing_extensions import override
 
 from autotransfer.data.untrusted_files import refused_as
@@ -25,10 +25,11 @@ from autotransfer.results import RECORD_FILE, Outcome, Ranking, Record, Skipped,
 from autotransfer.scenarios.options import device_of
 from autotransfer.search.checkpoint import read_checkpoint, write_checkpoint, write_json
 from autotransfer.search.record_file import record_in, record_to_json
+from autotransfer.selection.card import html_card, text_card
 from autotransfer.selection.export import export_onnx
+from autotransfer.selection.outcome_table import leaderboard_of
 from autotransfer.selection.predictions import Predictions
-
-LONGEST_REPR = 300  # characters
+from autotransfer.selection.source_features import SourceFeatures
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,12 +50,10 @@ class Selection(Predictions):
 
     @override
     def __repr__(self) -> str:
-        source = "" if self.kept.source is None else f" on {self.kept.source.name}"
-        told = (
-            f"{self.record.name!r}: {self.verdict.decision}, returns {self.kept.strategy}{source}"
-            f"; {len(self.class_names)} classes: {', '.join(self.class_names)}"
-        )
-        return f"<Selection {shorten(told, LONGEST_REPR, placeholder=' ...')}>"
+        return text_card(self.record)
+
+    def _repr_html_(self) -> str:
+        return html_card(self.record)
 
     @override
     def __reduce__(self) -> tuple[Callable[..., Selection], tuple[Any, ...]]:
@@ -71,8 +70,8 @@ class Selection(Predictions):
 
     @property
     def best(self) -> Outcome:
-        """Return the outcome of the finalist, whatever is returned."""
-        return self.record.finalist
+        """Return the outcome of the finalist with its members, whatever is returned."""
+        return replace(self.record.finalist, members=self.record.chosen)
 
     @property
     def ranking(self) -> Ranking:
@@ -88,6 +87,23 @@ class Selection(Predictions):
     def skipped(self) -> tuple[Skipped, ...]:
         """Return what was not tried, and why."""
         return self.record.skipped
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Return a row for each probe and trial, best first; see `leaderboard_of`."""
+        return leaderboard_of(self.record)
+
+    def features(self, images: Any = None) -> Any:
+        """Return the (n, d) frozen features of images by the sources that were chosen.
+
+        Args:
+            images: In any form that `fit` takes; None returns the transformer itself, fitted,
+                for a pipeline of scikit-learn.
+
+        Raises:
+            InvalidOptionError: If what was returned reads no source.
+        """
+        transformer = SourceFeatures(self).fit()
+        return transformer if images is None else transformer.transform(images)
 
     def to_onnx(self, path: str | Path) -> Path:
         """Write an ONNX file that takes decoded items; its answers are compared with ours.

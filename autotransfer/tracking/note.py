@@ -6,7 +6,7 @@ import html
 import re
 from collections import Counter
 
-from autotransfer.results import Interval, Record, State
+from autotransfer.results import Interval, Record, Share, State
 from autotransfer.tracking.projection import one_line, shown
 
 SHOWN_ROWS = 8  # of the ranking, of what was skipped and of the warnings
@@ -32,9 +32,12 @@ def note(record: Record) -> str:
             ],
         ),
         _table(
-            ("weight", "source", "by"),
-            [(f"{m.weight:.2f}", m.source or "pixels", m.strategy) for m in record.members]
-            if len(record.members) > 1
+            ("weight", "source", "by", "layers"),
+            [
+                (f"{m.weight:.2f}", m.source or "pixels", m.strategy, _layers(m))
+                for m in record.chosen
+            ]
+            if len(record.chosen) > 1
             else [],
         ),
         _table(
@@ -50,6 +53,10 @@ def note(record: Record) -> str:
     ]
     text = "\n\n".join(part for part in parts if part)
     return text if len(text) <= NOTE_LENGTH else text[:NOTE_LENGTH] + " …"
+
+
+def _layers(member: Share) -> str:
+    return "" if member.layers is None else member.layers.told
 
 
 def _story(record: Record) -> str:

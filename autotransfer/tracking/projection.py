@@ -20,7 +20,7 @@ NUMBER_TAG = "autotransfer.number"
 FIT_TAG = "autotransfer.fit"  # known before the run: what a killed fit has begun is found again
 SOURCE_TAGS = {"mlflow.source.name": "autotransfer", "mlflow.source.type": "LOCAL"}
 
-NAME_LENGTH = 20  # characters that MLflow's list of runs shows of a name
+NAME_LENGTH = 80  # characters of a strategy or a source in the name of a run
 KEY_LENGTH = 200  # below the 250 that MLflow takes
 VALUE_LENGTH = 500  # what servers since 1.28 take as the value of a parameter
 
@@ -53,16 +53,13 @@ def one_line(text: object, length: int = VALUE_LENGTH) -> str:
 
 
 def run_name(outcome: Outcome) -> str:
-    """Return "07 fe·vit_small": number, strategy in short, source, in 20 characters."""
-    words = re.findall(r"\w+", outcome.strategy)
-    short = "".join(word[0] for word in words) if len(words) > 1 else outcome.strategy[:4]
-    number = f"p{-outcome.number}" if outcome.probe else f"{outcome.number:02d}"
-    start = f"{number} {one_line(short, 6)}·"
-    source, room = one_line(outcome.source), NAME_LENGTH - len(start)
-    if len(source) > room:  # the names of one family often differ at their ends
-        tail = (room - 1) // 2
-        source = f"{source[: room - 1 - tail]}…{source[len(source) - tail :]}"
-    return start + source
+    """Return "fine-tune 2 of 5 stages, vit_small (trial 7)", on one line."""
+    layers, how = outcome.layers, ""
+    if layers is not None:
+        tuned = f"{layers.tuned} of {layers.stage} stages"
+        how = f" {tuned}" if layers.tuned else f" at stage {layers.stage}"
+    strategy, source = (one_line(text, NAME_LENGTH) for text in (outcome.strategy, outcome.source))
+    return f"{strategy}{how}, {source} ({outcome.title})"
 
 
 def outcome_params(outcome: Outcome) -> dict[str, str]:
@@ -98,6 +95,8 @@ def outcome_tags(outcome: Outcome, parent: str) -> dict[str, str]:
         PARENT_TAG: parent,
         NUMBER_TAG: str(outcome.number),
         "state": str(outcome.state),
+        "source": one_line(outcome.source),
+        "strategy": one_line(outcome.strategy),
     }
     if outcome.reason:
         tags["reason"] = one_line(outcome.reason)
@@ -188,7 +187,7 @@ def record_tags(record: Record) -> dict[str, str]:
     }
     if record.members:
         tags["members"] = ", ".join(
-            f"{member.weight:.2f} {member.source or 'pixels'}" for member in record.members
+            f"{member.weight:.2f} {member.told}" for member in record.chosen
         )
     tags |= {f"provenance.{key(name)}": value for name, value in record.provenance.items()}
     return {name: one_line(value) for name, value in tags.items()}
@@ -215,8 +214,9 @@ def view_state(metric: str) -> str:
     button; the form is not documented, so nothing depends on it.
     """
     column = f"metrics.`val/{metric}`"
-    columns = [column, "params.`source`", "params.`strategy`", "tags.`state`", "tags.`verdict`",
-               "metrics.`seconds`"]  # fmt: skip
+    test = f"metrics.`test/{metric}"
+    columns = ["tags.`verdict`", "tags.`source`", "tags.`strategy`", column, f"{test}`",
+               f"{test}_low`", f"{test}_high`", "tags.`state`", "metrics.`seconds`"]  # fmt: skip
     state = {
         "searchFilter": "",
         "orderByKey": column,

@@ -40,7 +40,7 @@ def gap(given: argparse.Namespace, name: str, seed: int) -> tuple[float, str, st
     assert test is not None, "the images need a test split"
     options: dict[str, Any] = {
         "sources": given.catalogue,
-        "only_sources": (name,),
+        "source": (name,),
         "plugins": tuple(given.plugin),
         "seed": seed,
     }

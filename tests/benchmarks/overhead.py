@@ -122,7 +122,7 @@ def fit(given: argparse.Namespace, **options: Any) -> Selection:
                 given.images,
                 sources=given.catalogue,
                 plugins=given.plugin,
-                only_sources=given.source,
+                source=given.source,
                 **options,
             )
         finally:

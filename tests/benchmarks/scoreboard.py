@@ -249,7 +249,7 @@ def _fit(match: Match, chosen: argparse.Namespace, folder: Path) -> dict[str, An
         "target": str(target),
         "sources": str(catalogue_of(chosen.kit.resolve())),
         "plugins": [str(plugin_of(chosen.kit.resolve()))],
-        "only_sources": match.sources,
+        "source": match.sources,
         "seconds": chosen.seconds,
         "seed": match.number,
         "folder": str(folder),

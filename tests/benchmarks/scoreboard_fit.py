@@ -28,7 +28,7 @@ def main() -> None:
             order["target"],
             sources=order["sources"],
             plugins=order["plugins"],
-            only_sources=order["only_sources"],
+            source=order["source"],
             budget=f"{order['seconds']:g}s",
             seed=order["seed"],
             workspace=order["folder"],

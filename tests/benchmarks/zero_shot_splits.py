@@ -162,7 +162,7 @@ def main() -> int:
         {
             "sources": given.catalogue,
             "plugins": tuple(given.plugin),
-            "only_sources": tuple(given.source),
+            "source": tuple(given.source),
             "device": "cpu",
         }
     )

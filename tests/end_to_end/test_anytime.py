@@ -44,8 +44,8 @@ def _precomputed(**options: Any) -> Any:
 
 
 def _unlabelled(**options: Any) -> Any:
-    more = {"scenario": "unlabelled", "source_data": _arrays(TRAIN), "sources": SOURCES}
-    return autotransfer.fit(_arrays(OTHER)[0], **more, **options)
+    more: dict[str, Any] = {"scenario": "unlabelled", "source_data": _arrays(TRAIN)}
+    return autotransfer.fit(_arrays(OTHER)[0], sources=SOURCES, **more, **options)
 
 
 def _zero_shot(**options: Any) -> Any:

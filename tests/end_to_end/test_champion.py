@@ -30,7 +30,7 @@ def test_the_champion_moves_to_a_better_model_and_stays_before_a_worse_one(tmp_p
             train,
             labels,
             test=(test, tested),
-            only_sources=(source,),
+            source=(source,),
             strategies=("feature-extraction",),
             budget="1 trials",
             register="sounds",

@@ -81,7 +81,7 @@ def test_without_labels_workers_find_what_the_driver_finds(
     options: dict[str, Any] = {
         **domains,
         "sources": catalogue,
-        "only_sources": ["tiny-0"],
+        "source": ["tiny-0"],
         "strategies": ["source-probe", "feature-coral"],
         "budget": "2 trials",
     }
@@ -108,7 +108,7 @@ def test_without_labels_a_killed_worker_costs_no_trial(
     selection = autotransfer.fit(
         **domains,
         sources=catalogue,
-        only_sources=["tiny-0"],
+        source=["tiny-0"],
         strategies=["mortal"],
         plugins=[plugin],
         budget="1 trials",

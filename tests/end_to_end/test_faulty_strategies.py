@@ -79,7 +79,7 @@ def test_the_fit_ends_with_an_answer_and_the_outcomes_say_who_failed(
     selection = autotransfer.fit(
         target,
         sources=str(catalogue),
-        only_sources=["tiny-0"],
+        source=["tiny-0"],
         plugins=[plugin],
         strategies=["feature-extraction", *reasons],
         budget=autotransfer.Budget(trials=12, seconds=seconds),

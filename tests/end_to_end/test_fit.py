@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -33,8 +34,8 @@ pytestmark = [
 FROZEN = {"strategies": ("feature-extraction",), "budget": autotransfer.Budget(trials=1)}
 
 
-def _fit(target: Path, catalogue: Path, **options: object) -> Selection:
-    scenarios: dict[str, object] = {
+def _fit(target: Path, catalogue: Path, **options: Any) -> Selection:
+    scenarios: dict[str, Any] = {
         "sources": catalogue,
         "budget": autotransfer.Budget(trials=5),
         "seed": 0,

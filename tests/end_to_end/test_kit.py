@@ -117,7 +117,7 @@ def test_python_and_the_command_line_find_the_same(kit: Path, tmp_path: Path) ->
     selection = autotransfer.fit(
         target,
         sources=str(kit / "weights" / "catalogue.toml"),
-        only_sources=only,
+        source=only,
         strategies=["feature-extraction"],
         plugins=[kit / "weights" / "timm_extra.py"],
         budget=autotransfer.Budget(trials=6),
@@ -150,9 +150,9 @@ def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_basel
         selection = autotransfer.fit(
             place,
             sources=str(kit / "weights" / "catalogue.toml"),
-            only_sources=["mobilenetv1-025-person"],
+            source=["mobilenetv1-025-person"],
             plugins=[kit / "weights" / "timm_extra.py"],
-            strategies=strategies,
+            strategies=strategies or (),
             budget=autotransfer.Budget(trials=trials),
             seed=seed,
             name=f"person-{seed}",

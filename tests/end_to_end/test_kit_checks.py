@@ -40,7 +40,7 @@ def _distance(kit: Path, first: Any, second: Any) -> Distance:
         first,
         second,
         sources=str(kit / "weights" / "catalogue.toml"),
-        only_sources=["mobilenetv1-025-imagenet"],
+        source=["mobilenetv1-025-imagenet"],
         plugins=[kit / "weights" / "timm_extra.py"],
     )
 

@@ -57,7 +57,7 @@ def fitted(
         yield autotransfer.fit(
             kit / "data" / "hymenoptera.zip",
             sources=kit / "weights" / "catalogue.toml",
-            only_sources=(SOURCE,),
+            source=(SOURCE,),
             plugins=(kit / "weights" / "timm_extra.py",),
             strategies=("feature-extraction",),
             budget=autotransfer.Budget(trials=1, seconds=240),

@@ -84,7 +84,7 @@ def test_python_takes_licences_as_a_list(
 ) -> None:
     sources = _licensed(catalogue, BOUND)
     ranking, skipped = autotransfer.rank(
-        folder_target, sources=sources, license=[BOUND], only_sources=["tiny-0", "tiny-1"]
+        folder_target, sources=sources, license=[BOUND], source=["tiny-0", "tiny-1"]
     )
     assert [row.source for row in ranking.rows] == ["tiny-0"]
     assert [skip.source for skip in skipped] == ["tiny-1"]

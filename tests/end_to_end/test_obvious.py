@@ -244,7 +244,11 @@ def test_a_second_is_enough_for_an_answer() -> None:
 def test_class_weights_and_log_loss_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finalists, "choose", _incumbent)
     few = PICTURES.subset([i for i in range(len(PICTURES)) if i % 4 < 2 or i < 24])
-    options = {"metric": "log_loss", "class_weights": "balanced", "tracking_uri": OFF}
+    options: dict[str, Any] = {
+        "metric": "log_loss",
+        "class_weights": "balanced",
+        "tracking_uri": OFF,
+    }
     selection = autotransfer.fit(
         few, sources=SOURCES, space="quick", budget="1 trials", guard=False, **options
     )

@@ -207,7 +207,7 @@ def test_a_fit_on_real_pictures_ends_when_one_of_two_nodes_is_killed(
         kit / "data" / "hymenoptera.zip",
         sources=str(kit / "weights" / "catalogue.toml"),
         plugins=[kit / "weights" / "timm_extra.py"],
-        only_sources=["mobilenetv1-025-imagenet"],
+        source=["mobilenetv1-025-imagenet"],
         strategies=["feature-extraction", "fine-tune"],
         budget="3 trials",
         executor="ray",

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -15,7 +16,7 @@ import autotransfer
 from autotransfer.cli import run
 from autotransfer.errors import ReportWarning, TrackingWarning
 from autotransfer.report import page
-from autotransfer.scenarios.options import Budget
+from autotransfer.scenarios.budget import Budget
 from autotransfer.tracking.sync import sync
 
 pytestmark = pytest.mark.usefixtures("warm_cache")
@@ -23,8 +24,12 @@ pytestmark = pytest.mark.usefixtures("warm_cache")
 HOSTILE = '<b>蜜蜂 & "bees"\''
 
 
-def _fit(target: Path, catalogue: Path, **options: object) -> autotransfer.Selection:
-    defaults = {"strategies": ["feature-extraction"], "budget": Budget(trials=1), "out": "found"}
+def _fit(target: Path, catalogue: Path, **options: Any) -> autotransfer.Selection:
+    defaults: dict[str, Any] = {
+        "strategies": ["feature-extraction"],
+        "budget": Budget(trials=1),
+        "out": "found",
+    }
     return autotransfer.fit(str(target), sources=str(catalogue), **{**defaults, **options})
 
 
@@ -98,7 +103,7 @@ def test_a_browser_shows_verdict_leaderboard_and_words_for_every_figure(
     selection = autotransfer.fit(
         str(kit / "data" / "hymenoptera.zip"),
         sources=str(kit / "weights" / "catalogue.toml"),
-        only_sources=["mobilenetv1-025-imagenet"],
+        source=["mobilenetv1-025-imagenet"],
         plugins=[str(kit / "weights" / "timm_extra.py")],
         strategies=["feature-extraction"],
         budget=Budget(trials=1, seconds=200),

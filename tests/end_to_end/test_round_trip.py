@@ -25,7 +25,7 @@ def test_a_registered_result_is_used_in_every_way(
     autotransfer.fit(
         target,
         sources=catalogue,
-        only_sources=("tiny-0",),
+        source=("tiny-0",),
         strategies=("feature-extraction",),
         budget=autotransfer.Budget(trials=1),
         guard=False,  # a network with random weights would lose to classical pixels

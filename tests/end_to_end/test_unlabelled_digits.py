@@ -41,8 +41,8 @@ def test_inverted_digits_are_called_unverified_and_never_a_success(
         inverted,
         source_data=(x, y),
         sources="small_cnn",
-        strategies=strategies,
-        space=str(space) if strategies else None,
+        strategies=strategies or (),
+        space=str(space) if strategies else "default",
         budget=f"{trials} trials",
         seed=1,
     )

@@ -134,7 +134,7 @@ def test_pictures_of_unseen_classes_in_a_test_split_are_sealed_and_tested(
         pictures,
         attributes=table,
         sources=str(catalogue),
-        only_sources=["tiny-0"],
+        source=["tiny-0"],
         budget=autotransfer.Budget(trials=1),
     )
     assert selection.verdict.basis == "held-out items"
@@ -161,7 +161,7 @@ def test_workers_find_what_the_driver_finds(
     options: dict[str, Any] = {
         "attributes": table,
         "sources": catalogue,
-        "only_sources": ["tiny-0"],
+        "source": ["tiny-0"],
         "budget": "3 trials",
     }
     alone = autotransfer.fit(pictures / "train", **options, name="inline")
@@ -176,7 +176,7 @@ def test_workers_find_what_the_driver_finds(
 def test_rank_knows_the_setting(target: tuple[Path, Path], catalogue: Path) -> None:
     pictures, table = target
     ranking, _ = autotransfer.rank(
-        pictures / "train", attributes=table, sources=str(catalogue), only_sources=["tiny-1"]
+        pictures / "train", attributes=table, sources=str(catalogue), source=["tiny-1"]
     )
     assert "held-out-classes" in ranking.rows[0].estimators
 

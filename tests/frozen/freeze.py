@@ -158,7 +158,7 @@ def _fit(folder: Path, target: Any, **options: Any) -> autotransfer.Selection:
     folder.mkdir(parents=True, exist_ok=True)
     space = folder / "few-steps.toml"
     space.write_text(FEW_STEPS, encoding="utf-8")
-    settings = {
+    settings: dict[str, Any] = {
         "workspace": folder,
         "name": "frozen",
         "space": str(space),
@@ -329,7 +329,7 @@ def _mixture(folder: Path) -> autotransfer.Selection:
 
 
 def _small_unlabelled(folder: Path) -> autotransfer.Selection:
-    return unlabelled(folder, only_sources=("tiny-0",))
+    return unlabelled(folder, source=("tiny-0",))
 
 
 def _untested_described(folder: Path) -> autotransfer.Selection:
@@ -341,7 +341,7 @@ def _tuned(folder: Path, **options: Any) -> autotransfer.Selection:
         folder,
         "tuned",
         strategies=("fine-tune",),
-        only_sources=("tiny-0",),
+        source=("tiny-0",),
         single=True,
         budget=autotransfer.Budget(trials=1),
         **options,

@@ -317,7 +317,7 @@ OTHERS = _commands(
             ["ui", "--tracking-uri", "http://127.0.0.1:9"],
             ("http://127.0.0.1:9",),
         ),
-        "demo seconds": (["demo", "--seconds", "-1"], ("seconds", "got -1")),
+        "demo trials": (["demo", "--trials", "-1"], ("trials", "got -1")),
         "demo seed": (["demo", "--seed", "-1"], ("seed", "got -1")),
     }
 )

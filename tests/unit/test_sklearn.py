@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import inspect
 import pickle
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidTargetError
 from autotransfer.plugin.testing import shapes
 from autotransfer.plugin.testing.tiny import tiny_source
+from autotransfer.scenarios.options import Options
 from autotransfer.sklearn import EXPECTED_FAILED_CHECKS, AutoTransferClassifier
 
 SIDE = 32
@@ -44,6 +47,34 @@ def tiny(**options: Any) -> AutoTransferClassifier:
 
 def test_the_package_offers_it() -> None:
     assert autotransfer.AutoTransferClassifier is AutoTransferClassifier
+
+
+def test_every_option_of_a_fit_is_one_of_the_classifier_or_has_a_reason_not_to_be() -> None:
+    ours = inspect.signature(AutoTransferClassifier.__init__).parameters
+    names = {field.name for field in fields(Options)}
+    left_out = set(sklearn.NOT_OF_A_CLASSIFIER)
+    assert left_out <= names
+    assert set(ours) - {"self", "image_shape", "random_state"} == names - left_out
+    fit = inspect.signature(autotransfer.fit).parameters
+    otherwise = {"strategies", "trials", "guard", "verbose"}  # those of one fold
+    same = names - left_out - otherwise
+    assert {n: ours[n].default for n in same} == {n: fit[n].default for n in same}
+
+
+def test_an_option_reaches_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, Any] = {}
+
+    def recorded(_target: Any, **options: Any) -> Any:
+        told.update(options)
+        raise InterruptedError
+
+    monkeypatch.setattr(sklearn, "fit", recorded)
+    with pytest.raises(InterruptedError):
+        tiny(source="tiny", class_weights="balanced", seconds=9, random_state=5).fit(*bars())
+    assert told["source"] == "tiny"
+    assert told["class_weights"] == "balanced"
+    assert (told["trials"], told["seconds"], told["seed"]) == (1, 9, 5)
+    assert told["tracking_uri"] == "off"
 
 
 def test_it_predicts_the_classes_that_it_was_given_and_leaves_no_file(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def _with_small_network(chosen: Options, registry: Registry, num_images: int) ->
     """Return the candidates and, unless the user names which to keep, the small network."""
     found = choose_sources(chosen, registry, num_images)
     named = {source.name for source in found.sources}
-    if SMALL_NETWORK in named or chosen.only_sources:
+    if SMALL_NETWORK in named or chosen.source:
         return found
     return Sources((*found.sources, small_source()), found.skipped, found.default_set)
 

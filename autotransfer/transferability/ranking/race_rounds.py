@@ -12,7 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import DataWarning, InvalidSourceError, ReducedBudgetWarning
+from autotransfer.errors import (
+    DataWarning,
+    InvalidSourceError,
+    ReducedBudgetWarning,
+    without_name,
+)
 from autotransfer.models.features import FeatureReaders, Features
 from autotransfer.models.source import Source
 from autotransfer.results import Skipped
@@ -148,8 +153,11 @@ def least_beginning(labels: NDArray[np.int64], each: int) -> int:
 
 def leave_out(source: Source, error: InvalidSourceError, skipped: list[Skipped]) -> None:
     """Note why a source cannot be ranked."""
+    told = {without_name(skip.source, skip.reason) for skip in skipped}
+    again = without_name(source.name, str(error)) in told
     skipped.append(Skipped(source.name, "*", str(error)))
-    warnings.warn(f"left out: {error}", DataWarning, stacklevel=3)
+    reason = f"source {source.name!r}, for the same reason" if again else str(error)
+    warnings.warn(f"left out: {reason}", DataWarning, stacklevel=3)
 
 
 def next_round(

@@ -281,15 +281,6 @@ def test_a_selection_is_pickled_with_all_its_files(
         assert again.record.outcomes == selection.record.outcomes
 
 
-def test_a_selection_is_shown_in_a_line(model: str) -> None:
-    selection = autotransfer.load(model)
-    shown = repr(selection)
-    assert shown.startswith("<Selection '")
-    assert "positive, returns majority; 3 classes: wasp, ant, bee" in shown
-    many = replace(selection.record, class_names=tuple(f"class-{i}" for i in range(1000)))
-    assert len(repr(Selection(many, selection.kept))) < 400
-
-
 def test_one_image_alone_is_answered(model: str) -> None:
     image = Image.new("RGB", (32, 32), (200,) * 3)
     assert autotransfer.load(model).predict(image).tolist() == ["bee"]

@@ -84,3 +84,17 @@ def test_the_display_shows_stage_time_and_leaders() -> None:
     assert "0.750" in shown
     assert "[red]name" in shown
     assert "trial 0: done" in shown
+
+
+def test_with_a_number_of_trials_there_is_a_bar() -> None:
+    live = LiveProgress(metric_named("accuracy"), None, lambda _text: None, num_trials=4)
+    for part in ("open", "rank"):
+        live.on_part(part, 1.0)
+    live.on_outcome(_outcome(-1, 0.5))  # a probe is no trial
+    live.on_outcome(_outcome(0, 0.5))
+    console = Console(file=io.StringIO(), width=80, force_terminal=False)
+    console.print(live.render())
+    assert "trial 1 of 4" in console.file.getvalue()  # type: ignore[attr-defined]
+    live.on_part("search", 1.0)
+    console.print(live.render())
+    assert console.file.getvalue().count("trial 1 of 4") == 1  # type: ignore[attr-defined]

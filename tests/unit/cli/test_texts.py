@@ -17,7 +17,10 @@ def test_the_first_six_members_are_named_and_the_others_have_their_weight_in_one
     lines = fit_text(make_record(members=MEMBERS)).splitlines()
     start = lines.index("  members   8, by weight")
     assert [line.strip() for line in lines[start + 1 : start + 8]] == [
-        *(f"{weight:.2f}  network-{i} | probe, stage 4" for i, weight in enumerate(WEIGHTS[:6])),
+        *(
+            f"{weight:.2f}  network-{i} | probe (stage 4, 4 copied, frozen)"
+            for i, weight in enumerate(WEIGHTS[:6])
+        ),
         "0.10  2 more, named in the report",
     ]
 
@@ -25,7 +28,7 @@ def test_the_first_six_members_are_named_and_the_others_have_their_weight_in_one
 def test_a_member_without_a_source_reads_pixels(make_record: MakeRecord) -> None:
     members = (Share("network", "fine-tune", LAST, 0.6), Share(None, "pixels", None, 0.4))
     text = fit_text(make_record(members=members))
-    assert "0.60  network | fine-tune, stage 4\n" in text
+    assert "0.60  network | fine-tune (stage 4, 4 copied, frozen)\n" in text
     assert "0.40  pixels | pixels\n" in text
 
 

@@ -8,6 +8,7 @@ from huggingface_hub import constants
 
 from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.errors import InvalidSourceError
+from autotransfer.models import hub
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.hub import cached_only_when_unreachable, reachable
 from autotransfer.models.source import HubWeights, Source
@@ -23,6 +24,7 @@ def unplugged(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(socket, "getaddrinfo", fail)
+    monkeypatch.setattr(hub, "_away", {})
 
 
 @pytest.mark.usefixtures("unplugged")

@@ -16,8 +16,9 @@ from mlflow.utils import validation
 from autotransfer.cli import run
 from autotransfer.data.storage import storable
 from autotransfer.errors import InvalidOptionError
+from autotransfer.scenarios.budget import Budget
 from autotransfer.scenarios.option_checks import check_name
-from autotransfer.scenarios.options import Budget, read_options
+from autotransfer.scenarios.options import read_options
 
 NAN, INF = float("nan"), float("inf")
 REFUSED: list[tuple[str, list[Any], str]] = [
@@ -52,7 +53,7 @@ REFUSED: list[tuple[str, list[Any], str]] = [
     ("storage", ["", "nonsense", "foo://x/y", "redis://h", 3], "storage"),
     ("tracking_uri", ["foo://x/y", "postgresql+nosuch://h/x", 3], "tracking_uri"),
     ("strategies", ["fine-tune", 3], "strategies must be a list"),
-    ("only_sources", ["tiny"], "only_sources must be a list"),
+    ("source", [3, Path("a")], "source must be a list"),
     ("license", ["", ",", 3, [], [3], True], "license must be permissive, any"),
     ("plugins", ["a.py", Path("a.py")], "plugins must be a list"),
     ("executor", ["threads", 3, []], "executor"),
@@ -158,7 +159,7 @@ def test_a_name_that_is_made_from_a_folder_can_be_given_again(name: str) -> None
         (["compare", "x", "y", "z", "--seed", "-1"], "seed must be"),
         (["compare", "x", "y", "z", "--margin", "nan"], "margin must be"),
         (["demo", "--seed", "-1"], "seed must be"),
-        (["demo", "--seconds", "nan"], "seconds must be"),
+        (["demo", "--trials", "0"], "trials must be"),
         (["demo", "--out", "file/below"], "--out file/below cannot be written"),
         (["ui", "--port", "0"], "--port"),
         (["ui", "--port", "99999"], "--port"),

@@ -16,10 +16,12 @@ from autotransfer.scenarios.options import REFUSED, Options, read_options, refus
 SCENARIOS = ("labelled", "precomputed", "unlabelled", "zero-shot")
 # Options that every scenario reads, and the module that reads them for all four.
 EVERYWHERE = {
-    "only_sources": "scenarios.inputs",
+    "source": "scenarios.inputs",
     "strategies": "scenarios.run",
     "space": "scenarios.run",
     "budget": "scenarios.run",
+    "trials": "scenarios.run",
+    "seconds": "scenarios.run",
     "began": "scenarios.run",
     "max_sources": "scenarios",
     "refit": "search.finalists",  # without labels the tested checkpoint is always returned
@@ -42,6 +44,7 @@ EVERYWHERE = {
     "plugins": "scenarios.inputs",
     "device": "scenarios.inputs",
     "seed": "scenarios",
+    "verbose": "scenarios.run",
     "say": "orchestrator",
     "on_part": "scenarios.clock",
     "on_outcome": "orchestrator",

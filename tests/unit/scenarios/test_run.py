@@ -16,8 +16,9 @@ from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.plugin.testing import tiny_source
 from autotransfer.results import Decision, Ranking, ScenarioKind, Seconds, Share, Skipped
 from autotransfer.scenarios.base import Candidates, Judged, Searched
+from autotransfer.scenarios.budget import Budget
 from autotransfer.scenarios.clock import Clock
-from autotransfer.scenarios.options import Budget, read_options
+from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.record import record_of
 from autotransfer.scenarios.run import UNTESTED, Request, Run, requested, running
 from autotransfer.search.arms import Arms

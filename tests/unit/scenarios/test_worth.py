@@ -16,7 +16,8 @@ from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome, State, Stopped
 from autotransfer.scenarios import worth as module
 from autotransfer.scenarios.base import Candidates
-from autotransfer.scenarios.options import Budget, read_options
+from autotransfer.scenarios.budget import Budget
+from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.run import Request
 from autotransfer.scenarios.worth import PASSES, PROBE_SECONDS, enough
 from autotransfer.search.arms import Arms

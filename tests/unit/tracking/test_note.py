@@ -37,7 +37,7 @@ def test_members_are_named_with_their_weights_where_there_are_several(
     assert "| 0.25 | pixels | pixels |" in text
     assert "0.75 | " not in note(make_record(members=members[:1]))
     tags = record_tags(make_record(members=members))
-    assert tags["members"].endswith("0.25 pixels")
+    assert tags["members"].endswith("0.25 pixels | pixels")
     assert "members" not in record_tags(make_record())
 
 

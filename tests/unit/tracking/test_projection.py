@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_param_name, _validate_tag_name
 
-from autotransfer.results import Outcome, Ranking, State
+from autotransfer.results import Layers, Outcome, Ranking, State
 from autotransfer.tracking.projection import (
-    NAME_LENGTH,
     best_so_far,
     child_status,
     key,
@@ -29,20 +28,36 @@ from autotransfer.tracking.projection import (
 from tests.unit.tracking.conftest import HOSTILE, MakeOutcome, MakeRecord
 
 
-def test_a_run_name_shows_number_strategy_and_both_ends_of_a_long_source(
-    make_outcome: MakeOutcome,
-) -> None:
-    assert run_name(make_outcome(7)) == "07 fe·mobilen…person"
-    assert run_name(make_outcome(7, source="vit_small", strategy="dann")) == "07 dann·vit_small"
+def test_a_run_name_says_what_was_tuned_of_which_source(make_outcome: MakeOutcome) -> None:
+    found = make_outcome(7, source="vit_small", strategy="fine-tune", layers=Layers(5, 5, 2))
+    assert run_name(found) == "fine-tune 2 of 5 stages, vit_small (trial 7)"
+    assert run_name(make_outcome(7)) == (
+        "feature-extraction at stage 4, mobilenetv1-025-person (trial 7)"
+    )
+    assert run_name(make_outcome(7, layers=None, source="a")) == "feature-extraction, a (trial 7)"
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.integers(0, 99_999))
-def test_a_run_name_is_one_line_that_the_list_shows_whole(
+def test_a_run_name_is_one_line_of_a_length_that_mlflow_takes(
     source: str, strategy: str, number: int
 ) -> None:
     name = run_name(Outcome(number, source, strategy, {}, State.FAILED))
-    assert len(name) <= NAME_LENGTH
+    assert len(name) <= 250
     assert len(name.splitlines()) == 1
+
+
+def test_fits_and_trials_have_source_and_strategy_in_the_same_columns(
+    make_outcome: MakeOutcome, make_record: MakeRecord
+) -> None:
+    child, parent = outcome_tags(make_outcome(), "parent"), record_tags(make_record())
+    columns = json.loads(view_state("accuracy"))["selectedColumns"]
+    for name in ("source", "strategy"):
+        assert {name} <= child.keys() & parent.keys()
+        assert f"tags.`{name}`" in columns
+    figures = {figure.name for figure in record_figures(make_record())}
+    for name in ("test/accuracy", "test/accuracy_low", "test/accuracy_high", "val/accuracy"):
+        assert name in figures
+        assert f"metrics.`{name}`" in columns
 
 
 def test_shared_knobs_have_one_name_for_all_strategies(make_outcome: MakeOutcome) -> None:
@@ -113,6 +128,8 @@ def test_the_state_of_a_trial_is_a_tag_and_only_a_failure_looks_like_one(
         "autotransfer.number": "3",
         "state": "pruned",
         "reason": "below the others",
+        "source": "mobilenetv1-025-person",
+        "strategy": "feature-extraction",
     }
     assert outcome_tags(make_outcome(), "abc")["layers"] == "stage 4, copied 4, tuned 0"
     assert child_status(pruned) == "FINISHED"

@@ -244,7 +244,7 @@ def test_the_page_of_the_trials_has_the_columns_that_tell_them_apart(
     state = json.loads(
         client.get_experiment(experiment_id).tags["mlflow.sharedViewState.autotransfer"]
     )
-    assert "params.`strategy`" in state["selectedColumns"]
+    assert "tags.`strategy`" in state["selectedColumns"]
 
 
 def test_a_server_that_is_down_costs_one_warning_and_little_time(

@@ -1,0 +1,61 @@
+"""Commands as the help shows them: options in groups, lines as wide as the terminal."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+
+import click
+from typing_extensions import override
+
+# The groups of options, in the order of the help, and which are in each.
+GROUPS: Mapping[str, Sequence[str]] = {
+    "Target": (
+        "scenario", "source_data", "unlabelled", "through", "attributes", "group_column",
+        "audit_labels", "on_bad_image",
+    ),
+    "Sources": ("sources", "source", "license", "max_sources", "max_mb", "max_ms", "plugins"),
+    "Search": (
+        "strategies", "space", "estimators", "no_racing", "budget", "trials", "seconds",
+        "keep_searching", "metric", "class_weights", "single", "no_refit", "sampler",
+        "warm_start", "seed",
+    ),
+    "Guard": ("margin",),
+    "Compute": ("device", "memory", "executor", "workers", "ray_address"),
+    "Output": (
+        "workspace", "name", "out", "resume", "storage", "tracking_uri", "experiment", "register",
+        "promote", "as_json",
+    ),
+}  # fmt: skip
+_FROM = 10  # options of a command whose help is divided
+
+
+class GroupedCommand(click.Command):
+    """A command whose many options stand in groups."""
+
+    @override
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, those of a group together."""
+        if sum(isinstance(parameter, click.Option) for parameter in self.params) < _FROM:
+            super().format_options(ctx, formatter)
+            return
+        records = {
+            str(parameter.name): record
+            for parameter in self.get_params(ctx)
+            if isinstance(parameter, click.Option)
+            and (record := parameter.get_help_record(ctx)) is not None
+        }
+        grouped = {
+            title: [records.pop(name) for name in names if name in records]
+            for title, names in GROUPS.items()
+        }
+        grouped["Other"] = list(records.values())
+        for title, rows in grouped.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+def text_width() -> int:
+    """Return the characters of a line: of the terminal, 80 without one, at most 100."""
+    return max(40, min(shutil.get_terminal_size((80, 24)).columns, 100))

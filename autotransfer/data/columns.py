@@ -1,0 +1,29 @@
+"""Columns and single images where several images in a list were meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+_RGB = 3
+_LEAST = 4  # pixels of a side of an image
+
+
+def without_table(images: Any) -> Any:
+    """Return the column of a table that has no other, as a list; anything else as it is.
+
+    Args:
+        images: What a user gave as images. A table of one column needs no name for it, and an
+            array (h, w, 3) is one image.
+    """
+    if isinstance(images, pd.DataFrame) and images.shape[1] == 1:
+        return images.iloc[:, 0].tolist()
+    if not isinstance(images, np.ndarray):
+        return images
+    if images.ndim == 2 and images.shape[1] == 1 and images.dtype.kind in "OUT":
+        return images[:, 0].tolist()
+    if images.ndim == _RGB and images.shape[2] == _RGB and min(images.shape[:2]) >= _LEAST:
+        return images[None]
+    return images
