@@ -31,6 +31,7 @@ from autotransfer.plugin import (
     hookimpl,
     networks,
     parameters,
+    sources,
     training,
 )
 from autotransfer_fine_tune.batches import drawn_views
@@ -41,7 +42,6 @@ UNLABELLED_RATIO = 7  # unlabelled images for each labelled one of a step, as in
 # Views of each image behind frozen stages, where each is computed once; else all are drawn afresh.
 WEAK_VIEWS, STRONG_VIEWS = 2, 4
 MEMORY = 0.95  # of the running mean of predictions
-SMALL_BATCHES = 200  # with fewer labelled images the statistics of a batch are noise
 
 
 class FixMatch(networks.NetworkStrategy):
@@ -87,11 +87,14 @@ class FixMatch(networks.NetworkStrategy):
         strong = Views(task, images, frozen, "strong", STRONG_VIEWS)
         stages = task.features.num_stages
         layers = Layers(stages, stages, stages - frozen)
+        pretrained = not isinstance(task.source.weights, sources.Untrained)
         schedule = training.Schedule(
             epochs=int(params["epochs"]),
             learning_rate=LEARNING_RATE * float(params["learning_rate_multiplier"]),
             weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
-            keep_batch_statistics=len(task.train) < SMALL_BATCHES,
+            keep_batch_statistics=training.keeps_batch_statistics(
+                len(task.train), pretrained=pretrained
+            ),
         )
         counts = np.bincount(task.train.labels, minlength=K)
         aligned = Aligned(torch.from_numpy(counts / counts.sum()).float().to(task.device))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from autotransfer.errors import DeadlineError
 
+SMALL_BATCHES = 200  # with fewer images the batch statistics of a fresh network are noise
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -24,8 +26,8 @@ class Schedule:
         warmup: Share of all steps spent warming up, in [0, 1).
         label_smoothing: In [0, 1).
         clip: Largest norm of the gradient.
-        keep_batch_statistics: Whether batch norm uses, and keeps, the statistics it has; with
-            few images those of a batch are noise.
+        keep_batch_statistics: Whether batch norm uses, and keeps, the statistics it has; see
+            `keeps_batch_statistics`.
     """
 
     epochs: int
@@ -90,3 +92,16 @@ class Limits:
                 f"{steps} steps of {seconds_per_step:.2g} s do not fit in the time left"
             )
         return max(possible, done + 1)
+
+
+def keeps_batch_statistics(num_items: int, *, pretrained: bool) -> bool:
+    """Return whether batch norm should train with the statistics that it has.
+
+    A pretrained network always should: with those of batches of 16, fine-tunes on 200 to 1500
+    images lost 2 to 36 points on nine cells of nine (`docs/strategies.md`).
+
+    Args:
+        num_items: Number of items to learn from.
+        pretrained: Whether every layer was.
+    """
+    return pretrained or num_items < SMALL_BATCHES

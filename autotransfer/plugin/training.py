@@ -2,7 +2,17 @@
 
 from autotransfer.models.batch_order import Cycle
 from autotransfer.models.micro_batches import remark
-from autotransfer.models.schedule import Limits, Schedule
+from autotransfer.models.schedule import Limits, Schedule, keeps_batch_statistics
 from autotransfer.models.training import Objective, Step, mixed, train
 
-__all__ = ["train", "Schedule", "Limits", "Step", "Objective", "Cycle", "mixed", "remark"]
+__all__ = [
+    "train",
+    "Schedule",
+    "Limits",
+    "Step",
+    "Objective",
+    "Cycle",
+    "keeps_batch_statistics",
+    "mixed",
+    "remark",
+]

@@ -24,16 +24,16 @@ from autotransfer.plugin import (
     hookimpl,
     networks,
     parameters,
+    sources,
     training,
 )
 from autotransfer_fine_tune.batches import AUGMENTATIONS, Batches
 from autotransfer_fine_tune.keeping import CONSERVATION, WayBack, conserved, objective
 from autotransfer_fine_tune.learning import Trained, learner
-from autotransfer_fine_tune.plan import TUNED, prepared
+from autotransfer_fine_tune.plan import TUNED, Plan, prepared
 
 LEARNING_RATES = {"adamw": 3e-4, "sgd": 1e-2}  # of the tuned layers
 WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 1e-3}
-SMALL_BATCHES = 200  # with fewer images batch statistics are noise: keep the source's
 
 
 class FineTune(networks.NetworkStrategy):
@@ -93,7 +93,7 @@ class FineTune(networks.NetworkStrategy):
                 Trained(learns.network, kept.beside),
                 Batches(task, plan.frozen, str(params["augmentation"])),
                 task.train.labels,
-                _schedule(params, len(task.train)),
+                _schedule(params, plan, task),
                 seed=trial.seed,
                 limits=training.Limits(trial.deadline),
                 head=[*network.head.parameters(), *kept.beside.parameters()],
@@ -108,7 +108,10 @@ class FineTune(networks.NetworkStrategy):
         return snapshot()
 
 
-def _schedule(params: Mapping[str, ParamValue], num_images: int) -> training.Schedule:
+def _schedule(params: Mapping[str, ParamValue], plan: Plan, task: Task) -> training.Schedule:
+    """Return the schedule; batch norm keeps its statistics where every layer was pretrained."""
+    untrained = isinstance(task.source.weights, sources.Untrained)
+    pretrained = plan.copied == plan.num_stages and not untrained
     optimiser = str(params["optimiser"])
     return training.Schedule(
         epochs=int(params["epochs"]),
@@ -116,7 +119,9 @@ def _schedule(params: Mapping[str, ParamValue], num_images: int) -> training.Sch
         head_multiplier=float(params["head_multiplier"]),
         weight_decay=WEIGHT_DECAY[optimiser] * float(params["regularisation"]),
         optimiser=optimiser,
-        keep_batch_statistics=num_images < SMALL_BATCHES,
+        keep_batch_statistics=training.keeps_batch_statistics(
+            len(task.train), pretrained=pretrained
+        ),
     )
 
 

@@ -33,6 +33,7 @@ from autotransfer.plugin import (
     hookimpl,
     networks,
     parameters,
+    sources,
     training,
 )
 from autotransfer_multi_task.gradient_projection import project, projected_loss
@@ -42,7 +43,6 @@ __all__ = ["DomainStatistics", "MultiTask", "adapt_statistics", "annealed", "pro
 
 LEARNING_RATE = 3e-4
 WEIGHT_DECAY = 1e-2
-SMALL_BATCHES = 200  # with fewer target images the statistics of a batch are noise
 PROBED = 500  # images from which a head starts
 BATCH_SIZE = 32  # of the passes that measure statistics or feed a probe
 MOST_IMAGES = 256  # statistics of a channel settle long before
@@ -73,7 +73,7 @@ class MultiTask(networks.NetworkStrategy):
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
-        schedule = _schedule(params, len(task.train))
+        schedule = _schedule(params, task)
         images = _source_images(task, schedule, trial.seed)
         backbone, K, Z = task.backbone(), len(task.class_names), len(images.class_names)
         stage = round(float(params["depth"]) * backbone.num_stages)
@@ -118,12 +118,15 @@ def annealed(weight: float, progress: float) -> float:
     return weight * min(1.0, max(0.0, (1 - progress) / (1 - ANNEALED_FROM)))
 
 
-def _schedule(params: Mapping[str, ParamValue], num_images: int) -> training.Schedule:
+def _schedule(params: Mapping[str, ParamValue], task: Task) -> training.Schedule:
+    pretrained = not isinstance(task.source.weights, sources.Untrained)
     return training.Schedule(
         epochs=int(params["epochs"]),
         learning_rate=LEARNING_RATE * float(params["learning_rate_multiplier"]),
         weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
-        keep_batch_statistics=num_images < SMALL_BATCHES,
+        keep_batch_statistics=training.keeps_batch_statistics(
+            len(task.train), pretrained=pretrained
+        ),
     )
 
 

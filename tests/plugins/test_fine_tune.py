@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.neural import NetworkPredictor
+from autotransfer.plugin import sources
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import tiny_task
 from autotransfer_fine_tune import FineTune
@@ -116,3 +118,17 @@ def test_a_window_and_a_depth_beyond_the_network_leave_one_stage_to_learn(task: 
     found = _fit(task, depth=1.0)
     assert found.layers.tuned == 1
     assert np.isfinite(found.predict(task.train, task.features)).all()
+
+
+@pytest.mark.parametrize(("pretrained", "copied", "kept"), [(1, 1.0, 1), (1, 0.6, 0), (0, 1.0, 0)])
+def test_a_pretrained_network_keeps_its_batch_statistics_however_many_images(
+    task: Task, monkeypatch: pytest.MonkeyPatch, pretrained: int, copied: float, kept: int
+) -> None:
+    monkeypatch.setattr("autotransfer.models.schedule.SMALL_BATCHES", 0)
+    if pretrained:
+        weights = sources.LocalWeights(Path("weights.safetensors"), "0" * 64)
+        task = replace(task, source=replace(task.source, weights=weights))
+    found, start = _fit(task, depth=0.6, copied=copied).tensors, _source(task)
+    means = [name for name in start if name.endswith("running_mean") and "layer3" in name]
+    assert means
+    assert all(torch.equal(found[name], start[name]) == bool(kept) for name in means)
