@@ -31,7 +31,7 @@ NOT_RUN = {
     "autotransfer export": "on so few drawings a baseline may be returned that reads pixels alone",
 }
 # without labels: the strategies that train nothing, without the small network
-FROZEN = " --strategy feature-extraction"
+FROZEN = " --strategy default-probe"
 CHEAP_ADAPTATION = (
     " --strategy source-probe --strategy feature-coral"
     " --source my-network --source another-network"

@@ -72,7 +72,7 @@ def _said(outcomes: tuple[Outcome, ...]) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.slow  # processes are started
-@pytest.mark.parametrize("executor", ["processes", "ray"])
+@pytest.mark.parametrize("executor", ["processes", pytest.param("ray", marks=pytest.mark.nightly)])
 def test_without_labels_workers_find_what_the_driver_finds(
     domains: dict[str, Any], catalogue: Path, executor: str
 ) -> None:

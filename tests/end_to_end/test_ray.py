@@ -183,6 +183,7 @@ def test_a_trial_whose_actors_end_before_they_start_is_no_lost_trial(
 
 
 @pytest.mark.kit
+@pytest.mark.nightly
 def test_a_fit_on_real_pictures_ends_when_one_of_two_nodes_is_killed(
     cluster: Any, kit: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,7 +151,7 @@ def test_pictures_of_unseen_classes_in_a_test_split_are_sealed_and_tested(
 
 @pytest.mark.slow  # processes are started
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("executor", ["processes", "ray"])
+@pytest.mark.parametrize("executor", ["processes", pytest.param("ray", marks=pytest.mark.nightly)])
 def test_workers_find_what_the_driver_finds(
     target: tuple[Path, Path], catalogue: Path, executor: str
 ) -> None:

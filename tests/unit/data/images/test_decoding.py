@@ -138,16 +138,13 @@ def test_what_is_no_picture_is_refused_with_the_reason(content: bytes, reason: s
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "HEIF", "TIFF"])
-@pytest.mark.parametrize("min_side", [None, 1])
 def test_a_truncated_picture_is_refused(
-    picture: Callable[..., Image.Image],
-    encode: Callable[..., bytes],
-    form: str,
-    min_side: int | None,
+    picture: Callable[..., Image.Image], encode: Callable[..., bytes], form: str
 ) -> None:
     content = encode(picture(size=(640, 480)), form)
-    with pytest.raises(ValueError, match=r"damaged|not an image"):
-        decode_image(content[: len(content) * 2 // 3], min_side)
+    for min_side in (None, 1):
+        with pytest.raises(ValueError, match=r"damaged|not an image"):
+            decode_image(content[: len(content) * 2 // 3], min_side)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (50, 3)])
