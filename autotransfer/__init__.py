@@ -14,6 +14,8 @@ from autotransfer.plugin.hookspecs import hookimpl
 if TYPE_CHECKING:
     from autotransfer.inspection.compare import ModelComparison, compare_models
     from autotransfer.inspection.distance import Distance, distance
+    from autotransfer.labelling.suggesting import suggest_labels
+    from autotransfer.labelling.suggestion import Suggestion
     from autotransfer.orchestrator import fit, fit_features, rank
     from autotransfer.scenarios.budget import Budget
     from autotransfer.scenarios.options import Options
@@ -32,6 +34,8 @@ _HOMES = {
     "ModelComparison": "autotransfer.inspection.compare",
     "distance": "autotransfer.inspection.distance",
     "Distance": "autotransfer.inspection.distance",
+    "suggest_labels": "autotransfer.labelling.suggesting",
+    "Suggestion": "autotransfer.labelling.suggestion",
     "AutoTransferClassifier": "autotransfer.sklearn",
     "load": "autotransfer.selection.selection",
     "Selection": "autotransfer.selection.selection",
@@ -47,12 +51,14 @@ __all__ = [
     "rank",
     "compare_models",
     "distance",
+    "suggest_labels",
     "load",
     "AutoTransferClassifier",
     "Selection",
     "Budget",
     "Options",
     "Distance",
+    "Suggestion",
     "ModelComparison",
     "score_features",
     "domain_distance",

@@ -115,7 +115,8 @@ def rank(
             request.registry.estimator(name)
         scenario = scenario_of(target if y is None else (target, y), request)
         ranking, skipped = scenario.rank(estimators, racing=racing)
-        told = replace(ranking, forecast=scenario.forecast(ranking))
+        labels = scenario.label_forecast(ranking)
+        told = replace(ranking, forecast=scenario.forecast(ranking), labels=labels)
         return told, [*scenario.sources.skipped, *skipped]
 
 

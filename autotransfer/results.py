@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from autotransfer.forecasts import LabelForecast
 from autotransfer.zero_shot_results import ZeroShotFigures as ZeroShotFigures
 from autotransfer.zero_shot_results import ZeroShotFindings as ZeroShotFindings
 
@@ -188,13 +189,14 @@ class Ranking:
     """All sources, best first, and the names of those that the search may use.
 
     `constant_choice` is what one would choose without looking at the target; `forecast` says
-    whether transfer is worth trying, and is empty where not asked for.
+    whether transfer is worth trying, `labels` what more labels would buy, where that is asked for.
     """
 
     rows: tuple[RankedSource, ...]
     shortlist: tuple[str, ...]
     constant_choice: str = ""
     forecast: str = ""
+    labels: LabelForecast | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row a source, best first: its place, its interval, and a column a score."""
@@ -323,6 +325,7 @@ class Record:
     members: tuple[Share, ...] = ()
     stopped: Stopped | None = None  # where the search ended by itself
     depth: int | None = 16  # bits used of those in deep images; None where no image was deep
+    forecast: LabelForecast | None = None  # what more labels would buy
 
     @property
     def chosen(self) -> tuple[Share, ...]:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = (
     "masking",
     "errors",
+    "forecasts",
     "zero_shot_results",
     "results",
     "data",
@@ -31,6 +32,7 @@ ORDER = (
     "selection",
     "orchestrator",
     "inspection",
+    "labelling",
     "sklearn",
     "cli",
     "__main__",

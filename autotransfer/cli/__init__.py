@@ -21,6 +21,7 @@ from autotransfer.cli.distance import distance
 from autotransfer.cli.doctor import doctor
 from autotransfer.cli.export import export
 from autotransfer.cli.fit import fit
+from autotransfer.cli.label import label
 from autotransfer.cli.layers import layers
 from autotransfer.cli.listing import plugins, spaces
 from autotransfer.cli.predict import predict
@@ -64,8 +65,8 @@ def cli() -> None:
 
 
 for command in (
-    fit, rank, distance, layers, predict, export, compare, sources, plugins, spaces, show, sync,
-    demo, ui, doctor,
+    fit, rank, label, distance, layers, predict, export, compare, sources, plugins, spaces, show,
+    sync, demo, ui, doctor,
 ):  # fmt: skip
     cli.add_command(command)
 

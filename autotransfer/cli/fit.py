@@ -36,6 +36,8 @@ from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPAC
 @option("--setting", hidden=True, expose_value=False, callback=refuse_setting)
 @option("--source-data", metavar="PATH", help="Labelled source images.")
 @option("--unlabelled", metavar="PATH", help="More target images without labels.")
+@several("--labels", "labels", "CSV", "Labels of images without, as `label` asks for them")
+@several("--new-class", "new_classes", "NAME", "A class of these tables that TARGET has not")
 @several("--through", "through", "PATH", "Images between source and target")
 @attributes_option
 @option("--group-column", metavar="NAME", help="Manifest column that names the group.")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from autotransfer.cli.forecast_texts import forecast_json, forecast_text
 from autotransfer.cli.options import picked
 from autotransfer.results import RankedSource, Ranking, Skipped
 
@@ -27,6 +28,7 @@ def rank_json(ranking: Ranking, skipped: Sequence[Skipped]) -> dict[str, Any]:
         ],
         **picked(ranking, "constant_choice", "forecast"),
         "skipped": [asdict(skip) for skip in skipped],
+        **({} if ranking.labels is None else {"label_forecast": forecast_json(ranking.labels)}),
     }  # fmt: skip
 
 
@@ -54,6 +56,7 @@ def rank_text(ranking: Ranking, skipped: Sequence[Skipped]) -> str:
         _constant_choice(ranking),
         *filter(None, [ranking.forecast]),
     ]
+    lines += [] if ranking.labels is None else forecast_text(ranking.labels)
     lines += [f"{skip.source}: left out, {skip.reason}" for skip in skipped]
     return "\n".join(lines)
 

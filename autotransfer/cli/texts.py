@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import pstdev
 from typing import Any
 
+from autotransfer.cli.forecast_texts import forecast_json, forecast_text
 from autotransfer.cli.groups import text_width
 from autotransfer.cli.options import picked
 from autotransfer.cli.zero_shot_texts import zero_shot_json, zero_shot_text
@@ -61,6 +62,7 @@ def fit_json(record: Record) -> dict[str, Any]:
         "report": _report(record),
         **picked(record, "run_id", "warnings", "forced"),
         "stopped": None if record.stopped is None else vars(record.stopped),
+        **({} if record.forecast is None else {"forecast": forecast_json(record.forecast)}),
         **({} if record.zero_shot is None else {"zero_shot": zero_shot_json(record.zero_shot)}),
     }  # fmt: skip
 
@@ -121,6 +123,7 @@ def fit_text(record: Record) -> str:
     lines += ["", "tried", *_tried(record, metric), "", *_skipped_text(record.skipped)]
     lines += [] if record.stopped is None else [*wrapped(record.stopped.reason), ""]
     lines += _forced_text(record.forced)
+    lines += [] if record.forecast is None else [*forecast_text(record.forecast), ""]
     lines += [
         f"returned: the {_returned_text(record)}",
         f"  model     {record.model}",

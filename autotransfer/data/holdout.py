@@ -17,6 +17,7 @@ from autotransfer.data.splitting import (
     Fold,
     hold_out,
     make_folds,
+    only_tested,
     units_of,
 )
 from autotransfer.data.target import Target
@@ -35,6 +36,7 @@ class Division:
         held_out_units: Number of the unit of each held-out item.
         notes: What was decided, in sentences.
         held_out_classes: Classes of which there is a held-out item.
+        untested: (n,) whether an open image only trains; None where all may test.
     """
 
     images: ImageSet
@@ -44,6 +46,7 @@ class Division:
     held_out_units: NDArray[np.int64]
     notes: tuple[str, ...] = ()
     held_out_classes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    untested: NDArray[np.bool_] | None = None
 
     @property
     def units(self) -> NDArray[np.int64]:
@@ -54,17 +57,19 @@ class Division:
         """Return the division with some of the open images only, by their sorted positions."""
         groups = None if self.groups is None else tuple(self.groups[i] for i in kept)
         images, same = self.images.subset(kept), _among(self.same, kept)
-        return replace(self, images=images, groups=groups, same=same)
+        untested = None if self.untested is None else self.untested[kept]
+        return replace(self, images=images, groups=groups, same=same, untested=untested)
 
     def folds(self, seed: int) -> tuple[Fold, ...]:
         """Return the folds of the search; every image validates once where none is held out."""
-        return make_folds(
+        folds = make_folds(
             self.images,
             seed=seed,
             groups=self.groups,
             same=self.same,
             every_item=self.held_out is None,
         )
+        return folds if self.untested is None else only_tested(folds, self.untested)
 
 
 def divide(opened: Target, *, of_images: bool = True) -> Division:
@@ -80,11 +85,14 @@ def divide(opened: Target, *, of_images: bool = True) -> Division:
         return _with_own_test(opened, opened.held_out, of_images=of_images)
     same = near_duplicates(opened.train) if of_images else NO_PAIRS
     notes = _notes(len(same), "training images")
-    nobody = np.zeros(0, dtype=np.int64)
+    nobody, untested = np.zeros(0, dtype=np.int64), _untested(opened)
     if len(opened.train) < HELD_OUT_FROM:
-        return Division(opened.train, None, opened.groups, same, nobody, notes)
+        return Division(opened.train, None, opened.groups, same, nobody, notes, untested=untested)
     free, held_out = hold_out(opened.train, groups=opened.groups, same=same)
     units = units_of(opened.train, opened.groups, same)
+    if untested is not None:
+        taught = np.isin(units[held_out], units[untested])
+        free, held_out = np.union1d(free, held_out[taught]), held_out[~taught]
     groups = None if opened.groups is None else tuple(opened.groups[i] for i in free)
     return Division(
         opened.train.subset(free),
@@ -94,6 +102,7 @@ def divide(opened: Target, *, of_images: bool = True) -> Division:
         units[held_out],
         notes,
         np.unique(opened.train.labels[held_out]),
+        None if untested is None else untested[free],
     )
 
 
@@ -149,7 +158,14 @@ def _with_own_test(opened: Target, held_out: ImageSet, *, of_images: bool) -> Di
         )
     units = units_of(held_out, opened.held_out_groups, tested)
     classes = np.unique(held_out.labels)
-    return Division(opened.train, held_out, opened.groups, within, units, tuple(notes), classes)
+    return Division(
+        opened.train, held_out, opened.groups, within, units, tuple(notes), classes,
+        _untested(opened),
+    )  # fmt: skip
+
+
+def _untested(opened: Target) -> NDArray[np.bool_] | None:
+    return None if opened.untested is None else np.array(opened.untested, dtype=np.bool_)
 
 
 def _among(pairs: NDArray[np.int64], kept: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -113,6 +113,30 @@ def make_folds(
     return folds
 
 
+def only_tested(folds: Sequence[Fold], untested: NDArray[np.bool_]) -> tuple[Fold, ...]:
+    """Return the folds in which some items always train and never validate.
+
+    Args:
+        folds: Of n items.
+        untested: (n,) whether an item was chosen for what it teaches: no score on it is fair.
+
+    Raises:
+        InvalidTargetError: If no item is left to validate.
+    """
+    found = []
+    for fold in folds:
+        tested = ~untested[fold.validation]
+        train = np.union1d(fold.train, fold.validation[~tested])
+        if tested.any():
+            found.append(Fold(train, fold.validation[tested]))
+    if not found:
+        raise InvalidTargetError(
+            f"all {len(untested)} labelled images were chosen for what they teach, so none can "
+            "test; label the images that were drawn at random as well"
+        )
+    return tuple(found)
+
+
 def units_of(
     images: ImageSet,
     groups: Sequence[str] | None = None,

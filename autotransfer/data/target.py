@@ -44,6 +44,8 @@ class Target:
         notes: What was decided or left out, in sentences.
         groups: Group of each training image; None without groups.
         held_out_groups: Group of each image of the user's own test split; None without groups.
+        untested: Whether a training image never tests, because it was chosen for what it
+            teaches; None where all may.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Target:
     notes: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
     held_out_groups: tuple[str, ...] | None = None
+    untested: tuple[bool, ...] | None = None
 
     @property
     def labelled(self) -> bool:

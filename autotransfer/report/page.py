@@ -22,6 +22,7 @@ from autotransfer.report.leaderboard import leaderboard_section
 from autotransfer.report.markup import clean, paragraph, rendered
 from autotransfer.report.material import Material, no_images
 from autotransfer.report.mislabelled import mislabelled_section
+from autotransfer.report.more_labels import more_labels_section
 from autotransfer.report.progress import progress_section
 from autotransfer.report.provenance import provenance_section
 from autotransfer.report.ranking import ranking_section
@@ -77,6 +78,7 @@ SECTIONS = (
     Section("leaderboard", "Leaderboard", leaderboard_section),
     Section("cost", "Score and cost", cost_section),
     Section("progress", "Best so far", progress_section),
+    Section("labels", "More labels", more_labels_section),
     Section("confusion", "Confusions", confusion_section, 1, _has("tested")),
     Section("wrong", "Most wrong images", wrong_section, 1, _has("tested")),
     Section("reliability", "Reliability", reliability_section, 1, _has("tested")),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.forecasts import LabelForecast
 from autotransfer.guard.promotion import Challenger
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.features import FeatureReaders
@@ -172,6 +173,19 @@ class Scenario(ABC, Generic[ContextT, FinalistT]):
     def forecast(self, ranking: Ranking) -> str:  # noqa: ARG002 - of those that can
         """Return whether transfer is worth trying, in a sentence; empty where nothing is known."""
         return ""
+
+    def label_forecast(
+        self,
+        ranking: Ranking,  # noqa: ARG002 - of those that can
+        judged: tuple[Verdict, Sequence[Outcome]] | None = None,  # noqa: ARG002
+    ) -> LabelForecast | None:
+        """Return what more labels would buy; None where no accuracy can be measured.
+
+        Args:
+            ranking: Of the sources.
+            judged: The verdict of a fit and everything that was tried; None before a fit.
+        """
+        return None
 
     @abstractmethod
     def candidates(self, ranking: Ranking, run: Run) -> Candidates:

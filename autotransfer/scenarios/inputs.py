@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
+from autotransfer.data.label_files import read_labels, with_labels
 from autotransfer.data.target import Target, open_target, open_unlabelled
 from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
 from autotransfer.models.backbone import load_backbone
@@ -61,11 +65,10 @@ class Problem:
 
 def problem_of_images(target: Any, chosen: Options, registry: Registry) -> Problem:
     """Return the problem of a target of images."""
-    opened = open_labelled(target, chosen)
+    more = open_more(chosen)
+    opened, more = open_with_labels(target, more, chosen)
     source_images = open_source_images(chosen)
     sources = choose_sources(chosen, registry, len(opened.train))
-    more = open_more(chosen)
-    opened, more = equally_deep(opened, more, chosen)
     return Problem(opened, sources, make_readers(chosen), source_images, more)
 
 
@@ -140,14 +143,52 @@ def open_labelled(target: Any, chosen: Options) -> Target:
         target, on_bad_image=chosen.on_bad_image, group_column=chosen.group_column
     )
     if not opened.labelled:
+        shown = f" {target}" if isinstance(target, str | os.PathLike) else ""
         raise InvalidTargetError(
-            "the target has no labels: its images lie in no class folders. Sort them into one "
-            "folder a class, or name labelled source images of the same classes with "
-            "--source-data PATH"
+            "the target has no labels: its images lie in no class folders. To label a few of "
+            f"them, `autotransfer label{shown or ' TARGET'} --count 40` says which and makes a "
+            "page to do it on; or sort them into one folder a class, or name labelled source "
+            "images of the same classes with --source-data PATH"
         )
     for note in opened.notes:
         chosen.say(note)
     return opened
+
+
+def open_with_labels(
+    target: Any, more: ImageSet | None, chosen: Options
+) -> tuple[Target, ImageSet | None]:
+    """Return the labelled target, with what tables of labels add, and what is left unlabelled.
+
+    The tables are about the further images where there are some, else about the target itself.
+
+    Raises:
+        InvalidTargetError: If the target has no labels, or a table does not fit the images.
+    """
+    if not chosen.labels:
+        if chosen.new_classes:
+            raise InvalidOptionError("new_classes is for tables of labels; give labels as well")
+        return equally_deep(open_labelled(target, chosen), more, chosen)
+    opened, pool, where = None, more, "the images without labels"
+    if pool is None:
+        pool, class_names, name, notes = open_unlabelled(target, on_bad_image=chosen.on_bad_image)
+        where = name
+        if class_names:
+            raise InvalidOptionError(
+                "labels are for images without: name these with unlabelled (--unlabelled PATH), "
+                "beside the labelled target"
+            )
+        for note in notes:
+            chosen.say(note)
+    else:
+        opened, pool = equally_deep(open_labelled(target, chosen), pool, chosen)
+        assert pool is not None
+    found = read_labels(chosen.labels, pool, where)
+    together = with_labels(opened, pool, found, chosen.new_classes)
+    for note in together.notes[0 if opened is None else len(opened.notes) :]:
+        chosen.say(note)
+    rest = np.setdiff1d(np.arange(len(pool)), found.positions)
+    return together, pool.subset(rest) if len(rest) and more is not None else None
 
 
 def open_source_images(chosen: Options) -> ImageSet | None:

@@ -18,6 +18,7 @@ from autotransfer.errors import (
     DeadlineError,
     OverrunError,
 )
+from autotransfer.forecasts import LabelForecast
 from autotransfer.guard.guard import Decided, Guard
 from autotransfer.guard.guard import Judged as GuardJudged
 from autotransfer.guard.verdict import INTERRUPTED, NO_TIME, UNGUARDED, untested
@@ -37,10 +38,13 @@ from autotransfer.results import (
 )
 from autotransfer.scenarios.base import Candidates, Enough, Judged, Scenario, Searched
 from autotransfer.scenarios.candidates import LabelledSources
+from autotransfer.scenarios.class_weights import class_weights_of
 from autotransfer.scenarios.clock import GUARD_SHARE, POOL_SHARE
 from autotransfer.scenarios.inputs import Problem, problem_of_images, unseen_among, within_limits
+from autotransfer.scenarios.label_forecast import label_forecast
 from autotransfer.scenarios.labelled_report import Ended
-from autotransfer.scenarios.options import class_weights_of
+from autotransfer.scenarios.progress import told_by
+from autotransfer.scenarios.rounds import next_round
 from autotransfer.scenarios.run import Request, Run
 from autotransfer.scenarios.worth import enough
 from autotransfer.search.arms import Arms
@@ -48,11 +52,9 @@ from autotransfer.search.checkpoint import Checkpoint, with_rejection
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.finalists import Finalist, Finalists
 from autotransfer.search.pool import beginning, read_parts
-from autotransfer.search.progress_forecast import forecast_line, interval
 from autotransfer.search.recorder import Forecast, refit_reserve
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.search.study import load_studies
-from autotransfer.search.trial import best_of
 from autotransfer.search.warm_start import SEEN, earlier_fits, packed_digests
 from autotransfer.search.watchdog import ended_at
 from autotransfer.transferability.ranking import rank_sources
@@ -94,7 +96,8 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             AutotransferError: If target, sources or options cannot be used.
         """
         metric_named(request.options.metric)
-        return cls(problem_of_images(target, request.options, request.registry), request)
+        problem = problem_of_images(target, request.options, request.registry)
+        return cls(problem, next_round(request, len(problem.target.train)))
 
     @cached_property
     @override
@@ -135,6 +138,12 @@ class Labelled(Scenario[LabelledContext, Finalist]):
     @override
     def forecast(self, ranking: Ranking) -> str:
         return forecast(ranking, self.sources.sources, self.items)
+
+    @override
+    def label_forecast(
+        self, ranking: Ranking, judged: tuple[Verdict, Sequence[Outcome]] | None = None
+    ) -> LabelForecast | None:
+        return label_forecast(self, ranking, judged)
 
     @override
     def candidates(self, ranking: Ranking, run: Run) -> Candidates:
@@ -184,20 +193,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
 
     @override
     def progress_forecast(self, context: LabelledContext, run: Run) -> Forecast:
-        def told(outcomes: Sequence[Outcome], seconds: float, seconds_left: float) -> str | None:
-            best = best_of(outcomes)
-            found = {} if best is None else run.place.validations([best])
-            labels, seed = context.validation_labels, run.options.seed
-            bounds = [interval(labels, p, context.metric, seed=seed) for p in found.values()]
-            return forecast_line(
-                outcomes,
-                bounds[0] if bounds else None,
-                context.metric,
-                seconds=seconds,
-                seconds_left=seconds_left,
-            )
-
-        return told
+        return told_by(context, run)
 
     @override
     def choose(self, searched: Searched[LabelledContext], run: Run) -> Finalist:

@@ -8,11 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidOptionError, did_you_mean
 from autotransfer.masking import note_secrets
 from autotransfer.results import Outcome
@@ -40,6 +37,9 @@ class Options:
             that learn from them as well, and all that there is to learn from without target
             labels.
         unlabelled: Further target images without labels, beside labelled ones.
+        labels: Tables of labels of the further images, or of a target without labels, as
+            `autotransfer label` writes them. What was not drawn at random only trains.
+        new_classes: Names in these tables that the target does not have, and that are meant.
         through: Without target labels: sets of images that lie between source and target, with
             labels or without; the fit goes through them where the way is shorter.
         audit_labels: Without target labels: how many to ask for, or the table that was filled in.
@@ -107,6 +107,8 @@ class Options:
     attributes: Any = None
     group_column: str | None = None
     unlabelled: Any = None
+    labels: Sequence[str | Path] = ()
+    new_classes: Sequence[str] = ()
     through: Sequence[Any] = ()
     audit_labels: int | str | None = None
     sources: Any = None
@@ -187,6 +189,7 @@ def _or_default(name: str, value: Any) -> Any:
 
 _WITH_LABELS = "is for a target with labels; leave it out"
 _WITHOUT_LABELS = "is for a target without labels; leave it out"
+_BESIDE_ATTRIBUTES = "cannot be used beside attributes; leave it out"
 _OF_IMAGES = "is for images; features were given, so leave it out"
 # Options that have no meaning in a scenario, and what to do about them.
 REFUSED: Mapping[str, Mapping[str, str]] = {
@@ -203,6 +206,8 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "unlabelled": _OF_IMAGES,
         "through": _OF_IMAGES,
         "audit_labels": _WITHOUT_LABELS,
+        "labels": _OF_IMAGES,
+        "new_classes": _OF_IMAGES,
         "sources": "is for images; the sources are those whose features were given",
         "license": "is for pretrained networks; features were given, so leave it out",
         "max_mb": _OF_IMAGES,
@@ -210,6 +215,8 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "on_bad_image": _OF_IMAGES,
     },
     "unlabelled": {
+        "labels": "makes it a target with labels; add --scenario labelled, or leave it out",
+        "new_classes": _WITH_LABELS,
         "unlabelled": "is for images beside labelled ones, and the target itself has no labels; "
         "put them all into the target",
         "group_column": _WITH_LABELS,
@@ -220,8 +227,10 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "guard": "is for a target with labels: without them nothing is tested; leave it out",
     },
     "zero-shot": {
-        "source_data": "cannot be used beside attributes; leave it out",
-        "unlabelled": "cannot be used beside attributes; leave it out",
+        "labels": _BESIDE_ATTRIBUTES,
+        "new_classes": _BESIDE_ATTRIBUTES,
+        "source_data": _BESIDE_ATTRIBUTES,
+        "unlabelled": _BESIDE_ATTRIBUTES,
         "through": _WITHOUT_LABELS,
         "audit_labels": _WITHOUT_LABELS,
         "group_column": "cannot be used beside attributes: classes are held out, not images",
@@ -252,45 +261,6 @@ def _is_given(value: Any, default: Any) -> bool:
     if value is default or (isinstance(value, Sized) and default == () and not len(value)):
         return False
     return not isinstance(value, str | int | float) or value != default
-
-
-def class_weights_of(chosen: Options, images: ImageSet) -> NDArray[np.float64] | None:
-    """Return (K,) how much each class counts; None for as much as it occurs.
-
-    Raises:
-        InvalidOptionError: If a class is unknown, or a weight is not a positive number.
-    """
-    given = chosen.class_weights
-    if given is None:
-        return None
-    names = images.class_names
-    if given == "balanced":
-        counts = np.bincount(images.labels, minlength=len(names))
-        weights: NDArray[np.float64] = counts.sum() / np.maximum(counts, 1) / len(names)
-        return weights
-    pairs = _weights(given) if isinstance(given, str) else dict(given)
-    unknown = [name for name in pairs if name not in names]
-    if unknown:
-        raise InvalidOptionError(
-            f"class_weights: there is no class {unknown[0]!r}; there are {', '.join(names)}"
-        )
-    found = np.array([float(pairs.get(name, 1.0)) for name in names])
-    if not (np.isfinite(found).all() and (found > 0).all()):
-        raise InvalidOptionError(f"class_weights must be positive numbers, got {pairs}")
-    return found
-
-
-def _weights(text: str) -> dict[str, float]:
-    pairs = {}
-    for part in text.split(","):
-        name, _, weight = part.rpartition("=")
-        try:
-            pairs[name.strip()] = float(weight)
-        except ValueError:
-            raise InvalidOptionError(
-                f"class_weights must be 'balanced', or 'CLASS=WEIGHT,...', got {text!r}"
-            ) from None
-    return pairs
 
 
 def budget_of(chosen: Options) -> Budget:

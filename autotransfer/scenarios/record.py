@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from autotransfer.errors import NegativeTransferWarning
+from autotransfer.forecasts import LabelForecast
 from autotransfer.masking import masked
 from autotransfer.results import Decision, Record, Skipped, Stopped
 from autotransfer.scenarios.base import Judged, Scenario, Searched
 from autotransfer.scenarios.run import Run
 from autotransfer.search.driver import STOPPED
+
+FORECAST_SECONDS = 3.0  # of labels, without other work on the machine
 
 
 def record_of(
@@ -62,7 +66,18 @@ def record_of(
         members=judged.kept.members,
         stopped=None if stopped is None else Stopped(**stopped),
         depth=scenario.depth,
+        forecast=_forecast(scenario, searched, judged, run),
     )
+
+
+def _forecast(
+    scenario: Scenario[Any, Any], searched: Searched[Any], judged: Judged[Any], run: Run
+) -> LabelForecast | None:
+    """Return what more labels would buy; None where no time is left to find out."""
+    closing = run.clock.closing(FORECAST_SECONDS)
+    if run.clock.stopped or (closing is not None and time.monotonic() > closing):
+        return None
+    return scenario.label_forecast(searched.ranking, (judged.verdict, searched.outcomes))
 
 
 def _licences(judged: Judged[Any], scenario: Scenario[Any, Any]) -> dict[str, str]:

@@ -23,13 +23,16 @@ _RENAMED_VALUES = ("setting", "basis")
 
 
 def record_to_json(record: Record) -> Json:
-    """Return the record as plain values."""
+    """Return the record as plain values; what is not used has no key."""
     found = _RECORDS.dump_python(record, mode="json")
     if record.verdict.returned == "transfer" and record.members:
         found["finalist"]["members"] = []  # those of the record say the same of each part
     for outcome in (found["finalist"], *found["outcomes"]):
         if not outcome["members"]:
             del outcome["members"]
+    for holder, key in ((found, "forecast"), (found["ranking"], "labels")):
+        if holder[key] is None:
+            del holder[key]
     return found
 
 

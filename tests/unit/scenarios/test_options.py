@@ -5,7 +5,8 @@ import pytest
 
 from autotransfer.errors import InvalidOptionError
 from autotransfer.plugin.testing import shapes
-from autotransfer.scenarios.options import class_weights_of, read_options
+from autotransfer.scenarios.class_weights import class_weights_of
+from autotransfer.scenarios.options import read_options
 
 
 def test_balanced_weights_are_the_inverse_of_the_frequency() -> None:

@@ -1,0 +1,20 @@
+"""What the commands print of a forecast of labels."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from autotransfer.forecasts import LabelForecast
+from autotransfer.transferability.learning_curve.wording import forecast_sentences
+
+
+def forecast_json(found: LabelForecast) -> dict[str, Any]:
+    """Return the object that `--json` prints."""
+    return {**asdict(found), "sentences": forecast_sentences(found)}
+
+
+def forecast_text(found: LabelForecast) -> list[str]:
+    """Return lines for people."""
+    told = forecast_sentences(found)
+    return ["more labels (forecast, 90 % intervals)", *(f"  {sentence}" for sentence in told)]

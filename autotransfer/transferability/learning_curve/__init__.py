@@ -1,0 +1,1 @@
+"""How accuracy grows with labels: measured on fewer labels, told forward with an interval."""
