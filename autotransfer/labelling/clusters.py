@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.cluster import DBSCAN, KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
@@ -52,7 +52,7 @@ def new_classes(
 
     Far is beyond the distance at which 95 % of the labelled images have a neighbour of their
     own class. In 5 % of the cases a member of a known class is as far, so only dense clusters of
-    such images count (HDBSCAN: Campello et al., 2013), the largest first.
+    such images count (DBSCAN: Ester et al., 1996), the largest first.
 
     Args:
         pool: (n, d) features of images without a label.
@@ -71,7 +71,7 @@ def new_classes(
     far = np.flatnonzero(nearest[:, 0] > limit)
     if len(far) < LEAST_MEMBERS:
         return ()
-    cluster = HDBSCAN(min_cluster_size=LEAST_MEMBERS, copy=True).fit_predict(inner[far])
+    cluster = DBSCAN(eps=limit, min_samples=LEAST_MEMBERS).fit_predict(inner[far])
     found = [far[cluster == c] for c in np.unique(cluster[cluster >= 0])]
     return sorted(found, key=len, reverse=True)
 

@@ -7,9 +7,12 @@ random, one from the middle of each cluster of those (DropQuery, arXiv:2401.1455
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neighbors import NearestNeighbors
 
 from autotransfer.models.heads.ridge import fit_ridge
@@ -75,7 +78,7 @@ def typical(
     """
     together = np.concatenate([pool, known])
     num_clusters = min(len(known) + count, MOST_CLUSTERS, len(together))
-    cluster = _clusters(together, num_clusters, seed)
+    cluster = _fitted(together, num_clusters, seed).labels_
     inner = cluster[: len(pool)]
     covered = np.bincount(cluster[len(pool) :], minlength=num_clusters).astype(np.float64)
     sizes = np.bincount(inner, minlength=num_clusters)
@@ -126,7 +129,7 @@ def _doubtful(
 
 def _middles(features: NDArray[np.float64], count: int, seed: int) -> NDArray[np.int64]:
     """Return the place nearest to the middle of each of so many clusters."""
-    fit = KMeans(count, n_init=1, random_state=seed).fit(features)
+    fit = _fitted(features, count, seed)
     distance = np.square(features - fit.cluster_centers_[fit.labels_]).sum(axis=1)
     order = np.lexsort((distance, fit.labels_))
     _, first = np.unique(fit.labels_[order], return_index=True)
@@ -136,11 +139,10 @@ def _middles(features: NDArray[np.float64], count: int, seed: int) -> NDArray[np
     return np.concatenate([found, rest[:missing]]).astype(np.int64)
 
 
-def _clusters(features: NDArray[np.float64], count: int, seed: int) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = (
-        KMeans(count, n_init=1, random_state=seed).fit_predict(features).astype(np.int64)
-    )
-    return found
+def _fitted(features: NDArray[np.float64], count: int, seed: int) -> KMeans:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of copies: fewer clusters than asked
+        return KMeans(count, n_init=1, random_state=seed).fit(features)
 
 
 def _typicality(features: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Rounds of labelling from cached features: ours against random, margin, k-centre and typical-only.
+"""Rounds of labelling from cached features against random, margin, k-centre and typical-only.
 
 Rounds of 20 labels up to 200, from none, on pools of the kit; accuracy of a ridge probe on three
 sources side by side, on a third of the pool that nobody may ask for. The area is the mean over
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ ROUND, MOST = 20, 200
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
-Policy = Callable[[Floats, Ints, Ints, Ints, int], Sequence[int]]
+Policy = Callable[[Floats, Ints, Ints, Ints, int], Ints]
 
 
 def read(folder: Path, pool: str) -> tuple[Floats, Ints]:
@@ -44,12 +44,12 @@ def read(folder: Path, pool: str) -> tuple[Floats, Ints]:
     return np.concatenate(blocks, axis=1) / np.float32(np.sqrt(len(SOURCES))), labels
 
 
-def random(_x: Floats, _y: Ints, _known: Ints, free: Ints, seed: int) -> Sequence[int]:
+def random(_x: Floats, _y: Ints, _known: Ints, free: Ints, seed: int) -> Ints:
     """Return images at random."""
-    return np.random.default_rng(seed).permutation(free)[:ROUND].tolist()
+    return np.random.default_rng(seed).permutation(free)[:ROUND]
 
 
-def margin(x: Floats, y: Ints, known: Ints, free: Ints, seed: int) -> Sequence[int]:
+def margin(x: Floats, y: Ints, known: Ints, free: Ints, seed: int) -> Ints:
     """Return the images whose two best classes are nearest."""
     if len(np.unique(y[known])) < 2:
         return random(x, y, known, free, seed)
@@ -57,7 +57,7 @@ def margin(x: Floats, y: Ints, known: Ints, free: Ints, seed: int) -> Sequence[i
     return free[np.argsort(scores[:, -1] - scores[:, -2])[:ROUND]].tolist()
 
 
-def k_centre(x: Floats, _y: Ints, known: Ints, free: Ints, seed: int) -> Sequence[int]:
+def k_centre(x: Floats, _y: Ints, known: Ints, free: Ints, seed: int) -> Ints:
     """Return the images farthest from all labelled ones, one after another."""
     z = principal(x)
     chosen = list(known) or [int(np.random.default_rng(seed).choice(free))]
@@ -67,29 +67,29 @@ def k_centre(x: Floats, _y: Ints, known: Ints, free: Ints, seed: int) -> Sequenc
         best = int(free[np.argmax(distance)])
         found.append(best)
         distance = np.minimum(distance, np.square(z[free] - z[best]).sum(axis=1))
-    return found
+    return np.array(found)
 
 
-def typical_only(x: Floats, _y: Ints, known: Ints, free: Ints, seed: int) -> Sequence[int]:
+def typical_only(x: Floats, _y: Ints, known: Ints, free: Ints, seed: int) -> Ints:
     """Return typical images of clusters without a label, in every round."""
     z = principal(x)
-    return free[typical(z[free], ROUND, z[known], seed=seed)].tolist()
+    return free[typical(z[free], ROUND, z[known], seed=seed)]
 
 
-def ours(x: Floats, y: Ints, known: Ints, free: Ints, seed: int) -> Sequence[int]:
+def ours(x: Floats, y: Ints, known: Ints, free: Ints, seed: int) -> Ints:
     """Return what `autotransfer label` asks for, its random third included."""
     order = np.random.default_rng(0).permutation(len(x))
     kept = order[: round(RESERVED * len(x))]
     reserve = kept[np.isin(kept, free)]  # in the order of the draw
-    drawn = reserve[: round(RANDOM_SHARE * ROUND)].tolist()
+    drawn = reserve[: round(RANDOM_SHARE * ROUND)]
     others = np.setdiff1d(free, kept)
     picked = others[pick(x[others], ROUND - len(drawn), x[known], y[known], seed=seed)]
-    return [*drawn, *picked.tolist()]
+    return np.concatenate([drawn, picked])
 
 
-def ours_chosen_only(x: Floats, y: Ints, known: Ints, free: Ints, seed: int) -> Sequence[int]:
+def ours_chosen_only(x: Floats, y: Ints, known: Ints, free: Ints, seed: int) -> Ints:
     """Return what is chosen alone: what the random third costs."""
-    return free[pick(x[free], ROUND, x[known], y[known], seed=seed)].tolist()
+    return free[pick(x[free], ROUND, x[known], y[known], seed=seed)]
 
 
 POLICIES: dict[str, Policy] = {
@@ -119,7 +119,7 @@ def accuracies(policy: Policy, x: Floats, y: Ints, seed: int) -> list[float]:
     while len(known) < MOST:
         free = np.setdiff1d(np.arange(len(pool)), known)
         new = policy(inner, answers, known, free, seed + len(known))
-        known = np.concatenate([known, np.asarray(new, dtype=np.int64)])
+        known = np.concatenate([known, new])
         if len(np.unique(answers[known])) < 2:
             found.append(float((y[tested] == answers[known][0]).mean()))
             continue

@@ -92,9 +92,10 @@ class LearningCurve:
 
 
 def basis(a_class: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the (M, 3) terms 1, u and u^2 where the bend is, constant beyond it."""
-    u = np.log(np.clip(a_class, 1e-9, BEND_ENDS) / REFERENCE)
-    return np.stack([np.ones_like(u), u, u**2], axis=1)
+    """Return the (M, 3) factors of a, b and c at M numbers of labels a class."""
+    u, end = np.log(a_class / REFERENCE), np.log(BEND_ENDS / REFERENCE)
+    bend = np.where(u <= end, u**2, end**2 + 2 * end * (u - end))
+    return np.stack([np.ones_like(u), u, bend], axis=1)
 
 
 def fitted(measured: Subsampled, prior: Prior = MIXTURE, seed: int = 0) -> LearningCurve:
