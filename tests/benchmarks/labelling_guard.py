@@ -1,11 +1,11 @@
 """How often the 95 % interval of a gap misses the truth, where images were chosen to be labelled.
 
 In each replay 40 images of a pool of the kit are labelled at random and 40 more are chosen by
-`autotransfer.labelling.picking`. Two ridge probes, on the source that chose and on gradients without a source,
-are compared out of fold by the guard's own interval, on the random images alone, on all 80, or on
-those that were chosen; both learn from all that is not in the fold. The truth is the gap on all other images of the pool, with
-its standard error added in quadrature. The features are those that
-`tests/benchmarks/transfer_record.py` leaves.
+`autotransfer.labelling.picking`. Two ridge probes, on the source that chose and on gradients
+without a source, are compared out of fold by the guard's own interval, on the random images alone,
+on all 80, or on those that were chosen; both learn from all that is not in the fold. The truth is
+the gap on all other images of the pool, with its standard error added in quadrature. The features
+are those that `tests/benchmarks/transfer_record.py` leaves.
 
     python -m tests.benchmarks.labelling_guard --features FOLDER --replays 500
 """
