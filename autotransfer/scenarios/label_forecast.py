@@ -15,7 +15,7 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.baselines import MAJORITY, TITLES
 from autotransfer.models.source import Source
-from autotransfer.results import Decision, Outcome, Ranking, State, Verdict
+from autotransfer.results import Decision, Outcome, Ranking, ScenarioKind, State, Verdict
 from autotransfer.search.pool import beginning
 from autotransfer.transferability.learning_curve.forecasting import forecast_labels, settling
 from autotransfer.transferability.learning_curve.power_law import (
@@ -86,6 +86,8 @@ def label_forecast(
         judged: The verdict of a fit and everything that was tried; None after a ranking alone.
         further: A number of further labels that is told of; None for some round ones.
     """
+    if scenario.kind is not ScenarioKind.LABELLED:  # seen classes say nothing of unseen ones
+        return None
     division, seed = scenario.division, scenario.request.options.seed
     if judged is None:  # of many items, a ranking reads the first ones
         seen = {row.source: row.num_images for row in ranking.rows}
