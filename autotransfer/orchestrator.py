@@ -102,8 +102,7 @@ def rank(
     Args:
         target: As for `fit`.
         y: (n,) labels of items; None where the target has its own.
-        estimators: Names of the scores of the consensus; empty for the default ones with what
-            is known of the sources beforehand.
+        estimators: Names of the scores; empty for the default ones, and what is known beforehand.
         racing: Whether sources without a chance see no more than the first items.
         **options: The fields of `Options` that concern target, sources and device.
 

@@ -6,10 +6,19 @@ from typing import Any
 
 import click
 
-from autotransfer.cli.options import answer, bad_image_option, common, option, say, several
+from autotransfer.cli.groups import GroupedCommand
+from autotransfer.cli.options import (
+    answer,
+    bad_image_option,
+    common,
+    option,
+    say,
+    several,
+    starting,
+)
 
 
-@click.command()
+@click.command(cls=GroupedCommand, short_help="Say which images to label next.")
 @click.argument("places", nargs=-1, required=True, metavar="[TARGET] UNLABELLED")
 @common
 @option("--count", type=int, default=20, metavar="N", help="Number of images to ask for.")
@@ -31,6 +40,7 @@ def label(places: tuple[str, ...], **options: Any) -> None:
             f"one or two places are needed, [TARGET] UNLABELLED; got {len(places)}"
         )
     as_json = options.pop("as_json")
+    starting(f"opening {' and '.join(places)}")
 
     from autotransfer.cli.label_texts import label_json, label_text
     from autotransfer.labelling.suggesting import suggest_labels

@@ -29,6 +29,8 @@ class FitOptions(TypedDict, total=False):
     attributes: Any
     group_column: str | None
     unlabelled: Any
+    labels: Sequence[str | Path]
+    new_classes: Sequence[str]
     through: Sequence[Any]
     audit_labels: int | str | None
     sources: Any

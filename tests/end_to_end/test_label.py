@@ -77,7 +77,7 @@ def test_labels_go_back_into_a_fit_that_tests_on_random_ones_and_embeds_no_image
     tmp_path: Path,
     embedded: Counter[tuple[str, str]],
 ) -> None:
-    given = {"sources": str(catalogue), "only_sources": ["tiny-0"]}
+    given = {"sources": str(catalogue), "source": ["tiny-0"]}
     first = autotransfer.fit(str(folder_target), name="bars-fit", guard=False, **given, **ONE)
     assert first.record.forecast is not None
     assert first.record.forecast.labels == 42
@@ -118,7 +118,7 @@ def test_without_any_label_images_are_suggested_and_then_fitted(
     with (tmp_path / "asked.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("image", "label", "drawn"), *rows])
     selection = autotransfer.fit(
-        "pool", labels=["asked.csv"], sources=str(catalogue), only_sources=["tiny-0"], guard=False,
+        "pool", labels=["asked.csv"], sources=str(catalogue), source=["tiny-0"], guard=False,
         **ONE,
     )  # fmt: skip
     assert selection.record.class_names == tuple(sorted(set(pool.values())))
@@ -159,7 +159,7 @@ def test_a_keyboard_labels_fifty_images_and_the_page_saves_the_table(
     folder_target: Path, pool: dict[str, str], catalogue: Path, tmp_path: Path
 ) -> None:
     found = autotransfer.suggest_labels(
-        str(folder_target), "pool", count=50, sources=str(catalogue), only_sources=["tiny-0"],
+        str(folder_target), "pool", count=50, sources=str(catalogue), source=["tiny-0"],
         out="asked",
     )  # fmt: skip
     names = list(found.class_names)
