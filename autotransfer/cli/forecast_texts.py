@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict
 from typing import Any
 
+from autotransfer.cli.groups import text_width
 from autotransfer.forecasts import LabelForecast
 from autotransfer.transferability.learning_curve.wording import forecast_sentences
 
@@ -16,5 +18,9 @@ def forecast_json(found: LabelForecast) -> dict[str, Any]:
 
 def forecast_text(found: LabelForecast) -> list[str]:
     """Return lines for people."""
-    told = forecast_sentences(found)
-    return ["more labels (forecast, 90 % intervals)", *(f"  {sentence}" for sentence in told)]
+    lines = ["more labels (forecast, 90 % intervals)"]
+    for sentence in forecast_sentences(found):
+        lines += textwrap.wrap(
+            sentence, text_width(), initial_indent="  ", subsequent_indent="    "
+        )
+    return lines

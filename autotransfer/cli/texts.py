@@ -260,7 +260,7 @@ def _next_text(record: Record) -> list[str]:
     if report is not None:
         lines.append(f"      open {report} for mistakes, doubtful labels and all trials")
     if record.verdict.decision is Decision.INCONCLUSIVE:
-        lines.append("      label more images: these are too few to tell")
+        lines.append("      label more images, these are too few: `autotransfer label` says which")
     return lines
 
 

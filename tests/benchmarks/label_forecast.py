@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 
 from autotransfer.transferability.learning_curve.power_law import LEVEL, fitted
 from autotransfer.transferability.learning_curve.subsampling import Grams, Subsampled, subsampled
-from tests.benchmarks.transfer_cells import NO_SOURCE
-from tests.benchmarks.transfer_record import WITH_JOINT
+from tests.benchmarks.transfer_cells import NO_SOURCE, WITH_JOINT
 from tests.benchmarks.transfer_table import read_record
 from tests.benchmarks.transfer_targets import TARGETS, Target, draw, labels_of, pool_of
 

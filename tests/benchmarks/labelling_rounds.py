@@ -23,7 +23,12 @@ from autotransfer.models.heads.linear import unit_rows
 from autotransfer.models.heads.ridge import fit_ridge
 from autotransfer.models.single_thread import single_thread
 
-POOLS = ("eurosat", "flowers5", "cifar10", "pacs-photo", "pacs-art", "pacs-sketch")
+POOLS = {
+    "eurosat": ("eurosat",),
+    "flowers5": ("flowers5",),
+    "cifar10": ("cifar10",),
+    "pacs": ("pacs-photo", "pacs-art", "pacs-sketch"),
+}
 SOURCES = ("mobilenetv1-100-imagenet", "efficientnet-lite0-imagenet", "mobilenetv2-imagenet")
 ROUND, MOST = 20, 200
 
@@ -36,12 +41,21 @@ def read(folder: Path, pool: str) -> tuple[Floats, Ints]:
     """Return (n, d) features side by side and (n,) classes."""
     blocks = []
     for source in SOURCES:
-        with np.load(folder / pool / f"{source}.npz") as kept:
-            x = kept[f"stage {len(kept.files)}"].astype(np.float32)
+        x = np.concatenate([_stage(folder / part / f"{source}.npz") for part in POOLS[pool]])
         blocks.append(unit_rows(x - x.mean(axis=0)).astype(np.float32))
-    with np.load(folder / pool / "pool.npz") as kept:
-        labels = kept["labels"].astype(np.int64)
-    return np.concatenate(blocks, axis=1) / np.float32(np.sqrt(len(SOURCES))), labels
+    labels = []
+    for part in POOLS[pool]:
+        with np.load(folder / part / "pool.npz") as kept:
+            labels.append(kept["labels"].astype(np.int64))
+    return np.concatenate(blocks, axis=1) / np.float32(np.sqrt(len(SOURCES))), np.concatenate(
+        labels
+    )
+
+
+def _stage(path: Path) -> Floats:
+    with np.load(path) as kept:
+        last: Floats = kept[f"stage {len(kept.files)}"].astype(np.float32)
+    return last
 
 
 def random(_x: Floats, _y: Ints, _known: Ints, free: Ints, seed: int) -> Ints:
