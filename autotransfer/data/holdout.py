@@ -130,6 +130,11 @@ def notes_on_classes(
         [images.class_names[k] for k in np.setdiff1d(images.labels, labels)]
         for labels in (validated, tested)
     ]
+    if validation is None and len(np.unique(validated)) < 2 and division.untested is not None:
+        raise InvalidTargetError(
+            f"only {int((~division.untested).sum())} labelled images may test, and they are of "
+            "one class; another round of `autotransfer label` draws more at random"
+        )
     if validation is None and len(np.unique(validated)) < 2:
         raise InvalidTargetError(
             f"all images of {named(lacking[0])} are one group, or show the same, so they are "

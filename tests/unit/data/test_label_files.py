@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autotransfer.data.holdout import divide
+from autotransfer.data.holdout import divide, notes_on_classes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.label_files import Labelled, read_labels, with_labels
 from autotransfer.data.splitting import Fold, only_tested
@@ -98,3 +98,11 @@ def test_from_a_thousand_images_on_none_that_was_chosen_is_held_out() -> None:
     assert division.untested.sum() == len(images) // 2
     for fold in division.folds(0):
         assert not division.untested[fold.validation].any()
+
+
+def test_one_class_of_random_images_cannot_test_and_the_error_says_what_to_do() -> None:
+    images = shapes(2, 8, seed=0)
+    untested = tuple(k == 1 for k in images.labels.tolist())
+    division = divide(Target("bars", images, None, None, images.class_names, untested=untested))
+    with pytest.raises(InvalidTargetError, match="only 8 labelled images may test"):
+        notes_on_classes(division, division.folds(0), None)
