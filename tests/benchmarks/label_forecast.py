@@ -84,7 +84,8 @@ def missed(found: Subsampled, now: int, then: int, before: float, truth: float) 
     errors = np.maximum(1 - found.accuracy, 0.5 / found.hits.shape[1])
     slope, start = np.polyfit(np.log(found.sizes), np.log(errors), 1)
     plain = 1 - np.exp(start + slope * np.log(then))
-    plain_needed = np.exp((np.log(max(1 - truth, 1e-3)) - start) / min(slope, -1e-3))
+    exponent = (np.log(max(1 - truth, 1e-3)) - start) / min(slope, -1e-3)
+    plain_needed = np.exp(min(exponent, 100.0))
     return Miss(
         bool(low <= truth <= high),
         abs(middle - truth),
