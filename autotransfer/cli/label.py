@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from autotransfer.cli.early import refuse_early
 from autotransfer.cli.groups import GroupedCommand
 from autotransfer.cli.options import (
     answer,
@@ -40,6 +41,8 @@ def label(places: tuple[str, ...], **options: Any) -> None:
             f"one or two places are needed, [TARGET] UNLABELLED; got {len(places)}"
         )
     as_json = options.pop("as_json")
+    for place in places:
+        refuse_early(place, options)
     starting(f"opening {' and '.join(places)}")
 
     from autotransfer.cli.label_texts import label_json, label_text

@@ -17,6 +17,7 @@ from autotransfer.data.target import open_target
 from autotransfer.report import Material, Predicted, write_report
 from autotransfer.report.page import NO_TIME, SECTIONS, Section, built, page
 from autotransfer.results import RankedSource, Ranking, Skipped
+from tests.unit.report.test_more_labels import FORECAST
 
 Make = Callable[..., Any]
 HOSTILE = "a\"b'<script>alert(1)</script>&amp;$x^2$"
@@ -76,6 +77,7 @@ def material(make_record: Make, make_outcome: Make) -> Material:
         skipped=(Skipped(HOSTILE, HOSTILE, HOSTILE),),
         warnings=(HOSTILE,),
         provenance={"source.origin": HOSTILE},
+        forecast=FORECAST,
     )
     record = replace(record, verdict=replace(record.verdict, sentence=HOSTILE, remarks=(HOSTILE,)))
     return Material(

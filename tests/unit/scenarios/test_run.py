@@ -28,6 +28,7 @@ from autotransfer.tracking import Tracker
 from autotransfer.tracking.registered import Registration
 from autotransfer.tracking.sync import INTERRUPTED, TrackingPlan
 from tests.unit.conftest import MakeOutcome, MakeRecord
+from tests.unit.report.test_more_labels import FORECAST
 from tests.unit.told import Teller, registry_of
 
 SHIPPED = SimpleNamespace(strategies=("of the preset",))
@@ -92,7 +93,11 @@ class _Study:
 
 def _run(tmp_path: Path, **options: Any) -> Run:
     parts: dict[str, Any] = {
-        "clock": SimpleNamespace(seconds_of=lambda _readers: Seconds(total=3.0), stopped=False),
+        "clock": SimpleNamespace(
+            seconds_of=lambda _readers: Seconds(total=3.0),
+            stopped=False,
+            closing=lambda _work: None,
+        ),
         "place": SimpleNamespace(name="mine", folder=tmp_path),
         "study": _Study(),
         "tracker": SimpleNamespace(run_id="r1"),
@@ -150,6 +155,7 @@ def _scenario() -> Any:
         readers=None,
         notes=("one file was left out",),
         provenance={"target": "t1"},
+        label_forecast=lambda _ranking, _judged: FORECAST,
     )
 
 
@@ -182,6 +188,7 @@ def test_a_record_has_what_each_step_found(
     assert record.warnings == ("one file was left out", "few items")
     assert record.forced == ("too little time",)
     assert record.finalist is outcomes[1]
+    assert record.forecast is FORECAST
     assert record.provenance["target"] == "t1"
     assert record.provenance["returned"] == "trial 1"
     assert record.provenance["source"] == tiny_source().fingerprint
