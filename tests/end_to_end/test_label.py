@@ -18,13 +18,17 @@ from autotransfer.cli import run
 from autotransfer.labelling.suggestion import Suggestion
 from autotransfer.models.features import Features
 from autotransfer.plugin.testing import shapes
-from autotransfer.scenarios.options import Budget
+from autotransfer.scenarios.budget import Budget
 from tests.end_to_end.browser import Browser
 from tests.end_to_end.conftest import brief_baselines
 
 pytestmark = pytest.mark.usefixtures("brief_report")
 
-ONE = {"strategies": ["feature-extraction"], "budget": Budget(trials=1), "tracking_uri": "off"}
+ONE: dict[str, Any] = {
+    "strategies": ["feature-extraction"],
+    "budget": Budget(trials=1),
+    "tracking_uri": "off",
+}
 
 
 @pytest.fixture
@@ -77,7 +81,7 @@ def test_labels_go_back_into_a_fit_that_tests_on_random_ones_and_embeds_no_image
     tmp_path: Path,
     embedded: Counter[tuple[str, str]],
 ) -> None:
-    given = {"sources": str(catalogue), "source": ["tiny-0"]}
+    given: dict[str, Any] = {"sources": str(catalogue), "source": ["tiny-0"]}
     first = autotransfer.fit(str(folder_target), name="bars-fit", guard=False, **given, **ONE)
     assert first.record.forecast is not None
     assert first.record.forecast.labels == 42
@@ -85,7 +89,7 @@ def test_labels_go_back_into_a_fit_that_tests_on_random_ones_and_embeds_no_image
     assert len(_names(found, "random")) == 8
     assert len(_names(found, "chosen")) == 16
     _fill(found, pool, tmp_path / "labels-1.csv")
-    rest = {"unlabelled": "pool", "labels": ["labels-1.csv"]}
+    rest: dict[str, Any] = {"unlabelled": "pool", "labels": ["labels-1.csv"]}
     second = autotransfer.fit(
         str(folder_target), name="bars-fit", resume=True, **rest, **given, **ONE
     )
