@@ -20,7 +20,7 @@ DEFAULT_SETS = ("tiny", "small", "base")
 SPACES = ("default", "quick", "thorough")
 
 
-class Word(click.ParamType):  # type: ignore[type-arg] - older ones are not generic
+class Word(click.ParamType):  # type: ignore[type-arg]  # older ones are not generic
     """A text that the shell completes from a few words.
 
     Args:
