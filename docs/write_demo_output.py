@@ -54,7 +54,7 @@ def answer(record: Record) -> str:
 def alt(record: Record) -> str:
     """Return what stands for the picture."""
     test = record.verdict.test
-    score = "" if test is None else f", {100 * test.value:.1f} % of {test.n} images right"
+    score = "" if test is None else f", accuracy {test.value:.3f} on {test.n} images"
     return (
         f"The end of the demo: {record.verdict.decision}, {record.finalist.strategy} of "
         f"{len(record.chosen)} sources{score}"

@@ -33,7 +33,7 @@ from autotransfer.selection.selection import Selection
 
 ARCHITECTURE = "test_resnet"  # the smallest residual network that timm names
 SIDE = 32
-TRAIN_PER_CLASS = 4
+TRAIN_PER_CLASS = 6
 TEST_PER_CLASS = 40
 _SCHEDULE = Schedule(epochs=8, batch_size=32, learning_rate=3e-3)
 _RANDOM_EPOCHS = 3  # labels without a meaning teach nothing more in the others

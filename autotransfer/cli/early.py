@@ -24,6 +24,13 @@ def refuse_early(target: str, options: Mapping[str, Any]) -> None:
         InvalidSourceError: If a catalogue is not there.
         InvalidOptionError: If the budget is not understood, or a number is out of range.
     """
+    from autotransfer.scenarios.budget import Budget
+    from autotransfer.scenarios.option_checks import NUMBERS, check_number
+
+    if options.get("budget") is not None:
+        Budget.parse(options["budget"])
+    for name in NUMBERS:
+        check_number(name, options.get(name))
     for place in (target, *_named(options, _PLACES)):
         if not any(mark in place for mark in _ADDRESS) and not os.path.lexists(place):
             from autotransfer.data.storage import open_place
@@ -32,13 +39,6 @@ def refuse_early(target: str, options: Mapping[str, Any]) -> None:
     for catalogue in _named(options, ("sources",)):
         if catalogue.endswith(".toml") and not os.path.lexists(catalogue):
             raise InvalidSourceError(f"catalogue {catalogue}: there is no such file")
-    from autotransfer.scenarios.budget import Budget
-    from autotransfer.scenarios.option_checks import NUMBERS, check_number
-
-    if options.get("budget") is not None:
-        Budget.parse(options["budget"])
-    for name in NUMBERS:
-        check_number(name, options.get(name))
 
 
 def _named(options: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:

@@ -18,7 +18,7 @@ device_words = Word("device", DEVICES, closed=False)
 
 
 def several(
-    flag: str, name: str, metavar: str, meaning: str, type_: click.ParamType | None = None
+    flag: str, name: str, metavar: str, meaning: str, type_: click.ParamType[Any] | None = None
 ) -> Callable[[Command], Command]:
     """Return an option that may be repeated."""
     told = f"{meaning}; may be repeated."

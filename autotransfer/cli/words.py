@@ -20,7 +20,7 @@ DEFAULT_SETS = ("tiny", "small", "base")
 SPACES = ("default", "quick", "thorough")
 
 
-class Word(click.ParamType):  # type: ignore[type-arg] - older ones are not generic
+class Word(click.ParamType):  # type: ignore[type-arg]  # older ones are not generic
     """A text that the shell completes from a few words.
 
     Args:
@@ -51,6 +51,6 @@ class Word(click.ParamType):  # type: ignore[type-arg] - older ones are not gene
         return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
 
     @override
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """Return "TEXT", as without a type of its own; the help names the words."""
         return "TEXT"

@@ -34,5 +34,19 @@ def overlap_remark(source: Source, class_names: Sequence[str], target: str) -> s
     )
 
 
+def overlap_of_others(sources: Sequence[Source], class_names: Sequence[str], target: str) -> str:
+    """Return one sentence on further sources of an answer that may know the target's items.
+
+    Args:
+        sources: Those that the answer reads beside the first one.
+        class_names: The K classes.
+        target: Name of the target.
+    """
+    known = [source for source in sources if not source.pretrained_on.startswith("unknown")]
+    found = [source.name for source in known if overlap_remark(source, class_names, target)]
+    names = ", ".join(dict.fromkeys(found))
+    return f"the answer also reads {names}, which may have seen these very items" if found else ""
+
+
 def _plain(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "", text.lower())

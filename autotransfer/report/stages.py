@@ -14,6 +14,7 @@ from autotransfer.report.scale import Scale
 from autotransfer.results import Outcome, Record
 
 Curve = list[tuple[int, float]]
+MOST_OTHERS = 4  # curves beside those of the chosen source
 
 
 def stages_section(material: Material) -> Markup | None:
@@ -23,6 +24,7 @@ def stages_section(material: Material) -> Markup | None:
     ranked = ranking_curve(record)
     if max(len(probed), len(ranked)) < 2:
         return None
+    further = [(name, ranking_curve(record, name)) for name in other_sources(record)]
 
     def plot(axes: Axes) -> None:
         if len(probed) > 1:
@@ -32,6 +34,8 @@ def stages_section(material: Material) -> Markup | None:
         if len(ranked) > 1:
             axes.plot(*zip(*ranked, strict=True), "s--", color=COLOURS[1],
                       label="ridge probe of the ranking (accuracy)")  # fmt: skip
+        for (name, curve), colour in zip(further, COLOURS[2:], strict=False):
+            axes.plot(*zip(*curve, strict=True), "^:", color=colour, label=f"the same of {name}")
         axes.set_xlabel("stage; 1 is next to the pixels")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(loc="best")
@@ -42,7 +46,8 @@ def stages_section(material: Material) -> Markup | None:
         plot, key="stages", height=220,
         alt=f"Probe score by stage of {record.finalist.source}: {told}",
         caption="Where the last stages are no better than earlier ones, the end of the source is "
-        "special to what it was trained on.",
+        "special to what it was trained on."
+        + (" Dotted are the other sources of the answer." if further else ""),
     )  # fmt: skip
 
 
@@ -55,10 +60,17 @@ def probe_curve(outcomes: Sequence[Outcome], source: str) -> Curve:
     return sorted(best.items())
 
 
-def ranking_curve(record: Record) -> Curve:
-    """Return (stage, leave-one-out accuracy) as the ranking saw the chosen source."""
+def other_sources(record: Record) -> list[str]:
+    """Return the further sources of the answer that have a curve, the greatest weight first."""
+    names = dict.fromkeys(member.source for member in record.chosen if member.source)
+    names.pop(record.finalist.source, None)
+    return [name for name in names if len(ranking_curve(record, name)) > 1][:MOST_OTHERS]
+
+
+def ranking_curve(record: Record, source: str = "") -> Curve:
+    """Return (stage, leave-one-out accuracy) as the ranking saw a source; the chosen one."""
     for row in record.ranking.rows:
-        if row.source == record.finalist.source:
+        if row.source == (source or record.finalist.source):
             accuracies = enumerate(row.stage_accuracies, start=1)
             return [(stage, value) for stage, value in accuracies if value is not None]
     return []

@@ -10,6 +10,7 @@ from typing import Any
 
 from autotransfer.errors import NegativeTransferWarning
 from autotransfer.forecasts import LabelForecast
+from autotransfer.guard.contamination import overlap_of_others
 from autotransfer.masking import masked
 from autotransfer.results import Decision, Record, Skipped, Stopped
 from autotransfer.scenarios.base import Judged, Scenario, Searched
@@ -33,6 +34,10 @@ def record_of(
     source = next(s for s in scenario.sources.sources if s.name == outcome.source)
     told = {(item.source, item.reason) for item in unranked}
     unsaid = [s for s in searched.candidates.skipped if (s.source, s.reason) not in told]
+    others = judged.kept.predictor.companions if verdict.returned == "transfer" else ()
+    overlap = overlap_of_others(others, scenario.class_names, scenario.name)
+    if overlap and verdict.test is not None:
+        verdict = replace(verdict, remarks=(*verdict.remarks, overlap))
     zero_shot, stopped = judged.zero_shot, run.study.recall(STOPPED)
     return Record(
         name=run.place.name,

@@ -53,7 +53,8 @@ def small_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     brief_fits(monkeypatch)
 
     def fit(target: str, **options: Any) -> Any:
-        return whole(target, **{"sources": "catalogue.toml", **options, "budget": "1 trials"})
+        ours = {"trials": 1, "seconds": None, "budget": None, "verbose": False}
+        return whole(target, **{"sources": "catalogue.toml", **options, **ours})
 
     monkeypatch.setattr(autotransfer, "fit", fit, raising=False)
 
@@ -86,7 +87,7 @@ def _run_all(block: Block, demo: Path, fitted: Path) -> None:
 
 def _small(words: list[str]) -> list[str]:
     """Return the command with tiny sources and one trial, or two to compare without labels."""
-    line = re.sub(r" --(trials|seconds) \S+", "", " ".join(words))
+    line = re.sub(r" --(trials|seconds|budget) \S+", "", " ".join(words))
     command = line.split(" ", 1)[0]
     flat = command == "fit" and _is_flat(Path(words[1]))
     if command == "fit" and not flat and not re.search("--(strategy|attributes|resume)", line):

@@ -115,7 +115,10 @@ def test_a_fit_finds_what_it_found_before(name: str, tmp_path: Path) -> None:
     frozen = _in_words_of_today(_read(freeze.RECORDS / f"{name}.json"))
     frozen.setdefault("depth")  # of images that are not deep
     frozen.setdefault("stopped")  # no search ended by itself
-    _assert_same(frozen, _reworded(freeze.comparable(selection.record.model)))
+    found = _reworded(freeze.comparable(selection.record.model))
+    if "members" not in frozen["finalist"]:  # of a finalist that was not returned: not kept then
+        found["finalist"].pop("members", None)
+    _assert_same(frozen, found)
 
 
 @pytest.mark.parametrize("name", freeze.KEPT)

@@ -9,7 +9,7 @@ import numpy as np
 from autotransfer.data.target import open_target
 from autotransfer.guard.cause import DATA, METHOD, UNKNOWN, source_distance
 from autotransfer.guard.cause import cause_of as told_cause
-from autotransfer.guard.contamination import overlap_remark
+from autotransfer.guard.contamination import overlap_of_others, overlap_remark
 from autotransfer.models.metrics import metric_named
 from autotransfer.plugin.testing.tiny import shapes, tiny_readers, tiny_source
 from autotransfer.results import Outcome, RankedSource, State
@@ -102,3 +102,13 @@ def test_a_source_that_learnt_from_the_target_is_named() -> None:
     source = replace(tiny_source("net"), pretrained_on="CIFAR-10")
     assert "CIFAR-10" in overlap_remark(source, ("cat", "dog"), "cifar10")
     assert overlap_remark(source, ("cat", "dog"), "photos") == ""
+
+
+def test_the_other_sources_of_an_answer_that_may_know_the_target_are_named_together() -> None:
+    learnt = [replace(tiny_source(name), pretrained_on="CIFAR-10") for name in ("one", "two")]
+    others = [*learnt, replace(tiny_source("three"), pretrained_on="ImageNet-1k"), learnt[0]]
+    assert overlap_of_others(others, ("cat", "dog"), "cifar10") == (
+        "the answer also reads one, two, which may have seen these very items"
+    )
+    given = replace(tiny_source("four"), pretrained_on="unknown (features were given)")
+    assert overlap_of_others([given], ("cat", "dog"), "features") == ""

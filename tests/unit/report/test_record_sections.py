@@ -18,11 +18,11 @@ from autotransfer.report.provenance import provenance_section
 from autotransfer.report.ranking import ranking_section
 from autotransfer.report.skipped import by_reason, skipped_section
 from autotransfer.report.spending import by_strategy, parts_of, spending_section
-from autotransfer.report.stages import probe_curve, stages_section
+from autotransfer.report.stages import other_sources, probe_curve, stages_section
 from autotransfer.report.validators import validators_section
 from autotransfer.report.verdict import verdict_section
 from autotransfer.report.zero_shot import zero_shot_section
-from autotransfer.results import Layers, Skipped, State, ZeroShotFigures, ZeroShotFindings
+from autotransfer.results import Layers, Share, Skipped, State, ZeroShotFigures, ZeroShotFindings
 
 Make = Callable[..., Any]
 
@@ -115,6 +115,20 @@ def test_the_stage_curve_takes_the_best_probe_of_each_stage_of_one_source(
     found = stages_section(Material(make_record(outcomes=outcomes)))
     assert found is not None
     assert "stage 1 0.600, stage 2 0.800" in found
+    assert "the same of" not in found
+
+
+def test_the_stage_curves_of_all_sources_of_the_answer_are_drawn(make_record: Make) -> None:
+    members = tuple(
+        Share(name, "probe", Layers(2, 2, 0), weight)
+        for name, weight in (("beta", 0.6), ("alpha", 0.3), (None, 0.1))
+    )
+    record = make_record(members=members)
+    assert other_sources(record) == ["beta"]
+    found = stages_section(Material(record))
+    assert found is not None
+    assert "the same of beta" in found
+    assert "Dotted are the other sources of the answer." in found
 
 
 def test_the_leaderboard_orders_by_score_then_log_loss_then_what_did_not_end(
