@@ -68,7 +68,8 @@ def margin(x: Floats, y: Ints, known: Ints, free: Ints, seed: int) -> Ints:
     if len(np.unique(y[known])) < 2:
         return random(x, y, known, free, seed)
     scores = np.sort(_scores(x, y, known, free), axis=1)
-    return free[np.argsort(scores[:, -1] - scores[:, -2])[:ROUND]].tolist()
+    found: Ints = free[np.argsort(scores[:, -1] - scores[:, -2])[:ROUND]]
+    return found
 
 
 def k_centre(x: Floats, _y: Ints, known: Ints, free: Ints, seed: int) -> Ints:
