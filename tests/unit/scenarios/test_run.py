@@ -147,6 +147,7 @@ def test_a_resumed_fit_asks_for_the_password_of_its_store(
 
 def _scenario() -> Any:
     return SimpleNamespace(
+        name="photos",
         kind=ScenarioKind.UNLABELLED,
         metric="label-free",
         depth=None,
@@ -203,7 +204,10 @@ def test_a_record_has_the_licence_of_every_source_of_the_answer(
     scenario = _scenario()
     scenario.sources = Sources((tiny_source(), *others), ())
     shares = [Share(name, "probe", None, 0.5) for name in ("tiny", "isc")]
-    kept = cast("Checkpoint", SimpleNamespace(members=tuple(shares)))
+    kept = cast(
+        "Checkpoint",
+        SimpleNamespace(members=tuple(shares), predictor=SimpleNamespace(companions=())),
+    )
     outcome = make_outcome(source="tiny")
     context: Any = SimpleNamespace()
     searched = Searched(Ranking((), ()), Candidates(Arms((), (), {})), context, [outcome])
