@@ -34,10 +34,8 @@ def record_of(
     source = next(s for s in scenario.sources.sources if s.name == outcome.source)
     told = {(item.source, item.reason) for item in unranked}
     unsaid = [s for s in searched.candidates.skipped if (s.source, s.reason) not in told]
-    others = judged.kept.predictor.companions if verdict.returned == "transfer" else ()
-    overlap = overlap_of_others(others, scenario.class_names, scenario.name)
-    if overlap and verdict.test is not None:
-        verdict = replace(verdict, remarks=(*verdict.remarks, overlap))
+    if verdict.returned == "transfer" and verdict.test is not None:
+        verdict = replace(verdict, remarks=(*verdict.remarks, *_overlap(judged, scenario)))
     zero_shot, stopped = judged.zero_shot, run.study.recall(STOPPED)
     return Record(
         name=run.place.name,
@@ -83,6 +81,14 @@ def _forecast(
     if run.clock.stopped or (closing is not None and time.monotonic() > closing):
         return None
     return scenario.label_forecast(searched.ranking, (judged.verdict, searched.outcomes))
+
+
+def _overlap(judged: Judged[Any], scenario: Scenario[Any, Any]) -> list[str]:
+    """Return what is to be said of the other sources of the answer; nothing in most cases."""
+    names = {member.source for member in judged.kept.members} - {judged.outcome.source}
+    others = [source for source in scenario.sources.sources if source.name in names]
+    told = overlap_of_others(others, scenario.class_names, scenario.name) if others else ""
+    return [told] if told else []
 
 
 def _licences(judged: Judged[Any], scenario: Scenario[Any, Any]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -105,7 +106,8 @@ def test_the_shell_completes_commands_options_and_their_values() -> None:
 
 def _help(name: str, width: int = 80) -> str:
     command = cli.commands[name]
-    context = click.Context(command, info_name=name, terminal_width=width)
+    settings: dict[str, Any] = {"terminal_width": width, "help_option_names": ["-h", "--help"]}
+    context = click.Context(command, info_name=name, **settings)
     return command.get_help(context)
 
 
