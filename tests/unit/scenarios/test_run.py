@@ -204,10 +204,7 @@ def test_a_record_has_the_licence_of_every_source_of_the_answer(
     scenario = _scenario()
     scenario.sources = Sources((tiny_source(), *others), ())
     shares = [Share(name, "probe", None, 0.5) for name in ("tiny", "isc")]
-    kept = cast(
-        "Checkpoint",
-        SimpleNamespace(members=tuple(shares), predictor=SimpleNamespace(companions=())),
-    )
+    kept = cast("Checkpoint", SimpleNamespace(members=tuple(shares)))
     outcome = make_outcome(source="tiny")
     context: Any = SimpleNamespace()
     searched = Searched(Ranking((), ()), Candidates(Arms((), (), {})), context, [outcome])
@@ -215,6 +212,12 @@ def test_a_record_has_the_licence_of_every_source_of_the_answer(
     record = record_of(scenario, searched, judged, [], _run(tmp_path))
     assert record.provenance["source.license"] == "unknown"
     assert record.provenance["members.licenses"] == "tiny: unknown; isc: ISC"
+    assert record.verdict.remarks == judged.verdict.remarks
+
+    knowing = [replace(source, pretrained_on="the Garden Flowers") for source in others]
+    scenario.name, scenario.sources = "garden-flowers", Sources((tiny_source(), *knowing), ())
+    told = record_of(scenario, searched, judged, [], _run(tmp_path)).verdict.remarks
+    assert told[-1] == "the answer also reads isc, which may have seen these very items"
 
 
 def test_a_negative_verdict_warns(
