@@ -294,6 +294,21 @@ class Seconds:
 
 
 @dataclass(frozen=True)
+class OpenWorld:
+    """What seems to be in a target without labels; shares of its items in [0, 1].
+
+    Args:
+        class_shares: Of each class, in the order of the classes; empty where they are not told.
+        absent: Classes that seem not to be there.
+        doubt: Why the class shares are not told; empty where they are.
+    """
+
+    class_shares: tuple[Interval, ...] = ()
+    absent: tuple[str, ...] = ()
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
 class Stopped:
     """Why a search ended before its time; the gain is of the score, had it gone on."""
 
@@ -324,6 +339,7 @@ class Record:
     zero_shot: ZeroShotFindings | None = None
     members: tuple[Share, ...] = ()
     stopped: Stopped | None = None  # where the search ended by itself
+    open_world: OpenWorld | None = None  # of a target without labels
     depth: int | None = 16  # bits used of those in deep images; None where no image was deep
     forecast: LabelForecast | None = None  # what more labels would buy
 
