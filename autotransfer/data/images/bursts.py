@@ -67,8 +67,9 @@ def _of_same_class(
     """Return pairs of the same images with any others of their class."""
     members = {k: np.flatnonzero(labels == k) for k in np.unique(labels[first])}
     other = [generator.choice(members[labels[i]]) for i in first]
-    pairs = np.stack([first, np.array(other, dtype=np.int64)], axis=1)
-    return pairs[pairs[:, 0] != pairs[:, 1]]
+    pairs: Pairs = np.stack([first, np.array(other, dtype=np.int64)], axis=1)
+    kept: Pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    return kept
 
 
 def _share_alike(images: ImageSet, pairs: Pairs) -> float:
