@@ -40,7 +40,8 @@ class ClassShares:
 
     Args:
         value: The estimates; they add up to one.
-        low: Lower ends of 95 % intervals.
+        low: Lower ends of intervals: the least of six estimates (EM and BBSE of three readings),
+            less what another draw of the images would change (95 %).
         high: Upper ends.
         source: Shares of the classes in the source.
         apart: Share of images on which the second reading differs with where it begins.
@@ -129,20 +130,22 @@ def class_shares(
     counts = np.bincount(learn[1], minlength=num_classes)
     prior = counts / counts.sum()
 
-    def weighed(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-        by_shares = np.maximum(shares, _LEAST_SHARE)
-        return _read(learn, held_out, target, num_classes, by_shares).target
+    def weighed(shares: NDArray[np.float64]) -> _Reading:
+        return _read(learn, held_out, target, num_classes, np.maximum(shares, _LEAST_SHARE))
 
     plain = _read(learn, held_out, target, num_classes, None)
     first = em_shares(plain.target, prior)
     of_first = weighed(first)
-    second = em_shares(of_first, prior)
-    other = em_shares(weighed(em_shares(weighed(prior), prior)), prior)
+    second = em_shares(of_first.target, prior)
+    begun = weighed(em_shares(weighed(prior).target, prior))
+    other = em_shares(begun.target, prior)
     value = (first + second) / 2
-    checks = [first, second, bbse_shares(plain.target, plain.held_out, held_out[1])]
-    drawn = _bootstrap(plain.target, of_first, prior, value, seed)
-    low = np.minimum(np.min(checks, axis=0), np.quantile(drawn, 0.025, axis=0))
-    high = np.maximum(np.max(checks, axis=0), np.quantile(drawn, 0.975, axis=0))
+    counted = [bbse_shares(r.target, r.held_out, held_out[1]) for r in (plain, of_first, begun)]
+    checks = [first, second, other, *counted]
+    drawn = _bootstrap(plain.target, of_first.target, prior, value, seed) - value
+    low = np.min(checks, axis=0) + np.quantile(drawn, 0.025, axis=0)
+    high = np.max(checks, axis=0) + np.quantile(drawn, 0.975, axis=0)
+    low, high = np.clip([np.minimum(low, value), np.maximum(high, value)], 0.0, 1.0)
     apart, moved = _distance(second, other), _distance(first, second)
     return ClassShares(value, low, high, prior, apart, moved, len(target))
 
