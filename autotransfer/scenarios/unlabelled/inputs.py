@@ -124,7 +124,7 @@ def _compare_classes(named: tuple[str, ...], of_source: tuple[str, ...]) -> None
         ]
         warnings.warn(
             f"the target has {' and '.join(part for part in parts if part)}; methods that align "
-            "the domains assume the classes of the source images",
+            "the domains assume the classes of the source images; --class keeps some of them",
             DataWarning,
             stacklevel=5,
         )
