@@ -295,12 +295,9 @@ class Seconds:
 
 @dataclass(frozen=True)
 class OpenWorld:
-    """What seems to be in a target without labels; shares of its items in [0, 1].
+    """What seems to be in a target without labels: the share of each class, in [0, 1].
 
-    Args:
-        class_shares: Of each class, in the order of the classes; empty where they are not told.
-        absent: Classes that seem not to be there.
-        doubt: Why the class shares are not told; empty where they are.
+    Classes seem `absent`; where no shares are told, there are none, and `doubt` says why.
     """
 
     class_shares: tuple[Interval, ...] = ()

@@ -14,8 +14,8 @@ import numpy as np
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
-from autotransfer.data.label_files import read_labels, with_labels
 from autotransfer.data.kept_classes import with_classes
+from autotransfer.data.label_files import read_labels, with_labels
 from autotransfer.data.target import Target, open_target, open_unlabelled
 from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
 from autotransfer.models.backbone import load_backbone
