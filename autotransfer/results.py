@@ -294,6 +294,18 @@ class Seconds:
 
 
 @dataclass(frozen=True)
+class OpenWorld:
+    """What seems to be in a target without labels: the share of each class, in [0, 1].
+
+    Classes seem `absent`; where no shares are told, there are none, and `doubt` says why.
+    """
+
+    class_shares: tuple[Interval, ...] = ()
+    absent: tuple[str, ...] = ()
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
 class Stopped:
     """Why a search ended before its time; the gain is of the score, had it gone on."""
 
@@ -324,6 +336,7 @@ class Record:
     zero_shot: ZeroShotFindings | None = None
     members: tuple[Share, ...] = ()
     stopped: Stopped | None = None  # where the search ended by itself
+    open_world: OpenWorld | None = None  # of a target without labels
     depth: int | None = 16  # bits used of those in deep images; None where no image was deep
     forecast: LabelForecast | None = None  # what more labels would buy
 

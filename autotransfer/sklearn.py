@@ -35,6 +35,7 @@ NOT_OF_A_CLASSIFIER: Mapping[str, str] = {
     "attributes": "a classifier learns from labels",
     "through": "it is for a target without labels",
     "audit_labels": "it is for a target without labels",
+    "classes": "give source_data of the classes that are wanted",
     "group_column": "X is no manifest; divide the groups in the cross-validation",
     "on_bad_image": "there has to be one answer for each row of X",
     "budget": "trials and seconds say it",

@@ -35,6 +35,7 @@ from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPAC
 )
 @option("--setting", hidden=True, expose_value=False, callback=refuse_setting)
 @option("--source-data", metavar="PATH", help="Labelled source images.")
+@several("--class", "classes", "NAME", "Keep only this class of the source data")
 @option("--unlabelled", metavar="PATH", help="More target images without labels.")
 @several("--labels", "labels", "CSV", "Labels of images without, as `label` asks for them")
 @several("--new-class", "new_classes", "NAME", "A class of these tables that TARGET has not")

@@ -11,8 +11,8 @@ from typing_extensions import override
 # The groups of options, in the order of the help, and which are in each.
 GROUPS: Mapping[str, Sequence[str]] = {
     "Target": (
-        "scenario", "source_data", "unlabelled", "count", "labels", "new_classes", "worth",
-        "through", "attributes", "group_column", "audit_labels", "on_bad_image",
+        "scenario", "source_data", "classes", "unlabelled", "count", "labels", "new_classes",
+        "worth", "through", "attributes", "group_column", "audit_labels", "on_bad_image",
     ),
     "Sources": ("sources", "source", "license", "max_sources", "max_mb", "max_ms", "plugins"),
     "Search": (

@@ -15,6 +15,7 @@ from autotransfer.cli.options import (
     option,
     plugin_option,
     print_json,
+    say,
 )
 from autotransfer.cli.zero_shot_texts import reasons_text, with_reasons
 from autotransfer.errors import InvalidOptionError
@@ -22,6 +23,8 @@ from autotransfer.errors import InvalidOptionError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from autotransfer.models.unknown_share import Unknown
 
 
 @click.command()
@@ -59,13 +62,18 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
         depth = selection.record.depth
         opened = open_images(images, on_bad_image=options["on_bad_image"], depth=depth)
         probabilities = selection.predict_proba(opened, generalised=generalised)
-    rows = _rows(opened.names, classes, probabilities)
+    rows, told = _rows(opened.names, classes, probabilities), dict[str, Any]()
     if options["abstain"]:
         given = opened if matrices is None else matrices[0].by_source
+        from autotransfer.selection.predictions import NONE_OF_THESE as NONE
+
+        unknown, rejected = selection.judged_unknown(given)
         rows = [
-            {**row, "abstained": bool(far)}
-            for row, far in zip(rows, selection.abstains(given), strict=True)
+            {**row, "class": NONE if far else row["class"], "unknown": p, "abstained": bool(far)}
+            for row, p, far in zip(rows, unknown.probability.tolist(), rejected, strict=True)
         ]
+        say(unknown_sentence(unknown))
+        told = {"unknown": {"low": unknown.least, "n": len(rows)}}
     if options["explain"]:
         found = selection.explain(opened, generalised=generalised)
         rows = with_reasons(rows, found, selection.record.zero_shot)
@@ -73,9 +81,27 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
     if options["out"] is not None:
         _write(Path(options["out"]), table)
     if options["as_json"]:
-        print_json({"predictions": rows})
+        print_json({"predictions": rows, **told})
     elif options["out"] is None:
         click.echo(table, nl=False)
+
+
+def unknown_sentence(unknown: Unknown) -> str:
+    """Return what is known of the images that are none of the classes."""
+    from autotransfer.models.unknown_share import FEWEST
+
+    n = len(unknown.probability)
+    if n < FEWEST:
+        return (
+            f"{n} image(s) are too few to judge together; from {FEWEST} on it is told how many "
+            "are none of the classes"
+        )
+    if not unknown.least:
+        return f"none of the {n} images is known to be none of the classes"
+    return (
+        f"at least {unknown.least:.0%} of the {n} images seem to be none of the classes "
+        "(lower 95 % limit; how many more there are cannot be known)"
+    )
 
 
 def _write(out: Path, table: str) -> None:
@@ -107,12 +133,12 @@ def _table(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> str:
 
     explained = bool(rows) and "because" in rows[0]
     abstaining = bool(rows) and "abstained" in rows[0]
-    further = ["abstained"] * abstaining + ["because"] * explained
+    further = ["unknown", "abstained"] * abstaining + ["because"] * explained
     cells = [["image", *answer_columns(classes), *further]]
     for item in rows:
         shares = [f"{share:.6f}" for share in item["probabilities"].values()]
         because = [reasons_text(item["because"])] if explained else []
         probability = f"{item['probability']:.6f}"
-        rejected = [str(item["abstained"]).lower()] if abstaining else []
+        rejected = [f"{item['unknown']:.6f}", str(item["abstained"]).lower()] if abstaining else []
         cells.append([item["image"], item["class"], probability, *shares, *rejected, *because])
     return csv_text(cells)

@@ -12,6 +12,7 @@ from typing import Any
 
 from autotransfer.cli.forecast_texts import forecast_json, forecast_text
 from autotransfer.cli.groups import text_width
+from autotransfer.cli.open_world_texts import open_world_json, open_world_text
 from autotransfer.cli.options import picked
 from autotransfer.cli.zero_shot_texts import zero_shot_json, zero_shot_text
 from autotransfer.models.catalogue.default_sets import measured_sizes
@@ -64,6 +65,7 @@ def fit_json(record: Record) -> dict[str, Any]:
         "stopped": None if record.stopped is None else vars(record.stopped),
         **({} if record.forecast is None else {"forecast": forecast_json(record.forecast)}),
         **({} if record.zero_shot is None else {"zero_shot": zero_shot_json(record.zero_shot)}),
+        **open_world_json(record),
     }  # fmt: skip
 
 
@@ -110,6 +112,7 @@ def fit_text(record: Record) -> str:
     ]
     if record.zero_shot is not None:
         lines += zero_shot_text(record.zero_shot)
+    lines += open_world_text(record)
     if finalist.through:
         lines.append(f"  through   {' -> '.join(finalist.through)}")
     if finalist.adaptation:

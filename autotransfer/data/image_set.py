@@ -152,6 +152,13 @@ class ImageSet:
             self._reader, self._indices[positions], labels, self.class_names, depth=self.depth
         )
 
+    def relabelled(
+        self, indices: ArrayLike, labels: ArrayLike, class_names: Sequence[str]
+    ) -> ImageSet:
+        """Return the images at the given positions, with (n,) labels among other classes."""
+        places = self._indices[np.asarray(indices, dtype=np.int64)]
+        return ImageSet(self._reader, places, labels, class_names, depth=self.depth)
+
     def at_depth(self, depth: int | None) -> ImageSet:
         """Return the same images, read with so many bits; None leaves the set as it is."""
         if depth in (None, self.depth):

@@ -9,12 +9,16 @@ say how far is too far.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.errors import InvalidOptionError
+from autotransfer.models.heads.linear import LinearHead
+from autotransfer.models.heads.ridge import fit_ridge_held_out
+from autotransfer.models.single_thread import single_thread
+from autotransfer.models.unknown_share import Unknown, judged_together, p_values, surprise
 
 NEIGHBOUR = 2  # a single nearest image may be a copy
 MOST_REFERENCES = 1000
@@ -29,6 +33,9 @@ class Rejection:
     Args:
         references: (m, d) float32 features of images of the fit, each of length one.
         distances: (m,) of each to the k-th nearest of the others, in [0, 2].
+        head: A ridge probe of the references, for images that are judged together; None in what
+            earlier versions saved.
+        entropies: (m,) of what the fit without an image says of it.
 
     References:
         Sun et al., Out-of-Distribution Detection with Deep Nearest Neighbors, ICML 2022,
@@ -38,20 +45,62 @@ class Rejection:
 
     references: NDArray[np.float32]
     distances: NDArray[np.float64]
+    head: LinearHead | None = None
+    entropies: NDArray[np.float64] | None = None
 
     @classmethod
-    def of(cls, features: NDArray[np.floating], *, seed: int = 0) -> Rejection | None:
-        """Return the rejection that (n, d) features of the fit's images calibrate.
+    def of(
+        cls,
+        features: NDArray[np.floating],
+        labels: NDArray[np.int64] | None = None,
+        *,
+        seed: int = 0,
+    ) -> Rejection | None:
+        """Return the rejection that the fit's images calibrate.
 
         None where there are too few images for any distance.
+
+        Args:
+            features: (n, d).
+            labels: (n,) classes; None leaves the probe out.
+            seed: Draws the references, where there are more images than are kept.
         """
         if len(features) <= NEIGHBOUR:
             return None
+        kept = np.arange(len(features))
         if len(features) > MOST_REFERENCES:
             drawn = np.random.default_rng(seed).permutation(len(features))[:MOST_REFERENCES]
-            features = features[np.sort(drawn)]
-        references = _unit(features)
-        return cls(references, _distances(references, references, own=True))
+            kept = np.sort(drawn)
+        references = _unit(features[kept])
+        found = cls(references, _distances(references, references, own=True))
+        if labels is None or len(np.unique(labels[kept])) < 2:
+            return found
+        _, places = np.unique(labels[kept], return_inverse=True)
+        with single_thread():
+            probe = fit_ridge_held_out(references, places, int(places.max()) + 1)
+        return replace(found, head=probe.head, entropies=_entropy(probe.held_out))
+
+    def unknown(self, features: NDArray[np.floating]) -> Unknown:
+        """Return what is known of the unknown among images, judged together.
+
+        An image is strange by its distance and by how undecided the probe is: a class that lies
+        between the known ones is near them, and something else is far though the probe be sure.
+        Both are counted in surprises, whose sum is compared with that of the fit's own images,
+        each judged without itself.
+
+        Args:
+            features: (n, d).
+
+        References:
+            Fisher, Statistical Methods for Research Workers, 1932 (the sum).
+        """
+        own, new = surprise(self.distances, self.distances), self.distance(features)
+        strange = surprise(self.distances, new)
+        if self.head is not None and self.entropies is not None:
+            said = _entropy(self.head.probabilities(_unit(features)))
+            own = own + surprise(self.entropies, self.entropies)
+            strange = strange + surprise(self.entropies, said)
+        return judged_together(p_values(own, strange), len(own))
 
     def threshold(self, share: float) -> float:
         """Return the distance from which on an image is rejected.
@@ -82,6 +131,13 @@ class Rejection:
     def distance(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the (n,) distances of images to the k-th nearest image of the fit."""
         return _distances(_unit(features), self.references, own=False)
+
+
+def _entropy(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = -(probabilities * np.log(np.maximum(probabilities, 1e-12))).sum(
+        axis=1
+    )
+    return found
 
 
 def _unit(features: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -101,6 +101,9 @@ class Task:
         attributes: Rows of the K classes, those with items first; in the zero-shot scenario.
         through: Sets of items between source and target, in the order in which to go; those
             with labels have classes of the target.
+        class_shares: (K,) estimated shares of the classes in the target, where classes of the
+            source seem to be absent from it; `train` then has its classes by these shares. None
+            where nothing is known, or all are there.
     """
 
     source: Source
@@ -115,6 +118,7 @@ class Task:
     companions: tuple[Source, ...] = ()
     attributes: Attributes | None = None
     through: tuple[ImageSet, ...] = ()
+    class_shares: tuple[float, ...] | None = None
 
     def backbone(self) -> Backbone:
         """Return a fresh pretrained copy of the source's network, in eval mode."""

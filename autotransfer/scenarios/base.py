@@ -15,6 +15,7 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
 from autotransfer.report import Material
 from autotransfer.results import (
+    OpenWorld,
     Outcome,
     ParamValue,
     Ranking,
@@ -89,6 +90,7 @@ class Judged(Generic[FinalistT]):
     zero_shot: ZeroShotFindings | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
     challenger: Challenger | None = None
+    open_world: OpenWorld | None = None
 
 
 class Scenario(ABC, Generic[ContextT, FinalistT]):

@@ -14,6 +14,7 @@ import numpy as np
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
+from autotransfer.data.kept_classes import with_classes
 from autotransfer.data.label_files import read_labels, with_labels
 from autotransfer.data.target import Target, open_target, open_unlabelled
 from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
@@ -199,13 +200,24 @@ def open_source_images(chosen: Options) -> ImageSet | None:
     """
     if chosen.source_data is None:
         return None
+    images, _ = open_source_data(chosen)
+    chosen.say(f"source images: {len(images)} of {len(images.class_names)} classes")
+    return images
+
+
+def open_source_data(chosen: Options) -> tuple[ImageSet, tuple[str, ...]]:
+    """Return the labelled source images of the classes that are kept, and notes.
+
+    Raises:
+        InvalidTargetError: If they have no labels or cannot be used.
+        InvalidOptionError: If a class that is to be kept is not there.
+    """
     opened = open_target(chosen.source_data, on_bad_image=chosen.on_bad_image)
     if not opened.labelled:
         raise InvalidTargetError(
             f"{opened.name}: source images need labels; sort them into one folder a class"
         )
-    chosen.say(f"source images: {len(opened.train)} of {len(opened.class_names)} classes")
-    return opened.train
+    return with_classes(opened.train, chosen.classes), opened.notes
 
 
 def open_more(chosen: Options) -> ImageSet | None:

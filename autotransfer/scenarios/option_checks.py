@@ -35,7 +35,7 @@ _SWITCHES = (
     "refit", "ensemble", "single", "warm_start", "keep_searching", "promote", "resume", "guard",
     "verbose",
 )  # fmt: skip
-_LISTS = ("source", "strategies", "plugins", "labels", "new_classes")
+_LISTS = ("classes", "source", "strategies", "plugins", "labels", "new_classes")
 _LONGEST = {"name": 200, "experiment": 400, "register": 200}  # bytes
 _NO_TEXT = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line ends
 

@@ -36,6 +36,7 @@ class Options:
         source_data: Labelled source images, in any form that a target has; for strategies
             that learn from them as well, and all that there is to learn from without target
             labels.
+        classes: Names of the classes of `source_data` to keep; empty keeps all.
         unlabelled: Further target images without labels, beside labelled ones.
         labels: Tables of labels of the further images, or of a target without labels, as
             `autotransfer label` writes them. What was not drawn at random only trains.
@@ -104,6 +105,7 @@ class Options:
 
     scenario: str | None = None
     source_data: Any = None
+    classes: Sequence[str] = ()
     attributes: Any = None
     group_column: str | None = None
     unlabelled: Any = None
@@ -190,6 +192,7 @@ def _or_default(name: str, value: Any) -> Any:
 _WITH_LABELS = "is for a target with labels; leave it out"
 _WITHOUT_LABELS = "is for a target without labels; leave it out"
 _BESIDE_ATTRIBUTES = "cannot be used beside attributes; leave it out"
+_OF_SOURCE_DATA = "are kept of source_data, which has no use here; leave them out"
 _OF_IMAGES = "is for images; features were given, so leave it out"
 # Options that have no meaning in a scenario, and what to do about them.
 REFUSED: Mapping[str, Mapping[str, str]] = {
@@ -201,6 +204,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
     "precomputed": {
         "scenario": _OF_IMAGES,
         "source_data": _OF_IMAGES,
+        "classes": _OF_SOURCE_DATA,
         "attributes": _OF_IMAGES,
         "group_column": _OF_IMAGES,
         "unlabelled": _OF_IMAGES,
@@ -230,6 +234,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "labels": _BESIDE_ATTRIBUTES,
         "new_classes": _BESIDE_ATTRIBUTES,
         "source_data": _BESIDE_ATTRIBUTES,
+        "classes": _OF_SOURCE_DATA,
         "unlabelled": _BESIDE_ATTRIBUTES,
         "through": _WITHOUT_LABELS,
         "audit_labels": _WITHOUT_LABELS,
@@ -250,6 +255,8 @@ def refuse_unusable(options: Options, scenario: str) -> None:
     for name, reason in REFUSED[scenario].items():
         if _is_given(getattr(options, name), Options.__dataclass_fields__[name].default):
             raise InvalidOptionError(f"{name} {reason}")
+    if options.classes and options.source_data is None:
+        raise InvalidOptionError("classes are kept of source_data; give source_data as well")
     if scenario == "precomputed" and options.device not in ("auto", "cpu"):
         raise InvalidOptionError(f"device {options.device!r} {_OF_IMAGES}")
     if scenario == "unlabelled" and options.margin is not None and options.audit_labels is None:

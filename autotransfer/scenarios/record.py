@@ -70,6 +70,7 @@ def record_of(
         stopped=None if stopped is None else Stopped(**stopped),
         depth=scenario.depth,
         forecast=_forecast(scenario, searched, judged, run),
+        open_world=judged.open_world,
     )
 
 

@@ -26,6 +26,7 @@ class FitOptions(TypedDict, total=False):
 
     scenario: str | None
     source_data: Any
+    classes: Sequence[str]
     attributes: Any
     group_column: str | None
     unlabelled: Any

@@ -38,6 +38,7 @@ from autotransfer.errors import InvalidOptionError, InvalidSourceError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.calibration import tempered
 from autotransfer.models.features import FeatureReaders
+from autotransfer.models.heads.linear import LinearHead
 from autotransfer.models.out_of_distribution import Rejection
 from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.predictors.baselines import restore_baseline
@@ -108,7 +109,7 @@ def with_rejection(kept: Checkpoint, images: ImageSet, readers: FeatureReaders) 
     """
     if kept.source is None:
         return kept
-    return replace(kept, rejection=Rejection.of(readers[kept.source](images)))
+    return replace(kept, rejection=Rejection.of(readers[kept.source](images), images.labels))
 
 
 def write_checkpoint(folder: Path, kept: Checkpoint) -> None:
@@ -237,6 +238,10 @@ def _write_rejection(path: Path, rejection: Rejection | None) -> None:
         "references": torch.from_numpy(rejection.references),
         "distances": torch.from_numpy(rejection.distances),
     }
+    if rejection.head is not None and rejection.entropies is not None:
+        tensors["weight"] = torch.from_numpy(rejection.head.weight)
+        tensors["bias"] = torch.from_numpy(rejection.head.bias)
+        tensors["entropies"] = torch.from_numpy(rejection.entropies)
     write_state_dict(path, tensors)
 
 
@@ -244,7 +249,11 @@ def _read_rejection(path: Path) -> Rejection | None:
     if not path.exists():
         return None
     tensors = read_tensors(path)
-    return Rejection(tensors["references"].numpy(), tensors["distances"].numpy())
+    found = Rejection(tensors["references"].numpy(), tensors["distances"].numpy())
+    if "weight" not in tensors:
+        return found  # of a version before 0.2
+    head = LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy())
+    return replace(found, head=head, entropies=tensors["entropies"].numpy())
 
 
 def _with_weights(source: Source, folder: Path, stem: str) -> Source:

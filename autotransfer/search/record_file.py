@@ -30,7 +30,8 @@ def record_to_json(record: Record) -> Json:
     for outcome in (found["finalist"], *found["outcomes"]):
         if not outcome["members"]:
             del outcome["members"]
-    for holder, key in ((found, "forecast"), (found["ranking"], "labels")):
+    optional = (found, "forecast"), (found, "open_world"), (found["ranking"], "labels")
+    for holder, key in optional:
         if holder[key] is None:
             del holder[key]
     return found

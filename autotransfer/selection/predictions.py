@@ -24,6 +24,7 @@ from autotransfer.models.features import NO_FEATURES, FeatureReaders
 from autotransfer.models.out_of_distribution import SHARE
 from autotransfer.models.precomputed_features import Matrices, MatrixReaders
 from autotransfer.models.predictors.base import FeatureReader
+from autotransfer.models.unknown_share import FEWEST, Unknown
 from autotransfer.plugin.zero_shot import AttributePredictor
 from autotransfer.results import Record, ZeroShotFindings
 from autotransfer.scenarios.zero_shot.prediction import (
@@ -38,6 +39,9 @@ from autotransfer.tracking.columns import answer_columns
 
 PIXEL_BYTES = 1 << 30
 _LEAVE_OUT = "repair or remove them, or leave them out: predict_table(images, on_bad_image='skip')"
+
+NONE_OF_THESE = "None of these"
+MORE_PROBABLY = 0.5  # unknown than not: from there on an item is rejected
 
 
 @dataclass(frozen=True)
@@ -164,8 +168,8 @@ class Predictions:
 
         Args:
             images: The items.
-            abstain: The share of known items that may be rejected, in (0, 1); True is 0.05.
-                A rejected item is none of the classes: its name is "".
+            abstain: Whether to reject what is none of the classes, whose name is ""; see
+                `abstains`. A share in (0, 1) judges each item by itself.
 
         Raises:
             InvalidOptionError: If there is no reject option; see `abstains`.
@@ -174,7 +178,7 @@ class Predictions:
         opened = images if isinstance(images, Mapping) else self._images(images)
         best: NDArray[np.str_] = names[self.predict_proba(opened).argmax(axis=1)]
         if abstain is not False:
-            best[self.abstains(opened, SHARE if abstain is True else abstain)] = ""
+            best[self.abstains(opened, None if abstain is True else abstain)] = ""
         return best
 
     def predict_table(
@@ -188,7 +192,8 @@ class Predictions:
         """Return a table with one row an item, whose index is its path, or its number as text.
 
         The columns are class, probability, and the probability of every class under its name
-        (see `answer_columns`); with `abstain` also abstained, whether the item is rejected.
+        (see `answer_columns`); with `abstain` also unknown, the probability to be none of the
+        classes, and abstained, whether the item is rejected: its class is then "None of these".
 
         Args:
             images: The items.
@@ -202,26 +207,60 @@ class Predictions:
         found = self.predict_proba(given, generalised=generalised)
         table = answer_table(self.competing_classes(generalised=generalised), found)
         if abstain is not False:
-            table["abstained"] = self.abstains(given, SHARE if abstain is True else abstain)
+            unknown, out = self.judged_unknown(given, None if abstain is True else abstain)
+            table.loc[out, "class"] = NONE_OF_THESE
+            table["unknown"], table["abstained"] = unknown.probability, out
         table.index = pd.Index(items.names, name="image")
         return table
 
-    def abstains(self, images: Any, share: float = SHARE) -> NDArray[np.bool_]:
+    def abstains(self, images: Any, share: float | None = None) -> NDArray[np.bool_]:
         """Return (n,) whether each item is none of the classes.
 
         Args:
             images: The items.
-            share: Of items like those of the fit, how many are rejected.
+            share: Of items like those of the fit, how many are rejected; each item is judged by
+                itself. None judges 50 items or more together: one is rejected where it is more
+                probably unknown than not (see `unknown`), none where all may be known. Fewer
+                are judged by themselves at 0.05.
 
         Raises:
             InvalidOptionError: If what is returned reads no network, was saved without a reject
                 option, or the fit had too few items for the share.
         """
-        if self.kept.rejection is None or self.record.zero_shot is not None:
+        return self.judged_unknown(images, share)[1]
+
+    def unknown(self, images: Any) -> Unknown:
+        """Return how many items at least are none of the classes, and how probably each is.
+
+        Fewer than 50 items tell nothing: the limit and all probabilities are 0.
+
+        Args:
+            images: The items, which are judged together.
+
+        Raises:
+            InvalidOptionError: If there is no reject option; see `abstains`.
+        """
+        return self.judged_unknown(images)[0]
+
+    def judged_unknown(
+        self, images: Any, share: float | None = None
+    ) -> tuple[Unknown, NDArray[np.bool_]]:
+        """Return the answers of `unknown` and of `abstains`, from one pass over the items.
+
+        Args:
+            images: The items.
+            share: As for `abstains`.
+        """
+        rejection = self.kept.rejection
+        if rejection is None or self.record.zero_shot is not None:
             raise InvalidOptionError(self._no_rejection())
         items, reader = self._opened(images)
         with self._answering():
-            return self.kept.rejection.rejected(reader(items), share)
+            features = reader(items)
+            found = rejection.unknown(features)
+            if share is None and len(found.probability) >= FEWEST:
+                return found, found.probability > MORE_PROBABLY
+            return found, rejection.rejected(features, SHARE if share is None else share)
 
     def _no_rejection(self) -> str:
         if self.record.zero_shot is not None or self.record.scenario == "unlabelled":

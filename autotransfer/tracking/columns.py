@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 ANSWER_COLUMNS = ("class", "probability")
-_TAKEN = re.compile(r"(image|class|probability|abstained|because)( \(class\))*")
+_TAKEN = re.compile(r"(image|class|probability|unknown|abstained|because)( \(class\))*")
 
 
 def answer_columns(class_names: Sequence[str]) -> tuple[str, ...]:

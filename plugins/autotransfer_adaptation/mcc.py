@@ -39,16 +39,20 @@ class Mcc(TwoDomains):
     ) -> Tensor:
         loss, _ = source_loss(domains, step)
         logits = domains.headed(domains.draw(len(step.inputs)))
-        confusion = class_confusion(logits, float(params["temperature"]))
+        confusion = class_confusion(logits, float(params["temperature"]), domains.class_shares)
         return loss + float(params["weight"]) * confusion
 
 
-def class_confusion(logits: Tensor, temperature: float) -> Tensor:
+def class_confusion(
+    logits: Tensor, temperature: float, class_shares: Tensor | None = None
+) -> Tensor:
     """Return the mean confusion of two classes over the images, in [0, 1).
 
     Args:
         logits: (b, K) target logits.
         temperature: Divides the logits; higher shows confusion of less probable classes.
+        class_shares: (K,) by which classes count, so that those that are not in the target teach
+            nothing; None counts all alike.
     """
     shares = (logits.float() / temperature).softmax(dim=1)  # (b, K)
     entropy = -(shares * torch.log(shares + 1e-8)).sum(dim=1)
@@ -56,4 +60,6 @@ def class_confusion(logits: Tensor, temperature: float) -> Tensor:
     weights = len(logits) * weights / weights.sum()
     confusion = (shares * weights[:, None]).T @ shares  # (K, K)
     confusion = confusion / confusion.sum(dim=1, keepdim=True)
+    if class_shares is not None:
+        return (class_shares.to(confusion) * (1 - confusion.diagonal())).sum()
     return (confusion.sum() - confusion.trace()) / logits.shape[1]

@@ -53,14 +53,20 @@ class Shot(TwoDomains):
         logits = nn.functional.linear(features, head.weight.detach(), head.bias.detach())
         targets = labels.values[positions].to(logits.device)
         loss = nn.functional.cross_entropy(logits, targets)
-        return information_loss(logits) + float(params["beta"]) * loss
+        return information_loss(logits, domains.class_shares) + float(params["beta"]) * loss
 
 
-def information_loss(logits: Tensor) -> Tensor:
-    """Return mean H(p) - H(mean p) of (b, K) logits, in nats."""
+def information_loss(logits: Tensor, class_shares: Tensor | None = None) -> Tensor:
+    """Return mean H(p) - H(mean p) of (b, K) logits, in nats.
+
+    With (K,) class shares the mean prediction is drawn to these instead of to equal ones: the
+    second term is then its divergence from them.
+    """
     shares = logits.float().softmax(dim=1)
     entropy = -(shares * torch.log(shares + 1e-8)).sum(dim=1).mean()
     mean = shares.mean(dim=0)
+    if class_shares is not None:
+        entropy = entropy - (mean * torch.log(class_shares.to(mean) + 1e-8)).sum()
     return entropy + (mean * torch.log(mean + 1e-8)).sum()
 
 

@@ -71,6 +71,7 @@ class Domains:
         plan: How it is trained.
         seed: Draws target images.
         critic: What learns beside the network and is thrown away.
+        class_shares: (K,) shares of the classes in the target; None where all are alike.
     """
 
     headed: networks.HeadedSuffix
@@ -78,6 +79,7 @@ class Domains:
     plan: Plan
     seed: int
     critic: nn.Module = field(default_factory=nn.Identity)
+    class_shares: Tensor | None = None
 
     def __post_init__(self) -> None:
         self._cycle = training.Cycle(0 if self.target is None else len(self.target), self.seed + 1)
@@ -236,7 +238,8 @@ def _prepared(
         width, K = headed.head.in_features, headed.head.out_features
         critic = strategy.critic(width, K).to(task.device)
     target = None if images is None else task.features.inputs(images, plan.frozen)
-    return Domains(headed, target, plan, seed, critic)
+    shares = None if task.class_shares is None else torch.tensor(task.class_shares)
+    return Domains(headed, target, plan, seed, critic, shares)
 
 
 def planned(

@@ -116,6 +116,30 @@ def test_cluster_labels_correct_a_doubtful_prediction() -> None:
     assert cluster_labels(features, shares).tolist() == [0, 0, 0, 1, 1]
 
 
+def test_confusion_of_classes_that_are_not_in_the_target_does_not_count() -> None:
+    unsure = torch.tensor([[5.0, 5.0, -5.0], [5.0, 5.0, -5.0]])  # between two of three
+    # the third is told apart from neither, though hardly anything is said to be one
+    assert class_confusion(unsure, 1.0).item() == pytest.approx((0.5 + 0.5 + 1) / 3, abs=1e-3)
+    there = torch.tensor([0.5, 0.5, 0.0])
+    assert class_confusion(unsure, 1.0, there).item() == pytest.approx(0.5, abs=1e-3)
+    even = torch.full((3,), 1 / 3)
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    assert class_confusion(logits, 2.5, even).item() == pytest.approx(
+        class_confusion(logits, 2.5).item(), abs=1e-6
+    )
+
+
+def test_the_information_loss_draws_predictions_to_the_class_shares_where_they_are_known() -> None:
+    shares = torch.tensor([0.5, 0.5, 0.0])
+    as_shares, even = 1000 * torch.eye(3)[[0, 1]], 1000 * torch.eye(3)
+    assert information_loss(as_shares, shares).item() == pytest.approx(0.0, abs=1e-4)
+    assert information_loss(even, shares).item() > 5  # a third is of a class that is not there
+    third = torch.full((3,), 1 / 3)
+    assert information_loss(even, third).item() == pytest.approx(
+        information_loss(even).item() + math.log(3), abs=1e-4
+    )
+
+
 def test_the_information_loss_is_least_for_certain_and_diverse_predictions() -> None:
     assert information_loss(1000 * torch.eye(4)).item() == pytest.approx(-math.log(4), abs=1e-4)
     assert information_loss(torch.zeros(4, 4)).item() == pytest.approx(0.0, abs=1e-4)

@@ -45,7 +45,7 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
 
     def shrink(position: int) -> None:
         images, i = places[position]
-        small[position] = _small(images.read(i, SIDE))
+        small[position] = small_grey(images.read(i, SIDE))
 
     in_threads(shrink, range(len(places)))
     clear = np.flatnonzero(_of_pieces(small, _contrasts) >= LEAST_CONTRAST)
@@ -57,7 +57,7 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
     return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
 
 
-def _small(image: Image.Image) -> NDArray[np.uint8]:
+def small_grey(image: Image.Image) -> NDArray[np.uint8]:
     """Return the (32, 32) grey levels of the whole image."""
     grey = image.convert("RGB").convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
     return np.asarray(grey)

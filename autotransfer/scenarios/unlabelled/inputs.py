@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.target import open_target, open_unlabelled
+from autotransfer.data.target import open_unlabelled
 from autotransfer.errors import DataWarning, InvalidTargetError
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
 from autotransfer.plugin.registry import Registry
-from autotransfer.scenarios.inputs import choose_sources, make_readers
+from autotransfer.scenarios.inputs import choose_sources, make_readers, open_source_data
 from autotransfer.scenarios.options import Options
 from autotransfer.scenarios.unlabelled.audit_table import number_or_table
 from autotransfer.scenarios.unlabelled.holdout import Part, divide_source, divide_target
@@ -78,15 +78,11 @@ def open_problem(target: Any, chosen: Options, registry: Registry) -> Unlabelled
     if chosen.audit_labels is not None:
         number_or_table(chosen.audit_labels)
     images, named, opened_as, notes = open_unlabelled(target, on_bad_image=chosen.on_bad_image)
-    source = open_target(chosen.source_data, on_bad_image=chosen.on_bad_image)
-    if not source.labelled:
-        raise InvalidTargetError(
-            f"{source.name}: source images need labels; sort them into one folder a class"
-        )
+    source, told = open_source_data(chosen)
     _compare_classes(named, source.class_names)
-    images, source_images = _without_shared(images, source.train)
+    images, source_images = _without_shared(images, source)
     _check_size(images, len(source.class_names))
-    for note in (*notes, *source.notes):
+    for note in (*notes, *told):
         chosen.say(note)
     return UnlabelledProblem(
         opened_as,
@@ -95,7 +91,7 @@ def open_problem(target: Any, chosen: Options, registry: Registry) -> Unlabelled
         source.class_names,
         _with_small_network(chosen, registry, len(images)),
         make_readers(chosen),
-        (*notes, *source.notes),
+        (*notes, *told),
         open_intermediate_domains(chosen, source.class_names, [images, source_images]),
     )
 
@@ -128,7 +124,7 @@ def _compare_classes(named: tuple[str, ...], of_source: tuple[str, ...]) -> None
         ]
         warnings.warn(
             f"the target has {' and '.join(part for part in parts if part)}; methods that align "
-            "the domains assume the classes of the source images",
+            "the domains assume the classes of the source images; --class keeps some of them",
             DataWarning,
             stacklevel=5,
         )

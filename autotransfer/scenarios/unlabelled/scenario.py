@@ -11,11 +11,13 @@ from typing_extensions import override
 
 from autotransfer.errors import BudgetExhaustedError, InvalidOptionError
 from autotransfer.models.catalogue import Sources
+from autotransfer.models.source import Untrained
 from autotransfer.plugin.strategy import Strategy, TaskInfo
 from autotransfer.report import Material
 from autotransfer.results import (
     Baseline,
     Decision,
+    OpenWorld,
     Outcome,
     ParamValue,
     Ranking,
@@ -33,14 +35,7 @@ from autotransfer.scenarios.unlabelled.arms import (
     complete_among,
     reads_target,
 )
-from autotransfer.scenarios.unlabelled.audit_table import (
-    AUDIT_FILE,
-    audited,
-    number_or_table,
-    plan_audit,
-    read_table,
-    write_table,
-)
+from autotransfer.scenarios.unlabelled.audit_step import with_audit
 from autotransfer.scenarios.unlabelled.consensus import Candidate, Choice, decide, sentence_of
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem, open_problem
 from autotransfer.scenarios.unlabelled.intermediate_domains import (
@@ -48,6 +43,12 @@ from autotransfer.scenarios.unlabelled.intermediate_domains import (
     choose_domain_path,
     common_source,
     left_out,
+)
+from autotransfer.scenarios.unlabelled.open_world import (
+    look_at_target,
+    open_world_sentence,
+    remembered,
+    weighed_shares,
 )
 from autotransfer.scenarios.unlabelled.ranking import rank_without_labels
 from autotransfer.scenarios.unlabelled.report import SOURCE, TARGET, material_without_labels
@@ -143,6 +144,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
     def candidates(self, ranking: Ranking, run: Run) -> Candidates:
         hurried = self._keep_affordable(ranking, run)
         self._domain_path = self._chosen_path(ranking)
+        self._open_world = None if hurried else self._looked_at(ranking, run)
         options, registry, problem = self.request.options, self.request.registry, self.problem
         by_name = {source.name: source for source in self.sources.sources}
         names = self.request.strategies_for(self.kind)
@@ -184,6 +186,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             candidates.arms.sources,
             self.request.options.seed,
             self._domain_path,
+            weighed_shares(self._open_world, self.problem.source.learn),
         )
 
     @override
@@ -232,7 +235,8 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             baselines=(Baseline(SOURCE_ONLY, None, baseline.seconds),),
             best_baseline=SOURCE_ONLY,
         )
-        verdict = self._audited(verdict, finalist, run)
+        held_out = self.problem.target.held_out
+        verdict = with_audit(verdict, finalist, held_out, self.class_names, run)
         returned = finalist.baseline if verdict.returned == "baseline" else finalist.finalist
         assert returned is not None
         told = {"baseline": f"trial {baseline.number}", "returned": f"trial {returned.number}"}
@@ -245,6 +249,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             _outcome_of(searched, (finalist.finalist or finalist.baseline).number),
             faults=finalist.faults,
             provenance=told,
+            open_world=self._open_world,
         )
 
     @override
@@ -287,6 +292,18 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             self.items = source.learn
         return bool(share < 1)
 
+    def _looked_at(self, ranking: Ranking, run: Run) -> OpenWorld | None:
+        """Return what seems to be in the target; None where no pretrained source can say."""
+        common = common_source(self.sources.sources, ranking.shortlist)
+        if isinstance(common.weights, Untrained):
+            return None
+        found = remembered(
+            run.study,
+            lambda: look_at_target(self.problem, common, self.request.options.seed),
+        )
+        self.request.options.say(open_world_sentence(found, self.class_names))
+        return found
+
     def _chosen_path(self, ranking: Ranking) -> DomainPath:
         """Return the path through the intermediate images; the direct one where there are none."""
         options, problem = self.request.options, self.problem
@@ -312,32 +329,6 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
         """Return the predictor of a trial."""
         folder = run.place.trial_folder(_outcome_of(searched, number))
         return replace(read_checkpoint(folder, self.request.registry), seen=self.problem.seen)
-
-    def _audited(self, verdict: Verdict, choice: Choice, run: Run) -> Verdict:
-        """Return the verdict; write the table to fill in, or read it where it was filled."""
-        options, place, study = run.options, run.place, run.study
-        if options.audit_labels is None or (run.clock.stopped and not study.recall("audit")):
-            return verdict  # a search that was interrupted may yet be resumed, a draw ends it
-        asked, plan = number_or_table(options.audit_labels), study.recall("audit")
-        held_out = self.problem.target.held_out
-        if isinstance(asked, int):
-            if plan is None:
-                plan = plan_audit(choice, held_out, asked, seed=options.seed)
-                study.remember("audit", plan)
-            table = place.folder / AUDIT_FILE
-            write_table(table, plan, held_out, seed=options.seed)
-            options.say(
-                f"fill in the column label of {table}, then run the same command with --resume "
-                f"--name {place.name} --audit-labels {table}"
-            )
-            return verdict
-        if plan is None or choice.finalist is None:
-            raise InvalidOptionError(
-                "this study has asked for no labels yet; run it with --audit-labels NUMBER first"
-            )
-        labels = read_table(asked, plan, held_out, self.class_names)
-        answers = choice.finalist.answers, choice.baseline.answers
-        return audited(verdict, plan, labels, answers, options.margin)
 
 
 def _strategies(candidates: Candidates) -> dict[str, Strategy]:

@@ -16,8 +16,10 @@ from autotransfer.data.target import open_images
 from autotransfer.models.features import FeatureReaders, Features
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source
-from autotransfer.plugin.strategy import Task, Trial
+from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.results import Outcome, ScenarioKind
+from autotransfer.scenarios.unlabelled.arms import reads_target
+from autotransfer.scenarios.unlabelled.class_shares import rows_by_shares
 from autotransfer.scenarios.unlabelled.consensus import label_free_score
 from autotransfer.scenarios.unlabelled.holdout import Part
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
@@ -47,6 +49,8 @@ class UnlabelledContext(TrialContext):
     Args:
         target: The target images; no label of theirs is read.
         class_names: The K classes, those of the source images.
+        class_shares: (K,) of the target, where classes seem to be absent; what adapts learns from
+            source images with these shares.
     """
 
     source: Part
@@ -56,6 +60,7 @@ class UnlabelledContext(TrialContext):
     shortlist: tuple[Source, ...]
     seed: int
     domain_path: DomainPath = field(default_factory=DomainPath)
+    class_shares: tuple[float, ...] | None = None
 
     probes = False  # of each method the validators compare a few trials, of one seed
     keeps_all = True  # without labels any of them may be returned
@@ -69,7 +74,7 @@ class UnlabelledContext(TrialContext):
         def work(outcome: Outcome) -> Outcome:
             nonlocal predictor, answers
             trial = Trial(spec.params, _unscored, spec.deadline, spec.seed)
-            fitted = spec.strategy.fit(self.task(spec.source), trial)
+            fitted = spec.strategy.fit(self.task(spec.source, spec.strategy), trial)
             evidence = self.evidence(fitted, spec.source)
             scores, fault = validate(evidence), reason_against(evidence)
             optimised, num_classes = spec.strategy.optimises, len(self.class_names)
@@ -95,14 +100,14 @@ class UnlabelledContext(TrialContext):
         """Return one seed for all: methods are compared from the same start and order."""
         return trial_seed(seed, 0)
 
-    def task(self, source: Source) -> Task:
+    def task(self, source: Source, strategy: Strategy) -> Task:
         """Return what a strategy may see; no target label is in it."""
-        readers = self.readers
+        readers, shares = self.readers, self.class_shares if reads_target(strategy) else None
         return Task(
             source=source,
             scenario=ScenarioKind.UNLABELLED,
             class_names=self.class_names,
-            train=self.source.learn,
+            train=self._by_shares if shares else self.source.learn,
             features=readers[source],
             device=readers.device,
             load_backbone=lambda: readers.load(source).to(readers.device),
@@ -110,7 +115,14 @@ class UnlabelledContext(TrialContext):
             source_images=self.source.learn,
             through=self.domain_path.images,
             companions=tuple(other for other in self.shortlist if other.name != source.name),
+            class_shares=shares,
         )
+
+    @cached_property
+    def _by_shares(self) -> ImageSet:
+        """Return the source images with the class shares of the target."""
+        learn, shares = self.source.learn, np.array(self.class_shares)
+        return learn.subset(rows_by_shares(learn.labels, shares, seed=self.seed))
 
     @cached_property
     def pairs(self) -> NDArray[np.int64]:
@@ -140,6 +152,7 @@ class UnlabelledContext(TrialContext):
             mixed=Mixed(self.pairs[0], self.pairs[1], predictor.predict(self.blends, reader)),
             seed=self.seed,
             frozen=np.asarray(reader(target), np.float64),
+            class_shares=None if self.class_shares is None else np.array(self.class_shares),
         )
 
 

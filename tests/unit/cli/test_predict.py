@@ -22,11 +22,13 @@ from PIL import Image
 
 import autotransfer
 from autotransfer.cli import run
+from autotransfer.cli.predict import unknown_sentence
 from autotransfer.data.csv_cells import plain
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import AutotransferError, CorruptImagesError, DataWarning
 from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.models.predictors.dummy import MajorityPredictor
+from autotransfer.models.unknown_share import Unknown
 from autotransfer.results import Record
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.selection import Selection
@@ -284,3 +286,38 @@ def test_a_selection_is_pickled_with_all_its_files(
 def test_one_image_alone_is_answered(model: str) -> None:
     image = Image.new("RGB", (32, 32), (200,) * 3)
     assert autotransfer.load(model).predict(image).tolist() == ["bee"]
+
+
+def test_what_is_rejected_is_none_of_these_and_the_least_share_is_told(
+    model: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = Unknown(0.25, np.array([0.0, 0.9, 0.25, 0.0]))
+    rejected = np.array([False, True, False, False])
+    monkeypatch.setattr(Selection, "judged_unknown", lambda *_: (found, rejected))
+    assert run(["predict", model, "shades", "--abstain"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["class"] for row in rows] == ["ant", "None of these", "wasp", "bee"]
+    assert [row["unknown"] for row in rows] == ["0.000000", "0.900000", "0.250000", "0.000000"]
+    assert [row["abstained"] for row in rows] == ["false", "true", "false", "false"]
+    assert run(["predict", model, "shades", "--abstain", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["unknown"] == {"low": 0.25, "n": 4}
+    assert [row["unknown"] for row in told["predictions"]] == [0.0, 0.9, 0.25, 0.0]
+    assert run(["predict", model, "shades", "--json"]) == 0
+    assert "unknown" not in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("least", "n", "said"),
+    [
+        (0.26, 400, "at least 26% of the 400 images seem to be none of the classes"),
+        (0.0, 400, "none of the 400 images is known to be none of the classes"),
+        (0.0, 20, "20 image(s) are too few to judge together; from 50 on"),
+    ],
+)
+def test_the_sentence_says_what_is_known_of_the_unknown(least: float, n: int, said: str) -> None:
+    assert unknown_sentence(Unknown(least, np.zeros(n))).startswith(said)

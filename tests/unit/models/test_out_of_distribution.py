@@ -65,3 +65,28 @@ def test_of_many_pictures_a_thousand_are_kept() -> None:
     found = made(cloud(MOST_REFERENCES + 50, 0, d=4))
     assert found.references.shape == (MOST_REFERENCES, 4)
     assert len(found.distances) == MOST_REFERENCES
+
+
+def _classes(n: int, seed: int, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    labels = np.arange(n) % len(centres)
+    noise = np.random.default_rng(seed).normal(size=(n, centres.shape[1]))
+    return centres[labels] + noise, labels
+
+
+def test_a_class_that_lies_between_the_known_ones_is_found_among_many() -> None:
+    centres = 6 * np.eye(3, 24)
+    found = Rejection.of(*_classes(600, 0, centres))
+    assert found is not None
+    known, _ = _classes(200, 1, centres)
+    between, _ = _classes(100, 2, centres[:2].mean(axis=0, keepdims=True) + centres[2] / 2)
+    told = found.unknown(np.concatenate([known, between]))
+    assert 0.15 < told.least <= 1 / 3
+    assert (told.probability[200:] > 0.5).mean() > 0.6
+    assert (told.probability[:200] > 0.5).mean() < 0.12
+    assert found.unknown(known).least == 0.0
+
+
+def test_without_a_probe_the_distance_alone_is_judged() -> None:
+    found = made(cloud(300, 0))
+    mixed = np.concatenate([cloud(100, 1), cloud(100, 2, shift=20.0)])
+    assert 0.4 < found.unknown(mixed).least <= 0.5

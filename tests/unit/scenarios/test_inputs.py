@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.reading import PillowReader
 from autotransfer.data.target import Target
-from autotransfer.scenarios.inputs import equally_deep
+from autotransfer.plugin.registry import discover
+from autotransfer.scenarios.inputs import equally_deep, open_source_images
 from autotransfer.scenarios.options import Options
+from autotransfer.scenarios.unlabelled.inputs import open_problem
 
 
 def _images(depth: int | None) -> ImageSet:
@@ -32,3 +35,18 @@ def test_a_target_and_further_images_of_it_are_read_with_the_same_bits(
     assert found.validation.depth == both[0]
     assert found.notes == tuple(said)
     assert bool(said) == (own != further and further is not None)
+
+
+def test_only_the_classes_that_are_kept_of_the_source_data_are_learnt() -> None:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 255, (60, 8, 8, 3), dtype=np.uint8)
+    labels = [("ant", "bee", "cat")[i % 3] for i in range(60)]
+    chosen = Options(source_data=(images, labels), classes=("cat", "ant"), sources="small_cnn")
+    beside = open_source_images(chosen)
+    assert beside is not None
+    assert (beside.class_names, len(beside)) == (("ant", "cat"), 40)
+    target = generator.integers(0, 255, (90, 8, 8, 3), dtype=np.uint8)
+    problem = open_problem(target, chosen, discover())
+    assert problem.class_names == ("ant", "cat")
+    assert len(problem.source.learn) + len(problem.source.held_out) == 40
+    assert set(problem.source.learn.labels) == {0, 1}

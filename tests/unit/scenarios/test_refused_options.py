@@ -53,6 +53,7 @@ EVERYWHERE = {
 SOMEWHERE = {
     "scenario": {"labelled", "unlabelled", "zero-shot"},
     "source_data": {"labelled", "unlabelled"},
+    "classes": {"labelled", "unlabelled"},
     "attributes": {"zero-shot"},
     "group_column": {"labelled"},
     "unlabelled": {"labelled"},
@@ -75,6 +76,7 @@ SOMEWHERE = {
 GIVEN: dict[str, Any] = {
     "scenario": "labelled",
     "source_data": np.zeros((3, 8, 8, 3)),
+    "classes": ["ants", "bees"],
     "attributes": "table.csv",
     "group_column": "patient",
     "unlabelled": np.zeros((3, 8, 8, 3)),
@@ -127,6 +129,14 @@ def test_a_table_of_attributes_makes_the_target_zero_shot_or_contradicts() -> No
         kind_of("x", read_options({"attributes": "t.csv", "scenario": "unlabelled"}))
     with pytest.raises(InvalidOptionError, match="attributes"):
         kind_of("x", read_options({"scenario": "zero-shot"}))
+
+
+@pytest.mark.parametrize("scenario", ["labelled", "unlabelled"])
+def test_classes_are_kept_of_source_data_and_of_nothing_else(scenario: str) -> None:
+    with pytest.raises(InvalidOptionError, match=r"^classes are kept"):
+        refuse_unusable(read_options({"classes": ["ants", "bees"]}), scenario)
+    given = {"classes": ["ants", "bees"], "source_data": "photos"}
+    refuse_unusable(read_options(given), scenario)
 
 
 def test_a_margin_without_labels_needs_an_audit() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import autotransfer
 from autotransfer.errors import InvalidOptionError
+from autotransfer.results import Interval, OpenWorld
 from autotransfer.search.record_file import record_in, record_to_json
 from tests.unit.conftest import MakeRecord
 
@@ -32,6 +33,15 @@ def _write(folder: Path, content: Any) -> Path:
 def test_what_is_written_is_read(make_record: MakeRecord, tmp_path: Path) -> None:
     record = make_record()
     assert record_in(_write(tmp_path, record_to_json(record))) == record
+
+
+def test_what_was_seen_in_a_target_is_kept_and_no_key_is_there_without_it(
+    make_record: MakeRecord, tmp_path: Path
+) -> None:
+    assert "open_world" not in record_to_json(make_record())
+    seen = OpenWorld((Interval(0.7, 0.6, 0.8, 90), Interval(0.3, 0.2, 0.4, 90)), ("b",))
+    record = make_record(open_world=seen)
+    assert record_in(_write(tmp_path, record_to_json(record))).open_world == seen
 
 
 def test_an_older_record_is_read_in_the_words_of_today(

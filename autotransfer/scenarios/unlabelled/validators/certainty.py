@@ -6,6 +6,7 @@ A collapsed predictor looks certain; `reason_against` refuses it.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autotransfer.scenarios.unlabelled.validators.evidence import SMALLEST, Evidence, entropy_of
 from autotransfer.scenarios.unlabelled.validators.target_features import in_predicted_groups
@@ -55,18 +56,28 @@ def diversity(evidence: Evidence) -> float:
 def reason_against(evidence: Evidence) -> str:
     """Return why the predictions are too uniform to be believed; empty where they are not.
 
-    The target may lack classes of the source. So few classes are believed where the predictor
-    tells these apart with certainty, and the target images fall into as many groups.
+    The target may lack classes of the source. Where its class shares are known, predictions have
+    to be as diverse as these. Else so few classes are believed where the predictor tells these
+    apart with certainty, and the target images fall into as many groups.
     """
-    found, reason = diversity(evidence), ""
+    shares = evidence.class_shares
+    least, reason = LEAST if shares is None else LEAST * _diversity_of(shares), ""
+    found, n = diversity(evidence), len(evidence.target)
+    expected = n / evidence.num_classes if shares is None else n * shares
     counts = np.bincount(evidence.answers, minlength=evidence.num_classes)
-    if found < LEAST:
-        reason = f"its predictions collapse: diversity {found:.2f} of at least {LEAST}"
-    elif len(evidence.target) >= ENOUGH * evidence.num_classes and not counts.all():
-        reason = f"it never predicts {int((counts == 0).sum())} of {evidence.num_classes} classes"
+    missing = int(((counts == 0) & (expected >= ENOUGH)).sum())
+    if found < least:
+        reason = f"its predictions collapse: diversity {found:.2f} of at least {least:.2g}"
+    elif missing:
+        reason = f"it never predicts {missing} of {evidence.num_classes} classes"
     if reason and _certain(evidence) and in_predicted_groups(evidence):
         return ""
     return reason
+
+
+def _diversity_of(shares: NDArray[np.float64]) -> float:
+    """Return the entropy of (K,) shares over log K."""
+    return float(entropy_of(shares) / np.log(len(shares)))
 
 
 def _certain(evidence: Evidence) -> bool:

@@ -39,6 +39,7 @@ class Evidence:
         seed: For validators that draw at random.
         frozen: (n, d) what the source sees in the target images, before anything is adapted; None
             where it is not known.
+        class_shares: (K,) of the target, where classes seem to be absent from it.
     """
 
     target: NDArray[np.float64]
@@ -49,6 +50,7 @@ class Evidence:
     mixed: Mixed | None = None
     seed: int = 0
     frozen: NDArray[np.float64] | None = None
+    class_shares: NDArray[np.float64] | None = None
 
     @property
     def num_classes(self) -> int:

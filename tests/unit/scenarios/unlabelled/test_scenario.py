@@ -16,6 +16,7 @@ from autotransfer.results import Decision, Outcome, Ranking, ScenarioKind, Skipp
 from autotransfer.scenarios.base import Candidates, Searched
 from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.unlabelled import scenario as module
+from autotransfer.scenarios.unlabelled.audit_step import with_audit
 from autotransfer.scenarios.unlabelled.intermediate_domains import DomainPath
 from autotransfer.scenarios.unlabelled.scenario import Unlabelled
 from autotransfer.search.arms import Arms
@@ -51,7 +52,7 @@ def _scenario() -> Any:
     found = object.__new__(Unlabelled)
     found.problem = SimpleNamespace(source=held_out, target=held_out, seen=("d1",))  # type: ignore[assignment]
     found.class_names = ("ant", "bee")
-    found._domain_path = DomainPath()
+    found._domain_path, found._open_world = DomainPath(), None
     found.request = SimpleNamespace(registry="registry")  # type: ignore[assignment]
     return found
 
@@ -154,7 +155,8 @@ def test_an_interrupted_search_asks_for_no_labels_so_that_it_can_be_resumed() ->
     run.clock, asked = SimpleNamespace(stopped=True), []
     run.study = SimpleNamespace(recall=lambda _: None, remember=lambda key, _: asked.append(key))
     found, verdict = _scenario(), object()
-    assert found._audited(verdict, found.choose(searched, run), run) is verdict
+    choice = found.choose(searched, run)
+    assert with_audit(verdict, choice, range(40), ("ant", "bee"), run) is verdict  # type: ignore[arg-type]
     assert asked == []
 
 

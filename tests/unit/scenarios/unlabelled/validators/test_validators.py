@@ -197,3 +197,15 @@ def test_every_validator_has_a_value_except_those_that_say_why_not() -> None:
     found = validate(_evidence())
     assert set(found) == {*DECIDING, *LOGGED} - {"mixval"}
     assert all(math.isfinite(value) for value in found.values())
+
+
+def test_where_the_class_shares_are_known_answers_have_to_be_as_diverse_as_these() -> None:
+    four = np.array([0.25] * 4 + [0.0] * 6)
+    known = replace(_of_ten(4, 4), frozen=None)  # nothing else speaks for so few classes
+    assert "collapse" in reason_against(known)
+    assert reason_against(replace(known, class_shares=four)) == ""
+    merged = replace(_of_ten(4, 2), frozen=None, class_shares=four)
+    assert "collapse" in reason_against(merged)
+    skewed = np.array([0.4, 0.4, 0.1, 0.1] + [0.0] * 6)
+    two = replace(_of_ten(4, 3, sure=0.7), frozen=None, class_shares=skewed)
+    assert reason_against(two) == "it never predicts 1 of 10 classes"

@@ -1,0 +1,43 @@
+"""What a fit prints of what seems to be in a target without labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autotransfer.cli.options import picked
+from autotransfer.results import Record
+
+_SHOWN = 12
+
+
+def open_world_json(record: Record) -> dict[str, Any]:
+    """Return the keys of `fit --json`; none where nothing was looked for."""
+    found = record.open_world
+    if found is None:
+        return {}
+    if not found.class_shares:
+        return {"class_shares": None}
+    shares = zip(record.class_names, found.class_shares, strict=True)
+    return {"class_shares": {n: picked(share, "value", "low", "high") for n, share in shares}}
+
+
+def open_world_text(record: Record) -> list[str]:
+    """Return the lines of the class shares, the largest first."""
+    found = record.open_world
+    if found is None:
+        return []
+    if found.doubt:
+        return [f"  classes   not known which are in the target: {found.doubt}"]
+    there = len(record.class_names) - len(found.absent)
+    lines = [
+        f"  classes   {there} of your {len(record.class_names)} classes seem to be in the target"
+    ]
+    shares = sorted(
+        zip(found.class_shares, record.class_names, strict=True), key=lambda pair: -pair[0].value
+    )
+    for share, name in shares[:_SHOWN]:
+        interval = f"({share.low:.2f} to {share.high:.2f})"
+        lines.append(f"            {share.value:.2f} {interval}  {name}")
+    if len(shares) > _SHOWN:
+        lines.append(f"            and {len(shares) - _SHOWN} more, with smaller shares")
+    return lines

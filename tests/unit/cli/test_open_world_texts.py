@@ -1,0 +1,38 @@
+"""What a fit prints of the classes that seem to be in a target without labels."""
+
+from __future__ import annotations
+
+from autotransfer.cli.texts import fit_json, fit_text
+from autotransfer.results import Interval, OpenWorld
+from tests.unit.conftest import MakeRecord
+
+SEEN = OpenWorld(
+    (Interval(0.02, 0.0, 0.05, 90), Interval(0.38, 0.3, 0.45, 90), Interval(0.6, 0.5, 0.7, 90)),
+    ("ant",),
+)
+NAMES = ("ant", "bee", "cat")
+
+
+def test_the_shares_stand_largest_first_with_their_intervals(make_record: MakeRecord) -> None:
+    record = make_record(open_world=SEEN, class_names=NAMES)
+    lines = fit_text(record).splitlines()
+    start = lines.index("  classes   2 of your 3 classes seem to be in the target")
+    assert [line.strip() for line in lines[start + 1 : start + 4]] == [
+        "0.60 (0.50 to 0.70)  cat",
+        "0.38 (0.30 to 0.45)  bee",
+        "0.02 (0.00 to 0.05)  ant",
+    ]
+    shares = fit_json(record)["class_shares"]
+    assert list(shares) == list(NAMES)
+    assert shares["cat"] == {"value": 0.6, "low": 0.5, "high": 0.7}
+
+
+def test_what_is_not_known_is_said_and_null(make_record: MakeRecord) -> None:
+    record = make_record(open_world=OpenWorld(doubt="too different"), class_names=NAMES)
+    assert "  classes   not known which are in the target: too different" in fit_text(record)
+    assert fit_json(record)["class_shares"] is None
+
+
+def test_a_fit_with_labels_says_nothing_of_it(make_record: MakeRecord) -> None:
+    assert "class_shares" not in fit_json(make_record())
+    assert "  classes " not in fit_text(make_record())
