@@ -42,6 +42,8 @@ NOT_OF_A_CLASSIFIER: Mapping[str, str] = {
     "seed": "scikit-learn calls it random_state",
     "began": "it is for the command line",
     "say": "verbose prints what is told",
+    "labels": "fit gets X and y",
+    "new_classes": "fit gets X and y",
     "on_part": "verbose prints what is told",
     "on_outcome": "verbose prints what is told",
 }

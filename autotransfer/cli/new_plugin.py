@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from pathlib import Path
 from string import Template
 
+from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import InvalidOptionError
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -136,9 +139,12 @@ def write_plugin(name: str, parent: Path) -> Path:
         f"tests/test_{module}.py": _TEST,
     }
     try:
-        (folder / "tests").mkdir(parents=True)
-        for path, text in files.items():
-            (folder / path).write_text(Template(text).substitute(words), encoding="utf-8")
+        if folder.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        with written_whole(folder) as new:
+            (new / "tests").mkdir(parents=True)
+            for path, text in files.items():
+                (new / path).write_text(Template(text).substitute(words), encoding="utf-8")
     except OSError as error:
         raise InvalidOptionError(
             f"new {name!r}: the folder {folder} cannot be made ({error.strerror}); choose another "
