@@ -338,6 +338,7 @@ class Record:
     stopped: Stopped | None = None  # where the search ended by itself
     open_world: OpenWorld | None = None  # of a target without labels
     depth: int | None = 16  # bits used of those in deep images; None where no image was deep
+    modality: str = "image"  # what the items are
     forecast: LabelForecast | None = None  # what more labels would buy
 
     @property
