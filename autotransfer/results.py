@@ -344,8 +344,7 @@ class Record:
     @property
     def chosen(self) -> tuple[Share, ...]:
         """Return what the finalist is put together of, whatever is returned; itself if one."""
-        found = self.finalist
         if self.verdict.returned == "transfer" and self.members:
             return self.members
-        alone = Share(found.source, found.strategy, found.layers, 1.0)
-        return tuple(sorted(found.members, key=lambda share: -share.weight)) or (alone,)
+        alone = Share(self.finalist.source, self.finalist.strategy, self.finalist.layers, 1.0)
+        return tuple(sorted(self.finalist.members, key=lambda s: -s.weight)) or (alone,)
