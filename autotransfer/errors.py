@@ -64,20 +64,23 @@ class InvalidTargetError(AutotransferError, ValueError):
 
 
 class CorruptImagesError(InvalidTargetError):
-    """Some images cannot be used; all of them are named at once.
+    """Some images or texts cannot be used; all of them are named at once.
 
     Args:
-        problems: (name, reason) of every image that cannot be used.
+        problems: (name, reason) of every item that cannot be used.
         remedy: What to do about it, in words that fit where this is raised.
+        item: What one of them is called.
     """
 
     NAMED = 20  # more than this many names hide the sentence that says what to do
     REMEDY = "repair or remove them"
 
-    def __init__(self, problems: Sequence[tuple[str, str]], remedy: str = REMEDY) -> None:
+    def __init__(
+        self, problems: Sequence[tuple[str, str]], remedy: str = REMEDY, item: str = "image"
+    ) -> None:
         self.problems, self.remedy = tuple(problems), remedy
         super().__init__(
-            f"{len(self.problems)} image(s) cannot be used; {remedy}:\n"
+            f"{len(self.problems)} {item}(s) cannot be used; {remedy}:\n"
             + "\n".join(f"  {line}" for line in named_problems(self.problems, self.NAMED))
         )
 

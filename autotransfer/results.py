@@ -338,13 +338,13 @@ class Record:
     stopped: Stopped | None = None  # where the search ended by itself
     open_world: OpenWorld | None = None  # of a target without labels
     depth: int | None = 16  # bits used of those in deep images; None where no image was deep
+    modality: str = "image"  # what the items are
     forecast: LabelForecast | None = None  # what more labels would buy
 
     @property
     def chosen(self) -> tuple[Share, ...]:
         """Return what the finalist is put together of, whatever is returned; itself if one."""
-        found = self.finalist
         if self.verdict.returned == "transfer" and self.members:
             return self.members
-        alone = Share(found.source, found.strategy, found.layers, 1.0)
-        return tuple(sorted(found.members, key=lambda share: -share.weight)) or (alone,)
+        alone = Share(self.finalist.source, self.finalist.strategy, self.finalist.layers, 1.0)
+        return tuple(sorted(self.finalist.members, key=lambda s: -s.weight)) or (alone,)

@@ -41,6 +41,7 @@ from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPAC
 @several("--new-class", "new_classes", "NAME", "A class of these tables that TARGET has not")
 @several("--through", "through", "PATH", "Images between source and target")
 @attributes_option
+@option("--modality", metavar="NAME", help="image or text; told from the target.")
 @option("--group-column", metavar="NAME", help="Manifest column that names the group.")
 @common
 @several("--strategy", "strategies", "NAME", "Try only this strategy")
@@ -97,9 +98,10 @@ from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPAC
 def fit(target: str, **options: Any) -> None:
     """Find what to transfer to TARGET, train it, and test whether it helped.
 
-    TARGET is a folder of class folders, an archive of one, a CSV or Parquet manifest, an .npz
-    file, or an fsspec URL of these. An .npz file with labels y and an (n, d) matrix under the
-    name of each source is fitted without images; the matrix "baseline" uses no source.
+    TARGET is a folder of class folders, an archive of one, a manifest (.csv, .tsv, .jsonl or
+    .parquet) of images or texts, an .npz file, or an fsspec URL of these. An .npz file with labels
+    y and an (n, d) matrix under the name of each source is fitted without images; the matrix
+    "baseline" uses no source.
     """
     as_json = options.pop("as_json")
     refuse_early(target, options)

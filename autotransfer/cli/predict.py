@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from autotransfer.data.image_set import ImageSet
     from autotransfer.models.unknown_share import Unknown
 
 
@@ -45,6 +46,7 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
     bytewise path order where it is a folder or an archive. In the CSV a text that a spreadsheet
     would run as a formula has an apostrophe in front.
     """
+    from autotransfer.data.modality import Modality
     from autotransfer.data.target import open_images
     from autotransfer.models.precomputed_features import read_matrices
     from autotransfer.selection.selection import load
@@ -59,10 +61,11 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
         opened = matrices[0].items
         probabilities = selection.predict_proba(matrices[0].by_source)
     else:
-        depth = selection.record.depth
-        opened = open_images(images, on_bad_image=options["on_bad_image"], depth=depth)
+        record, rule = selection.record, options["on_bad_image"]
+        kind = Modality(record.modality)
+        opened = open_images(images, on_bad_image=rule, depth=record.depth, modality=kind)
         probabilities = selection.predict_proba(opened, generalised=generalised)
-    rows, told = _rows(opened.names, classes, probabilities), dict[str, Any]()
+    rows, told = _rows(opened, classes, probabilities), dict[str, Any]()
     if options["abstain"]:
         given = opened if matrices is None else matrices[0].by_source
         from autotransfer.selection.predictions import NONE_OF_THESE as NONE
@@ -114,16 +117,17 @@ def _write(out: Path, table: str) -> None:
 
 
 def _rows(
-    names: Sequence[str], classes: Sequence[str], probabilities: NDArray[np.float64]
+    items: ImageSet, classes: Sequence[str], probabilities: NDArray[np.float64]
 ) -> list[dict[str, Any]]:
+    also = ("item", "image") if items.modality == "image" else ("item",)
     return [
         {
-            "image": name,
+            **dict.fromkeys(also, name),
             "class": classes[int(row.argmax())],
             "probability": float(row.max()),
             "probabilities": dict(zip(classes, map(float, row), strict=True)),
         }
-        for name, row in zip(names, probabilities, strict=True)
+        for name, row in zip(items.names, probabilities, strict=True)
     ]
 
 
@@ -134,11 +138,12 @@ def _table(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> str:
     explained = bool(rows) and "because" in rows[0]
     abstaining = bool(rows) and "abstained" in rows[0]
     further = ["unknown", "abstained"] * abstaining + ["because"] * explained
-    cells = [["image", *answer_columns(classes), *further]]
+    named = "image" if rows and "image" in rows[0] else "item"
+    cells = [[named, *answer_columns(classes), *further]]
     for item in rows:
         shares = [f"{share:.6f}" for share in item["probabilities"].values()]
         because = [reasons_text(item["because"])] if explained else []
         probability = f"{item['probability']:.6f}"
         rejected = [f"{item['unknown']:.6f}", str(item["abstained"]).lower()] if abstaining else []
-        cells.append([item["image"], item["class"], probability, *shares, *rejected, *because])
+        cells.append([item["item"], item["class"], probability, *shares, *rejected, *because])
     return csv_text(cells)

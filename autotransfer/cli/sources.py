@@ -48,7 +48,7 @@ def sources(**options: Any) -> int:
         return 0
     for source in resolved.sources:
         click.echo(
-            f"{source.name}: {source.architecture}, {source.preprocessing.input_size} px, "
+            f"{source.name}: {source.architecture}, {source.preprocessing.told}, "
             f"trained on {source.pretrained_on}; licence {source.license}{_size(source)}"
         )
     for skip in resolved.skipped:

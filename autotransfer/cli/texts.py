@@ -88,7 +88,8 @@ def source_json(source: Source) -> dict[str, Any]:
     return {
         **picked(source, "name", "architecture"),
         "weights": weights,
-        "input_size": source.preprocessing.input_size,
+        "modality": str(source.modality),
+        "input_size": getattr(source.preprocessing, "input_size", None),
         **picked(source, "pretrained_on", "license", "origin", "num_pretraining_images"),
         "megabytes": None if size is None else size.megabytes,
         "gmacs": None if size is None else size.gmacs,
@@ -181,7 +182,7 @@ def _test_text(record: Record, metric: Metric | None) -> list[str]:
         ]
     title = "accuracy" if metric is None else metric.title
     shown = _shown(verdict.test, metric)
-    unit = "images" if record.zero_shot is None else "classes"
+    unit = f"{record.modality}s" if record.zero_shot is None else "classes"
     interval = f"95 % interval {shown['low']:.3f} to {shown['high']:.3f}"
     lines = [f"  test      {shown['value']:.3f}, {interval}, {shown['n']} {unit} ({title})"]
     tested = [(b.test, b.name, b.whole) for b in verdict.baselines if b.test is not None]
@@ -258,7 +259,7 @@ def _report(record: Record) -> str | None:
 
 def _next_text(record: Record) -> list[str]:
     """Return what to do next."""
-    lines = [f"next: autotransfer predict {record.model} IMAGES"]
+    lines = [f"next: autotransfer predict {record.model} {record.modality.upper()}S"]
     report = _report(record)
     if report is not None:
         lines.append(f"      open {report} for mistakes, doubtful labels and all trials")

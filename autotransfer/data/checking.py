@@ -13,6 +13,7 @@ from autotransfer.data.image_set import USUAL_DEPTH, ImageSet
 from autotransfer.data.images.decoding import DEEPEST, depth_of, in_threads
 from autotransfer.data.images.reading import ArrayReader
 from autotransfer.data.listing import Listing, named
+from autotransfer.data.modality import Modality
 from autotransfer.errors import (
     CorruptImagesError,
     InvalidOptionError,
@@ -36,17 +37,19 @@ class Usable:
         left_out: Name and reason of each of the others.
         depth: Bits that values of 16 or 32 bits use; None where there are none.
         deep: Name and largest value of each such image that does not say its depth.
+        item: What one of them is called.
     """
 
     good: NDArray[np.int64]
     left_out: Problems = ()
     depth: int | None = None
     deep: Mapping[str, int] = field(default_factory=dict)
+    item: str = "image"
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Return what was left out, and how deep the images are taken to be, in sentences."""
-        notes = left_out_notes(self.left_out)
+        notes = left_out_notes(self.left_out, self.item)
         if not self.deep:
             return notes
         values = list(self.deep.values())
@@ -107,21 +110,21 @@ def usable_images(images: ImageSet, on_bad_image: str | None) -> Usable:
             read = images.read(position, _CHECKED_SIDE)
         except CorruptImagesError as error:
             return error.problems[0]
-        return read.info.get(DEEPEST)
+        return read.info.get(DEEPEST) if images.modality is Modality.IMAGE else None
 
     found = in_threads(check, range(len(images)))
     problems = tuple(item for item in found if isinstance(item, tuple))
     good = np.array([i for i, item in enumerate(found) if not isinstance(item, tuple)], np.int64)
     if problems and not len(good):
-        raise CorruptImagesError(problems, f"no other is left: {_REMEDY}")
+        raise CorruptImagesError(problems, f"no other is left: {_REMEDY}", images.modality)
     if problems and on_bad_image == "stop":
         skip = "leave them out with --on-bad-image skip (on_bad_image='skip')"
-        raise CorruptImagesError(problems, f"{_REMEDY}, or {skip}")
+        raise CorruptImagesError(problems, f"{_REMEDY}, or {skip}", images.modality)
     if problems and on_bad_image is None:
-        raise CorruptImagesError(problems)
+        raise CorruptImagesError(problems, _REMEDY, images.modality)
     deep = {images.names[i]: item for i, item in enumerate(found) if isinstance(item, int)}
     estimated = depth_of(max(deep.values())) if deep else None
-    return Usable(good, problems, images.depth or estimated, deep)
+    return Usable(good, problems, images.depth or estimated, deep, images.modality)
 
 
 def _refuse_rule(on_bad_image: str | None) -> None:
@@ -131,9 +134,14 @@ def _refuse_rule(on_bad_image: str | None) -> None:
         )
 
 
-def left_out_notes(problems: Problems) -> tuple[str, ...]:
-    """Return a note that names the images that were left out, if there are any."""
+def left_out_notes(problems: Problems, item: str = "image") -> tuple[str, ...]:
+    """Return a note that names the items that were left out, if there are any.
+
+    Args:
+        problems: Name and reason of each.
+        item: What one of them is called.
+    """
     if not problems:
         return ()
     lines = "; ".join(named_problems(problems, _NAMED))
-    return (f"{len(problems)} image(s) cannot be used and were left out: {lines}",)
+    return (f"{len(problems)} {item}(s) cannot be used and were left out: {lines}",)

@@ -13,6 +13,7 @@ from typing import Any
 from PIL import Image
 
 from autotransfer.data.dataset_labels import Labels, labels_of
+from autotransfer.data.image_set import ImageReader
 from autotransfer.data.images.dataset_items import (
     DatasetReader,
     JoinedReader,
@@ -21,6 +22,8 @@ from autotransfer.data.images.dataset_items import (
 )
 from autotransfer.data.labels import class_names_of, flat_labels, named
 from autotransfer.data.listing import SPLITS, Listing, bytewise
+from autotransfer.data.texts.listing import text_column
+from autotransfer.data.texts.reading import TextReader
 from autotransfer.errors import InvalidTargetError
 
 _ORDERS = {2: ("train", "test"), 3: ("train", "val", "test")}
@@ -49,11 +52,12 @@ def is_sequence_of_splits(target: Any) -> bool:
 
 
 def read_dataset(target: Any, labels: Any | None = None) -> Listing:
-    """Return the images of a dataset with its labels, or with those that are given.
+    """Return the items of a dataset with its labels, or with those that are given.
 
     Args:
-        target: Items (image, label) or mappings with an image, or a Hugging Face dataset; or
-            several by split: a mapping, or (train, test) or (train, val, test).
+        target: Items (image, label) or mappings with an image, or a Hugging Face dataset of
+            images or texts; or several by split: a mapping, or (train, test) or (train, val,
+            test).
         labels: (n,) labels; None takes those of the dataset, if it has some.
 
     Raises:
@@ -67,11 +71,22 @@ def read_dataset(target: Any, labels: Any | None = None) -> Listing:
     if labels is not None:
         found = flat_labels(labels, n)
         given = (named(found), class_names_of(found))
-        return Listing(DatasetReader(target), ["train"] * n, *given, name="dataset")
+        return Listing(_reader(target), ["train"] * n, *given, name="dataset")
     known = labels_of(target, range(n))
-    reader = DatasetReader(target, known.failed, known.claimed)
+    reader = _reader(target, known.failed, known.claimed)
     classes, names = _classes(known)
     return Listing(reader, ["train"] * n, classes, names, notes=known.notes, name="dataset")
+
+
+def _reader(
+    target: Any,
+    failed: Mapping[int, str] | None = None,
+    claimed: Sequence[Any] | None = None,
+) -> ImageReader:
+    column = text_column(target) if is_table(target) else None
+    if column is None:
+        return DatasetReader(target, failed, claimed)
+    return TextReader(list(target[column]))
 
 
 def _length(target: Any) -> int:

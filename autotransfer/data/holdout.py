@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.bursts import burst_share
-from autotransfer.data.images.near_duplicates import near_duplicates
 from autotransfer.data.listing import named
+from autotransfer.data.modality import Modality
+from autotransfer.data.near_duplicates import near_duplicates
 from autotransfer.data.splitting import (
     HELD_OUT_FROM,
     NO_PAIRS,
@@ -73,20 +74,20 @@ class Division:
         return folds if self.untested is None else only_tested(folds, self.untested)
 
 
-def divide(opened: Target, *, of_images: bool = True) -> Division:
+def divide(opened: Target, *, readable: bool = True) -> Division:
     """Return who is held out: the user's own test split, or a quarter by content, or nobody.
 
     Below 1000 images nobody is: the guard then tests out-of-fold predictions.
 
     Args:
         opened: The labelled target.
-        of_images: Whether its items can be looked at; features cannot.
+        readable: Whether its items can be looked at; features cannot.
     """
     if opened.held_out is not None:
-        return _with_own_test(opened, opened.held_out, of_images=of_images)
-    same = near_duplicates(opened.train) if of_images else NO_PAIRS
-    notes = _notes(len(same), "training images")
-    if of_images and opened.groups is None:
+        return _with_own_test(opened, opened.held_out, readable=readable)
+    same = near_duplicates(opened.train) if readable else NO_PAIRS
+    notes = _notes(len(same), f"training {opened.train.modality.plural}")
+    if readable and opened.groups is None and opened.train.modality is Modality.IMAGE:
         notes += _burst_notes(opened.train)
     nobody, untested = np.zeros(0, dtype=np.int64), _untested(opened)
     if len(opened.train) < HELD_OUT_FROM:
@@ -152,28 +153,30 @@ def notes_on_classes(
         )
     if validation is None and len(np.unique(validated)) < 2:
         raise InvalidTargetError(
-            f"all images of {named(lacking[0])} are one group, or show the same, so they are "
-            "needed for training and cannot be validated: any answer would be right; add images "
-            "of other groups, or leave the column of groups out"
+            f"all {images.modality.plural} of {named(lacking[0])} are one group, or show the "
+            "same, so they are needed for training and cannot be validated: any answer would be "
+            "right; add images of other groups, or leave the column of groups out"
         )
     parts = ["validation and test"] if lacking[0] == lacking[1] else ["validation", "test"]
     return tuple(
-        f"there is no image for {part} of {named(names)}, so no score of {part} says how well it "
-        "is told; add different images of it (of another group, where there are groups)"
+        f"there is no {images.modality} for {part} of {named(names)}, so no score of {part} says "
+        "how well it is told; add different images of it (of another group, where there are "
+        "groups)"
         for part, names in zip(parts, lacking, strict=False)
         if names
     )
 
 
-def _with_own_test(opened: Target, held_out: ImageSet, *, of_images: bool) -> Division:
+def _with_own_test(opened: Target, held_out: ImageSet, *, readable: bool) -> Division:
     n = len(opened.train)
-    same = near_duplicates(opened.train, held_out) if of_images else NO_PAIRS
+    same = near_duplicates(opened.train, held_out) if readable else NO_PAIRS
     within, tested = same[(same < n).all(axis=1)], same[(same >= n).all(axis=1)] - n
     across = len(np.unique(same[(same[:, 0] < n) & (same[:, 1] >= n), 1]))
-    notes = list(_notes(len(within), "training images"))
+    notes = list(_notes(len(within), f"training {held_out.modality.plural}"))
     if across:
         notes.append(
-            f"{across} image(s) of the test show the same as a training image; they make "
+            f"{across} {held_out.modality}(s) of the test show the same as a training "
+            f"{held_out.modality}; they make "
             "every score look better than it is"
         )
     units = units_of(held_out, opened.held_out_groups, tested)

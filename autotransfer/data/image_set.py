@@ -1,4 +1,4 @@
-"""Lazy, indexable, immutable sets of images."""
+"""Lazy, indexable, immutable sets of items: images or texts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
+from autotransfer.data.modality import Modality, modality_of
 from autotransfer.errors import HiddenLabelsError
 
 USUAL_DEPTH = 16  # bits of a grey value of more than 8 bits, where nothing else is known
 
 
 class ImageReader(Protocol):
-    """Where images come from; one implementation per storage."""
+    """Where items come from; one implementation per storage.
+
+    A reader of anything but images says so by its attribute `modality`.
+    """
 
     @property
     def names(self) -> Sequence[str]:
@@ -29,8 +32,8 @@ class ImageReader(Protocol):
         """Return the sha256 of the content of each image, as hex."""
         ...
 
-    def read(self, index: int, min_side: int | None = None) -> Image.Image:
-        """Return one decoded image, upright.
+    def read(self, index: int, min_side: int | None = None) -> Any:
+        """Return one item: a decoded image, upright, or a text.
 
         Args:
             index: Which one.
@@ -43,7 +46,9 @@ class ImageReader(Protocol):
 
 
 class ImageSet:
-    """Images with or without labels: `len()`, `[i]`, `.labels`, `.subset(...)`.
+    """Items with or without labels: `len()`, `[i]`, `.labels`, `.subset(...)`.
+
+    What an item is depends on the reader: an image unless it says otherwise.
 
     Args:
         reader: Where the images come from.
@@ -75,24 +80,29 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self._indices)
 
-    def __getitem__(self, index: int) -> Image.Image:
+    def __getitem__(self, index: int) -> Any:
         return self.read(index)
 
-    def read(
-        self, index: int, min_side: int | None = None, depth: int | None = None
-    ) -> Image.Image:
-        """Return one image; see `ImageReader.read`. Without `depth` it is that of the set."""
+    def read(self, index: int, min_side: int | None = None, depth: int | None = None) -> Any:
+        """Return one item: a PIL image, or of texts a `str`; see `ImageReader.read`.
+
+        Without `depth` it is that of the set.
+        """
         place, depth = int(self._indices[index]), depth or self.depth
         if depth in (None, USUAL_DEPTH):  # readers of models that were logged before know no other
             return self._reader.read(place, min_side)
         read: Any = self._reader.read
-        image: Image.Image = read(place, min_side, depth)
-        return image
+        return read(place, min_side, depth)
 
     @property
     def reader(self) -> ImageReader:
         """Return where the images come from."""
         return self._reader
+
+    @property
+    def modality(self) -> Modality:
+        """Return what kind of items these are."""
+        return modality_of(self._reader)
 
     @property
     def positions(self) -> NDArray[np.int64]:

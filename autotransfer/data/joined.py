@@ -1,16 +1,17 @@
-"""Images from two places as one set."""
+"""Items from two places as one set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.modality import Modality
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,11 @@ class _Both:
     def digests(self) -> Sequence[str]:
         return [digest for part in self.parts for digest in part.digests]
 
-    def read(
-        self, index: int, min_side: int | None = None, depth: int | None = None
-    ) -> Image.Image:
+    @property
+    def modality(self) -> Modality:
+        return self.parts[0].modality
+
+    def read(self, index: int, min_side: int | None = None, depth: int | None = None) -> Any:
         for part in self.parts:
             if index < len(part):
                 return part.read(index, min_side, depth)

@@ -1,9 +1,8 @@
-"""Manifests: a table with one row an image."""
+"""Manifests: a table with one row an item: the path of an image, or a text."""
 
 from __future__ import annotations
 
 import os
-import posixpath
 import re
 import unicodedata
 from collections import Counter
@@ -12,35 +11,43 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from fsspec.archive import AbstractArchiveFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from autotransfer.data.image_set import ImageReader
 from autotransfer.data.images.reading import FileReader
 from autotransfer.data.labels import flat_labels
 from autotransfer.data.listing import SPLITS, Listing, bytewise, named, path_bytes, shortened
+from autotransfer.data.manifest_paths import paths_below
+from autotransfer.data.modality import Modality
 from autotransfer.data.storage import Location
 from autotransfer.data.tables import plain_columns, read_table
+from autotransfer.data.texts.listing import TEXT_KEYS
+from autotransfer.data.texts.reading import TextReader
 from autotransfer.errors import InvalidTargetError
 
-_IMAGE, _LABEL, _SPLIT, _GROUP = "image", "label", "split", "group"
+_KINDS = (Modality.IMAGE, Modality.TEXT)  # called like the column that holds them
+_NAMES = {Modality.IMAGE: "image, or text", Modality.TEXT: "text"}
+_LABEL, _SPLIT, _GROUP = "label", "split", "group"
 _COLUMNS: Mapping[str, tuple[str, ...]] = {  # further names, without case, spaces, - and _
-    _IMAGE: (
+    Modality.IMAGE: (
         *("images", "img", "picture", "imagepath", "imagefile", "imagename"),
         *("file", "filename", "filepath", "path"),
     ),
+    Modality.TEXT: TEXT_KEYS[1:],
     _LABEL: ("labels", "class", "classname", "classlabel", "category", "target"),
     _SPLIT: ("splits",),
     _GROUP: ("groups",),
 }
-_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_WINDOWS = re.compile(r"[a-z]:[\\/]|\\\\", re.IGNORECASE)
-_LONGEST_PATH = 4096  # characters
 
 
 def read_manifest(
-    place: Location, group_column: str | None = None, *, every_row: bool = False
+    place: Location,
+    group_column: str | None = None,
+    *,
+    every_row: bool = False,
+    modality: Modality | None = None,
 ) -> Listing:
-    """Return the images of a table with the column image and maybe label, split and group.
+    """Return the items of a table with the column image or text and maybe label, split and group.
 
     Paths are relative to the manifest; the images come in bytewise path order. Whether they
     are there is found out when they are read. The cells of a Parquet table may hold the encoded
@@ -50,13 +57,15 @@ def read_manifest(
         place: The table.
         group_column: The column that names the group; None is "group" if it is there.
         every_row: Whether there is one image for each row, in the order of the rows, as is right
-            for predictions; nothing but the column of images is read then.
+            for predictions; nothing but the column of items is read then.
+        modality: What its items are; None tells it from the columns.
 
     Raises:
         InvalidTargetError: If it cannot be read, a column or a value is missing, a split is
             unknown, or an image is listed twice with different values.
     """
-    return _listing(read_table(place), place, group_column, every_row=every_row)
+    table = read_table(place)
+    return _listing(table, place, group_column, every_row=every_row, modality=modality)
 
 
 def is_frame(target: Any) -> bool:
@@ -73,14 +82,16 @@ def read_frame(
     group_column: str | None = None,
     *,
     every_row: bool = False,
+    modality: Modality | None = None,
 ) -> Listing:
-    """Return the images of a table in memory; paths are relative to the working folder.
+    """Return the items of a table in memory; paths are relative to the working folder.
 
     Args:
         frame: A table as in `read_manifest`, of pandas or with `to_pandas`.
         labels: (n,) labels; None takes those of the table, if it has some.
         group_column: As in `read_manifest`.
         every_row: As in `read_manifest`.
+        modality: As in `read_manifest`.
 
     Raises:
         InvalidTargetError: As in `read_manifest`.
@@ -90,18 +101,55 @@ def read_frame(
     if labels is not None:
         given = flat_labels(labels, len(table)).tolist()
         table = table.assign(**{_LABEL: pd.Series(given, table.index, dtype=object)})
-    return _listing(table, place, group_column, every_row=every_row)
+    return _listing(table, place, group_column, every_row=every_row, modality=modality)
 
 
 def _listing(
-    table: pd.DataFrame, place: Location, group_column: str | None, *, every_row: bool
+    table: pd.DataFrame,
+    place: Location,
+    group_column: str | None,
+    *,
+    every_row: bool,
+    modality: Modality | None,
 ) -> Listing:
-    column_of = _columns(table, place, group_column, [_IMAGE] if every_row else [*_COLUMNS])
+    kind = modality or _kind_of(table, place)
+    meanings = (kind,) if every_row else (kind, _LABEL, _SPLIT, _GROUP)
+    column_of = _columns(table, place, group_column, meanings)
     if not len(table):
         raise InvalidTargetError(f"{place.text}: the table has no rows")
-    contents, names = _images(list(table[column_of[_IMAGE]]), column_of[_IMAGE], place)
-    notes = _notes(table, column_of, group_column)
-    told = {
+    cells, notes = list(table[column_of[kind]]), _notes(table, column_of, group_column)
+    if kind == Modality.TEXT:
+        names = tuple(f"row {i + 1}" for i in range(len(cells)))
+        told = _told(table, column_of, place, names)
+        return _of_rows(TextReader(cells, names), told, notes, place)
+    contents, names = _images(cells, column_of[kind], place)
+    told = _told(table, column_of, place, names)
+    order: Sequence[int] = range(len(names))
+    paths: Sequence[Any] = order
+    if contents is None:
+        paths, spelt = paths_below(names, place)
+        notes = (*notes, *spelt)
+    if contents is None and not every_row:
+        order, repeated = _without_repetitions(names, paths, [*told.values()], place)
+        notes = (*notes, *repeated)
+    rows = {meaning: [texts[i] for i in order] for meaning, texts in told.items()}
+    reader = FileReader(
+        contents or place.filesystem, [paths[i] for i in order], [names[i] for i in order]
+    )
+    return _of_rows(reader, rows, notes, place)
+
+
+def _kind_of(table: pd.DataFrame, place: Location) -> Modality:
+    """Return what the items of a table are, by its columns; images come first."""
+    found = (kind for kind in _KINDS if _column(table, kind, place) is not None)
+    return next(found, Modality.IMAGE)
+
+
+def _told(
+    table: pd.DataFrame, column_of: Mapping[str, str], place: Location, names: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return label, split and group of each row, as far as there are such columns."""
+    return {
         meaning: [
             unicodedata.normalize("NFC", text)
             for text in _filled(list(table[column_of[meaning]]), column_of[meaning], place, names)
@@ -109,23 +157,18 @@ def _listing(
         for meaning in (_LABEL, _SPLIT, _GROUP)
         if meaning in column_of
     }
-    order: Sequence[int] = range(len(names))
-    paths: Sequence[Any] = order
-    if contents is None:
-        paths, spelt = _paths(names, place)
-        notes = (*notes, *spelt)
-    if contents is None and not every_row:
-        order, repeated = _without_repetitions(names, paths, [*told.values()], place)
-        notes = (*notes, *repeated)
-    rows = {meaning: tuple(texts[i] for i in order) for meaning, texts in told.items()}
+
+
+def _of_rows(
+    reader: ImageReader, rows: Mapping[str, list[str]], notes: tuple[str, ...], place: Location
+) -> Listing:
+    """Return the items of a reader with what the columns say of each."""
     return Listing(
-        FileReader(
-            contents or place.filesystem, [paths[i] for i in order], [names[i] for i in order]
-        ),
-        _splits(rows[_SPLIT], place) if _SPLIT in rows else ("train",) * len(order),
-        rows.get(_LABEL),
+        reader,
+        _splits(rows[_SPLIT], place) if _SPLIT in rows else ("train",) * len(reader.names),
+        tuple(rows[_LABEL]) if _LABEL in rows else None,
         tuple(bytewise(set(rows.get(_LABEL, ())))),
-        rows.get(_GROUP),
+        tuple(rows[_GROUP]) if _GROUP in rows else None,
         notes,
         place.name,
     )
@@ -143,10 +186,11 @@ def _columns(
                 f"{place.text}: no column {named([group_column])} to group by; it has "
                 f"{named(table.columns, most=20)}"
             )
-    if found[_IMAGE] is None:
+    kind = Modality(meanings[0])
+    if found[kind] is None:
         raise InvalidTargetError(
-            f"{place.text}: no column 'image'; it has {named(table.columns, most=20)}. The first "
-            "row of a manifest names its columns: image, label and maybe split and group"
+            f"{place.text}: no column '{kind}'; it has {named(table.columns, most=20)}. The first "
+            f"row of a manifest names its columns: {_NAMES[kind]}, label and maybe split and group"
         )
     return {meaning: column for meaning, column in found.items() if column is not None}
 
@@ -157,8 +201,8 @@ def _column(table: pd.DataFrame, meaning: str, place: Location) -> str | None:
     found = [*_matching(table, (meaning,))] or [*_matching(table, _COLUMNS[meaning])]
     if len(found) > 1:
         raise InvalidTargetError(
-            f"{place.text}: {named(found)} could each be the column {meaning!r}; call the one "
-            f"that is meant {meaning!r}"
+            f"{place.text}: {named(found)} could each be the column '{meaning}'; call the one "
+            f"that is meant '{meaning}'"
         )
     return found[0] if found else None
 
@@ -237,45 +281,6 @@ def _content_and_path(cell: Any) -> tuple[bytes | None, Any]:
     return None, os.fspath(cell) if isinstance(cell, os.PathLike) else cell
 
 
-def _paths(names: Sequence[str], place: Location) -> tuple[list[str], tuple[str, ...]]:
-    """Return the paths of names in the file system, and a note on those in another spelling."""
-    folder = posixpath.dirname(place.root)
-    for name in names:
-        _refuse_foreign(name, place)
-    # whether a file is there costs nothing where it is not asked over a network
-    near = isinstance(place.filesystem, LocalFileSystem | AbstractArchiveFileSystem)
-    paths, spelt = [], 0
-    for name in names:
-        forms = [posixpath.normpath(posixpath.join(folder, form)) for form in _forms(name)]
-        found = forms[0]
-        if near and len(forms) > 1:
-            found = next((path for path in forms if place.filesystem.exists(path)), found)
-        paths.append(found)
-        spelt += found != forms[0]
-    note = "file(s) were found under a name with slashes for backslashes, or other accents"
-    return paths, (f"{spelt} {note}",) if spelt else ()
-
-
-def _forms(name: str) -> list[str]:
-    """Return a path as it is, then as other systems write it."""
-    slashes = name.replace("\\", "/")
-    others = [unicodedata.normalize(form, slashes) for form in ("NFC", "NFD")]
-    return list(dict.fromkeys([name, slashes, *others]))
-
-
-def _refuse_foreign(name: str, place: Location) -> None:
-    """Refuse what cannot be a path below the manifest, or on this machine."""
-    what = ""
-    if _URL.match(name):
-        what = "is a URL; download the images, and name each by its path"
-    elif _WINDOWS.match(name) and os.name != "nt":
-        what = "is a path of a Windows drive; make the paths relative to the manifest"
-    elif len(name) > _LONGEST_PATH:
-        what = f"has {len(name):,} characters and is no path"
-    if what:
-        raise InvalidTargetError(f"{place.text}: the image {named([name])} {what}")
-
-
 def _splits(names: Sequence[str], place: Location) -> tuple[str, ...]:
     unknown = bytewise({name for name in names if name.lower() not in SPLITS})
     if unknown:
@@ -315,7 +320,7 @@ def _notes(
     known = {*_COLUMNS, _plain(asked or "")}
     renamed = {meaning: c for meaning, c in column_of.items() if _plain(c) not in known}
     ignored = [c for c in table.columns if c and c not in column_of.values()]
-    notes = [f"the column {named([c])} is used as {meaning!r}" for meaning, c in renamed.items()]
+    notes = [f"the column {named([c])} is used as '{meaning}'" for meaning, c in renamed.items()]
     if len(ignored) == 1:
         notes.append(f"the column {named(ignored)} was ignored")
     if len(ignored) > 1:

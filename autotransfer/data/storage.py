@@ -29,7 +29,7 @@ from autotransfer.data.listing import named, readable, shortened
 from autotransfer.errors import InvalidTargetError
 from autotransfer.masking import masked_url, note_secrets
 
-TABLES = (".npz", ".csv", ".parquet")
+TABLES = (".npz", ".csv", ".tsv", ".jsonl", ".parquet")
 MAX_READ_BYTES = 8 << 30  # of a file that is read as a whole: a table, arrays
 MAX_UNPACKED_BYTES = 64 << 30  # of one compressed tar; more is refused
 

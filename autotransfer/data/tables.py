@@ -1,4 +1,4 @@
-"""Tables in files: Parquet, and CSV in the encodings and with the separators of today."""
+"""Tables in files: Parquet, JSON lines, and CSV in the encodings and separators of today."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def read_table(place: Location) -> pd.DataFrame:
     """
     try:
         content = place.read()
-        read = _parquet if place.root.lower().endswith(".parquet") else _csv
-        table = read(content)
+        ending = place.root.lower().rpartition(".")[2]
+        table = {"parquet": _parquet, "jsonl": _json_lines}.get(ending, _csv)(content)
     except InvalidTargetError:
         raise
     except Exception as error:
@@ -120,6 +120,21 @@ def _decoded(content: bytes) -> str:
     if "\0" in text:
         raise ValueError(f"it has NUL characters; {_SAVE}")
     return text
+
+
+def _json_lines(content: bytes) -> pd.DataFrame:
+    rows = []
+    for number, line in enumerate(content.decode("utf-8-sig").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"line {number} is no JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} is a {type(row).__name__}, not an object with keys")  # noqa: TRY004 - told as the others
+        rows.append(row)
+    return pd.DataFrame(rows, dtype=object)
 
 
 def _parquet(content: bytes) -> pd.DataFrame:

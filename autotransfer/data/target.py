@@ -1,39 +1,32 @@
-"""Opening a target: images, labels and splits, all of them checked before anything runs."""
+"""Opening a target: items, labels and splits, all of them checked before anything runs."""
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.checking import Problems, Usable, checked, left_out_notes, usable_images
-from autotransfer.data.class_names import refuse_unfit_names, with_settled_classes
-from autotransfer.data.columns import without_table
-from autotransfer.data.datasets import is_dataset, is_sequence_of_splits, read_dataset
+from autotransfer.data.class_names import refuse_unfit_names
+from autotransfer.data.datasets import is_sequence_of_splits
+from autotransfer.data.finding import TargetLike, find_items
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.arrays import read_images, read_npz
 from autotransfer.data.listing import Listing, bytewise, named, shortened
-from autotransfer.data.manifest import is_frame, read_frame, read_manifest
-from autotransfer.data.storage import open_place
-from autotransfer.data.tree import grow_tree, read_tree
-from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
+from autotransfer.data.modality import Modality, modality_of
+from autotransfer.errors import DataWarning, InvalidTargetError
 
-# a path, a URL, (X, y), an array, a list of images, a table, an ImageSet
-TargetLike: TypeAlias = Any
 _NAMED = 20  # classes that a message names
 _SHOWN = 60  # characters of a class in a list of many
 
 
 @dataclass(frozen=True)
 class Target:
-    """The user's problem as images.
+    """The user's problem as items.
 
     Args:
         name: Short name, for the study and its folder.
@@ -79,8 +72,9 @@ def open_target(
     on_bad_image: str | None = "stop",
     minimum_per_class: int = 2,
     group_column: str | None = None,
+    modality: Modality | None = None,
 ) -> Target:
-    """Return the target, every image checked.
+    """Return the target, every item checked.
 
     Args:
         target: A folder of class folders, an archive of one, a manifest, an `.npz`, an fsspec
@@ -90,6 +84,7 @@ def open_target(
             stops as well, where the caller does not offer the choice.
         minimum_per_class: Fewest training images of a class.
         group_column: Column of a manifest that names the group; None is "group" if it is there.
+        modality: What the items are; None tells it from the target.
 
     Raises:
         InvalidTargetError: If the target cannot be used; the message says what to do.
@@ -103,7 +98,7 @@ def open_target(
         images = target.subset(usable.good).at_depth(usable.depth)
         opened = Target("images", images, None, None, target.class_names)
     else:
-        listing = _find(target, group_column)
+        listing = find_items(target, group_column, modality=modality)
         usable = checked(listing, on_bad_image)
         opened = _divide(listing, usable)
     if opened.labelled:
@@ -118,6 +113,7 @@ def open_images(
     on_bad_image: str | None = None,
     every_row: bool = True,
     depth: int | None = None,
+    modality: Modality | None = None,
 ) -> ImageSet:
     """Return all images of a target in any form, or below any folder, without labels.
 
@@ -129,6 +125,7 @@ def open_images(
         on_bad_image: As for `open_target`; a `DataWarning` names the images that are left out.
         every_row: As for `open_usable`.
         depth: Bits that a value of 16 or 32 bits uses; None finds out from all of them.
+        modality: What the items are; None tells it from them.
 
     Raises:
         InvalidTargetError: If there is none.
@@ -137,8 +134,10 @@ def open_images(
     """
     if isinstance(images, ImageSet) and on_bad_image in ("stop", None):
         return images.without_labels().at_depth(depth)
-    found, usable = open_usable(images, on_bad_image, every_row=every_row, depth=depth)
-    for note in left_out_notes(usable.left_out):
+    found, usable = open_usable(
+        images, on_bad_image, every_row=every_row, depth=depth, modality=modality
+    )
+    for note in left_out_notes(usable.left_out, found.modality):
         warnings.warn(note, DataWarning, stacklevel=2)
     return found
 
@@ -149,6 +148,7 @@ def open_usable(
     *,
     every_row: bool = True,
     depth: int | None = None,
+    modality: Modality | None = None,
 ) -> tuple[ImageSet, Usable]:
     """Return the images of `open_images` that can be used, and what their check found.
 
@@ -158,6 +158,7 @@ def open_usable(
         every_row: Whether a table gives an image for each of its rows, in their order; without
             it each image once, in path order.
         depth: As for `open_images`.
+        modality: As for `open_images`.
 
     Raises:
         InvalidTargetError: If there is none.
@@ -167,13 +168,13 @@ def open_usable(
         usable = usable_images(images.at_depth(depth), on_bad_image)
         found = images.without_labels().subset(usable.good)
         return found.at_depth(depth or usable.depth), usable
-    listing = _find(images, any_shape=True, every_row=every_row)
+    listing = find_items(images, any_shape=True, every_row=every_row, modality=modality)
     usable = checked(listing, on_bad_image, depth)
     return ImageSet(listing.reader, usable.good, depth=depth or usable.depth), usable
 
 
 def open_unlabelled(
-    target: TargetLike, *, on_bad_image: str = "stop"
+    target: TargetLike, *, on_bad_image: str = "stop", modality: Modality | None = None
 ) -> tuple[ImageSet, tuple[str, ...], str, tuple[str, ...]]:
     """Return the training images of a target whose labels, if there are any, stay unread.
 
@@ -191,7 +192,7 @@ def open_unlabelled(
         return images, target.class_names, "images", usable.notes
     if isinstance(target, tuple) and len(target) == 2 and not is_sequence_of_splits(target):
         target = target[0]
-    listing = _find(target)
+    listing = find_items(target, modality=modality)
     usable = checked(listing, on_bad_image)
     good = usable.good
     splits = np.array(listing.splits)[good]
@@ -205,64 +206,21 @@ def open_unlabelled(
     return images, listing.class_names, listing.name, notes
 
 
-def _find(
-    target: TargetLike,
-    group_column: str | None = None,
-    *,
-    any_shape: bool = False,
-    every_row: bool = False,
-) -> Listing:
-    """Return the images of a target in any form; unless in any shape, its classes are settled."""
-    found = _found(target, group_column, any_shape=any_shape, every_row=every_row)
-    return found if any_shape else with_settled_classes(found)
-
-
-def _found(
-    target: TargetLike, group_column: str | None, *, any_shape: bool, every_row: bool
-) -> Listing:
-    if not isinstance(target, str | os.PathLike):
-        pair = isinstance(target, tuple) and len(target) == 2 and not is_sequence_of_splits(target)
-        images, labels = target if pair else (target, None)
-        images = without_table(images)
-        if is_frame(images):
-            return read_frame(images, labels, group_column, every_row=every_row)
-        _refuse_group_column(group_column)
-        read = read_dataset if is_dataset(images) else read_images
-        return read(images, labels)
-    place = open_place(os.fspath(target))
-    arrays = place.root.lower().endswith(".npz")
-    if place.table and not arrays and place.filesystem.isfile(place.root):
-        return read_manifest(place, group_column, every_row=every_row)
-    _refuse_group_column(group_column)
-    if place.table and place.filesystem.isfile(place.root):
-        return read_npz(place)
-    tree = grow_tree(place)
-    return tree.listing() if any_shape else read_tree(tree)
-
-
-def _refuse_group_column(name: str | None) -> None:
-    if name is not None:
-        raise InvalidOptionError(
-            f"the group column {name!r} is for a manifest, a CSV or Parquet table with a row for "
-            "each image; this target is none"
-        )
-
-
 def _divide(listing: Listing, usable: Usable) -> Target:
     """Return the splits: a test split is held out; without one, the validation split is."""
     good = usable.good
-    splits = np.array(listing.splits)[good]
+    splits, item = np.array(listing.splits)[good], modality_of(listing.reader)
     for split in sorted({*listing.splits} - {*splits.tolist()}):
         raise InvalidTargetError(
-            f"{listing.name}: no image of the split {split!r} can be used; "
-            + "; ".join(left_out_notes(usable.left_out))
+            f"{listing.name}: no {item} of the split {split!r} can be used; "
+            + "; ".join(left_out_notes(usable.left_out, item))
         )
     train, validation, held_out = (
         good[splits == split] for split in ("train", "validation", "test")
     )
     if not len(train):
         raise InvalidTargetError(
-            f"{listing.name}: there are no training images, only "
+            f"{listing.name}: there are no training {item}s, only "
             f"{', '.join(np.unique(splits))}; add a split 'train', or name the one to train on "
             "as the target itself"
         )
@@ -313,7 +271,7 @@ def _image_set(listing: Listing, positions: NDArray[np.int64], depth: int | None
 
 def _refuse_classes(target: Target, minimum: int, left_out: Problems) -> None:
     """Refuse a single class, and classes with too few training images."""
-    names = target.class_names
+    names, item = target.class_names, target.train.modality
     if len(names) < 2:
         raise InvalidTargetError(
             f"{target.name}: there is one class ({named(names)}); at least two are needed"
@@ -326,25 +284,25 @@ def _refuse_classes(target: Target, minimum: int, left_out: Problems) -> None:
     if few:
         more = f" and {len(few) - _NAMED} more" if len(few) > _NAMED else ""
         raise InvalidTargetError(
-            f"{target.name}: too few training images: class {', '.join(few[:_NAMED])}{more}; at "
-            f"least {minimum} are needed in each: add images or remove the class"
-            + "".join(f"; {note}" for note in left_out_notes(left_out))
+            f"{target.name}: too few training {item}s: class {', '.join(few[:_NAMED])}{more}; at "
+            f"least {minimum} are needed in each: add {item}s or remove the class"
+            + "".join(f"; {note}" for note in left_out_notes(left_out, item))
         )
 
 
 def _repetitions(target: Target) -> Sequence[str]:
     """Return notes on images that would make a score look better, or worse, than it is."""
-    notes = []
+    notes, item = [], target.train.modality
     train = set(target.train.digests)
     for part, images in (("validation", target.validation), ("held-out test", target.held_out)):
         repeated = sum(digest in train for digest in images.digests) if images else 0
         if repeated:
-            notes.append(f"{repeated} image(s) of the {part} are also in training")
+            notes.append(f"{repeated} {item}(s) of the {part} are also in training")
     if target.labelled:
         labels = defaultdict(set)
         for digest, label in zip(target.train.digests, target.train.labels.tolist(), strict=True):
             labels[digest].add(label)
         torn = Counter(len(found) > 1 for found in labels.values())[True]
         if torn:
-            notes.append(f"{torn} training image(s) occur in more than one class")
+            notes.append(f"{torn} training {item}(s) occur in more than one class")
     return notes

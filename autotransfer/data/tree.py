@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from autotransfer.data.images.decoding import EXTENSIONS
+from autotransfer.data.images.decoding import EXTENSIONS as OF_IMAGES
 from autotransfer.data.images.reading import FileReader
 from autotransfer.data.listing import (
     SPLITS,
@@ -18,7 +18,10 @@ from autotransfer.data.listing import (
     readable,
     shortened,
 )
+from autotransfer.data.modality import Modality
 from autotransfer.data.storage import TABLES, Entry, Location, entries
+from autotransfer.data.texts.decoding import EXTENSIONS as OF_TEXTS
+from autotransfer.data.texts.reading import read_files
 from autotransfer.errors import InvalidTargetError
 
 _JUNK = frozenset(
@@ -30,22 +33,26 @@ _JUNK = frozenset(
 )
 _NAMED = 5  # kinds of files that a note names
 
+# By the ends of their names; where a folder has several kinds, the first of these is meant.
+EXTENSIONS = {Modality.IMAGE: OF_IMAGES, Modality.TEXT: OF_TEXTS}
 _SHAPE = "expected <class>/<image>, or <split>/<class>/<image> with the splits train, val and test"
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The images below a place.
+    """The items below a place.
 
     Args:
-        images: The image files in bytewise path order.
+        images: The files of items in bytewise path order.
         empty_folders: Folders without any file, by their path below the place.
+        modality: What the items are.
     """
 
     place: Location
     images: tuple[Entry, ...]
     empty_folders: tuple[PurePosixPath, ...]
     notes: tuple[str, ...]
+    modality: Modality = Modality.IMAGE
 
     def listing(self) -> Listing:
         """Return the images without split or class."""
@@ -55,34 +62,53 @@ class Tree:
             [entry.below for entry in self.images],
         )
         splits = ["train"] * len(self.images)
+        if self.modality is Modality.TEXT:
+            return Listing(read_files(reader), splits, notes=self.notes, name=self.place.name)
         return Listing(reader, splits, notes=self.notes, name=self.place.name)
 
 
-def grow_tree(place: Location) -> Tree:
-    """Return the images below a place; what systems leave behind is ignored.
+def grow_tree(place: Location, modality: Modality | None = None) -> Tree:
+    """Return the items below a place; what systems leave behind is ignored.
+
+    Args:
+        place: A folder, an archive, or one file.
+        modality: What the items are; None tells it from the files.
 
     Raises:
-        InvalidTargetError: If there is no image.
+        InvalidTargetError: If there is no item.
     """
     everything = [entry for entry in entries(place) if not _is_junk(entry.below)]
     found = list({entry.below: entry for entry in everything}.values())
-    if not found and place.root.lower().endswith(EXTENSIONS):  # one image alone
-        found = [Entry(place.root, PurePosixPath(place.root).name, folder=False)]
+    known = EXTENSIONS.values() if modality is None else [EXTENSIONS[modality]]
+    if not found and place.root.lower().endswith(tuple(end for ends in known for end in ends)):
+        found = [Entry(place.root, PurePosixPath(place.root).name, folder=False)]  # one alone
     files = [entry for entry in found if not entry.folder]
-    images = [entry for entry in files if _suffix(entry) in EXTENSIONS]
+    kind = modality or _kind_of(files)
+    images = [entry for entry in files if _suffix(entry) in EXTENSIONS[kind]]
     others = Counter(_suffix(entry) or "no extension" for entry in files)
-    for extension in EXTENSIONS:
+    for extension in EXTENSIONS[kind]:
         others.pop(extension, None)
     if not images:
-        raise _nothing(place, found, others)
+        raise _nothing(place, found, others, kind)
     used = {parent for entry in files for parent in PurePosixPath(entry.below).parents}
     empty = {PurePosixPath(entry.below) for entry in found if entry.folder} - used
     return Tree(
         place,
         tuple(sorted(images, key=lambda entry: path_bytes(entry.below))),
         tuple(sorted(empty)),
-        (*_ignored(others), *_repeated(everything, found)),
+        (*_ignored(others, kind), *_repeated(everything, found)),
+        kind,
     )
+
+
+def _kind_of(files: Sequence[Entry]) -> Modality:
+    """Return what the items are: images, unless there is none and texts lie in several folders."""
+    found = {kind: [e for e in files if _suffix(e) in ends] for kind, ends in EXTENSIONS.items()}
+    for kind, items in found.items():
+        folders = {PurePosixPath(entry.below).parent for entry in items}
+        if items and (kind is Modality.IMAGE or len(folders) > 1):
+            return kind
+    return Modality.IMAGE
 
 
 def read_tree(tree: Tree) -> Listing:
@@ -175,24 +201,26 @@ def _wrong_shape(
     )
 
 
-def _nothing(place: Location, found: Sequence[Entry], others: Counter[str]) -> InvalidTargetError:
+def _nothing(
+    place: Location, found: Sequence[Entry], others: Counter[str], kind: Modality
+) -> InvalidTargetError:
     if not found and place.root and not place.filesystem.exists(place.root):
         return InvalidTargetError(f"{place.text}: there is no {named([place.root])} in it")
     if not found and place.filesystem.isfile(place.root):
         return InvalidTargetError(
             f"{place.text}: not a folder, an archive (.zip, .tar, .tar.gz), an .npz file or a "
-            "manifest (.csv, .parquet)"
+            "manifest (.csv, .tsv, .jsonl, .parquet)"
         )
     tables = "; a table is named by its own path" * any(kind in TABLES for kind in others)
-    besides = "".join(f"; {note}" for note in _ignored(others)) + tables
-    return InvalidTargetError(f"{place.text}: there are no images in it{besides}")
+    besides = "".join(f"; {note}" for note in _ignored(others, kind)) + tables
+    return InvalidTargetError(f"{place.text}: there are no {kind.plural} in it{besides}")
 
 
-def _ignored(others: Counter[str]) -> tuple[str, ...]:
+def _ignored(others: Counter[str], kind: Modality) -> tuple[str, ...]:
     if not others:
         return ()
     kinds = ", ".join(f"{shortened(kind)} {count}" for kind, count in others.most_common(_NAMED))
-    return (f"{others.total()} file(s) that are not images were ignored ({kinds})",)
+    return (f"{others.total()} file(s) that are not {kind.plural} were ignored ({kinds})",)
 
 
 def _repeated(everything: Sequence[Entry], found: Sequence[Entry]) -> tuple[str, ...]:

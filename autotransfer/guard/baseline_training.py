@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.modality import Modality
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.from_scratch import (
     SCHEDULE,
@@ -28,20 +29,24 @@ from autotransfer.models.predictors.baselines import (
     PIXELS,
     SCRATCH,
     SMALL,
+    TFIDF,
     UNTRAINED,
 )
 from autotransfer.models.predictors.dummy import fit_majority
 from autotransfer.models.predictors.pixels import fit_pixels
+from autotransfer.models.predictors.words import fit_words
 from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.single_thread import single_thread
 from autotransfer.models.small_cnn import small_source
 from autotransfer.models.source import Source
+from autotransfer.models.texts.hashed_words import small_text_source
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.cross_validation import LabelledContext
 
 Predictions = NDArray[np.float64]
 Lost = Callable[..., bool]
 
+_SMALL = {Modality.IMAGE: small_source, Modality.TEXT: small_text_source}
 STOPPED = "|stopped"  # what a baseline is kept under that could not win any more
 
 
@@ -64,7 +69,7 @@ class BaselineTrainer:
         if name == GIVEN:
             return self.context.baseline_source
         if name == SMALL:
-            return small_source(self.seed)
+            return _SMALL[self.context.images.modality](self.seed)
         return untrained_twin(self.finalist, self.seed) if name in (UNTRAINED, SCRATCH) else None
 
     def on(
@@ -128,6 +133,9 @@ class BaselineTrainer:
             with single_thread():  # many small fits: threads cost more than they give
                 pixels = fit_pixels(images, num_classes, seed=self.seed, deadline=deadline)
             return pixels, deadline is None or time.monotonic() < deadline
+        if name == TFIDF:
+            words = fit_words(images, num_classes, seed=self.seed, deadline=deadline)
+            return words, deadline is None or time.monotonic() < deadline
         source = self.source(name)
         assert source is not None
         task = self.context.task(source, images)

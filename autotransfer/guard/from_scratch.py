@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.models.heads import fit_ridge
 from autotransfer.models.predictors.neural import HeadedSuffix, HeadPredictor, NetworkPredictor
 from autotransfer.models.schedule import Limits, Schedule
@@ -27,12 +28,15 @@ SCHEDULE = Schedule(epochs=20, learning_rate=2e-3, weight_decay=5e-2, label_smoo
 
 def untrained_twin(source: Source, seed: int) -> Source:
     """Return the source's architecture with its own initialisation, on smaller items."""
-    size = min(source.preprocessing.input_size, LARGEST_SIDE)
+    preprocessing = source.preprocessing
+    if isinstance(preprocessing, Preprocessing):
+        size = min(preprocessing.input_size, LARGEST_SIDE)
+        preprocessing = replace(preprocessing, input_size=size)
     return replace(
         source,
         name=f"{source.name} untrained",
         weights=Untrained(seed),
-        preprocessing=replace(source.preprocessing, input_size=size),
+        preprocessing=preprocessing,
         class_names=None,
         pretrained_on="nothing",
         num_pretraining_images=None,

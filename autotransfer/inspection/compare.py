@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.near_duplicates import near_duplicates
+from autotransfer.data.near_duplicates import near_duplicates
 from autotransfer.data.splitting import units_of
 from autotransfer.data.target import open_target
 from autotransfer.errors import InvalidOptionError, InvalidTargetError

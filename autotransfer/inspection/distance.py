@@ -68,7 +68,9 @@ def distance(
                 f"the {name} set has {len(images)} image(s); at least {FEWEST_IMAGES} of each "
                 "are needed to compare them"
             )
-    source = choose_sources(chosen, registry, max(len(first), len(second))).sources[0]
+    source = choose_sources(
+        chosen, registry, max(len(first), len(second)), first.modality
+    ).sources[0]
     chosen.say(f"comparing {len(first)} and {len(second)} images as {source.name} sees them")
     notes = (*of_first.notes, *of_second.notes, *_notes(first, second))
     first, second = (images.sample(MOST_IMAGES, chosen.seed) for images in (first, second))

@@ -114,7 +114,7 @@ def layers(
     chosen = read_options({**options, **wanted})
     registry = discover_plugins(chosen)
     opened = open_labelled(target, chosen)
-    record = choose_sources(chosen, registry, len(opened.train)).sources[0]
+    record = choose_sources(chosen, registry, len(opened.train), opened.train.modality).sources[0]
     images, readers = divide(opened).images, make_readers(chosen)
     reader = readers[record]
     divisions = _divisions(images, repeats, chosen.seed)

@@ -9,22 +9,26 @@ import copy
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import timm
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.data.images.views import PLAIN, View
 from autotransfer.data.untrusted_files import reason, refused_as
 from autotransfer.errors import CutError, InvalidSourceError, UndefinedScoreError
 from autotransfer.models.architecture import check_arguments
+from autotransfer.models.builders import builder_of
 from autotransfer.models.cutting import cut_after
 from autotransfer.models.hub import cached_only_when_unreachable
 from autotransfer.models.network_size import LimitedNetwork
 from autotransfer.models.small_cnn import SMALL_NETWORK
 from autotransfer.models.source import HubWeights, Source, Untrained
-from autotransfer.models.stages import captured, find_stages, pool
+from autotransfer.models.stages import Stage, captured, find_stages, pool
 from autotransfer.models.weights import hub_error, read_state_dict
 
 _NAMED_KEYS = 3
@@ -60,7 +64,23 @@ class Backbone(nn.Module):
         self.source = source
         self.network = network
         self.num_source_classes = _num_source_classes(network)
-        self.stages = find_stages(self.network, self.sample(), self)
+        self.stages = self.found_stages()
+
+    def found_stages(self) -> tuple[Stage, ...]:
+        """Return the stages of the network."""
+        return find_stages(self.network, self.sample(), self)
+
+    def prepared(self, items: ImageSet, view: View = PLAIN) -> Tensor:
+        """Return the input of the network for items that are no images.
+
+        Args:
+            items: Of the modality of the source.
+            view: How they are changed before.
+
+        Raises:
+            TypeError: If this is a network for images; their pixels are kept elsewhere.
+        """
+        raise TypeError(f"{self.source.name} reads {items.modality.plural} as pixels, {view.kind}")
 
     @property
     def num_stages(self) -> int:
@@ -122,6 +142,10 @@ class Backbone(nn.Module):
             handle.remove()
         return found[0]
 
+    def own_part(self, row: Tensor) -> Tensor:
+        """Return a copy of one row of `activations` without what fills it up in its batch."""
+        return row.clone()
+
     def suffix(self, stage: int) -> nn.Module:
         """Return a copy of the layers after a stage: raw stage output to (b, d).
 
@@ -178,6 +202,7 @@ class Backbone(nn.Module):
 
     def sample(self, size: int = 2) -> Tensor:
         """Return a standard-normal batch of the input's shape, always the same."""
+        assert isinstance(self.source.preprocessing, Preprocessing)
         side = self.source.preprocessing.input_size
         generator = torch.Generator().manual_seed(0)
         x = torch.randn(size, self.source.num_channels, side, side, generator=generator)
@@ -188,8 +213,16 @@ class Backbone(nn.Module):
             raise ValueError(f"stage must be in 0..{self.num_stages}, got {stage}")
         found = self.stages[stage - 1]
         if found.pooled:
-            raise CutError(self.source.name, stage, "nothing comes after the pooled features")
+            self.refuse_cut(stage)
         return found.module
+
+    def refuse_cut(self, stage: int) -> NoReturn:
+        """Refuse to cut after the last stage.
+
+        Raises:
+            CutError: In any case.
+        """
+        raise CutError(self.source.name, stage, "nothing comes after the pooled features")
 
 
 def load_backbone(
@@ -206,6 +239,10 @@ def load_backbone(
         InvalidSourceError: If the architecture is unknown, the weights cannot be had, or they
             do not fit the architecture.
     """
+    build = builder_of(source.architecture)
+    if build is not None:
+        built: Backbone = build(source, pretrained=pretrained)
+        return built.to(device).eval()
     state = read_state_dict(source) if pretrained else None
     with _making, torch.random.fork_rng(devices=[]):
         match source.weights:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,9 +18,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.preprocessing import Geometry, PixelStore, standardise, to_channels
+from autotransfer.data.images.preprocessing import (
+    Geometry,
+    PixelStore,
+    Preprocessing,
+    standardise,
+    to_channels,
+)
 from autotransfer.data.images.views import PLAIN, View
 from autotransfer.errors import InvalidSourceError, UndefinedScoreError
+from autotransfer.models.activation_memory import ActivationMemory, stacked
 from autotransfer.models.backbone import Backbone
 from autotransfer.models.feature_store import FeatureStore, RowLayout
 from autotransfer.models.folding import folded
@@ -58,7 +64,7 @@ class Features:
         device: torch.device,
         *,
         others: Callable[[Source], Features],
-        activations: _ActivationMemory,
+        activations: ActivationMemory,
     ) -> None:
         self.source = source
         self.of = others
@@ -142,10 +148,13 @@ class Features:
         return len({digest for digest in images.pixel_keys if digest not in self._rows})
 
     def standardised(self, images: ImageSet, view: View = PLAIN) -> Tensor:
-        """Return the (n, 3, h, w) float32 input of the network."""
-        pixels = self._pixels.get(images, Geometry.of(self.source.preprocessing))
+        """Return the input of the network: of images (n, 3, h, w) float32."""
+        preprocessing = self.source.preprocessing
+        if not isinstance(preprocessing, Preprocessing):
+            return self.backbone.prepared(images, view)
+        pixels = self._pixels.get(images, Geometry.of(preprocessing))
         pixels = view.apply(pixels, images.digests)
-        ready = standardise(pixels, self.source.preprocessing).to(self.device)
+        ready = standardise(pixels, preprocessing).to(self.device)
         ready = to_channels(ready, self.source.num_channels)
         return ready.contiguous(memory_format=torch.channels_last)
 
@@ -203,9 +212,9 @@ class Features:
                     x = self.standardised(images.subset(positions), view)
                     z = network.activations(x, stage).cpu()
             for i, row in zip(positions, z, strict=True):
-                rows[i] = row.clone()
+                rows[i] = network.own_part(row)
                 self._activations.put(keys[i], rows[i])
-        return _stacked([rows[i] for i in range(len(keys))]).to(self.device)
+        return stacked([rows[i] for i in range(len(keys))]).to(self.device)
 
 
 class CachedInputs:
@@ -263,7 +272,7 @@ class FeatureReaders:
         self.device = device
         self.load = load
         self._store, self._pixels = store, pixels
-        self._activations = _ActivationMemory(activation_bytes)
+        self._activations = ActivationMemory(activation_bytes)
         self._readers: dict[str, Features] = {}
 
     def __getitem__(self, source: Source) -> Features:
@@ -303,46 +312,6 @@ class FeatureReaders:
     def seconds(self) -> float:
         """Return the wall time spent in forward passes of frozen sources."""
         return sum(reader.seconds for reader in self._readers.values())
-
-
-class _ActivationMemory:
-    """Raw stage outputs by (source, stage, view, digest); those not used for longest go first."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._rows: OrderedDict[tuple[str, int, View, str], Tensor] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[str, int, View, str]) -> Tensor | None:
-        with self._lock:
-            if key in self._rows:
-                self._rows.move_to_end(key)
-            return self._rows.get(key)
-
-    def put(self, key: tuple[str, int, View, str], row: Tensor) -> None:
-        """Keep the row; when memory is short, the rows that were used longest ago go."""
-        size = row.nbytes
-        with self._lock:
-            if size > self._max_bytes or key in self._rows:
-                return
-            self._rows[key] = row
-            self._bytes += size
-            while self._bytes > self._max_bytes:
-                _, oldest = self._rows.popitem(last=False)
-                self._bytes -= oldest.nbytes
-
-    def forget(self, source: str) -> None:
-        with self._lock:
-            for key in [key for key in self._rows if key[0] == source]:
-                self._bytes -= self._rows.pop(key).nbytes
-
-
-def _stacked(rows: Sequence[Tensor]) -> Tensor:
-    """Return the (n, ...) stack of raw outputs; maps that lie channels last stay so."""
-    if rows and rows[0].ndim == 3 and not rows[0].is_contiguous():
-        return torch.stack([row.permute(1, 2, 0) for row in rows]).permute(0, 3, 1, 2)
-    return torch.stack(list(rows))
 
 
 def _batches(n: int, size: int) -> list[NDArray[np.int64]]:

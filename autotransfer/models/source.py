@@ -7,13 +7,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import TypeAdapter
 
 from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.data.modality import Modality
+from autotransfer.data.texts.preprocessing import TextPreprocessing
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.architecture import GIVEN_FEATURES, check_arguments
+from autotransfer.models.builders import kind_of
 from autotransfer.results import Json
 
 
@@ -40,6 +43,10 @@ class Untrained:
 
 
 Weights: TypeAlias = LocalWeights | HubWeights | Untrained
+if TYPE_CHECKING:  # which it is depends on the modality, and nobody reads both
+    AnyPreprocessing: TypeAlias = Any
+else:
+    AnyPreprocessing: TypeAlias = Preprocessing | TextPreprocessing
 
 
 @dataclass(frozen=True)
@@ -48,10 +55,12 @@ class Source:
 
     Args:
         name: Unique name within one fit.
-        architecture: A name that `timm.create_model` knows.
+        architecture: A name that `timm.create_model` knows, or KIND/NAME; see
+            `models.builders`.
         weights: Where the weights come from.
-        preprocessing: What the network expects of an image.
-        kwargs: Further arguments of `timm.create_model`, of those in `architecture.ARGUMENTS`.
+        preprocessing: What the network expects of an item.
+        kwargs: Further arguments of `timm.create_model`, of those in `architecture.ARGUMENTS`;
+            of another kind of architecture what its builder takes.
         class_names: Names of the Z classes of the head in its order; None when unknown.
         pretrained_on: The data set that the weights were trained on.
         license: Licence of the weights, as their origin states it.
@@ -68,7 +77,7 @@ class Source:
     name: str
     architecture: str
     weights: Weights
-    preprocessing: Preprocessing
+    preprocessing: AnyPreprocessing
     kwargs: Mapping[str, Json] = field(default_factory=dict)
     class_names: tuple[str, ...] | None = None
     pretrained_on: str = "unknown"
@@ -79,8 +88,13 @@ class Source:
     seen: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        if self.architecture != GIVEN_FEATURES:
+        if self.architecture != GIVEN_FEATURES and not kind_of(self.architecture):
             check_arguments(f"source {self.name!r}", self.kwargs)
+
+    @property
+    def modality(self) -> Modality:
+        """Return what kind of items it reads."""
+        return Modality(self.preprocessing.modality)
 
     @property
     def num_channels(self) -> int:
@@ -138,11 +152,20 @@ def source_in(folder: Path, values: Json) -> Source:
         ValueError: If these are no values of a source, or the weights lie outside the folder.
     """
     source = source_from_json(values)
+    preprocessing = source.preprocessing
+    if isinstance(preprocessing, TextPreprocessing) and preprocessing.tokenizer is not None:
+        file = preprocessing.tokenizer
+        found = replace(file, path=_inside(folder, file.path, source.name, "tokenizer"))
+        source = replace(source, preprocessing=replace(preprocessing, tokenizer=found))
     if not isinstance(source.weights, LocalWeights):
         return source
-    path = source.weights.path
+    path = _inside(folder, source.weights.path, source.name, "weights")
+    return replace(source, weights=replace(source.weights, path=path))
+
+
+def _inside(folder: Path, path: Path, name: str, what: str) -> Path:
     if path.name != str(path):
         raise InvalidSourceError(
-            f"source {source.name!r}: the weights {path} must be a file in the folder of the model"
+            f"source {name!r}: the {what} {path} must be a file in the folder of the model"
         )
-    return replace(source, weights=replace(source.weights, path=folder / path))
+    return folder / path

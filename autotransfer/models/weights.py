@@ -116,9 +116,14 @@ def write_state_dict(path: Path, tensors: Mapping[str, Tensor]) -> str:
 
 def hub_error(source: Source, error: Exception) -> InvalidSourceError:
     """Return the error for weights that timm could not fetch, with the ways out."""
+    return hub_reason(source.name, error)
+
+
+def hub_reason(name: str, error: Exception) -> InvalidSourceError:
+    """Return the same for a source of that name."""
     reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0][:200]
     return InvalidSourceError(
-        f"source {source.name!r}: its pretrained weights could not be fetched ({reason}). Without "
+        f"source {name!r}: its pretrained weights could not be fetched ({reason}). Without "
         "a network, use a catalogue of local files (--sources catalogue.toml), point HF_HOME to "
         "a folder where the weights were fetched before, or HF_ENDPOINT to a mirror"
     )

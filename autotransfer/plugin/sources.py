@@ -1,6 +1,7 @@
 """What a source is made of: its weights, how it wants its items, and its form in JSON."""
 
 from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.data.modality import Modality
 from autotransfer.models.architecture import GIVEN_FEATURES
 from autotransfer.models.source import HubWeights, LocalWeights, Untrained
 from autotransfer.models.source import source_from_json as from_json
@@ -11,6 +12,7 @@ __all__ = [
     "HubWeights",
     "Untrained",
     "Preprocessing",
+    "Modality",
     "GIVEN_FEATURES",
     "to_json",
     "from_json",

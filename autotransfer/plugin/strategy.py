@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.modality import Modality
 from autotransfer.errors import InvalidOptionError, PluginError, one_line
 from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.predictors.neural import NetworkPredictor
@@ -189,6 +190,8 @@ class Strategy(ABC):
             then says little.
         obvious: Whether it is what anybody would try first. It is then no arm of the search, but
             competes in every fit: on the default source, with all others as `Task.companions`.
+        modalities: What kinds of items it works on; None is any for what only reads features, and
+            images for what trains layers.
         uses_intermediate: Whether it goes from source to target through `Task.through`; its
             outcome names the way.
         priority: Order in which methods are preferred, lower first: what is known of their
@@ -204,8 +207,15 @@ class Strategy(ABC):
     optimises: ClassVar[frozenset[str]] = frozenset()
     shifts_source_features: ClassVar[bool] = False
     obvious: ClassVar[bool] = False
+    modalities: ClassVar[frozenset[Modality] | None] = None
     uses_intermediate: ClassVar[bool] = False
     priority: ClassVar[int] = 100
+
+    def reads(self, modality: Modality) -> bool:
+        """Return whether it works on items of a modality."""
+        if self.modalities is None:
+            return not self.trains or modality is Modality.IMAGE
+        return modality in self.modalities
 
     @abstractmethod
     def space(self, task: TaskInfo) -> SearchSpace:

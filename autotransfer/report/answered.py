@@ -18,7 +18,9 @@ SHOWN = 12
 def who_and_where(said: Predicted) -> Markup:
     """Return whose answers these are, and to which images."""
     return paragraph(
-        f"Answers of {said.subject} to {len(said.images)} images ({said.basis}).", "quiet"
+        f"Answers of {said.subject} to {len(said.images)} {said.images.modality.plural} "
+        f"({said.basis}).",
+        "quiet",
     )
 
 

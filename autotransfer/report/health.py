@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.near_duplicates import near_duplicates
+from autotransfer.data.near_duplicates import near_duplicates
 from autotransfer.report.markup import Cell, bar, bullets, folded, joined, name, paragraph, table
 from autotransfer.report.material import Material
 from autotransfer.report.thumbnails import card, gallery

@@ -13,6 +13,7 @@ from scipy.ndimage import laplace
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.decoding import in_threads, open_file
 from autotransfer.data.images.reading import FileReader
+from autotransfer.data.modality import Modality
 
 SIDE = 128  # pixels of the shortest side that the numbers are taken at
 _TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
@@ -49,7 +50,9 @@ NUMBERS = tuple(field.name for field in fields(Look) if field.name != "camera")
 
 
 def looks_of(images: ImageSet) -> list[Look]:
-    """Return what each image looks like."""
+    """Return what each image looks like; nothing of other items."""
+    if images.modality is not Modality.IMAGE:
+        return []
     return in_threads(lambda i: _look(images, i), range(len(images)))
 
 

@@ -64,6 +64,11 @@ class Section:
     turn: int = 0
     needed: Callable[[Material], object] = lambda _material: True
 
+    def titled(self, item: str) -> str:
+        """Return its heading for items of a kind, which is written for images."""
+        told = self.title.replace("images", f"{item}s")
+        return told.replace("Images", f"{item.capitalize()}s")
+
 
 def _has(part: str) -> Callable[[Material], bool]:
     return lambda material: getattr(material, part) not in ({}, no_images)
@@ -177,9 +182,10 @@ def _built(
 
 def page(material: Material, bodies: dict[str, Markup]) -> str:
     """Return the whole page."""
+    kind = material.record.modality
     there = [s for s in SECTIONS if s.key in bodies]
     opened, folded = [s for s in there if s.key in OPEN], [s for s in there if s.key not in OPEN]
-    sections = [(s.key, s.title, bodies[s.key], s in opened) for s in (*opened, *folded)]
+    sections = [(s.key, s.titled(kind), bodies[s.key], s in opened) for s in (*opened, *folded)]
     return str(
         rendered("page", title=material.record.name, cover=cover(material), sections=sections)
     )

@@ -1,4 +1,4 @@
-"""Small images inside the page."""
+"""Small images and whole texts inside the page."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from markupsafe import Markup
 from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.modality import Modality
 from autotransfer.report.markup import clean, joined, name
 
 SIDE = 112  # pixels, for 6 KB an image
 SMALLEST = 64  # smaller images are enlarged in whole steps: digits of 28 pixels stay sharp
+MOST_CHARACTERS = 5000  # of a text; the page shows twelve of them
 _QUALITY = 75
 
 
@@ -34,8 +36,15 @@ def thumbnail(images: ImageSet, position: int, alt: str) -> Markup:
 
 
 def card(images: ImageSet, position: int, lines: Sequence[str | Markup], alt: str) -> Markup:
-    """Return an image with its name and some lines below."""
+    """Return an image, or a text in full, with its name and some lines below."""
     below = joined(Markup("<div>{}</div>").format(line) for line in lines)
+    if images.modality is Modality.TEXT:
+        return Markup(
+            '<figure class="card text"><blockquote>{}</blockquote><figcaption>{}'
+            '<div class="file">{}</div></figcaption></figure>'
+        ).format(
+            clean(images.read(position), MOST_CHARACTERS), below, name(images.names[position])
+        )
     return Markup(
         '<figure class="card">{}<figcaption>{}<div class="file">{}</div></figcaption></figure>'
     ).format(thumbnail(images, position, alt), below, name(images.names[position]))

@@ -18,9 +18,10 @@ def wrong_section(material: Material) -> Markup | None:
         return None
     worst = most_wrong(tested)
     if not len(worst):
-        return paragraph("No tested image was answered wrong.")
+        return paragraph(f"No tested {tested.images.modality} was answered wrong.")
     count = int((tested.answers != tested.labels).sum())
-    told = f"{count} of {len(tested.images)} images were answered wrong; the surest come first."
+    kind = tested.images.modality.plural
+    told = f"{count} of {len(tested.images)} {kind} were answered wrong; the surest come first."
     shown = shown_answers(
         material, tested, worst,
         lines=(Markup("<b>{label}</b>"), Markup("taken for {answer} ({sure})")),

@@ -145,6 +145,11 @@ class Scenario(ABC, Generic[ContextT, FinalistT]):
         return self.items.depth
 
     @property
+    def modality(self) -> str:
+        """Return what the items are."""
+        return str(self.items.modality)
+
+    @property
     def parameters(self) -> dict[str, ParamValue]:
         """Return what MLflow shows of the target beside its name."""
         return {}

@@ -9,7 +9,7 @@ from autotransfer.errors import AutotransferError, InvalidOptionError
 from autotransfer.results import ScenarioKind
 from autotransfer.scenarios.base import Scenario
 from autotransfer.scenarios.labelled import Labelled
-from autotransfer.scenarios.options import Options, refuse_unusable
+from autotransfer.scenarios.options import Options, asked_modality, refuse_unusable
 from autotransfer.scenarios.run import Request
 from autotransfer.scenarios.unlabelled.scenario import Unlabelled
 from autotransfer.scenarios.zero_shot.scenario import ZeroShot
@@ -62,7 +62,9 @@ def kind_of(target: Any, options: Options) -> ScenarioKind:
     if options.source_data is None or (isinstance(target, tuple) and len(target) == 2):
         return ScenarioKind.LABELLED  # a pair has its labels beside the images
     try:
-        _, class_names, _, _ = open_unlabelled(target, on_bad_image="skip")
+        _, class_names, _, _ = open_unlabelled(
+            target, on_bad_image="skip", modality=asked_modality(options)
+        )
     except AutotransferError:
         return ScenarioKind.LABELLED  # whose own reading says what is wrong
     return ScenarioKind.LABELLED if class_names else ScenarioKind.UNLABELLED

@@ -16,24 +16,28 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.kept_classes import with_classes
 from autotransfer.data.label_files import read_labels, with_labels
+from autotransfer.data.modality import Modality, refuse_other
 from autotransfer.data.target import Target, open_target, open_unlabelled
 from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.catalogue import Sources, resolve_sources
+from autotransfer.models.catalogue.default_sets import default_name
+from autotransfer.models.catalogue.descriptions import describe_default_set
 from autotransfer.models.catalogue.licences import told_licences
-from autotransfer.models.catalogue.timm_names import describe_default_set
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.precomputed_features import Matrices, MatrixReaders
-from autotransfer.models.predictors.baselines import GIVEN, MAJORITY, OF_IMAGES
+from autotransfer.models.predictors.baselines import BASELINES, GIVEN, MAJORITY, OF_IMAGES
 from autotransfer.models.source import Source, Untrained
 from autotransfer.plugin.presets import Preset, read_preset
 from autotransfer.plugin.registry import Registry, discover
 from autotransfer.plugin.strategy import TaskInfo, space_of
 from autotransfer.results import ScenarioKind
-from autotransfer.scenarios.options import Options, device_of, memory_of
+from autotransfer.scenarios.options import Options, asked_modality, device_of, memory_of
 from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.tracking.registered import with_registered
+
+READ = Modality.IMAGE  # by the scenarios that read one modality so far
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Problem:
     Args:
         source_images: Labelled source images, where they were given.
         unlabelled: Further target images without labels, where they were given.
-        of_images: Whether the items are images; features alone have no layers to train.
+        readable: Whether the items are there; features alone have no layers to train.
         baseline_source: The features that use no source, for the baseline of that kind.
         attributes: Rows of the classes with and without images; in the zero-shot scenario.
     """
@@ -53,7 +57,7 @@ class Problem:
     readers: FeatureReaders
     source_images: ImageSet | None = None
     unlabelled: ImageSet | None = None
-    of_images: bool = True
+    readable: bool = True
     baselines: tuple[str, ...] = OF_IMAGES
     baseline_source: Source | None = None
     attributes: Attributes | None = None
@@ -64,13 +68,23 @@ class Problem:
         return ScenarioKind.LABELLED if self.attributes is None else ScenarioKind.ZERO_SHOT
 
 
-def problem_of_images(target: Any, chosen: Options, registry: Registry) -> Problem:
-    """Return the problem of a target of images."""
+def problem_of_items(target: Any, chosen: Options, registry: Registry) -> Problem:
+    """Return the problem of a target of images or texts."""
     more = open_more(chosen)
     opened, more = open_with_labels(target, more, chosen)
-    source_images = open_source_images(chosen)
-    sources = choose_sources(chosen, registry, len(opened.train))
-    return Problem(opened, sources, make_readers(chosen), source_images, more)
+    modality = opened.train.modality
+    if more is not None:
+        refuse_other(more, modality)
+    source_images = open_source_images(chosen, modality)
+    sources = choose_sources(chosen, registry, len(opened.train), modality)
+    return Problem(
+        opened,
+        sources,
+        make_readers(chosen),
+        source_images,
+        more,
+        baselines=BASELINES[modality],
+    )
 
 
 def problem_of_matrices(
@@ -112,7 +126,7 @@ def problem_of_matrices(
         target,
         Sources(candidates, ()),
         MatrixReaders(*parts),
-        of_images=False,
+        readable=False,
         baselines=(MAJORITY,) if given is None else (MAJORITY, GIVEN),
         baseline_source=given,
     )
@@ -141,12 +155,16 @@ def open_labelled(target: Any, chosen: Options) -> Target:
         InvalidTargetError: If it has no labels or cannot be used.
     """
     opened = open_target(
-        target, on_bad_image=chosen.on_bad_image, group_column=chosen.group_column
+        target,
+        on_bad_image=chosen.on_bad_image,
+        group_column=chosen.group_column,
+        modality=asked_modality(chosen),
     )
     if not opened.labelled:
         shown = f" {target}" if isinstance(target, str | os.PathLike) else ""
         raise InvalidTargetError(
-            "the target has no labels: its images lie in no class folders. To label a few of "
+            f"the target has no labels: its {opened.train.modality.plural} lie in no class "
+            "folders, and no column 'label' names their classes. To label a few of "
             f"them, `autotransfer label{shown or ' TARGET'} --count 40` says which and makes a "
             "page to do it on; or sort them into one folder a class, or name labelled source "
             "images of the same classes with --source-data PATH"
@@ -192,7 +210,7 @@ def open_with_labels(
     return together, pool.subset(rest) if len(rest) and more is not None else None
 
 
-def open_source_images(chosen: Options) -> ImageSet | None:
+def open_source_images(chosen: Options, modality: Modality = Modality.IMAGE) -> ImageSet | None:
     """Return the labelled source images that were given, or None.
 
     Raises:
@@ -200,19 +218,23 @@ def open_source_images(chosen: Options) -> ImageSet | None:
     """
     if chosen.source_data is None:
         return None
-    images, _ = open_source_data(chosen)
-    chosen.say(f"source images: {len(images)} of {len(images.class_names)} classes")
+    images, _ = open_source_data(chosen, modality)
+    chosen.say(
+        f"source {images.modality.plural}: {len(images)} of {len(images.class_names)} classes"
+    )
     return images
 
 
-def open_source_data(chosen: Options) -> tuple[ImageSet, tuple[str, ...]]:
+def open_source_data(
+    chosen: Options, modality: Modality = READ
+) -> tuple[ImageSet, tuple[str, ...]]:
     """Return the labelled source images of the classes that are kept, and notes.
 
     Raises:
         InvalidTargetError: If they have no labels or cannot be used.
         InvalidOptionError: If a class that is to be kept is not there.
     """
-    opened = open_target(chosen.source_data, on_bad_image=chosen.on_bad_image)
+    opened = open_target(chosen.source_data, on_bad_image=chosen.on_bad_image, modality=modality)
     if not opened.labelled:
         raise InvalidTargetError(
             f"{opened.name}: source images need labels; sort them into one folder a class"
@@ -224,7 +246,9 @@ def open_more(chosen: Options) -> ImageSet | None:
     """Return the further target images without labels that were given, or None."""
     if chosen.unlabelled is None:
         return None
-    images, _, _, notes = open_unlabelled(chosen.unlabelled, on_bad_image=chosen.on_bad_image)
+    images, _, _, notes = open_unlabelled(
+        chosen.unlabelled, on_bad_image=chosen.on_bad_image, modality=asked_modality(chosen)
+    )
     for note in notes:
         chosen.say(note)
     chosen.say(f"images without labels: {len(images)}")
@@ -245,22 +269,25 @@ def equally_deep(
     return deeper, more.at_depth(depth)
 
 
-def choose_sources(chosen: Options, registry: Registry, num_images: int) -> Sources:
-    """Return the candidate sources for so many images.
+def choose_sources(
+    chosen: Options, registry: Registry, num_items: int, modality: Modality = READ
+) -> Sources:
+    """Return the candidate sources for so many items; those of other modalities are skipped.
 
     A default set is described before anything is fetched. Unless the user says which licences
     are allowed, those that are not permissive are told.
     """
-    workspace = Path(chosen.workspace or ".")
+    workspace, device = Path(chosen.workspace or "."), device_of(chosen.device).type
+    if chosen.sources is None:
+        chosen.say(describe_default_set(default_name(device), modality, num_items))
     resolved = resolve_sources(
         with_registered(chosen.sources, chosen.tracking_uri, workspace),
         only=chosen.source,
         from_plugins=tuple(registry.sources.values()),
-        device_type=device_of(chosen.device).type,
+        device_type=device,
         license=chosen.license,
+        modality=modality,
     )
-    if resolved.default_set:
-        chosen.say(describe_default_set(resolved.default_set, num_images))
     told = "" if chosen.license is not None else told_licences(resolved.sources)
     if told:
         chosen.say(told)

@@ -40,7 +40,7 @@ from autotransfer.scenarios.base import Candidates, Enough, Judged, Scenario, Se
 from autotransfer.scenarios.candidates import LabelledSources
 from autotransfer.scenarios.class_weights import class_weights_of
 from autotransfer.scenarios.clock import GUARD_SHARE, POOL_SHARE
-from autotransfer.scenarios.inputs import Problem, problem_of_images, unseen_among, within_limits
+from autotransfer.scenarios.inputs import Problem, problem_of_items, unseen_among, within_limits
 from autotransfer.scenarios.label_forecast import label_forecast
 from autotransfer.scenarios.labelled_report import Ended
 from autotransfer.scenarios.progress import told_by
@@ -90,13 +90,13 @@ class Labelled(Scenario[LabelledContext, Finalist]):
 
     @classmethod
     def open(cls, target: Any, request: Request) -> Labelled:
-        """Return the scenario of a target of images.
+        """Return the scenario of a target of items.
 
         Raises:
             AutotransferError: If target, sources or options cannot be used.
         """
         metric_named(request.options.metric)
-        problem = problem_of_images(target, request.options, request.registry)
+        problem = problem_of_items(target, request.options, request.registry)
         return cls(problem, next_round(request, len(problem.target.train)))
 
     @cached_property
@@ -123,7 +123,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         self, estimators: Sequence[str] = (), *, racing: bool = True, due: float | None = None
     ) -> tuple[Ranking, list[Skipped]]:
         options, sources = self.request.options, self.sources.sources
-        options.say(f"ranking {len(sources)} sources on {len(self.items)} images")
+        options.say(f"ranking {len(sources)} sources on {len(self.items)} {self.items.modality}s")
         return rank_sources(
             sources,
             self.items,
@@ -273,7 +273,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             judged.finalist,
             searched.outcomes,
             judged.kept,
-            self.problem.of_images,
+            self.problem.readable,
         ).material
 
     def _keep_affordable(self, ranking: Ranking, run: Run) -> None:
@@ -305,7 +305,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
 
     def _divided(self) -> Division:
         """Return who is held out for the guard."""
-        return divide(self.problem.target, of_images=self.problem.of_images)
+        return divide(self.problem.target, readable=self.problem.readable)
 
     def _folds(self) -> tuple[Fold, ...]:
         """Return the folds of the search."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from autotransfer.data.modality import Modality
 from autotransfer.errors import InvalidOptionError
 
 _ABOVE_0 = "a number above 0, and at most 1e9"
@@ -29,7 +30,7 @@ NUMBERS: Mapping[str, tuple[float, float, str]] = {
 }
 _TEXTS = (
     "scenario", "metric", "sampler", "executor", "ray_address", "storage", "tracking_uri",
-    "device", "on_bad_image", "group_column",
+    "device", "on_bad_image", "group_column", "modality",
 )  # fmt: skip
 _SWITCHES = (
     "refit", "ensemble", "single", "warm_start", "keep_searching", "promote", "resume", "guard",
@@ -67,6 +68,10 @@ def check_options(given: Mapping[str, Any]) -> None:
         raise InvalidOptionError(
             f"on_bad_image must be one of {', '.join(BAD_IMAGE_RULES)}, got "
             f"{given['on_bad_image']!r}"
+        )
+    if given["modality"] not in (None, *Modality):
+        raise InvalidOptionError(
+            f"modality must be one of {', '.join(Modality)}, got {given['modality']!r}"
         )
     if given["storage"] is not None:
         check_database(given["storage"], "storage")

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from autotransfer.data.modality import Modality
 from autotransfer.errors import InvalidOptionError, did_you_mean
 from autotransfer.masking import note_secrets
 from autotransfer.results import Outcome
@@ -37,6 +38,7 @@ class Options:
             that learn from them as well, and all that there is to learn from without target
             labels.
         classes: Names of the classes of `source_data` to keep; empty keeps all.
+        modality: "image" or "text": what the items are; None tells it from the target.
         unlabelled: Further target images without labels, beside labelled ones.
         labels: Tables of labels of the further images, or of a target without labels, as
             `autotransfer label` writes them. What was not drawn at random only trains.
@@ -108,6 +110,7 @@ class Options:
     classes: Sequence[str] = ()
     attributes: Any = None
     group_column: str | None = None
+    modality: str | None = None
     unlabelled: Any = None
     labels: Sequence[str | Path] = ()
     new_classes: Sequence[str] = ()
@@ -207,6 +210,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "classes": _OF_SOURCE_DATA,
         "attributes": _OF_IMAGES,
         "group_column": _OF_IMAGES,
+        "modality": "is for items; features were given, so leave it out",
         "unlabelled": _OF_IMAGES,
         "through": _OF_IMAGES,
         "audit_labels": _WITHOUT_LABELS,
@@ -224,6 +228,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "unlabelled": "is for images beside labelled ones, and the target itself has no labels; "
         "put them all into the target",
         "group_column": _WITH_LABELS,
+        "modality": "is for a target with labels; without them images are read",
         "metric": _WITH_LABELS,
         "class_weights": _WITH_LABELS,
         "warm_start": _WITH_LABELS,
@@ -239,6 +244,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "through": _WITHOUT_LABELS,
         "audit_labels": _WITHOUT_LABELS,
         "group_column": "cannot be used beside attributes: classes are held out, not images",
+        "modality": "cannot be used beside attributes, with which images are read",
         "class_weights": "cannot be used beside attributes: every class counts the same",
         "margin": "cannot be used beside attributes: the test exchanges rows of attributes",
         "keep_searching": "cannot be used beside attributes: there no search ends by itself",
@@ -284,6 +290,11 @@ def budget_of(chosen: Options) -> Budget:
     if not isinstance(given, str):
         raise InvalidOptionError(f"budget must be a text such as '10m' or a Budget, got {given!r}")
     return Budget.parse(given)
+
+
+def asked_modality(chosen: Options) -> Modality | None:
+    """Return what the user says that the items are; None where nothing is said."""
+    return None if chosen.modality is None else Modality(chosen.modality)
 
 
 def memory_of(chosen: Options) -> int:

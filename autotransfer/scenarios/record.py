@@ -71,6 +71,7 @@ def record_of(
         depth=scenario.depth,
         forecast=_forecast(scenario, searched, judged, run),
         open_world=judged.open_world,
+        modality=scenario.modality,
     )
 
 

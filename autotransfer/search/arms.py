@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from autotransfer.data.modality import Modality
 from autotransfer.errors import NoCandidateError
 from autotransfer.models.source import Source
 from autotransfer.plugin.need import Need
@@ -28,7 +29,8 @@ class Terms:
         has_head: Whether a source has a classifier of its own.
         named: Strategies that the user asked for by name; no gate keeps them out.
         unlabelled: Whether further target items without labels were given.
-        of_images: Whether the items are images; with features alone no network can be trained.
+        modality: What the items are.
+        layers: Whether the sources are networks; with features alone none can be trained.
         scenario: What is known about the target.
         obvious: Whether the obvious competes: a fit can then do without any arm.
     """
@@ -39,7 +41,8 @@ class Terms:
     source_images: bool
     has_head: Callable[[Source], bool]
     named: Sequence[str] = ()
-    of_images: bool = True
+    modality: Modality = Modality.IMAGE
+    layers: bool = True
     scenario: ScenarioKind = ScenarioKind.LABELLED
     unlabelled: bool = False
     obvious: bool = False
@@ -153,12 +156,21 @@ def arms_of(
     return Arms(tuple(shortlist), tuple(usable), spaces, closed), [*skipped, *headless]
 
 
+def _reason_of_items(strategy: Strategy, terms: Terms) -> str:
+    """Return why a strategy cannot do with such items; empty where it can."""
+    if strategy.trains and not terms.layers:
+        return "trains layers of the network; features were given instead of images"
+    if not strategy.reads(terms.modality):
+        return f"does not work on {terms.modality.plural}"
+    return ""
+
+
 def _reason_against(strategy: Strategy, num_sources: int, terms: Terms) -> str:
     """Return why a strategy cannot be tried on any source; empty where it can."""
     if terms.scenario not in strategy.scenarios:
         return f"does not work in the scenario {terms.scenario}"
-    if strategy.trains and not terms.of_images:
-        return "trains layers of the network; features were given instead of images"
+    if unread := _reason_of_items(strategy, terms):
+        return unread
     if Need.SOURCE_IMAGES in strategy.needs and not terms.source_images:
         return "needs labelled source items; give them with --source-data PATH"
     if Need.COMPANIONS in strategy.needs and num_sources < 2:

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from autotransfer.data.atomic_files import write_whole, written_whole
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.texts.preprocessing import TextPreprocessing
 from autotransfer.data.untrusted_files import (
     content_of,
     plain_file,
@@ -258,6 +259,7 @@ def _read_rejection(path: Path) -> Rejection | None:
 
 def _with_weights(source: Source, folder: Path, stem: str) -> Source:
     """Copy the weights beside the record; the path in the record is relative to it."""
+    source = _with_tokenizer(source, folder, stem)
     match source.weights:
         case LocalWeights(path=path, sha256=sha256):
             target = folder / f"{stem}{path.suffix}"
@@ -271,6 +273,19 @@ def _with_weights(source: Source, folder: Path, stem: str) -> Source:
     sha256 = write_state_dict(target, load_backbone(source).network.state_dict())
     kwargs = {**source.kwargs}
     return replace(source, weights=LocalWeights(Path(target.name), sha256), kwargs=kwargs)
+
+
+def _with_tokenizer(source: Source, folder: Path, stem: str) -> Source:
+    """Copy the tokenizer of a source beside the record, where it has one."""
+    preprocessing = source.preprocessing
+    if not isinstance(preprocessing, TextPreprocessing) or preprocessing.tokenizer is None:
+        return source
+    target, file = folder / f"{stem}.tokenizer.json", preprocessing.tokenizer
+    if not target.exists() or not target.samefile(file.path):
+        with written_whole(target) as copy:
+            shutil.copyfile(file.path, copy)
+    copied = replace(preprocessing, tokenizer=replace(file, path=Path(target.name)))
+    return replace(source, preprocessing=copied)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore
+from autotransfer.data.modality import Modality
 from autotransfer.data.target import open_images
 from autotransfer.data.untrusted_files import refused_as
 from autotransfer.errors import CorruptImagesError, InvalidOptionError
@@ -149,7 +150,8 @@ class Predictions:
         """Return images read as those of the fit were, whatever their own grey values are."""
         rule = None if on_bad_image == "stop" else on_bad_image  # the way out is told here
         try:
-            return open_images(images, on_bad_image=rule, depth=self.record.depth)
+            kind = Modality(self.record.modality)
+            return open_images(images, on_bad_image=rule, depth=self.record.depth, modality=kind)
         except CorruptImagesError as error:
             if error.remedy != CorruptImagesError.REMEDY:
                 raise  # no image is left

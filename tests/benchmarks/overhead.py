@@ -52,7 +52,7 @@ PARTS: tuple[tuple[str, Any, str], ...] = (
     (PASSES, neural.NetworkPredictor, "predict"),
     (PASSES, target, "in_threads"),
     (PASSES, near_duplicates, "in_threads"),
-    ("opening the images and sources", labelled, "problem_of_images"),
+    ("opening the images and sources", labelled, "problem_of_items"),
     ("duplicates and folds", labelled, "divide"),
     ("ranking: scores", labelled, "rank_sources"),
     ("probes: heads", driver.Search, "probe"),

@@ -39,7 +39,8 @@ class _Sealed(ImageSet):
         self, index: int, min_side: int | None = None, depth: int | None = None
     ) -> Image.Image:
         assert self.seal.broken, "a held-out item was looked at before the guard"
-        return super().read(index, min_side, depth)
+        image: Image.Image = super().read(index, min_side, depth)
+        return image
 
     @property
     @override

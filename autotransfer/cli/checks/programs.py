@@ -19,6 +19,7 @@ OLDEST_PYTHON = (3, 11)
 EXTRAS = {
     "onnx": (("onnx", "onnxruntime", "onnxscript"), "autotransfer export"),
     "ray": (("ray",), "fit --executor ray"),
+    "text": (("tokenizers", "transformers"), "targets of texts"),
     "postgresql": (("psycopg",), "fit --storage postgresql://..."),
 }
 

@@ -14,6 +14,7 @@ from PIL import Image
 from autotransfer.data.images.decoding import DEEPEST, EXTENSIONS, decode_image, usable_rgb
 from autotransfer.data.images.reading import Digests, as_uint8, file_bytes, pixel_digest
 from autotransfer.data.labels import plain_label
+from autotransfer.data.modality import Modality
 from autotransfer.errors import CorruptImagesError, InvalidTargetError
 
 IMAGE_KEYS = ("image", "img", "pixel_values", "picture")
@@ -103,10 +104,13 @@ class DatasetReader:
 
 
 class JoinedReader:
-    """Several readers one after the other."""
+    """Several readers of one modality, one after the other."""
 
     def __init__(self, parts: Sequence[Any]) -> None:
         self._parts = parts
+        self.modality = next(
+            (part.modality for part in parts if hasattr(part, "modality")), Modality.IMAGE
+        )
         self._places = [(p, i) for p, part in enumerate(parts) for i in range(len(part.names))]
         self.names = tuple(str(i) for i in range(len(self._places)))
 
@@ -120,21 +124,18 @@ class JoinedReader:
         digest: str = self._parts[part].digests[place]
         return digest
 
-    def read(
-        self, index: int, min_side: int | None = None, depth: int | None = None
-    ) -> Image.Image:
-        """Return one image; see `ImageReader.read`.
+    def read(self, index: int, min_side: int | None = None, depth: int | None = None) -> Any:
+        """Return one item; see `ImageReader.read`.
 
         Raises:
-            CorruptImagesError: If it cannot be used; its name is that among all images.
+            CorruptImagesError: If it cannot be used; its name is that among all items.
         """
         part, place = self._places[index]
         try:
-            image: Image.Image = self._parts[part].read(place, min_side, depth)
+            return self._parts[part].read(place, min_side, depth)
         except CorruptImagesError as error:
             reason = error.problems[0][1]
             raise CorruptImagesError([(self.names[index], reason)]) from None
-        return image
 
 
 def reason_of(error: Exception) -> str:

@@ -7,6 +7,7 @@ import math
 import threading
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.decoding import in_threads
+from autotransfer.data.modality import Modality
 from autotransfer.errors import InvalidOptionError
 from autotransfer.results import Json
 
@@ -47,6 +49,7 @@ class Preprocessing:
         InvalidOptionError: If a value is not allowed.
     """
 
+    modality: ClassVar[Modality] = Modality.IMAGE
     input_size: int
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -59,6 +62,11 @@ class Preprocessing:
             raise InvalidOptionError(f"mean and std must be finite, got {self.mean}, {self.std}")
         if min(self.std) <= 0:
             raise InvalidOptionError(f"std must be above 0, got {list(self.std)}")
+
+    @property
+    def told(self) -> str:
+        """Return it in a few words."""
+        return f"{self.input_size} px"
 
     def plain(self) -> Json:
         """Return plain values that are the same for 1 and 1.0, a list and a tuple."""

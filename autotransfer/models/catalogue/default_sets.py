@@ -82,3 +82,8 @@ def default_places(sources: Sequence[Source]) -> list[float | None]:
 
 def _set_of(name: str) -> str | None:
     return next((title for title, names in DEFAULT_SETS.items() if name in names), None)
+
+
+def default_name(device_type: str) -> str:
+    """Return the name of the default set for a device, "cpu" or "cuda"."""
+    return "small" if device_type == "cuda" else "tiny"

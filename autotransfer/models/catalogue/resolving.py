@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import timm
 
+from autotransfer.data.modality import Modality
 from autotransfer.errors import (
     AutotransferError,
     DataWarning,
@@ -17,13 +18,21 @@ from autotransfer.errors import (
     NoCandidateError,
     UnknownNameError,
 )
-from autotransfer.models.catalogue.default_sets import DEFAULT_SETS
+from autotransfer.models.builders import is_known
+from autotransfer.models.catalogue.default_sets import DEFAULT_SETS, default_name
 from autotransfer.models.catalogue.earlier_fit import is_selection, source_of_selection
 from autotransfer.models.catalogue.licences import LicenceLike, Licences
 from autotransfer.models.catalogue.timm_names import default_set, timm_source
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
 from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
 from autotransfer.models.source import Source
+from autotransfer.models.texts.default_sets import text_set
+from autotransfer.models.texts.folders import (
+    HUB_NAME,
+    is_text_folder,
+    source_of_folder,
+    source_of_hub,
+)
 from autotransfer.results import Skipped
 
 SourceLike: TypeAlias = "str | Path | Source"
@@ -64,6 +73,7 @@ def resolve_sources(
     from_plugins: Sequence[Source] = (),
     device_type: str = "cpu",
     license: LicenceLike = None,
+    modality: Modality | None = None,
 ) -> Sources:
     """Return the candidates.
 
@@ -74,6 +84,7 @@ def resolve_sources(
         from_plugins: Sources that plugins offer; they come after the requested ones.
         device_type: "cpu" or "cuda".
         license: Licences that are allowed, `permissive` or `any`; None is any.
+        modality: What the items are: sources of others are left out; None keeps all.
 
     Raises:
         InvalidOptionError: If `license` is not understood.
@@ -85,12 +96,12 @@ def resolve_sources(
     """
     licences, chosen = Licences.of(license), ""
     if requested is None:
-        chosen = "small" if device_type == "cuda" else "tiny"
+        chosen = default_name(device_type)
         requested = chosen
     items = _items(requested)
     if not items and not from_plugins:
         raise InvalidSourceError("sources is an empty list; leave it out for the default ones")
-    expanded = [_expand(item) for item in items]
+    expanded = [_expand(item, modality) for item in items]
     found = [source for good, _ in expanded for source in good]
     wrong = [skip for _, bad in expanded for skip in bad]
     found += from_plugins
@@ -103,7 +114,10 @@ def resolve_sources(
             raise _not_there(name, names, wrong)
     found = [source for source in found if not only or source.name in only]
     licences.check(found)
-    reasons = {source.name: _unknown(source) or licences.against(source) for source in found}
+    reasons = {
+        source.name: _other(source, modality) or _unknown(source) or licences.against(source)
+        for source in found
+    }
     kept = tuple(skip for skip in wrong if not only)
     for skip in kept:
         warnings.warn(f"left out: {skip.reason}", DataWarning, stacklevel=2)
@@ -120,9 +134,16 @@ def _items(requested: SourceLike | Iterable[SourceLike]) -> list[SourceLike]:
     return list(requested)
 
 
+def _other(source: Source, modality: Modality | None) -> str:
+    """Return that a source reads items of another modality; empty where it does not."""
+    if modality is None or source.modality is modality:
+        return ""
+    return f"it reads {source.modality.plural}, and the items are {modality.plural}"
+
+
 def _unknown(source: Source) -> str:
     """Return why timm cannot make a source; empty where it can."""
-    if timm.is_model(source.architecture):
+    if is_known(source.architecture) or timm.is_model(source.architecture):
         return ""
     return (
         f"timm has no architecture {source.architecture!r}; name the file that registers it with "
@@ -136,7 +157,9 @@ def _not_there(name: str, names: Sequence[str], wrong: Sequence[Skipped]) -> Aut
     return InvalidSourceError(reasons[0]) if reasons else UnknownNameError("source", name, names)
 
 
-def _expand(item: SourceLike) -> tuple[tuple[Source, ...], tuple[Skipped, ...]]:
+def _expand(
+    item: SourceLike, modality: Modality | None = None
+) -> tuple[tuple[Source, ...], tuple[Skipped, ...]]:
     """Return the sources that an item names, and those of a catalogue that are wrong."""
     if isinstance(item, Source):
         return (item,), ()
@@ -145,12 +168,23 @@ def _expand(item: SourceLike) -> tuple[tuple[Source, ...], tuple[Skipped, ...]]:
             f"a source must be a name, a path or a Source, got a {type(item).__name__}"
         )
     text = str(item)
-    if is_selection(Path(text)):
-        return (source_of_selection(Path(text)),), ()
-    if text in DEFAULT_SETS:
-        return default_set(text), ()
-    if text == SMALL_NETWORK:
-        return (small_source(),), ()
-    if isinstance(item, Path) or text.endswith(".toml"):
+    folder = is_selection(Path(text)) or is_text_folder(Path(text))
+    if text in DEFAULT_SETS and not folder:
+        return (text_set if modality is Modality.TEXT else default_set)(text), ()
+    if not folder and (isinstance(item, Path) or text.endswith(".toml")):
         return read_catalogue(Path(text))
-    return (timm_source(text),), ()
+    return (_single(text),), ()
+
+
+def _single(text: str) -> Source:
+    """Return the source that a folder or a name stands for."""
+    path = Path(text)
+    if is_selection(path):
+        return source_of_selection(path)
+    if is_text_folder(path):
+        return source_of_folder(path)
+    if text == SMALL_NETWORK:
+        return small_source()
+    if HUB_NAME.fullmatch(text) and not path.parent.is_dir():
+        return source_of_hub(text)
+    return timm_source(text)

@@ -12,6 +12,7 @@ from autotransfer.data.untrusted_files import plain_file, refused_as
 from autotransfer.errors import InvalidOptionError, InvalidSourceError
 from autotransfer.models.architecture import check_arguments
 from autotransfer.models.source import HubWeights, LocalWeights, Source, Untrained, Weights
+from autotransfer.models.texts.folders import source_of_folder
 from autotransfer.models.weights import sha256_of
 from autotransfer.results import Skipped
 
@@ -21,6 +22,7 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "architecture": str,
     "kwargs": dict,
     "weights": str,
+    "folder": str,
     "sha256": str,
     "untrained": bool,
     "seed": int,
@@ -43,8 +45,8 @@ def read_catalogue(path: Path) -> tuple[tuple[Source, ...], tuple[Skipped, ...]]
     """Return the sources of a catalogue, one `[[source]]` table each, and those that are wrong.
 
     A source has local `weights` (relative to the catalogue; a `sha256` is verified), or
-    `untrained = true` with a `seed`, or neither: then timm fetches the weights by the name of
-    the architecture.
+    `untrained = true` with a `seed`, or for texts a `folder`, or none of these: then timm fetches
+    the weights by the name of the architecture.
 
     Raises:
         InvalidSourceError: Naming the catalogue, the source and the key; if no source is right.
@@ -85,9 +87,11 @@ def _source(entry: Any, number: int, path: Path) -> Source:
     where = f"{path}: source {number}"
     if not isinstance(entry, dict):
         raise InvalidSourceError(f"{where}: must be a table")
-    for key in ("name", "architecture", "input_size"):
-        if key not in entry:
-            raise InvalidSourceError(f"{where}: the key {key!r} is missing")
+    in_folder = "folder" in entry
+    needed = ("name",) if in_folder else ("name", "architecture", "input_size")
+    missing = next((key for key in needed if key not in entry), "")
+    if missing:
+        raise InvalidSourceError(f"{where}: the key {missing!r} is missing")
     where = f"{path}: source {entry['name']!r}"
     for key, value in entry.items():
         _check_type(key, value, where)
@@ -95,8 +99,10 @@ def _source(entry: Any, number: int, path: Path) -> Source:
         raise InvalidSourceError(f"{where}: the name must have a letter, and no line break")
     if entry.get("num_pretraining_images", 0) < 0:
         raise InvalidSourceError(f"{where}: num_pretraining_images must not be negative")
-    check_arguments(where, entry.get("kwargs", {}))
     text = {key: entry[key] for key in _TEXT if key in entry}
+    if in_folder:
+        return _in_folder(entry, path, where, text)
+    check_arguments(where, entry.get("kwargs", {}))
     return Source(
         name=entry["name"],
         architecture=entry["architecture"],
@@ -108,6 +114,15 @@ def _source(entry: Any, number: int, path: Path) -> Source:
         pretraining_accuracy=_fraction(entry, "pretraining_accuracy", where),
         **text,
     )
+
+
+def _in_folder(
+    entry: Mapping[str, Any], path: Path, where: str, about: Mapping[str, str]
+) -> Source:
+    """Return a source of texts, of which its own folder says the rest."""
+    if beside := sorted(set(entry) - {"name", "folder", *_TEXT}):
+        raise InvalidSourceError(f"{where}: a folder says what {beside[0]} is; leave it out")
+    return source_of_folder(path.parent / entry["folder"], entry["name"], **about)
 
 
 def _check_type(key: str, value: Any, where: str) -> None:

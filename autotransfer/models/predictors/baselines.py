@@ -6,27 +6,35 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from autotransfer.data.modality import Modality
 from autotransfer.errors import UnknownNameError
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.dummy import restore_majority
 from autotransfer.models.predictors.ensemble import restore_ensemble
 from autotransfer.models.predictors.neural import restore_head, restore_network
 from autotransfer.models.predictors.pixels import restore_pixels
+from autotransfer.models.predictors.words import restore_words
 from autotransfer.models.source import Source
 from autotransfer.results import Json
 
 MAJORITY = "majority"
 PIXELS = "classical-pixels"
+TFIDF = "tf-idf"
 UNTRAINED = "untrained-features"
 SCRATCH = "from-scratch"
 SMALL = "small-network"
 GIVEN = "given-baseline"
 TOGETHER = "baselines-together"
 OF_IMAGES = (MAJORITY, PIXELS, UNTRAINED, SMALL, SCRATCH)
+BASELINES: Mapping[Modality, tuple[str, ...]] = {  # the cheap ones first
+    Modality.IMAGE: OF_IMAGES,
+    Modality.TEXT: (MAJORITY, TFIDF, UNTRAINED, SMALL),
+}
 
 TITLES = {
     MAJORITY: "class shares alone",
     PIXELS: "classical pixels",
+    TFIDF: "TF-IDF + logistic regression",
     UNTRAINED: "untrained features",
     SCRATCH: "the same network from scratch",
     SMALL: "a small network from scratch",
@@ -44,6 +52,8 @@ def restore_baseline(
             return restore_majority(tensors, info)
         case "classical-pixels":
             return restore_pixels(tensors, info)
+        case "tf-idf":
+            return restore_words(tensors, info)
         case "untrained-features" | "given-baseline":
             return restore_head(tensors, info)
         case "from-scratch" | "small-network" if source is not None:

@@ -104,7 +104,7 @@ def fit_pixels(
             f"{len(np.unique(labels))} in {len(labels)} image(s)"
         )
     spaces = {name: _Components.of(rows) for name, rows in describe(train, tuple(TITLES)).items()}
-    folds = _folds(labels, seed)
+    folds = stratified_folds(labels, seed)
     best, best_value = ("hog", STRENGTHS[0]), -np.inf
     for strength, name in product(STRENGTHS, spaces):
         if not folds or (deadline is not None and time.monotonic() >= deadline):
@@ -224,8 +224,13 @@ def _validated(
     return METRICS["log_loss"].score(labels, probabilities)
 
 
-def _folds(labels: NDArray[np.int64], seed: int) -> list[NDArray[np.bool_]]:
-    """Return (n,) masks of held-out images, stratified; none where a fold leaves one class."""
+def stratified_folds(labels: NDArray[np.int64], seed: int) -> list[NDArray[np.bool_]]:
+    """Return (n,) masks of held-out items, stratified; none where a fold leaves one class.
+
+    Args:
+        labels: (n,) classes.
+        seed: Seeds who is in which fold.
+    """
     shuffled = np.random.default_rng(seed).permutation(len(labels))
     order = np.lexsort((shuffled, labels))
     number = np.empty(len(labels), dtype=np.int64)

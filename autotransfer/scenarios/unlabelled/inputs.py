@@ -15,7 +15,7 @@ from autotransfer.models.catalogue import Sources
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
 from autotransfer.plugin.registry import Registry
-from autotransfer.scenarios.inputs import choose_sources, make_readers, open_source_data
+from autotransfer.scenarios.inputs import READ, choose_sources, make_readers, open_source_data
 from autotransfer.scenarios.options import Options
 from autotransfer.scenarios.unlabelled.audit_table import number_or_table
 from autotransfer.scenarios.unlabelled.holdout import Part, divide_source, divide_target
@@ -77,7 +77,9 @@ def open_problem(target: Any, chosen: Options, registry: Registry) -> Unlabelled
         )
     if chosen.audit_labels is not None:
         number_or_table(chosen.audit_labels)
-    images, named, opened_as, notes = open_unlabelled(target, on_bad_image=chosen.on_bad_image)
+    images, named, opened_as, notes = open_unlabelled(
+        target, on_bad_image=chosen.on_bad_image, modality=READ
+    )
     source, told = open_source_data(chosen)
     _compare_classes(named, source.class_names)
     images, source_images = _without_shared(images, source)

@@ -11,7 +11,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.target import Target, open_target
 from autotransfer.errors import InvalidTargetError
 from autotransfer.plugin.registry import Registry
-from autotransfer.scenarios.inputs import Problem, choose_sources, make_readers
+from autotransfer.scenarios.inputs import READ, Problem, choose_sources, make_readers
 from autotransfer.scenarios.options import Options
 
 
@@ -21,7 +21,9 @@ def problem_of_descriptions(target: Any, chosen: Options, registry: Registry) ->
     Raises:
         InvalidTargetError: If the target or the table cannot be used.
     """
-    opened = open_target(target, on_bad_image=chosen.on_bad_image, minimum_per_class=0)
+    opened = open_target(
+        target, on_bad_image=chosen.on_bad_image, minimum_per_class=0, modality=READ
+    )
     if not opened.labelled:
         raise InvalidTargetError(
             "the images lie in no class folders; with --attributes every class that has "

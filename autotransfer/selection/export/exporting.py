@@ -19,7 +19,7 @@ from torch.export import Dim
 
 from autotransfer.data.atomic_files import written_whole
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.preprocessing import PixelStore
+from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.images.reading import ArrayReader
 from autotransfer.errors import AutotransferError, ExportError
 from autotransfer.models.backbone import load_backbone
@@ -94,6 +94,11 @@ def _source(kept: Checkpoint) -> Source:
             f"the selection returned the baseline {kept.strategy!r}, which reads pixels without a "
             "network and has no graph; predict with autotransfer instead"
         )
+    if not isinstance(kept.source.preprocessing, Preprocessing):
+        raise ExportError(
+            f"the selection reads {kept.source.modality.plural}, and only graphs for images are "
+            "written; predict with autotransfer instead"
+        )
     return kept.source
 
 
@@ -128,6 +133,7 @@ def _samples(source: Source) -> list[NDArray[np.uint8]]:
     rng = np.random.default_rng(0)
     batches = []
     for tall, wide in _SIZES:
+        assert isinstance(source.preprocessing, Preprocessing)
         side = source.preprocessing.input_size
         height, width = (max(int(x * side) + 1, 8) for x in (tall, wide))
         coarse = rng.random((2, 8, 8, 3))

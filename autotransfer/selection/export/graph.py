@@ -8,7 +8,12 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.data.images.preprocessing import Geometry, standardise, to_channels
+from autotransfer.data.images.preprocessing import (
+    Geometry,
+    Preprocessing,
+    standardise,
+    to_channels,
+)
 from autotransfer.models.backbone import Backbone, load_backbone
 from autotransfer.models.calibration import tempered_tensor
 from autotransfer.models.metrics import SMALLEST_PROBABILITY
@@ -83,6 +88,7 @@ class _Reader:
 
     def inputs(self, stage: int) -> Tensor:
         preprocessing = self._source.preprocessing
+        assert isinstance(preprocessing, Preprocessing)
         geometry = Geometry.of(preprocessing)
         if geometry not in self._resized:
             self._resized[geometry] = self._graph.resize(geometry)(self._images)

@@ -191,8 +191,8 @@ def test_splits_of_hugging_face_are_splits(hugging: Any) -> None:
 
 
 def test_a_table_without_images_names_its_columns(hugging: Any) -> None:
-    rows = hugging.Dataset.from_dict({"text": ["a", "b"], "label": [0, 1]})
-    with pytest.raises(InvalidTargetError, match="the columns text, label; none"):
+    rows = hugging.Dataset.from_dict({"note": ["a", "b"], "label": [0, 1]})
+    with pytest.raises(InvalidTargetError, match="the columns note, label; none"):
         open_target(rows)
 
 

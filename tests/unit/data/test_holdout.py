@@ -87,7 +87,7 @@ def test_features_are_divided_without_being_looked_at() -> None:
 
     target = open_target(_noise(8))
     items = ImageSet(Unreadable(), range(18), [0, 1] * 9, ("a", "b"))
-    division = divide(type(target)("features", items, None, None, ("a", "b")), of_images=False)
+    division = divide(type(target)("features", items, None, None, ("a", "b")), readable=False)
     assert division.held_out is None
     assert len(division.folds(0)) == 3
 
@@ -101,7 +101,7 @@ def _grouped(n: int) -> tuple[Target, dict[str, str]]:
 
 def test_each_picture_keeps_its_own_group_when_others_are_sealed() -> None:
     target, group_of = _grouped(1200)
-    division = divide(target, of_images=False)
+    division = divide(target, readable=False)
     assert division.held_out is not None
     assert division.groups == tuple(group_of[digest] for digest in division.images.digests)
     units = [group_of[digest] for digest in division.held_out.digests]
@@ -145,13 +145,13 @@ def test_a_group_within_the_users_own_test_is_one_unit() -> None:
     opened = open_target(_noise(12))
     train, sealed = opened.train.subset(range(8)), opened.train.subset(range(8, 12))
     own = replace(opened, train=train, held_out=sealed, held_out_groups=tuple("pqqp"))
-    units = divide(own, of_images=False).held_out_units
+    units = divide(own, readable=False).held_out_units
     assert np.equal.outer(units, units).sum(axis=1).tolist() == [2] * 4
     assert units[0] == units[3] != units[1]
 
 
 def _notes(target: Target) -> tuple[str, ...]:
-    division = divide(target, of_images=False)
+    division = divide(target, readable=False)
     return notes_on_classes(division, division.folds(0), target.validation)
 
 

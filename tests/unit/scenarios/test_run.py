@@ -151,6 +151,7 @@ def _scenario() -> Any:
         kind=ScenarioKind.UNLABELLED,
         metric="label-free",
         depth=None,
+        modality="image",
         class_names=("ant", "bee"),
         sources=Sources((tiny_source(),), (Skipped("broken", "*", "no file"),)),
         readers=None,

@@ -159,7 +159,7 @@ def test_pictures_without_any_shape_are_no_obstacle() -> None:
 
 def test_folds_are_stratified_and_hold_every_picture_out_once() -> None:
     labels = np.repeat([0, 1, 2], [9, 6, 3])
-    folds = pixels._folds(labels, seed=1)
+    folds = pixels.stratified_folds(labels, seed=1)
     assert np.sum(folds, axis=0).tolist() == [1] * 18
     assert [np.bincount(labels[fold]).tolist() for fold in folds] == [[3, 2, 1]] * 3
 

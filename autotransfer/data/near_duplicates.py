@@ -1,0 +1,29 @@
+"""Items that are the same but for how they were saved, whatever kind of items they are."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.modality import Modality
+
+_FINDERS = {  # imported when such items are there
+    Modality.IMAGE: "autotransfer.data.images.near_duplicates",
+    Modality.TEXT: "autotransfer.data.texts.near_duplicates",
+}
+
+
+def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
+    """Return the (p, 2) positions of items that are the same, the smaller one first.
+
+    Args:
+        *sets: Items of one modality; labels are not read. Positions go on from one set to the
+            next.
+    """
+    found: NDArray[np.int64] = importlib.import_module(_FINDERS[sets[0].modality]).near_duplicates(
+        *sets
+    )
+    return found

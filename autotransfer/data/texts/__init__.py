@@ -1,0 +1,1 @@
+"""Texts: read, checked, compared, and prepared for a source."""

@@ -1,0 +1,67 @@
+"""Raw outputs of stages in memory, and how those of several items are put together."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from autotransfer.data.images.views import View
+
+
+class ActivationMemory:
+    """Raw stage outputs by (source, stage, view, digest); those not used for longest go first.
+
+    Args:
+        max_bytes: What they may take together.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._rows: OrderedDict[tuple[str, int, View, str], Tensor] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, int, View, str]) -> Tensor | None:
+        """Return a row; None where it is not kept."""
+        with self._lock:
+            if key in self._rows:
+                self._rows.move_to_end(key)
+            return self._rows.get(key)
+
+    def put(self, key: tuple[str, int, View, str], row: Tensor) -> None:
+        """Keep the row; when memory is short, the rows that were used longest ago go."""
+        size = row.nbytes
+        with self._lock:
+            if size > self._max_bytes or key in self._rows:
+                return
+            self._rows[key] = row
+            self._bytes += size
+            while self._bytes > self._max_bytes:
+                _, oldest = self._rows.popitem(last=False)
+                self._bytes -= oldest.nbytes
+
+    def forget(self, source: str) -> None:
+        """Leave out all rows of a source, by its fingerprint."""
+        with self._lock:
+            for key in [key for key in self._rows if key[0] == source]:
+                self._bytes -= self._rows.pop(key).nbytes
+
+
+def stacked(rows: Sequence[Tensor]) -> Tensor:
+    """Return the (n, ...) stack of raw outputs; maps that lie channels last stay so.
+
+    Outputs of different lengths are filled up with zeros at the end.
+
+    Args:
+        rows: Raw outputs, all of the same shape but for the length.
+    """
+    if len({row.shape for row in rows}) > 1:
+        return pad_sequence(list(rows), batch_first=True)
+    if rows and rows[0].ndim == 3 and not rows[0].is_contiguous():
+        return torch.stack([row.permute(1, 2, 0) for row in rows]).permute(0, 3, 1, 2)
+    return torch.stack(list(rows))

@@ -1,0 +1,1 @@
+"""Sources of texts: encoders of `transformers`, static embeddings, and a small network."""

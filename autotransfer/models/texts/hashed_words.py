@@ -1,0 +1,77 @@
+"""A small network for texts that learns from nothing: embeddings of hashed words, averaged.
+
+References:
+    Joulin et al., Bag of Tricks for Efficient Text Classification, EACL 2017, arXiv:1607.01759.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autotransfer.data.texts.preprocessing import TextPreprocessing
+from autotransfer.models.backbone import Backbone
+from autotransfer.models.builders import WORDS
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.stages import Stage
+from autotransfer.models.texts.backbone import TextBackbone, WholeTexts
+from autotransfer.models.texts.tokens import HASHED_WORDS
+from autotransfer.models.weights import read_state_dict
+
+WIDTH = 128
+MOST_WORDS = 2000  # words and pairs of words of a text
+
+
+class HashedWords(nn.Module):
+    """A row for each word and pair of words, learnt from nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.Embedding(HASHED_WORDS, WIDTH)
+        nn.init.normal_(self.rows.weight, std=WIDTH**-0.5)
+
+    def hidden(self, ids: Tensor, _mask: Tensor) -> list[Tensor]:
+        """Return the (b, t, d) rows of (b, t) hashed words."""
+        return [self.rows(ids)]
+
+
+class HashedWordsBackbone(TextBackbone):
+    """The small network behind the face of `Backbone`."""
+
+    @override
+    def found_stages(self) -> tuple[Stage, ...]:
+        """Return the one stage."""
+        return (Stage("rows", WIDTH),)
+
+    @override
+    def suffix(self, stage: int) -> nn.Module:
+        """Return a copy; after its one stage there is nothing."""
+        if stage:
+            self.refuse_cut(stage)
+        return WholeTexts(self)
+
+
+def small_text_source(seed: int = 0) -> Source:
+    """Return the untrained small network for texts as a source."""
+    return Source(
+        "hashed-words",
+        f"{WORDS}/{HASHED_WORDS}x{WIDTH}",
+        Untrained(seed),
+        TextPreprocessing(None, MOST_WORDS),
+        pretrained_on="nothing",
+        license="Apache-2.0",
+        origin="autotransfer",
+    )
+
+
+def build(source: Source, *, pretrained: bool) -> Backbone:
+    """Return the network of a source; without weights it is drawn from the seed of the source."""
+    seed = source.weights.seed if isinstance(source.weights, Untrained) else 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = HashedWords()
+    state = read_state_dict(source) if pretrained else None
+    if state is not None:
+        network.load_state_dict(state)
+    return HashedWordsBackbone(source, network).eval()

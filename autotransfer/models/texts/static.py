@@ -1,0 +1,88 @@
+"""Static embeddings: a row for each token, whatever stands beside it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autotransfer.errors import InvalidSourceError
+from autotransfer.models.backbone import Backbone
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.stages import Stage
+from autotransfer.models.texts.backbone import TextBackbone, WholeTexts
+from autotransfer.models.weights import read_state_dict
+
+LARGEST = 10**9  # numbers of a table
+
+
+class Embedding(nn.Module):
+    """A table of rows for tokens.
+
+    Args:
+        weight: (tokens, d) the table.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight, requires_grad=False)
+
+    def hidden(self, ids: Tensor, _mask: Tensor) -> list[Tensor]:
+        """Return the (b, t, d) rows of (b, t) tokens."""
+        return [nn.functional.embedding(ids.clamp(max=len(self.weight) - 1), self.weight)]
+
+
+class StaticBackbone(TextBackbone):
+    """A table of embeddings: one stage, the mean over the tokens."""
+
+    def __init__(self, source: Source, network: Embedding) -> None:
+        super().__init__(source, network, special=False)
+
+    @override
+    def found_stages(self) -> tuple[Stage, ...]:
+        """Return the one stage."""
+        assert isinstance(self.network, Embedding)
+        return (Stage("embedding", self.network.weight.shape[1]),)
+
+    @override
+    def suffix(self, stage: int) -> nn.Module:
+        """Return a copy of the table; after its one stage there is nothing."""
+        if stage:
+            self.refuse_cut(stage)
+        return WholeTexts(self)
+
+
+def build(source: Source, *, pretrained: bool) -> Backbone:
+    """Return the table of a source in 32-bit numbers.
+
+    Raises:
+        InvalidSourceError: If its weights are no table.
+    """
+    rows, width = int(source.kwargs["tokens"]), int(source.kwargs["width"])
+    if not 0 < rows * width <= LARGEST:
+        raise InvalidSourceError(f"source {source.name!r}: a table of {rows} x {width} numbers")
+    state = read_state_dict(source) if pretrained else None
+    if state is not None:
+        return StaticBackbone(source, Embedding(table_of(state, source.name))).eval()
+    seed = source.weights.seed if isinstance(source.weights, Untrained) else 0
+    generator = torch.Generator().manual_seed(seed)
+    return StaticBackbone(source, Embedding(torch.randn(rows, width, generator=generator))).eval()
+
+
+def table_of(state: dict[str, Tensor], name: str) -> Tensor:
+    """Return the one matrix among tensors, as 32-bit numbers.
+
+    Args:
+        state: Tensors by their names.
+        name: Of the source.
+
+    Raises:
+        InvalidSourceError: If there is none, or several.
+    """
+    matrices = [tensor for tensor in state.values() if tensor.ndim == 2]
+    if len(matrices) != 1:
+        raise InvalidSourceError(
+            f"source {name!r}: a static embedding is one matrix (tokens, d), and the file holds "
+            f"{len(matrices)}"
+        )
+    return matrices[0].float()

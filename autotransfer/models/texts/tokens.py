@@ -1,0 +1,122 @@
+"""From texts to the numbers of their tokens, padded to the longest of a batch."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autotransfer.data.images.views import PLAIN, View
+from autotransfer.data.texts.preprocessing import TextPreprocessing, TokenizerFile
+from autotransfer.data.untrusted_files import refused_as
+from autotransfer.errors import InvalidSourceError
+from autotransfer.models.weights import sha256_of
+
+HASHED_WORDS = 1 << 14  # numbers that words and pairs of words are hashed to; 0 is none
+DROPPED = 0.1  # of the tokens of a varied text
+_INSTALL = "texts need the extra `text`: pip install 'autotransfer[text]'"
+_WORD = re.compile(r"\w+")
+
+
+def needed(module: str) -> Any:
+    """Return a module of the extra `text`.
+
+    Raises:
+        InvalidSourceError: If it is not installed; the message says how to do so.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise InvalidSourceError(f"{_INSTALL} ({error})") from error
+
+
+class Tokens:
+    """Cuts texts into tokens.
+
+    Args:
+        preprocessing: Which tokenizer, and how many tokens at most.
+        special: Whether the marks of beginning and end are added that encoders expect.
+    """
+
+    def __init__(self, preprocessing: TextPreprocessing, *, special: bool = True) -> None:
+        self._preprocessing, self._special = preprocessing, special
+
+    def __call__(
+        self, texts: Sequence[str], digests: Sequence[str] = (), view: View = PLAIN
+    ) -> Tensor:
+        """Return the (b, 2, t) tokens of texts and a mask that is 1 where there is one.
+
+        Args:
+            texts: b texts.
+            digests: Content hash of each, which decides what a view leaves out.
+            view: Anything but plain and mirror leaves out a tenth of the inner tokens.
+        """
+        rows = [_varied(row, digest, view) for row, digest in self._rows(texts, digests)]
+        longest = max(map(len, rows), default=1)
+        found = torch.zeros((len(rows), 2, longest), dtype=torch.long)
+        for i, row in enumerate(rows):
+            found[i, 0, : len(row)] = torch.tensor(row)
+            found[i, 1, : len(row)] = 1
+        return found
+
+    def _rows(self, texts: Sequence[str], digests: Sequence[str]) -> list[tuple[list[int], str]]:
+        keys = list(digests) or [""] * len(texts)
+        most = self._preprocessing.max_tokens
+        file = self._preprocessing.tokenizer
+        if file is None:
+            return [
+                (hashed(text)[:most] or [1], key) for text, key in zip(texts, keys, strict=True)
+            ]
+        tokenizer = _tokenizer(file.path, file.sha256, most)
+        encoded = tokenizer.encode_batch(list(texts), add_special_tokens=self._special)
+        return [([*(item.ids or [0])], key) for item, key in zip(encoded, keys, strict=True)]
+
+
+def hashed(text: str) -> list[int]:
+    """Return a number for each word of a text, and for each pair of neighbours."""
+    words = _WORD.findall(text.casefold())
+    pairs = [f"{first} {second}" for first, second in pairwise(words)]
+    return [1 + zlib.crc32(part.encode()) % (HASHED_WORDS - 1) for part in (*words, *pairs)]
+
+
+def tokenizer_file(path: Path) -> TokenizerFile:
+    """Return a tokenizer on disk, with its hash.
+
+    Raises:
+        InvalidSourceError: If it cannot be read.
+    """
+    with refused_as(InvalidSourceError, f"the tokenizer {path} cannot be read"):
+        return TokenizerFile(path, sha256_of(path))
+
+
+@lru_cache(maxsize=16)
+def _tokenizer(path: Path, sha256: str, most: int) -> Any:
+    """Return a tokenizer that cuts after so many tokens and pads nothing."""
+    library = needed("tokenizers")
+    with refused_as(InvalidSourceError, f"the tokenizer {path} cannot be read"):
+        if sha256_of(path) != sha256:
+            raise InvalidSourceError(f"the tokenizer {path} is not the one that was there before")
+        tokenizer = library.Tokenizer.from_file(str(path))
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(most)
+        return tokenizer
+
+
+def _varied(row: list[int], digest: str, view: View) -> list[int]:
+    """Return the tokens of a view; the first and the last one stay, which may be marks."""
+    if view.kind in ("plain", "mirror") or len(row) < 4:
+        return row
+    seed = zlib.crc32(f"{digest} {view.kind} {view.number}".encode())
+    kept = np.random.default_rng(seed).random(len(row)) >= DROPPED
+    kept[[0, -1]] = True
+    return [token for token, stays in zip(row, kept, strict=True) if stays]

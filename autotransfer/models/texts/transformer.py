@@ -1,0 +1,282 @@
+"""Encoders of `transformers`: stages, features of all stages, and the layers after a cut.
+
+The layers are the list of modules whose length is the number of hidden layers that the
+configuration states. What comes after a layer is a copy of the network that has the later layers
+alone and whose embeddings return what they are given; whether the two halves equal the whole is
+checked on numbers.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from autotransfer.data.untrusted_files import reason
+from autotransfer.errors import CutError, InvalidSourceError
+from autotransfer.models.architecture import LARGEST, LONGEST, MOST_ENTRIES
+from autotransfer.models.backbone import Backbone
+from autotransfer.models.network_size import LimitedNetwork
+from autotransfer.models.source import Source, Untrained
+from autotransfer.models.stages import MAX_STAGES, Stage
+from autotransfer.models.texts.backbone import TextBackbone, WholeTexts, pooled, with_mask
+from autotransfer.models.texts.tokens import needed
+from autotransfer.models.weights import read_state_dict
+from autotransfer.results import Json
+
+# Encoders whose code comes with transformers; nothing else is ever run.
+MODEL_TYPES = (
+    *("bert", "roberta", "distilbert", "mpnet", "electra", "deberta-v2", "xlm-roberta"),
+    *("camembert", "albert", "modernbert"),
+)
+# What a configuration says beside the architecture: names of files and code, tasks, and runtime.
+_LEFT_OUT = (
+    *("architectures", "auto_map", "model_type", "quantization_config", "attn_implementation"),
+    *("id2label", "label2id", "task_specific_params", "torch_dtype", "dtype", "use_cache"),
+    *("transformers_version", "custom_pipelines", "problem_type", "gradient_checkpointing"),
+)
+_NO_WEIGHTS = ("position_ids", "token_type_ids", "pooler.")  # kept in files, and not used
+
+
+def arguments_of(config: Mapping[str, Any]) -> dict[str, Json]:
+    """Return what a configuration says of the architecture itself, as plain values.
+
+    Args:
+        config: The values of a `config.json`.
+
+    Raises:
+        ValueError: If a value is too large, or of a kind that no architecture has.
+    """
+    found = {}
+    for name, value in config.items():
+        if name.startswith("_") or name in _LEFT_OUT or value is None:
+            continue
+        if not _plain(value):
+            raise ValueError(f"{name} in config.json is {str(value)[:LONGEST]!r}")
+        found[name] = value
+    return found
+
+
+def build(source: Source, *, pretrained: bool) -> Backbone:
+    """Return the encoder of a source, its weights as 32-bit numbers.
+
+    Raises:
+        InvalidSourceError: If transformers is missing, or the configuration or the weights
+            cannot be used.
+    """
+    state = read_state_dict(source) if pretrained else None
+    seed = source.weights.seed if isinstance(source.weights, Untrained) else 0
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of arguments that a later version has renamed
+        torch.manual_seed(seed)
+        network = _created(source, state)
+    if state is not None:
+        _load(network, state, source)
+    return TransformerBackbone(source, network.requires_grad_(requires_grad=False)).eval()
+
+
+class Encoder(nn.Module):
+    """An encoder with what finds its layers.
+
+    Args:
+        model: What transformers makes of a configuration.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def hidden(self, ids: Tensor, mask: Tensor) -> list[Tensor]:
+        """Return the (b, t, d) hidden states of the embeddings and of every layer, in order."""
+        found = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+        return [*found.hidden_states[:-1], found.last_hidden_state]
+
+
+class TransformerBackbone(TextBackbone):
+    """An encoder: the embeddings, groups of layers, and the last one are its stages."""
+
+    def __init__(self, source: Source, network: Encoder) -> None:
+        self._depths = stage_depths(int(network.model.config.num_hidden_layers))  # type: ignore[union-attr, arg-type]
+        super().__init__(source, network)
+
+    @override
+    def found_stages(self) -> tuple[Stage, ...]:
+        """Return the stages; their depth is in their name."""
+        width = int(self.network.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        return tuple(Stage(f"layer-{depth}", width) for depth in self._depths)
+
+    @override
+    def _hidden(self, x: Tensor) -> list[Tensor]:
+        hidden = super()._hidden(x)
+        return [hidden[depth] for depth in self._depths]
+
+    @override
+    def suffix(self, stage: int) -> nn.Module:
+        if stage == 0:
+            return WholeTexts(self)
+        if stage >= self.num_stages:
+            self.refuse_cut(stage)
+        return self.after(self._depths[stage - 1], stage)
+
+    def after(self, depth: int, stage: int = 0) -> nn.Module:
+        """Return a copy of the layers after so many of them; see `activations` for its input.
+
+        Args:
+            depth: 0 keeps all layers and leaves out the embeddings.
+            stage: Named in an error.
+
+        Raises:
+            CutError: If the two halves differ from the whole.
+        """
+        assert isinstance(self.network, Encoder)
+        sample = self.sample()
+        try:
+            suffix = LaterLayers(self.network, depth, self._preprocessing.pooling)
+            with torch.no_grad():
+                hidden = self.network.hidden(sample[:, 0], sample[:, 1])[depth]
+                found = suffix.eval()(with_mask(hidden, sample[:, 1]))
+                same = torch.allclose(found, self(sample), atol=1e-5, rtol=1e-4)
+        except Exception as error:
+            raise CutError(self.source.name, stage, str(error).split("\n")[0]) from error
+        if not same:
+            raise CutError(self.source.name, stage, "the two halves differ from the whole")
+        return suffix
+
+
+class LaterLayers(nn.Module):
+    """The layers after a cut, from (b, t, d + 1) hidden states with their mask to (b, d).
+
+    Args:
+        network: The whole encoder; left as it is.
+        depth: How many layers are left out.
+        pooling: "mean" or "cls".
+    """
+
+    def __init__(self, network: Encoder, depth: int, pooling: str) -> None:
+        super().__init__()
+        embeddings, layers = network.model.get_submodule("embeddings"), layers_of(network.model)
+        if len({id(layer) for layer in layers}) < len(layers):
+            raise ValueError("its layers share their weights")
+        memo: dict[int, Any] = {id(layer): nn.Identity() for layer in layers[:depth]}
+        memo[id(embeddings)] = _Given()
+        if hasattr(network.model, "embeddings_project"):  # of electra; between both
+            memo[id(network.model.embeddings_project)] = nn.Identity()
+        self.network = Encoder(copy.deepcopy(network.model, memo))
+        later = layers_of(self.network.model)
+        del later[:depth]
+        self.network.model.config.num_hidden_layers = len(later)  # type: ignore[union-attr]
+        self._pooling = pooling
+
+    @override
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the (b, d) features of hidden states."""
+        hidden, mask = z[:, :, :-1], z[:, :, -1]
+        found = self.network.model(inputs_embeds=hidden, attention_mask=mask.long())
+        return pooled(found.last_hidden_state, mask, self._pooling)
+
+
+class _Given(nn.Module):
+    """Stands for embeddings: returns the hidden states that it is given."""
+
+    @override
+    def forward(self, *given: Any, inputs_embeds: Tensor | None = None, **_: Any) -> Tensor:
+        """Return them, whether they come by name or by their place."""
+        found = [inputs_embeds, *given]
+        return next(x for x in found if isinstance(x, Tensor) and x.ndim == 3)
+
+
+def layers_of(model: nn.Module) -> nn.ModuleList:
+    """Return the layers of an encoder.
+
+    Raises:
+        ValueError: If there is no one list of them.
+    """
+    count = int(model.config.num_hidden_layers)  # type: ignore[union-attr, arg-type]
+    lists = [m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == count]
+    if not lists:
+        raise ValueError(f"there is no list of {count} layers in it")
+    return lists[0]
+
+
+def stage_depths(num_layers: int) -> tuple[int, ...]:
+    """Return after how many layers each stage ends; 0 is the embeddings.
+
+    Of many layers there are four groups.
+    """
+    if num_layers + 1 <= MAX_STAGES:
+        return tuple(range(num_layers + 1))
+    return (0, *(round((i + 1) * num_layers / 4) for i in range(4)))
+
+
+def _created(source: Source, state: Mapping[str, Tensor] | None) -> Encoder:
+    library, kind = needed("transformers"), source.architecture.partition("/")[2]
+    if kind not in MODEL_TYPES:
+        raise InvalidSourceError(
+            f"source {source.name!r}: {kind!r} is no encoder that can be read; there are "
+            f"{', '.join(MODEL_TYPES)}"
+        )
+    where = f"source {source.name!r}: {kind} as in its config.json"
+    try:
+        arguments = arguments_of(source.kwargs)
+        config = library.CONFIG_MAPPING[kind](**arguments)
+        with LimitedNetwork(where, state):
+            return Encoder(library.AutoModel.from_config(config))
+    except InvalidSourceError:
+        raise
+    except Exception as error:
+        raise InvalidSourceError(f"{where} cannot be made ({reason(error)})") from error
+
+
+def _load(network: Encoder, state: Mapping[str, Tensor], source: Source) -> None:
+    """Load weights, whatever their names begin with; those of a task's head are left out."""
+    wanted = network.model.state_dict()
+    prefix = next((p for p in _prefixes(state) if _shared(p, state, wanted)), "")
+    found = {
+        k.removeprefix(prefix): v.float() if v.is_floating_point() else v
+        for k, v in state.items()
+        if k.startswith(prefix) and k.removeprefix(prefix) in wanted
+    }
+    missing = [k for k in wanted if k not in found and not any(part in k for part in _NO_WEIGHTS)]
+    if missing:
+        raise InvalidSourceError(
+            f"source {source.name!r}: the weights do not fit {source.architecture}: "
+            f"{len(missing)} tensors missing ({', '.join(missing[:3])})"
+        )
+    try:
+        network.model.load_state_dict(found, strict=False)
+    except RuntimeError as error:
+        raise InvalidSourceError(
+            f"source {source.name!r}: the weights do not fit {source.architecture} "
+            f"({str(error).splitlines()[-1].strip()})"
+        ) from error
+
+
+def _prefixes(state: Mapping[str, Tensor]) -> list[str]:
+    heads = dict.fromkeys(f"{key.partition('.')[0]}." for key in state)
+    return ["", "model.", *heads]
+
+
+def _shared(prefix: str, state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> bool:
+    """Return whether half of the wanted tensors are there under a prefix."""
+    return 2 * sum(prefix + key in state for key in wanted) >= len(wanted)
+
+
+def _plain(value: Json, depth: int = 0) -> bool:
+    match value:
+        case None | bool() | float():
+            return True
+        case int():
+            return abs(value) <= LARGEST
+        case str():
+            return len(value) <= LONGEST
+        case list() | tuple():
+            return len(value) <= MOST_ENTRIES and all(_plain(v, depth + 1) for v in value)
+        case dict():
+            short = depth < 2 and len(value) <= MOST_ENTRIES
+            return short and all(_plain(v, depth + 1) for v in value.values())
+    return False
