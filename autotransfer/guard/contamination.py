@@ -14,12 +14,12 @@ _NAMED = 5
 def overlap_remark(source: Source, class_names: Sequence[str], target: str) -> str:
     """Return one sentence where a source may know the target's items; else nothing.
 
-    It may where the target is named among what it was pretrained on, or where its head has
-    classes of the same names.
+    It may where the target is named among what it was pretrained on, if that is known, or where
+    its head has classes of the same names.
     """
     caution = "it may have seen these very items, and do less well on new ones"
     place, trained = _plain(target), _plain(source.pretrained_on)
-    if len(place) > 3 and place in trained:
+    if len(place) > 3 and place in trained and not trained.startswith("unknown"):
         return f"{source.name} was pretrained on {source.pretrained_on}: {caution}"
     if source.class_names is None:
         return ""
@@ -42,8 +42,7 @@ def overlap_of_others(sources: Sequence[Source], class_names: Sequence[str], tar
         class_names: The K classes.
         target: Name of the target.
     """
-    known = [source for source in sources if not source.pretrained_on.startswith("unknown")]
-    found = [source.name for source in known if overlap_remark(source, class_names, target)]
+    found = [source.name for source in sources if overlap_remark(source, class_names, target)]
     names = ", ".join(dict.fromkeys(found))
     return f"the answer also reads {names}, which may have seen these very items" if found else ""
 

@@ -102,6 +102,8 @@ def test_a_source_that_learnt_from_the_target_is_named() -> None:
     source = replace(tiny_source("net"), pretrained_on="CIFAR-10")
     assert "CIFAR-10" in overlap_remark(source, ("cat", "dog"), "cifar10")
     assert overlap_remark(source, ("cat", "dog"), "photos") == ""
+    given = replace(source, pretrained_on="unknown (features were given)")
+    assert overlap_remark(given, ("cat", "dog"), "features") == ""
 
 
 def test_the_other_sources_of_an_answer_that_may_know_the_target_are_named_together() -> None:
