@@ -16,8 +16,10 @@ suppress_warnings = [
 
 autodoc_typehints = "none"  # the signature of a mocked or lazy type says less than the text
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True}
-autodoc_preserve_defaults = True
+autodoc_default_options = {
+    "members": True,
+    "exclude-members": "set_score_request",  # written by scikit-learn
+}
 default_role = "code"  # single backquotes in docstrings
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

@@ -24,6 +24,8 @@ NOT_RUN = {
     "postgresql://": "a database server",
     "http://": "a tracking server; tests/end_to_end/test_tracking_server.py starts one",
     "--sources tiny": "weights from a hub",
+    "labels-1.csv": "a table that a person fills in; tests/end_to_end/test_label.py does",
+    "--class ants": "other classes than those drawn here",
     "audit.csv": "a table that a person fills in; tests/end_to_end/test_unlabelled.py does",
     "autotransfer demo": "a minute; `make demo` runs it",
     "--source NAME": "a placeholder",
@@ -36,12 +38,14 @@ CHEAP_ADAPTATION = (
     " --strategy source-probe --strategy feature-coral"
     " --source my-network --source another-network"
 )
-NEEDS_SOURCES = ("fit", "rank", "distance", "layers", "sources")
+NEEDS_SOURCES = ("fit", "label", "rank", "distance", "layers", "sources")
 RUNNABLE = [
     page
     for page in PAGES
     if any(block.language in ("python", "console", "bash") for block in blocks(page))
     and page.name != "README.zh.md"  # its blocks are those of README.md
+    and page.name
+    != "text.md"  # encoders of megabytes; tests/end_to_end/test_texts.py has small ones
     and "examples" not in page.parts  # tests/packaging runs its commands
 ]
 

@@ -58,7 +58,7 @@ def test_every_command_leaves_out_what_is_not_allowed(
     sources = _licensed(catalogue, BOUND, BOUND, "unknown")
     assert run([*command.split(), "--sources", sources, "--license", "permissive"]) == 2
     told = capsys.readouterr().err
-    assert f"tiny-0: its licence is {BOUND}" in told
+    assert f"tiny-0, tiny-1: its licence is {BOUND}" in told
     assert "tiny-2: its licence is unknown" in told
 
 

@@ -118,7 +118,7 @@ def test_the_members_are_named_wherever_the_answer_is(
         assert f"{member.weight:.2f}  {member.source} | probe" in text
         assert f"{member.weight:.3f}" in report
         assert f"{member.weight:.2f} {member.source}" in tag
-    assert "What is returned is put together of" in report
+    assert "The finalist is put together of" in report
 
 
 def test_it_is_saved_and_loaded(found: Found) -> None:

@@ -120,5 +120,5 @@ OBJECTS: dict[str, tuple[Any, tuple[str, ...]]] = {
         _Items(lambda i: (GOOD_IMAGES[i], i % 2), -1),
         ("without a length",),
     ),
-    "a table in memory": (pd.DataFrame({"a": [1, 2]}), ("'image'",)),
+    "a table in memory": (pd.DataFrame({"a": [1, 2], "b": [1, 2]}), ("'image'",)),
 }

@@ -162,25 +162,25 @@ ENTRIES: dict[str, tuple[Spoil, tuple[str, ...]]] = {
     },
 }
 WEIGHTS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
-    "are text": (_weights(lambda path: path.write_text("no")), ("'one'",)),
-    "are empty": (_weights(lambda path: path.write_bytes(b"")), ("'one'",)),
+    "are text": (_weights(lambda path: path.write_text("no")), ("one:",)),
+    "are empty": (_weights(lambda path: path.write_bytes(b"")), ("one:",)),
     "are cut short": (
         _weights(
             lambda path: path.write_bytes((path.parent / "tiny-0.safetensors").read_bytes()[:500])
         ),
-        ("'one'",),
+        ("one:",),
     ),
     "have a head of gigabytes": (
         _weights(lambda path: path.write_bytes(b"\xff" * 7 + b"\x0f" + b"{}")),
-        ("'one'",),
+        ("one:",),
     ),
     "are a folder": (_weights(lambda path: path.mkdir()), ("w.safetensors",)),
     "are a pipe": (_weights(os.mkfifo), ("w.safetensors",)),
-    "are a pickle that runs": (_weights(_evil, "evil.pth"), ("'one'",)),
-    "are a pickle that runs, named safetensors": (_weights(_evil), ("'one'",)),
-    "are a list": (_weights(lambda path: torch.save([1, 2], path), "w.pth"), ("'one'",)),
-    "are of nothing": (_tensors(lambda tensors: tensors.clear()), ("'one'",)),
-    "lack a tensor": (_tensors(lambda tensors: tensors.pop(_largest(tensors))), ("'one'",)),
+    "are a pickle that runs": (_weights(_evil, "evil.pth"), ("one:",)),
+    "are a pickle that runs, named safetensors": (_weights(_evil), ("one:",)),
+    "are a list": (_weights(lambda path: torch.save([1, 2], path), "w.pth"), ("one:",)),
+    "are of nothing": (_tensors(lambda tensors: tensors.clear()), ("one:",)),
+    "lack a tensor": (_tensors(lambda tensors: tensors.pop(_largest(tensors))), ("one:",)),
     "have a tensor too many": (
         _tensors(lambda tensors: tensors.update(strange=np.zeros(3, np.float32))),
         ("strange",),
@@ -189,11 +189,11 @@ WEIGHTS: dict[str, tuple[Spoil, tuple[str, ...]]] = {
         _tensors(
             lambda tensors: tensors.update({k: v[:1] for k, v in tensors.items() if v.ndim == 4})
         ),
-        ("'one'",),
+        ("one:",),
     ),
-    "are NaN": (_tensors(lambda tensors: _of_one(tensors, np.nan)), ("'one'",)),
-    "are infinite": (_tensors(lambda tensors: _of_one(tensors, np.inf)), ("'one'",)),
-    "are huge": (_tensors(lambda tensors: _of_one(tensors, 1e38)), ("'one'",)),
+    "are NaN": (_tensors(lambda tensors: _of_one(tensors, np.nan)), ("one:",)),
+    "are infinite": (_tensors(lambda tensors: _of_one(tensors, np.inf)), ("one:",)),
+    "are huge": (_tensors(lambda tensors: _of_one(tensors, 1e38)), ("one:",)),
 }
 
 

@@ -100,10 +100,13 @@ UNLABELLED: dict[str, tuple[Callable[[Place], list[str]], tuple[str, ...]]] = {
     "target is not there": (_unlabelled(target="nowhere"), ("nowhere",)),
     "target is the source data": (_unlabelled(target="plain", source="bars"), ("--source-data",)),
     "an executor of nobody": (_unlabelled("--executor", "nosuch"), ("nosuch",)),
-    "a metric of nobody": (_unlabelled("--metric", "luck"), ("metric is",)),
+    "a metric of nobody": (_unlabelled("--metric", "luck"), ("metric named 'luck'",)),
     "an experiment without a name": (_unlabelled("--experiment", ""), ("experiment ''",)),
     "class weights": (_unlabelled("--class-weights"), ("class-weights",)),
-    "attributes as well": (_unlabelled("--attributes", "a.csv"), ("source_data", "attributes")),
+    "attributes as well": (
+        _unlabelled("--attributes", "sources/catalogue.toml"),
+        ("source_data", "attributes"),
+    ),
     "through nothing": (_unlabelled("--through", "nowhere"), ("nowhere",)),
     "a strategy that needs labels": (_unlabelled("--strategy", "fine-tune"), ("fine-tune",)),
     "a negative number to label": (

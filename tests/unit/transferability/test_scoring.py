@@ -56,7 +56,9 @@ def test_a_named_score_that_is_undefined_raises(sample: Sample) -> None:
 
 
 def test_an_unknown_name_is_told_with_the_known_ones(sample: Sample) -> None:
-    with pytest.raises(UnknownNameError, match=r"'logm'; available: logme, h-score"):
+    with pytest.raises(
+        UnknownNameError, match=r"'logm'; did you mean 'logme'\? available: logme, h-score"
+    ):
         score_features(sample.features, sample.labels, estimators=["logm"])
 
 
