@@ -44,8 +44,8 @@ def builder_of(architecture: str) -> Builder | None:
         return None
     if kind not in _OURS:
         raise InvalidSourceError(
-            f"no code makes networks of the architecture {architecture!r}; kinds beside timm's own "
-            f"are {', '.join(sorted(_OURS))}"
+            f"no code makes the architecture {architecture!r}; beside timm's there are "
+            f"{', '.join(sorted(_OURS))}"
         )
     build: Builder = importlib.import_module(_OURS[kind]).build
     return build
