@@ -1,8 +1,9 @@
 """The embedded default: real handwritten digits, and four small sources trained in seconds.
 
-The target is few labelled digits, shifted in position and contrast. One source has seen many
-plain digits of the same classes, one has seen other digits only, one has learnt random labels,
-one has learnt nothing.
+The target is few labelled digits, shifted in position and contrast. The sources are trained on
+digits that are moved at random, as images usually are: one has seen many of the same classes, one
+other digits only, one has learnt random labels, one has learnt nothing. All runs on one thread:
+more of them are no faster here, and add up in another order on every machine.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
+from torch import Tensor
 
 from autotransfer.data.atomic_files import write_whole, written_whole
 from autotransfer.data.images.preprocessing import Preprocessing
@@ -24,6 +26,7 @@ from autotransfer.errors import InvalidOptionError
 from autotransfer.models.backbone import fresh_backbone
 from autotransfer.models.predictors.neural import HeadedSuffix
 from autotransfer.models.schedule import Schedule
+from autotransfer.models.single_thread import single_thread
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.training import train
 from autotransfer.models.weights import write_state_dict
@@ -35,6 +38,7 @@ ARCHITECTURE = "test_resnet"  # the smallest residual network that timm names
 SIDE = 32
 TRAIN_PER_CLASS = 6
 TEST_PER_CLASS = 40
+MOST_SHIFT = 2  # pixels that a digit is moved by, up or down and to either side
 _SCHEDULE = Schedule(epochs=8, batch_size=32, learning_rate=3e-3)
 _RANDOM_EPOCHS = 3  # labels without a meaning teach nothing more in the others
 _PREPROCESSING = Preprocessing(SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -73,7 +77,6 @@ def run_demo(
         raise InvalidOptionError(f"--out {out} cannot be written ({error.strerror})") from error
     plain, few, test = _divide(seed)
     say(f"training four small sources on {len(plain.labels)} plain digits")
-    catalogue = _write_sources(folder / "sources", plain, seed)
     target = folder / "shifted-digits.npz"
     with written_whole(target) as temporary, temporary.open("wb") as file:
         np.savez(
@@ -82,7 +85,9 @@ def run_demo(
     here = Path.cwd()
     os.chdir(folder)  # the workspace of a fit is the working folder
     try:
-        selection = fit(target, sources=catalogue, trials=trials, seed=seed, say=say, **told)
+        with single_thread():
+            catalogue = _write_sources(folder / "sources", plain, seed)
+            selection = fit(target, sources=catalogue, trials=trials, seed=seed, say=say, **told)
     finally:
         os.chdir(here)
     return selection
@@ -117,9 +122,10 @@ def _drawn(images: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def _shifted(images: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the images moved by up to two pixels, fainter, on noise."""
+    """Return the images moved by some pixels, fainter, on noise."""
     framed = _drawn(images)[..., 0] / 255.0
-    moved = np.stack([np.roll(p, rng.integers(-2, 3, size=2), axis=(0, 1)) for p in framed])
+    shifts = rng.integers(-MOST_SHIFT, MOST_SHIFT + 1, size=(len(framed), 2))
+    moved = np.stack([np.roll(p, s, axis=(0, 1)) for p, s in zip(framed, shifts, strict=True)])
     return _as_rgb(np.clip(0.1 + 0.7 * moved + rng.normal(0, 0.05, moved.shape), 0, 1))
 
 
@@ -173,6 +179,12 @@ def _train_source(name: str, digits: _Digits, schedule: Schedule, *, seed: int, 
     backbone = fresh_backbone(source, seed)
     network = HeadedSuffix(backbone.suffix(0), backbone.num_features, 10, seed=seed)
     inputs = torch.from_numpy(digits.pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
-    train(network, lambda at, _rng: inputs[at], digits.labels, schedule, seed=seed)
+
+    def moved(at: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        shifts = rng.integers(-MOST_SHIFT, MOST_SHIFT + 1, size=(len(at), 2)).tolist()
+        pairs = zip(at, shifts, strict=True)
+        return torch.stack([inputs[i].roll(shift, dims=(1, 2)) for i, shift in pairs])
+
+    train(network, moved, digits.labels, schedule, seed=seed)
     trained = network.suffix.get_submodule("network").state_dict()
     return write_state_dict(file, trained)
