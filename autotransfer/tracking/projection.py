@@ -210,8 +210,10 @@ def ranking_csv(ranking: Ranking) -> str:
 def view_state(metric: str) -> str:
     """Return the columns and the order that MLflow's experiment page opens with.
 
-    MLflow keeps such a state under the tag `mlflow.sharedViewState.<key>` for its own "share"
-    button; the form is not documented, so nothing depends on it.
+    The newest fit comes first, with its trials folded below it: MLflow nests runs in the order of
+    time alone, and in any other order a trial stands above the fit that it is part of. MLflow
+    keeps such a state under the tag `mlflow.sharedViewState.<key>` for its own "share" button; the
+    form is not documented, so nothing depends on it.
     """
     column = f"metrics.`val/{metric}`"
     test = f"metrics.`test/{metric}"
@@ -219,8 +221,8 @@ def view_state(metric: str) -> str:
                f"{test}_low`", f"{test}_high`", "tags.`state`", "metrics.`seconds`"]  # fmt: skip
     state = {
         "searchFilter": "",
-        "orderByKey": column,
-        "orderByAsc": metric == "log_loss",
+        "orderByKey": "attributes.start_time",
+        "orderByAsc": False,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "modelVersionFilter": "All Runs",

@@ -180,6 +180,11 @@ def test_the_report_and_the_pages_of_mlflow_show_what_was_found(
         client = MlflowClient(_store(fitted), _store(fitted))
         runs = [found.info.run_name for found in client.search_runs([experiment])]
         assert len(runs) == 1 + sum(not outcome.probe for outcome in fitted.outcomes) > 1
+        assert record.name in text
+        trials = [name for name in runs if name != record.name]
+        assert not [name for name in trials if name in text]  # folded below their fit
+        flat = f"{viewer.address}/#/experiments/{experiment}/runs?orderByKey="
+        text = _shown(browser, flat + "metrics.%60val%2Faccuracy%60", tmp_path, 1280)
         assert all(name in text for name in runs)
     for width in (390, 1280):
         text = _shown(browser, (Path(record.model) / "report.html").as_uri(), tmp_path, width)

@@ -189,8 +189,8 @@ def test_the_ranking_reads_back_as_a_table(make_record: MakeRecord) -> None:
     assert [row["knn"] for row in rows] == ["0.8", ""]
 
 
-@pytest.mark.parametrize(("metric", "ascending"), [("accuracy", False), ("log_loss", True)])
-def test_the_best_trial_comes_first(metric: str, ascending: bool) -> None:  # noqa: FBT001
+@pytest.mark.parametrize("metric", ["accuracy", "log_loss"])
+def test_the_newest_fit_comes_first_and_the_scores_are_columns(metric: str) -> None:
     state = json.loads(view_state(metric))
-    assert state["orderByKey"] == f"metrics.`val/{metric}`"
-    assert state["orderByAsc"] is ascending
+    assert (state["orderByKey"], state["orderByAsc"]) == ("attributes.start_time", False)
+    assert {f"metrics.`val/{metric}`", f"metrics.`test/{metric}`"} <= {*state["selectedColumns"]}
