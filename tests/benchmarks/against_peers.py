@@ -23,18 +23,15 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autotransfer.data.image_set import ImageSet
 from tests.benchmarks.scoreboard_draws import (
     SETS,
     SHOTS,
-    Draw,
-    TargetSet,
+    Match,
     catalogue_of,
     draw,
     numbers,
@@ -48,25 +45,6 @@ FASTAI, LP_FT = "fastai", "LP-FT"
 SCRIPTS = {FASTAI: "peer_fastai.py", LP_FT: "peer_lp_ft.py"}
 PASSES, FEWEST_EPOCHS, MOST_EPOCHS = 2000, 3, 20
 PATIENCE = 3600  # seconds
-
-
-@dataclass(frozen=True)
-class Match:
-    """One draw of one cell.
-
-    Args:
-        target: The set.
-        images: Its images.
-        shots: Labelled images a class.
-        number: Which draw.
-        drawn: The draw.
-    """
-
-    target: TargetSet
-    images: ImageSet
-    shots: int
-    number: int
-    drawn: Draw
 
 
 def main() -> None:
@@ -140,8 +118,7 @@ def _play(match: Match, peer: str, chosen: argparse.Namespace) -> None:
     }
     with chosen.record.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
-    title = f"{match.target.name}, {match.shots} a class, draw {match.number}"
-    sys.stderr.write(f"{title}: {peer} {hits.mean():.3f}, {seconds:.0f} s\n")
+    sys.stderr.write(f"{match.title}: {peer} {hits.mean():.3f}, {seconds:.0f} s\n")
 
 
 def _order(match: Match, chosen: argparse.Namespace) -> dict[str, Any]:

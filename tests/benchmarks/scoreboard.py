@@ -44,6 +44,7 @@ from tests.benchmarks.scoreboard_draws import (
     SETS,
     SHOTS,
     Draw,
+    Match,
     TargetSet,
     catalogue_of,
     draw,
@@ -75,33 +76,18 @@ _writing = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Match:
-    """One draw of one cell, and what the rivals said of it.
+class Contest(Match):
+    """A draw of a cell, and what the rivals said of it.
 
     Args:
-        target: The set.
-        images: Its images.
-        shots: Labelled images a class.
-        number: Which draw.
-        drawn: The draw.
         sources: Names of the sources, the default one first.
         said: (m,) classes by rival.
         seconds: Of each rival, beside the features.
     """
 
-    target: TargetSet
-    images: ImageSet
-    shots: int
-    number: int
-    drawn: Draw
     sources: tuple[str, ...]
     said: Mapping[str, NDArray[np.int64]]
     seconds: Mapping[str, float]
-
-    @property
-    def title(self) -> str:
-        """Return "eurosat, 5 a class, draw 0"."""
-        return f"{self.target.name}, {self.shots} a class, draw {self.number}"
 
 
 def main() -> None:
@@ -152,7 +138,7 @@ def _check_record(chosen: argparse.Namespace) -> None:
         sys.exit(f"{chosen.record} has fits of {budgets} seconds; name another --record")
 
 
-def _missing(chosen: argparse.Namespace) -> Iterator[Match]:
+def _missing(chosen: argparse.Namespace) -> Iterator[Contest]:
     """Yield the draws that are not in the record, with the answers of the rivals."""
     done = {(line["set"], line["shots"], line["draw"]) for line in read_record(chosen.record)}
     readers = readers_in(chosen.work)
@@ -174,7 +160,7 @@ def _missing(chosen: argparse.Namespace) -> Iterator[Match]:
             drawn = draw(target, images.labels, shots, number)
             said, seconds = _rivals(drawn, images, sources, readers)
             names = tuple(source.name for source in sources)
-            yield Match(target, images, shots, number, drawn, names, said, seconds)
+            yield Contest(target, images, shots, number, drawn, names, said, seconds)
 
 
 def _fill(
@@ -200,7 +186,7 @@ def _rivals(
     return {name: found.argmax(axis=1) for name, found in said.items()}, seconds
 
 
-def _play(match: Match, chosen: argparse.Namespace) -> None:
+def _play(match: Contest, chosen: argparse.Namespace) -> None:
     """Run ours and add a line to the record; a process that dies adds none."""
     folder = Path(tempfile.mkdtemp(prefix="scoreboard-"))
     try:
@@ -237,7 +223,7 @@ def _marks(hits: NDArray[np.bool_]) -> str:
     return "".join("1" if hit else "0" for hit in hits)
 
 
-def _fit(match: Match, chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def _fit(match: Contest, chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Return what a fit in a process of its own has told."""
     store = chosen.work.resolve() / "images" / match.target.name
     target = folder / match.target.name

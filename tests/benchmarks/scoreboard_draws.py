@@ -76,6 +76,30 @@ class Draw:
     tested: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Match:
+    """One draw of one cell.
+
+    Args:
+        target: The set.
+        images: Its images.
+        shots: Labelled images a class.
+        number: Which draw.
+        drawn: The draw.
+    """
+
+    target: TargetSet
+    images: ImageSet
+    shots: int
+    number: int
+    drawn: Draw
+
+    @property
+    def title(self) -> str:
+        """Return "eurosat, 5 a class, draw 0"."""
+        return f"{self.target.name}, {self.shots} a class, draw {self.number}"
+
+
 def standard_kit() -> Path:
     """Return the folder of images and networks: AUTOTRANSFER_KIT, or beside the repository."""
     beside = Path(__file__).resolve().parents[3] / "shared" / "kit"
