@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -15,16 +14,10 @@ import pyarrow.parquet
 
 from autotransfer.data.listing import named, shortened
 from autotransfer.data.storage import Location
+from autotransfer.data.texts.decoding import decode_text
 from autotransfer.errors import InvalidTargetError
 
 _SEPARATORS = ",;\t|"
-_MARKS = (  # the longer ones first
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _FOREIGN = {
     b"PK\x03\x04": "an Excel file or an archive",
     b"\xd0\xcf\x11\xe0": "an Excel file",
@@ -111,12 +104,7 @@ def _decoded(content: bytes) -> str:
     for start, kind in _FOREIGN.items():
         if content.startswith(start):
             raise ValueError(f"it is {kind}; {_SAVE}")
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"line {line} is no {encoding.upper()}; {_SAVE}") from None
+    text = decode_text(content, _SAVE)
     if "\0" in text:
         raise ValueError(f"it has NUL characters; {_SAVE}")
     return text

@@ -15,8 +15,12 @@ _MARKS = (  # the longer ones first
 )
 
 
-def decode_text(content: bytes) -> str:
+def decode_text(content: bytes, advice: str = "save it in UTF-8") -> str:
     """Return the text of a file: in the encoding of its byte order mark, else in UTF-8.
+
+    Args:
+        content: The bytes of the file.
+        advice: What to do where it is in another encoding.
 
     Raises:
         ValueError: If it is in another encoding.
@@ -26,7 +30,7 @@ def decode_text(content: bytes) -> str:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"line {line} is no {encoding.upper()}; save it in UTF-8") from None
+        raise ValueError(f"line {line} is no {encoding.upper()}; {advice}") from None
 
 
 def reason_against(text: str) -> str:
