@@ -36,7 +36,7 @@ def cli_page() -> str:
 
 
 def _command(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=f"autotransfer {name}")
+    context = click.Context(command, info_name=f"autotransfer {name}", **cli.context_settings)
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
     lines = [f"## {name}", "", f"`{usage}`", "", *_paragraphs(command.help or "")]
     rows = list(_rows(command, context))

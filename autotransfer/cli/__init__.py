@@ -72,7 +72,7 @@ for command in (
 
 
 def main() -> None:
-    """Run the command line; errors that a user can mend end with one line and exit code 2."""
+    """Run the command line; errors that a user can fix end with one line and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name need not be UTF-8

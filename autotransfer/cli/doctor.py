@@ -19,13 +19,13 @@ WRONG = 2
 _SIGNS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
 
 
-@click.command(short_help="Check the environment and say how to mend it.")
+@click.command(short_help="Check the environment and say how to fix it.")
 @plugin_option
 @workspace_option
 @option("--online", is_flag=True, help="Also ask the hub of weights.")
 @json_option
 def doctor(plugins: tuple[str, ...], workspace: str, *, online: bool, as_json: bool) -> int:
-    """Check the environment, and say how to mend what is wrong (exit code 2)."""
+    """Check the environment, and say how to fix what is wrong (exit code 2)."""
     try:
         from autotransfer.cli.checks import examine
     except (ImportError, OSError, RuntimeError) as error:

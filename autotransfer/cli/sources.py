@@ -87,7 +87,7 @@ def _check(resolved: Sources, on: str | None, *, as_json: bool) -> int:
         fine = sum(check.ok is True for check in checks)
         click.echo(
             f"{fine} fine, {len(faulty)} faulty, {len(checks) - fine - len(faulty)} not to be "
-            "told" + (f": mend {', '.join(faulty)} in the catalogue" if faulty else "")
+            "told" + (f": correct {', '.join(faulty)} in the catalogue" if faulty else "")
         )
     return FAULTS_FOUND if faulty else 0
 

@@ -106,7 +106,7 @@ def test_the_shell_completes_commands_options_and_their_values() -> None:
 
 def _help(name: str, width: int = 80) -> str:
     command = cli.commands[name]
-    settings: dict[str, Any] = {"terminal_width": width, "help_option_names": ["-h", "--help"]}
+    settings: dict[str, Any] = {"terminal_width": width, **cli.context_settings}
     context = click.Context(command, info_name=name, **settings)
     return command.get_help(context)
 

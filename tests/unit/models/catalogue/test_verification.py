@@ -221,7 +221,7 @@ def test_the_command_ends_with_two_for_a_fault_and_with_zero_otherwise(
     printed = capsys.readouterr()
     faults = [line for line in printed.err.splitlines() if "FAULT" in line]
     assert [line.split(":")[0] for line in faults] == ["colours-1", "colours-2"]
-    assert "1 fine, 2 faulty, 0 not to be told: mend colours-1, colours-2" in printed.out
+    assert "1 fine, 2 faulty, 0 not to be told: correct colours-1, colours-2" in printed.out
 
 
 @pytest.mark.parametrize(
