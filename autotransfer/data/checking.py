@@ -38,6 +38,7 @@ class Usable:
         depth: Bits that values of 16 or 32 bits use; None where there are none.
         deep: Name and largest value of each such image that does not say its depth.
         item: What one of them is called.
+        remarked: Name of each item that can be used, and what to know of it.
     """
 
     good: NDArray[np.int64]
@@ -45,11 +46,15 @@ class Usable:
     depth: int | None = None
     deep: Mapping[str, int] = field(default_factory=dict)
     item: str = "image"
+    remarked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Return what was left out, and how deep the images are taken to be, in sentences."""
         notes = left_out_notes(self.left_out, self.item)
+        for remark in dict.fromkeys(self.remarked.values()):
+            these = [name for name, told in self.remarked.items() if told == remark]
+            notes = (*notes, f"{len(these)} {self.item}(s) are {remark}: {named(these)}")
         if not self.deep:
             return notes
         values = list(self.deep.values())
@@ -104,12 +109,16 @@ def usable_images(images: ImageSet, on_bad_image: str | None) -> Usable:
     """
     _refuse_rule(on_bad_image)
 
+    remarked: dict[str, str] = {}
+
     def check(position: int) -> int | tuple[str, str] | None:
         """Return the problem of an image, or its largest value if that says how deep it is."""
         try:
             read = images.read(position, _CHECKED_SIDE)
         except CorruptImagesError as error:
             return error.problems[0]
+        if remark := getattr(read, "remark", ""):
+            remarked[images.names[position]] = remark
         return read.info.get(DEEPEST) if images.modality is Modality.IMAGE else None
 
     found = in_threads(check, range(len(images)))
@@ -124,7 +133,8 @@ def usable_images(images: ImageSet, on_bad_image: str | None) -> Usable:
         raise CorruptImagesError(problems, _REMEDY, images.modality)
     deep = {images.names[i]: item for i, item in enumerate(found) if isinstance(item, int)}
     estimated = depth_of(max(deep.values())) if deep else None
-    return Usable(good, problems, images.depth or estimated, deep, images.modality)
+    ordered = {name: remarked[name] for name in images.names if name in remarked}
+    return Usable(good, problems, images.depth or estimated, deep, images.modality, ordered)
 
 
 def _refuse_rule(on_bad_image: str | None) -> None:

@@ -22,6 +22,8 @@ from autotransfer.data.images.dataset_items import (
 )
 from autotransfer.data.labels import class_names_of, flat_labels, named
 from autotransfer.data.listing import SPLITS, Listing, bytewise
+from autotransfer.data.sounds.listing import SoundColumn, sound_column
+from autotransfer.data.sounds.reading import GivenSounds
 from autotransfer.data.texts.listing import text_column
 from autotransfer.data.texts.reading import TextReader
 from autotransfer.errors import InvalidTargetError
@@ -83,6 +85,9 @@ def _reader(
     failed: Mapping[int, str] | None = None,
     claimed: Sequence[Any] | None = None,
 ) -> ImageReader:
+    sounds = sound_column(target) if is_table(target) else None
+    if sounds is not None:
+        return GivenSounds(SoundColumn(target, sounds))
     column = text_column(target) if is_table(target) else None
     if column is None:
         return DatasetReader(target, failed, claimed)

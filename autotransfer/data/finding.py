@@ -12,6 +12,7 @@ from autotransfer.data.images.arrays import read_images, read_npz
 from autotransfer.data.listing import Listing
 from autotransfer.data.manifest import is_frame, read_frame, read_manifest
 from autotransfer.data.modality import Modality, refuse_other
+from autotransfer.data.sounds.listing import is_sounds, read_sounds
 from autotransfer.data.storage import Location, open_place
 from autotransfer.data.texts.listing import is_texts, read_texts, strings_of
 from autotransfer.data.tree import grow_tree, read_tree
@@ -55,11 +56,15 @@ def _in_memory(
     target: TargetLike, group_column: str | None, *, every_row: bool, kind: Modality | None
 ) -> Listing:
     pair = isinstance(target, tuple) and len(target) == 2 and not is_sequence_of_splits(target)
+    pair = pair and not is_sounds([target])  # one sound: samples and their rate
     items, labels = target if pair else (target, None)
     items = without_table(items)
     if is_frame(items):
         return read_frame(items, labels, group_column, every_row=every_row, modality=kind)
     _refuse_group_column(group_column)
+    asked = kind is Modality.SOUND and (is_sounds(items) or not is_dataset(items))
+    if asked or (kind is None and is_sounds(items)):
+        return read_sounds(items, labels)
     if is_dataset(items):
         return read_dataset(items, labels)
     told = kind is Modality.TEXT and strings_of(items) is not None

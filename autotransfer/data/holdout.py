@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.images.bursts import burst_share
 from autotransfer.data.listing import named
-from autotransfer.data.modality import Modality
-from autotransfer.data.near_duplicates import near_duplicates
+from autotransfer.data.near_duplicates import near_duplicates, related_notes
 from autotransfer.data.splitting import (
     HELD_OUT_FROM,
     NO_PAIRS,
@@ -87,8 +85,8 @@ def divide(opened: Target, *, readable: bool = True) -> Division:
         return _with_own_test(opened, opened.held_out, readable=readable)
     same = near_duplicates(opened.train) if readable else NO_PAIRS
     notes = _notes(len(same), f"training {opened.train.modality.plural}")
-    if readable and opened.groups is None and opened.train.modality is Modality.IMAGE:
-        notes += _burst_notes(opened.train)
+    if readable and opened.groups is None:
+        notes += related_notes(opened.train)
     nobody, untested = np.zeros(0, dtype=np.int64), _untested(opened)
     if len(opened.train) < HELD_OUT_FROM:
         return Division(opened.train, None, opened.groups, same, nobody, notes, untested=untested)
@@ -107,18 +105,6 @@ def divide(opened: Target, *, readable: bool = True) -> Division:
         notes,
         np.unique(opened.train.labels[held_out]),
         None if untested is None else untested[free],
-    )
-
-
-def _burst_notes(images: ImageSet) -> tuple[str, ...]:
-    """Return a note where images look like frames of a video or bursts of a camera."""
-    alike = burst_share(images)
-    if not alike:
-        return ()
-    return (
-        f"{alike:.0%} of the images look almost like the next one by name, as frames of a video "
-        "or bursts do: such images train and test at once, and the scores are too good. Name the "
-        "video or the scene of each in a manifest and give --group-column",
     )
 
 

@@ -1,4 +1,4 @@
-"""Manifests: a table with one row an item: the path of an image, or a text."""
+"""Manifests: a table with one row an item: the path of an image or a sound, or a text."""
 
 from __future__ import annotations
 
@@ -19,19 +19,30 @@ from autotransfer.data.labels import flat_labels
 from autotransfer.data.listing import SPLITS, Listing, bytewise, named, path_bytes, shortened
 from autotransfer.data.manifest_paths import paths_below
 from autotransfer.data.modality import Modality
+from autotransfer.data.sounds.decoding import EXTENSIONS as OF_SOUNDS
+from autotransfer.data.sounds.reading import SoundReader
 from autotransfer.data.storage import Location
 from autotransfer.data.tables import plain_columns, read_table
 from autotransfer.data.texts.listing import TEXT_KEYS
 from autotransfer.data.texts.reading import TextReader
 from autotransfer.errors import InvalidTargetError
 
-_KINDS = (Modality.IMAGE, Modality.TEXT)  # called like the column that holds them
-_NAMES = {Modality.IMAGE: "image, or text", Modality.TEXT: "text"}
+_KINDS = (Modality.IMAGE, Modality.SOUND, Modality.TEXT)  # called like the column that holds them
+_NAMES = {
+    Modality.IMAGE: "image, sound or text",
+    Modality.SOUND: "sound",
+    Modality.TEXT: "text",
+}
+_PATHS = ("file", "filename", "filepath", "path")
 _LABEL, _SPLIT, _GROUP = "label", "split", "group"
 _COLUMNS: Mapping[str, tuple[str, ...]] = {  # further names, without case, spaces, - and _
     Modality.IMAGE: (
         *("images", "img", "picture", "imagepath", "imagefile", "imagename"),
-        *("file", "filename", "filepath", "path"),
+        *_PATHS,
+    ),
+    Modality.SOUND: (
+        *("sounds", "audio", "wav", "clip", "recording", "soundpath", "soundfile"),
+        *("audiopath", "audiofile", *_PATHS),
     ),
     Modality.TEXT: TEXT_KEYS[1:],
     _LABEL: ("labels", "class", "classname", "classlabel", "category", "target"),
@@ -133,14 +144,23 @@ def _listing(
         order, repeated = _without_repetitions(names, paths, [*told.values()], place)
         notes = (*notes, *repeated)
     rows = {meaning: [texts[i] for i in order] for meaning, texts in told.items()}
-    reader = FileReader(
+    made = SoundReader if kind is Modality.SOUND else FileReader
+    reader = made(
         contents or place.filesystem, [paths[i] for i in order], [names[i] for i in order]
     )
     return _of_rows(reader, rows, notes, place)
 
 
 def _kind_of(table: pd.DataFrame, place: Location) -> Modality:
-    """Return what the items of a table are, by its columns; images come first."""
+    """Return what the items of a table are, by its columns; images come first.
+
+    Paths that all end like a sound are those of sounds.
+    """
+    paths = _column(table, Modality.IMAGE, place)
+    if paths is not None and len(table):
+        sounds = table[paths].map(lambda v: str(v).strip().lower().endswith(OF_SOUNDS))
+        if sounds.all():
+            return Modality.SOUND
     found = (kind for kind in _KINDS if _column(table, kind, place) is not None)
     return next(found, Modality.IMAGE)
 

@@ -12,6 +12,7 @@ class Modality(StrEnum):
 
     IMAGE = "image"
     TEXT = "text"
+    SOUND = "sound"
 
     @property
     def plural(self) -> str:

@@ -13,6 +13,11 @@ from autotransfer.data.modality import Modality
 _FINDERS = {  # imported when such items are there
     Modality.IMAGE: "autotransfer.data.images.near_duplicates",
     Modality.TEXT: "autotransfer.data.texts.near_duplicates",
+    Modality.SOUND: "autotransfer.data.sounds.near_duplicates",
+}
+_RELATED = {
+    Modality.IMAGE: "autotransfer.data.images.bursts",
+    Modality.SOUND: "autotransfer.data.sounds.speakers",
 }
 
 
@@ -26,4 +31,16 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
     found: NDArray[np.int64] = importlib.import_module(_FINDERS[sets[0].modality]).near_duplicates(
         *sets
     )
+    return found
+
+
+def related_notes(items: ImageSet) -> tuple[str, ...]:
+    """Return a note where items seem to come from one scene, speaker or recording.
+
+    Args:
+        items: Labelled, without groups.
+    """
+    if items.modality not in _RELATED:
+        return ()
+    found: tuple[str, ...] = importlib.import_module(_RELATED[items.modality]).related_notes(items)
     return found

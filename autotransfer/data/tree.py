@@ -19,6 +19,8 @@ from autotransfer.data.listing import (
     shortened,
 )
 from autotransfer.data.modality import Modality
+from autotransfer.data.sounds.decoding import EXTENSIONS as OF_SOUNDS
+from autotransfer.data.sounds.reading import SoundReader
 from autotransfer.data.storage import TABLES, Entry, Location, entries
 from autotransfer.data.texts.decoding import EXTENSIONS as OF_TEXTS
 from autotransfer.data.texts.reading import read_files
@@ -34,7 +36,7 @@ _JUNK = frozenset(
 _NAMED = 5  # kinds of files that a note names
 
 # By the ends of their names; where a folder has several kinds, the first of these is meant.
-EXTENSIONS = {Modality.IMAGE: OF_IMAGES, Modality.TEXT: OF_TEXTS}
+EXTENSIONS = {Modality.IMAGE: OF_IMAGES, Modality.SOUND: OF_SOUNDS, Modality.TEXT: OF_TEXTS}
 _SHAPE = "expected <class>/<image>, or <split>/<class>/<image> with the splits train, val and test"
 
 
@@ -56,7 +58,8 @@ class Tree:
 
     def listing(self) -> Listing:
         """Return the images without split or class."""
-        reader = FileReader(
+        made = SoundReader if self.modality is Modality.SOUND else FileReader
+        reader = made(
             self.place.filesystem,
             [entry.path for entry in self.images],
             [entry.below for entry in self.images],
@@ -102,11 +105,11 @@ def grow_tree(place: Location, modality: Modality | None = None) -> Tree:
 
 
 def _kind_of(files: Sequence[Entry]) -> Modality:
-    """Return what the items are: images, unless there is none and texts lie in several folders."""
+    """Return what the items are: images, else sounds, else texts that lie in several folders."""
     found = {kind: [e for e in files if _suffix(e) in ends] for kind, ends in EXTENSIONS.items()}
     for kind, items in found.items():
         folders = {PurePosixPath(entry.below).parent for entry in items}
-        if items and (kind is Modality.IMAGE or len(folders) > 1):
+        if items and (kind is not Modality.TEXT or len(folders) > 1):
             return kind
     return Modality.IMAGE
 

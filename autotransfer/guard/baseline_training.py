@@ -29,15 +29,18 @@ from autotransfer.models.predictors.baselines import (
     PIXELS,
     SCRATCH,
     SMALL,
+    SPECTRA,
     TFIDF,
     UNTRAINED,
 )
 from autotransfer.models.predictors.dummy import fit_majority
 from autotransfer.models.predictors.pixels import fit_pixels
+from autotransfer.models.predictors.spectra import fit_spectra
 from autotransfer.models.predictors.words import fit_words
 from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.single_thread import single_thread
 from autotransfer.models.small_cnn import small_source
+from autotransfer.models.sounds.small_network import small_sound_source
 from autotransfer.models.source import Source
 from autotransfer.models.texts.hashed_words import small_text_source
 from autotransfer.search.checkpoint import Checkpoint
@@ -46,7 +49,11 @@ from autotransfer.search.cross_validation import LabelledContext
 Predictions = NDArray[np.float64]
 Lost = Callable[..., bool]
 
-_SMALL = {Modality.IMAGE: small_source, Modality.TEXT: small_text_source}
+_SMALL = {
+    Modality.IMAGE: small_source,
+    Modality.TEXT: small_text_source,
+    Modality.SOUND: small_sound_source,
+}
 STOPPED = "|stopped"  # what a baseline is kept under that could not win any more
 
 
@@ -133,6 +140,10 @@ class BaselineTrainer:
             with single_thread():  # many small fits: threads cost more than they give
                 pixels = fit_pixels(images, num_classes, seed=self.seed, deadline=deadline)
             return pixels, deadline is None or time.monotonic() < deadline
+        if name == SPECTRA:
+            with single_thread():
+                spectra = fit_spectra(images, num_classes, seed=self.seed, deadline=deadline)
+            return spectra, deadline is None or time.monotonic() < deadline
         if name == TFIDF:
             words = fit_words(images, num_classes, seed=self.seed, deadline=deadline)
             return words, deadline is None or time.monotonic() < deadline

@@ -1,25 +1,63 @@
 """Which code makes the network of a source: by the first part of the name of its architecture.
 
-A source is built by timm unless its architecture is called `KIND/NAME` and the kind is here.
+A source is built by timm unless its architecture is called `KIND/NAME` and the kind is here, or
+a plugin offers it.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from autotransfer.errors import InvalidSourceError
 
 TRANSFORMERS, STATIC, WORDS = "transformers", "static-embedding", "hashed-words"
+LOG_MEL = "log-mel"
 _OURS = {  # imported when such a source is there
     TRANSFORMERS: "autotransfer.models.texts.transformer",
     STATIC: "autotransfer.models.texts.static",
     WORDS: "autotransfer.models.texts.hashed_words",
+    LOG_MEL: "autotransfer.models.sounds.small_network",
 }
 
 # Called with a source and whether its weights are wanted; returns a `Backbone`.
 Builder = Callable[..., Any]
+
+
+def _as_it_is(name: str) -> str:
+    return name
+
+
+@dataclass(frozen=True)
+class BackboneBuilder:
+    """Makes the networks of a kind of architecture that timm does not know.
+
+    Args:
+        kind: The first part of the architectures' names, which are KIND/NAME; kebab-case.
+        build: Returns the `Backbone` of a source with weights drawn from torch's generator.
+        rename: Returns the name of a tensor in the network for its name in a file of weights.
+    """
+
+    kind: str
+    build: Callable[[Any], Any]
+    rename: Callable[[str], str] = _as_it_is
+
+
+_OFFERED: dict[str, BackboneBuilder] = {}  # by plugins, for the whole process, as timm keeps its
+
+
+def offer(builder: BackboneBuilder) -> None:
+    """Make networks of a kind known by the code of a plugin.
+
+    Raises:
+        ValueError: If the kind is one of our own.
+    """
+    if builder.kind in _OURS:
+        raise ValueError(f"the kind {builder.kind!r} is autotransfer's own; choose another name")
+    _OFFERED[builder.kind] = builder
 
 
 def kind_of(architecture: str) -> str:
@@ -30,7 +68,7 @@ def kind_of(architecture: str) -> str:
 
 def is_known(architecture: str) -> bool:
     """Return whether there is code for an architecture of a kind of its own."""
-    return kind_of(architecture) in _OURS
+    return kind_of(architecture) in {*_OURS, *_OFFERED}
 
 
 def builder_of(architecture: str) -> Builder | None:
@@ -42,10 +80,14 @@ def builder_of(architecture: str) -> Builder | None:
     kind = kind_of(architecture)
     if not kind:
         return None
+    if kind in _OFFERED:
+        build: Builder = importlib.import_module("autotransfer.models.offered").build
+        return partial(build, _OFFERED[kind])
     if kind not in _OURS:
         raise InvalidSourceError(
             f"no code makes the architecture {architecture!r}; beside timm's there are "
-            f"{', '.join(sorted(_OURS))}"
+            f"{', '.join(sorted({*_OURS, *_OFFERED}))}; if a plugin file does, name it with "
+            "--plugin"
         )
-    build: Builder = importlib.import_module(_OURS[kind]).build
-    return build
+    ours: Builder = importlib.import_module(_OURS[kind]).build
+    return ours

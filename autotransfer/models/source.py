@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.data.modality import Modality
+from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.data.texts.preprocessing import TextPreprocessing
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.architecture import GIVEN_FEATURES, check_arguments
@@ -46,7 +47,7 @@ Weights: TypeAlias = LocalWeights | HubWeights | Untrained
 if TYPE_CHECKING:  # which it is depends on the modality, and nobody reads both
     AnyPreprocessing: TypeAlias = Any
 else:
-    AnyPreprocessing: TypeAlias = Preprocessing | TextPreprocessing
+    AnyPreprocessing: TypeAlias = Preprocessing | TextPreprocessing | SoundPreprocessing
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Networks with a head: the layers after a stage, their batch norm, and the ready predictor."""
 
+from autotransfer.data.sounds.spectrogram import Frames, mel_power
 from autotransfer.models.backbone import fresh_backbone, load_backbone
 from autotransfer.models.batch_norm import DomainStatistics, adapt_statistics, batch_norms
+from autotransfer.models.builders import BackboneBuilder
 from autotransfer.models.predictors.base import StageInputs, tensors_under
 from autotransfer.models.predictors.neural import (
     PREDICTION_BATCH,
@@ -11,10 +13,16 @@ from autotransfer.models.predictors.neural import (
     predict_batches,
     restore_network,
 )
+from autotransfer.models.sounds.backbone import Heard, SoundBackbone
 from autotransfer.plugin.strategy import NetworkStrategy
 
 __all__ = [
     "NetworkStrategy",
+    "BackboneBuilder",
+    "SoundBackbone",
+    "Heard",
+    "Frames",
+    "mel_power",
     "load_backbone",
     "fresh_backbone",
     "StageInputs",

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from autotransfer.errors import PluginError, PluginWarning, UnknownNameError, one_line
+from autotransfer.models.builders import BackboneBuilder, offer
 from autotransfer.models.source import Source
 from autotransfer.plugin import hookspecs
 from autotransfer.plugin.estimator import TransferabilityEstimator
@@ -58,6 +59,7 @@ class Registry:
     presets: Mapping[str, Path]
     plugins: tuple[PluginInfo, ...]
     broken: tuple[BrokenPlugin, ...]
+    backbones: Mapping[str, BackboneBuilder] = field(default_factory=dict)
 
     def strategy(self, name: str) -> Strategy:
         """Return the strategy of that name."""
@@ -83,9 +85,13 @@ def _named(kind: str, name: str, known: Mapping[str, T]) -> T:
 
 def _name_of_part(part: Strategy | TransferabilityEstimator) -> str:
     """Return the name of a strategy or estimator, which studies and folders carry too."""
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", part.name):
-        raise ValueError(f"the name {part.name!r} is not kebab-case, as 'nearest-mean' is")
-    return part.name
+    return _kebab(part.name)
+
+
+def _kebab(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise ValueError(f"the name {name!r} is not kebab-case, as 'nearest-mean' is")
+    return name
 
 
 def _name_of_preset(path: Path) -> str:
@@ -99,6 +105,7 @@ _KINDS: dict[str, tuple[str, type, Callable[[Any], str]]] = {
     "autotransfer_strategies": ("strategies", Strategy, _name_of_part),
     "autotransfer_estimators": ("estimators", TransferabilityEstimator, _name_of_part),
     "autotransfer_sources": ("sources", Source, lambda source: source.name),
+    "autotransfer_backbones": ("backbones", BackboneBuilder, lambda made: _kebab(made.kind)),
     "autotransfer_search_spaces": ("presets", Path, _name_of_preset),
 }
 
@@ -124,6 +131,8 @@ class _Discovery:
         try:
             self._register(name, module)
             staged = self._results(name, module)
+            for builder in staged.get("backbones", {}).values():
+                offer(builder)
         except BaseException:
             self.manager.unregister(name=name)
             raise

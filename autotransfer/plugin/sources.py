@@ -2,6 +2,7 @@
 
 from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.data.modality import Modality
+from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.models.architecture import GIVEN_FEATURES
 from autotransfer.models.source import HubWeights, LocalWeights, Untrained
 from autotransfer.models.source import source_from_json as from_json
@@ -12,6 +13,7 @@ __all__ = [
     "HubWeights",
     "Untrained",
     "Preprocessing",
+    "SoundPreprocessing",
     "Modality",
     "GIVEN_FEATURES",
     "to_json",

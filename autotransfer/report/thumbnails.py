@@ -1,4 +1,4 @@
-"""Small images and whole texts inside the page."""
+"""Small images, sounds and whole texts inside the page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from PIL import Image
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.modality import Modality
 from autotransfer.report.markup import clean, joined, name
+from autotransfer.report.sounds import player
 
 SIDE = 112  # pixels, for 6 KB an image
 SMALLEST = 64  # smaller images are enlarged in whole steps: digits of 28 pixels stay sharp
@@ -36,7 +37,7 @@ def thumbnail(images: ImageSet, position: int, alt: str) -> Markup:
 
 
 def card(images: ImageSet, position: int, lines: Sequence[str | Markup], alt: str) -> Markup:
-    """Return an image, or a text in full, with its name and some lines below."""
+    """Return an image, a sound, or a text in full, with its name and some lines below."""
     below = joined(Markup("<div>{}</div>").format(line) for line in lines)
     if images.modality is Modality.TEXT:
         return Markup(
@@ -45,9 +46,10 @@ def card(images: ImageSet, position: int, lines: Sequence[str | Markup], alt: st
         ).format(
             clean(images.read(position), MOST_CHARACTERS), below, name(images.names[position])
         )
+    shown = player if images.modality is Modality.SOUND else thumbnail
     return Markup(
         '<figure class="card">{}<figcaption>{}<div class="file">{}</div></figcaption></figure>'
-    ).format(thumbnail(images, position, alt), below, name(images.names[position]))
+    ).format(shown(images, position, alt), below, name(images.names[position]))
 
 
 def gallery(cards: Iterable[Markup]) -> Markup:

@@ -20,6 +20,7 @@ EXTRAS = {
     "onnx": (("onnx", "onnxruntime", "onnxscript"), "autotransfer export"),
     "ray": (("ray",), "fit --executor ray"),
     "text": (("tokenizers", "transformers"), "targets of texts"),
+    "sound": (("soundfile", "soxr"), "targets of sounds"),
     "postgresql": (("psycopg",), "fit --storage postgresql://..."),
 }
 

@@ -30,6 +30,22 @@ _LAST_NUMBER = re.compile(r"(\d+)(\D*)$")
 Pairs: TypeAlias = NDArray[np.int64]
 
 
+def related_notes(images: ImageSet) -> tuple[str, ...]:
+    """Return a note where images look like frames of a video or bursts of a camera.
+
+    Args:
+        images: Labelled, without groups.
+    """
+    alike = burst_share(images)
+    if not alike:
+        return ()
+    return (
+        f"{alike:.0%} of the images look almost like the next one by name, as frames of a video "
+        "or bursts do: such images train and test at once, and the scores are too good. Name the "
+        "video or the scene of each in a manifest and give --group-column",
+    )
+
+
 def burst_share(images: ImageSet) -> float:
     """Return the share of neighbours by name that are alike, where it is suspicious; else 0.
 

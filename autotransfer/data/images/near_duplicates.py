@@ -39,8 +39,6 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
             next.
     """
     places = [(images, i) for images in sets for i in range(len(images))]
-    if len(places) < 2:
-        return np.empty((0, 2), dtype=np.int64)
     small = np.empty((len(places), SIDE, SIDE), dtype=np.uint8)
 
     def shrink(position: int) -> None:
@@ -48,6 +46,17 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
         small[position] = small_grey(images.read(i, SIDE))
 
     in_threads(shrink, range(len(places)))
+    return alike_pairs(small)
+
+
+def alike_pairs(small: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return the (p, 2) positions of small images that agree, the smaller one first.
+
+    Args:
+        small: (n, 32, 32) grey levels.
+    """
+    if len(small) < 2:
+        return np.empty((0, 2), dtype=np.int64)
     clear = np.flatnonzero(_of_pieces(small, _contrasts) >= LEAST_CONTRAST)
     pairs = {
         (min(i, j), max(i, j))

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 from fsspec.archive import AbstractArchiveFileSystem
@@ -83,7 +83,12 @@ class FileReader:
         filesystem: Any fsspec file system: local, inside an archive, remote.
         paths: Path of each image in the file system.
         names: Path of each image below the target.
+
+    Attributes:
+        decode: Returns what the bytes of a file hold; see `decode_image`.
     """
+
+    decode: ClassVar[Callable[..., Any]] = staticmethod(decode_image)
 
     def __init__(self, filesystem: Any, paths: Sequence[str], names: Sequence[str]) -> None:
         self.names = tuple(map(readable, names))
@@ -100,9 +105,7 @@ class FileReader:
         """Return the sha256 of each file; files that were read before are not read again."""
         return Digests(len(self._paths), self._digest)
 
-    def read(
-        self, index: int, min_side: int | None = None, depth: int | None = None
-    ) -> Image.Image:
+    def read(self, index: int, min_side: int | None = None, depth: int | None = None) -> Any:
         """Return one image, upright, as RGB; see `ImageReader.read`.
 
         Raises:
@@ -110,7 +113,7 @@ class FileReader:
         """
         content = self.content(index)
         try:
-            return decode_image(content, min_side, depth)
+            return self.decode(content, min_side, depth)
         except ValueError as error:
             raise CorruptImagesError([(self.names[index], str(error))]) from None
 

@@ -20,6 +20,7 @@ from autotransfer.errors import (
 )
 from autotransfer.models.builders import is_known
 from autotransfer.models.catalogue.default_sets import DEFAULT_SETS, default_name
+from autotransfer.models.catalogue.descriptions import NO_SOUNDS
 from autotransfer.models.catalogue.earlier_fit import is_selection, source_of_selection
 from autotransfer.models.catalogue.licences import LicenceLike, Licences
 from autotransfer.models.catalogue.timm_names import default_set, timm_source
@@ -169,6 +170,8 @@ def _expand(
         )
     text = str(item)
     folder = is_selection(Path(text)) or is_text_folder(Path(text))
+    if text in DEFAULT_SETS and not folder and modality is Modality.SOUND:
+        raise InvalidSourceError(NO_SOUNDS)
     if text in DEFAULT_SETS and not folder:
         return (text_set if modality is Modality.TEXT else default_set)(text), ()
     if not folder and (isinstance(item, Path) or text.endswith(".toml")):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.data.untrusted_files import plain_file, refused_as
 from autotransfer.errors import InvalidOptionError, InvalidSourceError
 from autotransfer.models.architecture import check_arguments
@@ -17,6 +18,7 @@ from autotransfer.models.weights import sha256_of
 from autotransfer.results import Skipped
 
 _TEXT = ("pretrained_on", "license", "origin")
+_OF_IMAGES = ("input_size", "mean", "std", "interpolation", "crop_pct")
 _KEYS: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "architecture": str,
@@ -31,6 +33,8 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "std": list,
     "interpolation": str,
     "crop_pct": (int, float),
+    "sample_rate": int,
+    "max_seconds": (int, float),
     "pretrained_on": str,
     "license": str,
     "origin": str,
@@ -88,7 +92,8 @@ def _source(entry: Any, number: int, path: Path) -> Source:
     if not isinstance(entry, dict):
         raise InvalidSourceError(f"{where}: must be a table")
     in_folder = "folder" in entry
-    needed = ("name",) if in_folder else ("name", "architecture", "input_size")
+    size = "sample_rate" if "sample_rate" in entry else "input_size"
+    needed = ("name",) if in_folder else ("name", "architecture", size)
     missing = next((key for key in needed if key not in entry), "")
     if missing:
         raise InvalidSourceError(f"{where}: the key {missing!r} is missing")
@@ -160,7 +165,18 @@ def _weights(entry: Mapping[str, Any], path: Path, where: str) -> Weights:
     return LocalWeights(file, found)
 
 
-def _preprocessing(entry: Mapping[str, Any], where: str) -> Preprocessing:
+def _preprocessing(entry: Mapping[str, Any], where: str) -> Preprocessing | SoundPreprocessing:
+    """Return how a source wants its images, or with a `sample_rate` its sounds."""
+    if "sample_rate" in entry:
+        if beside := sorted(set(entry) & set(_OF_IMAGES)):
+            raise InvalidSourceError(f"{where}: {beside[0]} is for images, not beside sample_rate")
+        given = {key: entry[key] for key in ("sample_rate", "max_seconds") if key in entry}
+        try:
+            return SoundPreprocessing(**given)
+        except InvalidOptionError as error:
+            raise InvalidSourceError(f"{where}: {error}") from error
+    if "max_seconds" in entry:
+        raise InvalidSourceError(f"{where}: max_seconds is for sounds, beside sample_rate")
     size, crop = entry["input_size"], entry.get("crop_pct", 1.0)
     defaults = Preprocessing(input_size=1)
     mean = _channels(entry.get("mean", list(defaults.mean)), "mean", where)

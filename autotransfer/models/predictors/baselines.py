@@ -13,6 +13,7 @@ from autotransfer.models.predictors.dummy import restore_majority
 from autotransfer.models.predictors.ensemble import restore_ensemble
 from autotransfer.models.predictors.neural import restore_head, restore_network
 from autotransfer.models.predictors.pixels import restore_pixels
+from autotransfer.models.predictors.spectra import restore_spectra
 from autotransfer.models.predictors.words import restore_words
 from autotransfer.models.source import Source
 from autotransfer.results import Json
@@ -20,6 +21,7 @@ from autotransfer.results import Json
 MAJORITY = "majority"
 PIXELS = "classical-pixels"
 TFIDF = "tf-idf"
+SPECTRA = "spectral-statistics"
 UNTRAINED = "untrained-features"
 SCRATCH = "from-scratch"
 SMALL = "small-network"
@@ -29,12 +31,14 @@ OF_IMAGES = (MAJORITY, PIXELS, UNTRAINED, SMALL, SCRATCH)
 BASELINES: Mapping[Modality, tuple[str, ...]] = {  # the cheap ones first
     Modality.IMAGE: OF_IMAGES,
     Modality.TEXT: (MAJORITY, TFIDF, UNTRAINED, SMALL),
+    Modality.SOUND: (MAJORITY, SPECTRA, UNTRAINED, SMALL),
 }
 
 TITLES = {
     MAJORITY: "class shares alone",
     PIXELS: "classical pixels",
     TFIDF: "TF-IDF + logistic regression",
+    SPECTRA: "spectral statistics + logistic regression",
     UNTRAINED: "untrained features",
     SCRATCH: "the same network from scratch",
     SMALL: "a small network from scratch",
@@ -54,6 +58,8 @@ def restore_baseline(
             return restore_pixels(tensors, info)
         case "tf-idf":
             return restore_words(tensors, info)
+        case "spectral-statistics":
+            return restore_spectra(tensors, info)
         case "untrained-features" | "given-baseline":
             return restore_head(tensors, info)
         case "from-scratch" | "small-network" if source is not None:

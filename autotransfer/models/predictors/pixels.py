@@ -103,9 +103,32 @@ def fit_pixels(
             "the pixel baseline needs training images of at least 2 classes, got "
             f"{len(np.unique(labels))} in {len(labels)} image(s)"
         )
-    spaces = {name: _Components.of(rows) for name, rows in describe(train, tuple(TITLES)).items()}
+    found = best_description(
+        describe(train, tuple(TITLES)), labels, num_classes, seed=seed, deadline=deadline
+    )
+    return PixelPredictor(*found)
+
+
+def best_description(
+    described: Mapping[str, NDArray[np.float32]],
+    labels: NDArray[np.int64],
+    num_classes: int,
+    *,
+    seed: int,
+    deadline: float | None,
+) -> tuple[str, LinearHead]:
+    """Return the name of the description that is validated best, and a head that reads it.
+
+    Args:
+        described: (n, d) rows of each, the likeliest first.
+        labels: (n,) classes in [0, K).
+        num_classes: K.
+        seed: Seeds the folds.
+        deadline: `time.monotonic()` after which no further candidate is tried.
+    """
+    spaces = {name: _Components.of(rows) for name, rows in described.items()}
     folds = stratified_folds(labels, seed)
-    best, best_value = ("hog", STRENGTHS[0]), -np.inf
+    best, best_value = (next(iter(spaces)), STRENGTHS[0]), -np.inf
     for strength, name in product(STRENGTHS, spaces):
         if not folds or (deadline is not None and time.monotonic() >= deadline):
             break
@@ -114,7 +137,7 @@ def fit_pixels(
             best, best_value = (name, strength), value
     name, strength = best
     head = _fit(spaces[name].rows, labels, num_classes, strength)
-    return PixelPredictor(name, spaces[name].fold_into(head))
+    return name, spaces[name].fold_into(head)
 
 
 def describe(images: ImageSet, descriptions: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:

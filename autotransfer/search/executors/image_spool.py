@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
-from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.decoding import decode_image
 from autotransfer.data.images.reading import FileReader
+from autotransfer.data.modality import Modality
 
 SPOOL = "spool"
 _held: dict[Path, FileLock] = {}  # of this process, by folder
@@ -28,21 +30,23 @@ class PackedReader:
         path: The file.
         digests: sha256 of each item.
         ends: (n,) where each item ends in the file.
+        modality: What the items are.
+        decode: Returns what the bytes of an item hold; see `decode_image`.
     """
 
     path: Path
     names: tuple[str, ...]
     digests: tuple[str, ...]
     ends: tuple[int, ...] = field(repr=False)
+    modality: Modality = Modality.IMAGE
+    decode: Callable[..., Any] = decode_image
 
-    def read(
-        self, index: int, min_side: int | None = None, depth: int | None = None
-    ) -> Image.Image:
+    def read(self, index: int, min_side: int | None = None, depth: int | None = None) -> Any:
         """Return one item, upright; see `ImageReader.read`."""
         start = self.ends[index - 1] if index else 0
         with self.path.open("rb") as file:
             file.seek(start)
-            return decode_image(file.read(self.ends[index] - start), min_side, depth)
+            return self.decode(file.read(self.ends[index] - start), min_side, depth)
 
 
 def packed(images: ImageSet, folder: Path) -> ImageSet:
@@ -67,7 +71,9 @@ def packed(images: ImageSet, folder: Path) -> ImageSet:
         for position in positions:
             file.write(reader.content(int(position)))
             ends.append(file.tell())
-    spooled = PackedReader(path, images.names, images.digests, tuple(ends))
+    spooled = PackedReader(
+        path, images.names, images.digests, tuple(ends), images.modality, reader.decode
+    )
     labels = images.labels if images.labelled else None
     everything = np.arange(len(images))
     return ImageSet(spooled, everything, labels, images.class_names, depth=images.depth)

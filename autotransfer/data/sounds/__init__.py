@@ -1,0 +1,1 @@
+"""Sounds: read, checked, compared, and prepared for a source."""

@@ -1,0 +1,125 @@
+"""The classical baseline of sounds: statistics of log-mel or MFCC with logistic regression."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from typing_extensions import override
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.decoding import in_threads
+from autotransfer.data.sounds.decoding import Sound
+from autotransfer.data.sounds.reading import sounds_of
+from autotransfer.data.sounds.spectrogram import USUAL, log_mel, mfcc
+from autotransfer.errors import InvalidTargetError
+from autotransfer.models.heads.linear import LinearHead
+from autotransfer.models.predictors.base import FeatureReader, Predictor, PredictorState
+from autotransfer.models.predictors.pixels import best_description
+from autotransfer.results import Json
+
+TITLES: Mapping[str, str] = {
+    "log-mel": "log-mel statistics + logistic regression",
+    "mfcc": "MFCC statistics + logistic regression",
+}
+PARTS = 3  # of equal length, of which each has its mean
+MFCC = 20
+
+
+@dataclass(frozen=True)
+class SpectrumPredictor(Predictor):
+    """A linear classifier on a fixed description of the spectrum.
+
+    Args:
+        description: "log-mel" (d = 160) or "mfcc" (d = 80).
+        head: Reads the description; standardisation and components are folded in.
+    """
+
+    description: str
+    head: LinearHead
+
+    @property
+    def title(self) -> str:
+        """Return the name for people."""
+        return TITLES[self.description]
+
+    @override
+    def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
+        return self.head.probabilities(describe_sounds(images)[self.description])
+
+    @override
+    def state(self) -> PredictorState:
+        tensors = {
+            "weight": torch.from_numpy(self.head.weight),
+            "bias": torch.from_numpy(self.head.bias),
+        }
+        return tensors, {"description": self.description}
+
+
+def restore_spectra(tensors: Mapping[str, Tensor], info: Mapping[str, Json]) -> SpectrumPredictor:
+    """Return the predictor whose `state()` was (tensors, info)."""
+    head = LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy())
+    return SpectrumPredictor(str(info["description"]), head)
+
+
+def fit_spectra(
+    train: ImageSet, num_classes: int, *, seed: int, deadline: float | None = None
+) -> SpectrumPredictor:
+    """Return the better of log-mel and MFCC, at its best strength, by cross-validated log loss.
+
+    Either is described by the mean of each third and the standard deviation of the whole.
+
+    Args:
+        train: The labelled sounds to learn from.
+        num_classes: K; classes without a sound get a probability near zero.
+        seed: Seeds the folds.
+        deadline: `time.monotonic()` after which no further candidate is tried.
+
+    Raises:
+        InvalidTargetError: If the sounds are of fewer than two classes.
+    """
+    labels = train.labels
+    if len(np.unique(labels)) < 2:
+        raise InvalidTargetError(
+            "the baseline of spectra needs training sounds of at least 2 classes, got "
+            f"{len(np.unique(labels))} in {len(labels)} sound(s)"
+        )
+    found = best_description(
+        describe_sounds(train), labels, num_classes, seed=seed, deadline=deadline
+    )
+    return SpectrumPredictor(*found)
+
+
+def describe_sounds(sounds: ImageSet) -> dict[str, NDArray[np.float32]]:
+    """Return the (n, d) descriptions of sounds, each by its name."""
+
+    def describe_one(index: int) -> dict[str, NDArray[np.float32]]:
+        return _description(sounds_of(sounds.subset([index]))[0])
+
+    rows = in_threads(describe_one, range(len(sounds)))
+    return {
+        name: np.stack([row[name] for row in rows])
+        if rows
+        else np.empty((0, (PARTS + 1) * width), np.float32)
+        for name, width in (("log-mel", USUAL.bands), ("mfcc", MFCC))
+    }
+
+
+def _description(sound: Sound) -> dict[str, NDArray[np.float32]]:
+    bands = log_mel(torch.from_numpy(sound.at(USUAL.rate))).numpy()
+    return {"log-mel": _statistics(bands), "mfcc": _statistics(mfcc(bands, MFCC))}
+
+
+def _statistics(rows: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return (4 d,): the mean of each third of (f, d) rows, and their standard deviation."""
+    edges = np.linspace(0, len(rows), PARTS + 1)
+    parts = [
+        rows[int(low) : max(int(np.ceil(high)), int(low) + 1)].mean(axis=0)
+        for low, high in pairwise(edges)
+    ]
+    return np.concatenate([*parts, rows.std(axis=0)]).astype(np.float32)

@@ -1,0 +1,166 @@
+"""A network that reads samples behind the face of `Backbone`: stages and their features.
+
+Each layer is a stage, the mean and the standard deviation over time beside each other. The
+network's own embedding, where it has one, is the stage before the last.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from typing_extensions import override
+
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.decoding import in_threads
+from autotransfer.data.images.views import PLAIN, View
+from autotransfer.data.sounds.preprocessing import SoundPreprocessing
+from autotransfer.data.sounds.reading import sounds_of
+from autotransfer.models.backbone import Backbone, StageFeatures
+from autotransfer.models.source import Source
+from autotransfer.models.stages import Stage
+
+_SAMPLE_SECONDS = 0.3
+_LEAST = 1e-12  # variance: the root of zero has no slope
+
+
+class Heard(NamedTuple):
+    """What a network makes of sounds.
+
+    Args:
+        layers: (b, f, d) states of each layer, the last one last.
+        frames: (b,) frames of each sound; those after them are there to fill up.
+        embedding: (b, d) the network's own embedding; None where it has none.
+    """
+
+    layers: list[Tensor]
+    frames: Tensor
+    embedding: Tensor | None = None
+
+
+class SoundBackbone(Backbone):
+    """A source's network for sounds; its input is (b, 2, t) samples with a mask.
+
+    Args:
+        source: What the network was made from.
+        network: Called with (b, t) samples and (b,) lengths, it returns `Heard`. What it says of
+            a sound must not depend on the silence that fills it up.
+    """
+
+    def __init__(self, source: Source, network: nn.Module) -> None:
+        assert isinstance(source.preprocessing, SoundPreprocessing)
+        self._preprocessing = source.preprocessing
+        super().__init__(source, network)
+
+    @override
+    def found_stages(self) -> tuple[Stage, ...]:
+        """Return a stage for each layer, and the embedding before the last."""
+        self.network.eval()
+        with torch.no_grad():
+            heard = self._heard(self.sample())
+            widths = [part.shape[1] for part in _pooled(heard)]
+        names = [f"layer-{i + 1}" for i in range(len(heard.layers))]
+        if heard.embedding is not None:
+            names.insert(len(names) - 1, "embedding")
+        return tuple(map(Stage, names, widths))
+
+    @override
+    def prepared(self, items: ImageSet, view: View = PLAIN) -> Tensor:
+        """Return the (b, 2, t) samples of sounds, and a mask that is 1 where there is one."""
+        given = self._preprocessing
+
+        def one(position: int) -> Tensor:
+            sound = sounds_of(items.subset([position]))[0]
+            samples = torch.from_numpy(sound.at(given.sample_rate, given.max_seconds))
+            return torch.stack([samples, torch.ones_like(samples)], dim=1)
+
+        rows = in_threads(one, range(len(items)))
+        return pad_sequence(rows, batch_first=True).transpose(1, 2).to(self.device)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the (b, d) mean and standard deviation of the last layer over time."""
+        return _pooled(self._heard(x))[-1]
+
+    @override
+    def features(self, x: Tensor) -> StageFeatures:
+        return StageFeatures(_pooled(self._heard(x)), None)
+
+    @override
+    def activations(self, x: Tensor, stage: int) -> Tensor:
+        if stage:
+            self.refuse_cut(stage)
+        return x
+
+    @override
+    def suffix(self, stage: int) -> nn.Module:
+        """Return a copy of the whole network; it is not cut."""
+        if stage:
+            self.refuse_cut(stage)
+        return WholeSounds(self)
+
+    @override
+    def sample(self, size: int = 2) -> Tensor:
+        """Return noise of two lengths, always the same."""
+        count = round(_SAMPLE_SECONDS * self._preprocessing.sample_rate)
+        generator = torch.Generator().manual_seed(0)
+        waves = 0.1 * torch.randn(size, count, generator=generator)
+        mask = torch.ones(size, count)
+        mask[1:, count * 2 // 3 :] = 0
+        return torch.stack([waves * mask, mask], dim=1).to(self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the network computes."""
+        return next(self.parameters()).device
+
+    def _heard(self, x: Tensor) -> Heard:
+        return heard(self.network, x)
+
+
+class WholeSounds(nn.Module):
+    """A whole network for sounds, from (b, 2, t) samples to (b, d); its parameters learn.
+
+    Args:
+        backbone: Of which a copy is made.
+    """
+
+    def __init__(self, backbone: SoundBackbone) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(backbone.network)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the (b, d) features of (b, 2, t) samples."""
+        return _pooled(heard(self.network, x))[-1]
+
+
+def heard(network: nn.Module, x: Tensor) -> Heard:
+    """Return what a network makes of (b, 2, t) samples with their mask."""
+    found: Heard = network(x[:, 0], x[:, 1].sum(dim=1).long())
+    return found
+
+
+def mean_and_std(states: Tensor, frames: Tensor) -> Tensor:
+    """Return (b, 2 d): mean and standard deviation over the frames that are there.
+
+    Args:
+        states: (b, f, d).
+        frames: (b,) how many frames of each are there.
+    """
+    there = torch.arange(states.shape[1], device=states.device) < frames[:, None]
+    weights = there.unsqueeze(2).to(states.dtype)
+    count = weights.sum(1).clamp(min=1)
+    mean = (states * weights).sum(1) / count
+    variance = ((states - mean.unsqueeze(1)).square() * weights).sum(1) / count
+    return torch.cat([mean, variance.clamp(min=_LEAST).sqrt()], dim=1)
+
+
+def _pooled(found: Heard) -> list[Tensor]:
+    rows = [mean_and_std(states, found.frames) for states in found.layers]
+    if found.embedding is not None:
+        rows.insert(len(rows) - 1, found.embedding)
+    return rows
