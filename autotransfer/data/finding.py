@@ -62,7 +62,8 @@ def _in_memory(
     if is_frame(items):
         return read_frame(items, labels, group_column, every_row=every_row, modality=kind)
     _refuse_group_column(group_column)
-    asked = kind is Modality.SOUND and (is_sounds(items) or not is_dataset(items))
+    listed = isinstance(items, list) or not is_dataset(items)
+    asked = kind is Modality.SOUND and (listed or is_sounds(items))
     if asked or (kind is None and is_sounds(items)):
         return read_sounds(items, labels)
     if is_dataset(items):

@@ -104,7 +104,7 @@ def test_a_graph_of_texts_is_refused_in_words(fitted: Selection, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--modality", "smell"], "modality must be one of image, text, got 'smell'"),
+        (["--modality", "smell"], "modality must be one of image, text, sound, got 'smell'"),
         (["--modality", "image"], "no column 'image'"),
         (["--scenario", "unlabelled", "--source-data", "{table}"], "no column 'image'"),
         (["--sources", "small_cnn"], "small_cnn: it reads images, and the items are texts"),
