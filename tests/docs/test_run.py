@@ -45,7 +45,7 @@ RUNNABLE = [
     if any(block.language in ("python", "console", "bash") for block in blocks(page))
     and page.name != "README.zh.md"  # its blocks are those of README.md
     and page.name
-    != "text.md"  # encoders of megabytes; tests/end_to_end/test_texts.py has small ones
+    not in ("sound.md", "text.md")  # networks of megabytes; end_to_end has small ones
     and "examples" not in page.parts  # tests/packaging runs its commands
 ]
 

@@ -1,4 +1,4 @@
-"""Sounds that are the same but for how they were saved: louder, compressed, or with silence.
+"""Sounds that are the same but for how they were saved: louder, as Ogg, or with silence.
 
 The log-mel spectrogram without silence at both ends is brought to 32 x 32 levels of loudness,
 relative to the loudest, and compared as small images are.
