@@ -22,6 +22,7 @@ from autotransfer.scenarios.budget import Budget
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import choose_preset, discover_plugins
 from autotransfer.scenarios.options import Options, budget_of, device_of, read_options
+from autotransfer.scenarios.ranking_options import refuse_options_of_a_fit
 from autotransfer.scenarios.speaking import quiet_libraries, told_by
 from autotransfer.search.executors.image_spool import sweep_spools
 from autotransfer.search.run_folder import RunFolder, claim
@@ -82,13 +83,20 @@ class Request:
 
 
 @contextmanager
-def requested(given: Mapping[str, Any]) -> Iterator[Request]:
+def requested(given: Mapping[str, Any], doing: str = "fit") -> Iterator[Request]:
     """Yield what was asked for; warnings are noted and raised on.
 
+    Args:
+        given: The options.
+        doing: What asks; whatever is no fit takes no option of a search, a test or a record.
+
     Raises:
-        InvalidOptionError: If there is no such option, or its value is not allowed.
+        InvalidOptionError: If there is no such option, its value is not allowed, or it would
+            have no effect.
     """
     options = read_options(dict(given))
+    if doing != "fit":
+        refuse_options_of_a_fit(options, doing)
     options = replace(options, say=told_by(options))
     began = time.monotonic() if options.began is None else options.began
     device_of(options.device)
