@@ -20,7 +20,7 @@ from autotransfer.data.modality import Modality, refuse_other
 from autotransfer.data.target import Target, open_target, open_unlabelled
 from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
 from autotransfer.models.backbone import load_backbone
-from autotransfer.models.catalogue import Sources, resolve_sources
+from autotransfer.models.catalogue import Sources, resolve_sources, told_left_out
 from autotransfer.models.catalogue.default_sets import default_name
 from autotransfer.models.catalogue.descriptions import describe_default_set
 from autotransfer.models.catalogue.licences import told_licences
@@ -278,18 +278,19 @@ def choose_sources(
     are allowed, those that are not permissive are told.
     """
     workspace, device = Path(chosen.workspace or "."), device_of(chosen.device).type
+    offered = tuple(registry.sources.values())
     if chosen.sources is None:
         chosen.say(describe_default_set(default_name(device), modality, num_items))
     resolved = resolve_sources(
         with_registered(chosen.sources, chosen.tracking_uri, workspace),
         only=chosen.source,
-        from_plugins=tuple(registry.sources.values()),
+        from_plugins=offered,
         device_type=device,
         license=chosen.license,
         modality=modality,
     )
-    told = "" if chosen.license is not None else told_licences(resolved.sources)
-    if told:
+    left = not chosen.source and told_left_out(offered, resolved.sources)
+    for told in filter(None, (left, chosen.license is None and told_licences(resolved.sources))):
         chosen.say(told)
     return resolved
 
