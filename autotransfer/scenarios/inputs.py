@@ -277,20 +277,20 @@ def choose_sources(
     A default set is described before anything is fetched. Unless the user says which licences
     are allowed, those that are not permissive are told.
     """
-    workspace, device = Path(chosen.workspace or "."), device_of(chosen.device).type
-    offered = tuple(registry.sources.values())
+    device, offered = device_of(chosen.device).type, tuple(registry.sources.values())
     if chosen.sources is None:
         chosen.say(describe_default_set(default_name(device), modality, num_items))
     resolved = resolve_sources(
-        with_registered(chosen.sources, chosen.tracking_uri, workspace),
+        with_registered(chosen.sources, chosen.tracking_uri, Path(chosen.workspace or ".")),
         only=chosen.source,
         from_plugins=offered,
         device_type=device,
         license=chosen.license,
         modality=modality,
     )
-    left = not chosen.source and told_left_out(offered, resolved.sources)
-    for told in filter(None, (left, chosen.license is None and told_licences(resolved.sources))):
+    left = "" if chosen.source else told_left_out(offered, resolved.sources)
+    licences = told_licences(resolved.sources) if chosen.license is None else ""
+    for told in filter(None, (left, licences)):
         chosen.say(told)
     return resolved
 
