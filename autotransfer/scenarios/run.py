@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from optuna.exceptions import ExperimentalWarning
+
 from autotransfer.data.atomic_files import remove_abandoned
 from autotransfer.errors import InvalidOptionError, one_line
 from autotransfer.models.feature_store import default_folder
@@ -190,8 +192,14 @@ class Run:
             )
 
     def start_tracking(self, params: Mapping[str, ParamValue], fingerprint: str) -> None:
-        """Begin or resume the run in MLflow; how it is opened is kept, so that `sync` can."""
+        """Name what the study compares, and begin or resume the run in MLflow.
+
+        How the run is opened is kept, so that `sync` can.
+        """
         options, study = self.options, self.study
+        with warnings.catch_warnings():  # Optuna calls it experimental
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.optuna.set_metric_names([f"validation {params['metric']}"])
         if options.tracking_uri == OFF:
             return
         run_id = study.recall("run_id")
