@@ -41,6 +41,11 @@ docs: $(STAMP)
 	$(BIN)/python docs/write_cli_reference.py
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 
+# The checklist of a release, up to the upload: tests/packaging/release_check.py.
+.PHONY: release-check
+release-check: $(STAMP)
+	$(BIN)/python -m tests.packaging.release_check
+
 $(BASE): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("autotransfer needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make an environment: it has no ensurepip." \

@@ -7,6 +7,7 @@ The names below are imported when they are first used, so that importing the pac
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from autotransfer.plugin.hookspecs import hookimpl
@@ -68,7 +69,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        with warnings.catch_warnings():  # tqdm asks for ipywidgets, which nothing here shows
+            warnings.filterwarnings("ignore", message="IProgress not found")
+            return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'autotransfer' has no attribute {name!r}")
 
 

@@ -104,12 +104,12 @@ def rank(
         y: (n,) labels of items; None where the target has its own.
         estimators: Names of the scores; empty for the default ones, and what is known beforehand.
         racing: Whether sources without a chance see no more than the first items.
-        **options: The fields of `Options` that concern target, sources and device.
+        **options: The fields of `Options` that concern target, sources and device alone.
 
     Raises:
         AutotransferError: As for `fit`.
     """
-    with requested(options) as request:
+    with requested(options, "rank") as request:
         for name in estimators:
             request.registry.estimator(name)
         scenario = scenario_of(target if y is None else (target, y), request)

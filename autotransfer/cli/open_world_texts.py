@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
+from autotransfer.cli.groups import text_width
 from autotransfer.cli.options import picked
 from autotransfer.results import Record
 
@@ -27,7 +29,9 @@ def open_world_text(record: Record) -> list[str]:
     if found is None:
         return []
     if found.doubt:
-        return [f"  classes   not known which are in the target: {found.doubt}"]
+        told = f"not known which are in the target: {found.doubt}"
+        lines = textwrap.wrap(told, text_width() - 12) or [""]
+        return [f"  classes   {lines[0]}", *(f"            {line}" for line in lines[1:])]
     there = len(record.class_names) - len(found.absent)
     lines = [
         f"  classes   {there} of your {len(record.class_names)} classes seem to be in the target"

@@ -21,19 +21,24 @@ def print_check(registry: Registry, name: str, *, as_json: bool) -> int:
     """Print how a part or a plugin keeps its promises; return the exit code."""
     from autotransfer.plugin.testing.plugin_checks import check_named
 
-    findings = []
+    findings, causes = [], set()
     for finding in check_named(registry, name):
         findings.append(finding)
         if as_json:
             say(_lines(finding)[0])
+        elif finding.kept is False and (finding.part, finding.problem) in causes:
+            click.echo(f"{_lines(finding)[0]}, for the same cause")
         else:
             click.echo("\n".join(_lines(finding)))
+        if finding.kept is False:
+            causes.add((finding.part, finding.problem))
     broken = sum(finding.kept is False for finding in findings)
     if as_json:
         print_json({"checked": name, "broken": broken, "promises": [asdict(f) for f in findings]})
     else:
         kept = sum(finding.kept is True for finding in findings)
-        click.echo(f"{name}: {kept} kept, {broken} broken")
+        by = "" if len(causes) == broken else f", by {len(causes)} cause(s)"
+        click.echo(f"{name}: {kept} kept, {broken} broken{by}")
     return BROKEN if broken else 0
 
 

@@ -24,18 +24,19 @@ FAULTS_FOUND = 2
 def sources(**options: Any) -> int:
     """List the sources: the default set, a catalogue, or named ones."""
     from autotransfer.errors import InvalidOptionError
-    from autotransfer.models.catalogue import resolve_sources
+    from autotransfer.models.catalogue import resolve_sources, told_left_out
     from autotransfer.plugin.registry import discover
 
     if options["on"] and not options["check"]:
         raise InvalidOptionError("--on IMAGES goes with --check")
     registry = discover(files=[Path(plugin) for plugin in options["plugins"]])
+    offered = tuple(registry.sources.values())
     from autotransfer.tracking.registered import with_registered
 
     resolved = resolve_sources(
         with_registered(options["sources"] or None, options["tracking_uri"], Path()),
         only=options["source"],
-        from_plugins=tuple(registry.sources.values()),
+        from_plugins=offered,
         license=options["license"],
     )
     if options["check"]:
@@ -53,6 +54,9 @@ def sources(**options: Any) -> int:
         )
     for skip in resolved.skipped:
         click.echo(f"{skip.source}: skipped, {skip.reason}")
+    left = "" if options["source"] else told_left_out(offered, resolved.sources)
+    if left:
+        click.echo(left)
     return 0
 
 

@@ -169,16 +169,17 @@ def sentence(
         case Decision.POSITIVE:
             return who + measured("over", gap, "95 %")
         case Decision.NEGATIVE:
-            hurts = "" if rival else "transfer hurts: "
-            return who + hurts + measured("against", gap, "95 %")
+            hurts = "" if rival else ": transfer hurts"
+            return who + measured("against", gap, "95 %") + hurts
         case Decision.NEUTRAL:
             return (
-                f"{who}no difference worth having, less than {_amount(metric, margin)} {unit}: "
+                who
                 + measured("against", comparison.narrow, "90 %")
+                + f": no difference worth having, less than {_amount(metric, margin)} {unit}"
             )
         case Decision.INCONCLUSIVE:
             return (
-                f"{who}open: {measured('against', gap, '95 %')}; so many show a gap of "
+                f"{who}{measured('against', gap, '95 %')}: open; so many show a gap of "
                 f"{_amount(metric, comparison.minimum_detectable)} {unit} four times out of "
                 f"five, about {labels_to_settle(comparison, margin)} would settle this one"
             )

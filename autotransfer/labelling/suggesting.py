@@ -105,7 +105,7 @@ def suggest_labels(
     """
     _check(count, worth)
     given = {**options, "labels": tuple(labels), "unlabelled": unlabelled}
-    with requested(given) as request:
+    with requested(given, "suggest_labels") as request:
         opened = _Opened.of(target, request)
         known, chosen = opened.known, request.options
         if not len(known.pool):

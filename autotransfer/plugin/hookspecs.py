@@ -35,7 +35,7 @@ def autotransfer_estimators() -> Iterable[TransferabilityEstimator]:  # type: ig
 
 @hookspec
 def autotransfer_sources() -> Iterable[Source]:  # type: ignore[empty-body]
-    """Return sources; they join the sources that the user names."""
+    """Return sources; those that the user names take part, or all with `--sources plugins`."""
 
 
 @hookspec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 
 import numpy as np
@@ -13,6 +14,10 @@ from autotransfer.report.markup import joined, paragraph
 from autotransfer.report.material import Material, Predicted
 
 FEWEST = 20  # images; with fewer the shares that it estimates mean nothing
+_INSTALL = (
+    "Not checked: this needs cleanlab, which is not installed. "
+    "pip install 'autotransfer[labels]' adds it for the next fit."
+)
 
 
 def mislabelled_section(material: Material) -> Markup | None:
@@ -25,6 +30,8 @@ def mislabelled_section(material: Material) -> Markup | None:
     checked = material.checked()
     if checked is None or len(checked.images) < FEWEST:
         return None
+    if importlib.util.find_spec("cleanlab") is None:
+        return paragraph(_INSTALL)
     issues = label_issues(checked)
     if not len(issues):
         told = "No label looks wrong to a predictor that did not learn from it."

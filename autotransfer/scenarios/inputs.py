@@ -20,7 +20,7 @@ from autotransfer.data.modality import Modality, refuse_other
 from autotransfer.data.target import Target, open_target, open_unlabelled
 from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
 from autotransfer.models.backbone import load_backbone
-from autotransfer.models.catalogue import Sources, resolve_sources
+from autotransfer.models.catalogue import Sources, resolve_sources, told_left_out
 from autotransfer.models.catalogue.default_sets import default_name
 from autotransfer.models.catalogue.descriptions import describe_default_set
 from autotransfer.models.catalogue.licences import told_licences
@@ -277,19 +277,20 @@ def choose_sources(
     A default set is described before anything is fetched. Unless the user says which licences
     are allowed, those that are not permissive are told.
     """
-    workspace, device = Path(chosen.workspace or "."), device_of(chosen.device).type
+    device, offered = device_of(chosen.device).type, tuple(registry.sources.values())
     if chosen.sources is None:
         chosen.say(describe_default_set(default_name(device), modality, num_items))
     resolved = resolve_sources(
-        with_registered(chosen.sources, chosen.tracking_uri, workspace),
+        with_registered(chosen.sources, chosen.tracking_uri, Path(chosen.workspace or ".")),
         only=chosen.source,
-        from_plugins=tuple(registry.sources.values()),
+        from_plugins=offered,
         device_type=device,
         license=chosen.license,
         modality=modality,
     )
-    told = "" if chosen.license is not None else told_licences(resolved.sources)
-    if told:
+    left = "" if chosen.source else told_left_out(offered, resolved.sources)
+    licences = told_licences(resolved.sources) if chosen.license is None else ""
+    for told in filter(None, (left, licences)):
         chosen.say(told)
     return resolved
 

@@ -259,7 +259,7 @@ def refuse_unusable(options: Options, scenario: str) -> None:
         InvalidOptionError: Naming the option and what to do.
     """
     for name, reason in REFUSED[scenario].items():
-        if _is_given(getattr(options, name), Options.__dataclass_fields__[name].default):
+        if is_given(options, name):
             raise InvalidOptionError(f"{name} {reason}")
     if options.classes and options.source_data is None:
         raise InvalidOptionError("classes are kept of source_data; give source_data as well")
@@ -269,8 +269,14 @@ def refuse_unusable(options: Options, scenario: str) -> None:
         raise InvalidOptionError("margin is for a verdict with labels; give audit_labels as well")
 
 
-def _is_given(value: Any, default: Any) -> bool:
-    """Return whether an option differs from its default; arrays are never compared."""
+def is_given(options: Options, name: str) -> bool:
+    """Return whether an option differs from its default; arrays are never compared.
+
+    Args:
+        options: All of them.
+        name: Which one.
+    """
+    value, default = getattr(options, name), Options.__dataclass_fields__[name].default
     if value is default or (isinstance(value, Sized) and default == () and not len(value)):
         return False
     return not isinstance(value, str | int | float) or value != default

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from optuna.exceptions import ExperimentalWarning
+
 from autotransfer.data.atomic_files import remove_abandoned
 from autotransfer.errors import InvalidOptionError, one_line
 from autotransfer.models.feature_store import default_folder
@@ -22,6 +24,7 @@ from autotransfer.scenarios.budget import Budget
 from autotransfer.scenarios.clock import Clock
 from autotransfer.scenarios.inputs import choose_preset, discover_plugins
 from autotransfer.scenarios.options import Options, budget_of, device_of, read_options
+from autotransfer.scenarios.ranking_options import refuse_options_of_a_fit
 from autotransfer.scenarios.speaking import quiet_libraries, told_by
 from autotransfer.search.executors.image_spool import sweep_spools
 from autotransfer.search.run_folder import RunFolder, claim
@@ -82,13 +85,20 @@ class Request:
 
 
 @contextmanager
-def requested(given: Mapping[str, Any]) -> Iterator[Request]:
+def requested(given: Mapping[str, Any], doing: str = "fit") -> Iterator[Request]:
     """Yield what was asked for; warnings are noted and raised on.
 
+    Args:
+        given: The options.
+        doing: What asks; whatever is no fit takes no option of a search, a test or a record.
+
     Raises:
-        InvalidOptionError: If there is no such option, or its value is not allowed.
+        InvalidOptionError: If there is no such option, its value is not allowed, or it would
+            have no effect.
     """
     options = read_options(dict(given))
+    if doing != "fit":
+        refuse_options_of_a_fit(options, doing)
     options = replace(options, say=told_by(options))
     began = time.monotonic() if options.began is None else options.began
     device_of(options.device)
@@ -182,8 +192,14 @@ class Run:
             )
 
     def start_tracking(self, params: Mapping[str, ParamValue], fingerprint: str) -> None:
-        """Begin or resume the run in MLflow; how it is opened is kept, so that `sync` can."""
+        """Name what the study compares, and begin or resume the run in MLflow.
+
+        How the run is opened is kept, so that `sync` can.
+        """
         options, study = self.options, self.study
+        with warnings.catch_warnings():  # Optuna calls it experimental
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.optuna.set_metric_names([f"validation {params['metric']}"])
         if options.tracking_uri == OFF:
             return
         run_id = study.recall("run_id")

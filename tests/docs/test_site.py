@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 from tests.docs.blocks import DOCS
+from tests.end_to_end.browser import Browser
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -60,3 +61,25 @@ def test_the_reference_is_written_from_the_docstrings(site: Path) -> None:
     page = (site / "reference" / "plugins.html").read_text(encoding="utf-8")
     assert 'id="autotransfer.plugin.Strategy.fit"' in page
     assert "Return a predictor trained on" in page
+
+
+@pytest.mark.nightly
+def test_no_page_scrolls_sideways_on_a_phone_a_tablet_or_a_screen(
+    site: Path, tmp_path: Path
+) -> None:
+    wide, grounds = [], set()
+    with Browser(site / "index.html", tmp_path) as browser:
+        for page in _pages(site):
+            browser.open(page)
+            for width in (390, 768, 1440):
+                for scheme in ("light", "dark"):
+                    browser.look(width, scheme)
+                    assert browser.value("innerWidth") == width
+                    needed = browser.value("document.documentElement.scrollWidth")
+                    grounds.add(
+                        (scheme, browser.value("getComputedStyle(document.body).backgroundColor"))
+                    )
+                    if needed > width:
+                        wide.append(f"{page.relative_to(site)} at {width}: {needed}")
+    assert wide == []
+    assert len({ground for _, ground in grounds}) > 1  # light is not dark

@@ -49,9 +49,22 @@ class Browser:
         )["sessionId"]
         self._call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
         self._call("Page.enable", self._session)
+        self.open(page)
+
+    def open(self, page: Path) -> None:
+        """Show another file."""
         self._call("Page.navigate", self._session, url=page.as_uri())
         while self.value("document.readyState") != "complete":
             pass
+
+    def look(self, width: int, scheme: str) -> None:
+        """Look at the page at another width in pixels, "light" or "dark"."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride", self._session,
+            width=width, height=900, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+        wanted = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._call("Emulation.setEmulatedMedia", self._session, features=wanted)
 
     def press(self, key: str) -> None:
         """Press and release a key."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 from numpy.typing import NDArray
 from sklearn.datasets import load_wine
@@ -59,6 +60,8 @@ def test_the_source_whose_features_tell_the_classes_is_chosen_and_helps() -> Non
     assert (selection.predict(unseen) == wanted).mean() > 0.9
     again = autotransfer.load(selection.record.model)
     np.testing.assert_allclose(again.predict_proba(unseen), selection.predict_proba(unseen))
+    study = optuna.load_study(study_name=None, storage="sqlite:///autotransfer.db")
+    assert study.metric_names == ["validation accuracy"]  # as a dashboard labels its axes
 
 
 def test_a_search_with_a_time_limit_ends_where_more_is_not_worth_it_and_says_why(

@@ -62,7 +62,18 @@ def _reworded(values: Any) -> Any:
     if isinstance(values, str):
         for before, after in WORDS.items():
             values = values.replace(before, after)
+        return _figures_first(values)
     return values
+
+
+def _figures_first(sentence: str) -> str:
+    """Return the sentence of a verdict in today's order."""
+    hurts, opened = "transfer hurts: ", "open: "
+    if sentence.startswith(hurts):
+        return f"{sentence.removeprefix(hurts)}: transfer hurts"
+    if sentence.startswith(opened):
+        return sentence.removeprefix(opened).replace("); so many", "): open; so many")
+    return sentence
 
 
 def differences(frozen: Any, found: Any, tolerance: float, path: str = "") -> list[str]:

@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from autotransfer import __version__
+from autotransfer.cli.checks.programs import EXTRAS
+from tests.packaging.release_check import versions
+
 ROOT = Path(__file__).resolve().parents[2]
 PYTHONS = ("3.11.2", "3.12.0", "3.13.0")  # 3.11.2 is that of Debian 12
 FILES = ("Makefile", "pyproject.toml", "constraints.txt")
@@ -21,6 +25,30 @@ def test_the_classifiers_name_the_pythons_that_the_constraints_are_checked_for()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     named = {text.rpartition(" :: ")[2] for text in project["classifiers"] if "Python ::" in text}
     assert named == {python.rpartition(".")[0] for python in PYTHONS}
+
+
+def test_all_is_every_extra_and_doctor_knows_what_each_is_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = set(project["optional-dependencies"]) - {"all"}
+    (everything,) = map(Requirement, project["optional-dependencies"]["all"])
+    assert everything.name == "autotransfer"
+    assert everything.extras == extras == set(EXTRAS)
+
+
+def test_every_file_says_the_same_version() -> None:
+    said = versions()
+    assert set(said.values()) == {__version__}
+
+
+def test_a_version_that_differs_or_is_missing_is_seen(tmp_path: Path) -> None:
+    for name in ("pyproject.toml", "CITATION.cff", "autotransfer/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "CITATION.cff").write_text("version: 9.9\n", encoding="utf-8")
+    (tmp_path / "autotransfer" / "__init__.py").write_text("", encoding="utf-8")
+    said = versions(tmp_path)
+    assert said["CITATION.cff"] == "9.9"
+    assert said["autotransfer/__init__.py"] == "none"
 
 
 @pytest.mark.parametrize("python", PYTHONS)

@@ -17,6 +17,7 @@ from autotransfer.cli.checks.finding import Finding
 OLDEST_PYTHON = (3, 11)
 # extra: its modules, and what it is for
 EXTRAS = {
+    "labels": (("cleanlab",), "the section on wrong labels in the report"),
     "onnx": (("onnx", "onnxruntime", "onnxscript"), "autotransfer export"),
     "ray": (("ray",), "fit --executor ray"),
     "text": (("tokenizers", "transformers"), "targets of texts"),

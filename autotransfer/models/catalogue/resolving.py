@@ -23,6 +23,7 @@ from autotransfer.models.catalogue.default_sets import DEFAULT_SETS, default_nam
 from autotransfer.models.catalogue.descriptions import NO_SOUNDS
 from autotransfer.models.catalogue.earlier_fit import is_selection, source_of_selection
 from autotransfer.models.catalogue.licences import LicenceLike, Licences
+from autotransfer.models.catalogue.plugin_sources import taking_part
 from autotransfer.models.catalogue.timm_names import default_set, timm_source
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
 from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
@@ -82,7 +83,8 @@ def resolve_sources(
         requested: A default set, a catalogue, a timm name, the folder of an earlier selection, a
             source, or several of them; None is the default set for the device.
         only: Names to keep; empty keeps all.
-        from_plugins: Sources that plugins offer; they come after the requested ones.
+        from_plugins: Sources that plugins offer. Those that are named join, and all of them
+            where "plugins" is requested; they come after the others.
         device_type: "cpu" or "cuda".
         license: Licences that are allowed, `permissive` or `any`; None is any.
         modality: What the items are: sources of others are left out; None keeps all.
@@ -99,13 +101,13 @@ def resolve_sources(
     if requested is None:
         chosen = default_name(device_type)
         requested = chosen
-    items = _items(requested)
-    if not items and not from_plugins:
+    items, joined = taking_part(_items(requested), only, from_plugins)
+    if not items and not joined:
         raise InvalidSourceError("sources is an empty list; leave it out for the default ones")
     expanded = [_expand(item, modality) for item in items]
     found = [source for good, _ in expanded for source in good]
     wrong = [skip for _, bad in expanded for skip in bad]
-    found += from_plugins
+    found += joined
     names = [source.name for source in found]
     for name in names:
         if names.count(name) > 1:

@@ -174,8 +174,8 @@ def test_the_positive_sentence_has_the_figures_first() -> None:
 def test_the_negative_sentence_says_that_transfer_hurts() -> None:
     comparison = with_gap(-0.05, -0.09, -0.01)
     text = sentence(comparison, Decision.NEGATIVE, margin=0.01, baseline="pixels")
-    assert text.startswith("transfer hurts: -5.0 points against the best you would have got")
-    assert "(pixels; 95 % -9.0 to -1.0, 153 held-out items)" in text
+    assert text.startswith("-5.0 points against the best you would have got")
+    assert text.endswith("(pixels; 95 % -9.0 to -1.0, 153 held-out items): transfer hurts")
     models = sentence(comparison, Decision.NEGATIVE, margin=0.01, subject="a", rival="b")
     assert models == "a: -5.0 points against b (95 % -9.0 to -1.0, 153 held-out items)"
 
@@ -183,15 +183,19 @@ def test_the_negative_sentence_says_that_transfer_hurts() -> None:
 def test_the_neutral_sentence_gives_margin_and_narrow_interval() -> None:
     comparison = with_gap(-0.0001, -0.02, 0.03, metric="log_loss", narrow=(-0.015, 0.02))
     text = sentence(comparison, Decision.NEUTRAL, margin=0.05, images="audit items")
-    assert text.startswith("no difference worth having, less than 0.050 nats of log loss: 0.000")
-    assert "(90 % -0.015 to 0.020, 153 audit items)" in text  # no minus zero
+    assert text.startswith("0.000 nats of log loss against the best")  # no minus zero
+    assert text.endswith(
+        "(90 % -0.015 to 0.020, 153 audit items): "
+        "no difference worth having, less than 0.050 nats of log loss"
+    )
 
 
 def test_the_open_sentence_says_what_would_settle_it() -> None:
     comparison = with_gap(0.05, -0.02, 0.12, n=200, detectable=0.1, metric="f1_macro")
     text = sentence(comparison, Decision.INCONCLUSIVE, margin=0.01)
     assert "a gap of 10.0 points of macro F1 four times out of five" in text
-    assert text.startswith("open: +5.0 points of macro F1 against the best you would have got")
+    assert text.startswith("+5.0 points of macro F1 against the best you would have got")
+    assert "200 held-out items): open; so many show" in text
     assert "about 800 would settle" in text  # half the gap needs four times the items
 
 

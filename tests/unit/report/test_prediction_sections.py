@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Callable
@@ -154,6 +155,17 @@ def test_labels_to_check_say_what_they_look_like(make_record: Make) -> None:
     found = str(mislabelled_section(_material(make_record(), _tested(probabilities, names))))
     assert "1 of 40 labels look wrong" in found
     assert 'alt="labelled bees, looks like ants: 5"' in found
+
+
+def test_without_cleanlab_the_section_says_how_to_add_it(
+    make_record: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "cleanlab" else object()
+    )
+    probabilities = np.tile([0.9, 0.1], (30, 1))
+    material = _material(make_record(), _tested(probabilities, ["a"] * 15 + ["b"] * 15))
+    assert "pip install &#39;autotransfer[labels]&#39;" in str(mislabelled_section(material))
 
 
 def test_few_pictures_are_not_checked(make_record: Make) -> None:
