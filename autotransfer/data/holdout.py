@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.data.domains import domain_folds
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.bursts import burst_share
 from autotransfer.data.listing import named
@@ -39,6 +40,7 @@ class Division:
         notes: What was decided, in sentences.
         held_out_classes: Classes of which there is a held-out item.
         untested: (n,) whether an open image only trains; None where all may test.
+        by_domain: Whether the groups are domains, each of which is left out in turn.
     """
 
     images: ImageSet
@@ -49,6 +51,7 @@ class Division:
     notes: tuple[str, ...] = ()
     held_out_classes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     untested: NDArray[np.bool_] | None = None
+    by_domain: bool = False
 
     @property
     def units(self) -> NDArray[np.int64]:
@@ -64,6 +67,9 @@ class Division:
 
     def folds(self, seed: int) -> tuple[Fold, ...]:
         """Return the folds of the search; every image validates once where none is held out."""
+        if self.by_domain:
+            assert self.groups is not None
+            return domain_folds(self.images, self.groups)
         folds = make_folds(
             self.images,
             seed=seed,
@@ -86,6 +92,8 @@ def divide(opened: Target, *, readable: bool = True) -> Division:
     if opened.held_out is not None:
         return _with_own_test(opened, opened.held_out, readable=readable)
     same = near_duplicates(opened.train) if readable else NO_PAIRS
+    if opened.by_domain:
+        return _by_domain(opened, same)
     notes = _notes(len(same), f"training {opened.train.modality.plural}")
     if readable and opened.groups is None and opened.train.modality is Modality.IMAGE:
         notes += _burst_notes(opened.train)
@@ -108,6 +116,18 @@ def divide(opened: Target, *, readable: bool = True) -> Division:
         np.unique(opened.train.labels[held_out]),
         None if untested is None else untested[free],
     )
+
+
+def _by_domain(opened: Target, same: NDArray[np.int64]) -> Division:
+    """Return a division that holds nobody out: each domain tests what the others teach."""
+    domains = np.array(opened.groups)
+    across = int((domains[same[:, 0]] != domains[same[:, 1]]).sum())
+    notes = () if not across else (
+        f"{across} pair(s) of images of different domains show the same, so a domain that is left "
+        "out is not quite unseen; leave one of each pair out",
+    )  # fmt: skip
+    nobody = np.zeros(0, dtype=np.int64)
+    return Division(opened.train, None, opened.groups, NO_PAIRS, nobody, notes, by_domain=True)
 
 
 def _burst_notes(images: ImageSet) -> tuple[str, ...]:

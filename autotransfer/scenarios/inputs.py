@@ -158,6 +158,7 @@ def open_labelled(target: Any, chosen: Options) -> Target:
         target,
         on_bad_image=chosen.on_bad_image,
         group_column=chosen.group_column,
+        domain_column=chosen.domain_column,
         modality=asked_modality(chosen),
     )
     if not opened.labelled:

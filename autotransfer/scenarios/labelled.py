@@ -167,6 +167,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             class_weights_of(options, self.items),
             unseen_among(problem.unlabelled, parts, "unlabelled"),
             candidates.pool,
+            self.division.by_domain,
         )
 
     @override
