@@ -40,11 +40,11 @@ def test_equal_predictors_have_no_gap_and_no_width() -> None:
 
 def test_the_interval_holds_the_mean_gap_of_normal_domains_as_often_as_it_says() -> None:
     generator, held = np.random.default_rng(0), 0
-    for _ in range(1000):
+    for _ in range(300):
         gaps = generator.normal(0.1, 0.05, 5)
         gap = compare_domains(ACCURACY, [DomainScore("d", 9, 0.5 + g, 0.5) for g in gaps]).gap
         held += gap.low <= 0.1 <= gap.high
-    assert 930 <= held <= 968
+    assert 273 <= held <= 295
 
 
 def test_few_domains_carry_no_claim_and_the_sentence_says_so() -> None:
