@@ -263,6 +263,10 @@ class Guard:
         cause = ""
         if verdict.decision is Decision.NEGATIVE:
             row = next((r for r in self.ranking.rows if r.source == source.name), None)
+            if self.division.by_domain:
+                row = (
+                    None  # its accuracies are within domains, which says nothing of an unseen one
+                )
             said = (b.probabilities for b in opened.baselines if b.name == UNTRAINED and b.whole)
             labels, accuracy = opened.split.labels, metric_named("accuracy")
             found = cause_of(
