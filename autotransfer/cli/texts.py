@@ -183,6 +183,7 @@ def _test_text(record: Record, metric: Metric | None) -> list[str]:
     title = "accuracy" if metric is None else metric.title
     shown = _shown(verdict.test, metric)
     unit = f"{record.modality}s" if record.zero_shot is None else "classes"
+    unit = "left-out domains" if verdict.domains else unit
     interval = f"95 % interval {shown['low']:.3f} to {shown['high']:.3f}"
     lines = [f"  test      {shown['value']:.3f}, {interval}, {shown['n']} {unit} ({title})"]
     tested = [(b.test, b.name, b.whole) for b in verdict.baselines if b.test is not None]
