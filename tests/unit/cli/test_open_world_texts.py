@@ -50,6 +50,7 @@ def test_left_out_domains_stand_with_the_worst_first(make_record: MakeRecord) ->
         "0.400 (0.450 without a source, 30 items)  oil",
         "0.900 (0.500 without a source, 20 items)  ink",
     ]
+    assert "no interval from so few" in fit_text(record)
     assert "left-out domains (accuracy)" in fit_text(record)
     told = fit_json(record)
     assert told["domains"]["ink"] == {"n": 20, "test": 0.9, "rival": 0.5}
