@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from autotransfer.domain_results import DomainScore as DomainScore
 from autotransfer.forecasts import LabelForecast
 from autotransfer.zero_shot_results import ZeroShotFigures as ZeroShotFigures
 from autotransfer.zero_shot_results import ZeroShotFindings as ZeroShotFindings
@@ -91,10 +92,9 @@ class Outcome:
 
     Args:
         number: Of the trial in its study; probes, which are no trials, count down from -1.
-        value: Mean validation score over the folds, every item weighing the same, higher is
-            better; None unless complete.
-        fold_values: Score of each fold that ran, in order.
-        log_loss: Mean validation log loss, the tie-breaker; None unless complete.
+        value: Mean validation score over items or domains; None unless complete.
+        fold_values: Score of each fold that ran.
+        log_loss: The same of the log loss, the tie-breaker.
         rungs: (step, score) at every rung that was scored.
         layers: What the predictor used of the source; None unless complete.
         reason: Why it failed or was pruned, one line; empty when complete.
@@ -227,8 +227,7 @@ class Interval:
 class Baseline:
     """A predictor that uses no source, scored on the same items as the finalist.
 
-    Without target labels it has no score. One that has lost the first fold and was stopped there
-    is not `whole`: its score is of that fold. `seconds` are those of training and predicting.
+    Without target labels it has no score; one that is not `whole` was stopped after a fold.
     """
 
     name: str
@@ -243,19 +242,19 @@ class Verdict:
 
     Args:
         basis: What it rests on ("held-out items", "out-of-fold", "validators", "audit labels").
-        sentence: The verdict in one sentence for people.
         returned: "transfer" or "baseline".
         gap: Finalist minus `best_baseline`, which was chosen without the tested items.
         minimum_detectable: Smallest true gap that would be found four times out of five.
         gap_reference: Finalist minus the reference arm; None where there is none.
         returned_baseline: Name of the baseline that is returned; empty where transfer is.
         competed: Number of trials that the finalist was chosen from.
-        optimism: Its validation score minus that of choosing again, by items that had no part.
-        looks: Which look at the tested items this is; from the second on, limits are wider.
+        optimism: Its validation score minus that of choosing again, by others.
+        looks: Which look at the tested items this is; limits widen from the second on.
         cause: Of a negative verdict: "data", "method" or "unknown".
         mcnemar: Two-sided mid-p of McNemar's test against the same baseline.
         calibration_error: Expected calibration error of the finalist in [0, 1].
         competition_bound: Lower limit of the gap, had luck alone chosen the finalist; or None.
+        domains: Where each domain was left out: the scores on it.
 
     All scores and gaps are None where the verdict is unverified.
     """
@@ -280,6 +279,7 @@ class Verdict:
     mcnemar: float | None = None
     calibration_error: float | None = None
     competition_bound: float | None = None
+    domains: tuple[DomainScore, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ NOT_OF_A_CLASSIFIER: Mapping[str, str] = {
     "audit_labels": "it is for a target without labels",
     "classes": "give source_data of the classes that are wanted",
     "modality": "X and y are images; give texts to autotransfer.fit",
+    "domain_column": "X is no manifest; give a table with such a column to autotransfer.fit",
     "group_column": "X is no manifest; divide the groups in the cross-validation",
     "on_bad_image": "there has to be one answer for each row of X",
     "budget": "trials and seconds say it",

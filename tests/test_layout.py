@@ -18,6 +18,7 @@ ORDER = (
     "masking",
     "errors",
     "forecasts",
+    "domain_results",
     "zero_shot_results",
     "results",
     "data",

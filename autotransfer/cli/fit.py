@@ -43,6 +43,7 @@ from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPAC
 @attributes_option
 @option("--modality", metavar="NAME", help="image, text or sound; told from the target.")
 @option("--group-column", metavar="NAME", help="Manifest column that names the group.")
+@option("--domain-column", metavar="NAME", help="Leave out each domain; :folder: top folders.")
 @common
 @several("--strategy", "strategies", "NAME", "Try only this strategy")
 @option(

@@ -1,4 +1,4 @@
-"""What a fit prints of what seems to be in a target without labels."""
+"""What a fit prints of classes that may not be there, and of domains that were left out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from autotransfer.cli.groups import text_width
 from autotransfer.cli.options import picked
+from autotransfer.models.metrics import metric_named
 from autotransfer.results import Record
 
 _SHOWN = 12
@@ -14,7 +15,16 @@ _SHOWN = 12
 
 def open_world_json(record: Record) -> dict[str, Any]:
     """Return the keys of `fit --json`; none where nothing was looked for."""
-    found = record.open_world
+    found, metric = record.open_world, record.metric
+    if record.verdict.domains:
+        show = metric_named(metric).display
+        return {
+            "domains": {
+                score.name: {"n": score.n, "test": show(score.test), "rival": show(score.rival)}
+                for score in record.verdict.domains
+            },
+            "worst_domain": min(record.verdict.domains, key=lambda score: score.test).name,
+        }
     if found is None:
         return {}
     if not found.class_shares:
@@ -24,7 +34,9 @@ def open_world_json(record: Record) -> dict[str, Any]:
 
 
 def open_world_text(record: Record) -> list[str]:
-    """Return the lines of the class shares, the largest first."""
+    """Return the lines of the left-out domains, worst first, or of the class shares."""
+    if record.verdict.domains:
+        return _domain_lines(record)
     found = record.open_world
     if found is None:
         return []
@@ -44,4 +56,14 @@ def open_world_text(record: Record) -> list[str]:
         lines.append(f"            {share.value:.2f} {interval}  {name}")
     if len(shares) > _SHOWN:
         lines.append(f"            and {len(shares) - _SHOWN} more, with smaller shares")
+    return lines
+
+
+def _domain_lines(record: Record) -> list[str]:
+    show = metric_named(record.metric).display
+    ordered = sorted(record.verdict.domains, key=lambda score: score.test)
+    lines = [f"  domains   each left out in turn, the worst first ({len(ordered)} domains)"]
+    for score in ordered:
+        beside = f"({show(score.rival):.3f} without a source, {score.n} items)"
+        lines.append(f"            {show(score.test):.3f} {beside}  {score.name}")
     return lines

@@ -183,7 +183,10 @@ def _test_text(record: Record, metric: Metric | None) -> list[str]:
     title = "accuracy" if metric is None else metric.title
     shown = _shown(verdict.test, metric)
     unit = f"{record.modality}s" if record.zero_shot is None else "classes"
+    unit = "left-out domains" if verdict.domains else unit
     interval = f"95 % interval {shown['low']:.3f} to {shown['high']:.3f}"
+    if 0 < len(verdict.domains) < 5:  # no claim: see guard/domains.py
+        interval = "no interval from so few"
     lines = [f"  test      {shown['value']:.3f}, {interval}, {shown['n']} {unit} ({title})"]
     tested = [(b.test, b.name, b.whole) for b in verdict.baselines if b.test is not None]
     return lines + [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.data.domains import domain_folds
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.listing import named
 from autotransfer.data.near_duplicates import near_duplicates, related_notes
@@ -21,7 +23,7 @@ from autotransfer.data.splitting import (
     units_of,
 )
 from autotransfer.data.target import Target
-from autotransfer.errors import InvalidTargetError
+from autotransfer.errors import DataWarning, InvalidTargetError
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Division:
         notes: What was decided, in sentences.
         held_out_classes: Classes of which there is a held-out item.
         untested: (n,) whether an open image only trains; None where all may test.
+        by_domain: Whether the groups are domains, each of which is left out in turn.
     """
 
     images: ImageSet
@@ -47,6 +50,7 @@ class Division:
     notes: tuple[str, ...] = ()
     held_out_classes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     untested: NDArray[np.bool_] | None = None
+    by_domain: bool = False
 
     @property
     def units(self) -> NDArray[np.int64]:
@@ -62,6 +66,9 @@ class Division:
 
     def folds(self, seed: int) -> tuple[Fold, ...]:
         """Return the folds of the search; every image validates once where none is held out."""
+        if self.by_domain:
+            assert self.groups is not None
+            return domain_folds(self.images, self.groups)
         folds = make_folds(
             self.images,
             seed=seed,
@@ -84,6 +91,8 @@ def divide(opened: Target, *, readable: bool = True) -> Division:
     if opened.held_out is not None:
         return _with_own_test(opened, opened.held_out, readable=readable)
     same = near_duplicates(opened.train) if readable else NO_PAIRS
+    if opened.by_domain:
+        return _by_domain(opened, same)
     notes = _notes(len(same), f"training {opened.train.modality.plural}")
     if readable and opened.groups is None:
         notes += related_notes(opened.train)
@@ -106,6 +115,18 @@ def divide(opened: Target, *, readable: bool = True) -> Division:
         np.unique(opened.train.labels[held_out]),
         None if untested is None else untested[free],
     )
+
+
+def _by_domain(opened: Target, same: NDArray[np.int64]) -> Division:
+    """Return a division that holds nobody out: each domain tests what the others teach."""
+    domains = np.array(opened.groups)
+    across = int((domains[same[:, 0]] != domains[same[:, 1]]).sum())
+    notes = () if not across else (
+        f"{across} pair(s) of {opened.train.modality.plural} of different domains show the same, "
+        "so a domain that is left out is not quite unseen; leave one of each pair out",
+    )  # fmt: skip
+    nobody = np.zeros(0, dtype=np.int64)
+    return Division(opened.train, None, opened.groups, NO_PAIRS, nobody, notes, by_domain=True)
 
 
 def notes_on_classes(
@@ -187,3 +208,34 @@ def _notes(pairs: int, what: str) -> tuple[str, ...]:
     if not pairs:
         return ()
     return (f"{pairs} pair(s) of {what} show the same; each stays on one side of every division",)
+
+
+def unseen_among(
+    images: ImageSet | None, parts: Sequence[ImageSet | None], kind: str
+) -> ImageSet | None:
+    """Return the further images that are none of those the target is tested on.
+
+    Args:
+        images: Of this kind; None where there are none.
+        parts: The images of the target.
+        kind: What the images are, in a word.
+
+    Raises:
+        InvalidTargetError: If none is left.
+    """
+    if images is None:
+        return None
+    ours = {digest for part in parts if part is not None for digest in part.digests}
+    kept = [i for i, digest in enumerate(images.digests) if digest not in ours]
+    if not kept:
+        raise InvalidTargetError(
+            f"all {len(images)} {kind} images are images of the target as well; give others"
+        )
+    if len(kept) < len(images):
+        warnings.warn(
+            f"{len(images) - len(kept)} {kind} image(s) are also among those that test "
+            "the target, and were left out",
+            DataWarning,
+            stacklevel=4,
+        )
+    return images.subset(kept)

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from autotransfer.data.checking import Problems, Usable, checked, left_out_notes, usable_images
 from autotransfer.data.class_names import refuse_unfit_names
 from autotransfer.data.datasets import is_sequence_of_splits
+from autotransfer.data.domains import domain_notes, find_domains
 from autotransfer.data.finding import TargetLike, find_items
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.listing import Listing, bytewise, named, shortened
 from autotransfer.data.modality import Modality, modality_of
-from autotransfer.errors import DataWarning, InvalidTargetError
+from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
 
 _NAMED = 20  # classes that a message names
 _SHOWN = 60  # characters of a class in a list of many
@@ -39,6 +40,7 @@ class Target:
         held_out_groups: Group of each image of the user's own test split; None without groups.
         untested: Whether a training image never tests, because it was chosen for what it
             teaches; None where all may.
+        by_domain: Whether the groups are domains, each of which is left out in turn.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Target:
     groups: tuple[str, ...] | None = None
     held_out_groups: tuple[str, ...] | None = None
     untested: tuple[bool, ...] | None = None
+    by_domain: bool = False
 
     @property
     def labelled(self) -> bool:
@@ -72,6 +75,7 @@ def open_target(
     on_bad_image: str | None = "stop",
     minimum_per_class: int = 2,
     group_column: str | None = None,
+    domain_column: str | None = None,
     modality: Modality | None = None,
 ) -> Target:
     """Return the target, every item checked.
@@ -84,6 +88,7 @@ def open_target(
             stops as well, where the caller does not offer the choice.
         minimum_per_class: Fewest training images of a class.
         group_column: Column of a manifest that names the group; None is "group" if it is there.
+        domain_column: Column of a manifest that names the domain, or `:folder` for top folders.
         modality: What the items are; None tells it from the target.
 
     Raises:
@@ -92,18 +97,29 @@ def open_target(
             none can.
         InvalidOptionError: If `on_bad_image` is neither.
     """
+    if isinstance(target, ImageSet) and domain_column is not None:
+        raise InvalidOptionError(
+            f"domain_column {domain_column!r} is for a table or a folder; an ImageSet has no "
+            "domains"
+        )
     if isinstance(target, ImageSet):
         refuse_unfit_names(target.class_names, "images")
         usable = usable_images(target, on_bad_image)
         images = target.subset(usable.good).at_depth(usable.depth)
         opened = Target("images", images, None, None, target.class_names)
     else:
-        listing = find_items(target, group_column, modality=modality)
+        if domain_column is None:
+            listing = find_items(target, group_column, modality=modality)
+        else:
+            listing = find_domains(target, domain_column, modality)
         usable = checked(listing, on_bad_image)
         opened = _divide(listing, usable)
     if opened.labelled:
         _refuse_classes(opened, minimum_per_class, usable.left_out)
     notes = (*opened.notes, *usable.notes, *_repetitions(opened))
+    if domain_column is not None and opened.groups is not None and opened.labelled:
+        notes = (*notes, *domain_notes(opened.train, opened.groups))
+        return replace(opened, notes=notes, by_domain=True)
     return replace(opened, notes=notes)
 
 

@@ -16,6 +16,12 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DeadlineError
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.bootstrap import LEVEL, Comparison, compare, mean_score, rounds_of
+from autotransfer.guard.domains import (
+    CLAIM_FROM,
+    compare_domains,
+    domain_scores,
+    too_few_sentence,
+)
 from autotransfer.guard.evaluation_split import OUT_OF_FOLD, EvaluationSplit
 from autotransfer.guard.selection_bias import competition_bound
 from autotransfer.guard.verdict import decide, default_margin, judge, sentence
@@ -26,7 +32,7 @@ from autotransfer.models.predictors.baselines import MAJORITY, TITLES
 from autotransfer.models.predictors.neural import HeadPredictor
 from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.source import Source
-from autotransfer.results import Baseline, Verdict
+from autotransfer.results import Baseline, Decision, DomainScore, Verdict
 from autotransfer.search.cross_validation import LabelledContext
 
 Predictions = NDArray[np.float64]
@@ -148,10 +154,14 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
     if opened.probed is not None:
         reference = _compared(candidate.probabilities, opened.probed, opened, terms).gap
     margin = default_margin(metric, comparison.n) if terms.margin is None else terms.margin
-    decision = judge(comparison, margin=margin)
+    domains = _domains(candidate.probabilities, rival.probabilities, opened)
+    claimed = not 0 < len(domains) < CLAIM_FROM
+    decision = judge(comparison, margin=margin) if claimed else Decision.INCONCLUSIVE
     returned = decide(comparison, decision, margin, obvious=candidate.obvious)
     title = TITLES[rival.returned] + ("" if rival.choice else ", fixed beforehand")
     told = sentence(comparison, decision, margin=margin, baseline=title, images=split.images)
+    if not claimed:
+        told = too_few_sentence(metric, comparison, domains)
     test = comparison.test
     verdict = Verdict(
         decision=decision,
@@ -175,6 +185,7 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         mcnemar=comparison.mcnemar,
         calibration_error=_calibration_error(candidate, split),
         competition_bound=_bound(candidate, opened, terms),
+        domains=domains,
     )
     return Judgement(verdict, rival)
 
@@ -215,7 +226,10 @@ def _probed(
 def _compared(
     finalist: Predictions, other: Predictions, opened: Opened, terms: Terms
 ) -> Comparison:
-    split = opened.split
+    split, metric = opened.split, opened.context.metric
+    if split.domains is not None:
+        scores = _domains(finalist, other, opened)
+        return compare_domains(metric, scores, level=terms.level, inflation=split.inflation)
     return compare(
         opened.context.metric,
         split.labels,
@@ -226,6 +240,14 @@ def _compared(
         inflation=split.inflation,
         seed=terms.seed,
     )
+
+
+def _domains(finalist: Predictions, other: Predictions, opened: Opened) -> tuple[DomainScore, ...]:
+    """Return the scores of both on each left-out domain; none where items are the unit."""
+    split = opened.split
+    if split.domains is None:
+        return ()
+    return domain_scores(opened.context.metric, split.labels, finalist, other, split.domains)
 
 
 def _shown(baseline: TrainedBaseline, opened: Opened) -> Baseline:
@@ -245,7 +267,7 @@ def _calibration_error(candidate: Candidate, split: EvaluationSplit) -> float:
 
 def _bound(candidate: Candidate, opened: Opened, terms: Terms) -> float | None:
     split = opened.split
-    if split.basis != OUT_OF_FOLD or not candidate.trials:
+    if split.basis != OUT_OF_FOLD or not candidate.trials or split.domains is not None:
         return None
     return competition_bound(
         opened.context.metric,

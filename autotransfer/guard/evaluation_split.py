@@ -24,12 +24,14 @@ class EvaluationSplit:
         units: (m,) what belongs together among the predicted ones, over all divisions.
         basis: What a verdict rests on.
         inflation: What the variance of a gap is multiplied by.
+        domains: (m,) name of the left-out domain of each item; None where items are the unit.
     """
 
     divisions: tuple[tuple[ImageSet, ImageSet], ...]
     units: NDArray[np.int64]
     basis: str
     inflation: float = 1.0
+    domains: tuple[str, ...] | None = None
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -45,6 +47,8 @@ class EvaluationSplit:
     @property
     def images(self) -> str:
         """Return what the predicted items are called, in the plural."""
+        if self.domains is not None:
+            return "left-out domains"
         kind = "held-out" if self.basis == HELD_OUT_ITEMS else "labelled"
         m = len(self.units)
         grouped = len(np.unique(self.units)) < m

@@ -206,7 +206,11 @@ class Guard:
         context, division = self.finalists.context, self.division
         if division.held_out is not None:
             return held_out_split(context.images, division.held_out, division.held_out_units)
-        return out_of_fold_split(context.images, context.folds, division.units, INFLATION)
+        split = out_of_fold_split(context.images, context.folds, division.units, INFLATION)
+        if not division.by_domain or division.groups is None:
+            return split
+        held_out = np.concatenate([fold.validation for fold in context.folds])
+        return replace(split, domains=tuple(division.groups[i] for i in held_out))
 
     @property
     def _rechoice(self) -> Rechoice:
@@ -259,6 +263,8 @@ class Guard:
         cause = ""
         if verdict.decision is Decision.NEGATIVE:
             row = next((r for r in self.ranking.rows if r.source == source.name), None)
+            if self.division.by_domain:  # accuracies within domains say nothing of an unseen one
+                row = None
             said = (b.probabilities for b in opened.baselines if b.name == UNTRAINED and b.whole)
             labels, accuracy = opened.split.labels, metric_named("accuracy")
             found = cause_of(

@@ -116,6 +116,11 @@ class Challenger:
     def _compared(self, kept: NDArray[np.int64], champion: NDArray[np.float64]) -> Promotion:
         """Return what the items at some places say of both models."""
         metric, terms = self.context.metric, self.terms
+        if self.split.domains is not None:
+            return Promotion(
+                moves=False,
+                reason="models of left-out domains are not compared by items; --promote moves it",
+            )
         found = compare(
             metric,
             self.split.labels[kept],

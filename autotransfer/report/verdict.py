@@ -77,6 +77,9 @@ def _scores(record: Record, scale: Scale) -> list[tuple[str | Markup, str]]:
     verdict = record.verdict
     assert verdict.test is not None
     rows: list[tuple[str | Markup, str]] = [("finalist", scale.interval(verdict.test))]
+    for left_out in sorted(verdict.domains, key=lambda found: found.test):
+        title = Markup("left-out domain {}").format(name(left_out.name))
+        rows.append((title, f"{scale.shown(left_out.test):.3f}"))
     tested = [(b.test, b) for b in verdict.baselines if b.test is not None]
     for score, baseline in sorted(tested, key=lambda pair: -pair[0]):
         stopped = "" if baseline.whole else ", stopped after a fold"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from autotransfer.data.kept_classes import with_classes
 from autotransfer.data.label_files import read_labels, with_labels
 from autotransfer.data.modality import Modality, refuse_other
 from autotransfer.data.target import Target, open_target, open_unlabelled
-from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
+from autotransfer.errors import InvalidOptionError, InvalidTargetError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.catalogue import Sources, resolve_sources, told_left_out
 from autotransfer.models.catalogue.default_sets import default_name
@@ -158,6 +156,7 @@ def open_labelled(target: Any, chosen: Options) -> Target:
         target,
         on_bad_image=chosen.on_bad_image,
         group_column=chosen.group_column,
+        domain_column=chosen.domain_column,
         modality=asked_modality(chosen),
     )
     if not opened.labelled:
@@ -317,34 +316,3 @@ def make_readers(chosen: Options) -> FeatureReaders:
     return FeatureReaders(
         FeatureStore(), PixelStore(half), load_backbone, device_of(chosen.device), half
     )
-
-
-def unseen_among(
-    images: ImageSet | None, parts: Sequence[ImageSet | None], kind: str
-) -> ImageSet | None:
-    """Return the further images that are none of those the target is tested on.
-
-    Args:
-        images: Of this kind; None where there are none.
-        parts: The images of the target.
-        kind: What the images are, in a word.
-
-    Raises:
-        InvalidTargetError: If none is left.
-    """
-    if images is None:
-        return None
-    ours = {digest for part in parts if part is not None for digest in part.digests}
-    kept = [i for i, digest in enumerate(images.digests) if digest not in ours]
-    if not kept:
-        raise InvalidTargetError(
-            f"all {len(images)} {kind} images are images of the target as well; give others"
-        )
-    if len(kept) < len(images):
-        warnings.warn(
-            f"{len(images) - len(kept)} {kind} image(s) are also among those that test "
-            "the target, and were left out",
-            DataWarning,
-            stacklevel=4,
-        )
-    return images.subset(kept)

@@ -11,7 +11,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from autotransfer.data.holdout import Division, divide, notes_on_classes
+from autotransfer.data.holdout import Division, divide, notes_on_classes, unseen_among
 from autotransfer.data.splitting import Fold
 from autotransfer.errors import (
     BudgetExhaustedError,
@@ -40,7 +40,7 @@ from autotransfer.scenarios.base import Candidates, Enough, Judged, Scenario, Se
 from autotransfer.scenarios.candidates import LabelledSources
 from autotransfer.scenarios.class_weights import class_weights_of
 from autotransfer.scenarios.clock import GUARD_SHARE, POOL_SHARE
-from autotransfer.scenarios.inputs import Problem, problem_of_items, unseen_among, within_limits
+from autotransfer.scenarios.inputs import Problem, problem_of_items, within_limits
 from autotransfer.scenarios.label_forecast import label_forecast
 from autotransfer.scenarios.labelled_report import Ended
 from autotransfer.scenarios.progress import told_by
@@ -167,6 +167,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             class_weights_of(options, self.items),
             unseen_among(problem.unlabelled, parts, "unlabelled"),
             candidates.pool,
+            self.division.by_domain,
         )
 
     @override

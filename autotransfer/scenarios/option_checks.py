@@ -30,7 +30,8 @@ NUMBERS: Mapping[str, tuple[float, float, str]] = {
 }
 _TEXTS = (
     "scenario", "metric", "sampler", "executor", "ray_address", "storage", "tracking_uri",
-    "device", "on_bad_image", "group_column", "modality",
+    "device", "on_bad_image", "group_column", "domain_column",
+    "modality",
 )  # fmt: skip
 _SWITCHES = (
     "refit", "ensemble", "single", "warm_start", "keep_searching", "promote", "resume", "guard",
@@ -72,6 +73,12 @@ def check_options(given: Mapping[str, Any]) -> None:
     if given["modality"] not in (None, *Modality):
         raise InvalidOptionError(
             f"modality must be one of {', '.join(Modality)}, got {given['modality']!r}"
+        )
+    beside = [name for name in ("group_column", "labels") if given[name]]
+    if given["domain_column"] is not None and beside:
+        raise InvalidOptionError(
+            f"{beside[0]} cannot be used beside domain_column: whole domains are left out; leave "
+            "one of the two out"
         )
     if given["storage"] is not None:
         check_database(given["storage"], "storage")

@@ -48,6 +48,9 @@ class Options:
         audit_labels: Without target labels: how many to ask for, or the table that was filled in.
         group_column: Column of a manifest that names what belongs together: one patient, one
             camera. A group stays on one side of every division and counts once in the test.
+        domain_column: Column of a manifest that names the domain (hospital, camera, style), or
+            ":folder" for the top folders, with class folders below. Each domain is left out in
+            turn, and the verdict is about a domain that was never seen.
         attributes: A CSV table of classes and their attributes, or a mapping from class to
             numbers; classes without images are told apart by it.
         sources: A default set, a catalogue, timm names, or records; None is a default set.
@@ -110,6 +113,7 @@ class Options:
     classes: Sequence[str] = ()
     attributes: Any = None
     group_column: str | None = None
+    domain_column: str | None = None
     modality: str | None = None
     unlabelled: Any = None
     labels: Sequence[str | Path] = ()
@@ -210,6 +214,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "classes": _OF_SOURCE_DATA,
         "attributes": _OF_IMAGES,
         "group_column": _OF_IMAGES,
+        "domain_column": _OF_IMAGES,
         "modality": "is for items; features were given, so leave it out",
         "unlabelled": _OF_IMAGES,
         "through": _OF_IMAGES,
@@ -228,6 +233,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "unlabelled": "is for images beside labelled ones, and the target itself has no labels; "
         "put them all into the target",
         "group_column": _WITH_LABELS,
+        "domain_column": _WITH_LABELS,
         "modality": "is for a target with labels; without them images are read",
         "metric": _WITH_LABELS,
         "class_weights": _WITH_LABELS,
@@ -244,6 +250,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "through": _WITHOUT_LABELS,
         "audit_labels": _WITHOUT_LABELS,
         "group_column": "cannot be used beside attributes: classes are held out, not images",
+        "domain_column": "cannot be used beside attributes: classes are held out, not domains",
         "modality": "cannot be used beside attributes, with which images are read",
         "class_weights": "cannot be used beside attributes: every class counts the same",
         "margin": "cannot be used beside attributes: the test exchanges rows of attributes",

@@ -29,6 +29,7 @@ class FitOptions(TypedDict, total=False):
     classes: Sequence[str]
     attributes: Any
     group_column: str | None
+    domain_column: str | None
     modality: str | None
     unlabelled: Any
     labels: Sequence[str | Path]

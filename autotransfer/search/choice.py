@@ -80,6 +80,8 @@ class Terms:
         temper: Whether probabilities are compared as sure as they turned out to be.
         by_class: Whether folds hold out classes: the items of one gain or lose together, so that
             the error of a gain is one over classes.
+        by_domain: Whether folds leave out domains: the gain is the mean over them, its error one
+            over them, and the worst domain must not become worse.
         seed: Deals out the items where the search has too few folds.
         expected: What is known of gains over the incumbent; None is nothing.
         trained: Numbers of the candidates that train a network.
@@ -90,6 +92,7 @@ class Terms:
     combine: bool = True
     temper: bool = True
     by_class: bool = False
+    by_domain: bool = False
     seed: int = 0
     expected: Expected | None = None
     trained: Collection[int] = ()
@@ -123,7 +126,10 @@ def choose(
     challenger = _challenger(incumbent, said, labels, terms)
     if challenger.weights == kept.weights:
         return kept
-    measured = _measured_again(said, _dealt(folds, terms.seed), labels, terms)
+    again = folds if terms.by_domain and len(np.unique(folds)) > 1 else _dealt(folds, terms.seed)
+    measured = _measured_again(said, again, labels, terms)
+    if terms.by_domain and measured.worst < -_TOLERANCE:
+        return kept
     known = terms.gain(challenger.weights)
     if known is None:
         error, taken = _clearly_better(measured, labels, terms)
@@ -204,15 +210,21 @@ class _Measured(NamedTuple):
     Args:
         losses: (m,) gains of each item in log loss, nats.
         credits: (m,) gains of each item in the score.
-        gain: Of the score over all items.
+        gain: Of the score over all items, or the mean over domains.
+        worst: Of the score in the worst fold of each.
+        by_domain: (f,) gains of each domain in the score; None where items are the unit.
     """
 
     losses: NDArray[np.float64]
     credits: NDArray[np.float64]
     gain: float
+    worst: float = 0.0
+    by_domain: NDArray[np.float64] | None = None
 
     def error(self, metric: Metric) -> float:
         """Return the standard error of the gain of the score."""
+        if self.by_domain is not None:
+            return float(self.by_domain.std(ddof=1) / len(self.by_domain) ** 0.5)
         m, own = len(self.credits), len(self.credits) * self.credits
         return standard_error(float(np.square(own).sum()), float(own.mean()), m, metric)
 
@@ -233,11 +245,17 @@ def _measured_again(
         chosen = _challenger(number, others, labels[inside], terms)
         challenger[outside] = chosen.mix(away)
         incumbent[outside] = _alone(number, others, labels[inside], terms).mix(away)
-    return _Measured(
-        log_right(labels, challenger) - log_right(labels, incumbent),
-        metric.credits(labels, challenger) - metric.credits(labels, incumbent),
-        metric.score(labels, challenger) - metric.score(labels, incumbent),
+    losses = log_right(labels, challenger) - log_right(labels, incumbent)
+    credits = metric.credits(labels, challenger) - metric.credits(labels, incumbent)
+    if not terms.by_domain:
+        gain = metric.score(labels, challenger) - metric.score(labels, incumbent)
+        return _Measured(losses, credits, gain)
+    own, kept = (
+        np.array([metric.score(labels[folds == f], said[folds == f]) for f in np.unique(folds)])
+        for said in (challenger, incumbent)
     )
+    worst = float(own.min() - kept.min())
+    return _Measured(losses, credits, float((own - kept).mean()), worst, own - kept)
 
 
 def _clearly_better(

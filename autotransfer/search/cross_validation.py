@@ -53,6 +53,7 @@ class LabelledContext(TrialContext):
     class_weights: NDArray[np.float64] | None = None
     unlabelled: ImageSet | None = None
     pool: tuple[Source, ...] = ()
+    by_domain: bool = False  # whether each fold leaves a domain out, all weighing the same
 
     def seen_by(self, strategy: Strategy) -> LabelledContext:
         """Return what a strategy sees: the obvious ones every source, others the shortlist."""
@@ -146,10 +147,11 @@ class _Progress:
     scores: list[Score] = field(default_factory=list)
     losses: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     first: Predictor | None = None
+    by_domain: bool = False
 
     def mean(self, of: Callable[[Score], float]) -> float:
         """Return the mean over the folds that are scored."""
-        sizes = [len(score.probabilities) for score in self.scores]
+        sizes = [1 if self.by_domain else len(score.probabilities) for score in self.scores]
         return mean_over_folds([of(score) for score in self.scores], sizes)
 
 
@@ -157,7 +159,7 @@ def run_trial(spec: TrialSpec, context: LabelledContext) -> TrialResult:
     """Fit the arm once on every fold; a failure is an outcome, not an exception."""
     context = context.seen_by(spec.strategy)
     context.readers.focus(spec.source)
-    progress = _Progress()
+    progress = _Progress(by_domain=context.by_domain)
 
     def work(outcome: Outcome) -> Outcome:
         _run_folds(spec, context, progress)

@@ -62,11 +62,10 @@ class Finalists:
     """Chooses the finalist, and trains it once more on all development items.
 
     Args:
-        arms: Sources and strategies of the search.
+        arms: Sources and strategies.
         place: Where the predictors of trials are.
-        deadline: `time.monotonic()` after which no ensemble is trained.
-        end: `time.monotonic()` at which training has to be over; what comes too late is left as
-            its checkpoint is, which learnt from the first fold, or left out where it has none.
+        deadline: When (`time.monotonic()`) no ensemble is trained any more.
+        end: `time.monotonic()` when training ends; what is late stays the first fold's, or goes.
         refit: Whether the finalist is trained again; else its tested checkpoint is kept.
         combine: Whether several candidates may be put together.
         say: Told about progress, a line at a time.
@@ -91,6 +90,7 @@ class Finalists:
             tuple(outcome.number for outcome in obvious),
             combine=self.combine,
             by_class=not self.context.same_classes,
+            by_domain=self.context.by_domain,
             seed=self.seed,
             expected=self._expected(obvious),
             trained=frozenset(

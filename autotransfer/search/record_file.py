@@ -34,6 +34,8 @@ def record_to_json(record: Record) -> Json:
     for holder, key in optional:
         if holder[key] is None:
             del holder[key]
+    if not record.verdict.domains:
+        del found["verdict"]["domains"]
     if record.modality == Record.modality:
         del found["modality"]
     return found

@@ -132,6 +132,9 @@ def record_figures(record: Record) -> tuple[Figure, ...]:
         for b in verdict.baselines
         if b.test is not None
     ]
+    figures += [
+        Figure(f"domain/{key(found.name)}", shown(found.test, metric)) for found in verdict.domains
+    ]
     if record.finalist.value is not None:
         figures.append(Figure(f"val/{metric}", shown(record.finalist.value, metric)))
     counts = Counter(outcome.state for outcome in record.outcomes if not outcome.probe)

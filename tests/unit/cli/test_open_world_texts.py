@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from autotransfer.cli.texts import fit_json, fit_text
-from autotransfer.results import Interval, OpenWorld
+from autotransfer.results import DomainScore, Interval, OpenWorld
 from tests.unit.conftest import MakeRecord
 
 SEEN = OpenWorld(
@@ -36,3 +38,20 @@ def test_what_is_not_known_is_said_and_null(make_record: MakeRecord) -> None:
 def test_a_fit_with_labels_says_nothing_of_it(make_record: MakeRecord) -> None:
     assert "class_shares" not in fit_json(make_record())
     assert "  classes " not in fit_text(make_record())
+
+
+def test_left_out_domains_stand_with_the_worst_first(make_record: MakeRecord) -> None:
+    record = make_record()
+    found = (DomainScore("ink", 20, 0.9, 0.5), DomainScore("oil", 30, 0.4, 0.45))
+    record = replace(record, verdict=replace(record.verdict, domains=found))
+    lines = fit_text(record).splitlines()
+    start = lines.index("  domains   each left out in turn, the worst first (2 domains)")
+    assert [line.strip() for line in lines[start + 1 : start + 3]] == [
+        "0.400 (0.450 without a source, 30 items)  oil",
+        "0.900 (0.500 without a source, 20 items)  ink",
+    ]
+    assert "no interval from so few" in fit_text(record)
+    assert "left-out domains (accuracy)" in fit_text(record)
+    told = fit_json(record)
+    assert told["domains"]["ink"] == {"n": 20, "test": 0.9, "rival": 0.5}
+    assert told["worst_domain"] == "oil"

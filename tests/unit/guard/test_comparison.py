@@ -19,6 +19,7 @@ from autotransfer.guard.baseline_mixture import BaselineChoice, Mixture
 from autotransfer.guard.baselines import TrainedBaseline
 from autotransfer.guard.bootstrap import compare
 from autotransfer.guard.comparison import Candidate, Opened, Terms, guard, open_test
+from autotransfer.guard.domains import compare_domains, domain_scores
 from autotransfer.guard.evaluation_split import (
     HELD_OUT_ITEMS,
     OUT_OF_FOLD,
@@ -278,3 +279,21 @@ def test_why_a_baseline_stands_alone_is_said_as_it_is(
     instead = TrainedBaseline("together", rows, whole=True, kept=None, seconds=0.0, choice=choice)
     said = comparison._why(instead, ACCURACY)
     assert said == () if why is None else why in said[0]
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_left_out_domains_are_the_units_and_fewer_than_five_claim_nothing(
+    context: LabelledContext, count: int
+) -> None:
+    names = tuple(f"d{i % count}" for i in range(N))
+    stand = replace(PLAIN, domains=names)
+    verdict = _verdict(context, stand, Terms())
+    scores = domain_scores(ACCURACY, LABELS, FINALIST, RIVAL, names)
+    expected = compare_domains(ACCURACY, scores)
+    assert verdict.domains == scores
+    assert verdict.gap == expected.gap
+    assert verdict.competition_bound is None
+    claimed = "nothing is claimed of a domain" not in verdict.sentence
+    assert claimed == (count == 5)
+    assert (verdict.decision is Decision.INCONCLUSIVE) == (count == 4)
+    assert ("5 left-out domains" in verdict.sentence) == claimed

@@ -145,3 +145,28 @@ def test_the_weights_sum_to_one_whatever_the_candidates_say(
     choice = choose(said, np.zeros(n, dtype=np.int64), labels, Terms(ACCURACY, combine=combine))
     assert sum(choice.weights.values()) == pytest.approx(1.0)
     assert set(choice.weights) <= set(said)
+
+
+@pytest.mark.parametrize(("by_domain", "winner"), [(False, OTHER), (True, OBVIOUS)])
+def test_what_makes_the_worst_domain_worse_does_not_replace_the_obvious(
+    by_domain: bool,  # noqa: FBT001 - pytest gives it
+    winner: int,
+) -> None:
+    """In three domains .95, .95 and .4 instead of .6: the mean gains, the worst one loses."""
+    labels, folds, place = np.arange(300) % 2, np.repeat(np.arange(3), 100), np.arange(300) % 100
+    usual = _said(labels, place < 60, 0.6)
+    other = _said(labels, place < np.array([95, 95, 40])[folds], 0.6)
+    terms = Terms(ACCURACY, obvious=[OBVIOUS], combine=False, temper=False, by_domain=by_domain)
+    choice = choose({OBVIOUS: usual, OTHER: other}, folds, labels, terms)
+    assert choice.weights == {winner: 1.0}
+
+
+def test_the_gain_over_domains_is_their_mean_whatever_their_size() -> None:
+    """Gains of .1 in a domain of 20, .3 in one of 80 and .2 in one of 100: .2, not .225."""
+    folds = np.repeat(np.arange(3), [20, 80, 100])
+    labels = np.arange(200) % 2
+    place = np.concatenate([np.arange(n) / n for n in (20, 80, 100)])
+    usual, other = (_said(labels, place < s, 0.6) for s in (0.6, np.array([0.7, 0.9, 0.8])[folds]))
+    terms = Terms(ACCURACY, obvious=[OBVIOUS], combine=False, temper=False, by_domain=True)
+    choice = choose({OBVIOUS: usual, OTHER: other}, folds, labels, terms)
+    assert choice.gain == pytest.approx(0.2)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_param_name, _validate_tag_name
 
-from autotransfer.results import Layers, Outcome, Ranking, State
+from autotransfer.results import DomainScore, Layers, Outcome, Ranking, State
 from autotransfer.tracking.projection import (
     best_so_far,
     child_status,
@@ -194,3 +194,11 @@ def test_the_newest_fit_comes_first_and_the_scores_are_columns(metric: str) -> N
     state = json.loads(view_state(metric))
     assert (state["orderByKey"], state["orderByAsc"]) == ("attributes.start_time", False)
     assert {f"metrics.`val/{metric}`", f"metrics.`test/{metric}`"} <= {*state["selectedColumns"]}
+
+
+def test_each_left_out_domain_is_a_figure(make_record: MakeRecord) -> None:
+    record = make_record()
+    found = (DomainScore("ink", 20, 0.9, 0.5), DomainScore("oil", 30, 0.4, 0.45))
+    record = replace(record, verdict=replace(record.verdict, domains=found))
+    figures = {figure.name: figure.value for figure in record_figures(record)}
+    assert (figures["domain/ink"], figures["domain/oil"]) == (0.9, 0.4)

@@ -1,0 +1,117 @@
+"""Finalist against its rival on domains that neither has seen: the domain is the unit.
+
+A score is the mean over the left-out domains, every domain weighing the same. The interval is
+Student's t over the D gaps: it is about the mean gap on further domains drawn like these.
+Resampling a handful of domains would give limits that are too narrow. With fewer than five,
+normality and the drawing itself carry all of it, so nothing is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom, t
+
+from autotransfer.guard.bootstrap import DRAWS, LEVEL, TOLERANCE, Comparison, rounds_of
+from autotransfer.models.metrics import Metric
+from autotransfer.results import DomainScore, Interval
+
+CLAIM_FROM = 5  # domains; fewer carry no interval
+_POWER = 0.8
+
+
+def domain_scores(
+    metric: Metric,
+    labels: NDArray[np.int64],
+    finalist: NDArray[np.float64],
+    rival: NDArray[np.float64],
+    domains: Sequence[str],
+) -> tuple[DomainScore, ...]:
+    """Return the score of both on each left-out domain, in the order of names.
+
+    Args:
+        metric: The score.
+        labels: (m,) classes.
+        finalist: (m, K) probabilities, or (R, m, K) of R rounds.
+        rival: The same of what it is compared with.
+        domains: (m,) name of the domain of each item.
+    """
+    of = np.array(domains)
+
+    def score(said: NDArray[np.float64], here: NDArray[np.bool_]) -> float:
+        return float(np.mean([metric.score(labels[here], p[here]) for p in rounds_of(said)]))
+
+    return tuple(
+        DomainScore(
+            str(name),
+            int((of == name).sum()),
+            score(finalist, of == name),
+            score(rival, of == name),
+        )
+        for name in np.unique(of)
+    )
+
+
+def compare_domains(
+    metric: Metric,
+    scores: Sequence[DomainScore],
+    *,
+    level: float = LEVEL,
+    inflation: float = 1.0,
+) -> Comparison:
+    """Return the mean gap over domains, with the interval of Student's t over domains.
+
+    Args:
+        metric: The score.
+        scores: Of D >= 2 left-out domains.
+        level: Error on each side of the interval.
+        inflation: What the variance is multiplied by.
+    """
+    own = np.array([score.test for score in scores])
+    gaps = own - np.array([score.rival for score in scores])
+    n, mean = len(gaps), float(gaps.mean())
+    error = float((inflation * gaps.var(ddof=1) / n) ** 0.5)
+
+    def limits(value: float, error: float, level: float) -> Interval:
+        reach = float(t.ppf(1 - level, n - 1)) * error
+        return Interval(value, value - reach, value + reach, n)
+
+    test = limits(float(own.mean()), float((own.var(ddof=1) / n) ** 0.5), LEVEL)
+    if metric.reads_decisions:
+        test = Interval(test.value, max(0.0, test.low), min(1.0, test.high), n)
+    grid = (np.arange(DRAWS) + 0.5) / DRAWS
+    wins, losses = int((gaps > TOLERANCE).sum()), int((gaps < -TOLERANCE).sum())
+    decided, fewer = wins + losses, min(wins, losses)
+    tail = binom.cdf(fewer, decided, 0.5) - binom.pmf(fewer, decided, 0.5) / 2
+    return Comparison(
+        metric=metric,
+        n=n,
+        test=test,
+        rival=float(own.mean()) - mean,
+        gap=limits(mean, error, level),
+        narrow=limits(mean, error, 2 * level),
+        standard_error=error,
+        minimum_detectable=float(t.ppf(1 - level, n - 1) + t.ppf(_POWER, n - 1)) * error,
+        mcnemar=float(min(1.0, 2 * tail)) if decided else 1.0,
+        draws=mean + error * t.ppf(grid, n - 1),
+    )
+
+
+def too_few_sentence(metric: Metric, comparison: Comparison, scores: Sequence[DomainScore]) -> str:
+    """Return what is known where there are too few domains for an interval.
+
+    Args:
+        metric: The score.
+        comparison: The mean gap.
+        scores: Of each left-out domain.
+    """
+    digits = 1 if metric.reads_decisions else 3
+    gaps = [metric.scale * (score.test - score.rival) for score in scores]
+    return (
+        f"open: {metric.scale * comparison.gap.value:+.{digits}f} {metric.unit} over the best you "
+        f"would have got without a source, the mean of {len(scores)} left-out domains "
+        f"({min(gaps):+.{digits}f} to {max(gaps):+.{digits}f}); fewer than {CLAIM_FROM} domains "
+        "carry no interval, so nothing is claimed of a domain that nobody has seen"
+    )
