@@ -15,6 +15,7 @@ from autotransfer.cli.groups import text_width
 from autotransfer.cli.open_world_texts import open_world_json, open_world_text
 from autotransfer.cli.options import picked
 from autotransfer.cli.zero_shot_texts import zero_shot_json, zero_shot_text
+from autotransfer.guard.domains import CLAIM_FROM
 from autotransfer.models.catalogue.default_sets import measured_sizes
 from autotransfer.models.metrics import METRICS, Metric
 from autotransfer.models.source import HubWeights, LocalWeights, Source
@@ -185,7 +186,7 @@ def _test_text(record: Record, metric: Metric | None) -> list[str]:
     unit = f"{record.modality}s" if record.zero_shot is None else "classes"
     unit = "left-out domains" if verdict.domains else unit
     interval = f"95 % interval {shown['low']:.3f} to {shown['high']:.3f}"
-    if 0 < len(verdict.domains) < 5:  # no claim: see guard/domains.py
+    if 0 < len(verdict.domains) < CLAIM_FROM:
         interval = "no interval from so few"
     lines = [f"  test      {shown['value']:.3f}, {interval}, {shown['n']} {unit} ({title})"]
     tested = [(b.test, b.name, b.whole) for b in verdict.baselines if b.test is not None]
@@ -267,8 +268,16 @@ def _next_text(record: Record) -> list[str]:
     if report is not None:
         lines.append(f"      open {report} for mistakes, doubtful labels and all trials")
     if record.verdict.decision is Decision.INCONCLUSIVE:
-        lines.append("      label more images, these are too few: `autotransfer label` says which")
+        lines.append(f"      {_more_needed(record)}")
     return lines
+
+
+def _more_needed(record: Record) -> str:
+    """Return what would settle an inconclusive verdict."""
+    if record.verdict.domains:
+        return f"add domains, these are too few: nothing is claimed of fewer than {CLAIM_FROM}"
+    said = f"label more {record.modality}s, these are too few"
+    return f"{said}: `autotransfer label` says which" if record.modality == "image" else said
 
 
 def _returned_text(record: Record) -> str:

@@ -150,12 +150,12 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
     """
     split, metric, rival = opened.split, opened.context.metric, opened.rival
     comparison = _compared(candidate.probabilities, rival.probabilities, opened, terms)
-    reference = None
-    if opened.probed is not None:
-        reference = _compared(candidate.probabilities, opened.probed, opened, terms).gap
-    margin = default_margin(metric, comparison.n) if terms.margin is None else terms.margin
     domains = _domains(candidate.probabilities, rival.probabilities, opened)
     claimed = not 0 < len(domains) < CLAIM_FROM
+    reference = None
+    if opened.probed is not None and claimed:
+        reference = _compared(candidate.probabilities, opened.probed, opened, terms).gap
+    margin = default_margin(metric, comparison.n) if terms.margin is None else terms.margin
     decision = judge(comparison, margin=margin) if claimed else Decision.INCONCLUSIVE
     returned = decide(comparison, decision, margin, obvious=candidate.obvious)
     title = TITLES[rival.returned] + ("" if rival.choice else ", fixed beforehand")

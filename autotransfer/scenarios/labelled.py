@@ -143,6 +143,8 @@ class Labelled(Scenario[LabelledContext, Finalist]):
     def label_forecast(
         self, ranking: Ranking, judged: tuple[Verdict, Sequence[Outcome]] | None = None
     ) -> LabelForecast | None:
+        if self.division.by_domain:  # more of the same domains tell nothing of others
+            return None
         return label_forecast(self, ranking, judged)
 
     @override

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autotransfer.cli.texts import fit_json, fit_text
-from autotransfer.results import DomainScore, Interval, OpenWorld
+from autotransfer.results import Decision, DomainScore, Interval, OpenWorld
 from tests.unit.conftest import MakeRecord
 
 SEEN = OpenWorld(
@@ -55,3 +55,15 @@ def test_left_out_domains_stand_with_the_worst_first(make_record: MakeRecord) ->
     told = fit_json(record)
     assert told["domains"]["ink"] == {"n": 20, "test": 0.9, "rival": 0.5}
     assert told["worst_domain"] == "oil"
+
+
+def test_an_open_verdict_over_domains_asks_for_domains_and_not_for_labels(
+    make_record: MakeRecord,
+) -> None:
+    record = make_record()
+    opened = replace(record.verdict, decision=Decision.INCONCLUSIVE)
+    assert "label more images" in fit_text(replace(record, verdict=opened))
+    found = (DomainScore("ink", 20, 0.9, 0.5), DomainScore("oil", 30, 0.4, 0.45))
+    said = fit_text(replace(record, verdict=replace(opened, domains=found)))
+    assert "label more" not in said
+    assert "add domains, these are too few: nothing is claimed of fewer than 5" in said

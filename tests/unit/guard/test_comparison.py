@@ -297,3 +297,4 @@ def test_left_out_domains_are_the_units_and_fewer_than_five_claim_nothing(
     assert claimed == (count == 5)
     assert (verdict.decision is Decision.INCONCLUSIVE) == (count == 4)
     assert ("5 left-out domains" in verdict.sentence) == claimed
+    assert (verdict.gap_reference is not None) == claimed

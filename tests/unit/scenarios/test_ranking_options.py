@@ -23,7 +23,8 @@ GIVEN: dict[str, Any] = {
     "ensemble": False, "single": True, "metric": "log_loss", "class_weights": "balanced",
     "margin": 0.01, "guard": False, "audit_labels": 20, "warm_start": True, "keep_searching": True,
     "storage": "sqlite:///study.db", "experiment": "plants", "register": "plants",
-    "promote": True, "name": "plants", "resume": True, "out": "plants",
+    "domain_column": "hospital", "promote": True, "name": "plants",
+    "resume": True, "out": "plants",
     "on_part": lambda _part, _seconds: None, "on_outcome": lambda _outcome: None,
 }  # fmt: skip
 NEEDED = {
