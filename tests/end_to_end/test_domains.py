@@ -26,7 +26,8 @@ def test_each_domain_is_left_out_and_three_of_them_claim_nothing(
             Image.fromarray(pixels).save(folder / f"{i}.png")
     said = run(
         ["fit", str(tmp_path / "target"), "--domain-column", ":folder",
-         "--sources", str(catalogue), "--source", "tiny-0", "--strategy", "feature-extraction", "--trials", "1", "--json"]
+         "--sources", str(catalogue), "--source", "tiny-0", "--strategy", "feature-extraction",
+         "--trials", "1", "--json"]
     )  # fmt: skip
     assert said == 0
     found = json.loads(capsys.readouterr().out)

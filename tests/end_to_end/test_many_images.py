@@ -16,7 +16,7 @@ BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "many_pictures.
 @pytest.mark.parametrize(
     ("pictures", "limit"),
     [
-        pytest.param(20_000, 1280, marks=pytest.mark.slow),
+        pytest.param(8_000, 1280, marks=pytest.mark.slow),
         pytest.param(100_000, 2048, marks=pytest.mark.nightly),
     ],
 )

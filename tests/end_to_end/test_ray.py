@@ -152,6 +152,7 @@ def test_a_killed_worker_and_a_killed_node_cost_no_trial(
         executor.close()
 
 
+@pytest.mark.nightly
 def test_a_trial_whose_actors_end_before_they_start_is_no_lost_trial(
     cluster: Any, context: LabelledContext, plugin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

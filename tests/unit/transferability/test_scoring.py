@@ -76,7 +76,7 @@ def test_scores_need_no_torch() -> None:
     assert done.returncode == 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_ten_thousand_classes_are_scored_or_refused_in_words() -> None:
     labels = np.arange(20_000) % 10_000
     features = np.random.default_rng(0).normal(size=(20_000, 8)).astype(np.float32)
