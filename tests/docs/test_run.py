@@ -29,6 +29,7 @@ NOT_RUN = {
     "audit.csv": "a table that a person fills in; tests/end_to_end/test_unlabelled.py does",
     "autotransfer demo": "a minute; `make demo` runs it",
     "--source NAME": "a placeholder",
+    "--domain-column": "folders by domain; tests/end_to_end/test_domains.py has some",
     "digits/": "images that docs/write_gallery.py makes; it runs these, and writes what they say",
     "features.npz": "the same",
     "autotransfer ui": "serves until Ctrl-C; tests/end_to_end/test_kit_python.py looks at it",
