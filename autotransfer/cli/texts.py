@@ -19,6 +19,7 @@ from autotransfer.guard.domains import CLAIM_FROM
 from autotransfer.models.catalogue.default_sets import measured_sizes
 from autotransfer.models.metrics import METRICS, Metric
 from autotransfer.models.source import HubWeights, LocalWeights, Source
+from autotransfer.report.scale import tested_units
 from autotransfer.results import REPORT_FILE, Decision, Interval, Outcome, Record, Skipped, State
 
 _RUNNERS_UP = 3
@@ -183,12 +184,11 @@ def _test_text(record: Record, metric: Metric | None) -> list[str]:
         ]
     title = "accuracy" if metric is None else metric.title
     shown = _shown(verdict.test, metric)
-    unit = f"{record.modality}s" if record.zero_shot is None else "classes"
-    unit = "left-out domains" if verdict.domains else unit
     interval = f"95 % interval {shown['low']:.3f} to {shown['high']:.3f}"
     if 0 < len(verdict.domains) < CLAIM_FROM:
         interval = "no interval from so few"
-    lines = [f"  test      {shown['value']:.3f}, {interval}, {shown['n']} {unit} ({title})"]
+    counted = f"{shown['n']} {tested_units(record)} ({title})"
+    lines = [f"  test      {shown['value']:.3f}, {interval}, {counted}"]
     tested = [(b.test, b.name, b.whole) for b in verdict.baselines if b.test is not None]
     return lines + [
         f"  baseline  {_displayed(score, metric):.3f} {name}"

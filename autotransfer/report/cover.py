@@ -7,14 +7,14 @@ from markupsafe import Markup
 from autotransfer.models.predictors.baselines import TITLES
 from autotransfer.report.markup import clean, joined, name, rendered
 from autotransfer.report.material import Material
-from autotransfer.report.scale import Scale
+from autotransfer.report.scale import Scale, tested_units
 from autotransfer.results import Layers, Record, Share
 
 NAMED = 4  # members; of the others there is the number
 MEANINGS = {
     "positive": "Transfer helped: the whole interval of the gap lies above zero.",
     "neutral": "Transfer makes no difference that matters here.",
-    "inconclusive": "These images cannot tell; more labelled ones would.",
+    "inconclusive": "These {units} cannot tell; more of them would.",
     "negative": "Transfer did worse than a baseline, so the baseline is returned.",
     "unverified": "No target label was seen, so nothing could be tested.",
 }
@@ -27,7 +27,7 @@ def cover(material: Material) -> Markup:
     return rendered(
         "cover",
         decision=decision,
-        meaning=MEANINGS[decision],
+        meaning=MEANINGS[decision].format(units=tested_units(record)),
         sentence=clean(record.verdict.sentence, 5000),
         what=_what(record.chosen),
         how=_how(record),

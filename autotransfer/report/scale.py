@@ -51,3 +51,10 @@ class Scale:
         low, high = self.difference(interval.low), self.difference(interval.high)
         unit = f" {self.unit}" if self.unit else ""
         return f"{self.difference(interval.value):+.1f}{unit} ({low:+.1f} to {high:+.1f})"
+
+
+def tested_units(record: Record) -> str:
+    """Return the plural of what the test of a fit counts."""
+    if record.verdict.domains:
+        return "left-out domains"
+    return f"{record.modality}s" if record.zero_shot is None else "classes"

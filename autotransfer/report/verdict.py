@@ -16,7 +16,7 @@ from autotransfer.report.markup import (
     table,
 )
 from autotransfer.report.material import Material
-from autotransfer.report.scale import Scale
+from autotransfer.report.scale import Scale, tested_units
 from autotransfer.results import Record
 
 
@@ -68,8 +68,7 @@ def _returned(record: Record) -> Markup:
 
 def _tested_on(record: Record) -> str:
     test = record.verdict.test
-    unit = "images" if record.zero_shot is None else "classes"
-    counted = "" if test is None else f", {test.n} {unit}"
+    counted = "" if test is None else f", {test.n} {tested_units(record)}"
     return record.verdict.basis + counted
 
 

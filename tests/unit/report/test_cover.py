@@ -14,7 +14,8 @@ import pytest
 from autotransfer.report.cover import cover
 from autotransfer.report.material import Material
 from autotransfer.report.page import OPEN, SECTIONS, built, page
-from autotransfer.results import Decision, Layers, Share
+from autotransfer.report.verdict import verdict_section
+from autotransfer.results import Decision, DomainScore, Layers, Share
 from tests.unit.conftest import MakeOutcome, MakeRecord
 from tests.unit.report.conftest import HOSTILE
 
@@ -51,6 +52,22 @@ def test_the_three_questions_are_answered_with_every_source_and_its_layers(
         "Transfer helped: the whole interval of the gap lies above zero. accuracy 0.910, 95 % "
         "0.880 to 0.940; returned: the transferred model.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("modality", "domains", "units"),
+    [("image", (), "images"), ("sound", (), "sounds"),
+     ("image", (DomainScore("ink", 20, 0.9, 0.5),), "left-out domains")],
+)  # fmt: skip
+def test_an_open_verdict_asks_for_more_of_what_was_counted(
+    make_record: MakeRecord, modality: str, domains: tuple[DomainScore, ...], units: str
+) -> None:
+    record = make_record(modality=modality)
+    verdict = replace(record.verdict, decision=Decision.INCONCLUSIVE, domains=domains)
+    material = Material(replace(record, verdict=verdict))
+    assert f"These {units} cannot tell; more of them would." in _text(cover(material))
+    assert verdict.test is not None
+    assert f", {verdict.test.n} {units}<" in verdict_section(material)
 
 
 def test_where_transfer_hurts_the_baseline_is_named(make_record: MakeRecord) -> None:
