@@ -22,13 +22,14 @@ from autotransfer.data.images.views import PLAIN, View
 from autotransfer.data.untrusted_files import reason, refused_as
 from autotransfer.errors import CutError, InvalidSourceError, UndefinedScoreError
 from autotransfer.models.architecture import check_arguments
-from autotransfer.models.builders import builder_of
+from autotransfer.models.builders import BackboneBuilder, builder_of
 from autotransfer.models.cutting import cut_after
 from autotransfer.models.hub import cached_only_when_unreachable
 from autotransfer.models.network_size import LimitedNetwork
 from autotransfer.models.small_cnn import SMALL_NETWORK
 from autotransfer.models.source import HubWeights, Source, Untrained
 from autotransfer.models.stages import Stage, captured, find_stages, pool
+from autotransfer.models.timm_outputs import num_source_classes, pooled_and_logits, pooled_output
 from autotransfer.models.weights import hub_error, read_state_dict
 
 _NAMED_KEYS = 3
@@ -63,7 +64,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.source = source
         self.network = network
-        self.num_source_classes = _num_source_classes(network)
+        self.num_source_classes = num_source_classes(network)
         self.stages = self.found_stages()
 
     def found_stages(self) -> tuple[Stage, ...]:
@@ -106,14 +107,14 @@ class Backbone(nn.Module):
     @override
     def forward(self, x: Tensor) -> Tensor:
         """Return the (b, d) pooled features of the last stage of standardised images."""
-        return _pooled_output(self.network, x)
+        return pooled_output(self.network, x)
 
     def features(self, x: Tensor) -> StageFeatures:
         """Return the pooled features of every stage, and the head's output, from one pass."""
         names = [stage.module for stage in self.stages if not stage.pooled]
         with captured(self.network, names) as found:
             if self.has_head:
-                last, logits = _pooled_and_logits(self.network, x)
+                last, logits = pooled_and_logits(self.network, x)
             else:
                 last, logits = self(x), None
         pooled = [
@@ -154,8 +155,8 @@ class Backbone(nn.Module):
         """
         sample = self.sample()
         if stage == 0:
-            return cut_after(self.network, None, sample, _pooled_output)
-        suffix = cut_after(self.network, self._module_of(stage), sample, _pooled_output)
+            return cut_after(self.network, None, sample, pooled_output)
+        suffix = cut_after(self.network, self._module_of(stage), sample, pooled_output)
         self.eval()
         with torch.no_grad():
             z = self.activations(sample, stage)
@@ -240,9 +241,11 @@ def load_backbone(
             do not fit the architecture.
     """
     build = builder_of(source.architecture)
+    if isinstance(build, BackboneBuilder):
+        return _drawn(build, source, pretrained=pretrained).to(device).eval()
     if build is not None:
-        built: Backbone = build(source, pretrained=pretrained)
-        return built.to(device).eval()
+        loaded: Backbone = build(source, pretrained=pretrained)
+        return loaded.to(device).eval()
     state = read_state_dict(source) if pretrained else None
     with _making, torch.random.fork_rng(devices=[]):
         match source.weights:
@@ -261,6 +264,31 @@ def load_backbone(
     with refused_as(InvalidSourceError, what):
         backbone = Backbone(source, network.eval())
     return backbone.to(device).eval()
+
+
+def _drawn(builder: BackboneBuilder, source: Source, *, pretrained: bool) -> Backbone:
+    """Return a network with random weights, or those of a file where it has them."""
+    if pretrained and isinstance(source.weights, HubWeights):
+        raise InvalidSourceError(
+            f"source {source.name!r}: {source.architecture} is made by a plugin, and nobody "
+            "fetches weights for it; name a file with the key weights"
+        )
+    state = read_state_dict(source) if pretrained else None
+    seed = source.weights.seed if isinstance(source.weights, Untrained) else 0
+    try:
+        with _making, torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            backbone = builder.build(source)
+        if not isinstance(backbone, Backbone):
+            raise TypeError(f"a {type(backbone).__name__} and no Backbone was made")  # noqa: TRY301
+    except Exception as error:
+        raise InvalidSourceError(
+            f"source {source.name!r}: {source.architecture} cannot be made ({reason(error)})"
+        ) from error
+    if state is not None:
+        renamed = {builder.rename(name): tensor for name, tensor in state.items()}
+        _load(backbone.network, renamed, source)
+    return backbone
 
 
 def fresh_backbone(source: Source, seed: int) -> Backbone:
@@ -307,26 +335,3 @@ def _load(network: nn.Module, state: Mapping[str, Tensor], source: Source) -> No
             f"{len(missing)} tensors missing ({', '.join(missing[:_NAMED_KEYS])}), "
             f"{len(unexpected)} unexpected ({', '.join(unexpected[:_NAMED_KEYS])})"
         )
-
-
-def _num_source_classes(network: nn.Module) -> int:
-    if not hasattr(network, "forward_head"):  # a network of features only
-        return 0
-    return int(getattr(network, "num_classes", 0) or 0)
-
-
-def _pooled_output(network: nn.Module, x: Tensor) -> Tensor:
-    """Return the (b, d) features that the classifier of a timm network would read."""
-    if hasattr(network, "forward_head"):
-        output: Tensor = network.forward_head(network.forward_features(x), pre_logits=True)  # type: ignore[operator]
-        return output if output.ndim == 2 else output.flatten(2).mean(-1)
-    maps: Tensor = network(x)[-1]
-    return maps.mean(dim=(2, 3))
-
-
-def _pooled_and_logits(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the pooled features and the classifier's output from one pass."""
-    maps = network.forward_features(x)  # type: ignore[operator]
-    pooled: Tensor = network.forward_head(maps, pre_logits=True)  # type: ignore[operator]
-    logits: Tensor = network.forward_head(maps)  # type: ignore[operator]
-    return pooled if pooled.ndim == 2 else pooled.flatten(2).mean(-1), logits

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from autotransfer.errors import InvalidSourceError
@@ -24,7 +23,7 @@ _OURS = {  # imported when such a source is there
 }
 
 # Called with a source and whether its weights are wanted; returns a `Backbone`.
-Builder = Callable[..., Any]
+Loader = Callable[..., Any]
 
 
 def _as_it_is(name: str) -> str:
@@ -71,23 +70,22 @@ def is_known(architecture: str) -> bool:
     return kind_of(architecture) in {*_OURS, *_OFFERED}
 
 
-def builder_of(architecture: str) -> Builder | None:
+def builder_of(architecture: str) -> BackboneBuilder | Loader | None:
     """Return what makes networks of an architecture; None where timm does.
+
+    A builder draws the weights, which are loaded afterwards; a loader does all of it.
 
     Raises:
         InvalidSourceError: If nobody offers its kind.
     """
     kind = kind_of(architecture)
-    if not kind:
-        return None
-    if kind in _OFFERED:
-        build: Builder = importlib.import_module("autotransfer.models.offered").build
-        return partial(build, _OFFERED[kind])
+    if not kind or kind in _OFFERED:
+        return _OFFERED.get(kind)
     if kind not in _OURS:
         raise InvalidSourceError(
             f"no code makes the architecture {architecture!r}; beside timm's there are "
             f"{', '.join(sorted({*_OURS, *_OFFERED}))}; if a plugin file does, name it with "
             "--plugin"
         )
-    ours: Builder = importlib.import_module(_OURS[kind]).build
+    ours: BackboneBuilder | Loader = importlib.import_module(_OURS[kind]).build
     return ours

@@ -12,6 +12,7 @@ import pytest
 
 from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.guard import baseline_training, from_scratch
+from autotransfer.models import timm_outputs
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.small_cnn import SMALL_NETWORK
 from autotransfer.models.source import Source, Untrained
@@ -159,7 +160,7 @@ def forward_passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 
     from autotransfer.models import backbone
 
-    pooled, both = backbone._pooled_output, backbone._pooled_and_logits
+    pooled, both = timm_outputs.pooled_output, timm_outputs.pooled_and_logits
 
     def counted_pooled(*args: Any) -> Any:
         nonlocal count
@@ -172,6 +173,6 @@ def forward_passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         return both(*args)
 
     monkeypatch.setattr(torch.nn.Module, "__call__", counted)
-    monkeypatch.setattr(backbone, "_pooled_output", counted_pooled)
-    monkeypatch.setattr(backbone, "_pooled_and_logits", counted_both)
+    monkeypatch.setattr(backbone, "pooled_output", counted_pooled)
+    monkeypatch.setattr(backbone, "pooled_and_logits", counted_both)
     return lambda: count

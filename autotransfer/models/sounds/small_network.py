@@ -8,11 +8,9 @@ from typing_extensions import override
 
 from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.data.sounds.spectrogram import USUAL, log_mel
-from autotransfer.models.backbone import Backbone
-from autotransfer.models.builders import LOG_MEL
+from autotransfer.models.builders import LOG_MEL, BackboneBuilder
 from autotransfer.models.sounds.backbone import Heard, SoundBackbone
 from autotransfer.models.source import Source, Untrained
-from autotransfer.models.weights import read_state_dict
 
 WIDTHS = (16, 32, 64)
 SECONDS = 5.0  # few labelled sounds do not fill longer inputs, and time counts
@@ -64,16 +62,7 @@ def small_sound_source(seed: int = 0) -> Source:
     )
 
 
-def build(source: Source, *, pretrained: bool) -> Backbone:
-    """Return the network of a source; without weights it is drawn from the seed of the source."""
-    seed = source.weights.seed if isinstance(source.weights, Untrained) else 0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = LogMelNetwork()
-    state = read_state_dict(source) if pretrained else None
-    if state is not None:
-        network.load_state_dict(state)
-    return SoundBackbone(source, network).eval()
+build = BackboneBuilder(LOG_MEL, lambda source: SoundBackbone(source, LogMelNetwork()))
 
 
 def _there(count: int, frames: Tensor) -> Tensor:

@@ -6,18 +6,15 @@ References:
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.data.texts.preprocessing import TextPreprocessing
-from autotransfer.models.backbone import Backbone
-from autotransfer.models.builders import WORDS
+from autotransfer.models.builders import WORDS, BackboneBuilder
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.stages import Stage
 from autotransfer.models.texts.backbone import TextBackbone, WholeTexts
 from autotransfer.models.texts.tokens import HASHED_WORDS
-from autotransfer.models.weights import read_state_dict
 
 WIDTH = 128
 MOST_WORDS = 2000  # words and pairs of words of a text
@@ -65,13 +62,4 @@ def small_text_source(seed: int = 0) -> Source:
     )
 
 
-def build(source: Source, *, pretrained: bool) -> Backbone:
-    """Return the network of a source; without weights it is drawn from the seed of the source."""
-    seed = source.weights.seed if isinstance(source.weights, Untrained) else 0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = HashedWords()
-    state = read_state_dict(source) if pretrained else None
-    if state is not None:
-        network.load_state_dict(state)
-    return HashedWordsBackbone(source, network).eval()
+build = BackboneBuilder(WORDS, lambda source: HashedWordsBackbone(source, HashedWords()))

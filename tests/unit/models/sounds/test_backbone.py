@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from safetensors.torch import save_file
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.errors import CutError, InvalidOptionError, InvalidSourceError
+from autotransfer.models import backbone
 from autotransfer.models.backbone import Backbone, load_backbone
 from autotransfer.models.builders import BackboneBuilder, offer
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
-from autotransfer.models.sounds.backbone import mean_and_std
+from autotransfer.models.sounds.backbone import SoundBackbone, mean_and_std
 from autotransfer.models.sounds.small_network import small_sound_source
 from autotransfer.models.source import LocalWeights, Source, source_from_json, source_to_json
 from autotransfer.models.weights import sha256_of
@@ -92,6 +94,19 @@ def test_what_a_plugin_gets_wrong_is_named(ears: Source) -> None:
         load_backbone(replace(ears, architecture="nobody/x"))
     with pytest.raises(ValueError, match="autotransfer's own"):
         offer(BackboneBuilder("log-mel", fails))
+
+
+def test_no_other_thread_draws_weights_while_a_plugin_does(ears: Source) -> None:
+    free: list[bool] = []
+
+    def build(source: Source) -> SoundBackbone:
+        with ThreadPoolExecutor(1) as other:
+            free.append(other.submit(backbone._making.acquire, blocking=False).result())
+        return SoundBackbone(source, load_backbone(ears).network)
+
+    offer(BackboneBuilder("watched", build))
+    load_backbone(replace(ears, architecture="watched/x"))
+    assert free == [False]
 
 
 @pytest.mark.parametrize(
