@@ -12,8 +12,8 @@ from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.dummy import restore_majority
 from autotransfer.models.predictors.ensemble import restore_ensemble
 from autotransfer.models.predictors.neural import restore_head, restore_network
-from autotransfer.models.predictors.pixels import restore_pixels
-from autotransfer.models.predictors.spectra import restore_spectra
+from autotransfer.models.predictors.pixels import PixelPredictor
+from autotransfer.models.predictors.spectra import SpectrumPredictor
 from autotransfer.models.predictors.words import restore_words
 from autotransfer.models.source import Source
 from autotransfer.results import Json
@@ -55,11 +55,11 @@ def restore_baseline(
         case "majority":
             return restore_majority(tensors, info)
         case "classical-pixels":
-            return restore_pixels(tensors, info)
+            return PixelPredictor.restore(tensors, info)
         case "tf-idf":
             return restore_words(tensors, info)
         case "spectral-statistics":
-            return restore_spectra(tensors, info)
+            return SpectrumPredictor.restore(tensors, info)
         case "untrained-features" | "given-baseline":
             return restore_head(tensors, info)
         case "from-scratch" | "small-network" if source is not None:

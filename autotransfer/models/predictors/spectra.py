@@ -9,7 +9,6 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
@@ -18,10 +17,7 @@ from autotransfer.data.sounds.decoding import Sound
 from autotransfer.data.sounds.reading import sounds_of
 from autotransfer.data.sounds.spectrogram import USUAL, log_mel, mfcc
 from autotransfer.errors import InvalidTargetError
-from autotransfer.models.heads.linear import LinearHead
-from autotransfer.models.predictors.base import FeatureReader, Predictor, PredictorState
-from autotransfer.models.predictors.pixels import best_description
-from autotransfer.results import Json
+from autotransfer.models.predictors.descriptions import DescriptionPredictor, best_description
 
 TITLES: Mapping[str, str] = {
     "log-mel": "log-mel statistics + logistic regression",
@@ -32,39 +28,14 @@ MFCC = 20
 
 
 @dataclass(frozen=True)
-class SpectrumPredictor(Predictor):
-    """A linear classifier on a fixed description of the spectrum.
+class SpectrumPredictor(DescriptionPredictor):
+    """A linear classifier on a fixed description of the spectrum: "log-mel" or "mfcc"."""
 
-    Args:
-        description: "log-mel" (d = 160) or "mfcc" (d = 80).
-        head: Reads the description; standardisation and components are folded in.
-    """
-
-    description: str
-    head: LinearHead
-
-    @property
-    def title(self) -> str:
-        """Return the name for people."""
-        return TITLES[self.description]
+    titles = TITLES
 
     @override
-    def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
-        return self.head.probabilities(describe_sounds(images)[self.description])
-
-    @override
-    def state(self) -> PredictorState:
-        tensors = {
-            "weight": torch.from_numpy(self.head.weight),
-            "bias": torch.from_numpy(self.head.bias),
-        }
-        return tensors, {"description": self.description}
-
-
-def restore_spectra(tensors: Mapping[str, Tensor], info: Mapping[str, Json]) -> SpectrumPredictor:
-    """Return the predictor whose `state()` was (tensors, info)."""
-    head = LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy())
-    return SpectrumPredictor(str(info["description"]), head)
+    def described(self, items: ImageSet) -> NDArray[np.float32]:
+        return describe_sounds(items)[self.description]
 
 
 def fit_spectra(

@@ -23,7 +23,7 @@ from autotransfer.data.texts.reading import texts_of
 from autotransfer.errors import InvalidTargetError
 from autotransfer.models.metrics import METRICS
 from autotransfer.models.predictors.base import FeatureReader, Predictor, PredictorState
-from autotransfer.models.predictors.pixels import stratified_folds
+from autotransfer.models.predictors.descriptions import stratified_folds
 from autotransfer.results import Json
 
 STRENGTHS = (10.0, 100.0, 1.0)  # C, the likeliest first: a deadline may end the grid

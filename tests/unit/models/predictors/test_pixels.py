@@ -15,9 +15,9 @@ from sklearn.datasets import load_digits
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import InvalidTargetError
-from autotransfer.models.predictors import pixels
+from autotransfer.models.predictors import descriptions
 from autotransfer.models.predictors.base import FeatureReader
-from autotransfer.models.predictors.pixels import describe, fit_pixels, restore_pixels
+from autotransfer.models.predictors.pixels import PixelPredictor, describe, fit_pixels
 
 NO_FEATURES = cast("FeatureReader", None)  # the baseline must not look at the source
 
@@ -85,7 +85,7 @@ def test_a_restored_predictor_gives_the_same_probabilities(tmp_path: Path) -> No
     predictor = fit_pixels(images, 3, seed=0)
     tensors, info = predictor.state()
     save_file(tensors, tmp_path / "predictor.safetensors")
-    restored = restore_pixels(
+    restored = PixelPredictor.restore(
         load_file(tmp_path / "predictor.safetensors"), json.loads(json.dumps(info))
     )
     before, after = predictor.predict(images, NO_FEATURES), restored.predict(images, NO_FEATURES)
@@ -101,8 +101,8 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 def test_the_folded_head_equals_standardise_project_classify() -> None:
     images = coloured([0, 1, 2] * 4)
     description = describe(images, ("raw",))["raw"]
-    space = pixels._Components.of(description)
-    head = pixels._fit(space.rows, images.labels, 3, 0.01)
+    space = descriptions._Components.of(description)
+    head = descriptions._fit(space.rows, images.labels, 3, 0.01)
     standardised = (description - description.mean(axis=0)) / description.std(axis=0)
     assert space.rows == pytest.approx(standardised @ space.axes, abs=1e-4)
     assert space.axes.T @ space.axes == pytest.approx(np.eye(space.axes.shape[1]), abs=1e-9)
@@ -140,7 +140,7 @@ def test_a_deadline_that_is_over_leaves_the_first_candidate(
     def forbidden(*args: object, **kwargs: object) -> float:
         raise AssertionError("a candidate was tried after the deadline")
 
-    monkeypatch.setattr(pixels, "_validated", forbidden)
+    monkeypatch.setattr(descriptions, "_validated", forbidden)
     predictor = fit_pixels(coloured([0, 1, 2] * 4), 3, seed=0, deadline=time.monotonic() - 1)
     assert predictor.description == "hog"
 
@@ -159,7 +159,7 @@ def test_pictures_without_any_shape_are_no_obstacle() -> None:
 
 def test_folds_are_stratified_and_hold_every_picture_out_once() -> None:
     labels = np.repeat([0, 1, 2], [9, 6, 3])
-    folds = pixels.stratified_folds(labels, seed=1)
+    folds = descriptions.stratified_folds(labels, seed=1)
     assert np.sum(folds, axis=0).tolist() == [1] * 18
     assert [np.bincount(labels[fold]).tolist() for fold in folds] == [[3, 2, 1]] * 3
 
