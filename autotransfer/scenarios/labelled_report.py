@@ -48,11 +48,12 @@ class Ended:
         domains = {}
         if context.source_images is not None and self.visible:
             domains = {LEARNT: context.images, SOURCE: context.source_images}
+        tested = cache(lambda: self._tested(record))
         return Material(
             record,
             images=self._images(),
-            tested=cache(lambda: self._tested(record)),
-            checked=cache(lambda: self._checked(record)),
+            tested=tested,
+            checked=tested if self.division.held_out is None else cache(self._validation),
             unlabelled=UNLABELLED,
             predict=lambda images: kept.predict(images, context.reader_of(kept.source)),
             features=features if self.visible else None,
@@ -88,10 +89,8 @@ class Ended:
         subject = "the baseline that is returned" if baseline else "the finalist"
         return Predicted(subject, HELD_OUT_ITEMS, held_out, tempered(raw, kept.temperature), raw)
 
-    def _checked(self, record: Record) -> Predicted | None:
+    def _validation(self) -> Predicted | None:
         """Return the images that validated, said by what did not learn from them."""
-        if self.division.held_out is None:
-            return self._tested(record)
         trials = self.finalists.place.validations(self.outcomes)
         choice = self.finalist.choice
         if not choice.weights.keys() <= trials.keys():
