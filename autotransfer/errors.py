@@ -221,7 +221,7 @@ class StudyStorageError(AutotransferError, OSError):
     def __init__(self, storage: str, reason: str) -> None:
         super().__init__(
             f"the study in {storage} cannot be read or written ({reason}); what was finished "
-            "before is safe: mend the storage, then run the same command with --resume and the "
+            "before is safe: fix the storage, then run the same command with --resume and the "
             "--name of the study"
         )
 

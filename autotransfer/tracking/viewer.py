@@ -78,7 +78,7 @@ class Viewer:
         except (SQLAlchemyError, OSError) as error:
             raise InvalidOptionError(
                 f"the MLflow store {masked_url(found)} cannot be opened ({one_line(error)}); "
-                "mend it, or name another one with --tracking-uri"
+                "fix it, or name another one with --tracking-uri"
             ) from error
         return cls(found, workspace, host, _free_port(host, port), page)
 

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-from types import ModuleType
-
 import click
 import pytest
 
 from autotransfer.cli import cli
-from tests.docs.blocks import DOCS
+from tests.docs.blocks import DOCS, writer
 
 PAGE = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
 
 
-def _writer() -> ModuleType:
-    path = DOCS / "write_cli_reference.py"
-    spec = importlib.util.spec_from_file_location("write_cli_reference", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_page_is_not_stale() -> None:
-    assert _writer().cli_page() == PAGE, "run: python docs/write_cli_reference.py"
+    assert writer("write_cli_reference").cli_page() == PAGE, (
+        "run: python docs/write_cli_reference.py"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))

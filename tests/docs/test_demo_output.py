@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from tests.docs.blocks import DOCS, ROOT
+from tests.docs.blocks import DOCS, ROOT, writer
 
 PICTURE = DOCS / "images" / "demo.svg"
-
-
-def _writer() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("writer", DOCS / "write_demo_output.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _shown(readme: Path) -> list[str]:
@@ -49,9 +38,9 @@ def test_the_picture_asks_for_nothing_from_outside() -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore::autotransfer.errors.AutotransferWarning")
 def test_the_demo_says_today_what_the_front_page_shows(tmp_path: Path) -> None:
-    writer = _writer()
-    record = writer.demo_record(tmp_path / "demo")
-    for readme in writer.READMES:
+    module = writer("write_demo_output")
+    record = module.demo_record(tmp_path / "demo")
+    for readme in module.READMES:
         page = readme.read_text(encoding="utf-8")
-        assert writer.with_output(page, record) == page, "run: python docs/write_demo_output.py"
-    assert writer.picture(record) == PICTURE.read_text(encoding="utf-8")
+        assert module.with_output(page, record) == page, "run: python docs/write_demo_output.py"
+    assert module.picture(record) == PICTURE.read_text(encoding="utf-8")

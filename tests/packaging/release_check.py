@@ -35,7 +35,7 @@ LONGEST_DEMO = 180.0  # seconds, first imports of the new environment included
 
 
 class ReleaseError(Exception):
-    """A step found something that has to be mended before a release."""
+    """A step found something that has to be fixed before a release."""
 
 
 @dataclass(frozen=True)

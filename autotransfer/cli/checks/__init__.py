@@ -1,4 +1,4 @@
-"""What `autotransfer doctor` looks at: the environment, and how to mend what is wrong in it."""
+"""What `autotransfer doctor` looks at: the environment, and how to fix what is wrong in it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def look_at_plugins(files: Sequence[Path]) -> list[Finding]:
             warnings.simplefilter("ignore")  # said here in full
             registry = discover(files=files)
     except PluginError as error:
-        return [Finding("plugins", "wrong", str(error), "mend the file, or leave it out")]
+        return [Finding("plugins", "wrong", str(error), "fix the file, or leave it out")]
     broken = [
         Finding(
             f"plugin {plugin.name}",

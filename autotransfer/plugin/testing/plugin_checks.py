@@ -43,7 +43,7 @@ def check_named(registry: Registry, name: str) -> Iterator[Finding]:
 def _check_plugin(registry: Registry, name: str) -> Iterator[Finding]:
     for broken in registry.broken:
         if broken.name == name:
-            remedy = "mend it, then run this again"
+            remedy = "fix it, then run this again"
             yield Finding(name, _LOADS, kept=False, problem=broken.reason, remedy=remedy)
             return
     offers = {plugin.name: plugin.offers for plugin in registry.plugins}
@@ -72,7 +72,7 @@ def _check_source(source: Source) -> Finding:
     found = check_source(source, None, PixelStore(0), load_backbone)
     if found.ok is not False:
         return Finding(source.name, _WORKS, kept=True)
-    problem, remedy = "; ".join(found.findings), "mend the record that the hook returns"
+    problem, remedy = "; ".join(found.findings), "fix the record that the hook returns"
     return Finding(source.name, _WORKS, kept=False, problem=problem, remedy=remedy)
 
 
@@ -81,6 +81,6 @@ def _check_preset(name: str, path: Path, strategies: Mapping[str, Strategy]) -> 
     try:
         read_preset(path).check({key: value.space(info) for key, value in strategies.items()})
     except InvalidSpaceError as error:
-        remedy = "mend the file, or install the strategies that it names"
+        remedy = "fix the file, or install the strategies that it names"
         return Finding(name, _FITS, kept=False, problem=str(error), remedy=remedy)
     return Finding(name, _FITS, kept=True)

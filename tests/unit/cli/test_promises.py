@@ -15,7 +15,7 @@ def test_a_cause_of_several_broken_promises_is_told_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def found(_registry: Any, name: str) -> Iterator[Finding]:
-        yield Finding(name, "it predicts", kept=False, problem=FAULT, remedy="mend fit")
+        yield Finding(name, "it predicts", kept=False, problem=FAULT, remedy="fix fit")
         yield Finding(name, "it repeats", kept=False, problem=FAULT, remedy="seed it")
         yield Finding(name, "it stops", kept=False, problem="it went on", remedy="look at due")
         yield Finding(name, "it has a name", kept=True)
@@ -26,7 +26,7 @@ def test_a_cause_of_several_broken_promises_is_told_once(
     assert capsys.readouterr().out.splitlines() == [
         "mine: it predicts: BROKEN",
         f"  found: {FAULT}",
-        "  to do: mend fit",
+        "  to do: fix fit",
         "mine: it repeats: BROKEN, for the same cause",
         "mine: it stops: BROKEN",
         "  found: it went on",
