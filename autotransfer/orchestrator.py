@@ -228,16 +228,14 @@ def _closed(
     contest: Callable[[Path], Promotion] | None,
     run: Run,
 ) -> Selection:
-    """Save a selection and write its report, then mirror both to MLflow.
-
-    Whatever fails in the report, the selection stays; its warnings name what the report lacks.
-    """
+    """Save a selection and its report, whose faults are warnings, and mirror both to MLflow."""
     folder, record = run.place.folder, selection.record
     run.despite_interrupt(lambda: selection.save(folder))
     registered = ""
     try:
         registration = run.registration(contest)
-        faults = report_faults(folder, record, gather, run.clock.deadline(1 - CLOSING_SHARE / 2))
+        due = run.clock.deadline(1 - CLOSING_SHARE / 2)
+        faults = report_faults(folder, record, gather, due) if run.options.report else ()
         if faults:
             record = replace(record, warnings=(*record.warnings, *faults))
             selection = replace(selection, record=record)

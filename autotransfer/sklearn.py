@@ -43,6 +43,7 @@ NOT_OF_A_CLASSIFIER: Mapping[str, str] = {
     "budget": "trials and seconds say it",
     "seed": "scikit-learn calls it random_state",
     "began": "it is for the command line",
+    "report": "one is written where a workspace is given",
     "say": "verbose prints what is told",
     "labels": "fit gets X and y",
     "new_classes": "fit gets X and y",
@@ -272,6 +273,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
             "strategies": tuple(self.strategies),
             "tracking_uri": OFF if off else self.tracking_uri,
             "plugins": tuple(self.plugins),
+            "report": self.workspace is not None,
             "seed": int(seed),
         }
 

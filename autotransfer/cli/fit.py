@@ -72,6 +72,7 @@ from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPAC
 )
 @option("--class-weights", is_flag=True, help="Weigh classes by their rarity.")
 @option("--margin", type=float, metavar="X", help="Gap that counts as no difference.")
+@option("--no-report", is_flag=True, help="Write no report.html.")
 @option("--no-refit", is_flag=True, help="Return the checkpoint of the search.")
 @option("--sampler", default="tpe", type=Word("sampler", SAMPLERS), help="tpe, gp or random.")
 @option(
@@ -120,6 +121,7 @@ def fit(target: str, **options: Any) -> None:
     options |= {
         "began": click.get_current_context().obj,
         "refit": not options.pop("no_refit"),
+        "report": not options.pop("no_report"),
         "class_weights": "balanced" if options.pop("class_weights") else None,
         "sources": options.pop("sources") or None,
     }

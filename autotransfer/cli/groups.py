@@ -25,7 +25,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "Compute": ("device", "memory", "executor", "workers", "ray_address"),
     "Output": (
         "workspace", "name", "out", "resume", "storage", "tracking_uri", "experiment", "register",
-        "promote", "as_json",
+        "promote", "no_report", "as_json",
     ),
 }  # fmt: skip
 _FROM = 10  # options of a command whose help is divided

@@ -35,7 +35,7 @@ _TEXTS = (
 )  # fmt: skip
 _SWITCHES = (
     "refit", "ensemble", "single", "warm_start", "keep_searching", "promote", "resume", "guard",
-    "verbose",
+    "report", "verbose",
 )  # fmt: skip
 _LISTS = ("classes", "source", "strategies", "plugins", "labels", "new_classes")
 _LONGEST = {"name": 200, "experiment": 400, "register": 200}  # bytes

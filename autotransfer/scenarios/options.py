@@ -97,6 +97,7 @@ class Options:
             None is the current folder.
         guard: Whether the result is tested against baselines. Without it nothing is held out back
             from the answer, the verdict is unverified, and the transferred model is returned.
+        report: Whether an HTML report is written beside the selection.
         on_bad_image: "stop" or "skip".
         plugins: Plugin files.
         device: "auto", "cpu" or "cuda".
@@ -155,6 +156,7 @@ class Options:
     out: str | Path | None = None
     workspace: str | Path | None = None
     guard: bool = True
+    report: bool = True
     on_bad_image: str = "stop"
     plugins: Sequence[str | Path] = ()
     device: str = "auto"

@@ -9,7 +9,7 @@ OF_A_FIT = (
     "budget", "trials", "seconds", "strategies", "space", "sampler", "executor", "workers",
     "ray_address", "refit", "ensemble", "single", "metric", "class_weights", "margin", "guard",
     "audit_labels", "warm_start", "keep_searching", "storage", "experiment", "register", "promote",
-    "domain_column", "name", "resume", "out", "on_part", "on_outcome",
+    "domain_column", "name", "report", "resume", "out", "on_part", "on_outcome",
 )  # fmt: skip
 
 

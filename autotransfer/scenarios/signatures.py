@@ -71,6 +71,7 @@ class FitOptions(TypedDict, total=False):
     out: str | Path | None
     workspace: str | Path | None
     guard: bool
+    report: bool
     on_bad_image: str
     plugins: Sequence[str | Path]
     device: str

@@ -22,7 +22,10 @@ from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.results import Decision
 from autotransfer.selection.selection import load
 
-pytestmark = pytest.mark.filterwarnings("ignore::autotransfer.errors.AutotransferWarning")
+pytestmark = [
+    pytest.mark.usefixtures("brief_report"),
+    pytest.mark.filterwarnings("ignore::autotransfer.errors.AutotransferWarning"),
+]
 
 TRAIN, OTHER = shapes(3, 12, seed=1), shapes(3, 10, seed=2)
 SOURCES = [tiny_source("one"), tiny_source("two", seed=1)]

@@ -11,6 +11,8 @@ from mlflow import MlflowClient
 
 import autotransfer
 
+pytestmark = pytest.mark.usefixtures("brief_report")
+
 
 @pytest.mark.slow
 def test_the_champion_moves_to_a_better_model_and_stays_before_a_worse_one(tmp_path: Path) -> None:

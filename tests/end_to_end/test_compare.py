@@ -15,6 +15,7 @@ from autotransfer.plugin.testing import shapes
 from autotransfer.selection.selection import Selection
 
 pytestmark = [
+    pytest.mark.usefixtures("brief_report"),
     pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
 ]
 

@@ -15,6 +15,8 @@ import os, sys, time
 import numpy as np  # noqa: E402
 from autotransfer.plugin import SearchSpace, Strategy, heads, hookimpl, parameters
 
+pytestmark = pytest.mark.usefixtures("brief_report")
+
 class Wrong(heads.HeadPredictor):
     factor = 2.0
     def predict(self, images, features):

@@ -13,6 +13,8 @@ import autotransfer
 from autotransfer.models.source import Source
 from autotransfer.plugin.testing import tiny_source
 
+pytestmark = pytest.mark.usefixtures("brief_report")
+
 
 def _pictures(folder: Path) -> Path:
     """Return two classes of images: grey, RGB, RGBA, 16 bits and palette, all of other sizes."""

@@ -21,6 +21,8 @@ IN_A_FRESH_PROCESS = """
 import numpy as np  # noqa: E402
 import autotransfer
 
+pytestmark = pytest.mark.usefixtures("brief_report")
+
 selection = autotransfer.load("model")
 np.save("answers.npy", selection.predict_proba(np.load("images.npy")))
 """

@@ -96,10 +96,15 @@ def test_a_fit_hands_over_unlabelled_pictures_but_none_that_test_it() -> None:
             sources="small_cnn",
             strategies=["fix-match"],
             budget="1 trials",
+            report=False,
         )
     assert selection.best.strategy == "fix-match"
     assert selection.best.value is not None
     with pytest.raises(InvalidOptionError, match="has no labels"):
         autotransfer.fit(
-            pixels, source_data=(pixels, names), unlabelled=pixels, sources="small_cnn"
+            pixels,
+            source_data=(pixels, names),
+            unlabelled=pixels,
+            sources="small_cnn",
+            report=False,
         )

@@ -157,6 +157,7 @@ def test_a_fit_with_source_few_labels_and_unlabelled_pictures_is_tested(tmp_path
         strategies=["mme"],
         budget="1 trials",
         space=str(space),
+        report=False,
     )
     assert selection.best.strategy == "mme"
     assert all(o.state is State.COMPLETE for o in selection.outcomes)

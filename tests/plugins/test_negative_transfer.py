@@ -73,6 +73,7 @@ def fitted(folder: Path, kind: str, seed: int, *, held_out: bool) -> Ending:
             budget=autotransfer.Budget(trials=6),
             seed=seed,
             name=f"fit-{kind}-{seed}-{held_out}".replace(" ", "-"),
+            report=False,
         )
     context = LabelledContext(train, (), None, world.readers, ACCURACY)
     baselines = Baselines(

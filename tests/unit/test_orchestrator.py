@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -69,6 +70,18 @@ def test_ctrl_c_after_the_search_ends_the_time_and_loses_no_answer(
     monkeypatch: pytest.MonkeyPatch, run: Run, step: str, expected: list[tuple[str, bool]]
 ) -> None:
     assert _answered(monkeypatch, run, step) == expected
+
+
+@pytest.mark.parametrize("report", [True, False])
+def test_a_report_is_written_unless_none_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+    run: Run,
+    report: bool,  # noqa: FBT001 - pytest gives it
+) -> None:
+    asked = replace(run, request=replace(run.request, options=read_options({"report": report})))
+    _answered(monkeypatch, asked, "")
+    written: Any = vars(orchestrator)["report_faults"]
+    assert written.call_count == int(report)
 
 
 def test_a_second_ctrl_c_ends_the_fit_at_once(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:

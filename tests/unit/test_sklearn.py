@@ -74,7 +74,18 @@ def test_an_option_reaches_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told["source"] == "tiny"
     assert told["class_weights"] == "balanced"
     assert (told["trials"], told["seconds"], told["seed"]) == (1, 9, 5)
+    assert told["report"] is False
     assert told["tracking_uri"] == "off"
+
+
+def test_a_report_is_written_where_files_stay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(sklearn, "fit", lambda _target, **options: told.update(options))
+    with pytest.raises(AttributeError):  # nothing was fitted
+        tiny(workspace=tmp_path).fit(*bars())
+    assert told["report"] is True
 
 
 def test_it_predicts_the_classes_that_it_was_given_and_leaves_no_file(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ GIVEN: dict[str, Any] = {
     "margin": 0.01, "guard": False, "audit_labels": 20, "warm_start": True, "keep_searching": True,
     "storage": "sqlite:///study.db", "experiment": "plants", "register": "plants",
     "domain_column": "hospital", "promote": True, "name": "plants",
-    "resume": True, "out": "plants",
+    "report": False, "resume": True, "out": "plants",
     "on_part": lambda _part, _seconds: None, "on_outcome": lambda _outcome: None,
 }  # fmt: skip
 NEEDED = {

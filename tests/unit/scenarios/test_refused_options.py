@@ -41,6 +41,7 @@ EVERYWHERE = {
     "resume": "scenarios.run",
     "out": "scenarios.run",
     "workspace": "scenarios.run",
+    "report": "orchestrator",
     "plugins": "scenarios.inputs",
     "device": "scenarios.inputs",
     "seed": "scenarios",
