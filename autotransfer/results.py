@@ -238,7 +238,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the guard found, and what is returned because of it.
+    """What the guard found, and what is returned because of it; unverified, it has no scores.
 
     Args:
         basis: What it rests on ("held-out items", "out-of-fold", "validators", "audit labels").
@@ -255,8 +255,7 @@ class Verdict:
         calibration_error: Expected calibration error of the finalist in [0, 1].
         competition_bound: Lower limit of the gap, had luck alone chosen the finalist; or None.
         domains: Where each domain was left out: the scores on it.
-
-    All scores and gaps are None where the verdict is unverified.
+        units: What `test.n` counts, in the plural, where it is no single items.
     """
 
     decision: Decision
@@ -280,6 +279,7 @@ class Verdict:
     calibration_error: float | None = None
     competition_bound: float | None = None
     domains: tuple[DomainScore, ...] = ()
+    units: str = ""
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,16 @@ from autotransfer.guard.domains import (
     CLAIM_FROM,
     compare_domains,
     domain_scores,
-    too_few_sentence,
 )
 from autotransfer.guard.evaluation_split import OUT_OF_FOLD, EvaluationSplit
 from autotransfer.guard.selection_bias import competition_bound
-from autotransfer.guard.verdict import decide, default_margin, judge, sentence
+from autotransfer.guard.verdict import (
+    decide,
+    default_margin,
+    judge,
+    sentence,
+    too_few_sentence,
+)
 from autotransfer.models.calibration import calibration_error
 from autotransfer.models.heads import fit_ridge
 from autotransfer.models.metrics import Metric
@@ -161,7 +166,7 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
     title = TITLES[rival.returned] + ("" if rival.choice else ", fixed beforehand")
     told = sentence(comparison, decision, margin=margin, baseline=title, images=split.images)
     if not claimed:
-        told = too_few_sentence(metric, comparison, domains)
+        told = too_few_sentence(comparison, domains, baseline=title)
     test = comparison.test
     verdict = Verdict(
         decision=decision,
@@ -186,6 +191,7 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         calibration_error=_calibration_error(candidate, split),
         competition_bound=_bound(candidate, opened, terms),
         domains=domains,
+        units=split.images if split.grouped else "",
     )
     return Judgement(verdict, rival)
 

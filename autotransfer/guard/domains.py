@@ -97,21 +97,3 @@ def compare_domains(
         mcnemar=float(min(1.0, 2 * tail)) if decided else 1.0,
         draws=mean + error * t.ppf(grid, n - 1),
     )
-
-
-def too_few_sentence(metric: Metric, comparison: Comparison, scores: Sequence[DomainScore]) -> str:
-    """Return what is known where there are too few domains for an interval.
-
-    Args:
-        metric: The score.
-        comparison: The mean gap.
-        scores: Of each left-out domain.
-    """
-    digits = 1 if metric.reads_decisions else 3
-    gaps = [metric.scale * (score.test - score.rival) for score in scores]
-    return (
-        f"open: {metric.scale * comparison.gap.value:+.{digits}f} {metric.unit} over the best you "
-        f"would have got without a source, the mean of {len(scores)} left-out domains "
-        f"({min(gaps):+.{digits}f} to {max(gaps):+.{digits}f}); fewer than {CLAIM_FROM} domains "
-        "carry no interval, so nothing is claimed of a domain that nobody has seen"
-    )

@@ -46,13 +46,16 @@ class EvaluationSplit:
 
     @property
     def images(self) -> str:
-        """Return what the predicted items are called, in the plural."""
+        """Return what is counted, in the plural."""
         if self.domains is not None:
             return "left-out domains"
         kind = "held-out" if self.basis == HELD_OUT_ITEMS else "labelled"
-        m = len(self.units)
-        grouped = len(np.unique(self.units)) < m
-        return f"groups of {kind} items" if grouped else f"{kind} items"
+        return f"groups of {kind} items" if self.grouped else f"{kind} items"
+
+    @property
+    def grouped(self) -> bool:
+        """Return whether what is counted is more than single items."""
+        return self.domains is not None or len(np.unique(self.units)) < len(self.units)
 
 
 def held_out_split(

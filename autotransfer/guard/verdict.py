@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from autotransfer.errors import InvalidOptionError
 from autotransfer.guard.bootstrap import TOLERANCE, Comparison
+from autotransfer.guard.domains import CLAIM_FROM
 from autotransfer.models.metrics import Metric
-from autotransfer.results import Decision, Interval, Verdict
+from autotransfer.results import Decision, DomainScore, Interval, Verdict
 
 Returned: TypeAlias = Literal["transfer", "baseline"]
 
@@ -184,6 +186,27 @@ def sentence(
                 f"five, about {labels_to_settle(comparison, margin)} would settle this one"
             )
     raise ValueError(f"there is no sentence for the decision {decision.value!r}")
+
+
+def too_few_sentence(
+    comparison: Comparison, scores: Sequence[DomainScore], *, baseline: str
+) -> str:
+    """Return what is known where there are too few domains for an interval, the figures first.
+
+    Args:
+        comparison: The mean gap.
+        scores: Of each left-out domain.
+        baseline: What the rival is, for people.
+    """
+    metric = comparison.metric
+    unit = metric.unit if metric.name == "accuracy" else f"{metric.unit} of {metric.title}"
+    gaps = sorted(score.test - score.rival for score in scores)
+    inside = f"{_signed(metric, gaps[0])} to {_signed(metric, gaps[-1])}"
+    return (
+        f"{_signed(metric, comparison.gap.value)} {unit} against the best you would have got "
+        f"without a source ({baseline}; {len(scores)} left-out domains, {inside}): open; fewer "
+        f"than {CLAIM_FROM} domains carry no interval, so nothing is claimed of another one"
+    )
 
 
 def _signed(metric: Metric, difference: float) -> str:

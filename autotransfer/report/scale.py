@@ -55,6 +55,6 @@ class Scale:
 
 def tested_units(record: Record) -> str:
     """Return the plural of what the test of a fit counts."""
-    if record.verdict.domains:
-        return "left-out domains"
-    return f"{record.modality}s" if record.zero_shot is None else "classes"
+    if record.zero_shot is not None:
+        return "classes"
+    return record.verdict.units or f"{record.modality}s"

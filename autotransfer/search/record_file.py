@@ -30,12 +30,14 @@ def record_to_json(record: Record) -> Json:
     for outcome in (found["finalist"], *found["outcomes"]):
         if not outcome["members"]:
             del outcome["members"]
-    optional = (found, "forecast"), (found, "open_world"), (found["ranking"], "labels")
+    verdict = found["verdict"]
+    optional = (
+        *((found, "forecast"), (found, "open_world"), (found["ranking"], "labels")),
+        *((verdict, "domains"), (verdict, "units")),
+    )
     for holder, key in optional:
-        if holder[key] is None:
+        if not holder[key]:
             del holder[key]
-    if not record.verdict.domains:
-        del found["verdict"]["domains"]
     if record.modality == Record.modality:
         del found["modality"]
     return found

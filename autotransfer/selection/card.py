@@ -59,7 +59,7 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
         yield (
             "score",
             f"{shown(verdict.test.value):.3f} {metric.title}, 95 % {low:.3f} to {high:.3f}, "
-            f"{verdict.test.n} {verdict.basis}",
+            f"{verdict.test.n} {verdict.units or verdict.basis}",
         )
     chosen = record.chosen
     if len(chosen) == 1:

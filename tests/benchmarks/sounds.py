@@ -5,8 +5,10 @@
 CATALOGUE is docs/examples/sound_networks.toml with the kit's weights beside it. Prints, for 2, 5
 and 20 labelled sounds a class of the kit's spoken_digits, the mean accuracy in percent on a
 speaker of whom nothing was learnt, over speakers and draws: of the baseline and of a ridge probe
-on every stage. `--copies` prints instead how many of the sounds are found again as a near
-duplicate after they were compressed. `docs/sound.md` has the table. Two cores, no GPU.
+on every stage. "together" is the last stages of all sources, as the plain mean and as the mixture
+that a fit returns (but for its joint probe). `--copies` prints instead how many of the sounds are
+found again as a near duplicate after they were compressed. `docs/sound.md` has the table. Two
+cores, no GPU.
 """
 
 from __future__ import annotations
@@ -31,13 +33,13 @@ from autotransfer.models.backbone import load_backbone
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import NO_FEATURES, FeatureReaders
-from autotransfer.models.heads import fit_ridge
-from autotransfer.models.heads.linear import unit_rows
 from autotransfer.models.predictors.spectra import fit_spectra
 from autotransfer.models.source import Source
+from autotransfer.plugin.heads import fit_ridge, fit_unit_ridge, mixture_weights, unit_rows
 from autotransfer.plugin.registry import discover
 
 LABELS = (2, 5, 20)
+PRIOR = 20.0  # as of `mixture-of-probes`
 PLUGIN = Path("docs/examples/sound_networks.py")
 
 
@@ -54,6 +56,7 @@ def accuracies(
             learnt = items.subset(_drawn(items, speakers != speaker, per_class, draw))
             spectra = fit_spectra(learnt, 10, seed=draw).predict(tested, NO_FEATURES)
             found["spectra"].append(_right(spectra, tested))
+            together = []
             for source in sources:
                 reader = readers[source]
                 names = [stage.module for stage in reader.backbone.stages]
@@ -63,7 +66,24 @@ def accuracies(
                     head = fit_ridge(unit_rows(x - centre), learnt.labels, 10)
                     said = head.probabilities(unit_rows(unseen - centre))
                     found[f"{source.name} {name}"].append(_right(said, tested))
+                together.append(_probed(x, unseen, learnt.labels))
+            said, likely = map(np.stack, zip(*together, strict=True))
+            weights = mixture_weights(likely, prior=PRIOR / len(likely))
+            for title, shares in (
+                ("mean", np.full(len(said), 1 / len(said))),
+                ("mixture", weights),
+            ):
+                found[f"together: {title}"].append(_right(np.tensordot(shares, said, 1), tested))
     return {title: 100 * float(np.mean(values)) for title, values in found.items()}
+
+
+def _probed(
+    x: NDArray[np.float32], unseen: NDArray[np.float32], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what a probe says of unseen rows, and of the class of each row without it."""
+    fit, centre = fit_unit_ridge(x, labels, 10)
+    read = unseen if centre is None else unit_rows(unseen - centre)
+    return fit.head.probabilities(read), fit.likely(labels)
 
 
 def copies_found(items: ImageSet, kind: str) -> float:

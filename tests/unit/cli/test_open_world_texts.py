@@ -43,7 +43,8 @@ def test_a_fit_with_labels_says_nothing_of_it(make_record: MakeRecord) -> None:
 def test_left_out_domains_stand_with_the_worst_first(make_record: MakeRecord) -> None:
     record = make_record()
     found = (DomainScore("ink", 20, 0.9, 0.5), DomainScore("oil", 30, 0.4, 0.45))
-    record = replace(record, verdict=replace(record.verdict, domains=found))
+    verdict = replace(record.verdict, domains=found, units="left-out domains")
+    record = replace(record, verdict=verdict)
     lines = fit_text(record).splitlines()
     start = lines.index("  domains   each left out in turn, the worst first (2 domains)")
     assert [line.strip() for line in lines[start + 1 : start + 3]] == [

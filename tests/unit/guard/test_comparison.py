@@ -293,7 +293,8 @@ def test_left_out_domains_are_the_units_and_fewer_than_five_claim_nothing(
     assert verdict.domains == scores
     assert verdict.gap == expected.gap
     assert verdict.competition_bound is None
-    claimed = "nothing is claimed of a domain" not in verdict.sentence
+    claimed = "nothing is claimed of another one" not in verdict.sentence
+    assert verdict.units == "left-out domains"
     assert claimed == (count == 5)
     assert (verdict.decision is Decision.INCONCLUSIVE) == (count == 4)
     assert ("5 left-out domains" in verdict.sentence) == claimed

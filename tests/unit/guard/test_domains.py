@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autotransfer.guard.domains import compare_domains, domain_scores, too_few_sentence
+from autotransfer.guard.domains import compare_domains, domain_scores
+from autotransfer.guard.verdict import too_few_sentence
 from autotransfer.models.metrics import metric_named
 from autotransfer.results import DomainScore
 
@@ -49,7 +50,9 @@ def test_the_interval_holds_the_mean_gap_of_normal_domains_as_often_as_it_says()
 
 def test_few_domains_carry_no_claim_and_the_sentence_says_so() -> None:
     scores = [DomainScore("a", 9, 0.6, 0.5), DomainScore("b", 9, 0.8, 0.5)]
-    told = too_few_sentence(ACCURACY, compare_domains(ACCURACY, scores), scores)
-    assert told.startswith("open: +20.0 points over")
-    assert "2 left-out domains (+10.0 to +30.0)" in told
-    assert "nothing is claimed of a domain that nobody has seen" in told
+    told = too_few_sentence(compare_domains(ACCURACY, scores), scores, baseline="pixels")
+    assert told == (
+        "+20.0 points against the best you would have got without a source (pixels; 2 left-out "
+        "domains, +10.0 to +30.0): open; fewer than 5 domains carry no interval, so nothing is "
+        "claimed of another one"
+    )
