@@ -10,12 +10,12 @@ import autotransfer
 from autotransfer.results import State
 from autotransfer.search import watchdog
 
+pytestmark = pytest.mark.usefixtures("brief_report")
+
 PLUGIN = """
 import os, sys, time
 import numpy as np  # noqa: E402
 from autotransfer.plugin import SearchSpace, Strategy, heads, hookimpl, parameters
-
-pytestmark = pytest.mark.usefixtures("brief_report")
 
 class Wrong(heads.HeadPredictor):
     factor = 2.0

@@ -16,12 +16,11 @@ from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.selection.export.exporting import TOLERANCE, run_onnx
 
 pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.usefixtures("brief_report")
 
 IN_A_FRESH_PROCESS = """
 import numpy as np  # noqa: E402
 import autotransfer
-
-pytestmark = pytest.mark.usefixtures("brief_report")
 
 selection = autotransfer.load("model")
 np.save("answers.npy", selection.predict_proba(np.load("images.npy")))
