@@ -22,7 +22,7 @@ pytestmark = [
 def _fit(target: Path, catalogue: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "autotransfer", "fit", str(target), "--json"),
+            *(sys.executable, "-m", "autotransfer", "fit", str(target), "--json", "--no-report"),
             *("--sources", str(catalogue), "--name", "stopped", *more),
         ],
         stdout=subprocess.PIPE,

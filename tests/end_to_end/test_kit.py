@@ -113,7 +113,9 @@ def test_python_and_the_command_line_find_the_same(kit: Path, tmp_path: Path) ->
     target = str(kit / "data" / "hymenoptera.zip")
     only = ["mobilenetv1-025-imagenet", "mobilenetv1-025-person"]
     options = ["--source", only[0], "--source", only[1], "--strategy", "feature-extraction"]
-    found = _run("fit", target, *_sources(kit), *options, "--trials", "6", "--name", "cli")
+    found = _run(
+        "fit", target, *_sources(kit), *options, "--trials", "6", "--name", "cli", "--no-report"
+    )
     selection = autotransfer.fit(
         target,
         sources=str(kit / "weights" / "catalogue.toml"),
@@ -121,6 +123,7 @@ def test_python_and_the_command_line_find_the_same(kit: Path, tmp_path: Path) ->
         strategies=["feature-extraction"],
         plugins=[kit / "weights" / "timm_extra.py"],
         budget=autotransfer.Budget(trials=6),
+        report=False,
         name="python",
     )
     assert selection.best.source == found["source"]
@@ -156,6 +159,7 @@ def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_basel
             budget=autotransfer.Budget(trials=trials),
             seed=seed,
             name=f"person-{seed}",
+            report=False,
         )
         returned = np.mean(selection.predict_proba(test).argmax(axis=1) == test.labels)
         pictures = open_target(place).train

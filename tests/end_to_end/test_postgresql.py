@@ -32,7 +32,7 @@ WHERE study_name = %s AND key = 'outcome' ORDER BY number
 def _fit(target: Path, catalogue: Path, name: str, url: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "autotransfer", "fit", str(target), "--json"),
+            *(sys.executable, "-m", "autotransfer", "fit", str(target), "--json", "--no-report"),
             *("--sources", str(catalogue), "--trials", str(TRIALS), "--name", name),
             *("--storage", url),
         ],

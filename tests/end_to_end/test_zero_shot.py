@@ -163,6 +163,7 @@ def test_workers_find_what_the_driver_finds(
         "sources": catalogue,
         "source": ["tiny-0"],
         "budget": "3 trials",
+        "report": False,
     }
     alone = autotransfer.fit(pictures / "train", **options, name="inline")
     beside = autotransfer.fit(

@@ -121,7 +121,7 @@ def test_what_the_example_saves_is_restored_in_another_process(
     autotransfer: Run, bars: Path
 ) -> None:
     fit = ("fit", "bars.npz", "--sources", "catalogue.toml", "--trials", "2", "--json")
-    done = autotransfer(*fit, "--strategy", "nearest-mean", "--out", "alone")
+    done = autotransfer(*fit, "--strategy", "nearest-mean", "--out", "alone", "--no-report")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["strategy"] == "nearest-mean"
     predicted = autotransfer("predict", "alone", "bars.npz", "--json")
