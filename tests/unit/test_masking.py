@@ -61,6 +61,10 @@ def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
 
 
 _PASSWORDS = st.text(min_size=6, max_size=30).filter(lambda text: "***" not in text)
+# of characters that print: to filter whole texts leaves one in ten
+_PRINTED = st.text(
+    st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=6, max_size=30
+).filter(lambda text: "***" not in text)
 
 
 @given(password=_PASSWORDS, in_query=st.booleans(), raw=st.booleans())
@@ -81,7 +85,7 @@ def test_no_password_is_in_a_url_that_is_shown(password: str, in_query: bool, ra
 
 
 @settings(max_examples=50, deadline=None)
-@given(password=_PASSWORDS.filter(lambda text: text.isprintable() and text.strip() != "***"))
+@given(password=_PRINTED)
 def test_what_a_library_quotes_of_a_password_is_hidden(password: str) -> None:
     url = f"http://ann:{quote(password, safe='')}@127.0.0.1:9"
     masking._secrets.clear()
