@@ -15,7 +15,13 @@ from autotransfer.scenarios.base import Candidates, Enough
 from autotransfer.scenarios.run import Run
 from autotransfer.search.choice import measured_gain
 from autotransfer.search.cross_validation import LabelledContext
-from autotransfer.search.expected_gain import OVER_A_MIXTURE, Gain, trained_over_a_mixture
+from autotransfer.search.expected_gain import (
+    BEYOND_THE_RECORD,
+    OVER_A_MIXTURE,
+    Gain,
+    recorded,
+    trained_over_a_mixture,
+)
 from autotransfer.search.finalists import Finalists
 from autotransfer.search.stopping import Worth
 
@@ -67,12 +73,14 @@ class _Enough:
     def _known(self, outcomes: Sequence[Outcome]) -> Gain:
         """Return what is known of the gain over the obvious."""
         expected = self._finalists.terms(outcomes).expected or OVER_A_MIXTURE
+        architectures = [source.architecture for source in self._arms.sources]
+        if not recorded(architectures):
+            return BEYOND_THE_RECORD
         if not self._trains:
             return expected.frozen
         if expected is not OVER_A_MIXTURE:
             return expected.trained
         labels = self._finalists.context.images.labels
-        architectures = [source.architecture for source in self._arms.sources]
         return trained_over_a_mixture(float(np.median(np.bincount(labels))), architectures)
 
     @cached_property

@@ -23,12 +23,7 @@ from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint, read_checkpoint
 from autotransfer.search.choice import Choice, Terms, choose
 from autotransfer.search.cross_validation import LabelledContext
-from autotransfer.search.expected_gain import (
-    IN_PLACE_OF_A_PROBE,
-    OVER_A_MIXTURE,
-    OVER_A_PROBE,
-    Expected,
-)
+from autotransfer.search.expected_gain import Expected, expected_gains
 from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.trial import best_of, trial_seed
 from autotransfer.search.watchdog import GRACE_SECONDS, ended_at
@@ -102,9 +97,9 @@ class Finalists:
         """Return what is known of gains over the first of the obvious."""
         if not obvious or not self.context.same_classes:
             return None
-        if Need.COMPANIONS in self.registry.strategy(obvious[0].strategy).needs:
-            return OVER_A_MIXTURE
-        return OVER_A_PROBE if self.combine else IN_PLACE_OF_A_PROBE
+        mixed = Need.COMPANIONS in self.registry.strategy(obvious[0].strategy).needs
+        architectures = [source.architecture for source in self.arms.sources]
+        return expected_gains(architectures, over_a_mixture=mixed, combine=self.combine)
 
     def obvious(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Return the complete outcomes of the obvious, the one to beat first."""

@@ -129,12 +129,16 @@ def test_what_trains_is_expected_to_gain_by_what_is_to_be_beaten_and_takes_thirt
     assert worth.first_seconds == pytest.approx(PASSES * 2 * len(IMAGES) * 0.01)
 
 
+@pytest.mark.parametrize("trains", [False, True])
 def test_other_architectures_than_the_recorded_ones_are_expected_to_gain_more(
-    tmp_path: Path, asked: list[Worth], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    asked: list[Worth],
+    monkeypatch: pytest.MonkeyPatch,
+    trains: bool,  # noqa: FBT001 - pytest gives it
 ) -> None:
     monkeypatch.setattr(module, "_pace", lambda *_: 0.01)
     monkeypatch.setattr("autotransfer.search.expected_gain.RECORDED_ARCHITECTURES", ("vgg",))
-    _asked(tmp_path, trains=True)
+    _asked(tmp_path, trains=trains)
     assert asked[0].known == BEYOND_THE_RECORD
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from autotransfer.models.architecture import GIVEN_FEATURES
 from autotransfer.models.metrics import metric_named
 from autotransfer.search.choice import Terms, choose
 from autotransfer.search.expected_gain import (
@@ -15,6 +16,7 @@ from autotransfer.search.expected_gain import (
     OVER_A_PROBE,
     Expected,
     Gain,
+    expected_gains,
     standard_error,
 )
 
@@ -109,3 +111,24 @@ def test_where_nothing_is_expected_a_tie_leaves_the_obvious() -> None:
     terms = Terms(ACCURACY, (OBVIOUS,), combine=False, temper=False, expected=none)
     choice = choose({OBVIOUS: said[OBVIOUS], OTHER: other}, np.arange(60) % 3, labels, terms)
     assert choice.weights == {OBVIOUS: 1.0}
+
+
+@pytest.mark.parametrize(
+    ("architectures", "known"),
+    [
+        (["mobilenetv2_100", "tf_efficientnet_lite0", "cifar_resnet20"], True),
+        (["hf-hub:someone/resnet18"], True),
+        ([GIVEN_FEATURES], True),
+        (["mobilenetv2_100", "vit_small_patch16_224"], False),
+        (["transformers/bert"], False),
+        (["static-embedding/resnet"], False),  # no network of images, whatever its name
+    ],
+)
+def test_of_networks_that_are_not_recorded_nothing_is_known(
+    architectures: list[str],
+    known: bool,  # noqa: FBT001 - pytest gives it
+) -> None:
+    found = expected_gains(architectures, over_a_mixture=True, combine=True)
+    assert found is (OVER_A_MIXTURE if known else None)
+    of_one = expected_gains(architectures, over_a_mixture=False, combine=True)
+    assert of_one is (OVER_A_PROBE if known else None)
