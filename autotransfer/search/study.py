@@ -137,6 +137,7 @@ class Study:
         if losses:
             trial.set_user_attr(_LOSSES, stored(losses))
         trial.set_user_attr(_OUTCOME, _OUTCOMES.dump_python(outcome, mode="json"))
+        trial.set_user_attr("source", outcome.source)  # the parameters tell its rank alone
         for step, value in outcome.rungs:
             trial.report(value, step)
         self._tell(trial.number, outcome)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput
+from mlflow.entities import LoggedModelOutput, Metric
 from mlflow.exceptions import MlflowException
 
 from autotransfer.results import Record
-from autotransfer.tracking.projection import one_line
+from autotransfer.tracking.note import note
+from autotransfer.tracking.projection import model_figures, one_line
+from autotransfer.tracking.provenance import datasets_of
 
 MODEL_NAME = "model"
 # what servers before 3.0 answer, which know no logged models
@@ -31,7 +33,7 @@ class LoggedModel:
 
 
 def write_model(
-    client: MlflowClient, experiment_id: str, run_id: str, folder: Path, record: Record
+    client: MlflowClient, run_id: str, folder: Path, record: Record, target: str
 ) -> LoggedModel:
     """Return the logged model of a run, written where it is not there yet.
 
@@ -39,10 +41,10 @@ def write_model(
 
     Args:
         client: Of the store.
-        experiment_id: Experiment of the run.
         run_id: The run.
         folder: What `write_serving_folder` wrote.
         record: What was found.
+        target: Name of the target, whose figures are the model's.
     """
     run = client.get_run(run_id)
     known = [] if run.outputs is None else run.outputs.model_outputs
@@ -51,7 +53,7 @@ def write_model(
         return LoggedModel(f"models:/{model_id}", model_id)
     try:
         model = client.create_logged_model(
-            experiment_id,
+            run.info.experiment_id,
             MODEL_NAME,
             run_id,
             tags={
@@ -59,6 +61,7 @@ def write_model(
                 "returned": record.verdict.returned,
                 "source": one_line(record.finalist.source),
                 "license": one_line(record.provenance.get("source.license", "unknown")),
+                "mlflow.note.content": note(record),
             },
             params={"strategy": one_line(record.finalist.strategy), "metric": record.metric},
             model_type="image classifier",
@@ -72,4 +75,22 @@ def write_model(
     client.log_model_artifacts(model_id, str(folder))
     client.finalize_logged_model(model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
+    client.log_batch(run_id, metrics=_metrics(record, target, model_id, run.info.start_time))
     return LoggedModel(f"models:/{model_id}", model_id)
+
+
+def _metrics(record: Record, target: str, model_id: str, start_ms: int) -> list[Metric]:
+    """Return the figures of the run that are about the model, as the model's own."""
+    items = datasets_of(record, target)[0].dataset
+    return [
+        Metric(
+            figure.name,
+            figure.value,
+            start_ms + int(figure.seconds * 1000),
+            figure.step,
+            model_id=model_id,
+            dataset_name=items.name,
+            dataset_digest=items.digest,
+        )
+        for figure in model_figures(record)
+    ]

@@ -141,7 +141,14 @@ def record_figures(record: Record) -> tuple[Figure, ...]:
     figures.append(Figure("probes", sum(outcome.probe for outcome in record.outcomes)))
     figures += [Figure(f"trials/{state}", counts[state]) for state in State]
     figures += [Figure(f"seconds/{part}", s) for part, s in vars(record.seconds).items()]
-    return _finite(figures)
+    ended = record.seconds.total  # and no other time, so that writing them again adds no points
+    return _finite([figure._replace(seconds=ended) for figure in figures])
+
+
+def model_figures(record: Record) -> tuple[Figure, ...]:
+    """Return those figures that are about what is returned: held-out, validation, the gap."""
+    about = ("test/", "val/", "gap/")
+    return tuple(f for f in record_figures(record) if f.name.startswith(about))
 
 
 def best_so_far(record: Record) -> tuple[Figure, ...]:

@@ -311,7 +311,8 @@ class Tracker:
         client, parent, curve = self._store.client, self._parent, projection.best_so_far(record)
         self._store.log(parent.run_id, figures=curve, start_ms=parent.start_ms)
         tags = {**projection.record_tags(record), "mlflow.note.content": note(record)}
-        self._store.log(parent.run_id, figures=projection.record_figures(record), tags=tags)
+        figures = projection.record_figures(record)
+        self._store.log(parent.run_id, figures=figures, tags=tags, start_ms=parent.start_ms)
         client.log_text(parent.run_id, projection.ranking_csv(record.ranking), "ranking.csv")
         table = projection.probes_csv(record.outcomes, record.metric)
         client.log_text(parent.run_id, table, "probes.csv")
@@ -328,7 +329,7 @@ class Tracker:
         with tempfile.TemporaryDirectory() as temporary:
             folder = write_serving_folder(selection, Path(temporary), record.class_names)
             written = write_model(
-                self._store.client, self._experiment_id, str(self.run_id), folder, record
+                self._store.client, str(self.run_id), folder, record, self._target
             )
         if registration is None:
             return ""

@@ -104,6 +104,7 @@ def test_an_outcome_that_was_written_before_the_kill_is_told_and_not_run_again(
     resumed = _study(tmp_path, resume=True)
     assert resumed.outcomes == [outcome]
     assert resumed.optuna.trials[0].value == 0.75
+    assert resumed.optuna.trials[0].user_attrs["source"] == outcome.source
     assert len(resumed.optuna.trials) == 1
 
 

@@ -70,7 +70,19 @@ def test_the_logged_model_loads_without_pickle_and_predicts(
     assert opened.predict(pd.DataFrame({"image": [picture.name]}))["class"].tolist() == ["bee"]
     names = [column.name for column in model.metadata.signature.outputs]
     assert names == ["class", "probability", "ant", "bee"]
-    assert MlflowClient(uri, uri).get_run(run_id).info.status == "FINISHED"
+    client = MlflowClient(uri, uri)
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    (output,) = run.outputs.model_outputs
+    logged = client.get_logged_model(output.model_id)
+    figures = {metric.key: metric.value for metric in logged.metrics}
+    assert figures["test/accuracy"] == run.data.metrics["test/accuracy"]
+    assert {"val/accuracy", "gap/baseline_low"} <= set(figures)
+    assert {metric.dataset_digest for metric in logged.metrics} == {
+        run.inputs.dataset_inputs[0].dataset.digest
+    }
+    assert len(client.get_metric_history(run_id, "test/accuracy")) == 1
+    assert logged.tags["mlflow.note.content"] == run.data.tags["mlflow.note.content"]
 
 
 def test_the_folder_holds_the_selection_alone_and_names_what_it_needs(
