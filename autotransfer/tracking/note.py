@@ -11,6 +11,7 @@ from autotransfer.tracking.projection import one_line, shown
 
 SHOWN_ROWS = 8  # of the ranking, of what was skipped and of the warnings
 NOTE_LENGTH = 7500  # characters; MLflow takes 8000
+SENTENCE = 600  # of a verdict or a remark, which are ours and say everything at their end
 
 
 def note(record: Record) -> str:
@@ -20,10 +21,10 @@ def note(record: Record) -> str:
     parts = [
         f"**{escaped(finalist.source)}** · {escaped(finalist.strategy)} · "
         + ("no target labels" if test is None else f"{name} **{_interval(test, record.metric)}**"),
-        f"**{verdict.decision}**: {escaped(verdict.sentence.rstrip('.'))}. "
+        f"**{verdict.decision}**: {escaped(verdict.sentence.rstrip('.'), SENTENCE)}. "
         f"Returned: {escaped(verdict.returned)}.",
         _story(record),
-        "\n".join(f"- {escaped(remark)}" for remark in verdict.remarks),
+        "\n".join(f"- {escaped(remark, SENTENCE)}" for remark in verdict.remarks),
         _table(
             ("predictor", name),
             [
@@ -95,9 +96,9 @@ def _plain(text: str) -> str:
     return one_line(text.replace("`", ""), 300)
 
 
-def escaped(text: str) -> str:
+def escaped(text: str, length: int = 200) -> str:
     """Return text that Markdown and HTML take as it stands, on one line of bounded length."""
-    plain = html.escape(one_line(text, 200), quote=False)
+    plain = html.escape(one_line(text, length), quote=False)
     return re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", plain)
 
 

@@ -16,6 +16,13 @@ def test_winner_and_score_are_the_first_line(make_record: MakeRecord) -> None:
     assert second == "**positive**: transfer helped by 12 points. Returned: transfer."
 
 
+def test_a_long_verdict_is_told_to_its_end(make_record: MakeRecord) -> None:
+    made = make_record()
+    sentence = f"{'+34.0 points over all that was tried, ' * 10}about 8 would settle this one"
+    told = note(replace(made, verdict=replace(made.verdict, sentence=sentence)))
+    assert "about 8 would settle this one. Returned: transfer." in told
+
+
 def test_names_cannot_bring_markup_into_the_note(
     make_outcome: MakeOutcome, make_record: MakeRecord
 ) -> None:
