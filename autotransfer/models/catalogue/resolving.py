@@ -104,7 +104,7 @@ def resolve_sources(
     items, joined = taking_part(_items(requested), only, from_plugins)
     if not items and not joined:
         raise InvalidSourceError("sources is an empty list; leave it out for the default ones")
-    expanded = [_expand(item, modality) for item in items]
+    expanded = _expanded(items, modality)
     found = [source for good, _ in expanded for source in good]
     wrong = [skip for _, bad in expanded for skip in bad]
     found += joined
@@ -125,6 +125,27 @@ def resolve_sources(
     for skip in kept:
         warnings.warn(f"left out: {skip.reason}", DataWarning, stacklevel=2)
     return Sources(tuple(found), kept, chosen).without(reasons)
+
+
+def _expanded(
+    items: Sequence[SourceLike], modality: Modality | None
+) -> list[tuple[tuple[Source, ...], tuple[Skipped, ...]]]:
+    """Return what each item names; one source of a catalogue among them is no item."""
+    found, unknown = [], []
+    for item in items:
+        try:
+            found.append(_expand(item, modality))
+        except UnknownNameError as error:
+            unknown.append((str(item), error))
+    listed = {source.name for good, _ in found for source in good}
+    for name, reason in unknown:
+        if name not in listed:
+            raise reason
+        raise InvalidSourceError(
+            f"{name!r} is a source of a catalogue that sources names already; to keep it alone, "
+            f"give the catalogue and --source {name} (source=[{name!r}] in Python)"
+        ) from reason
+    return found
 
 
 def _items(requested: SourceLike | Iterable[SourceLike]) -> list[SourceLike]:

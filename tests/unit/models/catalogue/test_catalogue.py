@@ -157,6 +157,18 @@ def test_only_keeps_the_named_and_refuses_the_unknown(tmp_path: Path) -> None:
         resolve_sources(path, only=["c"])
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_who_names_a_source_of_a_catalogue_as_one_more_source_is_told_how_to_keep_it_alone(
+    tmp_path: Path,
+    first: bool,  # noqa: FBT001 - pytest gives it
+) -> None:
+    path = _catalogue(tmp_path, GOOD)
+    with pytest.raises(InvalidSourceError, match="give the catalogue and --source a "):
+        resolve_sources(["a", path] if first else [path, "a"])
+    with pytest.raises(UnknownNameError, match="b"):
+        resolve_sources(["b", path])
+
+
 def test_an_unregistered_architecture_is_skipped_with_the_way_out(tmp_path: Path) -> None:
     strange = GOOD.replace('"a"', '"b"').replace("resnet18", "strange_net")
     found = resolve_sources(_catalogue(tmp_path, GOOD + strange))
