@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from autotransfer.models.heads import unit_ridge as module
 from autotransfer.models.heads.linear import unit_rows
-from autotransfer.models.heads.ridge import fit_ridge, fit_ridge_held_out
+from autotransfer.models.heads.ridge import HeldOutRidge, fit_ridge, fit_ridge_held_out
 from autotransfer.models.heads.unit_ridge import fit_unit_ridge
 
 Floats = NDArray[np.float64]
@@ -52,3 +56,32 @@ def test_a_single_item_a_class_decides_nothing_and_is_learnt_all_the_same() -> N
     assert centre is not None
     said = fit.head.probabilities(unit_rows(x - centre))
     np.testing.assert_array_equal(said.argmax(axis=1), labels)
+
+
+def test_the_same_fit_is_made_once_and_any_other_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def counted(*given: Any, **options: Any) -> HeldOutRidge:
+        made.append(options)
+        return fit_ridge_held_out(*given, **options)
+
+    monkeypatch.setattr(module, "fit_ridge_held_out", counted)
+    x, labels = _classes(seed=7)
+    first = fit_unit_ridge(x, labels, 3)
+    assert fit_unit_ridge(x.copy(), labels.copy(), 3) is first
+    assert len(made) == 2  # rows of length one, and standardised ones
+    fit_unit_ridge(x, labels, 4)
+    fit_unit_ridge(x, labels[::-1].copy(), 3)
+    fit_unit_ridge(x.astype(np.float32), labels, 3)
+    x[0, 0] += 1e-6
+    fit_unit_ridge(x, labels, 3)
+    assert len(made) == 10
+
+
+def test_large_fits_and_old_ones_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_KEPT", 2)
+    fits = [_classes(seed=seed) for seed in range(3)]
+    first, *_ = [fit_unit_ridge(x, labels, 3) for x, labels in fits]
+    assert fit_unit_ridge(*fits[0], 3) is not first
+    monkeypatch.setattr(module, "MOST_NUMBERS", 3 * (20 + 24) - 1)
+    assert fit_unit_ridge(*fits[2], 3) is not fit_unit_ridge(*fits[2], 3)
