@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from autotransfer.cli.groups import text_width
 from autotransfer.cli.options import picked
 
 if TYPE_CHECKING:
@@ -40,24 +42,32 @@ def zero_shot_text(found: ZeroShotFindings) -> list[str]:
     """Return the lines of `fit` about classes without images; none where nothing was tested."""
     if not found.figures:
         return []
-    lines = [
-        f"  rows      nearest seen class {found.nearest_seen_class:.3f}; with exchanged rows "
+    told = (
+        f"nearest seen class {found.nearest_seen_class:.3f}; with exchanged rows "
         f"97.5 % below {found.null_high:.3f} (p = {found.p_value:.3f})"
-    ]
+    )
+    lines = _columns("rows", told)
     if found.known_to_source:
         without, named = found.without_known, ", ".join(found.known_to_source)
         rest = "fewer than two others" if without is None else f"{without:.3f} without them"
         head = "" if found.own_head is None else f", {found.own_head:.3f} by its own head"
-        lines.append(f"  known     the source was trained on {named}: {rest}{head}")
-    return [*lines, *map(_figures_text, found.figures)]
+        lines += _columns("known", f"the source was trained on {named}: {rest}{head}")
+    return [*lines, *(line for part in found.figures for line in _figures_text(part))]
 
 
-def _figures_text(figures: ZeroShotFigures) -> str:
+def _columns(title: str, text: str) -> list[str]:
+    """Return a text beside its title, as lines of the terminal's width."""
+    first, *rest = textwrap.wrap(text, text_width() - 12)
+    return [f"  {title:<10}{first}", *(f"            {line}" for line in rest)]
+
+
+def _figures_text(figures: ZeroShotFigures) -> list[str]:
     parts = [f"unseen alone {figures.alone:.3f}", f"among all U {figures.unseen:.3f}"]
     for name, value in (("S", figures.seen), ("H", figures.harmonic), ("AUSUC", figures.area)):
         if value is not None:
             parts.append(f"{name} {value:.3f}")
-    return f"  {figures.basis}: {', '.join(parts)}"
+    told = f"{figures.basis}: {', '.join(parts)}"
+    return textwrap.wrap(told, text_width(), initial_indent="  ", subsequent_indent="    ")
 
 
 def with_reasons(

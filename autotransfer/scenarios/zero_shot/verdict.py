@@ -135,18 +135,18 @@ def _sentence(evidence: Evidence, decision: Decision) -> str:
     )
     null = f"97.5 % of the tables with exchanged rows stay below {_percent(evidence.null_high)}"
     if not evidence.testable:
-        return f"{_too_few(evidence)}; measured, not tested: {measured}"
+        return f"{measured}; not tested: {_too_few(evidence)}"
     match decision:
         case Decision.POSITIVE:
-            return f"the attributes carry over to classes without images: {measured}; {null}"
+            return f"{measured}; {null}: the attributes carry over to classes without images"
         case Decision.NEGATIVE:
             return (
-                f"the attributes do not carry over: {measured}, and "
-                f"{_percent(evidence.p_value)} of the tables with exchanged rows do as well"
+                f"{measured}, and {_percent(evidence.p_value)} of the tables with exchanged rows "
+                "do as well: the attributes do not carry over"
             )
     return (
-        f"it stays open whether the attributes carry over to classes without images: {measured}"
-        f"; {null}"
+        f"{measured}; {null}: it stays open whether the attributes carry over to classes without "
+        "images"
     )
 
 

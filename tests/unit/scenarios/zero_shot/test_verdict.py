@@ -68,6 +68,13 @@ def test_too_few_classes_cannot_be_tested_and_the_sentence_says_so() -> None:
     assert "30 ways only" in verdict_of(few).sentence
 
 
+@pytest.mark.parametrize("changed", [{}, {"score": 0.55}, {"score": 0.4}, {"num_classes": 7}])
+def test_every_sentence_begins_with_the_number(changed: dict[str, float]) -> None:
+    found = replace(GOOD, **changed)  # type: ignore[arg-type]
+    told = verdict_of(found).sentence
+    assert told.startswith(f"{100 * found.score:.1f} % of the images of ")
+
+
 def test_the_sentence_names_score_interval_chance_and_null() -> None:
     text = verdict_of(GOOD).sentence
     for part in ("80.0 %", "70.0 % to 90.0 %", "chance 50.0 %", "97.5 %", "15 seen classes"):
