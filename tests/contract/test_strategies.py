@@ -64,7 +64,7 @@ class TestAdaptationWithTheSameLoop(_Adaptation):
         ids=lambda promise: promise.name,
     )
     def test_it_keeps_the_promise(self, promise: Promise[Workbench], bench: Workbench) -> None:
-        promise.keep(bench)
+        super().test_it_keeps_the_promise(promise, bench)
 
 
 def test_the_promises_of_the_loop_are_promises_and_tried_with_some_strategy() -> None:

@@ -16,7 +16,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from autotransfer.plugin.testing.checking import Finding, check_estimator, check_strategy
-from autotransfer.plugin.testing.tiny import shapes, task_for, tiny_readers, tiny_source, tiny_task
+from autotransfer.plugin.testing.tiny import (
+    phrases,
+    shapes,
+    task_for,
+    tiny_readers,
+    tiny_source,
+    tiny_task,
+    tones,
+)
 from autotransfer.plugin.testing.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -36,11 +44,13 @@ __all__ = [
     "Workbench",
     "check_estimator",
     "check_strategy",
+    "phrases",
     "shapes",
     "task_for",
     "tiny_readers",
     "tiny_source",
     "tiny_task",
+    "tones",
 ]
 
 

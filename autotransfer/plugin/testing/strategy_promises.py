@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import optuna
 import safetensors.torch
 import torch
 
+from autotransfer.data.modality import Modality
 from autotransfer.errors import AutotransferError, DeadlineError
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.plugin.space import SHARED_KNOBS, depth, learning_rate_multiplier, regularisation
 from autotransfer.plugin.strategy import Task
 from autotransfer.plugin.testing.generators import disturbed_generators, generator_states
-from autotransfer.plugin.testing.promises import BrokenPromiseError, Promise, demand
-from autotransfer.plugin.testing.tiny import shapes
+from autotransfer.plugin.testing.promises import (
+    BrokenPromiseError,
+    DoesNotApply,
+    Promise,
+    demand,
+)
+from autotransfer.plugin.testing.tiny import shapes, task_for
 from autotransfer.plugin.testing.workbench import Workbench
 
 _TOLERANCE = 1e-6
@@ -167,6 +175,20 @@ def _better_than_chance(bench: Workbench) -> None:
     )
 
 
+def _other_items(bench: Workbench) -> None:
+    """Fit, save and restore on texts and on sounds, as far as the strategy says it reads them."""
+    if bench.build is not task_for:
+        raise DoesNotApply("its task is not the usual one")
+    kinds = [k for k in Modality if k is not Modality.IMAGE and bench.strategy.reads(k)]
+    if not kinds:
+        raise DoesNotApply("it works on images alone")
+    for kind in kinds:
+        build, folder = partial(task_for, modality=kind), bench.folder / kind
+        other = replace(bench, folder=folder, build=build)
+        _all_rows(other.fit(other.task(2, 3)), other.task(2, 3))
+        _saved_and_restored(other)
+
+
 STRATEGY_PROMISES: tuple[Promise[Workbench], ...] = (
     Promise(
         "the-defaults-lie-inside-the-space",
@@ -242,5 +264,11 @@ STRATEGY_PROMISES: tuple[Promise[Workbench], ...] = (
         _better_than_chance,
         "see whether labels and columns are in the same order, and whether fit() learns at all "
         "at the default point",
+    ),
+    Promise(
+        "it-works-on-all-items-that-it-says-it-reads",
+        _other_items,
+        "name in `modalities` the kinds of items that it works on; read them through "
+        "task.features, or as the kind they are: a text is a str, a sound has samples",
     ),
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,16 +13,21 @@ import torch
 from autotransfer.data.attributes import Attributes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
+from autotransfer.data.modality import Modality
 from autotransfer.data.target import open_target
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
+from autotransfer.models.sounds.small_network import small_sound_source
 from autotransfer.models.source import Source, Untrained
+from autotransfer.models.texts.hashed_words import small_text_source
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.strategy import Strategy, Task
 from autotransfer.results import ScenarioKind
 
 SIDE = 32
+RATE = 16_000  # samples a second: as the tiny network reads them
+_WORDS = ("ash", "birch", "cedar", "elm", "fir", "oak", "pine", "yew")
 
 
 def shapes(num_classes: int = 3, per_class: int = 6, *, seed: int = 0) -> ImageSet:
@@ -40,8 +47,49 @@ def shapes(num_classes: int = 3, per_class: int = 6, *, seed: int = 0) -> ImageS
     return opened.train
 
 
-def tiny_source(name: str = "tiny", *, seed: int = 0) -> Source:
-    """Return timm's smallest residual network with random weights."""
+def phrases(num_classes: int = 3, per_class: int = 6, *, seed: int = 0) -> ImageSet:
+    """Return labelled texts of five words, two of them those of their class."""
+    rng = np.random.default_rng(seed)
+    texts, labels = [], []
+    for label in range(num_classes):
+        for _ in range(per_class):
+            words = [f"first{label}", f"second{label}", *rng.choice(_WORDS, 3)]
+            texts.append(" ".join(rng.permutation(words)))
+            labels.append(f"topic {label}")
+    return _opened(texts, labels, Modality.TEXT)
+
+
+def tones(num_classes: int = 3, per_class: int = 6, *, seed: int = 0) -> ImageSet:
+    """Return labelled sounds of a fifth of a second: a tone for each class, in noise."""
+    rng = np.random.default_rng(seed)
+    sounds, labels = [], []
+    for label in range(num_classes):
+        for _ in range(per_class):
+            t = np.arange(int(RATE * rng.uniform(0.15, 0.25))) / RATE
+            tone = np.sin(2 * np.pi * 400 * 2**label * t + rng.uniform(0, np.pi))
+            wave = 0.4 * tone + rng.normal(0, 0.02, len(t))
+            sounds.append((wave.astype(np.float32), RATE))
+            labels.append(f"height {label}")
+    return _opened(sounds, labels, Modality.SOUND)
+
+
+def _opened(items: list[Any], labels: list[str], modality: Modality) -> ImageSet:
+    return open_target((items, labels), minimum_per_class=1, modality=modality).train
+
+
+# The items of a modality and networks for them: with random weights and without further packages.
+_ITEMS: dict[Modality, Callable[..., ImageSet]] = {
+    Modality.IMAGE: shapes, Modality.TEXT: phrases, Modality.SOUND: tones,
+}  # fmt: skip
+_NETWORKS = {Modality.TEXT: small_text_source, Modality.SOUND: small_sound_source}
+
+
+def tiny_source(
+    name: str = "tiny", *, seed: int = 0, modality: Modality = Modality.IMAGE
+) -> Source:
+    """Return a small network with random weights; of images timm's smallest residual one."""
+    if modality in _NETWORKS:
+        return replace(_NETWORKS[modality](seed), name=name)
     preprocessing = Preprocessing(SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     return Source(name, "test_resnet", Untrained(seed), preprocessing, {"num_classes": 5})
 
@@ -53,10 +101,17 @@ def tiny_readers(cache: Path) -> FeatureReaders:
     )
 
 
-def tiny_task(cache: Path, *, num_classes: int = 3, per_class: int = 6, seed: int = 0) -> Task:
-    """Return a labelled task on `shapes` with `tiny_source`."""
-    source, readers = tiny_source(), tiny_readers(cache)
-    images = shapes(num_classes, per_class, seed=seed)
+def tiny_task(
+    cache: Path,
+    *,
+    num_classes: int = 3,
+    per_class: int = 6,
+    seed: int = 0,
+    modality: Modality = Modality.IMAGE,
+) -> Task:
+    """Return a labelled task on `shapes`, `phrases` or `tones` with `tiny_source`."""
+    source, readers = tiny_source(modality=modality), tiny_readers(cache)
+    images = _ITEMS[modality](num_classes, per_class, seed=seed)
     return Task(
         source=source,
         scenario=ScenarioKind.LABELLED,
@@ -68,25 +123,33 @@ def tiny_task(cache: Path, *, num_classes: int = 3, per_class: int = 6, seed: in
     )
 
 
-def task_for(strategy: Strategy, cache: Path, num_classes: int = 3, per_class: int = 6) -> Task:
+def task_for(
+    strategy: Strategy,
+    cache: Path,
+    num_classes: int = 3,
+    per_class: int = 6,
+    *,
+    modality: Modality = Modality.IMAGE,
+) -> Task:
     """Return a small task in a setting of the strategy, with everything that it needs.
 
     In the zero-shot scenario there are two more classes without items, whose bars lie between
     those of the first three.
     """
-    task = tiny_task(cache, num_classes=num_classes, per_class=per_class)
+    task = tiny_task(cache, num_classes=num_classes, per_class=per_class, modality=modality)
+    items = _ITEMS[modality]
     scenario = next(scenario for scenario in ScenarioKind if scenario in strategy.scenarios)
     if scenario is ScenarioKind.ZERO_SHOT:
         task = _zero_shot(task)
     if scenario is ScenarioKind.UNLABELLED or Need.UNLABELLED_TARGET in strategy.needs:
-        unlabelled = shapes(num_classes, per_class, seed=1).without_labels()
+        unlabelled = items(num_classes, per_class, seed=1).without_labels()
         task = replace(task, unlabelled=unlabelled)
     if Need.SOURCE_IMAGES in strategy.needs:
-        task = replace(task, source_images=shapes(num_classes, 8, seed=1))
+        task = replace(task, source_images=items(num_classes, 8, seed=1))
     if Need.INTERMEDIATES in strategy.needs:
-        task = replace(task, through=(shapes(num_classes, per_class, seed=2).without_labels(),))
+        task = replace(task, through=(items(num_classes, per_class, seed=2).without_labels(),))
     if Need.COMPANIONS in strategy.needs:
-        task = replace(task, companions=(tiny_source("other", seed=1),))
+        task = replace(task, companions=(tiny_source("other", seed=1, modality=modality),))
     return replace(task, scenario=scenario)
 
 

@@ -150,6 +150,15 @@ class NeedsMore(Good):
         return super().fit(task, trial)
 
 
+class SeesImages(Good):
+    """It looks at the size of images, and does not say that it works on them alone."""
+
+    @override
+    def fit(self, task: Task, trial: Trial) -> Predictor:
+        assert task.train[0].size[0] > 0
+        return super().fit(task, trial)
+
+
 class Moody(Good):
     """It writes on the labels that it was lent."""
 
@@ -173,6 +182,7 @@ BREACHES = [
     (NeverReports(), "a-deadline-in-the-past-is-honoured", "the deadline was over"),
     (SwallowsPruning(), "pruning-passes-through", "fit went on to its end"),
     (Forgetful(), "a-saved-predictor-predicts-the-same", "differ by up to"),
+    (SeesImages(), "it-works-on-all-items-that-it-says-it-reads", "'str' object has no"),
     (NeedsMore(), "two-classes-with-two-items-each-work", "IndexError: list index"),
     (NeedsMore(), "one-item-a-class-works-or-is-refused-in-words", "IndexError: list index"),
 ]
@@ -204,12 +214,12 @@ def test_a_breach_is_found_and_told_in_words(
 
 def test_a_good_strategy_breaks_nothing() -> None:
     found = list(check_strategy(Good()))
-    assert len(found) == 13
+    assert len(found) == 14
     assert [finding for finding in found if not finding.kept] == []
 
 
 def test_one_breach_hides_no_other_promise(findings: dict[str, dict[str, Finding]]) -> None:
-    assert all(len(by_promise) == 13 for by_promise in findings.values())
+    assert all(len(by_promise) == 14 for by_promise in findings.values())
     assert findings["OwnRange"]["the-same-seed-gives-the-same-bits"].kept
 
 
