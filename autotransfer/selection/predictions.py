@@ -149,13 +149,13 @@ class Predictions:
     def _images(self, images: Any, on_bad_image: str | None = None) -> ImageSet:
         """Return images read as those of the fit were, whatever their own grey values are."""
         rule = None if on_bad_image == "stop" else on_bad_image  # the way out is told here
+        kind = Modality(self.record.modality)
         try:
-            kind = Modality(self.record.modality)
             return open_images(images, on_bad_image=rule, depth=self.record.depth, modality=kind)
         except CorruptImagesError as error:
             if error.remedy != CorruptImagesError.REMEDY:
                 raise  # no image is left
-            raise CorruptImagesError(error.problems, _LEAVE_OUT) from None
+            raise CorruptImagesError(error.problems, _LEAVE_OUT, kind) from None
 
     def _answering(self) -> AbstractContextManager[None]:
         """Return a block that tells of a model which its files do not let answer."""
@@ -193,9 +193,10 @@ class Predictions:
     ) -> pd.DataFrame:
         """Return a table with one row an item, whose index is its path, or its number as text.
 
-        The columns are class, probability, and the probability of every class under its name
-        (see `answer_columns`); with `abstain` also unknown, the probability to be none of the
-        classes, and abstained, whether the item is rejected: its class is then "None of these".
+        The index is called image, or item where they are none. The columns are class, probability,
+        and the probability of every class under its name (see `answer_columns`); with
+        `abstain` also unknown, the probability to be none of the classes, and abstained, whether
+        the item is rejected: its class is then "None of these".
 
         Args:
             images: The items.
@@ -212,7 +213,7 @@ class Predictions:
             unknown, out = self.judged_unknown(given, None if abstain is True else abstain)
             table.loc[out, "class"] = NONE_OF_THESE
             table["unknown"], table["abstained"] = unknown.probability, out
-        table.index = pd.Index(items.names, name="image")
+        table.index = pd.Index(items.names, name=item_name(items.modality))
         return table
 
     def abstains(self, images: Any, share: float | None = None) -> NDArray[np.bool_]:
@@ -277,6 +278,15 @@ class Predictions:
     @cached_property
     def _readers(self) -> FeatureReaders:
         return FeatureReaders(FeatureStore(), PixelStore(PIXEL_BYTES), load_backbone, self.device)
+
+
+def item_name(modality: Modality) -> str:
+    """Return what the column is called that names the items of a table of answers.
+
+    Args:
+        modality: What the items are; images have a name of their own.
+    """
+    return "image" if modality is Modality.IMAGE else "item"
 
 
 def answer_table(classes: Sequence[str], found: NDArray[np.float64]) -> pd.DataFrame:

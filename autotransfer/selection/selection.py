@@ -106,13 +106,15 @@ class Selection(Predictions):
         return transformer if images is None else transformer.transform(images)
 
     def to_onnx(self, path: str | Path) -> Path:
-        """Write an ONNX file that takes decoded items; its answers are compared with ours.
+        """Write an ONNX file; its answers are compared with ours before.
 
         Needs the extra `autotransfer[onnx]`.
 
         Args:
-            path: File to write. Its input is uint8 (n, h, w, 3), upright RGB of any one size;
-                its output float32 (n, K), the probabilities of `class_names`.
+            path: File to write. Of images its input is uint8 (n, h, w, 3), upright RGB of any
+                one size; of texts tokens and their mask, int64 (n, t), from the tokenizer that is
+                written beside it. Its output is float32 (n, K), the probabilities of
+                `class_names`.
 
         Raises:
             ExportError: If a package is missing, what is returned has no graph, or the graph

@@ -1,12 +1,14 @@
 """The model that MLflow serves: a saved selection behind the pyfunc interface.
 
-A server answers
+A server answers one of
 
     {"dataframe_records": [{"image": "<base64 of an image file>"}]}
+    {"dataframe_records": [{"text": "where is my card?"}]}
+    {"dataframe_records": [{"sound": "<base64 of a sound file>"}]}
 
-with class, probability and the probability of every class, one row an image. Who asks is not
-trusted: a path is read only below the folder that the operator names, and one request is limited
-in images, bytes and pixels.
+as the items of the fit were, with class, probability and the probability of every class, one row
+an item. Who asks is not trusted: a path is read only below the folder that the operator names, and
+one request is limited in items, bytes, pixels and samples.
 """
 
 from __future__ import annotations
@@ -23,12 +25,16 @@ import numpy as np
 import pandas as pd
 from fsspec.implementations.local import LocalFileSystem
 from mlflow.pyfunc import PythonModel, PythonModelContext
-from PIL import Image
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.decoding import decode_image
 from autotransfer.data.images.reading import FileReader
+from autotransfer.data.item_kinds import decode_item, offered_kind
+from autotransfer.data.modality import Modality
+from autotransfer.data.sounds.decoding import decode_sound
+from autotransfer.data.texts.decoding import reason_against
+from autotransfer.data.texts.reading import TextReader
 from autotransfer.errors import CorruptImagesError, InvalidOptionError, InvalidTargetError
 from autotransfer.selection.predictions import answer_table
 from autotransfer.selection.selection import load
@@ -36,14 +42,19 @@ from autotransfer.selection.selection import load
 FOLDER_VARIABLE = "AUTOTRANSFER_SERVED_FOLDER"
 MOST_VARIABLE = "AUTOTRANSFER_SERVED_MOST_IMAGES"
 MOST_IMAGES = 10_000  # of a request, unless MOST_VARIABLE says otherwise
-MOST_BYTES = 64 << 20  # of the file of one image
+MOST_BYTES = 64 << 20  # of the file of one item
 MOST_READ = 1 << 30  # bytes of all files that one request names
 MOST_PIXELS = 50_000_000  # of one image as it is decoded; a large JPEG is decoded at 1/8
-LONGEST_PATH = 4096  # characters; what is longer can only be an image
+MOST_SAMPLES = 50_000_000  # of one sound, of all its channels together
+LONGEST_PATH = 4096  # characters; what is longer can only be the content of a file
 
 
 class ServedSelection(PythonModel):  # type: ignore[misc]
-    """Predicts images: a column `image` of base64, bytes or paths, or an array (n, h, w, 3)."""
+    """Predicts images, texts or sounds, whichever the fit was about.
+
+    They come in a column that is called `image`, `text` or `sound`, or `item`: texts as they are,
+    images and sounds as base64, bytes or paths. Images also as an array (n, h, w, 3).
+    """
 
     @override
     def load_context(self, context: PythonModelContext) -> None:
@@ -62,21 +73,22 @@ class ServedSelection(PythonModel):  # type: ignore[misc]
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Return one row an image, in order: class, probability, and one column a class.
+        """Return one row an item, in order: class, probability, and one column a class.
 
         Args:
             context: Where the model is; not used.
-            model_input: A table with a column `image`, or a list: the content of an image file
-                as bytes, or as base64 with or without "data:...;base64," before it. Where
-                AUTOTRANSFER_SERVED_FOLDER names a folder, the path of a file below it, too. Or
-                pixels (n, h, w, 3), integers in [0, 255].
+            model_input: A table with a column as above, or a list of its values. The content of
+                an image or a sound file is bytes, or base64 with or without "data:...;base64,"
+                before it. Where AUTOTRANSFER_SERVED_FOLDER names a folder, the path of a file
+                below it, too. Or pixels (n, h, w, 3), integers in [0, 255].
             params: Not used.
 
         Raises:
-            InvalidTargetError: If the input is none of these, or there are too many images.
-            CorruptImagesError: If some images cannot be decoded; all of them are named.
+            InvalidTargetError: If the input is none of these, or there are too many items.
+            CorruptImagesError: If some items cannot be used; all of them are named.
         """
-        found = self._selection.predict_proba(self._requests.images(model_input))  # (n, K)
+        kind = Modality(self._selection.record.modality)
+        found = self._selection.predict_proba(self._requests.items(model_input, kind))  # (n, K)
         return answer_table(self._selection.class_names, found)
 
 
@@ -86,7 +98,7 @@ class Requests:
 
     Args:
         folder: Where paths are read, absolute; None reads none.
-        most_images: Of one request.
+        most_images: Items of one request.
     """
 
     folder: Path | None = None
@@ -108,34 +120,43 @@ class Requests:
         folder = Path(os.path.abspath(named)) if named else None  # noqa: PTH100 - see above
         return cls(folder, int(most) if most else MOST_IMAGES)
 
-    def images(self, model_input: Any) -> Any:
-        """Return an array of pixels as it is, and anything else as a set of images."""
-        if isinstance(model_input, np.ndarray) and model_input.ndim > 1:
-            self._refuse_many(len(model_input))
+    def items(self, model_input: Any, kind: Modality = Modality.IMAGE) -> Any:
+        """Return an array of pixels as it is, and anything else as a set of items.
+
+        Args:
+            model_input: As for `ServedSelection.predict`.
+            kind: What the items are.
+        """
+        if isinstance(model_input, np.ndarray) and model_input.ndim > 1 and kind is Modality.IMAGE:
+            self._refuse_many(len(model_input), kind)
             return model_input
-        values = _column(model_input)
-        self._refuse_many(len(values))
-        contents: list[bytes] = []
+        values = _column(model_input, kind)
+        self._refuse_many(len(values), kind)
+        contents: list[Any] = []
         problems: list[tuple[str, str]] = []
         left = MOST_READ
         for i, value in enumerate(values):
             try:
+                if kind is Modality.TEXT:
+                    contents.append(_text(value))
+                    continue
                 file = self._file(value)
-                content = _content(value) if file is None else _read(file, left)
+                content = _content(value, kind) if file is None else _read(file, left)
                 left -= 0 if file is None else len(content)
                 _refuse_large(len(content))
-                decode_image(content, 1, None, MOST_PIXELS)  # all that are wrong are named at once
+                _decoded(content, kind, 1)  # all that are wrong are named at once
                 contents.append(content)
             except (ValueError, OSError) as error:
                 problems.append((str(i), str(error)))
         if problems:
-            raise CorruptImagesError(problems)
-        return ImageSet(_FileContents(contents), np.arange(len(contents)))
+            raise CorruptImagesError(problems, item=kind)
+        reader = TextReader(contents) if kind is Modality.TEXT else _FileContents(contents, kind)
+        return ImageSet(reader, np.arange(len(contents)))
 
-    def _refuse_many(self, count: int) -> None:
+    def _refuse_many(self, count: int, kind: Modality) -> None:
         if count > self.most_images:
             raise InvalidTargetError(
-                f"{count:,} images in one request; {self.most_images:,} is the limit: send "
+                f"{count:,} {kind.plural} in one request; {self.most_images:,} is the limit: send "
                 f"several requests ({MOST_VARIABLE} sets the limit where the model is loaded)"
             )
 
@@ -154,47 +175,74 @@ class Requests:
 
 
 class _FileContents:
-    """Reads images from the content of their files; see `data.image_set.ImageReader`."""
+    """Reads items from the content of their files; see `data.image_set.ImageReader`."""
 
-    def __init__(self, contents: Sequence[bytes]) -> None:
+    def __init__(self, contents: Sequence[bytes], kind: Modality) -> None:
         self.names = tuple(str(i) for i in range(len(contents)))
+        self.modality = kind
         self._contents = tuple(contents)
 
     @property
     def digests(self) -> tuple[str, ...]:
         return tuple(hashlib.sha256(content).hexdigest() for content in self._contents)
 
-    def read(
-        self, index: int, min_side: int | None = None, depth: int | None = None
-    ) -> Image.Image:
-        return decode_image(self._contents[index], min_side, depth, MOST_PIXELS)
+    def read(self, index: int, min_side: int | None = None, depth: int | None = None) -> Any:
+        return _decoded(self._contents[index], self.modality, min_side, depth)
 
 
-def _column(model_input: Any) -> list[Any]:
+def _decoded(
+    content: bytes, kind: Modality, min_side: int | None = None, depth: int | None = None
+) -> Any:
+    """Return an image or a sound, no larger than a request may hold."""
+    if offered_kind(kind) is not None:
+        return decode_item(kind, content)
+    if kind is Modality.SOUND:
+        return decode_sound(content, most_samples=MOST_SAMPLES)
+    return decode_image(content, min_side, depth, MOST_PIXELS)
+
+
+def _column(model_input: Any, kind: Modality) -> list[Any]:
+    names = (str(kind), "item")
     if isinstance(model_input, dict):
-        model_input = model_input.get("image", pd.DataFrame(columns=list(model_input)))
+        found = next((model_input[name] for name in names if name in model_input), None)
+        model_input = pd.DataFrame(columns=list(model_input)) if found is None else found
     if isinstance(model_input, pd.DataFrame):
-        if "image" not in model_input.columns:
+        known = [name for name in names if name in model_input.columns]
+        if not known:
+            what = "a text" if kind is Modality.TEXT else f"{_an(kind)} file in base64"
             raise InvalidTargetError(
                 f"the table has the columns {', '.join(map(str, model_input.columns))}; it needs "
-                "a column named image, with an image file in base64 in each row"
+                f"a column named {kind}, with {what} in each row"
             )
-        model_input = model_input["image"]
+        model_input = model_input[known[0]]
     if isinstance(model_input, np.ndarray):
         model_input = model_input.reshape(-1)
     one = isinstance(model_input, str | bytes) or not hasattr(model_input, "__iter__")
     values = [model_input] if one else list(model_input)
     if not values:
-        raise InvalidTargetError("there are no images; give at least one row")
+        raise InvalidTargetError(f"there are no {kind.plural}; give at least one row")
     return values
 
 
-def _content(value: Any) -> bytes:
-    """Return the content of one image file that came with the request."""
+def _an(kind: Modality) -> str:
+    return f"an {kind}" if kind is Modality.IMAGE else f"a {kind}"
+
+
+def _text(value: Any) -> str:
+    """Return one text that came with the request."""
+    if not isinstance(value, str):
+        raise ValueError(f"a {type(value).__name__}, not a text")  # noqa: TRY004 - reported with the others
+    if why := reason_against(value):
+        raise ValueError(why)
+    return value
+
+
+def _content(value: Any, kind: Modality) -> bytes:
+    """Return the content of one file that came with the request."""
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if not isinstance(value, str):
-        raise ValueError(f"a {type(value).__name__}, not an image file in base64")  # noqa: TRY004 - reported with the others
+        raise ValueError(f"a {type(value).__name__}, not {_an(kind)} file in base64")  # noqa: TRY004 - reported with the others
     text = value.partition(";base64,")[2] if value.startswith("data:") else value
     try:
         return base64.b64decode("".join(text.split()), validate=True)
@@ -205,7 +253,7 @@ def _content(value: Any) -> bytes:
 
 
 def _read(file: Path, most: int) -> bytes:
-    """Return the content of a file, read as any image is; `most` is what the request may read."""
+    """Return the content of a file, read as any other is; `most` is what the request may read."""
     size = file.stat().st_size
     _refuse_large(size)
     if size > most:

@@ -64,7 +64,7 @@ def write_model(
                 "mlflow.note.content": note(record),
             },
             params={"strategy": one_line(record.finalist.strategy), "metric": record.metric},
-            model_type="image classifier",
+            model_type=f"{record.modality} classifier",
         )
     except MlflowException as error:
         if error.error_code not in _UNKNOWN:

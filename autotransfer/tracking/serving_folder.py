@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mlflow import pyfunc
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
 
+from autotransfer.results import RECORD_FILE
 from autotransfer.tracking.columns import answer_columns
 
 SERVING = (
     Path(__file__).parents[1] / "selection" / "serving.py"
 )  # run by MLflow, above us in the layers
 _PINNED = ("autotransfer", "torch", "timm")  # what decides whether the same file loads the same
+_EXTRAS = {"text": ("tokenizers", "transformers"), "sound": ("soundfile", "soxr")}
 # what single trials left behind: megabytes nobody asked for
 _NOT_SERVED = ("trials", "validation", "*.tmp", ".*")
 
@@ -40,8 +44,20 @@ def write_serving_folder(selection: Path, folder: Path, class_names: Sequence[st
         folder / "model",
         python_model=str(SERVING),
         artifacts={"selection": str(kept)},
-        pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _PINNED],
+        pip_requirements=[*_pinned((*_PINNED, *_EXTRAS.get(_modality_in(selection), ())))],
         # Without inputs: a schema would take a table or an array, never both.
         signature=ModelSignature(outputs=outputs),
     )
     return folder / "model"
+
+
+def _modality_in(selection: Path) -> str:
+    """Return what the items of a saved selection are, which its record says of all but images."""
+    return str(json.loads((selection / RECORD_FILE).read_text("utf-8")).get("modality", "image"))
+
+
+def _pinned(packages: Sequence[str]) -> Iterator[str]:
+    """Yield the versions of packages, as far as they are installed."""
+    for name in packages:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            yield f"{name}=={importlib.metadata.version(name)}"

@@ -96,11 +96,6 @@ def test_the_report_shows_wrong_texts_in_full_and_nothing_failed(fitted: Selecti
         assert "<blockquote>" in page
 
 
-def test_a_graph_of_texts_is_refused_in_words(fitted: Selection, tmp_path: Path) -> None:
-    with pytest.raises(autotransfer.errors.ExportError, match="only graphs for images"):
-        fitted.to_onnx(tmp_path / "model.onnx")
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -72,11 +72,12 @@ def needed(module: str) -> Any:
         raise InvalidTargetError(f"{_INSTALL} ({error})") from error
 
 
-def decode_sound(content: bytes, *_: Any) -> Sound:
+def decode_sound(content: bytes, *_: Any, most_samples: int | None = None) -> Sound:
     """Return the sound in a file, the mean of its channels.
 
     Args:
         content: The whole file: WAV, FLAC, Ogg, MP3 or AIFF.
+        most_samples: Of all channels together; None is any number.
 
     Raises:
         ValueError: If it is no sound, silent, too short or too long; the message is the reason
@@ -87,6 +88,10 @@ def decode_sound(content: bytes, *_: Any) -> Sound:
         with library.SoundFile(io.BytesIO(content)) as file:
             rate, frames = int(file.samplerate), int(file.frames)
             _refuse_length(frames, rate)
+            if most_samples is not None and frames * file.channels > most_samples:
+                raise ValueError(
+                    f"{frames * file.channels:,} samples; {most_samples:,} is the limit"
+                )
             channels = file.read(dtype="float32", always_2d=True)  # (t, channels)
     except library.SoundFileError as error:
         raise ValueError(f"no sound that can be read ({_plain(error)})") from None

@@ -8,7 +8,8 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch.export import Dim
 
-from autotransfer.data.atomic_files import written_whole
+from autotransfer.data.atomic_files import write_whole, written_whole
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.images.reading import ArrayReader
+from autotransfer.data.modality import Modality
+from autotransfer.data.texts.reading import texts_of
 from autotransfer.errors import AutotransferError, ExportError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore
@@ -28,6 +31,13 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.export.graph import CheckpointGraph
+from autotransfer.selection.export.texts import (
+    INPUTS,
+    TextGraph,
+    TokenFile,
+    sample_texts,
+    told_inputs,
+)
 
 TOLERANCE = 1e-4  # in probability, between the graph and the selection
 OPSET = 18
@@ -45,6 +55,9 @@ def export_onnx(
     Input `items`: uint8 (n, h, w, 3), upright RGB, of any one size. Output `probabilities`:
     float32 (n, K). Resizing, cropping, standardisation, head, class weights and temperature are
     inside. The classes, in order, are in the metadata `class_names`, a JSON list.
+
+    Of texts the inputs are `input_ids` and `attention_mask`, int64 (n, t), for each tokenizer; the
+    metadata `inputs` says which file beside the graph makes which of them.
 
     Args:
         path: File to write.
@@ -66,15 +79,62 @@ def export_onnx(
         raise ExportError(f"{path} cannot be written: {folder} is no folder that can be written")
     _refuse_missing()
     source = _source(kept)
+    if source.modality is Modality.TEXT:
+        return _export_texts(path, kept, source, _metadata(class_names, about))
     graph = CheckpointGraph(kept, source).eval()
     batches = _samples(source)
-    program = _program(graph, torch.from_numpy(batches[1]), kept.strategy)
-    metadata = {**about, "class_names": json.dumps(list(class_names), ensure_ascii=False)}
-    program.model.metadata_props.update(metadata)
+    program = _program(graph, (torch.from_numpy(batches[1]),), kept.strategy, [INPUT])
+    program.model.metadata_props.update(_metadata(class_names, about))
+    with _written(path) as temporary:
+        program.save(str(temporary))
+        return _difference(temporary, kept, source, [_images(b) for b in batches], batches)
+
+
+def _export_texts(
+    path: Path, kept: Checkpoint, source: Source, metadata: Mapping[str, str]
+) -> float:
+    """Write a predictor of texts, with its tokenizers beside it; see `export_onnx`."""
+    graph, texts = TextGraph(kept, source).eval(), sample_texts()
+    names = [name for file in graph.files for name in file.inputs]
+    first, *others = ([*range(3)], [3], [*range(5)])
+    tokens = _tokens(graph.files, texts.subset(first))
+    program = _program(
+        graph, tuple(torch.from_numpy(tokens[name]) for name in names), kept.strategy, names
+    )
+    program.model.metadata_props.update({**metadata, INPUTS: told_inputs(graph.files, path)})
+    batches = [texts.subset(rows) for rows in (first, *others)]
+    with _written(path) as temporary:
+        program.save(str(temporary))
+        inputs = [_tokens(graph.files, batch) for batch in batches]
+        found = _difference(temporary, kept, source, batches, inputs)
+        for file in graph.files:
+            write_whole(file.beside(path), file.content)
+        return found
+
+
+def _tokens(files: Sequence[TokenFile], texts: ImageSet) -> dict[str, NDArray[np.int64]]:
+    given = texts_of(texts)
+    return {
+        name: array
+        for file in files
+        for name, array in zip(file.inputs, file.tokens(given), strict=True)
+    }
+
+
+def _metadata(class_names: Sequence[str], about: Mapping[str, str]) -> dict[str, str]:
+    return {**about, "class_names": json.dumps(list(class_names), ensure_ascii=False)}
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """Yield the file that becomes `path` if the block ends well.
+
+    Raises:
+        ExportError: If it cannot be written.
+    """
     try:
         with written_whole(path) as temporary:
-            program.save(str(temporary))
-            return _difference(temporary, kept, source, batches)
+            yield temporary
     except OSError as error:
         raise ExportError(f"{path} cannot be written ({error})") from error
 
@@ -91,30 +151,40 @@ def _refuse_missing() -> None:
 def _source(kept: Checkpoint) -> Source:
     if kept.source is None:
         raise ExportError(
-            f"the selection returned the baseline {kept.strategy!r}, which reads pixels without a "
-            "network and has no graph; predict with autotransfer instead"
+            f"the selection returned the baseline {kept.strategy!r}, which reads no network and "
+            "has no graph; predict with autotransfer instead"
         )
-    if not isinstance(kept.source.preprocessing, Preprocessing):
+    if kept.source.modality not in (Modality.IMAGE, Modality.TEXT):
         raise ExportError(
-            f"the selection reads {kept.source.modality.plural}, and only graphs for images are "
-            "written; predict with autotransfer instead"
+            f"the selection reads {kept.source.modality.plural}, and only graphs for images and "
+            "texts are written; predict with autotransfer, or serve it with MLflow"
         )
     return kept.source
 
 
-def _program(graph: CheckpointGraph, images: torch.Tensor, strategy: str) -> Any:
-    """Return what torch makes of the graph."""
-    n, height, width = (Dim.DYNAMIC for _ in range(3))
+def _program(
+    graph: CheckpointGraph, given: tuple[torch.Tensor, ...], strategy: str, names: Sequence[str]
+) -> Any:
+    """Return what torch makes of the graph; all sizes but channels may be others later.
+
+    Args:
+        graph: What is written.
+        given: An example of each input.
+        strategy: Named in errors.
+        names: Of the inputs.
+    """
+    n, *sizes = (Dim.DYNAMIC for _ in range(3))
+    shapes = [dict(enumerate((n, *sizes)[: min(x.ndim, 3)])) for x in given]
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the exporter, about itself
-            graph(images)  # loads the networks, so that they are part of the module
+            graph(*given)  # loads the networks, so that they are part of the module
             return torch.onnx.export(
                 graph,
-                (images,),
+                given,
                 dynamo=True,
-                dynamic_shapes=({0: n, 1: height, 2: width},),
-                input_names=[INPUT],
+                dynamic_shapes=(tuple(shapes),),
+                input_names=list(names),
                 output_names=[OUTPUT],
                 opset_version=OPSET,
                 verbose=False,
@@ -146,15 +216,19 @@ def _samples(source: Source) -> list[NDArray[np.uint8]]:
 
 
 def _difference(
-    path: Path, kept: Checkpoint, source: Source, batches: Sequence[NDArray[np.uint8]]
+    path: Path,
+    kept: Checkpoint,
+    source: Source,
+    batches: Sequence[ImageSet],
+    inputs: Sequence[NDArray[np.uint8] | Mapping[str, NDArray[Any]]],
 ) -> float:
     """Return the largest difference between the graph and the predictor."""
     with tempfile.TemporaryDirectory() as cache:  # the samples are nobody's items
         readers = FeatureReaders(
             FeatureStore(Path(cache)), PixelStore(_PIXEL_BYTES), load_backbone, torch.device("cpu")
         )
-        ours = [kept.predict(_images(batch), readers[source]) for batch in batches]
-    theirs = run_onnx(path, batches)
+        ours = [kept.predict(batch, readers[source]) for batch in batches]
+    theirs = run_onnx(path, inputs)
     difference = max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
     if not difference <= TOLERANCE:
         raise ExportError(
@@ -169,8 +243,14 @@ def _images(batch: NDArray[np.uint8]) -> ImageSet:
     return ImageSet(ArrayReader(batch), np.arange(len(batch)))
 
 
-def run_onnx(path: Path, batches: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+def run_onnx(
+    path: Path, batches: Sequence[NDArray[np.uint8] | Mapping[str, NDArray[Any]]]
+) -> list[NDArray[np.float32]]:
     """Return the (n, K) probabilities that the runtime finds for batches of items.
+
+    Args:
+        path: The graph.
+        batches: Images, or arrays by the names of the inputs.
 
     Raises:
         ExportError: If the runtime cannot run the file.
@@ -180,7 +260,8 @@ def run_onnx(path: Path, batches: Sequence[NDArray[np.uint8]]) -> list[NDArray[n
     options.log_severity_level = 3
     try:
         session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        return [session.run([OUTPUT], {INPUT: batch})[0] for batch in batches]
+        given = [dict(b) if isinstance(b, Mapping) else {INPUT: b} for b in batches]
+        return [session.run([OUTPUT], inputs)[0] for inputs in given]
     except Exception as error:
         reason = _reason(error)
         raise ExportError(f"onnxruntime cannot run the exported graph ({reason})") from error

@@ -25,7 +25,12 @@ from autotransfer.selection.export.resizing import ResizeAndCrop
 
 
 class CheckpointGraph(nn.Module):
-    """What `Kept.predict` does, as tensor operations."""
+    """What `Kept.predict` does, as tensor operations.
+
+    Args:
+        kept: The predictor.
+        source: The source that it reads.
+    """
 
     def __init__(self, kept: Checkpoint, source: Source) -> None:
         super().__init__()
@@ -35,17 +40,18 @@ class CheckpointGraph(nn.Module):
         self._resizes: dict[Geometry, ResizeAndCrop] = {}
 
     @override
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the (n, K) float32 probabilities of uint8 (n, h, w, 3) images."""
-        shares = self.kept.predictor.traced(self.reader(images))  # (n, K), double
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the (n, K) float32 probabilities of items: of images uint8 (n, h, w, 3)."""
+        shares = self.kept.predictor.traced(self.reader(*inputs))  # (n, K), double
         if self.kept.class_weights is not None:
             weights = torch.tensor(self.kept.class_weights, dtype=torch.float64)
             shares = torch.clamp(shares, min=SMALLEST_PROBABILITY) * weights
             shares = shares / shares.sum(dim=1, keepdim=True)
         return tempered_tensor(shares, self.kept.temperature).to(torch.float32)
 
-    def reader(self, images: Tensor) -> TensorReader:
+    def reader(self, *inputs: Tensor) -> TensorReader:
         """Return what the predictor reads of a batch."""
+        (images,) = inputs
         return _Reader(self, self.source, images, {}, {})
 
     def backbone(self, source: Source) -> Backbone:

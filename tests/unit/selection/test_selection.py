@@ -66,7 +66,7 @@ def _greys(_self: object, images: ImageSet, _features: object) -> NDArray[np.flo
         lambda content: [Image.open(io.BytesIO(content))],
         lambda content: open_images([Image.open(io.BytesIO(content))]),
         lambda content: ImageSet(PillowReader([Image.open(io.BytesIO(content))]), [0]),
-        lambda content: Requests().images([base64.b64encode(content).decode()]),
+        lambda content: Requests().items([base64.b64encode(content).decode()]),
     ],
     ids=["images", "opened", "set", "served"],
 )

@@ -31,6 +31,7 @@ class _Reddish:
     """Says "red" with the share of red in the first pixel."""
 
     class_names = ("red", "other")
+    record = SimpleNamespace(modality="image")
 
     def predict_proba(self, images: Any) -> NDArray[np.float64]:
         pictures = [images[i] for i in range(len(images))]
