@@ -108,6 +108,18 @@ def test_the_core_names_no_plugin(path: Path) -> None:
         assert plugin.stem == "__pycache__" or plugin.stem not in text
 
 
+DRIVER = [path for path in MODULES if _folder(path) in ("scenarios", "search")]
+
+
+@pytest.mark.parametrize("path", DRIVER, ids=lambda path: str(path.relative_to(ROOT)))
+def test_scenarios_and_search_name_no_kind_of_items(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        named = isinstance(node, ast.Attribute) and ast.unparse(node.value) == "Modality"
+        assert not named, f"{path.relative_to(ROOT)}, line {node.lineno}"  # type: ignore[attr-defined]
+    for name in _imports(path):
+        assert not {"texts", "sounds"} & set(name.split(".")), name
+
+
 @pytest.mark.parametrize("path", MODULES + PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_function_takes_five_positional_arguments_at_most_and_a_file_350_lines(
     path: Path,

@@ -15,6 +15,7 @@ from autotransfer.cli.groups import text_width
 from autotransfer.cli.open_world_texts import open_world_json, open_world_text
 from autotransfer.cli.options import picked
 from autotransfer.cli.zero_shot_texts import zero_shot_json, zero_shot_text
+from autotransfer.data.modality import plural_of
 from autotransfer.guard.domains import CLAIM_FROM
 from autotransfer.models.catalogue.default_sets import measured_sizes
 from autotransfer.models.metrics import METRICS, Metric
@@ -263,7 +264,7 @@ def _report(record: Record) -> str | None:
 
 def _next_text(record: Record) -> list[str]:
     """Return what to do next."""
-    lines = [f"next: autotransfer predict {record.model} {record.modality.upper()}S"]
+    lines = [f"next: autotransfer predict {record.model} {plural_of(record.modality).upper()}"]
     report = _report(record)
     if report is not None:
         lines.append(f"      open {report} for mistakes, doubtful labels and all trials")
@@ -276,7 +277,7 @@ def _more_needed(record: Record) -> str:
     """Return what would settle an inconclusive verdict."""
     if record.verdict.domains:
         return f"add domains, these are too few: nothing is claimed of fewer than {CLAIM_FROM}"
-    said = f"label more {record.modality}s, these are too few"
+    said = f"label more {plural_of(record.modality)}, these are too few"
     return f"{said}: `autotransfer label` says which" if record.modality == "image" else said
 
 

@@ -9,12 +9,13 @@ from autotransfer.data.class_names import with_settled_classes
 from autotransfer.data.columns import without_table
 from autotransfer.data.datasets import is_dataset, is_sequence_of_splits, read_dataset
 from autotransfer.data.images.arrays import read_images, read_npz
+from autotransfer.data.item_kinds import offered_kind, read_given
 from autotransfer.data.listing import Listing
 from autotransfer.data.manifest import is_frame, read_frame, read_manifest
 from autotransfer.data.modality import Modality, refuse_other
 from autotransfer.data.sounds.listing import is_sounds, read_sounds
 from autotransfer.data.storage import Location, open_place
-from autotransfer.data.texts.listing import is_texts, read_texts, strings_of
+from autotransfer.data.texts.listing import is_texts, read_texts
 from autotransfer.data.tree import grow_tree, read_tree
 from autotransfer.errors import InvalidOptionError
 
@@ -64,11 +65,13 @@ def _in_memory(
     _refuse_group_column(group_column)
     listed = isinstance(items, list) or not is_dataset(items)
     asked = kind is Modality.SOUND and (listed or is_sounds(items))
+    if kind is not None and offered_kind(kind) is not None and listed:
+        return read_given(items, kind, labels)
     if asked or (kind is None and is_sounds(items)):
         return read_sounds(items, labels)
     if is_dataset(items):
         return read_dataset(items, labels)
-    told = kind is Modality.TEXT and strings_of(items) is not None
+    told = kind is Modality.TEXT and getattr(items, "ndim", 1) == 1
     if told or (kind is None and is_texts(items)):
         return read_texts(items, labels)
     return read_images(items, labels)
@@ -97,5 +100,5 @@ def _refuse_group_column(name: str | None) -> None:
     if name is not None:
         raise InvalidOptionError(
             f"the group column {name!r} is for a manifest, a CSV or Parquet table with a row for "
-            "each image; this target is none"
+            "each item; this target is none"
         )

@@ -14,20 +14,19 @@ import pandas as pd
 from fsspec.implementations.local import LocalFileSystem
 
 from autotransfer.data.image_set import ImageReader
-from autotransfer.data.images.reading import FileReader
 from autotransfer.data.labels import flat_labels
 from autotransfer.data.listing import SPLITS, Listing, bytewise, named, path_bytes, shortened
 from autotransfer.data.manifest_paths import paths_below
 from autotransfer.data.modality import Modality
 from autotransfer.data.sounds.decoding import EXTENSIONS as OF_SOUNDS
-from autotransfer.data.sounds.reading import SoundReader
 from autotransfer.data.storage import Location
 from autotransfer.data.tables import plain_columns, read_table
 from autotransfer.data.texts.listing import TEXT_KEYS
 from autotransfer.data.texts.reading import TextReader
+from autotransfer.data.tree import reader_of
 from autotransfer.errors import InvalidTargetError
 
-_KINDS = (Modality.IMAGE, Modality.SOUND, Modality.TEXT)  # called like the column that holds them
+_OURS = (Modality.IMAGE, Modality.SOUND, Modality.TEXT)  # called like the column that holds them
 _NAMES = {
     Modality.IMAGE: "image, sound or text",
     Modality.SOUND: "sound",
@@ -144,9 +143,8 @@ def _listing(
         order, repeated = _without_repetitions(names, paths, [*told.values()], place)
         notes = (*notes, *repeated)
     rows = {meaning: [texts[i] for i in order] for meaning, texts in told.items()}
-    made = SoundReader if kind is Modality.SOUND else FileReader
-    reader = made(
-        contents or place.filesystem, [paths[i] for i in order], [names[i] for i in order]
+    reader = reader_of(
+        kind, contents or place.filesystem, [paths[i] for i in order], [names[i] for i in order]
     )
     return _of_rows(reader, rows, notes, place)
 
@@ -161,7 +159,8 @@ def _kind_of(table: pd.DataFrame, place: Location) -> Modality:
         sounds = table[paths].map(lambda v: str(v).strip().lower().endswith(OF_SOUNDS))
         if sounds.all():
             return Modality.SOUND
-    found = (kind for kind in _KINDS if _column(table, kind, place) is not None)
+    others = [kind for kind in Modality if kind not in _OURS]
+    found = (kind for kind in (*_OURS, *others) if _column(table, kind, place) is not None)
     return next(found, Modality.IMAGE)
 
 
@@ -207,10 +206,11 @@ def _columns(
                 f"{named(table.columns, most=20)}"
             )
     kind = Modality(meanings[0])
+    items = _NAMES.get(kind, kind)
     if found[kind] is None:
         raise InvalidTargetError(
             f"{place.text}: no column '{kind}'; it has {named(table.columns, most=20)}. The first "
-            f"row of a manifest names its columns: {_NAMES[kind]}, label and maybe split and group"
+            f"row of a manifest names its columns: {items}, label and maybe split and group"
         )
     return {meaning: column for meaning, column in found.items() if column is not None}
 
@@ -218,7 +218,7 @@ def _columns(
 def _column(table: pd.DataFrame, meaning: str, place: Location) -> str | None:
     if meaning in table:
         return meaning
-    found = [*_matching(table, (meaning,))] or [*_matching(table, _COLUMNS[meaning])]
+    found = [*_matching(table, (meaning,))] or [*_matching(table, _COLUMNS.get(meaning, _PATHS))]
     if len(found) > 1:
         raise InvalidTargetError(
             f"{place.text}: {named(found)} could each be the column '{meaning}'; call the one "
@@ -286,7 +286,7 @@ def _images(
     if len(contents) < len(pairs):
         missing = next(i for i, (content, _) in enumerate(pairs) if content is None)
         raise InvalidTargetError(
-            f"{place.text}: the column {named([column])} has no image for {numbered[missing]}, "
+            f"{place.text}: the column {named([column])} has no file for {numbered[missing]}, "
             "though others have one; leave the row out"
         )
     given = [path for path in paths if isinstance(path, str)]
@@ -337,7 +337,7 @@ def _notes(
     table: pd.DataFrame, column_of: Mapping[str, str], asked: str | None
 ) -> tuple[str, ...]:
     """Return which columns have another meaning than their names say, unless that was asked."""
-    known = {*_COLUMNS, _plain(asked or "")}
+    known = {*_COLUMNS, *Modality, _plain(asked or "")}
     renamed = {meaning: c for meaning, c in column_of.items() if _plain(c) not in known}
     ignored = [c for c in table.columns if c and c not in column_of.values()]
     notes = [f"the column {named([c])} is used as '{meaning}'" for meaning, c in renamed.items()]

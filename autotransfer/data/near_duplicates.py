@@ -28,10 +28,20 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
         *sets: Items of one modality; labels are not read. Positions go on from one set to the
             next.
     """
+    if sets[0].modality not in _FINDERS:
+        return _equal(*sets)
     found: NDArray[np.int64] = importlib.import_module(_FINDERS[sets[0].modality]).near_duplicates(
         *sets
     )
     return found
+
+
+def _equal(*sets: ImageSet) -> NDArray[np.int64]:
+    """Return the pairs of items with the same bytes, each with the first of its kind."""
+    first: dict[str, int] = {}
+    digests = [digest for items in sets for digest in items.digests]
+    pairs = [(first.setdefault(digest, i), i) for i, digest in enumerate(digests)]
+    return np.array([pair for pair in pairs if pair[0] != pair[1]], np.int64).reshape(-1, 2)
 
 
 def related_notes(items: ImageSet) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from autotransfer.guard.from_scratch import (
 )
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.baselines import (
+    DESCRIBED,
     GIVEN,
     MAJORITY,
     PIXELS,
@@ -33,6 +34,7 @@ from autotransfer.models.predictors.baselines import (
     TFIDF,
     UNTRAINED,
 )
+from autotransfer.models.predictors.described import fit_described
 from autotransfer.models.predictors.dummy import fit_majority
 from autotransfer.models.predictors.pixels import fit_pixels
 from autotransfer.models.predictors.spectra import fit_spectra
@@ -144,6 +146,10 @@ class BaselineTrainer:
             with single_thread():
                 spectra = fit_spectra(images, num_classes, seed=self.seed, deadline=deadline)
             return spectra, deadline is None or time.monotonic() < deadline
+        if name == DESCRIBED:
+            with single_thread():
+                numbers = fit_described(images, num_classes, seed=self.seed, deadline=deadline)
+            return numbers, deadline is None or time.monotonic() < deadline
         if name == TFIDF:
             words = fit_words(images, num_classes, seed=self.seed, deadline=deadline)
             return words, deadline is None or time.monotonic() < deadline

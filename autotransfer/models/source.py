@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pydantic import TypeAdapter
 
 from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.data.item_kinds import ItemPreprocessing
 from autotransfer.data.modality import Modality
 from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.data.texts.preprocessing import TextPreprocessing
@@ -47,7 +48,9 @@ Weights: TypeAlias = LocalWeights | HubWeights | Untrained
 if TYPE_CHECKING:  # which it is depends on the modality, and nobody reads both
     AnyPreprocessing: TypeAlias = Any
 else:
-    AnyPreprocessing: TypeAlias = Preprocessing | TextPreprocessing | SoundPreprocessing
+    AnyPreprocessing: TypeAlias = (
+        Preprocessing | TextPreprocessing | SoundPreprocessing | ItemPreprocessing
+    )
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The plugin interface: five hooks that return things and change nothing.
+"""The plugin interface: six hooks that return things and change nothing.
 
 A plugin is a module, named by an entry point in the group `autotransfer` or given as a file,
 with functions marked by `autotransfer.plugin.hookimpl`.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from autotransfer.data.item_kinds import ItemKind
     from autotransfer.models.builders import BackboneBuilder
     from autotransfer.models.source import Source
     from autotransfer.plugin.estimator import TransferabilityEstimator
@@ -41,6 +42,11 @@ def autotransfer_sources() -> Iterable[Source]:  # type: ignore[empty-body]
 @hookspec
 def autotransfer_backbones() -> Iterable[BackboneBuilder]:  # type: ignore[empty-body]
     """Return what makes networks of architectures that timm does not know, named KIND/NAME."""
+
+
+@hookspec
+def autotransfer_modalities() -> Iterable[ItemKind]:  # type: ignore[empty-body]
+    """Return kinds of items beside images, texts and sounds."""
 
 
 @hookspec

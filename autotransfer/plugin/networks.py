@@ -4,6 +4,7 @@ from autotransfer.data.sounds.spectrogram import Frames, mel_power
 from autotransfer.models.backbone import fresh_backbone, load_backbone
 from autotransfer.models.batch_norm import DomainStatistics, adapt_statistics, batch_norms
 from autotransfer.models.builders import BackboneBuilder
+from autotransfer.models.item_backbone import ItemBackbone
 from autotransfer.models.predictors.base import StageInputs, tensors_under
 from autotransfer.models.predictors.neural import (
     PREDICTION_BATCH,
@@ -20,6 +21,7 @@ __all__ = [
     "NetworkStrategy",
     "BackboneBuilder",
     "SoundBackbone",
+    "ItemBackbone",
     "Heard",
     "Frames",
     "mel_power",

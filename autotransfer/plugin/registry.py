@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import pluggy
 
+from autotransfer.data.item_kinds import ItemKind, offer_kind
 from autotransfer.errors import PluginError, PluginWarning, UnknownNameError, one_line
 from autotransfer.models.builders import BackboneBuilder, offer
 from autotransfer.models.source import Source
@@ -60,6 +61,7 @@ class Registry:
     plugins: tuple[PluginInfo, ...]
     broken: tuple[BrokenPlugin, ...]
     backbones: Mapping[str, BackboneBuilder] = field(default_factory=dict)
+    modalities: Mapping[str, ItemKind] = field(default_factory=dict)
 
     def strategy(self, name: str) -> Strategy:
         """Return the strategy of that name."""
@@ -106,6 +108,7 @@ _KINDS: dict[str, tuple[str, type, Callable[[Any], str]]] = {
     "autotransfer_estimators": ("estimators", TransferabilityEstimator, _name_of_part),
     "autotransfer_sources": ("sources", Source, lambda source: source.name),
     "autotransfer_backbones": ("backbones", BackboneBuilder, lambda made: _kebab(made.kind)),
+    "autotransfer_modalities": ("modalities", ItemKind, lambda kind: _kebab(kind.name)),
     "autotransfer_search_spaces": ("presets", Path, _name_of_preset),
 }
 
@@ -133,6 +136,8 @@ class _Discovery:
             staged = self._results(name, module)
             for builder in staged.get("backbones", {}).values():
                 offer(builder)
+            for kind in staged.get("modalities", {}).values():
+                offer_kind(kind)
         except BaseException:
             self.manager.unregister(name=name)
             raise

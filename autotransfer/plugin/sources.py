@@ -1,6 +1,7 @@
 """What a source is made of: its weights, how it wants its items, and its form in JSON."""
 
 from autotransfer.data.images.preprocessing import Preprocessing
+from autotransfer.data.item_kinds import ItemKind, ItemPreprocessing
 from autotransfer.data.modality import Modality
 from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.models.architecture import GIVEN_FEATURES
@@ -15,6 +16,8 @@ __all__ = [
     "Preprocessing",
     "SoundPreprocessing",
     "Modality",
+    "ItemKind",
+    "ItemPreprocessing",
     "GIVEN_FEATURES",
     "to_json",
     "from_json",

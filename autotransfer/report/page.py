@@ -11,6 +11,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from autotransfer.data.atomic_files import write_whole
+from autotransfer.data.modality import plural_of
 from autotransfer.errors import OverrunError, ReportWarning
 from autotransfer.report.confusion import confusion_section
 from autotransfer.report.cost import cost_section
@@ -66,8 +67,8 @@ class Section:
 
     def titled(self, item: str) -> str:
         """Return its heading for items of a kind, which is written for images."""
-        told = self.title.replace("images", f"{item}s")
-        return told.replace("Images", f"{item.capitalize()}s")
+        several = plural_of(item)
+        return self.title.replace("images", several).replace("Images", several.capitalize())
 
 
 def _has(part: str) -> Callable[[Material], bool]:

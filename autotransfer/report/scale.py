@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from autotransfer.data.modality import plural_of
 from autotransfer.models.metrics import METRICS, Metric
 from autotransfer.results import Interval, Record
 
@@ -57,4 +58,4 @@ def tested_units(record: Record) -> str:
     """Return the plural of what the test of a fit counts."""
     if record.zero_shot is not None:
         return "classes"
-    return record.verdict.units or f"{record.modality}s"
+    return record.verdict.units or plural_of(record.modality)

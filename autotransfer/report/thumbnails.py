@@ -10,6 +10,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.item_kinds import offered_kind
 from autotransfer.data.modality import Modality
 from autotransfer.report.markup import clean, joined, name
 from autotransfer.report.sounds import player
@@ -39,17 +40,26 @@ def thumbnail(images: ImageSet, position: int, alt: str) -> Markup:
 def card(images: ImageSet, position: int, lines: Sequence[str | Markup], alt: str) -> Markup:
     """Return an image, a sound, or a text in full, with its name and some lines below."""
     below = joined(Markup("<div>{}</div>").format(line) for line in lines)
-    if images.modality is Modality.TEXT:
+    text = _text_of(images, position)
+    if text is not None:
         return Markup(
             '<figure class="card text"><blockquote>{}</blockquote><figcaption>{}'
             '<div class="file">{}</div></figcaption></figure>'
-        ).format(
-            clean(images.read(position), MOST_CHARACTERS), below, name(images.names[position])
-        )
+        ).format(clean(text, MOST_CHARACTERS), below, name(images.names[position]))
     shown = player if images.modality is Modality.SOUND else thumbnail
     return Markup(
         '<figure class="card">{}<figcaption>{}<div class="file">{}</div></figcaption></figure>'
     ).format(shown(images, position, alt), below, name(images.names[position]))
+
+
+def _text_of(items: ImageSet, position: int) -> str | None:
+    """Return the text that stands for an item; None where an image or a player does."""
+    if items.modality is Modality.TEXT:
+        return str(items.read(position))
+    kind = offered_kind(items.modality)
+    if kind is None:
+        return None
+    return "" if kind.show is None else kind.show(items.read(position))
 
 
 def gallery(cards: Iterable[Markup]) -> Markup:

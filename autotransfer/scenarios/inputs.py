@@ -14,7 +14,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.kept_classes import with_classes
 from autotransfer.data.label_files import read_labels, with_labels
-from autotransfer.data.modality import Modality, refuse_other
+from autotransfer.data.modality import USUAL, Modality, refuse_other
 from autotransfer.data.target import Target, open_target, open_unlabelled
 from autotransfer.errors import InvalidOptionError, InvalidTargetError
 from autotransfer.models.backbone import load_backbone
@@ -25,7 +25,7 @@ from autotransfer.models.catalogue.licences import told_licences
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.precomputed_features import Matrices, MatrixReaders
-from autotransfer.models.predictors.baselines import BASELINES, GIVEN, MAJORITY, OF_IMAGES
+from autotransfer.models.predictors.baselines import GIVEN, MAJORITY, OF_IMAGES, baselines_of
 from autotransfer.models.source import Source, Untrained
 from autotransfer.plugin.presets import Preset, read_preset
 from autotransfer.plugin.registry import Registry, discover
@@ -35,7 +35,7 @@ from autotransfer.scenarios.options import Options, asked_modality, device_of, m
 from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.tracking.registered import with_registered
 
-READ = Modality.IMAGE  # by the scenarios that read one modality so far
+READ = USUAL  # by the scenarios that read one modality so far
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def problem_of_items(target: Any, chosen: Options, registry: Registry) -> Proble
         make_readers(chosen),
         source_images,
         more,
-        baselines=BASELINES[modality],
+        baselines=baselines_of(modality),
     )
 
 
@@ -160,13 +160,18 @@ def open_labelled(target: Any, chosen: Options) -> Target:
         modality=asked_modality(chosen),
     )
     if not opened.labelled:
-        shown = f" {target}" if isinstance(target, str | os.PathLike) else ""
+        shown, items = "", opened.train.modality
+        if items.can_be_shown:
+            named = f" {target}" if isinstance(target, str | os.PathLike) else " TARGET"
+            shown = (
+                f"To label a few of them, `autotransfer label{named} --count 40` says which and "
+                "makes a page to do it on; or sort them into one folder a class, or name labelled "
+                "source images of the same classes with --source-data PATH"
+            )
         raise InvalidTargetError(
-            f"the target has no labels: its {opened.train.modality.plural} lie in no class "
-            "folders, and no column 'label' names their classes. To label a few of "
-            f"them, `autotransfer label{shown or ' TARGET'} --count 40` says which and makes a "
-            "page to do it on; or sort them into one folder a class, or name labelled source "
-            "images of the same classes with --source-data PATH"
+            f"the target has no labels: its {items.plural} lie in no class folders, and no column "
+            f"'label' names their classes. "
+            + (shown or "Label a few of them in a table with the column 'label'")
         )
     for note in opened.notes:
         chosen.say(note)
@@ -209,7 +214,7 @@ def open_with_labels(
     return together, pool.subset(rest) if len(rest) and more is not None else None
 
 
-def open_source_images(chosen: Options, modality: Modality = Modality.IMAGE) -> ImageSet | None:
+def open_source_images(chosen: Options, modality: Modality = USUAL) -> ImageSet | None:
     """Return the labelled source images that were given, or None.
 
     Raises:

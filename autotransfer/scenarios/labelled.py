@@ -123,7 +123,8 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         self, estimators: Sequence[str] = (), *, racing: bool = True, due: float | None = None
     ) -> tuple[Ranking, list[Skipped]]:
         options, sources = self.request.options, self.sources.sources
-        options.say(f"ranking {len(sources)} sources on {len(self.items)} {self.items.modality}s")
+        kind = self.items.modality.plural
+        options.say(f"ranking {len(sources)} sources on {len(self.items)} {kind}")
         return rank_sources(
             sources,
             self.items,

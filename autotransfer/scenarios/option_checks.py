@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from autotransfer.data.modality import Modality
 from autotransfer.errors import InvalidOptionError
 
 _ABOVE_0 = "a number above 0, and at most 1e9"
@@ -69,10 +68,6 @@ def check_options(given: Mapping[str, Any]) -> None:
         raise InvalidOptionError(
             f"on_bad_image must be one of {', '.join(BAD_IMAGE_RULES)}, got "
             f"{given['on_bad_image']!r}"
-        )
-    if given["modality"] not in (None, *Modality):
-        raise InvalidOptionError(
-            f"modality must be one of {', '.join(Modality)}, got {given['modality']!r}"
         )
     beside = [name for name in ("group_column", "labels") if given[name]]
     if given["domain_column"] is not None and beside:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from autotransfer.data.modality import Modality
+from autotransfer.data.modality import USUAL, Modality
 from autotransfer.errors import NoCandidateError
 from autotransfer.models.source import Source
 from autotransfer.plugin.need import Need
@@ -41,7 +41,7 @@ class Terms:
     source_images: bool
     has_head: Callable[[Source], bool]
     named: Sequence[str] = ()
-    modality: Modality = Modality.IMAGE
+    modality: Modality = USUAL
     layers: bool = True
     scenario: ScenarioKind = ScenarioKind.LABELLED
     unlabelled: bool = False

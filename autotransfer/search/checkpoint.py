@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,9 +24,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from autotransfer.data.atomic_files import write_whole, written_whole
+from autotransfer.data.atomic_files import write_whole
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.texts.preprocessing import TextPreprocessing
 from autotransfer.data.untrusted_files import (
     content_of,
     plain_file,
@@ -36,7 +34,6 @@ from autotransfer.data.untrusted_files import (
     refused_as,
 )
 from autotransfer.errors import InvalidOptionError, InvalidSourceError
-from autotransfer.models.backbone import load_backbone
 from autotransfer.models.calibration import tempered
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.heads.linear import LinearHead
@@ -46,12 +43,11 @@ from autotransfer.models.predictors.baselines import restore_baseline
 from autotransfer.models.predictors.ensemble import ENSEMBLE, restore_ensemble
 from autotransfer.models.scoring import logit_adjusted
 from autotransfer.models.source import (
-    LocalWeights,
     Source,
-    Untrained,
     source_in,
     source_to_json,
 )
+from autotransfer.models.source_files import with_files
 from autotransfer.models.weights import read_tensors, write_state_dict
 from autotransfer.plugin.registry import Registry
 from autotransfer.results import Json, Share
@@ -118,11 +114,11 @@ def write_checkpoint(folder: Path, kept: Checkpoint) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors, info = kept.predictor.state()
     write_state_dict(folder / "predictor.safetensors", tensors)
-    source = None if kept.source is None else _with_weights(kept.source, folder, "source")
+    source = None if kept.source is None else with_files(kept.source, folder, "source")
     write_json(folder / "source.json", None if source is None else source_to_json(source))
     if kept.predictor.companions:
         beside = [
-            source_to_json(_with_weights(companion, folder, f"companion-{i}"))
+            source_to_json(with_files(companion, folder, f"companion-{i}"))
             for i, companion in enumerate(kept.predictor.companions, start=1)
         ]
         info = {**info, "companions": beside}
@@ -255,37 +251,6 @@ def _read_rejection(path: Path) -> Rejection | None:
         return found  # of a version before 0.2
     head = LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy())
     return replace(found, head=head, entropies=tensors["entropies"].numpy())
-
-
-def _with_weights(source: Source, folder: Path, stem: str) -> Source:
-    """Copy the weights beside the record; the path in the record is relative to it."""
-    source = _with_tokenizer(source, folder, stem)
-    match source.weights:
-        case LocalWeights(path=path, sha256=sha256):
-            target = folder / f"{stem}{path.suffix}"
-            if not target.exists() or not target.samefile(path):
-                with written_whole(target) as file:
-                    shutil.copyfile(path, file)
-            return replace(source, weights=LocalWeights(Path(target.name), sha256))
-        case Untrained():
-            return source
-    target = folder / f"{stem}.safetensors"
-    sha256 = write_state_dict(target, load_backbone(source).network.state_dict())
-    kwargs = {**source.kwargs}
-    return replace(source, weights=LocalWeights(Path(target.name), sha256), kwargs=kwargs)
-
-
-def _with_tokenizer(source: Source, folder: Path, stem: str) -> Source:
-    """Copy the tokenizer of a source beside the record, where it has one."""
-    preprocessing = source.preprocessing
-    if not isinstance(preprocessing, TextPreprocessing) or preprocessing.tokenizer is None:
-        return source
-    target, file = folder / f"{stem}.tokenizer.json", preprocessing.tokenizer
-    if not target.exists() or not target.samefile(file.path):
-        with written_whole(target) as copy:
-            shutil.copyfile(file.path, copy)
-    copied = replace(preprocessing, tokenizer=replace(file, path=Path(target.name)))
-    return replace(source, preprocessing=copied)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -18,9 +18,9 @@ from autotransfer.errors import (
     NoCandidateError,
     UnknownNameError,
 )
-from autotransfer.models.builders import is_known
+from autotransfer.models.builders import is_known, kind_of
 from autotransfer.models.catalogue.default_sets import DEFAULT_SETS, default_name
-from autotransfer.models.catalogue.descriptions import NO_SOUNDS
+from autotransfer.models.catalogue.descriptions import refuse_no_set
 from autotransfer.models.catalogue.earlier_fit import is_selection, source_of_selection
 from autotransfer.models.catalogue.licences import LicenceLike, Licences
 from autotransfer.models.catalogue.plugin_sources import taking_part
@@ -169,6 +169,10 @@ def _unknown(source: Source) -> str:
     """Return why timm cannot make a source; empty where it can."""
     if is_known(source.architecture) or timm.is_model(source.architecture):
         return ""
+    if kind := kind_of(source.architecture):
+        return (
+            f"no code makes networks of the kind {kind!r}; name the file that does with --plugin"
+        )
     return (
         f"timm has no architecture {source.architecture!r}; name the file that registers it with "
         "--plugin"
@@ -193,9 +197,8 @@ def _expand(
         )
     text = str(item)
     folder = is_selection(Path(text)) or is_text_folder(Path(text))
-    if text in DEFAULT_SETS and not folder and modality is Modality.SOUND:
-        raise InvalidSourceError(NO_SOUNDS)
     if text in DEFAULT_SETS and not folder:
+        refuse_no_set(modality)
         return (text_set if modality is Modality.TEXT else default_set)(text), ()
     if not folder and (isinstance(item, Path) or text.endswith(".toml")):
         return read_catalogue(Path(text))

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from autotransfer.data.item_kinds import offered_kind
 from autotransfer.data.modality import Modality
 from autotransfer.errors import UnknownNameError
 from autotransfer.models.predictors.base import Predictor
+from autotransfer.models.predictors.described import ItemPredictor
+from autotransfer.models.predictors.descriptions import DescriptionPredictor
 from autotransfer.models.predictors.dummy import restore_majority
 from autotransfer.models.predictors.ensemble import restore_ensemble
 from autotransfer.models.predictors.neural import restore_head, restore_network
@@ -25,6 +28,7 @@ SPECTRA = "spectral-statistics"
 UNTRAINED = "untrained-features"
 SCRATCH = "from-scratch"
 SMALL = "small-network"
+DESCRIBED = "item-numbers"
 GIVEN = "given-baseline"
 TOGETHER = "baselines-together"
 OF_IMAGES = (MAJORITY, PIXELS, UNTRAINED, SMALL, SCRATCH)
@@ -34,11 +38,25 @@ BASELINES: Mapping[Modality, tuple[str, ...]] = {  # the cheap ones first
     Modality.SOUND: (MAJORITY, SPECTRA, UNTRAINED, SMALL),
 }
 
+
+def baselines_of(modality: Modality) -> tuple[str, ...]:
+    """Return the names of the baselines of a kind of items, the cheap ones first.
+
+    Args:
+        modality: What the items are.
+    """
+    kind = offered_kind(modality)
+    if kind is None:
+        return BASELINES[modality]
+    return (MAJORITY, UNTRAINED) if kind.describe is None else (MAJORITY, DESCRIBED, UNTRAINED)
+
+
 TITLES = {
     MAJORITY: "class shares alone",
     PIXELS: "classical pixels",
     TFIDF: "TF-IDF + logistic regression",
     SPECTRA: "spectral statistics + logistic regression",
+    DESCRIBED: "numbers about the items + logistic regression",
     UNTRAINED: "untrained features",
     SCRATCH: "the same network from scratch",
     SMALL: "a small network from scratch",
@@ -46,20 +64,24 @@ TITLES = {
     TOGETHER: "the baselines together",
 }
 
+_DESCRIBED: Mapping[str, type[DescriptionPredictor]] = {
+    PIXELS: PixelPredictor,
+    SPECTRA: SpectrumPredictor,
+    DESCRIBED: ItemPredictor,
+}
+
 
 def restore_baseline(
     name: str, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source | None
 ) -> Predictor:
     """Return the baseline whose `state()` was (tensors, info)."""
+    if name in _DESCRIBED:
+        return _DESCRIBED[name].restore(tensors, info)
     match name:
         case "majority":
             return restore_majority(tensors, info)
-        case "classical-pixels":
-            return PixelPredictor.restore(tensors, info)
         case "tf-idf":
             return restore_words(tensors, info)
-        case "spectral-statistics":
-            return SpectrumPredictor.restore(tensors, info)
         case "untrained-features" | "given-baseline":
             return restore_head(tensors, info)
         case "from-scratch" | "small-network" if source is not None:

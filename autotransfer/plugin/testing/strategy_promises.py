@@ -179,7 +179,7 @@ def _other_items(bench: Workbench) -> None:
     """Fit, save and restore on texts and on sounds, as far as the strategy says it reads them."""
     if bench.build is not task_for:
         raise DoesNotApply("its task is not the usual one")
-    kinds = [k for k in Modality if k is not Modality.IMAGE and bench.strategy.reads(k)]
+    kinds = [kind for kind in (Modality.TEXT, Modality.SOUND) if bench.strategy.reads(kind)]
     if not kinds:
         raise DoesNotApply("it works on images alone")
     for kind in kinds:

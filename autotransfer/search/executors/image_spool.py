@@ -16,7 +16,7 @@ from filelock import FileLock
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.decoding import decode_image
 from autotransfer.data.images.reading import FileReader
-from autotransfer.data.modality import Modality
+from autotransfer.data.modality import USUAL, Modality
 
 SPOOL = "spool"
 _held: dict[Path, FileLock] = {}  # of this process, by folder
@@ -38,7 +38,7 @@ class PackedReader:
     names: tuple[str, ...]
     digests: tuple[str, ...]
     ends: tuple[int, ...] = field(repr=False)
-    modality: Modality = Modality.IMAGE
+    modality: Modality = USUAL
     decode: Callable[..., Any] = decode_image
 
     def read(self, index: int, min_side: int | None = None, depth: int | None = None) -> Any:
