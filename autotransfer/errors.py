@@ -79,8 +79,9 @@ class CorruptImagesError(InvalidTargetError):
         self, problems: Sequence[tuple[str, str]], remedy: str = REMEDY, item: str = "image"
     ) -> None:
         self.problems, self.remedy = tuple(problems), remedy
+        several = item if item.endswith("s") else f"{item}(s)"
         super().__init__(
-            f"{len(self.problems)} {item}(s) cannot be used; {remedy}:\n"
+            f"{len(self.problems)} {several} cannot be used; {remedy}:\n"
             + "\n".join(f"  {line}" for line in named_problems(self.problems, self.NAMED))
         )
 

@@ -13,7 +13,7 @@ from autotransfer.data.image_set import USUAL_DEPTH, ImageSet
 from autotransfer.data.images.decoding import DEEPEST, depth_of, in_threads
 from autotransfer.data.images.reading import ArrayReader
 from autotransfer.data.listing import Listing, named
-from autotransfer.data.modality import Modality
+from autotransfer.data.modality import Modality, modality_of
 from autotransfer.errors import (
     CorruptImagesError,
     InvalidOptionError,
@@ -89,7 +89,8 @@ def checked(listing: Listing, on_bad_image: str | None, depth: int | None = None
     _refuse_rule(on_bad_image)
     everything = np.arange(len(listing.reader.names))
     if not len(everything):
-        raise InvalidTargetError("there are no images: the list or array is empty")
+        kind = modality_of(listing.reader).plural
+        raise InvalidTargetError(f"there are no {kind}: the list or array is empty")
     if isinstance(listing.reader, ArrayReader):
         return Usable(everything)  # it refuses bad images when it is made
     return usable_images(ImageSet(listing.reader, everything, depth=depth), on_bad_image)

@@ -162,13 +162,14 @@ def notes_on_classes(
         raise InvalidTargetError(
             f"all {images.modality.plural} of {named(lacking[0])} are one group, or show the "
             "same, so they are needed for training and cannot be validated: any answer would be "
-            "right; add images of other groups, or leave the column of groups out"
+            f"right; add {images.modality.plural} of other groups, or leave the column of groups "
+            "out"
         )
     parts = ["validation and test"] if lacking[0] == lacking[1] else ["validation", "test"]
     return tuple(
         f"there is no {images.modality} for {part} of {named(names)}, so no score of {part} says "
-        "how well it is told; add different images of it (of another group, where there are "
-        "groups)"
+        f"how well it is told; add different {images.modality.plural} of it (of another group, "
+        "where there are groups)"
         for part, names in zip(parts, lacking, strict=False)
         if names
     )
@@ -227,14 +228,15 @@ def unseen_among(
         return None
     ours = {digest for part in parts if part is not None for digest in part.digests}
     kept = [i for i, digest in enumerate(images.digests) if digest not in ours]
+    item, items = images.modality, images.modality.plural
     if not kept:
         raise InvalidTargetError(
-            f"all {len(images)} {kind} images are images of the target as well; give others"
+            f"all {len(images)} {kind} {items} are {items} of the target as well; give others"
         )
     if len(kept) < len(images):
         warnings.warn(
-            f"{len(images) - len(kept)} {kind} image(s) are also among those that test "
-            "the target, and were left out",
+            f"{len(images) - len(kept)} {kind} {item}(s) are also among those that test the "
+            "target, and were left out",
             DataWarning,
             stacklevel=4,
         )

@@ -32,7 +32,7 @@ def flat_labels(labels: Any, n: int) -> NDArray[Any]:
     if values.shape != (n,):
         rows = values.ndim == 2 and len(values) == n
         raise InvalidTargetError(
-            f"labels of the shape {values.shape} for {n} image(s); they must be ({n},), one "
+            f"labels of the shape {values.shape} for {n} item(s); they must be ({n},), one "
             "number or name each" + (": of one-hot rows, give labels.argmax(1)" if rows else "")
         )
     if values.dtype.kind not in "biuf":
@@ -75,7 +75,7 @@ def _array(labels: Any) -> NDArray[Any]:
     if hasattr(labels, "detach"):  # a tensor, on whatever device
         labels = labels.detach().cpu()
     if isinstance(labels, str | bytes | Mapping | Set):
-        raise InvalidTargetError(f"{_WANTED} in the order of the images, not a {_type(labels)}")
+        raise InvalidTargetError(f"{_WANTED} in the order of the items, not a {_type(labels)}")
     try:
         if hasattr(labels, "__array__"):
             return np.asarray(labels)
@@ -83,7 +83,7 @@ def _array(labels: Any) -> NDArray[Any]:
         if any(np.ndim(item) for item in items):
             return np.asarray([np.asarray(item) for item in items])
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InvalidTargetError(f"{_WANTED}, one for each image ({error})") from None
+        raise InvalidTargetError(f"{_WANTED}, one for each item ({error})") from None
     values = np.empty(len(items), dtype=object)  # numpy would take None for the name 'None'
     values[:] = items
     return values
@@ -94,12 +94,12 @@ def _of_objects(values: NDArray[Any]) -> NDArray[Any]:
     plain = [plain_label(value) for value in values]
     for i, value in enumerate(plain):
         if not isinstance(value, str | int | float) and not _missing(value):
-            raise InvalidTargetError(f"{_WANTED}; that of image {i} is a {_type(value)}")
+            raise InvalidTargetError(f"{_WANTED}; that of item {i} is a {_type(value)}")
         blank = isinstance(value, str) and not value.strip()
         if blank or _missing(value):
             raise InvalidTargetError(
-                f"{_WANTED}, without gaps; that of image {i} is {'blank' if blank else value}: "
-                "leave the image out"
+                f"{_WANTED}, without gaps; that of item {i} is {'blank' if blank else value}: "
+                "leave the item out"
             )
     texts = [isinstance(value, str) for value in plain]
     if not any(texts):
@@ -107,7 +107,7 @@ def _of_objects(values: NDArray[Any]) -> NDArray[Any]:
         return numbers if numbers.dtype.kind in "biuf" else np.array(list(map(str, plain)))
     for i, value in enumerate(plain):
         if isinstance(value, float):
-            raise InvalidTargetError(f"{_WANTED}; that of image {i} is {value:g} beside names")
+            raise InvalidTargetError(f"{_WANTED}; that of item {i} is {value:g} beside names")
     found = np.empty(len(plain), dtype=object)
     found[:] = [str(value) for value in plain]
     return found

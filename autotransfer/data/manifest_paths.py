@@ -58,10 +58,10 @@ def _refuse_foreign(name: str, place: Location) -> None:
     """Refuse what cannot be a path below the manifest, or on this machine."""
     what = ""
     if _URL.match(name):
-        what = "is a URL; download the images, and name each by its path"
+        what = "is a URL; download the files, and name each by its path"
     elif _WINDOWS.match(name) and os.name != "nt":
         what = "is a path of a Windows drive; make the paths relative to the manifest"
     elif len(name) > _LONGEST_PATH:
         what = f"has {len(name):,} characters and is no path"
     if what:
-        raise InvalidTargetError(f"{place.text}: the image {named([name])} {what}")
+        raise InvalidTargetError(f"{place.text}: the path {named([name])} {what}")

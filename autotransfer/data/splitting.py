@@ -106,9 +106,10 @@ def make_folds(
     held_out = [parts == part for part in (range(num_folds) if few else range(1))]
     folds = tuple(Fold(np.flatnonzero(~out), np.flatnonzero(out)) for out in held_out if out.any())
     if not folds:
+        kind = images.modality.plural
         raise InvalidTargetError(
-            "no class has two different images (or groups), so none can be held out for "
-            "validation; add images"
+            f"no class has two different {kind} (or groups), so none can be held out for "
+            f"validation; add {kind}"
         )
     return folds
 

@@ -7,6 +7,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ import pyarrow.parquet
 
 from autotransfer.data.listing import named, shortened
 from autotransfer.data.storage import Location
-from autotransfer.data.texts.decoding import decode_text
+from autotransfer.data.texts.decoding import LONGEST, decode_text
 from autotransfer.errors import InvalidTargetError
 
 _SEPARATORS = ",;\t|"
@@ -64,7 +65,22 @@ def plain_columns(table: pd.DataFrame, text: str) -> pd.DataFrame:
     return table.set_axis(names, axis="columns")
 
 
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """Let a field be as long as a text may be; the module `csv` stops at 131,072 characters."""
+    before = csv.field_size_limit(2 * LONGEST)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def _csv(content: bytes) -> pd.DataFrame:
+    with _long_fields():
+        return _frame(content)
+
+
+def _frame(content: bytes) -> pd.DataFrame:
     rows = _rows(_decoded(content))
     line, header = next(rows, (0, []))
     if not header:

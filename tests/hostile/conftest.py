@@ -11,6 +11,8 @@ import autotransfer
 from autotransfer.plugin.testing import shapes
 from tests.end_to_end.conftest import write_bars, write_catalogue
 from tests.hostile.place import Place
+from tests.tiny_sounds import write_network, write_sounds
+from tests.tiny_texts import write_table
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +22,10 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_catalogue(root / "sources")
     train, test = shapes(3, 12, seed=1), shapes(3, 10, seed=2)
     write_bars(root / "bars.npz")
+    write_table(root / "words")
+    write_sounds(root / "tones", 4)
+    (root / "ears").mkdir()
+    write_network(root / "ears")
     for folder, images in (("bars", train), ("others", test)):
         for i in range(len(images)):
             name = images.class_names[images.labels[i]]

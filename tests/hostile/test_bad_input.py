@@ -8,12 +8,32 @@ import pytest
 
 from autotransfer.cli import run
 from autotransfer.errors import AutotransferError
-from tests.hostile import catalogues, features, models, options, scenarios, spaces, targets
+from tests.hostile import (
+    catalogues,
+    features,
+    models,
+    options,
+    scenarios,
+    sounds,
+    spaces,
+    targets,
+    texts,
+)
 from tests.hostile.place import Case, Place
 
 CASES = [
     case
-    for module in (options, targets, catalogues, models, spaces, features, scenarios)
+    for module in (
+        options,
+        targets,
+        catalogues,
+        models,
+        spaces,
+        features,
+        scenarios,
+        texts,
+        sounds,
+    )
     for case in module.CASES
 ]
 LONGEST = 2000

@@ -105,10 +105,10 @@ def _reader(values: Sequence[Any]) -> ImageReader:
 def _is_sound(value: Any) -> bool:
     if isinstance(value, Mapping):
         return "sampling_rate" in value and "array" in value
-    if isinstance(value, tuple):
-        samples = len(value) == 2 and isinstance(value[0], np.ndarray)
-        rate = isinstance(value[-1], int | float | np.integer) and not isinstance(value[-1], bool)
-        return samples and rate and value[0].ndim == 1
+    if isinstance(value, tuple) and len(value) == 2:
+        samples, rate = value if isinstance(value[0], np.ndarray) else value[::-1]
+        number = isinstance(rate, int | float | np.integer) and not isinstance(rate, bool)
+        return isinstance(samples, np.ndarray) and number and samples.ndim == 1
     if isinstance(value, str | os.PathLike):
         return os.fspath(value).lower().endswith(EXTENSIONS)
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -133,11 +134,17 @@ def _of(given: Any) -> tuple[Sound, str]:
         else:
             given = given.get("bytes") or given.get("path")
     if isinstance(given, tuple) and len(given) == 2:
+        if np.ndim(given[1]) and not np.ndim(given[0]):
+            raise ValueError("a pair (rate, samples); give (samples, rate)")
         sound = sound_of(given[0], _number(given[1]))
         told = f"{sound.rate}".encode() + sound.samples.tobytes()
         return sound, hashlib.sha256(told).hexdigest()
     if given is None:
         raise ValueError("there is nothing")
+    if not isinstance(given, bytes | bytearray | str | os.PathLike):
+        raise TypeError(
+            f"a {type(given).__name__}; give (samples, rate), a path or a file's bytes"
+        )
     content = bytes(given) if isinstance(given, bytes | bytearray) else file_bytes(given)
     return decode_sound(content), hashlib.sha256(content).hexdigest()
 

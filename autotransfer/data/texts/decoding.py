@@ -41,4 +41,8 @@ def reason_against(text: str) -> str:
         return "has NUL characters, so it is no text"
     if len(text) > LONGEST:
         return f"has {len(text):,} characters; {LONGEST:,} is the limit"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"character {error.start + 1} is half a character (a lone surrogate)"
     return ""

@@ -96,7 +96,8 @@ def _source(entry: Any, number: int, path: Path) -> Source:
     needed = ("name",) if in_folder else ("name", "architecture", size)
     missing = next((key for key in needed if key not in entry), "")
     if missing:
-        raise InvalidSourceError(f"{where}: the key {missing!r} is missing")
+        other = " (or for sounds 'sample_rate')" if missing == "input_size" else ""
+        raise InvalidSourceError(f"{where}: the key {missing!r}{other} is missing")
     where = f"{path}: source {entry['name']!r}"
     for key, value in entry.items():
         _check_type(key, value, where)

@@ -85,7 +85,11 @@ class WordPredictor(Predictor):
 
 def restore_words(tensors: Mapping[str, Tensor], _info: Mapping[str, Json]) -> WordPredictor:
     """Return the predictor whose `state()` was (tensors, info)."""
-    terms = {kind: tuple(tensors[kind].numpy().tobytes().decode().split("\n")) for kind in _KINDS}
+    terms = {
+        kind: tuple(tensors[kind].numpy().tobytes().decode().split("\n"))
+        for kind in _KINDS
+        if kind in tensors
+    }
     idf, weight, bias = (tensors[name].double().numpy() for name in ("idf", "weight", "bias"))
     if weight.shape != (len(bias), len(idf)) or sum(map(len, terms.values())) != len(idf):
         raise ValueError("its terms and weights do not fit together")
@@ -119,9 +123,7 @@ def fit_words(
             f"the baseline of words needs training texts of at least 2 classes, got "
             f"{len(np.unique(labels))} in {len(labels)} text(s)"
         )
-    vectorizers = [_vectorizer(kind) for kind in _KINDS]
-    plain = _plain(texts_of(train))
-    rows = _side_by_side([vectorizer.fit_transform(plain) for vectorizer in vectorizers])
+    vectorizers, rows = _counted(_plain(texts_of(train)))
     folds = stratified_folds(labels, seed)
     best, best_value = STRENGTHS[0], -np.inf
     for strength in STRENGTHS:
@@ -139,10 +141,35 @@ def fit_words(
     weight, bias = _fitted(rows, labels, num_classes, best)
     terms = {
         kind: tuple(map(str, vectorizer.get_feature_names_out()))
-        for kind, vectorizer in zip(_KINDS, vectorizers, strict=True)
+        for kind, vectorizer in vectorizers.items()
     }
-    idf = np.concatenate([vectorizer.idf_ for vectorizer in vectorizers])
+    idf = np.concatenate([vectorizer.idf_ for vectorizer in vectorizers.values()])
     return WordPredictor(terms, idf, weight, bias)
+
+
+def word_counts(texts: ImageSet, most: int) -> NDArray[np.float64]:
+    """Return the (n, d) TF-IDF of the most frequent words and runs of letters of texts.
+
+    Args:
+        texts: Labels are not read.
+        most: Of each kind at most so many.
+    """
+    _, rows = _counted(_plain(texts_of(texts)), most)
+    found: NDArray[np.float64] = rows.toarray()
+    return found
+
+
+def _counted(plain: Sequence[str], most: int = MOST_TERMS) -> tuple[dict[str, Any], Any]:
+    """Return what counts terms of each kind that there are, and the (n, d) counts of texts."""
+    found, blocks = {}, []
+    for kind in _KINDS:
+        vectorizer = _vectorizer(kind).set_params(max_features=most)
+        try:
+            blocks.append(vectorizer.fit_transform(plain))
+        except ValueError:  # emoji alone have no words
+            continue
+        found[kind] = vectorizer
+    return found, _side_by_side(blocks)
 
 
 def _plain(texts: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ network's own embedding, where it has one, is the stage before the last.
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from autotransfer.data.images.decoding import in_threads
 from autotransfer.data.images.views import PLAIN, View
 from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.data.sounds.reading import sounds_of
+from autotransfer.errors import CutError
 from autotransfer.models.backbone import Backbone, StageFeatures
 from autotransfer.models.source import Source
 from autotransfer.models.stages import Stage
@@ -60,7 +61,7 @@ class SoundBackbone(Backbone):
         """Return a stage for each layer, and the embedding before the last."""
         self.network.eval()
         with torch.no_grad():
-            heard = self._heard(self.sample())
+            heard = _checked(self._heard(self.sample()))
             widths = [part.shape[1] for part in _pooled(heard)]
         names = [f"layer-{i + 1}" for i in range(len(heard.layers))]
         if heard.embedding is not None:
@@ -92,15 +93,18 @@ class SoundBackbone(Backbone):
     @override
     def activations(self, x: Tensor, stage: int) -> Tensor:
         if stage:
-            self.refuse_cut(stage)
+            self._refuse_cut(stage)
         return x
 
     @override
     def suffix(self, stage: int) -> nn.Module:
         """Return a copy of the whole network; it is not cut."""
         if stage:
-            self.refuse_cut(stage)
+            self._refuse_cut(stage)
         return WholeSounds(self)
+
+    def _refuse_cut(self, stage: int) -> NoReturn:
+        raise CutError(self.source.name, stage, "networks for sounds are used whole")
 
     @override
     def sample(self, size: int = 2) -> Tensor:
@@ -115,7 +119,8 @@ class SoundBackbone(Backbone):
     @property
     def device(self) -> torch.device:
         """Return where the network computes."""
-        return next(self.parameters()).device
+        found = next(self.parameters(), None)
+        return torch.device("cpu") if found is None else found.device
 
     def _heard(self, x: Tensor) -> Heard:
         return heard(self.network, x)
@@ -141,6 +146,21 @@ class WholeSounds(nn.Module):
 def heard(network: nn.Module, x: Tensor) -> Heard:
     """Return what a network makes of (b, 2, t) samples with their mask."""
     found: Heard = network(x[:, 0], x[:, 1].sum(dim=1).long())
+    return found
+
+
+def _checked(found: object) -> Heard:
+    """Return what a network made of sounds, if it is that.
+
+    Raises:
+        TypeError: If it is something else.
+    """
+    if not isinstance(found, Heard) or not found.layers:
+        raise TypeError(f"its network returned a {type(found).__name__}, not Heard with layers")
+    frames = int(found.frames.max())
+    short = [states.shape[1] for states in found.layers if states.shape[1] < frames]
+    if short:
+        raise TypeError(f"its network told of {frames} frames and returned states of {short[0]}")
     return found
 
 

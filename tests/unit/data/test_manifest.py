@@ -326,7 +326,7 @@ def test_a_row_without_its_image_is_named_where_others_have_theirs(
     encode: Callable[..., bytes], picture: Callable[..., object]
 ) -> None:
     table = pd.DataFrame({"image": [encode(picture()), None], "label": ["x", "y"]})
-    with pytest.raises(InvalidTargetError, match="has no image for row 2"):
+    with pytest.raises(InvalidTargetError, match="has no file for row 2"):
         open_target(table)
 
 
@@ -349,7 +349,7 @@ def test_a_table_of_pandas_is_a_manifest_below_the_working_folder(
     for labels in (column, column["label"], arrow["label"], arrow["label"].chunk(0)):
         for items in (table, arrow.select(["image"]), images, [(i, "no label") for i in images]):
             assert open_target((items, labels)).class_names == ("x", "y")
-    with pytest.raises(InvalidTargetError, match=r"labels of the shape \(2,\) for 4 image"):
+    with pytest.raises(InvalidTargetError, match=r"labels of the shape \(2,\) for 4 item"):
         open_target((table, ["x", "y"]))
 
 

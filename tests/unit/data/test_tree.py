@@ -172,9 +172,11 @@ def test_a_class_may_be_called_train(grow: Callable[..., Path]) -> None:
 
 def test_places_without_pictures_are_refused(grow: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InvalidTargetError, match=r"there are no images in it$"):
+    with pytest.raises(InvalidTargetError, match=r"there are no images, sounds or texts in it$"):
         read(tmp_path / "empty")
-    with pytest.raises(InvalidTargetError, match=r"1 file.s. that are not images were ignored"):
+    with pytest.raises(
+        InvalidTargetError, match=r"1 file.s. that are not images, sounds or texts"
+    ):
         read(grow({"a/x.txt": b""}))
     with pytest.raises(InvalidTargetError, match=r"\(.parquet 1\); a table is named by its own"):
         read(grow({"data/train-0.parquet": b""}, "hub"))

@@ -58,7 +58,7 @@ def test_labels_come_in_many_forms(labels: Any) -> None:
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [
-        ([1, 2], r"shape \(2,\) for 3 image"),
+        ([1, 2], r"shape \(2,\) for 3 item"),
         (np.eye(3), r"shape \(3, 3\)"),
         ([0.5, 1, 2], "whole numbers or names"),
         ([1, 2, float("nan")], "whole numbers or names"),

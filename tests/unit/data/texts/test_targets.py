@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import zipfile
@@ -180,3 +181,12 @@ def test_items_of_another_kind_than_asked_for_are_refused() -> None:
     pixels = np.zeros((4, 8, 8, 3), dtype=np.uint8)
     with pytest.raises(InvalidTargetError, match="the items are images, and texts were asked"):
         open_target((pixels, [0, 0, 1, 1]), modality=Modality.TEXT)
+
+
+def test_a_document_of_a_table_may_be_long(tmp_path: Path) -> None:
+    before, long = csv.field_size_limit(), "word " * 40_000
+    _csv(tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open("a", encoding="utf-8") as file:
+        file.write(f"\n{long},music")
+    assert _texts(tmp_path / "t.csv")[-1] == (long, "music")
+    assert csv.field_size_limit() == before

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from autotransfer.data.texts.reading import texts_of
+from autotransfer.data.image_set import ImageSet
+from autotransfer.data.texts.reading import TextReader, texts_of
 from autotransfer.errors import InvalidTargetError
 from autotransfer.models.features import NO_FEATURES
 from autotransfer.models.predictors.baselines import BASELINES, TFIDF, restore_baseline
@@ -69,3 +70,12 @@ def test_one_class_is_refused_and_a_deadline_ends_the_grid() -> None:
 
 def test_the_baselines_of_texts_read_no_pixels() -> None:
     assert BASELINES["text"] == ("majority", "tf-idf", "untrained-features", "small-network")  # type: ignore[index]
+
+
+def test_texts_without_any_word_are_told_by_their_runs_of_characters() -> None:
+    texts = ["😀😀 !!", "😀 ?", "😢😢 !!", "😢 ?"] * 3
+    train = ImageSet(TextReader(texts), np.arange(12), [0, 0, 1, 1] * 3, ("glad", "sad"))
+    predictor = fit_words(train, 2, seed=0)
+    assert list(predictor.terms) == ["letters"]
+    restored = restore_baseline(TFIDF, *predictor.state(), None)
+    assert (restored.predict(train, NO_FEATURES).argmax(1) == train.labels).all()

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from autotransfer.plugin.testing import shapes, tiny_source
+from autotransfer.data.image_set import ImageSet
+from autotransfer.plugin.testing import phrases, shapes, tiny_source, tones
 from autotransfer.results import RankedSource, Ranking
 from autotransfer.transferability.ranking.forecast import forecast
 
@@ -38,3 +39,19 @@ def test_a_source_that_learnt_from_few_pictures_is_named() -> None:
 
 def test_without_a_probe_there_is_no_forecast() -> None:
     assert forecast(_ranking(None, None), [SOURCE], IMAGES) == ""
+
+
+@pytest.mark.parametrize(
+    ("items", "told"),
+    [
+        (phrases(3, 8), "a probe on net gets 0.400 right and counted words 1.000"),
+        (tones(3, 8), "a probe on net gets 0.400 right and statistics of the spectrum 1.000"),
+    ],
+    ids=["texts", "sounds"],
+)
+def test_texts_and_sounds_are_compared_with_what_they_say_by_themselves(
+    items: ImageSet, told: str
+) -> None:
+    text = forecast(_ranking(0.4), [SOURCE], items)
+    assert "transfer is likely to hurt" in text
+    assert told in text
