@@ -54,7 +54,7 @@ def _json(found: Distance) -> dict[str, Any]:
 
 def _text(found: Distance) -> str:
     a, b = found.num_images
-    lines = [f"{a} and {b} images, stage {found.stage} of {found.source}; lower is closer"]
+    lines = [f"{a} and {b} {found.items}, stage {found.stage} of {found.source}; lower is closer"]
     for name, value in found.distances.items():
         level = found.levels.get(name, "")
         lines.append(f"  {name:<18} {value:>11.4g}  {level:<8}  {_MEANING.get(name, '')}".rstrip())

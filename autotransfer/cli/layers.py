@@ -70,7 +70,7 @@ def _text(curve: LayerCurve, out: Path) -> str:
         f"{point.mean:.3f} +- {point.error:.3f}"
         for point in curve.points
     ]
-    head = f"{curve.source} on {curve.num_images} images; accuracy, standard error"
+    head = f"{curve.source} on {curve.num_images} {curve.items}; accuracy, standard error"
     return "\n".join([head, *lines, *curve.notes, f"drawn in {out}"])
 
 
@@ -92,7 +92,7 @@ def _draw(curve: LayerCurve, out: Path, kind: str) -> None:
             axes.errorbar(copied, means, yerr=errors, label=f"copied, then {mode}", **style)
     axes.set(
         xlabel="stages copied from the source (the rest starts from scratch)",
-        ylabel="accuracy on held-out images",
+        ylabel=f"accuracy on held-out {curve.items}",
         title=curve.source,
         xticks=range(curve.num_stages + 1),
     )

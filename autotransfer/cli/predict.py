@@ -75,7 +75,8 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
             {**row, "class": NONE if far else row["class"], "unknown": p, "abstained": bool(far)}
             for row, p, far in zip(rows, unknown.probability.tolist(), rejected, strict=True)
         ]
-        say(unknown_sentence(unknown))
+        items = "images" if matrices is not None else opened.modality.plural
+        say(unknown_sentence(unknown, items))
         told = {"unknown": {"low": unknown.least, "n": len(rows)}}
     if options["explain"]:
         found = selection.explain(opened, generalised=generalised)
@@ -89,20 +90,25 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
         click.echo(table, nl=False)
 
 
-def unknown_sentence(unknown: Unknown) -> str:
-    """Return what is known of the images that are none of the classes."""
+def unknown_sentence(unknown: Unknown, items: str = "images") -> str:
+    """Return what is known of the items that are none of the classes.
+
+    Args:
+        unknown: What was found.
+        items: The word for several of them.
+    """
     from autotransfer.models.unknown_share import FEWEST
 
     n = len(unknown.probability)
     if n < FEWEST:
         return (
-            f"{n} image(s) are too few to judge together; from {FEWEST} on it is told how many "
-            "are none of the classes"
+            f"{n} {items} are too few to judge together; from {FEWEST} on it is told how many are "
+            "none of the classes"
         )
     if not unknown.least:
-        return f"none of the {n} images is known to be none of the classes"
+        return f"none of the {n} {items} is known to be none of the classes"
     return (
-        f"at least {unknown.least:.0%} of the {n} images seem to be none of the classes "
+        f"at least {unknown.least:.0%} of the {n} {items} seem to be none of the classes "
         "(lower 95 % limit; how many more there are cannot be known)"
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.modality import refuse_other
 from autotransfer.data.target import open_usable
 from autotransfer.errors import InvalidTargetError
 from autotransfer.scenarios.inputs import choose_sources, discover_plugins, make_readers
@@ -32,6 +33,7 @@ class Distance:
         levels: near, moderate or far, for the measures that have a scale of their own.
         sentence: The words for people; empty when no measure with a scale was asked for.
         notes: What to know about the sets.
+        items: The word for what they hold.
     """
 
     source: str
@@ -41,6 +43,7 @@ class Distance:
     levels: Mapping[str, str]
     sentence: str
     notes: tuple[str, ...]
+    items: str = "images"
 
 
 def distance(
@@ -61,17 +64,18 @@ def distance(
     chosen = read_options(options)
     registry = discover_plugins(chosen)
     first, of_first = open_usable(images_a, chosen.on_bad_image, every_row=False)
-    second, of_second = open_usable(images_b, chosen.on_bad_image, every_row=False)
+    kind = first.modality
+    second, of_second = open_usable(images_b, chosen.on_bad_image, every_row=False, modality=kind)
+    refuse_other(second, kind)
     for name, images in (("first", first), ("second", second)):
         if len(images) < FEWEST_IMAGES:
             raise InvalidTargetError(
-                f"the {name} set has {len(images)} image(s); at least {FEWEST_IMAGES} of each "
+                f"the {name} set has {len(images)} {kind}(s); at least {FEWEST_IMAGES} of each "
                 "are needed to compare them"
             )
-    source = choose_sources(
-        chosen, registry, max(len(first), len(second)), first.modality
-    ).sources[0]
-    chosen.say(f"comparing {len(first)} and {len(second)} images as {source.name} sees them")
+    source = choose_sources(chosen, registry, max(len(first), len(second)), kind).sources[0]
+    told = f"comparing {len(first)} and {len(second)} {kind.plural} as {source.name} sees them"
+    chosen.say(told)
     notes = (*of_first.notes, *of_second.notes, *_notes(first, second))
     first, second = (images.sample(MOST_IMAGES, chosen.seed) for images in (first, second))
     reader = make_readers(chosen)[source]
@@ -85,6 +89,7 @@ def distance(
         levels=words,
         sentence=describe(found) if words else "",
         notes=notes,
+        items=kind.plural,
     )
 
 
@@ -123,12 +128,13 @@ def _with_null(
 
 
 def _notes(first: ImageSet, second: ImageSet) -> tuple[str, ...]:
+    kind = first.modality
     notes = [
-        f"{MOST_IMAGES} of the {len(images)} images of the {name} set were compared"
+        f"{MOST_IMAGES} of the {len(images)} {kind.plural} of the {name} set were compared"
         for name, images in (("first", first), ("second", second))
         if len(images) > MOST_IMAGES
     ]
     shared = len(set(first.digests) & set(second.digests))
     if shared:
-        notes.append(f"{shared} image(s) are in both sets")
+        notes.append(f"{shared} {kind}(s) are in both sets")
     return tuple(notes)

@@ -76,6 +76,7 @@ class LayerCurve:
     num_images: int
     points: tuple[Point, ...]
     notes: tuple[str, ...] = ()
+    items: str = "images"
 
     def of(self, mode: str) -> list[Point]:
         """Return the points of one mode, by the number of copied stages."""
@@ -141,7 +142,12 @@ def layers(
             points.append(Point(copied, mode, found))
             chosen.say(f"{copied} stages copied, {mode}: {points[-1].mean:.3f}")
     return LayerCurve(
-        record.name, reader.num_stages, len(images), tuple(points), tuple(dict.fromkeys(notes))
+        record.name,
+        reader.num_stages,
+        len(images),
+        tuple(points),
+        tuple(dict.fromkeys(notes)),
+        images.modality.plural,
     )
 
 

@@ -163,6 +163,10 @@ def _beside_bars(place: Place) -> str:
     return good(place)
 
 
+def _compared(place: Place) -> list[str]:
+    return ["distance", _beside_bars(place), "bars", "--sources", str(place.have("words"))]
+
+
 def _authors(name: str) -> Spoil:
     return _written("text,label,author\n" + BODY.replace("\n", f",{name}\n"))
 
@@ -190,6 +194,7 @@ OPTIONS: dict[str, tuple[Callable[[Place], list[str]], tuple[str, ...]]] = {
     "images and a source of texts": (
         lambda place: place.fit(sources=str(place.have("words"))), ("it reads texts", "images"),
     ),
+    "texts compared with images": (_compared, ("bars", "no texts", ".png 36")),
     "texts beside source images": (
         _fit(_beside_bars, "--source-data", "bars"), ("bars", "no texts", ".png 36"),
     ),

@@ -316,7 +316,7 @@ def test_what_is_rejected_is_none_of_these_and_the_least_share_is_told(
     [
         (0.26, 400, "at least 26% of the 400 images seem to be none of the classes"),
         (0.0, 400, "none of the 400 images is known to be none of the classes"),
-        (0.0, 20, "20 image(s) are too few to judge together; from 50 on"),
+        (0.0, 20, "20 images are too few to judge together; from 50 on"),
     ],
 )
 def test_the_sentence_says_what_is_known_of_the_unknown(least: float, n: int, said: str) -> None:
