@@ -161,6 +161,7 @@ class _Opened:
         seen = {digest for part in parts if part is not None for digest in part.digests}
         if pool is None:
             raise InvalidTargetError("every image has a label already; add images without labels")
+        _refuse_unseen(pool)
         pool = pool.subset([i for i, d in enumerate(pool.digests) if d not in seen])
         ranking, _ = scenario.rank()
         by_name = {source.name: source for source in scenario.sources.sources}
@@ -172,6 +173,7 @@ class _Opened:
     def _without_labels(cls, target: Any, request: Request) -> _Opened:
         options = request.options
         pool, class_names, name, notes = open_unlabelled(target, on_bad_image=options.on_bad_image)
+        _refuse_unseen(pool)
         if class_names:
             raise InvalidOptionError(
                 f"{name} has labels, {len(class_names)} classes; name the images to choose from "
@@ -185,6 +187,15 @@ class _Opened:
             "features (RankMe), which needs none",
         )
         return cls(_Known(pool, None, readers, ranked[:MOST_SOURCES]), notes=(*notes, *told))
+
+
+def _refuse_unseen(pool: ImageSet) -> None:
+    """Refuse items for which there is no page to label them on."""
+    if not pool.modality.can_be_shown:
+        raise InvalidTargetError(
+            f"the page to label on shows images, and these are {pool.modality.plural}; label some "
+            "of them in a table with the column 'label'"
+        )
 
 
 def _label_free(

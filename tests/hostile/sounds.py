@@ -248,10 +248,10 @@ def _plugin(
 
 SOURCES: dict[str, tuple[Callable[[Place], list[str]], tuple[str, ...]]] = {
     "a source of sounds without rate": (_catalogue(""), ("'input_size'", "'sample_rate'")),
-    "a source of sounds of no rate": (_catalogue("sample_rate = 0"), ("sample_rate", "0")),
+    "a source of sounds of no rate": (_catalogue("sample_rate = 0"), ("sample_rate", "got 0")),
     "a rate in words": (_catalogue('sample_rate = "16k"'), ("sample_rate", "int", "'16k'")),
     "a source that hears nothing": (
-        _catalogue("sample_rate = 16000\nmax_seconds = 0"), ("max_seconds", "0"),
+        _catalogue("sample_rate = 16000\nmax_seconds = 0"), ("max_seconds", "got 0"),
     ),
     "a source of sounds and images": (
         _catalogue("sample_rate = 16000\ninput_size = 32"), ("input_size", "sample_rate"),
@@ -295,14 +295,26 @@ CALLS: dict[str, tuple[Callable[[Place], Any], tuple[str, ...]]] = {
         _python([(RATE, WAVE)] * 4, modality=None),
         ("samples, rate",),
     ),
-    "one pair in the wrong order": (_python([*FOUR, (RATE, WAVE)]), ("3", "samples, rate")),
-    "samples that are a cube": (_python([*FOUR, (np.zeros((2, 3, 4)), RATE)]), ("3", "(2, 3, 4)")),
-    "samples that are names": (_python([*FOUR, (np.array(["a", "b"]), RATE)]), ("3", "type")),
+    "one pair in the wrong order": (
+        _python([*FOUR, (RATE, WAVE)]),
+        ("3: a pair", "samples, rate"),
+    ),
+    "samples that are a cube": (
+        _python([*FOUR, (np.zeros((2, 3, 4)), RATE)]),
+        ("3: samples", "(2, 3, 4)"),
+    ),
+    "samples that are names": (
+        _python([*FOUR, (np.array(["a", "b"]), RATE)]),
+        ("3: samples", "type"),
+    ),
     "no samples": (_python([*FOUR, (np.zeros(0), RATE)]), ("3: has no samples",)),
     "nothing as a sound": (_python([*FOUR, None]), ("3: there is nothing",)),
-    "a path of nothing as a sound": (_python([*FOUR, "nowhere.wav"]), ("3", "no such file")),
+    "a path of nothing as a sound": (
+        _python([*FOUR, "nowhere.wav"]),
+        ("3: there is no such file",),
+    ),
     "no sounds at all": (_python([], []), ("no sounds",)),
-    "too few labels of sounds": (_python([*FOUR, (WAVE, RATE)], "xy"), ("4", "2")),
+    "too few labels of sounds": (_python([*FOUR, (WAVE, RATE)], "xy"), ("4 item", "(2,)")),
 }
 CASES = [
     *(Case(f"fit on {name}", _fit(spoil), words) for name, (spoil, words) in TARGETS.items()),

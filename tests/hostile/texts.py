@@ -194,6 +194,10 @@ OPTIONS: dict[str, tuple[Callable[[Place], list[str]], tuple[str, ...]]] = {
     "images and a source of texts": (
         lambda place: place.fit(sources=str(place.have("words"))), ("it reads texts", "images"),
     ),
+    "texts to label on a page": (
+        lambda place: ["label", _written("text\na b\nc d\n")(place)],
+        ("images", "these are texts", "'label'"),
+    ),
     "texts compared with images": (_compared, ("bars", "no texts", ".png 36")),
     "texts beside source images": (
         _fit(_beside_bars, "--source-data", "bars"), ("bars", "no texts", ".png 36"),
@@ -278,7 +282,7 @@ CALLS: dict[str, tuple[Callable[[Place], Any], tuple[str, ...]]] = {
         _python(lambda _: ([1, 2], ["x", "y"])),
         ("2 text", "a int, not a text"),
     ),
-    "texts and too few labels": (_python(lambda _: (TEXTS, ["x", "y"])), ("12", "2")),
+    "texts and too few labels": (_python(lambda _: (TEXTS, ["x", "y"])), ("12 item", "(2,)")),
     "texts and labels with a gap": (
         _python(lambda _: (TEXTS, ["x", None] * 6)),
         ("labels", "item 1"),
