@@ -41,7 +41,7 @@ from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPAC
 @several("--new-class", "new_classes", "NAME", "A class of these tables that TARGET has not")
 @several("--through", "through", "PATH", "Images between source and target")
 @attributes_option
-@option("--modality", metavar="NAME", help="image, text or sound; told from the target.")
+@option("--modality", metavar="NAME", help="image, text, sound, or a kind of a plugin.")
 @option("--group-column", metavar="NAME", help="Manifest column that names the group.")
 @option("--domain-column", metavar="NAME", help="Leave out each domain; :folder: top folders.")
 @common

@@ -38,7 +38,8 @@ class Options:
             that learn from them as well, and all that there is to learn from without target
             labels.
         classes: Names of the classes of `source_data` to keep; empty keeps all.
-        modality: "image", "text" or "sound": what the items are; None tells it from the target.
+        modality: "image", "text", "sound" or a kind that a plugin adds; None tells it from the
+            target.
         unlabelled: Further target images without labels, beside labelled ones.
         labels: Tables of labels of the further images, or of a target without labels, as
             `autotransfer label` writes them. What was not drawn at random only trains.
