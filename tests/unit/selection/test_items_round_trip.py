@@ -25,7 +25,7 @@ from autotransfer.plugin.testing.tiny import tiny_readers, tiny_task
 from autotransfer.search.checkpoint import Checkpoint, with_rejection
 from autotransfer.selection.selection import Selection, load
 from tests.tiny_sounds import encoded, sound_set, sounds, write_network
-from tests.tiny_texts import sentences, text_set, write_table
+from tests.tiny_texts import WIDTH, sentences, text_set, write_table
 from tests.unit.conftest import MakeRecord
 
 with warnings.catch_warnings():
@@ -80,6 +80,7 @@ def test_texts(
     texts, labels = sentences(3, seed=4)
     table = load(folder).predict_table(texts, abstain=True)
     assert table.index.name == "item"
+    assert load(folder).features(texts).shape == (9, WIDTH)
     assert list(table.index) == [str(i) for i in range(9)]
     assert (table["class"].replace("None of these", "") == labels).mean() > 0.8
     pd.DataFrame({"sentence": texts}).to_csv(tmp_path / "new.csv", index=False)
