@@ -23,6 +23,7 @@ import argparse
 import csv
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +116,15 @@ def unknown_told(selection: Selection, kit: Path, tested: ImageSet) -> float:
 def fitted(case: str, kit: Path, catalogue: Path, seconds: float, place: Path) -> str:
     """Return the line of a case."""
     options: dict[str, Any] = {}
+    plain: Callable[[ImageSet, int], Any]
     if case in TEXTS:
         name = "clinc15_open" if case == "open" else "banking20"
-        path, plain = place / f"{case}.csv", lambda train, K: fit_words(train, K, seed=0)
+        path, plain = place / f"{case}.csv", partial(fit_words, seed=0)
         write_texts(kit, name, TEXTS[case], path)
         names = ("wordllama_256",) if case == "static-40" else ("minilm_l6", "wordllama_256")
         sources = [source_of_folder(kit / "weights" / name) for name in names]
     else:
-        path, plain = place / "five.csv", lambda train, K: fit_spectra(train, K, seed=0)
+        path, plain = place / "five.csv", partial(fit_spectra, seed=0)
         write_five(kit / "data" / "spoken_digits.zip", place)
         if case == "speakers-5":
             _turned(path)

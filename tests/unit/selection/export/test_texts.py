@@ -36,7 +36,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, Source]:
     folder = tmp_path_factory.mktemp("sources")
     return (
         source_of_folder(write_table(folder / "table")),
-        source_of_folder(write_encoder(folder / "encoder")),
+        source_of_folder(write_encoder(folder / "encoder", num_hidden_layers=1)),
     )
 
 
