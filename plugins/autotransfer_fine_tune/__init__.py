@@ -27,12 +27,12 @@ from autotransfer.plugin import (
     sources,
     training,
 )
-from autotransfer_fine_tune.batches import AUGMENTATIONS, Batches
-from autotransfer_fine_tune.keeping import CONSERVATION, WayBack, conserved, objective
+from autotransfer_fine_tune.batches import Batches
+from autotransfer_fine_tune.keeping import WayBack, conserved, objective
 from autotransfer_fine_tune.learning import Trained, learner
+from autotransfer_fine_tune.modalities import READ, terms_of
 from autotransfer_fine_tune.plan import TUNED, Plan, prepared
 
-LEARNING_RATES = {"adamw": 3e-4, "sgd": 1e-2}  # of the tuned layers
 WEIGHT_DECAY = {"adamw": 1e-2, "sgd": 1e-3}
 
 
@@ -46,14 +46,16 @@ class FineTune(networks.NetworkStrategy):
 
     name = "fine-tune"
     needs = frozenset({Need.TARGET_LABELS})
+    modalities = READ
     least_per_class = 5  # below, a probe and the choice of its stage are all that labels can pay
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
+        terms = terms_of(task.source)
         return parameters.training_space(
             default_depth=0.7,
             epochs=parameters.integer(3, 30, default=8, log=True),
-            augmentation=parameters.choice(AUGMENTATIONS, default="none"),
+            augmentation=parameters.choice(terms.augmentations, default="none"),
             warm_start=parameters.choice(("probe", "none"), default="probe"),
             head_multiplier=parameters.choice((1.0, 3.0, 10.0), default=1.0),
             window=parameters.choice(("to the end", "one stage"), default="to the end"),
@@ -62,11 +64,11 @@ class FineTune(networks.NetworkStrategy):
             layer_decay=parameters.floating(0.5, 1.0, default=1.0),
             optimiser=parameters.choice(("adamw", "sgd"), default="adamw"),
             label_smoothing=parameters.choice((0.0, 0.1), default=0.0),
-            mixup=parameters.choice((False, True), default=False),
-            conservation=parameters.choice(CONSERVATION, default="none"),
+            mixup=parameters.choice(terms.mixup, default=False),
+            conservation=parameters.choice(terms.conservation, default="none"),
             conservation_strength=parameters.floating(
                 0.01, 100.0, default=1.0, log=True
-            ).only_where(conservation=CONSERVATION[1:]),
+            ).only_where(conservation=terms.conservation[1:]),
             back_to_source=parameters.floating(0.0, 1.0, default=0.0),
         )
 
@@ -74,7 +76,7 @@ class FineTune(networks.NetworkStrategy):
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params, backbone = trial.params, task.backbone()
         plan, network = prepared(task, backbone, params, trial.seed)
-        rate = LEARNING_RATES[str(params["optimiser"])]
+        rate = terms_of(task.source).learning_rates[str(params["optimiser"])]
         learns = learner(network, plan, float(params["layer_decay"]), trial.seed)
         kept = conserved(task, backbone, learns, plan, params, learning_rate=rate)
         back = WayBack(task, network, plan, float(params["back_to_source"]))
@@ -115,7 +117,8 @@ def _schedule(params: Mapping[str, ParamValue], plan: Plan, task: Task) -> train
     optimiser = str(params["optimiser"])
     return training.Schedule(
         epochs=int(params["epochs"]),
-        learning_rate=LEARNING_RATES[optimiser] * float(params["learning_rate_multiplier"]),
+        learning_rate=terms_of(task.source).learning_rates[optimiser]
+        * float(params["learning_rate_multiplier"]),
         head_multiplier=float(params["head_multiplier"]),
         weight_decay=WEIGHT_DECAY[optimiser] * float(params["regularisation"]),
         optimiser=optimiser,

@@ -1,4 +1,4 @@
-"""The inputs of the first tuned layer, each image in one of its views."""
+"""The inputs of the first tuned layer, each item in one of its views."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from torch import Tensor
 
 from autotransfer.plugin import Task, View, networks
 
-AUGMENTATIONS = ("none", "flip", "crop", "colour")
-CACHED_VIEWS = 4  # of each image, where a frozen prefix makes a view worth keeping
+CACHED_VIEWS = 4  # of each item, where a frozen prefix makes a view worth keeping
 
 
 class Batches:
     """What `autotransfer.models.training.train` asks for inputs.
 
-    Behind a frozen prefix each image has a few fixed views, whose activations are computed
+    Behind a frozen prefix each item has a few fixed views, whose activations are computed
     once. Without one there is nothing to keep, and random views are drawn afresh at each step.
 
     Args:
-        task: Gives the images and the cache.
+        task: Gives the items and the cache.
         frozen: Number of frozen stages.
-        augmentation: One of `AUGMENTATIONS`; each contains those before it.
+        augmentation: One of those that the items allow; see `modalities`.
     """
 
     def __init__(self, task: Task, frozen: int, augmentation: str) -> None:
         self._task, self._kind = task, augmentation
-        self._afresh = frozen == 0 and augmentation in ("crop", "colour")
+        self._afresh = frozen == 0 and augmentation not in ("none", "flip")
         views = [View()]
         if augmentation == "flip":
             views = [View(), View("mirror")]
@@ -52,14 +51,22 @@ def drawn_views(
     positions: NDArray[np.int64],
     generator: np.random.Generator,
 ) -> Tensor:
-    """Return the (b, ...) inputs of images, each in one of its views."""
+    """Return the (b, ...) inputs of items, each in one of its views.
+
+    Texts of another length than the longest are filled up with zeros at the end.
+    """
     drawn = generator.integers(len(views), size=len(positions))
-    batch: Tensor | None = None
+    parts: list[tuple[Tensor, Tensor]] = []
     for number in np.unique(drawn):
         where = np.flatnonzero(drawn == number)
-        part = views[number].batch(positions[where])
-        if batch is None:  # of the layout of its parts, channels last where they are
-            batch = torch.empty_like(part[:1].expand(len(positions), *part.shape[1:]))
-        batch[torch.from_numpy(where)] = part
-    assert batch is not None
+        parts.append((torch.from_numpy(where), views[number].batch(positions[where])))
+    shapes = {part.shape[1:] for _, part in parts}
+    first = parts[0][1]
+    if len(shapes) == 1:  # of the layout of its parts, channels last where they are
+        batch = torch.empty_like(first[:1].expand(len(positions), *first.shape[1:]))
+    else:
+        batch = first.new_zeros(len(positions), *map(max, zip(*shapes, strict=True)))
+    for places, part in parts:
+        own: tuple[Tensor | slice, ...] = (places, *(slice(size) for size in part.shape[1:]))
+        batch[own] = part
     return batch

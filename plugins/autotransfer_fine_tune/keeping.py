@@ -23,7 +23,6 @@ from autotransfer_fine_tune.regularisers import (
     relational_loss,
 )
 
-CONSERVATION = ("none", "l2-sp", "distillation", "delta", "rkd", "co-tuning")
 MIXUP = 0.2
 # of L2-SP at strength 1: share of the way back to the source that one step at the peak rate goes
 PULL = 3e-3

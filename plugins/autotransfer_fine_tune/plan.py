@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from autotransfer.plugin import Backbone, Layers, ParamValue, Task, errors, heads, networks
+from autotransfer_fine_tune.modalities import terms_of
 
 HEAD = "head."
 VECTORS, LOW_RANK = "biases and norms", "low rank"
@@ -103,8 +104,9 @@ def prepared(
 
 
 def probe(task: Task) -> heads.LinearHead:
-    """Return the ridge probe on the last stage of the source, from cached features."""
-    return heads.fit_ridge(task.features(task.train), task.train.labels, len(task.class_names))
+    """Return the probe on the last stage of the source, from cached features."""
+    fit = terms_of(task.source).probe
+    return fit(task.features(task.train), task.train.labels, len(task.class_names))
 
 
 def _stages(backbone: Backbone, network: networks.HeadedSuffix, frozen: int) -> dict[str, int]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
+from autotransfer.data.modality import Modality
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy
 from autotransfer.plugin.testing import Workbench
@@ -22,7 +23,7 @@ OF_THE_LOOP = {
 }
 WHOLE = {"dann", "shot"}
 
-INSTALLED = discover().strategies
+INSTALLED = {n: s for n, s in discover().strategies.items() if s.reads(Modality.IMAGE)}
 ALIKE = {n for n, s in INSTALLED.items() if type(s).fit is TwoDomains.fit} - WHOLE
 ADAPTING = {n for n, s in INSTALLED.items() if ScenarioKind.UNLABELLED in s.scenarios}
 

@@ -11,6 +11,7 @@ import pytest
 
 import autotransfer
 from autotransfer.cli import run
+from autotransfer.results import State
 from autotransfer.selection.selection import Selection
 from tests.tiny_texts import sentences, write_encoder, write_table
 
@@ -56,7 +57,8 @@ def test_a_target_of_texts_has_a_verdict_against_counted_words(fitted: Selection
     reasons = {skip.source: skip.reason for skip in record.skipped if skip.source == "small_cnn"}
     assert reasons == {"small_cnn": "it reads images, and the items are texts"}
     unfit = {skip.strategy: skip.reason for skip in record.skipped}
-    assert unfit["fine-tune"] == "does not work on texts"
+    assert unfit["fix-match"] == "does not work on texts"
+    assert {o.state for o in record.outcomes if o.strategy == "fine-tune"} == {State.COMPLETE}
 
 
 def test_what_is_saved_answers_the_same_without_the_folders_of_its_sources(

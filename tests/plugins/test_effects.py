@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from autotransfer.data.modality import Modality
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.source import LocalWeights
 from autotransfer.models.weights import write_state_dict
@@ -22,9 +23,9 @@ from autotransfer.plugin.space import Parameter, SearchSpace
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import Workbench, tiny_readers
 from autotransfer.results import ParamValue
-from autotransfer_fine_tune.keeping import CONSERVATION
+from autotransfer_fine_tune.modalities import CONSERVATION
 
-INSTALLED = discover().strategies
+INSTALLED = {n: s for n, s in discover().strategies.items() if s.reads(Modality.IMAGE)}
 BRIEF: Mapping[str, ParamValue] = {"effort": 0.02, "epochs": 3}  # every choice in seconds
 DEEP: Mapping[str, ParamValue] = {"depth": 0.2}
 # The probe is right and certain about all images here: training from it has no gradient.

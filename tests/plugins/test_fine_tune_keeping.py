@@ -23,8 +23,9 @@ from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import tiny_task
 from autotransfer.plugin.testing.tiny import tiny_readers
 from autotransfer_fine_tune import FineTune
-from autotransfer_fine_tune.keeping import CONSERVATION, PULL, conserved, objective
+from autotransfer_fine_tune.keeping import PULL, conserved, objective
 from autotransfer_fine_tune.learning import learner
+from autotransfer_fine_tune.modalities import CONSERVATION
 from autotransfer_fine_tune.plan import prepared, probe
 
 KINDS = [name for name in CONSERVATION if name != "none"]

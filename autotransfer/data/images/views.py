@@ -1,4 +1,4 @@
-"""Views of an image: the image itself, its mirror image, and random ones for training.
+"""Views of an item: the image itself, its mirror image, and random ones for training.
 
 A view is drawn from the content of the image and a number, not from a running generator, so
 that whatever was computed for a view can be kept and found again.
@@ -15,7 +15,8 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 RANDOM_KINDS = ("flip", "crop", "colour", "shift", "strong")
-KINDS = ("plain", "mirror", *RANDOM_KINDS)
+WORDS = "words"
+KINDS = ("plain", "mirror", *RANDOM_KINDS, WORDS)
 _CROP_AREA = (0.6, 1.0)  # small targets: a crop must still show what the label says
 _JITTER = 0.25
 _SHIFT = 0.125  # of the side, at most; as FixMatch, section 2.3
@@ -33,7 +34,8 @@ class View:
             "crop" for a random part of 60 to 100 % of the area, brought back to size, and a flip;
             "colour" for that and random brightness, contrast and saturation; "shift" for a flip
             and a shift by up to an eighth of the side; "strong" for that, two random operations
-            of RandAugment and a grey square (Cutout).
+            of RandAugment and a grey square (Cutout); "words" for a text without a tenth of its
+            tokens.
         number: Another number, another draw.
     """
 
@@ -50,6 +52,8 @@ class View:
             return pixels
         if self.kind == "mirror":
             return pixels.flip(-1)
+        if self.kind == WORDS:
+            raise TypeError("images have no words to leave out")
         transform = _transform(self.kind, pixels.shape[-1])
         views = []
         with torch.random.fork_rng(devices=[]):

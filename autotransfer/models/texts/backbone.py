@@ -105,6 +105,7 @@ class WholeTexts(nn.Module):
     def __init__(self, backbone: TextBackbone) -> None:
         super().__init__()
         self.network = copy.deepcopy(backbone.network)
+        without_pooler(getattr(self.network, "model", self.network))
         self._pooling = backbone._preprocessing.pooling  # noqa: SLF001 - of the same family
 
     @override
@@ -112,6 +113,13 @@ class WholeTexts(nn.Module):
         """Return the (b, d) features of (b, 2, t) tokens."""
         hidden: list[Tensor] = self.network.hidden(x[:, 0], x[:, 1])  # type: ignore[operator]
         return pooled(hidden[-1], x[:, 1].to(hidden[-1].dtype), self._pooling)
+
+
+def without_pooler(model: nn.Module) -> nn.Module:
+    """Return a network of transformers, its own pooling left out, which nothing reads."""
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None  # type: ignore[assignment]
+    return model
 
 
 def with_mask(hidden: Tensor, mask: Tensor) -> Tensor:

@@ -26,10 +26,13 @@ class Embedding(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight, requires_grad=False)
+        self.embedding = nn.Identity()  # where the one stage can be watched
 
-    def hidden(self, ids: Tensor, _mask: Tensor) -> list[Tensor]:
+    def hidden(self, ids: Tensor, mask: Tensor) -> list[Tensor]:
         """Return the (b, t, d) rows of (b, t) tokens."""
-        return [nn.functional.embedding(ids.clamp(max=len(self.weight) - 1), self.weight)]
+        rows = nn.functional.embedding(ids.clamp(max=len(self.weight) - 1), self.weight)
+        self.embedding(rows * mask.unsqueeze(2))
+        return [rows]
 
 
 class StaticBackbone(TextBackbone):

@@ -24,7 +24,13 @@ from autotransfer.models.backbone import Backbone
 from autotransfer.models.network_size import LimitedNetwork
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.stages import MAX_STAGES, Stage
-from autotransfer.models.texts.backbone import TextBackbone, WholeTexts, pooled, with_mask
+from autotransfer.models.texts.backbone import (
+    TextBackbone,
+    WholeTexts,
+    pooled,
+    with_mask,
+    without_pooler,
+)
 from autotransfer.models.texts.tokens import needed
 from autotransfer.models.weights import read_state_dict
 from autotransfer.results import Json
@@ -40,6 +46,7 @@ _LEFT_OUT = (
     *("id2label", "label2id", "task_specific_params", "torch_dtype", "dtype", "use_cache"),
     *("transformers_version", "custom_pipelines", "problem_type", "gradient_checkpointing"),
 )
+_LAYER = "layer-"
 _NO_WEIGHTS = ("position_ids", "token_type_ids", "pooler.")  # kept in files, and not used
 
 
@@ -83,18 +90,37 @@ def build(source: Source, *, pretrained: bool) -> Backbone:
 class Encoder(nn.Module):
     """An encoder with what finds its layers.
 
+    For each stage there is an identity by its name, through which the hidden states of the tokens
+    that are there go: that is where a stage can be watched.
+
     Args:
         model: What transformers makes of a configuration.
+        first: The number of layers that were left out at its beginning.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, first: int = 0) -> None:
         super().__init__()
-        self.model = model
+        self.model, self._first = model, first
+        self._ends = stage_depths(first + int(model.config.num_hidden_layers))  # type: ignore[union-attr, arg-type]
+        for depth in self._ends:
+            self.add_module(f"{_LAYER}{depth}", nn.Identity())
 
     def hidden(self, ids: Tensor, mask: Tensor) -> list[Tensor]:
         """Return the (b, t, d) hidden states of the embeddings and of every layer, in order."""
-        found = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
-        return [*found.hidden_states[:-1], found.last_hidden_state]
+        return self._passed(mask, input_ids=ids)
+
+    def later(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Return the last (b, t, d) hidden states, given those before the first layer."""
+        return self._passed(mask, inputs_embeds=hidden)[-1]
+
+    def _passed(self, mask: Tensor, **given: Tensor) -> list[Tensor]:
+        found = self.model(attention_mask=mask, output_hidden_states=True, **given)
+        states: list[Tensor] = [*found.hidden_states[:-1], found.last_hidden_state]
+        for depth in self._ends:
+            if depth >= self._first:
+                end = self.get_submodule(f"{_LAYER}{depth}")
+                end(states[depth - self._first] * mask.unsqueeze(2))
+        return states
 
 
 class TransformerBackbone(TextBackbone):
@@ -108,7 +134,7 @@ class TransformerBackbone(TextBackbone):
     def found_stages(self) -> tuple[Stage, ...]:
         """Return the stages; their depth is in their name."""
         width = int(self.network.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
-        return tuple(Stage(f"layer-{depth}", width) for depth in self._depths)
+        return tuple(Stage(f"{_LAYER}{depth}", width) for depth in self._depths)
 
     @override
     def _hidden(self, x: Tensor) -> list[Tensor]:
@@ -162,22 +188,40 @@ class LaterLayers(nn.Module):
         embeddings, layers = network.model.get_submodule("embeddings"), layers_of(network.model)
         if len({id(layer) for layer in layers}) < len(layers):
             raise ValueError("its layers share their weights")
-        memo: dict[int, Any] = {id(layer): nn.Identity() for layer in layers[:depth]}
-        memo[id(embeddings)] = _Given()
+        memo: dict[int, Any] = {id(embeddings): _Given(), id(layers): _Later(layers, depth)}
         if hasattr(network.model, "embeddings_project"):  # of electra; between both
             memo[id(network.model.embeddings_project)] = nn.Identity()
-        self.network = Encoder(copy.deepcopy(network.model, memo))
-        later = layers_of(self.network.model)
-        del later[:depth]
-        self.network.model.config.num_hidden_layers = len(later)  # type: ignore[union-attr]
+        model = without_pooler(copy.deepcopy(network.model, memo))
+        model.config.num_hidden_layers = len(layers) - depth  # type: ignore[union-attr]
+        if depth and hasattr(model, "encoder") and hasattr(model.encoder, "conv"):
+            model.encoder.conv = None  # of deberta-v2; after its first layer
+        self.network = Encoder(model, depth)
         self._pooling = pooling
 
     @override
     def forward(self, z: Tensor) -> Tensor:
         """Return the (b, d) features of hidden states."""
         hidden, mask = z[:, :, :-1], z[:, :, -1]
-        found = self.network.model(inputs_embeds=hidden, attention_mask=mask.long())
-        return pooled(found.last_hidden_state, mask, self._pooling)
+        return pooled(self.network.later(hidden, mask.long()), mask, self._pooling)
+
+
+class _Later(nn.ModuleList):
+    """Copies of the later ones of some layers; each keeps its name, its place among all of them.
+
+    Args:
+        layers: All layers; left as they are.
+        first: How many are left out.
+    """
+
+    def __init__(self, layers: nn.ModuleList, first: int) -> None:
+        super().__init__()
+        for place in range(first, len(layers)):
+            self.add_module(str(place), copy.deepcopy(layers[place]))
+
+    @override
+    def __getitem__(self, index: int | slice) -> Any:
+        """Return one of them by its place among the later ones, or several."""
+        return list(self)[index]
 
 
 class _Given(nn.Module):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,17 @@ from autotransfer.models.texts.transformer import (
 from tests.tiny_texts import LAYERS, WIDTH, write_encoder
 
 TEXTS = ["the song is not my tune", "a goal", "one bank has some cash the team was it very"]
-KINDS = ("bert", "roberta", "distilbert", "mpnet", "electra", "deberta-v2", "xlm-roberta")
+KINDS = (
+    "bert",
+    "roberta",
+    "distilbert",
+    "mpnet",
+    "electra",
+    "deberta-v2",
+    "xlm-roberta",
+    "modernbert",
+    "camembert",
+)
 
 
 def _items(texts: list[str]) -> ImageSet:
@@ -69,6 +80,31 @@ def test_the_layers_after_a_cut_answer_as_the_whole_encoder_does(
     with torch.no_grad():
         whole, hidden = backbone(x), _hidden(backbone, x)
         for depth in range(LAYERS):
+            later = backbone.after(depth)
+            halves = later(with_mask(hidden[depth], x[:, 1]))
+            assert (halves - whole).abs().max() <= 1e-6, depth
+            for name, value in later.state_dict().items():  # by the names they had
+                assert torch.equal(value, backbone.state_dict()[name]), name
+
+
+def test_a_deberta_whose_first_layer_has_a_convolution_is_cut_after_it(tmp_path: Path) -> None:
+    more: dict[str, Any] = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]}
+    more |= {"position_buckets": 8, "norm_rel_ebd": "layer_norm", "conv_kernel_size": 3}
+    backbone = _loaded(write_encoder(tmp_path / "d", "deberta-v2", **more))
+    x = backbone.prepared(_items(TEXTS))
+    with torch.no_grad():
+        whole, hidden = backbone(x), _hidden(backbone, x)
+        for depth in range(LAYERS):
+            halves = backbone.after(depth)(with_mask(hidden[depth], x[:, 1]))
+            assert (halves - whole).abs().max() <= 1e-6, depth
+
+
+def test_minilm_is_cut_exactly_after_every_layer(kit: Path) -> None:
+    backbone = _loaded(kit / "weights" / "minilm_l6")
+    x = backbone.prepared(_items(["where is my card?", "my card was charged twice, and why"]))
+    with torch.no_grad():
+        whole, hidden = backbone(x), _hidden(backbone, x)
+        for depth in range(6):
             halves = backbone.after(depth)(with_mask(hidden[depth], x[:, 1]))
             assert (halves - whole).abs().max() <= 1e-6, depth
 
@@ -77,7 +113,11 @@ def test_albert_shares_its_layers_and_is_not_cut(tmp_path: Path) -> None:
     backbone = _loaded(write_encoder(tmp_path / "a", "albert", embedding_size=8))
     with pytest.raises(CutError):
         backbone.after(1)
-    assert backbone.cut(2)[0] == 0
+    frozen, whole = backbone.cut(2)
+    assert frozen == 0
+    x = backbone.prepared(_items(TEXTS))
+    with torch.no_grad():
+        assert torch.equal(whole.eval()(x), backbone(x))
 
 
 def test_a_text_has_the_same_features_alone_and_beside_a_longer_one(tmp_path: Path) -> None:

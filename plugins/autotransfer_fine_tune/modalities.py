@@ -1,0 +1,54 @@
+"""What can be done with items of a kind: how they are varied, mixed, and learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from autotransfer.plugin import Source, heads, sources
+
+CONSERVATION = ("none", "l2-sp", "distillation", "delta", "rkd", "co-tuning")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a kind of items allows.
+
+    Args:
+        augmentations: Ways to vary an item; of images each contains those before it.
+        conservation: Ways to keep what the source knows.
+        mixup: Whether two items may be mixed.
+        learning_rates: Of the tuned layers at multiplier 1, by optimiser.
+        probe: Fits the head that training starts from to (n, d) features, (n,) classes and K.
+    """
+
+    augmentations: tuple[str, ...]
+    conservation: tuple[str, ...]
+    mixup: tuple[bool, ...]
+    learning_rates: Mapping[str, float]
+    probe: Callable[..., heads.LinearHead]
+
+
+_IMAGES = Terms(
+    augmentations=("none", "flip", "crop", "colour"),
+    conservation=CONSERVATION,
+    mixup=(False, True),
+    learning_rates={"adamw": 3e-4, "sgd": 1e-2},
+    probe=heads.fit_ridge,
+)
+# Tokens cannot be mixed, nor hidden states of texts of other lengths, and no encoder has a
+# classifier of its own, whose answers distillation and Co-Tuning would keep.
+_TEXTS = Terms(
+    augmentations=("none", "words"),
+    conservation=("none", "l2-sp", "delta", "rkd"),
+    mixup=(False,),
+    learning_rates={"adamw": 1e-4, "sgd": 1e-2},
+    probe=heads.fit_logistic,
+)
+_OF = {sources.Modality.IMAGE: _IMAGES, sources.Modality.TEXT: _TEXTS}
+READ = frozenset(_OF)
+
+
+def terms_of(source: Source) -> Terms:
+    """Return what the items of a source allow; of a kind that is not read, what images do."""
+    return _OF.get(source.modality, _IMAGES)
