@@ -105,4 +105,4 @@ def test_what_only_reads_features_works_on_texts_and_what_trains_on_images_is_le
     strategies = discover().strategies
     assert {"feature-extraction", "mixture-of-probes", "default-probe"} <= LABELLED.keys()
     assert not strategies["continued-pretraining"].reads(Modality.TEXT)
-    assert all(s.reads(Modality.IMAGE) for s in strategies.values())
+    assert all(s.reads(Modality.IMAGE) for name, s in strategies.items() if name != "set-fit")
