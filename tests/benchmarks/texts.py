@@ -51,9 +51,9 @@ def accuracies(
     assert tested is not None
     found: defaultdict[str, list[float]] = defaultdict(list)
     for draw in range(draws):
-        learnt = train.subset(_drawn(train, per_class, draw))
+        learnt = train.subset(drawn(train, per_class, draw))
         words = fit_words(learnt, len(train.class_names), seed=draw)
-        found["tf-idf"].append(_right(words.predict(tested, NO_FEATURES), tested))
+        found["tf-idf"].append(share_right(words.predict(tested, NO_FEATURES), tested))
         for source in SOURCES:
             reader = readers[source_of_folder(kit / "weights" / source)]
             x, unseen = reader(learnt), reader(tested)
@@ -61,7 +61,7 @@ def accuracies(
             for title, fit in HEADS.items():
                 head = fit(unit_rows(x - centre), learnt.labels, len(train.class_names))
                 said = head.probabilities(unit_rows(unseen - centre))
-                found[f"{source} {title}"].append(_right(said, tested))
+                found[f"{source} {title}"].append(share_right(said, tested))
     return {title: 100 * float(np.mean(values)) for title, values in found.items()}
 
 
@@ -82,14 +82,16 @@ def unknown_told(kit: Path, name: str, readers: FeatureReaders) -> dict[str, flo
     return found
 
 
-def _drawn(train: ImageSet, per_class: int, draw: int) -> NDArray[np.int64]:
+def drawn(train: ImageSet, per_class: int, draw: int) -> NDArray[np.int64]:
+    """Return the positions of so many texts of each class."""
     rng = np.random.default_rng(draw)
     classes = range(len(train.class_names))
     members = [rng.permutation(np.flatnonzero(train.labels == k))[:per_class] for k in classes]
     return np.concatenate(members)
 
 
-def _right(said: NDArray[np.float64], tested: ImageSet) -> float:
+def share_right(said: NDArray[np.float64], tested: ImageSet) -> float:
+    """Return the accuracy of (n, K) probabilities."""
     return float((said.argmax(axis=1) == tested.labels).mean())
 
 
