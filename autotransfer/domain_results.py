@@ -1,8 +1,10 @@
-"""The record of a domain that was left out."""
+"""The records of domains that were left out, and of images that are none of the classes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from autotransfer.forecasts import Range
 
 
 @dataclass(frozen=True)
@@ -20,3 +22,39 @@ class DomainScore:
     n: int
     test: float
     rival: float
+
+
+@dataclass(frozen=True)
+class UnknownImages:
+    """How many images of a target without labels are none of the classes.
+
+    Args:
+        share: In [0, 1], with a 90 % interval; None where it is not told.
+        rejected: Number of images that are more probably unknown than not.
+        num_images: Number of all that were judged.
+        doubt: Why it is not told; else empty.
+    """
+
+    share: Range | None
+    rejected: int = 0
+    num_images: int = 0
+    doubt: str = ""
+
+    @property
+    def told(self) -> str:
+        """Return it in one sentence."""
+        if self.share is None:
+            return f"how many images are none of the classes is not known: {self.doubt}"
+        share = self.share
+        if not share.low:
+            return (
+                "no image has to be of another class than yours; up to "
+                f"{share.high:.0%} may be, and none is rejected"
+            )
+        which = "which ones cannot be told, and none is rejected"
+        if self.rejected:
+            which = f"{self.rejected} of {self.num_images} are rejected, and teach nothing"
+        return (
+            f"{share.value:.0%} of your images seem to be none of the classes ({share.low:.0%} to "
+            f"{share.high:.0%}); {which}"
+        )

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from autotransfer.domain_results import DomainScore as DomainScore
+from autotransfer.domain_results import UnknownImages as UnknownImages
 from autotransfer.forecasts import LabelForecast
 from autotransfer.zero_shot_results import ZeroShotFigures as ZeroShotFigures
 from autotransfer.zero_shot_results import ZeroShotFindings as ZeroShotFindings
@@ -295,14 +296,12 @@ class Seconds:
 
 @dataclass(frozen=True)
 class OpenWorld:
-    """What seems to be in a target without labels: the share of each class, in [0, 1].
-
-    Classes seem `absent`; where no shares are told, there are none, and `doubt` says why.
-    """
+    """The share of each class in a target without labels; those `absent`, or why in `doubt`."""
 
     class_shares: tuple[Interval, ...] = ()
     absent: tuple[str, ...] = ()
     doubt: str = ""
+    unknown: UnknownImages | None = None  # images of none of the classes
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from autotransfer.cli.groups import text_width
 from autotransfer.cli.options import picked
 from autotransfer.models.metrics import metric_named
-from autotransfer.results import Record
+from autotransfer.results import OpenWorld, Record
 
 _SHOWN = 12
 
@@ -27,23 +27,35 @@ def open_world_json(record: Record) -> dict[str, Any]:
         }
     if found is None:
         return {}
-    if not found.class_shares:
-        return {"class_shares": None}
-    shares = zip(record.class_names, found.class_shares, strict=True)
-    return {"class_shares": {n: picked(share, "value", "low", "high") for n, share in shares}}
+    told: dict[str, Any] = {"class_shares": None}
+    if found.class_shares:
+        shares = zip(record.class_names, found.class_shares, strict=True)
+        told["class_shares"] = {n: picked(share, "value", "low", "high") for n, share in shares}
+    if found.unknown is not None:
+        share = found.unknown.share
+        told["unknown"] = share and {
+            "share": share.value,
+            **picked(share, "low", "high"),
+            **picked(found.unknown, "rejected"),
+            "n": found.unknown.num_images,
+        }
+    return told
 
 
 def open_world_text(record: Record) -> list[str]:
-    """Return the lines of the left-out domains, worst first, or of the class shares."""
+    """Return the lines of the left-out domains, worst first, or of what is in the target."""
     if record.verdict.domains:
         return _domain_lines(record)
     found = record.open_world
     if found is None:
         return []
+    unknown = [] if found.unknown is None else _titled("unknown", found.unknown.told)
+    return [*_class_lines(record, found), *unknown]
+
+
+def _class_lines(record: Record, found: OpenWorld) -> list[str]:
     if found.doubt:
-        told = f"not known which are in the target: {found.doubt}"
-        lines = textwrap.wrap(told, text_width() - 12) or [""]
-        return [f"  classes   {lines[0]}", *(f"            {line}" for line in lines[1:])]
+        return _titled("classes", f"not known which are in the target: {found.doubt}")
     there = len(record.class_names) - len(found.absent)
     lines = [
         f"  classes   {there} of your {len(record.class_names)} classes seem to be in the target"
@@ -57,6 +69,11 @@ def open_world_text(record: Record) -> list[str]:
     if len(shares) > _SHOWN:
         lines.append(f"            and {len(shares) - _SHOWN} more, with smaller shares")
     return lines
+
+
+def _titled(title: str, told: str) -> list[str]:
+    lines = textwrap.wrap(told, text_width() - 12) or [""]
+    return [f"  {title:<10}{lines[0]}", *(f"            {line}" for line in lines[1:])]
 
 
 def _domain_lines(record: Record) -> list[str]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from autotransfer.data.image_set import ImageSet
     from autotransfer.models.unknown_share import Unknown
+    from autotransfer.results import Record
+    from autotransfer.selection.selection import Selection
 
 
 @click.command()
@@ -68,16 +70,8 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
     rows, told = _rows(opened, classes, probabilities), dict[str, Any]()
     if options["abstain"]:
         given = opened if matrices is None else matrices[0].by_source
-        from autotransfer.selection.predictions import NONE_OF_THESE as NONE
-
-        unknown, rejected = selection.judged_unknown(given)
-        rows = [
-            {**row, "class": NONE if far else row["class"], "unknown": p, "abstained": bool(far)}
-            for row, p, far in zip(rows, unknown.probability.tolist(), rejected, strict=True)
-        ]
         items = "images" if matrices is not None else opened.modality.plural
-        say(unknown_sentence(unknown, items))
-        told = {"unknown": {"low": unknown.least, "n": len(rows)}}
+        rows, told = _abstaining(selection, given, rows, items)
     if options["explain"]:
         found = selection.explain(opened, generalised=generalised)
         rows = with_reasons(rows, found, selection.record.zero_shot)
@@ -88,6 +82,27 @@ def predict(model_dir: str, images: str, **options: Any) -> None:
         print_json({"predictions": rows, **told})
     elif options["out"] is None:
         click.echo(table, nl=False)
+
+
+def _abstaining(
+    selection: Selection, given: Any, rows: list[dict[str, Any]], items: str
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the rows with what is none of the classes, and the keys of the output that say so."""
+    from autotransfer.selection.predictions import NONE_OF_THESE as NONE
+
+    unknown, out = selection.judged_unknown(given)
+    probabilities = unknown.probability.tolist()
+    rows = [
+        {**row, "class": NONE if far else row["class"], "unknown": p, "abstained": bool(far)}
+        for row, p, far in zip(rows, probabilities, out, strict=True)
+    ]
+    if selection.kept.open_set is None:
+        say(unknown_sentence(unknown, items))
+        return rows, {"unknown": {"low": unknown.least, "n": len(rows)}}
+    rejected = int(out.sum())
+    say(rejected_sentence(unknown, rejected, selection.record))
+    share = sum(probabilities) / len(rows) if rows else 0.0
+    return rows, {"unknown": {"share": share, "rejected": rejected, "n": len(rows)}}
 
 
 def unknown_sentence(unknown: Unknown, items: str = "images") -> str:
@@ -110,6 +125,18 @@ def unknown_sentence(unknown: Unknown, items: str = "images") -> str:
     return (
         f"at least {unknown.least:.0%} of the {n} {items} seem to be none of the classes "
         "(lower 95 % limit; how many more there are cannot be known)"
+    )
+
+
+def rejected_sentence(unknown: Unknown, rejected: int, record: Record) -> str:
+    """Return what was rejected by what a fit without target labels has found."""
+    found = record.open_world
+    of_fit = (
+        "" if found is None or found.unknown is None else f"; of the fit: {found.unknown.told}"
+    )
+    return (
+        f"{rejected} of the {len(unknown.probability)} images are more probably none of the "
+        f"classes than not{of_fit}"
     )
 
 

@@ -71,14 +71,14 @@ class Rejection:
         if len(features) > MOST_REFERENCES:
             drawn = np.random.default_rng(seed).permutation(len(features))[:MOST_REFERENCES]
             kept = np.sort(drawn)
-        references = _unit(features[kept])
-        found = cls(references, _distances(references, references, own=True))
+        references = unit_rows(features[kept])
+        found = cls(references, neighbour_distances(references, references, own=True))
         if labels is None or len(np.unique(labels[kept])) < 2:
             return found
         _, places = np.unique(labels[kept], return_inverse=True)
         with single_thread():
             probe = fit_ridge_held_out(references, places, int(places.max()) + 1)
-        return replace(found, head=probe.head, entropies=_entropy(probe.held_out))
+        return replace(found, head=probe.head, entropies=entropy_of(probe.held_out))
 
     def unknown(self, features: NDArray[np.floating]) -> Unknown:
         """Return what is known of the unknown among images, judged together.
@@ -97,7 +97,7 @@ class Rejection:
         own, new = surprise(self.distances, self.distances), self.distance(features)
         strange = surprise(self.distances, new)
         if self.head is not None and self.entropies is not None:
-            said = _entropy(self.head.probabilities(_unit(features)))
+            said = entropy_of(self.head.probabilities(unit_rows(features)))
             own = own + surprise(self.entropies, self.entropies)
             strange = strange + surprise(self.entropies, said)
         return judged_together(p_values(own, strange), len(own))
@@ -130,27 +130,35 @@ class Rejection:
 
     def distance(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the (n,) distances of images to the k-th nearest image of the fit."""
-        return _distances(_unit(features), self.references, own=False)
+        return neighbour_distances(unit_rows(features), self.references, own=False)
 
 
-def _entropy(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def entropy_of(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the (n,) entropy of (n, K) probabilities, in nats."""
     found: NDArray[np.float64] = -(probabilities * np.log(np.maximum(probabilities, 1e-12))).sum(
         axis=1
     )
     return found
 
 
-def _unit(features: NDArray[np.floating]) -> NDArray[np.float32]:
+def unit_rows(features: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return (n, d) features, each row brought to length one."""
     x = np.asarray(features, dtype=np.float64)
     lengths = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
     unit: NDArray[np.float32] = (x / lengths).astype(np.float32)
     return unit
 
 
-def _distances(
+def neighbour_distances(
     rows: NDArray[np.float32], references: NDArray[np.float32], *, own: bool
 ) -> NDArray[np.float64]:
-    """Return (n,) one minus the k-th largest cosine; of an image itself none counts."""
+    """Return (n,) one minus the k-th largest cosine; of an image itself none counts.
+
+    Args:
+        rows: (n, d) of length one.
+        references: (m, d) of length one.
+        own: Whether the rows are the references.
+    """
     k = NEIGHBOUR + 1 if own else NEIGHBOUR
     parts = []
     for start in range(0, len(rows), _ROWS):

@@ -6,6 +6,7 @@ source.json             the source that it reads, its weights beside it
 source.safetensors
 companion-1.safetensors weights of further sources that it reads, where there are some
 rejection.safetensors   reference items of the reject option, where there is one
+open-set.safetensors    the same of a fit without target labels, and open-set.json its source
 seen.txt                content hashes of the items that it was chosen with or learnt from
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,7 @@ from autotransfer.errors import InvalidOptionError, InvalidSourceError
 from autotransfer.models.calibration import tempered
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.heads.linear import LinearHead
+from autotransfer.models.open_set import OpenSet
 from autotransfer.models.out_of_distribution import Rejection
 from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.predictors.baselines import restore_baseline
@@ -54,6 +56,7 @@ from autotransfer.results import Json, Share
 
 _SEEN = "seen.txt"
 _REJECTION = "rejection.safetensors"
+_OPEN_SET, _OPEN_SET_SOURCE = "open-set.safetensors", "open-set.json"
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class Checkpoint:
         seen: Content hashes of the items that it was chosen with or learnt from.
         class_weights: (K,) how much each class counts; None for as much as it occurs.
         rejection: What is none of the classes; None where nothing can say.
+        open_set: The same of a fit without target labels.
     """
 
     predictor: Predictor
@@ -78,6 +82,7 @@ class Checkpoint:
     seen: tuple[str, ...] = ()
     class_weights: tuple[float, ...] | None = None
     rejection: Rejection | None = None
+    open_set: OpenSet | None = None
 
     @property
     def members(self) -> tuple[Share, ...]:
@@ -133,6 +138,7 @@ def write_checkpoint(folder: Path, kept: Checkpoint) -> None:
         },
     )
     _write_rejection(folder / _REJECTION, kept.rejection)
+    _write_open_set(folder, kept)
     write_whole(folder / _SEEN, "".join(f"{digest}\n" for digest in kept.seen))
 
 
@@ -191,6 +197,7 @@ def _checkpoint_in(folder: Path, registry: Registry, sources: Mapping[str, Sourc
         _seen_in(folder / _SEEN),
         None if weights is None else tuple(map(float, weights)),
         _read_rejection(folder / _REJECTION),
+        _read_open_set(folder, source, source_of),
     )
 
 
@@ -251,6 +258,31 @@ def _read_rejection(path: Path) -> Rejection | None:
         return found  # of a version before 0.2
     head = LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy())
     return replace(found, head=head, entropies=tensors["entropies"].numpy())
+
+
+def _write_open_set(folder: Path, kept: Checkpoint) -> None:
+    """Write the tensors, and the source that they read unless it is that of the predictor."""
+    if kept.open_set is None:
+        (folder / _OPEN_SET).unlink(missing_ok=True)
+        return
+    write_state_dict(folder / _OPEN_SET, kept.open_set.tensors())
+    read, own = kept.open_set.source, kept.source
+    same = own is not None and own.fingerprint == read.fingerprint
+    other = None if same else source_to_json(with_files(read, folder, "open-set-source"))
+    write_json(folder / _OPEN_SET_SOURCE, other)
+
+
+def _read_open_set(
+    folder: Path, own: Source | None, source_of: Callable[[Json], Source]
+) -> OpenSet | None:
+    if not (folder / _OPEN_SET).exists():
+        return None
+    values = read_json(folder / _OPEN_SET_SOURCE)
+    with content_of(folder / _OPEN_SET):
+        source = own if values is None else source_of(values)
+        if source is None:
+            raise ValueError("no source is named that it reads")
+        return OpenSet.restored(read_tensors(folder / _OPEN_SET), source)
 
 
 def write_json(path: Path, value: Any) -> None:

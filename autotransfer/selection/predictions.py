@@ -228,14 +228,16 @@ class Predictions:
 
         Raises:
             InvalidOptionError: If what is returned reads no network, was saved without a reject
-                option, or the fit had too few items for the share.
+                option, the fit had too few items for the share, or without target labels did
+                not find out how many are unknown.
         """
         return self.judged_unknown(images, share)[1]
 
     def unknown(self, images: Any) -> Unknown:
         """Return how many items at least are none of the classes, and how probably each is.
 
-        Fewer than 50 items tell nothing: the limit and all probabilities are 0.
+        Fewer than 50 items tell nothing: the limit and all probabilities are 0. A fit without
+        target labels judges each item by itself, by what it has found, and has no limit.
 
         Args:
             images: The items, which are judged together.
@@ -254,9 +256,14 @@ class Predictions:
             images: The items.
             share: As for `abstains`.
         """
-        rejection = self.kept.rejection
+        rejection, open_set = self.kept.rejection, self.kept.open_set
+        if open_set is not None and share is None:
+            with self._answering():
+                read = self._readers[open_set.source]
+                probability, out = open_set.judged(read(self._opened(images)[0]))
+            return Unknown(0.0, probability), out
         if rejection is None or self.record.zero_shot is not None:
-            raise InvalidOptionError(self._no_rejection())
+            raise InvalidOptionError(self._no_rejection(share))
         items, reader = self._opened(images)
         with self._answering():
             features = reader(items)
@@ -265,9 +272,19 @@ class Predictions:
                 return found, found.probability > MORE_PROBABLY
             return found, rejection.rejected(features, SHARE if share is None else share)
 
-    def _no_rejection(self) -> str:
-        if self.record.zero_shot is not None or self.record.scenario == "unlabelled":
+    def _no_rejection(self, share: float | None) -> str:
+        if self.record.zero_shot is not None:
             return f"there is no reject option in the {self.record.scenario} setting"
+        if self.kept.open_set is not None:
+            return (
+                f"abstain={share} rejects a share of known images, which are not known in the "
+                "unlabelled setting; give abstain=True"
+            )
+        if self.record.scenario == "unlabelled":
+            seen = self.record.open_world
+            if seen is None or seen.unknown is None:
+                return "there is no reject option: no pretrained source has looked at the target"
+            return f"there is no reject option: {seen.unknown.told}"
         if self.kept.source is None:
             return (
                 f"there is no reject option: the baseline {self.kept.strategy!r} was returned, "

@@ -13,7 +13,7 @@ from autotransfer.data.csv_cells import csv_text
 from autotransfer.masking import masked
 from autotransfer.models.metrics import METRICS
 from autotransfer.plugin.space import study_name
-from autotransfer.results import Interval, Outcome, Ranking, Record, State
+from autotransfer.results import Interval, OpenWorld, Outcome, Ranking, Record, State
 
 PARENT_TAG = "mlflow.parentRunId"
 NUMBER_TAG = "autotransfer.number"
@@ -135,6 +135,7 @@ def record_figures(record: Record) -> tuple[Figure, ...]:
     figures += [
         Figure(f"domain/{key(found.name)}", shown(found.test, metric)) for found in verdict.domains
     ]
+    figures += _unknown(record.open_world)
     if record.finalist.value is not None:
         figures.append(Figure(f"val/{metric}", shown(record.finalist.value, metric)))
     counts = Counter(outcome.state for outcome in record.outcomes if not outcome.probe)
@@ -262,6 +263,15 @@ def _interval(name: str, interval: Interval | None, metric: str = "") -> list[Fi
         Figure(f"{name}_low", low),
         Figure(f"{name}_high", high),
     ]
+
+
+def _unknown(found: OpenWorld | None) -> list[Figure]:
+    """Return the share of images that are none of the classes; nothing where it is not told."""
+    if found is None or found.unknown is None or found.unknown.share is None:
+        return []
+    share = found.unknown.share
+    bounds = {"": share.value, "_low": share.low, "_high": share.high}
+    return [Figure(f"unknown/share{end}", value) for end, value in bounds.items()]
 
 
 def _finite(figures: Sequence[Figure]) -> tuple[Figure, ...]:

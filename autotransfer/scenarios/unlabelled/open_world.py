@@ -3,39 +3,106 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import cache, partial
 
 import numpy as np
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.forecasts import Range
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.open_set import OpenSet
 from autotransfer.models.source import Source
-from autotransfer.results import Interval, OpenWorld
+from autotransfer.results import Interval, OpenWorld, UnknownImages
 from autotransfer.scenarios.unlabelled.class_shares import LEAST_ABSENT, read_class_shares
+from autotransfer.scenarios.unlabelled.holdout import Part
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
+from autotransfer.scenarios.unlabelled.unknown_classes import (
+    UnknownClasses,
+    read_unknown_classes,
+)
 from autotransfer.search.study import Study
 
 _KEY = "open world"
 _NAMED = 10
 
 
-def look_at_target(problem: UnlabelledProblem, source: Source, seed: int) -> OpenWorld:
-    """Return what a pretrained source sees in the target.
+def see_unknown(problem: UnlabelledProblem, source: Source, seed: int) -> UnknownClasses:
+    """Return what a pretrained source sees of images that are none of the classes.
 
     Args:
         problem: Both domains.
         source: Whose frozen features are read.
+        seed: Draws images and the classes that are left out.
+    """
+    learn, reader = problem.target.learn, problem.readers[source]
+    return read_unknown_classes(problem.source.learn, learn, reader, seed=seed)
+
+
+def look_at_target(
+    problem: UnlabelledProblem, source: Source, unknown: UnknownClasses, seed: int
+) -> OpenWorld:
+    """Return what a pretrained source sees in the target.
+
+    Class shares are those of the images that are not rejected.
+
+    Args:
+        problem: Both domains.
+        source: Whose frozen features are read.
+        unknown: What it sees of images that are none of the classes.
         seed: Draws images and bootstraps.
     """
+    kept = without_rejected(problem.target, unknown.open_set(source), problem.readers)
+    none_of_these = _unknown_images(unknown, len(problem.target.learn), len(kept.learn))
     reader = problem.readers[source]
-    found = read_class_shares(problem.source, problem.target.learn, reader, seed=seed)
+    found = read_class_shares(problem.source, kept.learn, reader, seed=seed)
     if found.doubt:
-        return OpenWorld(doubt=found.doubt)
+        return OpenWorld(doubt=found.doubt, unknown=none_of_these)
     bounds = zip(found.value, found.low, found.high, strict=True)
     names = np.array(problem.class_names)[found.absent]
     return OpenWorld(
         tuple(Interval(float(v), float(a), float(b), found.num_images) for v, a, b in bounds),
         tuple(map(str, names)),
+        unknown=none_of_these,
     )
+
+
+def without_rejected(target: Part, open_set: OpenSet | None, readers: FeatureReaders) -> Part:
+    """Return the target without rejected images; held-out ones stay, as nothing learns them.
+
+    Args:
+        target: All images.
+        open_set: What rejects; None rejects nothing.
+        readers: Features of the sources.
+    """
+    if open_set is None or not open_set.found:
+        return target
+    _, out = open_set.judged(readers[open_set.source](target.learn))
+    return replace(target, learn=target.learn.subset(np.flatnonzero(~out)))
+
+
+def _unknown_images(found: UnknownClasses, num_images: int, num_kept: int) -> UnknownImages:
+    if found.doubt:
+        return UnknownImages(None, 0, num_images, found.doubt)
+    share = Range(found.mixture.share, found.mixture.low, found.mixture.high)
+    return UnknownImages(share, num_images - num_kept, num_images)
+
+
+def look_and_remember(
+    study: Study, problem: UnlabelledProblem, source: Source, seed: int
+) -> tuple[OpenWorld, OpenSet | None]:
+    """Return what is seen, and what rejects; trials of one study compare, so it stays the same.
+
+    Args:
+        study: What was seen first is kept in it.
+        problem: Both domains.
+        source: Whose frozen features are read.
+        seed: Draws images, classes and bootstraps.
+    """
+    see = cache(partial(see_unknown, problem, source, seed))
+    found = remembered(study, lambda: look_at_target(problem, source, see(), seed))
+    told = found.unknown is not None and found.unknown.share is not None
+    return found, see().open_set(source) if told else None
 
 
 def remembered(study: Study, look: Callable[[], OpenWorld]) -> OpenWorld:
@@ -46,7 +113,11 @@ def remembered(study: Study, look: Callable[[], OpenWorld]) -> OpenWorld:
         study.remember(_KEY, asdict(found))
         return found
     shares = tuple(Interval(**share) for share in kept["class_shares"])
-    return OpenWorld(shares, tuple(kept["absent"]), kept["doubt"])
+    unknown = kept.get("unknown")  # none in a study of version 0.1
+    if unknown is not None:
+        share = unknown["share"]
+        unknown = UnknownImages(**{**unknown, "share": share and Range(**share)})
+    return OpenWorld(shares, tuple(kept["absent"]), kept["doubt"], unknown)
 
 
 def weighed_shares(found: OpenWorld | None, learn: ImageSet) -> tuple[float, ...] | None:
@@ -59,6 +130,12 @@ def weighed_shares(found: OpenWorld | None, learn: ImageSet) -> tuple[float, ...
     if found is None or len(found.absent) < max(1, LEAST_ABSENT * len(learn.class_names)):
         return None
     return tuple(share.value for share in found.class_shares)
+
+
+def open_world_sentences(found: OpenWorld, class_names: Sequence[str]) -> list[str]:
+    """Return what was found: of the classes, then of images that are none of them."""
+    unknown = [] if found.unknown is None else [found.unknown.told]
+    return [open_world_sentence(found, class_names), *unknown]
 
 
 def open_world_sentence(found: OpenWorld, class_names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from autotransfer.errors import BudgetExhaustedError, InvalidOptionError
 from autotransfer.models.catalogue import Sources
+from autotransfer.models.open_set import OpenSet
 from autotransfer.models.source import Untrained
 from autotransfer.plugin.strategy import Strategy, TaskInfo
 from autotransfer.report import Material
@@ -45,10 +46,10 @@ from autotransfer.scenarios.unlabelled.intermediate_domains import (
     left_out,
 )
 from autotransfer.scenarios.unlabelled.open_world import (
-    look_at_target,
-    open_world_sentence,
-    remembered,
+    look_and_remember,
+    open_world_sentences,
     weighed_shares,
+    without_rejected,
 )
 from autotransfer.scenarios.unlabelled.ranking import rank_without_labels
 from autotransfer.scenarios.unlabelled.report import SOURCE, TARGET, material_without_labels
@@ -76,6 +77,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
     kind = ScenarioKind.UNLABELLED
     search_share = SEARCH_SHARE
     differing = "other images or another seed"
+    _open_set: OpenSet | None = None
 
     def __init__(self, problem: UnlabelledProblem, request: Request) -> None:
         self.problem, self.request = problem, request
@@ -180,7 +182,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
     def context(self, candidates: Candidates) -> UnlabelledContext:
         return UnlabelledContext(
             self.problem.source,
-            self.problem.target,
+            without_rejected(self.problem.target, self._open_set, self.readers),
             self.class_names,
             self.readers,
             candidates.arms.sources,
@@ -297,11 +299,10 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
         common = common_source(self.sources.sources, ranking.shortlist)
         if isinstance(common.weights, Untrained):
             return None
-        found = remembered(
-            run.study,
-            lambda: look_at_target(self.problem, common, self.request.options.seed),
-        )
-        self.request.options.say(open_world_sentence(found, self.class_names))
+        options = self.request.options
+        found, self._open_set = look_and_remember(run.study, self.problem, common, options.seed)
+        for sentence in open_world_sentences(found, self.class_names):
+            options.say(sentence)
         return found
 
     def _chosen_path(self, ranking: Ranking) -> DomainPath:
@@ -328,7 +329,8 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
     ) -> Checkpoint:
         """Return the predictor of a trial."""
         folder = run.place.trial_folder(_outcome_of(searched, number))
-        return replace(read_checkpoint(folder, self.request.registry), seen=self.problem.seen)
+        found = read_checkpoint(folder, self.request.registry)
+        return replace(found, seen=self.problem.seen, open_set=self._open_set)
 
 
 def _strategies(candidates: Candidates) -> dict[str, Strategy]:

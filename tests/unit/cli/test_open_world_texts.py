@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autotransfer.cli.texts import fit_json, fit_text
-from autotransfer.results import Decision, DomainScore, Interval, OpenWorld
+from autotransfer.forecasts import Range
+from autotransfer.results import Decision, DomainScore, Interval, OpenWorld, UnknownImages
 from tests.unit.conftest import MakeRecord
 
 SEEN = OpenWorld(
@@ -33,6 +34,25 @@ def test_what_is_not_known_is_said_and_null(make_record: MakeRecord) -> None:
     record = make_record(open_world=OpenWorld(doubt="too different"), class_names=NAMES)
     assert "  classes   not known which are in the target: too different" in fit_text(record)
     assert fit_json(record)["class_shares"] is None
+
+
+def test_the_share_of_unknown_images_stands_below_the_classes(make_record: MakeRecord) -> None:
+    unknown = UnknownImages(Range(0.12, 0.05, 0.2), 40, 400)
+    for seen in (replace(SEEN, unknown=unknown), OpenWorld(doubt="too far", unknown=unknown)):
+        record = make_record(open_world=seen, class_names=NAMES)
+        text = " ".join(fit_text(record).split())
+        assert "unknown 12% of your images seem to be none of the classes (5% to 20%)" in text
+        told = fit_json(record)["unknown"]
+        assert told == {"share": 0.12, "low": 0.05, "high": 0.2, "rejected": 40, "n": 400}
+
+
+def test_an_unknown_share_that_is_not_told_is_null_and_says_why(make_record: MakeRecord) -> None:
+    unknown = UnknownImages(None, 0, 400, "too strange")
+    record = make_record(open_world=replace(SEEN, unknown=unknown), class_names=NAMES)
+    assert fit_json(record)["unknown"] is None
+    assert "is not known: too strange" in " ".join(fit_text(record).split())
+    record = make_record(open_world=SEEN, class_names=NAMES)
+    assert "unknown" not in fit_json(record)  # of an earlier version
 
 
 def test_a_fit_with_labels_says_nothing_of_it(make_record: MakeRecord) -> None:

@@ -25,13 +25,24 @@ from autotransfer.cli import run
 from autotransfer.cli.predict import unknown_sentence
 from autotransfer.data.csv_cells import plain
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import AutotransferError, CorruptImagesError, DataWarning
+from autotransfer.errors import (
+    AutotransferError,
+    CorruptImagesError,
+    DataWarning,
+    InvalidOptionError,
+)
+from autotransfer.forecasts import Range
+from autotransfer.models.open_set import OpenSet
 from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.models.unknown_share import Unknown
-from autotransfer.results import Record
+from autotransfer.plugin.testing import tiny_source
+from autotransfer.results import OpenWorld, Record, UnknownImages
 from autotransfer.search.checkpoint import Checkpoint
+from autotransfer.selection.predictions import Predictions
 from autotransfer.selection.selection import Selection
+from tests.unit.models.test_novelty import CENTRES, cloud
+from tests.unit.models.test_open_set import made
 
 CLASSES = ("wasp", "ant", "bee")  # as the columns are; in no other order
 SHADES = {"b/2.png": 0, "a/9.png": 1, "c.png": 2, "a/10.png": 1}  # name: class
@@ -321,3 +332,84 @@ def test_what_is_rejected_is_none_of_these_and_the_least_share_is_told(
 )
 def test_the_sentence_says_what_is_known_of_the_unknown(least: float, n: int, said: str) -> None:
     assert unknown_sentence(Unknown(least, np.zeros(n))).startswith(said)
+
+
+UNKNOWN = UnknownImages(Range(0.3, 0.2, 0.4), 30, 100)
+
+
+@pytest.fixture
+def without_labels(
+    model: str, make_record: Callable[..., Record], monkeypatch: pytest.MonkeyPatch
+) -> OpenSet:
+    """What rejects in a saved fit without labels; the second and third image are unknown."""
+    open_set, known = made(), cloud(20, 1, CENTRES)[0]
+    known = known[open_set.novelty.z(known).argsort()]
+    rows = np.stack([known[0], -known[0], -known[1], known[1]])
+    kept = replace(autotransfer.load(model).kept, open_set=open_set)
+    record = replace(make_record(), class_names=CLASSES, scenario="unlabelled")
+    Selection(replace(record, open_world=OpenWorld(unknown=UNKNOWN)), kept).save(Path(model))
+    monkeypatch.setattr(Predictions, "_readers", _Reader(rows))
+    return open_set
+
+
+class _Reader(dict[object, object]):
+    def __init__(self, rows: NDArray[np.float64]) -> None:
+        self.rows = rows
+
+    def __getitem__(self, source: object) -> Callable[[ImageSet], NDArray[np.float64]]:
+        assert source == tiny_source() or getattr(source, "name", "") == "tiny"
+        return lambda images: self.rows[: len(images)]
+
+
+@pytest.mark.usefixtures("without_labels")
+def test_a_fit_without_labels_rejects_what_it_found_to_be_unknown(
+    model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["predict", model, "shades", "--abstain", "--json"]) == 0
+    out = capsys.readouterr()
+    told = json.loads(out.out)
+    rows = told["predictions"]
+    assert [row["abstained"] for row in rows] == [False, True, True, False]
+    assert [row["class"] == "None of these" for row in rows] == [False, True, True, False]
+    mean = sum(row["unknown"] for row in rows) / 4
+    assert told["unknown"] == {"share": pytest.approx(mean), "rejected": 2, "n": 4}
+    said = " ".join(out.err.split())
+    assert "2 of the 4 images are more probably none of the classes than not" in said
+    assert "of the fit: 30% of your images seem to be none of the classes (20% to 40%)" in said
+
+
+def test_what_rejects_is_saved_with_its_source_and_judges_alike(
+    model: str, without_labels: OpenSet
+) -> None:
+    again = autotransfer.load(model)
+    assert again.kept.open_set is not None
+    assert again.kept.open_set.source == without_labels.source  # the predictor has none
+    new, _ = cloud(40, 7, -CENTRES)
+    for before, after in zip(
+        without_labels.judged(new), again.kept.open_set.judged(new), strict=True
+    ):
+        np.testing.assert_allclose(before, after, rtol=1e-9)
+    assert again.predict("shades", abstain=True).tolist()[1:3] == ["", ""]
+    assert again.abstains("shades").tolist() == [False, True, True, False]
+    with pytest.raises(InvalidOptionError, match=r"give abstain=True"):
+        again.abstains("shades", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (None, "no pretrained source has looked at the target"),
+        (OpenWorld(unknown=UnknownImages(None, doubt="too strange")), "is not known: too strange"),
+    ],
+)
+def test_a_fit_that_cannot_tell_the_unknown_refuses_to_reject_and_says_why(
+    model: str,
+    make_record: Callable[..., Record],
+    seen: OpenWorld | None,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    record = replace(make_record(), class_names=CLASSES, scenario="unlabelled", open_world=seen)
+    Selection(record, autotransfer.load(model).kept).save(Path(model))
+    assert run(["predict", model, "shades", "--abstain"]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())

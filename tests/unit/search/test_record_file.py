@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 import autotransfer
 from autotransfer.errors import InvalidOptionError
-from autotransfer.results import Interval, OpenWorld
+from autotransfer.forecasts import Range
+from autotransfer.results import Interval, OpenWorld, UnknownImages
 from autotransfer.search.record_file import record_in, record_to_json
 from tests.unit.conftest import MakeRecord
 
@@ -42,6 +44,9 @@ def test_what_was_seen_in_a_target_is_kept_and_no_key_is_there_without_it(
     seen = OpenWorld((Interval(0.7, 0.6, 0.8, 90), Interval(0.3, 0.2, 0.4, 90)), ("b",))
     record = make_record(open_world=seen)
     assert record_in(_write(tmp_path, record_to_json(record))).open_world == seen
+    unknown = replace(seen, unknown=UnknownImages(Range(0.1, 0.0, 0.2), 3, 90))
+    record = make_record(open_world=unknown)
+    assert record_in(_write(tmp_path, record_to_json(record))).open_world == unknown
 
 
 def test_an_older_record_is_read_in_the_words_of_today(

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_param_name, _validate_tag_name
 
-from autotransfer.results import DomainScore, Layers, Outcome, Ranking, State
+from autotransfer.forecasts import Range
+from autotransfer.results import (
+    DomainScore,
+    Layers,
+    OpenWorld,
+    Outcome,
+    Ranking,
+    State,
+    UnknownImages,
+)
 from autotransfer.tracking.projection import (
     best_so_far,
     child_status,
@@ -194,6 +203,21 @@ def test_the_newest_fit_comes_first_and_the_scores_are_columns(metric: str) -> N
     state = json.loads(view_state(metric))
     assert (state["orderByKey"], state["orderByAsc"]) == ("attributes.start_time", False)
     assert {f"metrics.`val/{metric}`", f"metrics.`test/{metric}`"} <= {*state["selectedColumns"]}
+
+
+def test_the_unknown_share_is_a_figure_with_its_bounds(make_record: MakeRecord) -> None:
+    def figures(seen: OpenWorld) -> dict[str, float]:
+        found = record_figures(make_record(open_world=seen))
+        return {f.name: f.value for f in found if f.name.startswith("unknown/")}
+
+    told = OpenWorld(unknown=UnknownImages(Range(0.12, 0.05, 0.2), 40, 400))
+    assert figures(told) == {
+        "unknown/share": 0.12,
+        "unknown/share_low": 0.05,
+        "unknown/share_high": 0.2,
+    }
+    assert figures(OpenWorld(unknown=UnknownImages(None, doubt="too strange"))) == {}
+    assert figures(OpenWorld()) == {}
 
 
 def test_each_left_out_domain_is_a_figure(make_record: MakeRecord) -> None:

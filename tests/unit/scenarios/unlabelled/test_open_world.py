@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.forecasts import Range
 from autotransfer.models.features import FeatureReaders
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.testing import shapes
-from autotransfer.results import Interval, OpenWorld
+from autotransfer.results import Interval, OpenWorld, UnknownImages
 from autotransfer.scenarios.unlabelled.holdout import divide_source, divide_target
 from autotransfer.scenarios.unlabelled.open_world import (
+    look_and_remember,
     look_at_target,
     open_world_sentence,
+    open_world_sentences,
     remembered,
+    see_unknown,
     weighed_shares,
+    without_rejected,
 )
 from autotransfer.scenarios.unlabelled.trials import UnlabelledContext
 
@@ -61,7 +68,7 @@ class _Readers(FeatureReaders):
     def __init__(self, known: Sequence[ImageSet]) -> None:
         self.device = torch.device("cpu")
         generator = np.random.default_rng(0)
-        centres = generator.standard_normal((3, 60))
+        centres = generator.standard_normal((4, 60))
         self.rows = {
             digest: centres[label] + generator.standard_normal(60)
             for images in known
@@ -118,17 +125,97 @@ def test_what_adapts_learns_from_source_images_with_the_shares_of_the_target() -
     assert _context(None).task(source, _strategy(Need.UNLABELLED_TARGET)).class_shares is None
 
 
+def _problem(target: ImageSet, labelled: ImageSet) -> Any:
+    return SimpleNamespace(
+        source=divide_source(labelled),
+        target=divide_target(target.without_labels()),
+        readers=_Readers([labelled, target]),
+        class_names=labelled.class_names,
+    )
+
+
+def _tiny(readers: _Readers) -> Any:
+    return SimpleNamespace(name="s", readers=readers)
+
+
 def test_a_source_that_tells_the_classes_apart_sees_which_are_in_the_target() -> None:
     some = shapes(3, 60, seed=3)
-    context = _context(None, some.subset(np.flatnonzero(some.labels != 1)))
-    problem: Any = SimpleNamespace(
-        source=context.source,
-        target=context.target,
-        readers=context.readers,
-        class_names=NAMES,
-    )
-    found = look_at_target(problem, SimpleNamespace(name="s"), 0)  # type: ignore[arg-type]
+    problem = _problem(some.subset(np.flatnonzero(some.labels != 1)), shapes(3, 40, seed=1))
+    source = _tiny(problem.readers)
+    found = look_at_target(problem, source, see_unknown(problem, source, 0), 0)
     assert found.doubt == ""
     assert found.absent == ("direction 1",)
     assert [round(share.value, 1) for share in found.class_shares] == [0.5, 0.0, 0.5]
-    assert {share.n for share in found.class_shares} == {len(context.target.learn)}
+    assert {share.n for share in found.class_shares} == {len(problem.target.learn)}
+    assert found.unknown is not None
+    assert found.unknown.share is not None
+    assert found.unknown.share.low == 0.0
+    assert found.unknown.rejected == 0
+
+
+def _with_a_new_class() -> tuple[Any, NDArray[np.bool_]]:
+    """A target of four classes, of which the source has three, and which images are known."""
+    labelled, target = shapes(3, 60, seed=1), shapes(4, 60, seed=3)
+    problem = _problem(target, labelled)
+    truth = dict(zip(target.digests, target.labels != 3, strict=True))
+    return problem, np.array([truth[digest] for digest in problem.target.learn.digests])
+
+
+def test_images_of_a_class_that_nobody_named_are_counted_and_teach_nothing() -> None:
+    problem, known = _with_a_new_class()
+    study: Any = _Study()
+    found, open_set = look_and_remember(study, problem, _tiny(problem.readers), 0)
+    unknown, right = found.unknown, 1 - known.mean()
+    assert unknown is not None
+    assert unknown.share is not None
+    assert unknown.share.low <= right <= unknown.share.high
+    assert unknown.num_images == len(known)
+    kept = without_rejected(problem.target, open_set, problem.readers)
+    assert len(kept.learn) == len(known) - unknown.rejected
+    truth = dict(zip(problem.target.learn.digests, known, strict=True))
+    of_kept = np.array([truth[digest] for digest in kept.learn.digests])
+    assert of_kept.mean() > 0.97  # nearly all that are left are known
+    assert of_kept.sum() > 0.95 * known.sum()  # nearly all known ones are left
+    assert kept.held_out is problem.target.held_out
+    assert {share.n for share in found.class_shares} <= {len(kept.learn)}
+    assert f"{unknown.rejected} of {len(known)} are rejected" in unknown.told
+
+
+def test_what_rejects_is_the_same_when_a_study_goes_on() -> None:
+    problem, _ = _with_a_new_class()
+    study: Any = _Study()
+    first, rejecting = look_and_remember(study, problem, _tiny(problem.readers), 0)
+    study.kept = json.loads(json.dumps(study.kept))
+    again, still = look_and_remember(study, problem, _tiny(problem.readers), 0)
+    assert again == first
+    assert rejecting is not None
+    assert still is not None
+    np.testing.assert_array_equal(still.probabilities, rejecting.probabilities)
+
+
+def test_a_study_that_was_begun_without_looking_for_unknown_images_rejects_none() -> None:
+    problem, _ = _with_a_new_class()
+    study: Any = _Study()
+    study.remember("open world", {"class_shares": [], "absent": [], "doubt": "too different"})
+    found, open_set = look_and_remember(study, problem, _tiny(problem.readers), 0)
+    assert found == OpenWorld(doubt="too different")
+    assert open_set is None
+    assert without_rejected(problem.target, None, problem.readers) is problem.target
+
+
+def test_what_is_said_of_unknown_images_has_the_share_the_interval_and_the_number() -> None:
+    told = UnknownImages(Range(0.12, 0.05, 0.2), 40, 400).told
+    assert told == (
+        "12% of your images seem to be none of the classes (5% to 20%); 40 of 400 are rejected, "
+        "and teach nothing"
+    )
+    assert UnknownImages(Range(0.3, 0.1, 0.4), 0, 400).told.endswith(
+        "which ones cannot be told, and none is rejected"
+    )
+    none = UnknownImages(Range(0.01, 0.0, 0.08), 0, 400)
+    assert none.told.endswith("up to 8% may be, and none is rejected")
+    doubt = UnknownImages(None, 0, 400, "too strange")
+    assert doubt.told == "how many images are none of the classes is not known: too strange"
+    seen = OpenWorld(SHARES, unknown=none)
+    assert open_world_sentences(seen, NAMES)[1] == none.told
+    assert len(open_world_sentences(OpenWorld(SHARES), NAMES)) == 1

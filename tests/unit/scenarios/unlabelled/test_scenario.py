@@ -124,11 +124,13 @@ def test_what_is_returned_is_the_checkpoint_of_the_trial_that_was_chosen(
     outcomes = (_outcome(0, "plain"), _outcome(1, "adapting", validators=scores))
     searched, run = _searched(*outcomes), _run({0: HALF, 1: ALMOST})
     choice = _scenario().choose(searched, run)
-    judged = _scenario().judge(choice, searched, run)
+    scenario = _scenario()
+    scenario._open_set = "what rejects"
+    judged = scenario.judge(choice, searched, run)
     assert judged.verdict.decision is Decision.UNVERIFIED
     assert (judged.verdict.basis, judged.verdict.returned) == ("validators", returned)
     assert read == [(f"trial {trial}", "registry")]
-    assert judged.kept == (kept, {"seen": ("d1",)})
+    assert judged.kept == (kept, {"seen": ("d1",), "open_set": "what rejects"})
     assert judged.outcome.number == 1
     assert judged.provenance == {"baseline": "trial 0", "returned": f"trial {trial}"}
 
