@@ -33,12 +33,19 @@ class UnknownImages:
         rejected: Number of images that are more probably unknown than not.
         num_images: Number of all that were judged.
         doubt: Why it is not told; else empty.
+        known_accuracy: Share of the images of the classes that are answered right and not
+            rejected, by audit labels; None without, as the next two.
+        recall: Share of the others that are rejected.
+        harmonic: Harmonic mean of the two.
     """
 
     share: Range | None
     rejected: int = 0
     num_images: int = 0
     doubt: str = ""
+    known_accuracy: Range | None = None
+    recall: Range | None = None
+    harmonic: Range | None = None
 
     @property
     def told(self) -> str:

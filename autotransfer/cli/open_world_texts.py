@@ -8,7 +8,7 @@ from typing import Any
 from autotransfer.cli.groups import text_width
 from autotransfer.cli.options import picked
 from autotransfer.models.metrics import metric_named
-from autotransfer.results import OpenWorld, Record
+from autotransfer.results import OpenWorld, Record, UnknownImages
 
 _SHOWN = 12
 
@@ -38,8 +38,15 @@ def open_world_json(record: Record) -> dict[str, Any]:
             **picked(share, "low", "high"),
             **picked(found.unknown, "rejected"),
             "n": found.unknown.num_images,
+            **_audited(found.unknown),
         }
     return told
+
+
+def _audited(found: UnknownImages) -> dict[str, Any]:
+    """Return the figures by audit labels; nothing without."""
+    figures = {key: getattr(found, key) for key in ("known_accuracy", "recall", "harmonic")}
+    return {key: picked(f, "value", "low", "high") for key, f in figures.items() if f is not None}
 
 
 def open_world_text(record: Record) -> list[str]:

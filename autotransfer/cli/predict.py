@@ -88,7 +88,7 @@ def _abstaining(
     selection: Selection, given: Any, rows: list[dict[str, Any]], items: str
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the rows with what is none of the classes, and the keys of the output that say so."""
-    from autotransfer.selection.predictions import NONE_OF_THESE as NONE
+    from autotransfer.models.open_set import NONE_OF_THESE as NONE
 
     unknown, out = selection.judged_unknown(given)
     probabilities = unknown.probability.tolist()

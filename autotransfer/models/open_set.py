@@ -15,6 +15,7 @@ from autotransfer.models.novelty import Novelty
 from autotransfer.models.source import Source
 from autotransfer.models.unknown_mixture import probability_at
 
+NONE_OF_THESE = "None of these"
 MORE_PROBABLY = 0.5  # unknown than not: from there on an image is rejected
 
 

@@ -22,6 +22,7 @@ from autotransfer.errors import CorruptImagesError, InvalidOptionError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import NO_FEATURES, FeatureReaders
+from autotransfer.models.open_set import MORE_PROBABLY, NONE_OF_THESE
 from autotransfer.models.out_of_distribution import SHARE
 from autotransfer.models.precomputed_features import Matrices, MatrixReaders
 from autotransfer.models.predictors.base import FeatureReader
@@ -40,9 +41,6 @@ from autotransfer.tracking.columns import answer_columns
 
 PIXEL_BYTES = 1 << 30
 _LEAVE_OUT = "repair or remove them, or leave them out: predict_table(images, on_bad_image='skip')"
-
-NONE_OF_THESE = "None of these"
-MORE_PROBABLY = 0.5  # unknown than not: from there on an item is rejected
 
 
 @dataclass(frozen=True)

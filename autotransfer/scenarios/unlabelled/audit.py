@@ -3,7 +3,7 @@
 The gap in accuracy between two predictors comes only from images on which they differ. So most
 labels go there: with share s of such images, w wins and l losses among k labelled ones, the gap
 is s (w - l) / k. The two predictors and the draw are fixed before anybody looks, so that the
-estimate is unbiased.
+estimate is unbiased. Images that are rejected as none of the classes are drawn apart.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from autotransfer.results import Interval
 
 RANDOM_SHARE = 0.2  # of the labels, on images where both agree: for absolute accuracy
+REJECTED_SHARE = 0.2  # of the labels, on images that are rejected, where there are some
 _Z = NormalDist().inv_cdf(0.975)
 
 
@@ -28,23 +29,27 @@ class Draw:
         differing: Those on which the two predictors differ.
         agreeing: Those on which they agree.
         num_differing: Number of all images on which they differ.
-        num_images: n.
+        num_images: Number of all images that are not rejected.
+        rejected: Those that are rejected as none of the classes.
+        num_rejected: Number of all rejected images.
     """
 
     differing: tuple[int, ...]
     agreeing: tuple[int, ...]
     num_differing: int
     num_images: int
+    rejected: tuple[int, ...] = ()
+    num_rejected: int = 0
 
     @property
     def share(self) -> float:
-        """Return the share of the images on which the two differ."""
-        return self.num_differing / self.num_images
+        """Return the share of the images on which the two differ; 0 where all are rejected."""
+        return self.num_differing / max(self.num_images, 1)
 
     @property
     def positions(self) -> tuple[int, ...]:
         """Return all positions, ascending."""
-        return tuple(sorted((*self.differing, *self.agreeing)))
+        return tuple(sorted((*self.differing, *self.agreeing, *self.rejected)))
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,12 @@ class Estimate:
 
 
 def draw(
-    finalist: NDArray[np.int64], baseline: NDArray[np.int64], num_labels: int, *, seed: int
+    finalist: NDArray[np.int64],
+    baseline: NDArray[np.int64],
+    num_labels: int,
+    *,
+    seed: int,
+    rejected: NDArray[np.bool_] | None = None,
 ) -> Draw:
     """Return which images to label.
 
@@ -76,10 +86,15 @@ def draw(
         baseline: (n,) answers of source-only.
         num_labels: How many labels there may be.
         seed: Of the draw.
+        rejected: (n,) which images are rejected as none of the classes; None for none.
     """
     generator = np.random.default_rng(seed)
-    differ = generator.permutation(np.flatnonzero(finalist != baseline))
-    agree = generator.permutation(np.flatnonzero(finalist == baseline))
+    out = np.zeros(len(finalist), dtype=bool) if rejected is None else rejected
+    differ = generator.permutation(np.flatnonzero((finalist != baseline) & ~out))
+    agree = generator.permutation(np.flatnonzero((finalist == baseline) & ~out))
+    strange = generator.permutation(np.flatnonzero(out))
+    num_strange = min(round(REJECTED_SHARE * num_labels), len(strange))
+    num_labels -= num_strange
     num_agreeing = min(round(RANDOM_SHARE * num_labels), len(agree))
     num_differing = min(num_labels - num_agreeing, len(differ))
     num_agreeing = min(num_labels - num_differing, len(agree))
@@ -87,7 +102,9 @@ def draw(
         tuple(int(i) for i in np.sort(differ[:num_differing])),
         tuple(int(i) for i in np.sort(agree[:num_agreeing])),
         len(differ),
-        len(finalist),
+        len(differ) + len(agree),
+        tuple(int(i) for i in np.sort(strange[:num_strange])),
+        len(strange),
     )
 
 
@@ -105,7 +122,7 @@ def estimate(
 
     Args:
         drawn: What was drawn.
-        labels: The class of every drawn position.
+        labels: The class of every drawn position; -1 for none of them.
         finalist: (n,) answers of the finalist.
         baseline: (n,) answers of source-only.
     """
@@ -118,8 +135,8 @@ def estimate(
     gap = _gap(wins, losses, len(differing), s, n)
     return Estimate(
         gap,
-        _accuracy(won, both, s, n, len(labels)),
-        _accuracy(lost, both, s, n, len(labels)),
+        _accuracy(won, both, s, n, len(won) + len(both)),
+        _accuracy(lost, both, s, n, len(won) + len(both)),
         wins,
         losses,
     )
@@ -148,7 +165,7 @@ def _accuracy(
     variance = sum(
         w**2 * m * (1 - m) / (len(hits) + 2) for (w, hits), m in zip(strata, means, strict=True)
     )
-    variance += (means[0] - means[1]) ** 2 * share * (1 - share) / n
+    variance += (means[0] - means[1]) ** 2 * share * (1 - share) / max(n, 1)
     centre = sum(w * m for (w, _), m in zip(strata, means, strict=True))
     half = _Z * float(np.sqrt(variance))
     low, high = min(centre - half, value), max(centre + half, value)

@@ -16,8 +16,10 @@ from autotransfer.data.csv_cells import csv_text, plain
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.storage import open_place
 from autotransfer.errors import InvalidOptionError
+from autotransfer.models.open_set import NONE_OF_THESE
 from autotransfer.results import Decision, Verdict
 from autotransfer.scenarios.unlabelled.audit import Draw, Estimate, draw, estimate
+from autotransfer.scenarios.unlabelled.audit_open_set import UNKNOWN
 from autotransfer.scenarios.unlabelled.consensus import Choice
 
 AUDIT_FILE = "audit.csv"
@@ -45,9 +47,21 @@ def number_or_table(text: str | int) -> int | Path:
 
 
 def plan_audit(
-    choice: Choice, held_out: ImageSet, num_labels: int, *, seed: int
+    choice: Choice,
+    held_out: ImageSet,
+    num_labels: int,
+    *,
+    seed: int,
+    rejected: NDArray[np.bool_] | None = None,
 ) -> dict[str, Any]:
     """Return the pair of predictors and the draw, as plain values to keep before anyone looks.
+
+    Args:
+        choice: What the consensus decided.
+        held_out: Target images that nothing was learnt from.
+        num_labels: How many labels there may be.
+        seed: Of the draw.
+        rejected: (n,) which of the images are rejected as none of the classes; None for none.
 
     Raises:
         InvalidOptionError: If there is no adapted candidate to audit.
@@ -56,7 +70,8 @@ def plan_audit(
         raise InvalidOptionError(
             f"there is nothing to audit: source-only stands alone, because {choice.refused}"
         )
-    drawn = draw(choice.finalist.answers, choice.baseline.answers, num_labels, seed=seed)
+    answers = choice.finalist.answers, choice.baseline.answers
+    drawn = draw(*answers, num_labels, seed=seed, rejected=rejected)
     return {
         "finalist": choice.finalist.number,
         "baseline": choice.baseline.number,
@@ -67,7 +82,7 @@ def plan_audit(
 
 def write_table(path: Path, plan: Mapping[str, Any], held_out: ImageSet, *, seed: int) -> None:
     """Write the images to label, in random order and without any prediction beside them."""
-    positions = np.array(_draw_of(plan).positions)
+    positions = np.array(draw_of(plan).positions)
     order = np.random.default_rng(seed).permutation(len(positions))
     rows = [("image", "label"), *((held_out.names[i], "") for i in positions[order])]
     write_whole(path, csv_text(rows).encode(errors="surrogateescape"))
@@ -76,7 +91,7 @@ def write_table(path: Path, plan: Mapping[str, Any], held_out: ImageSet, *, seed
 def read_table(
     path: Path, plan: Mapping[str, Any], held_out: ImageSet, class_names: Sequence[str]
 ) -> dict[int, int]:
-    """Return the class of every drawn position.
+    """Return the class of every drawn position; `UNKNOWN` for what is called "None of these".
 
     Raises:
         InvalidOptionError: If images or labels are missing, or there are others.
@@ -87,20 +102,21 @@ def read_table(
         raise InvalidOptionError(f"{path}: the columns image and label are needed")
     cells = zip(table["image"], table["label"], strict=True)
     given = {plain(str(image)): plain(str(label).strip()) for image, label in cells}
-    asked = {held_out.names[i]: i for i in _draw_of(plan).positions}
+    asked = {held_out.names[i]: i for i in draw_of(plan).positions}
     missing = [name for name in asked if not given.get(name)]
     if missing:
         raise InvalidOptionError(
             f"{path}: {len(missing)} of {len(asked)} images have no label "
             f"({', '.join(missing[:_NAMED])}); a part of the draw would be biased: label all"
         )
-    unknown = sorted({given[name] for name in asked} - set(class_names))
+    unknown = sorted({given[name] for name in asked} - {*class_names, NONE_OF_THESE})
     if unknown:
         raise InvalidOptionError(
             f"{path}: no class named {', '.join(unknown[:_NAMED])}; the classes are "
-            f"{', '.join(class_names)}"
+            f"{', '.join(class_names)}; other images are {NONE_OF_THESE!r}"
         )
-    return {position: class_names.index(given[name]) for name, position in asked.items()}
+    places = {NONE_OF_THESE: UNKNOWN, **{name: k for k, name in enumerate(class_names)}}
+    return {position: places[given[name]] for name, position in asked.items()}
 
 
 def audited(
@@ -119,7 +135,7 @@ def audited(
         answers: (n,) classes by the finalist, and by source-only.
         margin: Gap that counts as no difference; None is `MARGIN`.
     """
-    drawn = _draw_of(plan)
+    drawn = draw_of(plan)
     found = estimate(drawn, labels, *answers)
     decision = _decision(found, MARGIN if margin is None else margin)
     transfer = decision is Decision.POSITIVE or (
@@ -134,7 +150,7 @@ def audited(
             f"{decision}: the adapted predictor gains {100 * gap.value:+.1f} points over "
             f"source-only, 95 % interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f} "
             f"({found.wins} wins and {found.losses} losses among {len(drawn.differing)} labelled "
-            f"images; the two differ on {drawn.share:.0%} of all)"
+            f"images; the two differ on {drawn.share:.0%} of all{_not_rejected(drawn)})"
         ),
         returned="transfer" if transfer else "baseline",
         test=found.finalist,
@@ -143,6 +159,10 @@ def audited(
         minimum_detectable=float(2.8 / 1.96 * (gap.high - gap.low) / 2),
         returned_test=(found.finalist if transfer else found.baseline).value,
     )
+
+
+def _not_rejected(drawn: Draw) -> str:
+    return " that are not rejected" if drawn.num_rejected else ""
 
 
 def _decision(found: Estimate, margin: float) -> Decision:
@@ -154,11 +174,14 @@ def _decision(found: Estimate, margin: float) -> Decision:
     return Decision.NEUTRAL if -margin <= gap.low <= gap.high <= margin else Decision.INCONCLUSIVE
 
 
-def _draw_of(plan: Mapping[str, Any]) -> Draw:
+def draw_of(plan: Mapping[str, Any]) -> Draw:
+    """Return the draw of a plan; one of version 0.1 has no rejected images."""
     stored = plan["draw"]
     return Draw(
         tuple(stored["differing"]),
         tuple(stored["agreeing"]),
         stored["num_differing"],
         stored["num_images"],
+        tuple(stored.get("rejected", ())),
+        stored.get("num_rejected", 0),
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from functools import cache, partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.forecasts import Range
@@ -14,6 +15,7 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.open_set import OpenSet
 from autotransfer.models.source import Source
 from autotransfer.results import Interval, OpenWorld, UnknownImages
+from autotransfer.scenarios.unlabelled.audit_open_set import OpenSetAudit
 from autotransfer.scenarios.unlabelled.class_shares import LEAST_ABSENT, read_class_shares
 from autotransfer.scenarios.unlabelled.holdout import Part
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
@@ -77,8 +79,36 @@ def without_rejected(target: Part, open_set: OpenSet | None, readers: FeatureRea
     """
     if open_set is None or not open_set.found:
         return target
-    _, out = open_set.judged(readers[open_set.source](target.learn))
+    out = rejected_among(target.learn, open_set, readers)
     return replace(target, learn=target.learn.subset(np.flatnonzero(~out)))
+
+
+def rejected_among(
+    images: ImageSet, open_set: OpenSet | None, readers: FeatureReaders
+) -> NDArray[np.bool_]:
+    """Return (n,) which images are rejected.
+
+    Args:
+        images: The images.
+        open_set: What rejects; None rejects nothing.
+        readers: Features of the sources.
+    """
+    if open_set is None or not open_set.found:
+        return np.zeros(len(images), dtype=bool)
+    return open_set.judged(readers[open_set.source](images))[1]
+
+
+def with_open_set_audit(found: OpenWorld | None, audit: OpenSetAudit | None) -> OpenWorld | None:
+    """Return what was seen, with what audit labels say of the rejected images."""
+    if found is None or found.unknown is None or audit is None:
+        return found
+    unknown = replace(
+        found.unknown,
+        known_accuracy=audit.known_accuracy,
+        recall=audit.unknown_recall,
+        harmonic=audit.harmonic,
+    )
+    return replace(found, unknown=unknown)
 
 
 def _unknown_images(found: UnknownClasses, num_images: int, num_kept: int) -> UnknownImages:

@@ -48,7 +48,9 @@ from autotransfer.scenarios.unlabelled.intermediate_domains import (
 from autotransfer.scenarios.unlabelled.open_world import (
     look_and_remember,
     open_world_sentences,
+    rejected_among,
     weighed_shares,
+    with_open_set_audit,
     without_rejected,
 )
 from autotransfer.scenarios.unlabelled.ranking import rank_without_labels
@@ -238,7 +240,10 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             best_baseline=SOURCE_ONLY,
         )
         held_out = self.problem.target.held_out
-        verdict = with_audit(verdict, finalist, held_out, self.class_names, run)
+        rejected = partial(rejected_among, held_out, self._open_set, self.readers)
+        verdict, audit = with_audit(
+            verdict, finalist, held_out, self.class_names, run, rejected=rejected
+        )
         returned = finalist.baseline if verdict.returned == "baseline" else finalist.finalist
         assert returned is not None
         told = {"baseline": f"trial {baseline.number}", "returned": f"trial {returned.number}"}
@@ -251,7 +256,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             _outcome_of(searched, (finalist.finalist or finalist.baseline).number),
             faults=finalist.faults,
             provenance=told,
-            open_world=self._open_world,
+            open_world=with_open_set_audit(self._open_world, audit),
         )
 
     @override

@@ -11,12 +11,13 @@ import pytest
 from autotransfer.errors import BudgetExhaustedError, InvalidOptionError
 from autotransfer.models.catalogue import Sources
 from autotransfer.plugin.need import Need
-from autotransfer.plugin.testing import tiny_source
+from autotransfer.plugin.testing import shapes, tiny_source
 from autotransfer.results import Decision, Outcome, Ranking, ScenarioKind, Skipped, State
 from autotransfer.scenarios.base import Candidates, Searched
 from autotransfer.scenarios.options import read_options
 from autotransfer.scenarios.unlabelled import scenario as module
 from autotransfer.scenarios.unlabelled.audit_step import with_audit
+from autotransfer.scenarios.unlabelled.holdout import divide_target
 from autotransfer.scenarios.unlabelled.intermediate_domains import DomainPath
 from autotransfer.scenarios.unlabelled.scenario import Unlabelled
 from autotransfer.search.arms import Arms
@@ -53,6 +54,7 @@ def _scenario() -> Any:
     found.problem = SimpleNamespace(source=held_out, target=held_out, seen=("d1",))  # type: ignore[assignment]
     found.class_names = ("ant", "bee")
     found._domain_path, found._open_world = DomainPath(), None
+    found.readers = {}  # type: ignore[assignment]
     found.request = SimpleNamespace(registry="registry")  # type: ignore[assignment]
     return found
 
@@ -151,6 +153,22 @@ def test_once_labels_were_asked_for_nothing_more_is_tried(plan: Any, trials: int
     assert _scenario().num_trials(run) == trials
 
 
+def test_no_trial_learns_from_an_image_that_is_rejected() -> None:
+    scenario, images = _scenario(), shapes(2, 30)
+    part = divide_target(images.without_labels())
+    scenario.problem = SimpleNamespace(source=SimpleNamespace(learn=images), target=part)
+    scenario.request = SimpleNamespace(options=SimpleNamespace(seed=0))
+    out = np.arange(len(part.learn)) % 5 == 0
+    scenario.readers = {"tiny": lambda found: found}
+    scenario._open_set = SimpleNamespace(found=True, source="tiny", judged=lambda _: (None, out))
+    context = scenario.context(SimpleNamespace(arms=ARMS))
+    kept = [digest for digest, far in zip(part.learn.digests, out, strict=True) if not far]
+    assert list(context.target.learn.digests) == kept
+    assert context.target.held_out is part.held_out
+    scenario._open_set = None
+    assert scenario.context(SimpleNamespace(arms=ARMS)).target is part
+
+
 def test_an_interrupted_search_asks_for_no_labels_so_that_it_can_be_resumed() -> None:
     outcomes = (_outcome(0, "plain"), _outcome(1, "adapting", validators=BETTER))
     searched, run = _searched(*outcomes), _run({0: HALF, 1: ALMOST}, audit_labels=10)
@@ -158,7 +176,8 @@ def test_an_interrupted_search_asks_for_no_labels_so_that_it_can_be_resumed() ->
     run.study = SimpleNamespace(recall=lambda _: None, remember=lambda key, _: asked.append(key))
     found, verdict = _scenario(), object()
     choice = found.choose(searched, run)
-    assert with_audit(verdict, choice, range(40), ("ant", "bee"), run) is verdict  # type: ignore[arg-type]
+    given: Any = (verdict, choice, range(40), ("ant", "bee"), run)
+    assert with_audit(*given, rejected=lambda: HALF > 0) == (verdict, None)
     assert asked == []
 
 
