@@ -45,9 +45,23 @@ class Predicted:
         return answers
 
 
-def no_images() -> Predicted | None:
+@dataclass(frozen=True)
+class Rejected:
+    """Images that are more probably none of the classes than not.
+
+    Args:
+        images: The m images.
+        features: (m, d) by which they look alike.
+        probability: (m,) of each to be none of the classes.
+    """
+
+    images: ImageSet
+    features: NDArray[np.floating]
+    probability: NDArray[np.float64]
+
+
+def no_images() -> None:
     """Return that there is no image with an answer."""
-    return None
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,7 @@ class Material:
         tested: Returns the tested images; called by the sections that need them.
         checked: Returns the tested images and those of the search, each said by a predictor
             that did not learn from it; labels are checked with it.
+        rejected: Returns the images of a target without labels that are none of the classes.
         unlabelled: What the set of images without labels is called; empty for none.
         predict: Says (n, K) of images; None where nothing can be predicted.
         features: Features of images by the chosen source; None where it has none at hand.
@@ -72,6 +87,7 @@ class Material:
     images: dict[str, ImageSet] = field(default_factory=dict)
     tested: Callable[[], Predicted | None] = no_images
     checked: Callable[[], Predicted | None] = no_images
+    rejected: Callable[[], Rejected | None] = no_images
     unlabelled: str = ""
     predict: Predict | None = None
     features: Embed | None = None

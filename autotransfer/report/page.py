@@ -24,6 +24,7 @@ from autotransfer.report.markup import clean, paragraph, rendered
 from autotransfer.report.material import Material, no_images
 from autotransfer.report.mislabelled import mislabelled_section
 from autotransfer.report.more_labels import more_labels_section
+from autotransfer.report.none_of_these import none_of_these_section
 from autotransfer.report.progress import progress_section
 from autotransfer.report.provenance import provenance_section
 from autotransfer.report.ranking import ranking_section
@@ -92,6 +93,8 @@ SECTIONS = (
     Section("balance", "Class balance", balance_section),
     Section("duplicates", "Images that repeat", duplicates_section, 3, _has("images")),
     Section("mislabelled", "Labels to check", mislabelled_section, 2, _has("checked")),
+    Section("none-of-these", "Images that are none of the classes", none_of_these_section, 3,
+            _has("rejected")),
     Section("labelling", "What to label next", labelling_section, 4,
             lambda m: m.unlabelled in m.images and m.predict),
     Section("shift", "What differs between the sets", shift_section, 4,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from autotransfer.data.image_set import ImageSet
 from autotransfer.models.features import FeatureReaders
 from autotransfer.report import Material, Predicted
+from autotransfer.report.material import Rejected, no_images
 from autotransfer.results import Record
 from autotransfer.search.checkpoint import Checkpoint
 
@@ -50,12 +51,22 @@ def material_without_labels(
         said = plain.predict(images, readers[plain.source])
         return Predicted(title, "held-out source images", images, said)
 
+    def rejected() -> Rejected | None:
+        open_set, images = returned.open_set, learnt[TARGET]
+        if open_set is None or not open_set.found:
+            return None
+        features = readers[open_set.source](images)
+        probability, out = open_set.judged(features)
+        places = np.flatnonzero(out)
+        return Rejected(images.subset(places), features[places], probability[places])
+
     source = returned.source
     assert source is not None
     return Material(
         record,
         images=dict(learnt),
         checked=cache(checked),
+        rejected=cache(rejected) if returned.open_set is not None else no_images,
         unlabelled=TARGET,
         predict=lambda images: returned.predict(images, readers[source]),
         features=readers[source],

@@ -21,7 +21,8 @@ CENTRES = 6 * np.eye(4, 24)
 
 
 def _unit(rows: Rows) -> Rows:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    lengths: Rows = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / lengths
 
 
 def test_new_images_of_the_classes_have_mean_zero_and_deviation_one() -> None:

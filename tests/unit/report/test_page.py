@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from autotransfer.data.target import open_target
 from autotransfer.report import Material, Predicted, write_report
+from autotransfer.report.material import Rejected
 from autotransfer.report.page import NO_TIME, SECTIONS, Section, built, page
 from autotransfer.results import RankedSource, Ranking, Skipped
 from tests.unit.report.test_more_labels import FORECAST
@@ -90,6 +91,7 @@ def material(make_record: Make, make_outcome: Make) -> Material:
         features=lambda images: rng.normal(size=(len(images), 4)),
         embeddings={HOSTILE: lambda images: rng.normal(size=(len(images), 4))},
         domains={HOSTILE: images, "other": images},
+        rejected=lambda: Rejected(images, rng.normal(size=(len(images), 4)), np.ones(len(images))),
     )
 
 
@@ -111,7 +113,8 @@ def test_the_page_needs_nothing_from_elsewhere(material: Material) -> None:
     parser = Balanced()
     text = page(material, bodies)
     parser.feed(text)
-    assert all(a.startswith(("#", "data:image/jpeg;base64,")) for a in parser.addresses)
+    within = ("#", "data:image/jpeg;base64,", "data:text/csv;base64,")
+    assert all(a.startswith(within) for a in parser.addresses)
     assert not re.search(r"@import|url\((?!#)", text)
     assert '<meta name="viewport"' in text
     assert "prefers-color-scheme: dark" in text

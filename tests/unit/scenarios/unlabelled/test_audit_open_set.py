@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -22,7 +22,10 @@ from autotransfer.scenarios.unlabelled.open_world import with_open_set_audit
 N = 400
 
 
-def _answered(seed: int) -> tuple[NDArray[np.int64], ...]:
+Ints: TypeAlias = NDArray[np.int64]
+
+
+def _answered(seed: int) -> tuple[Ints, Ints, Ints, NDArray[np.bool_]]:
     """Truth (a quarter unknown), two predictors, and a rejection that is mostly right."""
     generator = np.random.default_rng(seed)
     truth = np.where(generator.random(N) < 0.25, UNKNOWN, generator.integers(0, 3, N))
