@@ -236,7 +236,7 @@ def tables(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield "|" + "---|" * 10
     for title, here in _groups(rows):
         told = [row for row in here if row["told"]]
-        inside = [row["low"] - 0.01 <= row["right"] <= row["high"] + 0.01 for row in told]
+        inside = [row["low"] <= row["right"] <= row["high"] for row in told]
         cells = [
             f"{len(here)}", f"{len(told)}", _mean(map(float, inside), "{:.0%}"),
             _mean(row["high"] - row["low"] for row in told),

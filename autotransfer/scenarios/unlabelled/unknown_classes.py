@@ -69,8 +69,8 @@ class UnknownClasses:
             return f"{self.num_images} target images are too few; at least {FEWEST} are needed"
         if found.shift > MOST_SHIFTED:
             return (
-                "the whole target looks strange beside the source images, so a class that nobody "
-                "named cannot be told from another look"
+                "the whole target looks strange beside the source images: another look, or hardly "
+                "any image of your classes, and nothing here tells the two apart"
             )
         if found.high >= MOST:
             return f"it may be {MOST:.0%} of the images or more"
