@@ -22,6 +22,7 @@ from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
 from autotransfer.scenarios.unlabelled.unknown_classes import (
     UnknownClasses,
     read_unknown_classes,
+    too_few,
 )
 from autotransfer.search.study import Study
 
@@ -29,8 +30,8 @@ _KEY = "open world"
 _NAMED = 10
 
 
-def see_unknown(problem: UnlabelledProblem, source: Source, seed: int) -> UnknownClasses:
-    """Return what a pretrained source sees of images that are none of the classes.
+def see_unknown(problem: UnlabelledProblem, source: Source, seed: int) -> UnknownClasses | None:
+    """Return what a pretrained source sees of images of no class; None with too few images.
 
     Args:
         problem: Both domains.
@@ -38,11 +39,13 @@ def see_unknown(problem: UnlabelledProblem, source: Source, seed: int) -> Unknow
         seed: Draws images and the classes that are left out.
     """
     learn, reader = problem.target.learn, problem.readers[source]
+    if too_few(problem.source.learn, learn):
+        return None
     return read_unknown_classes(problem.source.learn, learn, reader, seed=seed)
 
 
 def look_at_target(
-    problem: UnlabelledProblem, source: Source, unknown: UnknownClasses, seed: int
+    problem: UnlabelledProblem, source: Source, unknown: UnknownClasses | None, seed: int
 ) -> OpenWorld:
     """Return what a pretrained source sees in the target.
 
@@ -51,11 +54,12 @@ def look_at_target(
     Args:
         problem: Both domains.
         source: Whose frozen features are read.
-        unknown: What it sees of images that are none of the classes.
+        unknown: What it sees of images that are none of the classes; None with too few images.
         seed: Draws images and bootstraps.
     """
-    kept = without_rejected(problem.target, unknown.open_set(source), problem.readers)
-    none_of_these = _unknown_images(unknown, len(problem.target.learn), len(kept.learn))
+    open_set = None if unknown is None else unknown.open_set(source)
+    kept = without_rejected(problem.target, open_set, problem.readers)
+    none_of_these = _unknown_images(problem, unknown, len(kept.learn))
     reader = problem.readers[source]
     found = read_class_shares(problem.source, kept.learn, reader, seed=seed)
     if found.doubt:
@@ -111,7 +115,13 @@ def with_open_set_audit(found: OpenWorld | None, audit: OpenSetAudit | None) -> 
     return replace(found, unknown=unknown)
 
 
-def _unknown_images(found: UnknownClasses, num_images: int, num_kept: int) -> UnknownImages:
+def _unknown_images(
+    problem: UnlabelledProblem, found: UnknownClasses | None, num_kept: int
+) -> UnknownImages:
+    learn = problem.target.learn
+    num_images = len(learn)
+    if found is None:
+        return UnknownImages(None, 0, num_images, too_few(problem.source.learn, learn))
     if found.doubt:
         return UnknownImages(None, 0, num_images, found.doubt)
     share = Range(found.mixture.share, found.mixture.low, found.mixture.high)
@@ -131,8 +141,10 @@ def look_and_remember(
     """
     see = cache(partial(see_unknown, problem, source, seed))
     found = remembered(study, lambda: look_at_target(problem, source, see(), seed))
-    told = found.unknown is not None and found.unknown.share is not None
-    return found, see().open_set(source) if told else None
+    if found.unknown is None or found.unknown.share is None:
+        return found, None
+    unknown = see()
+    return found, None if unknown is None else unknown.open_set(source)
 
 
 def remembered(study: Study, look: Callable[[], OpenWorld]) -> OpenWorld:

@@ -29,7 +29,7 @@ from autotransfer.models.unknown_mixture import (
 )
 
 MOST_READ = 1000  # images of a set
-FEWEST = 40  # target images; with fewer nothing is told
+FEWEST = 40  # images of each domain; with fewer nothing is told
 LOOKS_ALIKE = -0.7  # tenth part of the z-scores lies below, where the domains look alike
 MOST_SHIFTED = 0.75  # mean z-score of known images; beyond, the domain itself is strange
 LEAST_SEEN = 0.6  # mean z-score of classes left out; below, not finding any says nothing
@@ -50,7 +50,6 @@ class UnknownClasses:
         mixture: What the scores of the target say.
         aligned: Whether each domain was standardised by itself.
         beyond: Mean z-score of images of classes that were left out.
-        num_images: Target images that were read.
         purity: Expected share of unknown images among those that would be rejected.
     """
 
@@ -58,15 +57,12 @@ class UnknownClasses:
     mixture: UnknownMixture
     aligned: bool
     beyond: float
-    num_images: int
     purity: float
 
     @property
     def doubt(self) -> str:
         """Return why the share is not told; empty where it is."""
         found = self.mixture
-        if self.num_images < FEWEST:
-            return f"{self.num_images} target images are too few; at least {FEWEST} are needed"
         if found.shift > MOST_SHIFTED:
             return (
                 "the whole target looks strange beside the source images: another look, or hardly "
@@ -95,6 +91,19 @@ class UnknownClasses:
             source: Whose features were read.
         """
         return OpenSet(self.novelty, self.mixture.probabilities, source, self.found)
+
+
+def too_few(source: ImageSet, target: ImageSet) -> str:
+    """Return why so few images tell nothing; empty where they are enough.
+
+    Args:
+        source: Labelled images.
+        target: Images without labels.
+    """
+    for name, images in (("source", source), ("target", target)):
+        if len(images) < FEWEST:
+            return f"{len(images)} {name} images are too few; at least {FEWEST} are needed"
+    return ""
 
 
 def read_unknown_classes(
@@ -139,20 +148,19 @@ def unknown_classes(
     probability = probability_at(mixture.probabilities, z)
     more = probability[probability > MORE_PROBABLY]
     purity = float(more.mean()) if len(more) else 0.0
-    return UnknownClasses(novelty, mixture, aligned, beyond, len(new), purity)
+    return UnknownClasses(novelty, mixture, aligned, beyond, purity)
 
 
 def _left_out(
     features: NDArray[np.float64], labels: NDArray[np.int64], *, distances: bool, seed: int
 ) -> tuple[float, float]:
     """Return mean and deviation of the z-scores of classes that were left out."""
-    classes = np.unique(labels)
-    if len(classes) < 3:
-        return _BEYOND, _WIDTH
     generator, drawn = np.random.default_rng(seed), []
     some = np.sort(generator.permutation(len(labels))[:_MOST_LEFT_OUT])
     features, labels = features[some], labels[some]
     classes = np.unique(labels)
+    if len(classes) < 3:
+        return _BEYOND, _WIDTH
     for _ in range(LEFT_OUT):
         out = np.isin(labels, generator.permutation(classes)[: max(1, len(classes) // 3)])
         kept = features[~out]

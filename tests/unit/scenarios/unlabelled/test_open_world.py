@@ -47,6 +47,10 @@ class _Study:
         self.kept[key] = value
 
 
+def _study() -> Any:
+    return _Study()
+
+
 def _context(
     shares: tuple[float, ...] | None, target: ImageSet | None = None
 ) -> UnlabelledContext:
@@ -151,6 +155,15 @@ def test_a_source_that_tells_the_classes_apart_sees_which_are_in_the_target() ->
     assert found.unknown.share is not None
     assert found.unknown.share.low == 0.0
     assert found.unknown.rejected == 0
+
+
+def test_too_few_images_tell_nothing_of_unknown_ones_and_reject_none() -> None:
+    problem = _problem(shapes(3, 13, seed=3), shapes(3, 40, seed=1))
+    found, open_set = look_and_remember(_study(), problem, _tiny(problem.readers), 0)
+    assert open_set is None
+    assert found.unknown is not None
+    assert found.unknown.share is None
+    assert found.unknown.doubt == "39 target images are too few; at least 40 are needed"
 
 
 def _with_a_new_class() -> tuple[Any, NDArray[np.bool_]]:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from autotransfer.plugin.testing import shapes
 from autotransfer.scenarios.unlabelled.unknown_classes import (
     FEWEST,
     MOST_SHIFTED,
     UnknownClasses,
+    too_few,
     unknown_classes,
 )
 
@@ -67,9 +69,15 @@ def test_a_target_that_is_strange_as_a_whole_is_not_told_of() -> None:
     assert not found.found
 
 
-def test_too_few_images_or_too_wide_an_interval_are_not_told_of() -> None:
+def test_too_few_images_of_either_domain_are_named() -> None:
+    few, enough = shapes(3, 13), shapes(3, 14)
+    assert too_few(enough, few) == f"39 target images are too few; at least {FEWEST} are needed"
+    assert too_few(few, enough) == f"39 source images are too few; at least {FEWEST} are needed"
+    assert too_few(enough, enough) == ""
+
+
+def test_too_wide_an_interval_is_not_told() -> None:
     found = seen(90)
-    assert f"at least {FEWEST} are needed" in replace(found, num_images=39).doubt
     wide = replace(found.mixture, low=0.1, high=0.6)
     assert replace(found, mixture=wide).doubt == "it may be anything from 10% to 60% of the images"
     most = replace(found.mixture, low=0.7, high=0.8)
@@ -86,3 +94,10 @@ def test_of_two_classes_none_is_left_out() -> None:
     learnt, labels = rows(120, 0, [0, 1])
     found = unknown_classes(learnt, labels, rows(100, 1, [0, 1])[0], seed=0)
     assert found.beyond == 1.0
+
+
+def test_a_class_of_a_single_image_does_no_harm() -> None:
+    learnt, labels = rows(360, 0, [0, 1, 2])
+    labels[:2] = [6, 7]
+    found = unknown_classes(learnt, labels, rows(100, 1, [0, 1, 2])[0], seed=0)
+    assert found.mixture.low == 0.0
