@@ -256,9 +256,9 @@ class Predictions:
         """
         rejection, open_set = self.kept.rejection, self.kept.open_set
         if open_set is not None and share is None:
+            items, _ = self._opened(images)
             with self._answering():
-                read = self._readers[open_set.source]
-                probability, out = open_set.judged(read(self._opened(images)[0]))
+                probability, out = open_set.judged(self._readers[open_set.source](items))
             return Unknown(0.0, probability), out
         if rejection is None or self.record.zero_shot is not None:
             raise InvalidOptionError(self._no_rejection(share))

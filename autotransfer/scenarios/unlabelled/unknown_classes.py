@@ -33,9 +33,10 @@ FEWEST = 40  # images of each domain; with fewer nothing is told
 LOOKS_ALIKE = -0.7  # tenth part of the z-scores lies below, where the domains look alike
 MOST_SHIFTED = 0.75  # mean z-score of known images; beyond, the domain itself is strange
 LEAST_SEEN = 0.6  # mean z-score of classes left out; below, not finding any says nothing
-LEAST_PURE = 0.7  # expected share of unknown images among those that are rejected
+LEAST_PURE = 0.6  # expected share of unknown images among those that are rejected
 WIDEST = 0.4  # interval that is told
 LEFT_OUT = 5  # times that a third of the classes is
+_MOST_COUNTED = 250  # target images, whatever their number
 _MOST_LEFT_OUT = 500  # labelled images of which classes are left out
 _BEYOND, _WIDTH = 1.0, 0.7  # where there are too few classes to leave some out
 _LEAST_BEYOND = 0.2
@@ -141,9 +142,9 @@ def unknown_classes(
         novelty = Novelty.of(known, labels, like=new, distances=False)
         z = novelty.z(new)
     beyond, width = _left_out(known, labels, distances=not aligned, seed=seed)
-    before = Beforehand(0.1, beyond, width, 400)
+    before = Beforehand(0.1, beyond, width, _MOST_COUNTED)
     if aligned:  # a shift that hides classes brings them nearer as well
-        before = Beforehand(0.4, 0.8 * beyond, width, 200)
+        before = Beforehand(0.4, 0.8 * beyond, width, _MOST_COUNTED)
     mixture = fit_unknown_mixture(z, before)
     probability = probability_at(mixture.probabilities, z)
     more = probability[probability > MORE_PROBABLY]
