@@ -55,8 +55,9 @@ def groups_of(features: NDArray[np.floating]) -> NDArray[np.int64]:
     Args:
         features: (n, d).
     """
-    lengths = np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    x = (np.asarray(features, np.float64) / lengths)[:_LOOKED_AT]
+    rows = np.asarray(features, np.float64)
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    x = rows[:_LOOKED_AT]
     best, found = -1.0, np.zeros(len(features), dtype=np.int64)
     if len(x) < _FEWEST:
         return found
@@ -66,7 +67,7 @@ def groups_of(features: NDArray[np.floating]) -> NDArray[np.int64]:
             fit = KMeans(number, n_init=2, random_state=0).fit(x)
             score = float(silhouette_score(x, fit.labels_))
             if score > best:
-                best, found = score, fit.predict(features / lengths).astype(np.int64)
+                best, found = score, fit.predict(rows).astype(np.int64)
     return found
 
 

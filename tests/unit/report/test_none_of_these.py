@@ -21,7 +21,7 @@ def _rejected(sizes: tuple[int, ...]) -> Rejected:
     rows = 9 * np.eye(len(sizes), 12)[groups]
     rows += np.random.default_rng(0).normal(size=rows.shape)
     images = shapes(2, 40).subset(np.arange(len(groups)))
-    return Rejected(images, rows, np.linspace(0.99, 0.6, len(groups)))
+    return Rejected(images, rows.astype(np.float32), np.linspace(0.99, 0.6, len(groups)))
 
 
 def test_images_that_look_alike_are_in_one_group() -> None:
