@@ -1,9 +1,9 @@
 """How likely an item is told right, from its margin: a count of few items is a coarse measure.
 
-The margin is the score of an item's own class less the best other score; the item is right where it
-is positive. The distribution of the margins is smoothed by a normal kernel, with mean and variance
-kept (the smoothed bootstrap of Silverman and Young, Biometrika 74, 1987), by which a share of few
-items has a third less error, and is never none.
+The margin is the score of an item's own class less the best other score; the item is right where
+it is positive. The distribution of the margins is smoothed by a normal kernel that keeps mean and
+variance (smoothed bootstrap: Silverman and Young, Biometrika 74, 1987). The share of right answers
+is nearer to the truth than a count, and an error is never none.
 """
 
 from __future__ import annotations
