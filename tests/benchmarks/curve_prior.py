@@ -44,6 +44,7 @@ FROM, TO = (5, 10, 20), (5, 10, 20, 40)
 MOST_ITEMS = 450
 LEAST_ERROR = 0.0025  # of the record: its accuracies are means over at most 400 items
 START = np.array([-2.1, -0.55, 0.0, 0.0, -2.3])  # three means, and logarithms of the noise
+_NOTHING = 1e6  # variance of what only fills up
 PULL = np.array([4.0, 4.0, 4.0, 1.0, 1.0]) / 1000  # towards the start, of squared distances
 
 Floats = NDArray[np.float64]
@@ -72,19 +73,72 @@ class Row:
     measured: Subsampled
     truth: Truth
 
+
+@dataclass(frozen=True)
+class Stack:
+    """N rows as arrays, filled up to J measured and M later sizes; `observed` says of what.
+
+    Args:
+        terms: (N, J, 3) of the curve at the measured sizes.
+        log_errors: (N, J) measured.
+        of_items: (N, J, J) covariance that the items show.
+        shared: (N, J, J) covariance of counts that share all their luck.
+        others: (N, J) variance besides; infinite, nearly, for what only fills up.
+        later: (N, M, 3) terms at the sizes of the record.
+        truth: (N, M) log errors of the record.
+        weights: (N, M) of the log densities, every target alike; 0 for what only fills up.
+    """
+
+    terms: Floats
+    log_errors: Floats
+    of_items: Floats
+    shared: Floats
+    others: Floats
+    later: Floats
+    truth: Floats
+    weights: Floats
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Stack:
+        """Return the arrays of some rows."""
+        n, most = len(rows), max(len(row.measured.sizes) for row in rows)
+        stack = cls(
+            np.zeros((n, most, 3)), np.zeros((n, most)), np.zeros((n, most, most)),
+            np.zeros((n, most, most)), np.full((n, most), _NOTHING),
+            np.zeros((n, len(TO), 3)), np.zeros((n, len(TO))), np.zeros((n, len(TO))),
+        )  # fmt: skip
+        targets = [row.target for row in rows]
+        for i, row in enumerate(rows):
+            j = len(row.measured.sizes)
+            stack.terms[i, :j], stack.log_errors[i, :j], items = observed(
+                row.measured, Noise(1.0, 0.0)
+            )
+            fixed = np.eye(j) * MISFIT**2
+            stack.of_items[i, :j, :j] = items - fixed
+            stack.shared[i, :j, :j] = observed(row.measured, Noise(0.0, 1.0))[2] - fixed
+            stack.others[i, :j] = MISFIT**2
+            sizes = [s for s in TO if s >= row.size and s in row.truth.accuracy]
+            a_class = np.array([row.truth.labelled[s] for s in sizes]) / row.measured.num_classes
+            stack.later[i, : len(sizes)] = basis(a_class)
+            wrong = [max(1 - row.truth.accuracy[s], LEAST_ERROR) for s in sizes]
+            stack.truth[i, : len(sizes)] = np.log(wrong)
+            share = 1 / len(set(targets)) / targets.count(row.target)
+            stack.weights[i, : len(sizes)] = share / len(sizes)
+        return stack
+
     def log_density(self, prior: Prior, noise: Noise) -> float:
         """Return the mean log density of the record's log errors under the posterior."""
-        x, log_errors, spread = observed(self.measured, noise)
-        sizes = [s for s in TO if s >= self.size and s in self.truth.accuracy]
-        a_class = np.array([self.truth.labelled[s] for s in sizes]) / self.measured.num_classes
-        wrong = [max(1 - self.truth.accuracy[s], LEAST_ERROR) for s in sizes]
-        mean, before, later = np.array(prior.mean), np.array(prior.covariance), basis(a_class)
-        gain = np.linalg.solve(x @ before @ x.T + spread, x @ before).T
-        after = before - gain @ x @ before
-        variance = np.einsum("mi,ij,mj->m", later, after, later) + MISFIT**2
-        off = np.log(wrong) - later @ (mean + gain @ (log_errors - x @ mean))
+        x, mean, before = self.terms, np.array(prior.mean), np.array(prior.covariance)
+        spread = noise.of_items * self.of_items + noise.shared * self.shared
+        spread += np.eye(x.shape[1]) * self.others[:, None, :]
+        across = x @ before  # (N, J, 3)
+        gain = np.swapaxes(np.linalg.solve(across @ np.swapaxes(x, 1, 2) + spread, across), 1, 2)
+        middle = mean + np.einsum("nij,nj->ni", gain, self.log_errors - x @ mean)
+        after = before - gain @ across
+        variance = np.einsum("nmi,nij,nmj->nm", self.later, after, self.later) + MISFIT**2
+        off = self.truth - np.einsum("nmi,ni->nm", self.later, middle)
         found = -(FREEDOM + 1) / 2 * np.log1p(off**2 / variance / FREEDOM) - np.log(variance) / 2
-        return float(found.mean())
+        return float((self.weights * found).sum())
 
 
 def truths() -> dict[str, Truth]:
@@ -153,15 +207,10 @@ def of_numbers(numbers: Floats) -> tuple[Prior, Noise]:
 
 def likeliest(rows: Sequence[Row], start: Floats = START, steps: int = 20) -> Floats:
     """Return the numbers that make the record likeliest, every target alike."""
-    _, of_target, counts = np.unique(
-        [row.target for row in rows], return_inverse=True, return_counts=True
-    )
-    weights = 1 / counts[of_target] / len(counts)
+    stack = Stack.of(rows)
 
     def loss(numbers: Floats) -> float:
-        prior, noise = of_numbers(numbers)
-        found = np.array([row.log_density(prior, noise) for row in rows])
-        return float(PULL @ np.square(numbers - START) - weights @ found)
+        return float(PULL @ np.square(numbers - START)) - stack.log_density(*of_numbers(numbers))
 
     found = minimize(loss, start, method="L-BFGS-B", options={"maxiter": steps})
     return np.asarray(found.x, dtype=np.float64)

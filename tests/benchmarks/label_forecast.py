@@ -54,7 +54,7 @@ def missed(row: Row, curve: LearningCurve, size: int) -> Miss:
     low, middle, high = np.quantile(both[:, 1], [LEVEL, 0.5, 1 - LEVEL])
     gains = both[:, 1] - both[:, 0]
     gain_low, gain, gain_high = np.quantile(gains, [LEVEL, 0.5, 1 - LEVEL])
-    grid = now * np.geomspace(1, FARTHEST, 300)
+    grid = now * np.geomspace(1, FARTHEST, 150)
     along = np.median(curve.accuracies(grid), axis=0)
     needed, of_gain = (
         grid[np.argmax(along >= goal)] if (along >= goal).any() else FARTHEST * now
