@@ -148,10 +148,11 @@ def truths() -> dict[str, Truth]:
     found = {}
     for name, rows in record.groupby("target", observed=True):
         means = rows.groupby("size", observed=True)[["true_accuracy", "labelled"]].mean()
+        sizes = [int(str(size)) for size in means.index]
         found[str(name)] = Truth(
             str(rows.family.iloc[0]),
-            {int(s): float(v) for s, v in means.true_accuracy.items()},
-            {int(s): float(v) for s, v in means.labelled.items()},
+            dict(zip(sizes, means.true_accuracy.tolist(), strict=True)),
+            dict(zip(sizes, means.labelled.tolist(), strict=True)),
         )
     return found
 
@@ -186,11 +187,10 @@ def rows_of(features: Path, kept: Path, draws: int) -> Iterator[Row]:
         path = kept / f"{target.name}-{size}-{number}.npz"
         if not path.exists():
             found = measured(features, target, size, number)
-            nothing = {"sizes": np.zeros(0), "hits": np.zeros((0, 0)), "classes": 0}
-            np.savez_compressed(path, **nothing if found is None else {
-                "sizes": found.sizes, "hits": found.hits.astype(np.float32),
-                "classes": found.num_classes,
-            })  # fmt: skip
+            sizes = np.zeros(0) if found is None else found.sizes
+            hits = np.zeros((0, 0)) if found is None else found.hits
+            classes = 0 if found is None else found.num_classes
+            np.savez_compressed(path, sizes=sizes, hits=hits.astype(np.float32), classes=classes)
         with np.load(path) as line:
             hits = line["hits"].astype(np.float64)
             sizes, classes = line["sizes"].astype(np.int64), int(line["classes"])

@@ -124,7 +124,7 @@ def oracles(record: pd.DataFrame) -> dict[str, pd.Series]:
     """Return the accuracy of each source's last-stage probe by target."""
     last = record[(record.kind == "probe") & (record.stage == record.stages)]
     means = last.groupby(["target", "size", "source"], observed=True).true_accuracy.mean()
-    sizes = set(means.index.droplevel("source"))
+    sizes = {(target, size) for target, size, _ in means.index}
     found = {}
     for target in TARGETS:
         size = next((s for s in SIZES if (target.name, s) in sizes), None)

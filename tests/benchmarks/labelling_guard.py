@@ -34,6 +34,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -177,7 +178,7 @@ def missing(kept: Path, replays: int) -> list[tuple[str, int]]:
     return [key for key in wanted[:replays] if key not in done]
 
 
-def rows_in(kept: Path) -> Iterator[dict[str, float]]:
+def rows_in(kept: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file; a last line that was cut short is none."""
     if kept.exists():
         for line in kept.read_text(encoding="utf-8").splitlines():
