@@ -89,4 +89,4 @@ def test_the_luck_of_the_items_is_shared_by_all_sizes() -> None:
 def test_without_measurements_worth_the_name_the_prior_is_told() -> None:
     one = measured([0.5, 0.5], [2, 4], 2)
     deaf = fitted(one, noise=Noise(1e9, 1e9))
-    assert np.median(deaf.accuracies([20])) == pytest.approx(1 - np.exp(-2.88), abs=0.02)
+    assert np.median(deaf.accuracies([20])) == pytest.approx(1 - np.exp(-3.3), abs=0.02)
