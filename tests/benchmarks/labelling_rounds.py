@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +37,14 @@ Ints = NDArray[np.int64]
 Policy = Callable[[Floats, Ints, Ints, Ints, int], Ints]
 
 
-def read(folder: Path, pool: str) -> tuple[Floats, Ints]:
-    """Return (n, d) features side by side and (n,) classes."""
+def side_by_side(folder: Path, parts: Sequence[str]) -> tuple[Floats, Ints]:
+    """Return (n, d) features of all sources and (n,) classes of the pools of some names."""
     blocks = []
     for source in SOURCES:
-        x = np.concatenate([_stage(folder / part / f"{source}.npz") for part in POOLS[pool]])
+        x = np.concatenate([_stage(folder / part / f"{source}.npz") for part in parts])
         blocks.append(unit_rows(x - x.mean(axis=0)).astype(np.float32))
     labels = []
-    for part in POOLS[pool]:
+    for part in parts:
         with np.load(folder / part / "pool.npz") as kept:
             labels.append(kept["labels"].astype(np.int64))
     return np.concatenate(blocks, axis=1) / np.float32(np.sqrt(len(SOURCES))), np.concatenate(
@@ -154,7 +154,7 @@ def main() -> None:
     sys.stdout.write(f"typical below {TYPICAL_BELOW} labels a class\n")
     with single_thread():
         for pool in given.pools:
-            x, y = read(given.features, pool)
+            x, y = side_by_side(given.features, POOLS[pool])
             for name in given.policies:
                 curves = np.array(
                     [accuracies(POLICIES[name], x, y, seed) for seed in range(given.seeds)]

@@ -159,20 +159,63 @@ def test_bad_tables_are_one_line_and_exit_code_2(
 
 
 @pytest.mark.slow
-def test_a_keyboard_labels_fifty_images_and_the_page_saves_the_table(
-    folder_target: Path, pool: dict[str, str], catalogue: Path, tmp_path: Path
+def test_fifty_images_are_labelled_by_keyboard_and_the_fit_goes_on_without_embedding_one(
+    folder_target: Path,
+    pool: dict[str, str],
+    catalogue: Path,
+    tmp_path: Path,
+    embedded: Counter[tuple[str, str]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = autotransfer.suggest_labels(
-        str(folder_target), "pool", count=50, sources=str(catalogue), source=["tiny-0"],
-        out="asked",
-    )  # fmt: skip
-    names = list(found.class_names)
+    given = ["--sources", str(catalogue), "--source", "tiny-0", "--json"]
+    fit = [
+        "fit", str(folder_target), "--name", "round", *given, "--trials", "1",
+        "--strategy", "feature-extraction", "--tracking-uri", "off",
+    ]  # fmt: skip
+    before = _answered(fit, capsys)
+    assert _by("tiny-0", embedded) == 42
+    label = ["label", str(folder_target), "pool", "--count", "50", "--out", "asked", *given]
+    asked = _answered(label, capsys)
+    assert _by("tiny-0", embedded) == 42 + 75
     downloads = tmp_path / "downloads"
     downloads.mkdir()
-    with Browser(tmp_path / found.sheet, downloads) as page:
-        for one in found.asked[:-1]:
-            assert page.value("document.getElementById('file').textContent") == one.image
-            page.press(str(1 + names.index(pool[one.image])))
+    rows = _labelled_by_keyboard(tmp_path / asked["sheet"], asked, pool, downloads)
+    assert [row["image"] for row in rows] == [one["image"] for one in asked["asked"]]
+    assert [row["label"] for row in rows] == [pool[one["image"]] for one in asked["asked"]]
+    assert [row["drawn"] for row in rows] == [one["drawn"] for one in asked["asked"]]
+
+    table = ["--unlabelled", "pool", "--labels", str(downloads / "asked.csv"), "--resume"]
+    after = _answered([*fit, *table], capsys)
+    assert _by("tiny-0", embedded) == 42 + 75
+    assert set(embedded.values()) == {1}  # by each network, in three commands
+    random = sum(one["drawn"] == "random" for one in asked["asked"])
+    assert before["test"]["n"] == 42
+    assert after["test"]["n"] == 42 + random
+    assert (tmp_path / "round-92-labels").is_dir()  # the study of this round
+    assert after["sentence"] != before["sentence"]
+    assert 0 < after["seconds"]["total"] < 120
+
+
+def _by(source: str, embedded: Counter[tuple[str, str]]) -> int:
+    return sum(count for (name, _), count in embedded.items() if name == source)
+
+
+def _answered(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """Return the JSON that a command prints."""
+    assert run(list(arguments)) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def _labelled_by_keyboard(
+    sheet: Path, asked: dict[str, Any], truth: dict[str, str], downloads: Path
+) -> list[dict[str, str]]:
+    """Label every image of a page by key presses and return the table that it saves."""
+    names, images = asked["class_names"], [one["image"] for one in asked["asked"]]
+    with Browser(sheet, downloads) as page:
+        for image in images[:-1]:
+            assert page.value("document.getElementById('file').textContent") == image
+            page.press(str(1 + names.index(truth[image])))
         page.press("+")  # the last one gets a class of its own, which is then taken back
         for letter in "dogs":
             page.press(letter)
@@ -181,14 +224,11 @@ def test_a_keyboard_labels_fifty_images_and_the_page_saves_the_table(
         assert page.value("labels.at(-1)") == "dogs"
         page.press("Backspace")
         assert page.value("labels.at(-1)") == ""
-        page.press(str(1 + names.index(pool[found.asked[-1].image])))
+        page.press(str(1 + names.index(truth[images[-1]])))
         assert "50 of 50 labelled" in page.value("document.getElementById('status').textContent")
         page.press("Enter")
         saved, due = downloads / "asked.csv", time.monotonic() + 20
         while not saved.exists() and time.monotonic() < due:
             time.sleep(0.05)
     with saved.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["image"] for row in rows] == [one.image for one in found.asked]
-    assert [row["label"] for row in rows] == [pool[one.image] for one in found.asked]
-    assert [row["drawn"] for row in rows] == [one.drawn for one in found.asked]
+        return list(csv.DictReader(file))

@@ -25,6 +25,7 @@ from autotransfer.models.heads.ridge import (
 from autotransfer.models.heads.unit_ridge import fit_unit_ridge
 from autotransfer.models.mixture_weights import mixture_weights
 from autotransfer.models.single_thread import single_thread
+from autotransfer.transferability.learning_curve.smoothing import likely_right, margins_of
 
 SHARES = (0.125, 0.25, 0.4, 0.55, 0.75)  # of the labels, that smaller fits learn from
 DRAWS, FEWEST_DRAWS = 30, 5  # of nested subsets; fewer where the subsets are large
@@ -41,15 +42,17 @@ class Subsampled:
 
     Args:
         sizes: (J,) numbers m of labels, increasing; the last is that of all but the item itself.
-        hits: (J, t) share of the fits to m labels that tell a tested item right.
+        hits: (J, t) how likely fits to m labels tell a tested item right, the mean over them.
         num_classes: K.
         num_labels: n, of all.
+        left_out: Whether the last row is of fits to all items but the tested one.
     """
 
     sizes: NDArray[np.int64]
     hits: NDArray[np.float64]
     num_classes: int
     num_labels: int
+    left_out: bool = False
 
     @property
     def accuracy(self) -> NDArray[np.float64]:
@@ -156,20 +159,25 @@ def subsampled(
                 learnt = order[:m]
                 others = np.flatnonzero(tested & ~np.isin(units, units[learnt]))
                 if len(others) and len(np.unique(labels[learnt])) > 1:
-                    told[j, others] += _hits(gram, labels, num_classes, learnt, others)
+                    told[j, others] += likely_right(
+                        _margins(gram, labels, num_classes, learnt, others)
+                    )
                     counts[j, others] += 1
         rows = [np.where(counts[j] > 0, told[j] / np.maximum(counts[j], 1), np.nan)
                 for j in range(len(sizes))]  # fmt: skip
-        if len(np.unique(units)) == n:
+        left_out = len(np.unique(units)) == n
+        if left_out:
             sizes.append(n)
             few = [_spread(labels, WEIGHED_BY)]
-            rows.append(_left_out(grams.joint(few, labels, num_classes), labels, num_classes))
+            margins = _left_out(grams.joint(few, labels, num_classes), labels, num_classes)
+            rows.append(np.full(n, np.nan))
+            rows[-1][tested] = likely_right(margins[tested])
     kept = [(m, row[tested]) for m, row in zip(sizes, rows, strict=True)
             if not np.isnan(row[tested]).all()]  # fmt: skip
     if not kept:
         return None
     hits = np.array([np.where(np.isnan(row), np.nanmean(row), row) for _, row in kept])
-    return Subsampled(np.array([m for m, _ in kept]), hits, num_classes, n)
+    return Subsampled(np.array([m for m, _ in kept]), hits, num_classes, n, left_out)
 
 
 def gained(
@@ -198,8 +206,8 @@ def gained(
         then = np.zeros(len(labels))
         then[old] = _left_out(gram[np.ix_(old, old)], labels[old], num_classes)
         new = np.flatnonzero(~before)
-        then[new] = _hits(gram, labels, num_classes, old, new)
-    gains: NDArray[np.float64] = (now - then)[tested]
+        then[new] = _margins(gram, labels, num_classes, old, new)
+    gains: NDArray[np.float64] = ((now > 0).astype(np.float64) - (then > 0))[tested]
     return gains
 
 
@@ -266,28 +274,27 @@ def _centred(gram: NDArray[np.float64]) -> GramDecomposition:
     return GramDecomposition.of_gram(gram - mean - mean[:, None] + mean.mean(), most=len(gram))
 
 
-def _hits(
+def _margins(
     gram: NDArray[np.float64],
     labels: NDArray[np.int64],
     num_classes: int,
     learnt: NDArray[np.int64],
     others: NDArray[np.int64],
-) -> NDArray[np.bool_]:
-    """Return whether the fit to some items tells others right."""
+) -> NDArray[np.float64]:
+    """Return the margins of other items by the fit to some."""
     targets = targets_of(labels[learnt], num_classes)
     inner, across = gram[np.ix_(learnt, learnt)], gram[np.ix_(others, learnt)]
     parts, penalty, _ = _decomposed(inner, targets)
     mean = targets.mean(axis=0)
     dual = parts.solve(targets - mean, penalty)
     scores = (across - inner.mean(axis=0)) @ (dual - dual.mean(axis=0)) + mean
-    right: NDArray[np.bool_] = scores.argmax(axis=1) == labels[others]
-    return right
+    return margins_of(scores, labels[others])
 
 
 def _left_out(
     gram: NDArray[np.float64], labels: NDArray[np.int64], num_classes: int
 ) -> NDArray[np.float64]:
-    """Return whether each item is told right by the fit to all others.
+    """Return the margin of each item by the fit to all others.
 
     Without an item its class is rarer, by a fifth where it has five, and the intercept of the fit
     says so: of five a class, four points of accuracy. The intercept of all items stands in its
@@ -296,5 +303,4 @@ def _left_out(
     targets = targets_of(labels, num_classes)
     _, _, scores = _decomposed(gram, targets)
     rarer = (targets - targets.mean(axis=0)) / (len(labels) - 1)  # mean of all less that of others
-    right: NDArray[np.float64] = ((scores + rarer).argmax(axis=1) == labels).astype(np.float64)
-    return right
+    return margins_of(scores + rarer, labels)

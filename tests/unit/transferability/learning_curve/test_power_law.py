@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from autotransfer.transferability.learning_curve.power_law import (
     MIXTURE,
     LearningCurve,
+    Noise,
+    basis,
     fitted,
+    observed,
     through,
 )
 from autotransfer.transferability.learning_curve.subsampling import Subsampled
@@ -62,3 +67,26 @@ def test_where_every_item_is_right_the_accuracy_is_not_taken_to_be_one() -> None
     curve = fitted(measured([0.0, 0.0, 0.0], [10, 20, 40], 40))
     low, high = np.quantile(curve.accuracies([40])[:, 0], [0.05, 0.95])
     assert 0.8 < low < high <= 1.0
+
+
+def test_an_item_that_is_left_out_leaves_its_class_one_label_fewer() -> None:
+    found = measured([0.4, 0.3], [10, 20], 20)
+    counted, _, _ = observed(found)
+    left_out, _, _ = observed(replace(found, left_out=True))
+    assert counted == pytest.approx(basis(np.array([5.0, 10.0])))
+    assert left_out == pytest.approx(basis(np.array([5.0, 9.0])))
+    pairs = replace(measured([0.4, 0.3], [2, 2], 4), left_out=True)
+    assert observed(pairs)[0][-1] == pytest.approx(basis(np.array([0.5]))[0])
+
+
+def test_the_luck_of_the_items_is_shared_by_all_sizes() -> None:
+    found = measured([0.4, 0.4], [10, 20], 50)  # the same items are wrong
+    _, _, noise = observed(found, Noise(1.0, 0.0))
+    assert noise[0, 1] == pytest.approx(0.4 * 0.6 / 50 / 0.4**2, rel=0.02)
+    assert noise[0, 0] == pytest.approx(noise[0, 1] + 0.1**2)
+
+
+def test_without_measurements_worth_the_name_the_prior_is_told() -> None:
+    one = measured([0.5, 0.5], [2, 4], 2)
+    deaf = fitted(one, noise=Noise(1e9, 1e9))
+    assert np.median(deaf.accuracies([20])) == pytest.approx(1 - np.exp(-3.3), abs=0.02)
