@@ -3,7 +3,8 @@
 A validation score flatters whoever is chosen by it, the more the fewer items there are. A measured
 gain is therefore believed by its precision, beside what such a gain was on many small targets. The
 figures are from the record of small transfers (`tests/benchmarks/transfer_record.py`; the tables
-are in `docs/benchmarks.md`): up to a hundred items a class, and convolutional networks.
+are in `docs/benchmarks/transfer-record.md`): up to a hundred items a class, and convolutional
+networks.
 """
 
 from __future__ import annotations

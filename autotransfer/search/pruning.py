@@ -63,7 +63,7 @@ def rivals(known: Iterable[Losses], steps: int) -> tuple[NDArray[np.float32] | N
     The rungs of the first fold are a 27th, a ninth and a third of three folds: each goes three
     times as far as the one before. Later folds stop nobody: those who are left differ little,
     and the best half of the best half at every one of eight steps is nobody in the end. The
-    figures are in `docs/benchmarks.md`.
+    figures are in `docs/benchmarks/search.md`.
 
     Args:
         known: The losses of earlier trials of the same strategy.

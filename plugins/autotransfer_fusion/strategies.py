@@ -4,7 +4,7 @@ The probes are ridge regressions that choose penalty and temperature by closed-f
 so that the whole fit costs two decompositions for each source. Of texts their weights alone come
 from there, and a logistic regression answers: on embeddings of sentences it is one to three points
 better at any number of labels (`docs/text.md`). On few labels several sources together beat the
-best single one; `docs/benchmarks.md` has the figures.
+best single one; `docs/benchmarks/probes.md` has the figures.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of docs/unlabelled.md is what the consensus makes of the recorded shifts today."""
+"""The table of docs/benchmarks/unlabelled.md is what the consensus makes of the shifts today."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def found() -> list[Cell]:
 
 
 def test_the_page_shows_what_is_recorded() -> None:
-    page = (ROOT / "docs" / "unlabelled.md").read_text(encoding="utf-8").splitlines()
+    page = (
+        (ROOT / "docs" / "benchmarks" / "unlabelled.md").read_text(encoding="utf-8").splitlines()
+    )
     shown = [line for line in tables(ROWS) if line.startswith("|")]
     assert len(shown) == 2 + len(SHIFTS)
     assert [line for line in shown if line not in page] == []

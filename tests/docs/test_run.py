@@ -48,7 +48,8 @@ RUNNABLE = [
     if any(block.language in ("python", "console", "bash") for block in blocks(page))
     and page.name != "README.zh.md"  # its blocks are those of README.md
     and page.name
-    not in ("sound.md", "text.md")  # networks of megabytes; end_to_end has small ones
+    # networks of megabytes and series of a plugin; end_to_end has small ones
+    not in ("sound.md", "text.md", "new-items.md")
     and "examples" not in page.parts  # tests/packaging runs its commands
 ]
 

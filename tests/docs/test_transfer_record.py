@@ -308,13 +308,13 @@ def test_ten_images_of_each_class_or_three_hundred_in_all_judge(supervised: pd.D
 
 
 def test_the_page_shows_what_is_recorded(recorded: pd.DataFrame) -> None:
-    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "benchmarks" / "transfer-record.md").read_text(encoding="utf-8")
     accuracy = "\n".join(facts(recorded)).split("\n\n")[2]
     assert accuracy in page
 
 
 def test_the_page_shows_what_the_mixture_gains(recorded: pd.DataFrame) -> None:
-    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "benchmarks" / "transfer-record.md").read_text(encoding="utf-8")
     parts = "\n".join(facts(recorded)).split("\n\n")
     titles = [
         number for number, text in enumerate(parts) if text.startswith((WITH_JOINT, "means"))

@@ -27,10 +27,10 @@ def fit_unit_ridge(
     """Return a ridge head on centred features of unit length, and the centre.
 
     On few labels it is points better than one on standardised features, whose many features of
-    little variance are mostly noise; `docs/benchmarks.md` has the figures. Columns of different
-    units, as tables have them, do need to be standardised. That is done where the leave-one-out
-    log loss is better by it by more than two standard errors. The last fits are remembered by
-    what they read: a mean of probes, a mixture and a default probe ask for the same ones.
+    little variance are mostly noise; `docs/benchmarks/probes.md` has the figures. Columns of
+    different units, as tables have them, do need to be standardised. That is done where the
+    leave-one-out log loss is better by it by more than two standard errors. The last fits are
+    remembered by what they read: a mean of probes, a mixture and a default probe share them.
 
     Args:
         features: (n, d).
