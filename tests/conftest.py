@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from autotransfer import masking
 from tests.own_postgresql import INITDB, PostgreSql
 
 # A property is true or not; how long an example takes is the machine's business.
@@ -55,6 +56,7 @@ def isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("AUTOTRANSFER_PLUGINS", raising=False)
+    monkeypatch.setattr(masking, "_secrets", set())  # passwords that other tests have named
     monkeypatch.chdir(tmp_path)
 
 

@@ -43,8 +43,8 @@ def zero_shot_text(found: ZeroShotFindings) -> list[str]:
     if not found.figures:
         return []
     told = (
-        f"nearest seen class {found.nearest_seen_class:.3f}; with exchanged rows "
-        f"97.5 % below {found.null_high:.3f} (p = {found.p_value:.3f})"
+        f"nearest seen class {found.nearest_seen_class:.3f}; exchanged rows: 97.5 % below "
+        f"{found.null_high:.3f}, p {found.p_value:.3f}"
     )
     lines = _columns("rows", told)
     if found.known_to_source:

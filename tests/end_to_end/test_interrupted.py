@@ -83,7 +83,13 @@ def test_among_the_probes_the_best_of_them_is_returned(target: Path, catalogue: 
     assert sum(found["trials"].values()) == 0
 
 
-@pytest.mark.parametrize("more", [(), ("--workers", "1")], ids=["inline", "processes"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param((), id="inline"),
+        pytest.param(("--workers", "1"), id="processes", marks=pytest.mark.nightly),
+    ],
+)
 def test_in_training_the_best_so_far_is_returned(
     target: Path, catalogue: Path, more: tuple[str, ...]
 ) -> None:

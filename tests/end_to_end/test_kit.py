@@ -210,6 +210,7 @@ def test_no_useless_source_is_in_the_shortlist(kit: Path, name: str) -> None:
         assert row["rank_low"] <= row["rank"] <= row["rank_high"]
 
 
+@pytest.mark.nightly
 def test_photographs_and_sketches_are_far_apart_and_two_halves_near(kit: Path) -> None:
     pacs = kit / "data" / "pacs.zip"
     one = ("--source", "mobilenetv1-100-imagenet")

@@ -158,7 +158,7 @@ def test_bad_tables_are_one_line_and_exit_code_2(
     assert said in error
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_fifty_images_are_labelled_by_keyboard_and_the_fit_goes_on_without_embedding_one(
     folder_target: Path,
     pool: dict[str, str],

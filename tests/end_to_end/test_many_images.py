@@ -12,14 +12,9 @@ import pytest
 BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "many_pictures.py"
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize(
-    ("pictures", "limit"),
-    [
-        pytest.param(8_000, 1280, marks=pytest.mark.slow),
-        pytest.param(100_000, 2048, marks=pytest.mark.nightly),
-    ],
-)
+@pytest.mark.parametrize(("pictures", "limit"), [(8_000, 1280), (100_000, 2048)])
 def test_many_small_pictures_fit_into_memory(disk_path: Path, pictures: int, limit: int) -> None:
     done = subprocess.run(
         [sys.executable, str(BENCHMARK), "--images", str(pictures), "--limit", str(limit)],

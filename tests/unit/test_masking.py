@@ -26,11 +26,6 @@ from autotransfer.errors import (
 from autotransfer.masking import masked, masked_url, note_secrets
 
 
-@pytest.fixture(autouse=True)
-def _no_secrets_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(masking, "_secrets", set())
-
-
 @pytest.mark.parametrize(
     ("url", "shown"),
     [

@@ -35,8 +35,8 @@ def found(monkeypatch: pytest.MonkeyPatch) -> ZeroShotFindings:
 def test_no_line_is_wider_than_the_terminal_and_nothing_is_lost(found: ZeroShotFindings) -> None:
     lines = zero_shot_text(found)
     assert max(map(len, lines)) <= 80
-    assert lines[0].startswith("  rows      nearest seen class 0.582; with")
+    assert lines[0].startswith("  rows      nearest seen class 0.582; exchanged")
     told = " ".join(" ".join(lines).split())
-    assert "97.5 % below 0.739 (p = 0.835)" in told
+    assert "97.5 % below 0.739, p 0.835" in told
     assert "another one with a long name: 0.500 without them, 0.600 by its own head" in told
     assert "held-out classes: unseen alone 0.665, among all U 0.531, S 0.781, H 0.632" in told
