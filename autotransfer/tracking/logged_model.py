@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from autotransfer.tracking.projection import model_figures, one_line
 from autotransfer.tracking.provenance import datasets_of
 
 MODEL_NAME = "model"
+_CONTENT = "content"  # the tag with the digest of what it answers by
 # what servers before 3.0 answer, which know no logged models
 _UNKNOWN = ("ENDPOINT_NOT_FOUND", "NOT_FOUND", "RESOURCE_DOES_NOT_EXIST", "NOT_IMPLEMENTED")
 
@@ -33,10 +36,11 @@ class LoggedModel:
 
 
 def write_model(
-    client: MlflowClient, run_id: str, folder: Path, record: Record, target: str
+    client: MlflowClient, run_id: str, folder: Path, record: Record, target: str, *, at_ms: int
 ) -> LoggedModel:
     """Return the logged model of a run, written where it is not there yet.
 
+    A fit that went on and found another one gives its run one more: `runs:/RUN/model` is the last.
     A server that knows no logged models gets it as an artifact of the run.
 
     Args:
@@ -44,13 +48,16 @@ def write_model(
         run_id: The run.
         folder: What `write_serving_folder` wrote.
         record: What was found.
-        target: Name of the target, whose figures are the model's.
+        target: Name of the target, on which its figures were measured.
+        at_ms: When the run has these figures, in milliseconds since 1970: each stays one point.
     """
     run = client.get_run(run_id)
-    known = [] if run.outputs is None else run.outputs.model_outputs
-    if known:
-        model_id = str(known[0].model_id)
-        return LoggedModel(f"models:/{model_id}", model_id)
+    content, outputs = _content(folder), [] if run.outputs is None else run.outputs.model_outputs
+    if outputs:
+        last = max(outputs, key=lambda output: output.step)
+        known = client.get_logged_model(str(last.model_id))
+        if known.tags.get(_CONTENT, content) == content:  # models of version 0.1 have no tag
+            return LoggedModel(f"models:/{known.model_id}", str(known.model_id))
     try:
         model = client.create_logged_model(
             run.info.experiment_id,
@@ -62,6 +69,7 @@ def write_model(
                 "source": one_line(record.finalist.source),
                 "license": one_line(record.provenance.get("source.license", "unknown")),
                 "mlflow.note.content": note(record),
+                _CONTENT: content,
             },
             params={"strategy": one_line(record.finalist.strategy), "metric": record.metric},
             model_type=f"{record.modality} classifier",
@@ -74,23 +82,25 @@ def write_model(
     model_id = str(model.model_id)
     client.log_model_artifacts(model_id, str(folder))
     client.finalize_logged_model(model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(model_id, 0)])
-    client.log_batch(run_id, metrics=_metrics(record, target, model_id, run.info.start_time))
+    client.log_outputs(run_id, [LoggedModelOutput(model_id, len(outputs))])
+    client.log_batch(run_id, metrics=_metrics(record, target, model_id, at_ms))
     return LoggedModel(f"models:/{model_id}", model_id)
 
 
-def _metrics(record: Record, target: str, model_id: str, start_ms: int) -> list[Metric]:
+def _metrics(record: Record, target: str, model_id: str, at_ms: int) -> list[Metric]:
     """Return the figures of the run that are about the model, as the model's own."""
     items = datasets_of(record, target)[0].dataset
+    about: Mapping[str, str] = {"dataset_name": items.name, "dataset_digest": items.digest}
     return [
-        Metric(
-            figure.name,
-            figure.value,
-            start_ms + int(figure.seconds * 1000),
-            figure.step,
-            model_id=model_id,
-            dataset_name=items.name,
-            dataset_digest=items.digest,
-        )
-        for figure in model_figures(record)
+        Metric(f.name, f.value, at_ms, f.step, model_id=model_id, **about)
+        for f in model_figures(record)
     ]
+
+
+def _content(folder: Path) -> str:
+    """Return a digest of what a model answers by: its weights, and what is said about them."""
+    found = hashlib.sha256()
+    for path in sorted([*folder.rglob("*.safetensors"), *folder.rglob("predictor.json")]):
+        found.update(str(path.relative_to(folder)).encode())
+        found.update(path.read_bytes())
+    return found.hexdigest()

@@ -142,8 +142,7 @@ def record_figures(record: Record) -> tuple[Figure, ...]:
     figures.append(Figure("probes", sum(outcome.probe for outcome in record.outcomes)))
     figures += [Figure(f"trials/{state}", counts[state]) for state in State]
     figures += [Figure(f"seconds/{part}", s) for part, s in vars(record.seconds).items()]
-    ended = record.seconds.total  # and no other time, so that writing them again adds no points
-    return _finite([figure._replace(seconds=ended) for figure in figures])
+    return _finite(figures)
 
 
 def model_figures(record: Record) -> tuple[Figure, ...]:

@@ -75,7 +75,8 @@ def register(client: MlflowClient, wanted: Registration, model: LoggedModel, run
             raise
     quoted = name.replace("'", "\\'")
     known = client.search_model_versions(f"name = '{quoted}'")
-    made = next((version for version in known if version.run_id == run_id), None)
+    of_run = (version for version in known if version.run_id == run_id)
+    made = next((v for v in of_run if (v.model_id or "") in ("", model.model_id)), None)
     if made is None:
         # A database would look for `models:/ID` in the store of the process, not in its own.
         logged = client.get_logged_model(model.model_id) if model.model_id else None

@@ -79,8 +79,8 @@ class Tracker:
         self._waiting: dict[int, Outcome] = {}
         self._retry_at = 0.0
         self._pause = RETRY_SECONDS
-        self._warned = False
-        self._ended = False
+        self._warned = self._ended = False
+        self._finished_ms = 0  # of run and model, so that a figure is one point
 
     @property
     def uri(self) -> str:
@@ -159,6 +159,7 @@ class Tracker:
             Who is the champion now and why; empty where nothing was registered.
         """
         told: str | None = ""
+        self._finished_ms = int(time.time() * 1000)
         if not self._attempt(lambda: self._write_record(record), insist=True):
             return ""
         if selection is not None:
@@ -311,8 +312,8 @@ class Tracker:
         client, parent, curve = self._store.client, self._parent, projection.best_so_far(record)
         self._store.log(parent.run_id, figures=curve, start_ms=parent.start_ms)
         tags = {**projection.record_tags(record), "mlflow.note.content": note(record)}
-        figures = projection.record_figures(record)
-        self._store.log(parent.run_id, figures=figures, tags=tags, start_ms=parent.start_ms)
+        figures, at_ms = projection.record_figures(record), self._finished_ms
+        self._store.log(parent.run_id, figures=figures, tags=tags, start_ms=at_ms)
         client.log_text(parent.run_id, projection.ranking_csv(record.ranking), "ranking.csv")
         table = projection.probes_csv(record.outcomes, record.metric)
         client.log_text(parent.run_id, table, "probes.csv")
@@ -328,13 +329,12 @@ class Tracker:
             self._store.client.log_artifact(self.run_id, str(selection / REPORT_FILE))
         with tempfile.TemporaryDirectory() as temporary:
             folder = write_serving_folder(selection, Path(temporary), record.class_names)
-            written = write_model(
-                self._store.client, str(self.run_id), folder, record, self._target
-            )
+            client, run_id, at_ms = self._store.client, str(self.run_id), self._finished_ms
+            written = write_model(client, run_id, folder, record, self._target, at_ms=at_ms)
         if registration is None:
             return ""
-        told = register(self._store.client, registration, written, str(self.run_id))
-        self._store.log(str(self.run_id), tags={"registered": told})
+        told = register(client, registration, written, run_id)
+        self._store.log(run_id, tags={"registered": told})
         return told
 
     def _end(self, status: str, reason: str = "") -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from autotransfer.errors import CorruptImagesError
 from autotransfer.models.predictors.dummy import MajorityPredictor
+from autotransfer.results import Interval
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.selection import Selection
 from autotransfer.tracking import Tracker
@@ -83,6 +85,34 @@ def test_the_logged_model_loads_without_pickle_and_predicts(
     }
     assert len(client.get_metric_history(run_id, "test/accuracy")) == 1
     assert logged.tags["mlflow.note.content"] == run.data.tags["mlflow.note.content"]
+
+
+def test_a_fit_that_goes_on_and_finds_another_model_shows_and_serves_that_one(
+    make_record: MakeRecord, selection: Path, picture: Path, store_folder: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    uri = embedded_uri(store_folder)
+    run_id, record = "", make_record()
+    later = replace(record, verdict=replace(record.verdict, test=Interval(0.7, 0.6, 0.8, 90)))
+    other = Checkpoint(
+        MajorityPredictor(np.array([0.9, 0.1])), "majority", baseline=True, source=None
+    )
+    again = Selection(later, other, torch.device("cpu")).save(tmp_path / "again")
+    for found, folder in ((record, selection), (record, selection), (later, again)):
+        tracker = Tracker(uri, "served", tmp_path)
+        if run_id:
+            assert tracker.resume(run_id)
+        else:
+            run_id = str(tracker.start("fit", params={}, tags={}))
+        tracker.finish(found, folder)
+    client = MlflowClient(uri, uri)
+    run = client.get_run(run_id)
+    assert len(run.outputs.model_outputs) == 2  # the same one is not written again
+    assert run.data.metrics["test/accuracy"] == 0.7
+    monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", uri)
+    model = mlflow.pyfunc.load_model(f"runs:/{run_id}/model")
+    answer: Any = model.predict(pd.DataFrame({"image": [picture.read_bytes()]}))
+    assert answer["class"].tolist() == ["ant"]
 
 
 def test_the_folder_holds_the_selection_alone_and_names_what_it_needs(
