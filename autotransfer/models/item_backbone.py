@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +11,13 @@ from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.views import PLAIN, View
-from autotransfer.errors import CutError
-from autotransfer.models.backbone import Backbone, StageFeatures
+from autotransfer.models.backbone import StageFeatures
 from autotransfer.models.source import Source
 from autotransfer.models.stages import Stage
+from autotransfer.models.whole_backbone import WholeBackbone
 
 
-class ItemBackbone(Backbone):
+class ItemBackbone(WholeBackbone):
     """A source's network for items of fixed shape.
 
     Args:
@@ -53,54 +52,14 @@ class ItemBackbone(Backbone):
     def prepared(self, items: ImageSet, view: View = PLAIN) -> Tensor:
         """Return the (b, ...) items as the network reads them."""
         rows = [self._prepare(items.read(i)) for i in range(len(items))]
-        return torch.stack(rows).to(self._device)
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the (b, d) features of the last stage."""
-        return self.features(x).pooled[-1]
+        return torch.stack(rows).to(self.device)
 
     @override
     def features(self, x: Tensor) -> StageFeatures:
         return StageFeatures(list(self.network(x)), None)
 
     @override
-    def activations(self, x: Tensor, stage: int) -> Tensor:
-        if stage:
-            self._refuse_cut(stage)
-        return x
-
-    @override
-    def suffix(self, stage: int) -> nn.Module:
-        """Return a copy of the whole network; it is not cut."""
-        if stage:
-            self._refuse_cut(stage)
-        return _Last(copy.deepcopy(self.network))
-
-    @override
     def sample(self, size: int = 2) -> Tensor:
         """Return noise of the shape of items, always the same."""
         generator = torch.Generator().manual_seed(0)
-        return torch.randn(size, *self._shape, generator=generator).to(self._device)
-
-    @property
-    def _device(self) -> torch.device:
-        found = next(self.parameters(), None)
-        return torch.device("cpu") if found is None else found.device
-
-    def _refuse_cut(self, stage: int) -> NoReturn:
-        kind = self.source.modality.plural
-        raise CutError(self.source.name, stage, f"networks for {kind} are used whole")
-
-
-class _Last(nn.Module):
-    """The last of the features that a network returns."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.network(x)[-1]
-        return found
+        return torch.randn(size, *self._shape, generator=generator).to(self.device)

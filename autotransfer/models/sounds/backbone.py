@@ -6,8 +6,7 @@ network's own embedding, where it has one, is the stage before the last.
 
 from __future__ import annotations
 
-import copy
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +18,10 @@ from autotransfer.data.images.decoding import in_threads
 from autotransfer.data.images.views import PLAIN, View
 from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.data.sounds.reading import sounds_of
-from autotransfer.errors import CutError
-from autotransfer.models.backbone import Backbone, StageFeatures
+from autotransfer.models.backbone import StageFeatures
 from autotransfer.models.source import Source
 from autotransfer.models.stages import Stage
+from autotransfer.models.whole_backbone import WholeBackbone
 
 _SAMPLE_SECONDS = 0.3
 _LEAST = 1e-12  # variance: the root of zero has no slope
@@ -42,7 +41,7 @@ class Heard(NamedTuple):
     embedding: Tensor | None = None
 
 
-class SoundBackbone(Backbone):
+class SoundBackbone(WholeBackbone):
     """A source's network for sounds; its input is (b, 2, t) samples with a mask.
 
     Args:
@@ -82,29 +81,8 @@ class SoundBackbone(Backbone):
         return pad_sequence(rows, batch_first=True).transpose(1, 2).to(self.device)
 
     @override
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the (b, d) mean and standard deviation of the last layer over time."""
-        return _pooled(self._heard(x))[-1]
-
-    @override
     def features(self, x: Tensor) -> StageFeatures:
         return StageFeatures(_pooled(self._heard(x)), None)
-
-    @override
-    def activations(self, x: Tensor, stage: int) -> Tensor:
-        if stage:
-            self._refuse_cut(stage)
-        return x
-
-    @override
-    def suffix(self, stage: int) -> nn.Module:
-        """Return a copy of the whole network; it is not cut."""
-        if stage:
-            self._refuse_cut(stage)
-        return WholeSounds(self)
-
-    def _refuse_cut(self, stage: int) -> NoReturn:
-        raise CutError(self.source.name, stage, "networks for sounds are used whole")
 
     @override
     def sample(self, size: int = 2) -> Tensor:
@@ -116,37 +94,9 @@ class SoundBackbone(Backbone):
         mask[1:, count * 2 // 3 :] = 0
         return torch.stack([waves * mask, mask], dim=1).to(self.device)
 
-    @property
-    def device(self) -> torch.device:
-        """Return where the network computes."""
-        found = next(self.parameters(), None)
-        return torch.device("cpu") if found is None else found.device
-
     def _heard(self, x: Tensor) -> Heard:
-        return heard(self.network, x)
-
-
-class WholeSounds(nn.Module):
-    """A whole network for sounds, from (b, 2, t) samples to (b, d); its parameters learn.
-
-    Args:
-        backbone: Of which a copy is made.
-    """
-
-    def __init__(self, backbone: SoundBackbone) -> None:
-        super().__init__()
-        self.network = copy.deepcopy(backbone.network)
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the (b, d) features of (b, 2, t) samples."""
-        return _pooled(heard(self.network, x))[-1]
-
-
-def heard(network: nn.Module, x: Tensor) -> Heard:
-    """Return what a network makes of (b, 2, t) samples with their mask."""
-    found: Heard = network(x[:, 0], x[:, 1].sum(dim=1).long())
-    return found
+        found: Heard = self.network(x[:, 0], x[:, 1].sum(dim=1).long())
+        return found
 
 
 def _checked(found: object) -> Heard:
