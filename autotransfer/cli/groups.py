@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import click
@@ -55,6 +56,12 @@ class GroupedCommand(click.Command):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+
+
+def titled(title: str, text: str) -> list[str]:
+    """Return a text beside its title, as lines of the terminal's width."""
+    first, *rest = textwrap.wrap(text, text_width() - 12) or [""]
+    return [f"  {title:<10}{first}", *(f"            {line}" for line in rest)]
 
 
 def text_width() -> int:

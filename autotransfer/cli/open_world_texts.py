@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
-from autotransfer.cli.groups import text_width
+from autotransfer.cli.groups import titled
 from autotransfer.cli.options import picked
 from autotransfer.models.metrics import metric_named
 from autotransfer.results import OpenWorld, Record, UnknownImages
@@ -56,13 +55,13 @@ def open_world_text(record: Record) -> list[str]:
     found = record.open_world
     if found is None:
         return []
-    unknown = [] if found.unknown is None else _titled("unknown", found.unknown.told)
+    unknown = [] if found.unknown is None else titled("unknown", found.unknown.told)
     return [*_class_lines(record, found), *unknown]
 
 
 def _class_lines(record: Record, found: OpenWorld) -> list[str]:
     if found.doubt:
-        return _titled("classes", f"not known which are in the target: {found.doubt}")
+        return titled("classes", f"not known which are in the target: {found.doubt}")
     there = len(record.class_names) - len(found.absent)
     lines = [
         f"  classes   {there} of your {len(record.class_names)} classes seem to be in the target"
@@ -76,11 +75,6 @@ def _class_lines(record: Record, found: OpenWorld) -> list[str]:
     if len(shares) > _SHOWN:
         lines.append(f"            and {len(shares) - _SHOWN} more, with smaller shares")
     return lines
-
-
-def _titled(title: str, told: str) -> list[str]:
-    lines = textwrap.wrap(told, text_width() - 12) or [""]
-    return [f"  {title:<10}{lines[0]}", *(f"            {line}" for line in lines[1:])]
 
 
 def _domain_lines(record: Record) -> list[str]:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autotransfer.cli.groups import text_width
+from autotransfer.cli.groups import text_width, titled
 from autotransfer.cli.options import picked
 
 if TYPE_CHECKING:
@@ -46,19 +46,13 @@ def zero_shot_text(found: ZeroShotFindings) -> list[str]:
         f"nearest seen class {found.nearest_seen_class:.3f}; exchanged rows: 97.5 % below "
         f"{found.null_high:.3f}, p {found.p_value:.3f}"
     )
-    lines = _columns("rows", told)
+    lines = titled("rows", told)
     if found.known_to_source:
         without, named = found.without_known, ", ".join(found.known_to_source)
         rest = "fewer than two others" if without is None else f"{without:.3f} without them"
         head = "" if found.own_head is None else f", {found.own_head:.3f} by its own head"
-        lines += _columns("known", f"the source was trained on {named}: {rest}{head}")
+        lines += titled("known", f"the source was trained on {named}: {rest}{head}")
     return [*lines, *(line for part in found.figures for line in _figures_text(part))]
-
-
-def _columns(title: str, text: str) -> list[str]:
-    """Return a text beside its title, as lines of the terminal's width."""
-    first, *rest = textwrap.wrap(text, text_width() - 12)
-    return [f"  {title:<10}{first}", *(f"            {line}" for line in rest)]
 
 
 def _figures_text(figures: ZeroShotFigures) -> list[str]:
