@@ -13,13 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from autotransfer.models.heads.linear import LinearHead, Standardisation
+from autotransfer.models.heads.linear import LinearHead, Standardisation, unit_rows
 from autotransfer.models.heads.ridge import fit_ridge_held_out
-from autotransfer.models.out_of_distribution import (
-    entropy_of,
-    neighbour_distances,
-    unit_rows,
-)
+from autotransfer.models.out_of_distribution import directions, entropy_of, neighbour_distances
 from autotransfer.models.unknown_share import surprise
 
 LOWEST, HIGHEST = -4.0, 5.0  # z-scores are kept within
@@ -75,7 +71,7 @@ class Novelty:
                 Standardisation.of(features).apply(features),
                 Standardisation.of(like),
             )
-        x = unit_rows(features)
+        x = directions(features)
         _, places = np.unique(labels, return_inverse=True)
         probe = fit_ridge_held_out(x, places, int(places.max()) + 1)
         centres, off_centre = _centres(x.astype(np.float64), places)
@@ -92,7 +88,7 @@ class Novelty:
         Args:
             features: (n, d).
         """
-        x = unit_rows(self.scale.apply(features))
+        x = directions(self.scale.apply(features))
         found = [
             entropy_of(self.head.probabilities(x)),
             1 - (x.astype(np.float64) @ self.centres.T).max(axis=1),
@@ -114,14 +110,8 @@ def _centres(
     """Return (K, d) centres, and (m,) one minus the cosine to the nearest without the image."""
     present = np.eye(int(places.max()) + 1)[places]  # (m, K)
     sums, counts = present.T @ x, present.sum(axis=0)
-    centres = _unit(sums)
+    centres = unit_rows(sums)
     cosines = x @ centres.T
-    rest = _unit(sums[places] - x)
+    rest = unit_rows(sums[places] - x)
     cosines[np.arange(len(x)), places] = np.where(counts[places] > 1, (rest * x).sum(axis=1), -1)
     return centres, 1 - cosines.max(axis=1)
-
-
-def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    unit: NDArray[np.float64] = rows / lengths
-    return unit

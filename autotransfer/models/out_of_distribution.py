@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.models.heads.linear import LinearHead
+from autotransfer.models.heads.linear import LinearHead, unit_rows
 from autotransfer.models.heads.ridge import fit_ridge_held_out
 from autotransfer.models.single_thread import single_thread
 from autotransfer.models.unknown_share import Unknown, judged_together, p_values, surprise
@@ -71,7 +71,7 @@ class Rejection:
         if len(features) > MOST_REFERENCES:
             drawn = np.random.default_rng(seed).permutation(len(features))[:MOST_REFERENCES]
             kept = np.sort(drawn)
-        references = unit_rows(features[kept])
+        references = directions(features[kept])
         found = cls(references, neighbour_distances(references, references, own=True))
         if labels is None or len(np.unique(labels[kept])) < 2:
             return found
@@ -97,7 +97,7 @@ class Rejection:
         own, new = surprise(self.distances, self.distances), self.distance(features)
         strange = surprise(self.distances, new)
         if self.head is not None and self.entropies is not None:
-            said = entropy_of(self.head.probabilities(unit_rows(features)))
+            said = entropy_of(self.head.probabilities(directions(features)))
             own = own + surprise(self.entropies, self.entropies)
             strange = strange + surprise(self.entropies, said)
         return judged_together(p_values(own, strange), len(own))
@@ -130,7 +130,7 @@ class Rejection:
 
     def distance(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the (n,) distances of images to the k-th nearest image of the fit."""
-        return neighbour_distances(unit_rows(features), self.references, own=False)
+        return neighbour_distances(directions(features), self.references, own=False)
 
 
 def entropy_of(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -141,12 +141,9 @@ def entropy_of(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return found
 
 
-def unit_rows(features: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return (n, d) features, each row brought to length one."""
-    x = np.asarray(features, dtype=np.float64)
-    lengths = np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    unit: NDArray[np.float32] = (x / lengths).astype(np.float32)
-    return unit
+def directions(features: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return (n, d) features in single precision, each row brought to length one."""
+    return unit_rows(np.asarray(features, dtype=np.float64)).astype(np.float32)
 
 
 def neighbour_distances(

@@ -11,6 +11,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
 from autotransfer.data.csv_cells import csv_text
+from autotransfer.models.heads.linear import unit_rows
 from autotransfer.models.single_thread import single_thread
 from autotransfer.report.markup import joined, paragraph
 from autotransfer.report.material import Material, Rejected
@@ -55,8 +56,7 @@ def groups_of(features: NDArray[np.floating]) -> NDArray[np.int64]:
     Args:
         features: (n, d).
     """
-    rows = np.asarray(features, np.float64)
-    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    rows = unit_rows(np.asarray(features, np.float64))
     x = rows[:_LOOKED_AT]
     best, found = -1.0, np.zeros(len(features), dtype=np.int64)
     if len(x) < _FEWEST:

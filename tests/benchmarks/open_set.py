@@ -36,7 +36,7 @@ from autotransfer.models.features import FeatureReaders, Features
 from autotransfer.models.heads import fit_logistic
 from autotransfer.models.heads.linear import Standardisation
 from autotransfer.models.open_set import MORE_PROBABLY
-from autotransfer.models.out_of_distribution import entropy_of, neighbour_distances, unit_rows
+from autotransfer.models.out_of_distribution import directions, entropy_of, neighbour_distances
 from autotransfer.models.unknown_mixture import probability_at
 from autotransfer.plugin.registry import discover
 from autotransfer.scenarios.unlabelled.unknown_classes import unknown_classes
@@ -218,7 +218,7 @@ def _scores(known: Rows, places: NDArray[np.int64], new: Rows) -> list[Rows]:
     inverse = np.linalg.inv(0.9 * covariance + 0.1 * np.trace(covariance) / len(covariance)
                             * np.eye(len(covariance)))  # fmt: skip
     far = np.stack([(((z - mean) @ inverse) * (z - mean)).sum(axis=1) for mean in means])
-    near = neighbour_distances(unit_rows(new), unit_rows(known), own=False)
+    near = neighbour_distances(directions(new), directions(known), own=False)
     return [-said.max(axis=1), entropy_of(said), far.min(axis=0), near]
 
 
