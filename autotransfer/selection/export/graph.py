@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -52,7 +53,7 @@ class CheckpointGraph(nn.Module):
     def reader(self, *inputs: Tensor) -> TensorReader:
         """Return what the predictor reads of a batch."""
         (images,) = inputs
-        return _Reader(self, self.source, images, {}, {})
+        return _Reader(self, self.source, {}, images, {})
 
     def backbone(self, source: Source) -> Backbone:
         """Return the frozen network of a source, loaded once."""
@@ -68,30 +69,56 @@ class CheckpointGraph(nn.Module):
         return self._resizes.setdefault(geometry, ResizeAndCrop(geometry))
 
 
-class _Reader:
-    """One batch as one source sees it; nothing is computed twice."""
+class SourceReader(ABC):
+    """One batch as one source sees it; nothing is computed twice.
+
+    Args:
+        graph: What has the networks.
+        source: The source.
+        readers: Those of the batch that there are, by the fingerprint of their source.
+    """
+
+    def __init__(
+        self, graph: CheckpointGraph, source: Source, readers: dict[str, SourceReader]
+    ) -> None:
+        self._graph, self._source, self._readers = graph, source, readers
+        self._pooled: Sequence[Tensor] | None = None
+        readers.setdefault(source.fingerprint, self)
+
+    def __call__(self, stage: int) -> Tensor:
+        """Return the (b, d) pooled features of a stage."""
+        if self._pooled is None:
+            self._pooled = self._graph.backbone(self._source).features(self.inputs(0)).pooled
+        return self._pooled[stage - 1].float()
+
+    @abstractmethod
+    def inputs(self, stage: int) -> Tensor:
+        """Return what the layers after a stage read; of stage 0 the network's input."""
+
+    @abstractmethod
+    def beside(self, source: Source) -> SourceReader:
+        """Return the same batch as another source sees it."""
+
+    def of(self, source: Source) -> SourceReader:
+        """Return the same batch as a source sees it, which may have a reader already."""
+        return self._readers.get(source.fingerprint) or self.beside(source)
+
+
+class _Reader(SourceReader):
+    """A batch of images."""
 
     def __init__(
         self,
         graph: CheckpointGraph,
         source: Source,
+        readers: dict[str, SourceReader],
         images: Tensor,
         resized: dict[Geometry, Tensor],
-        readers: dict[str, _Reader],
     ) -> None:
-        self._graph = graph
-        self._source = source
-        self._images = images
-        self._resized = resized
-        self._readers = readers
-        self._pooled: Sequence[Tensor] | None = None
-        readers.setdefault(source.fingerprint, self)
+        super().__init__(graph, source, readers)
+        self._images, self._resized = images, resized
 
-    def __call__(self, stage: int) -> Tensor:
-        if self._pooled is None:
-            self._pooled = self._graph.backbone(self._source).features(self.inputs(0)).pooled
-        return self._pooled[stage - 1].float()
-
+    @override
     def inputs(self, stage: int) -> Tensor:
         preprocessing = self._source.preprocessing
         assert isinstance(preprocessing, Preprocessing)
@@ -110,8 +137,6 @@ class _Reader:
             backbone(ready)
         return found[module]
 
-    def of(self, source: Source) -> _Reader:
-        found = self._readers.get(source.fingerprint)
-        if found is not None:
-            return found
-        return _Reader(self._graph, source, self._images, self._resized, self._readers)
+    @override
+    def beside(self, source: Source) -> _Reader:
+        return _Reader(self._graph, source, self._readers, self._images, self._resized)

@@ -29,7 +29,7 @@ from autotransfer.models.predictors.base import TensorReader
 from autotransfer.models.source import Source
 from autotransfer.models.texts.tokens import needed
 from autotransfer.search.checkpoint import Checkpoint
-from autotransfer.selection.export.graph import CheckpointGraph
+from autotransfer.selection.export.graph import CheckpointGraph, SourceReader
 
 IDS, MASK = "input_ids", "attention_mask"
 INPUTS = "inputs"  # in the metadata of the graph
@@ -93,37 +93,32 @@ class TextGraph(CheckpointGraph):
     def reader(self, *inputs: Tensor) -> TensorReader:
         pairs = [torch.stack(inputs[i : i + 2], dim=1) for i in range(0, len(inputs), 2)]
         keys = [file.key for file in self.files]
-        return _Reader(self, self.source, dict(zip(keys, pairs, strict=True)), {})
+        return _Reader(self, self.source, {}, dict(zip(keys, pairs, strict=True)))
 
 
-class _Reader:
-    """One batch as one source sees it; nothing is computed twice."""
+class _Reader(SourceReader):
+    """A batch of texts, as the tokens of each tokenizer."""
 
     def __init__(
         self,
-        graph: TextGraph,
+        graph: CheckpointGraph,
         source: Source,
+        readers: dict[str, SourceReader],
         tokens: dict[_Key, Tensor],
-        readers: dict[str, _Reader],
     ) -> None:
-        self._graph, self._source, self._tokens, self._readers = graph, source, tokens, readers
-        self._pooled: Sequence[Tensor] | None = None
-        readers.setdefault(source.fingerprint, self)
+        super().__init__(graph, source, readers)
+        self._tokens = tokens
 
-    def __call__(self, stage: int) -> Tensor:
-        if self._pooled is None:
-            self._pooled = self._graph.backbone(self._source).features(self.inputs(0)).pooled
-        return self._pooled[stage - 1].float()
-
+    @override
     def inputs(self, stage: int) -> Tensor:
         tokens = self._tokens[_key(self._source)]
         if stage == 0:
             return tokens
         return self._graph.backbone(self._source).activations(tokens, stage)
 
-    def of(self, source: Source) -> _Reader:
-        found = self._readers.get(source.fingerprint)
-        return found or _Reader(self._graph, source, self._tokens, self._readers)
+    @override
+    def beside(self, source: Source) -> _Reader:
+        return _Reader(self._graph, source, self._readers, self._tokens)
 
 
 def token_files(sources: Sequence[Source]) -> tuple[TokenFile, ...]:
