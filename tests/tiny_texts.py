@@ -11,7 +11,14 @@ import torch
 from safetensors.torch import save_file
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.texts.listing import read_texts
+from autotransfer.models.backbone import load_backbone
+from autotransfer.models.feature_store import FeatureStore
+from autotransfer.models.features import FeatureReaders
+from autotransfer.models.source import Source
+from autotransfer.plugin.strategy import Task
+from autotransfer.results import ScenarioKind
 
 TOPICS = {
     "money": ["bank", "card", "pay", "loan", "cash", "fee", "price", "coin"],
@@ -109,3 +116,17 @@ def write_encoder(folder: Path, kind: str = "bert", seed: int = 0, **more: Any) 
     state = {k: v.contiguous().clone() for k, v in model.state_dict().items()}
     save_file(state, folder / "model.safetensors")
     return folder
+
+
+def task_on(source: Source, per_class: int = 6) -> Task:
+    """Return a labelled task of three topics on a source of texts."""
+    cpu, train = torch.device("cpu"), text_set(per_class)
+    return Task(
+        source=source,
+        scenario=ScenarioKind.LABELLED,
+        class_names=train.class_names,
+        train=train,
+        features=FeatureReaders(FeatureStore(), PixelStore(1), load_backbone, cpu)[source],
+        device=cpu,
+        load_backbone=lambda: load_backbone(source),
+    )

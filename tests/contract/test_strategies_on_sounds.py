@@ -17,19 +17,10 @@ from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy, Task
 from autotransfer.plugin.testing import Workbench, task_for, tiny_readers, tones
 from autotransfer.plugin.testing.promises import Promise
-from autotransfer.plugin.testing.strategy_promises import STRATEGY_PROMISES
+from tests.contract.promises_of_items import PROMISES
 from tests.tiny_sounds import write_network
 
 READING = {n: s for n, s in discover().strategies.items() if s.reads(Modality.SOUND)}
-# Those that what the items are could break; the others are kept or broken on images already.
-TRIED = {
-    "the-same-seed-gives-the-same-bits",
-    "two-classes-with-two-items-each-work",
-    "one-item-a-class-works-or-is-refused-in-words",
-    "a-saved-predictor-predicts-the-same",
-    "training-items-are-predicted-better-than-chance",
-}
-PROMISES = [promise for promise in STRATEGY_PROMISES if promise.name in TRIED]
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy, Task
 from autotransfer.plugin.testing import Workbench
 from autotransfer.plugin.testing.promises import Promise
-from autotransfer.plugin.testing.strategy_promises import STRATEGY_PROMISES
 from autotransfer.results import ScenarioKind
+from tests.contract.promises_of_items import PROMISES
 from tests.tiny_texts import text_set, write_encoder, write_table
 
 LABELLED = {
@@ -32,15 +32,6 @@ LABELLED = {
     for name, strategy in discover().strategies.items()
     if ScenarioKind.LABELLED in strategy.scenarios and strategy.reads(Modality.TEXT)
 }
-# Those that what the items are could break; the others are kept or broken on images already.
-TRIED = {
-    "the-same-seed-gives-the-same-bits",
-    "two-classes-with-two-items-each-work",
-    "one-item-a-class-works-or-is-refused-in-words",
-    "a-saved-predictor-predicts-the-same",
-    "training-items-are-predicted-better-than-chance",
-}
-PROMISES = [promise for promise in STRATEGY_PROMISES if promise.name in TRIED]
 
 
 @pytest.fixture(scope="module")

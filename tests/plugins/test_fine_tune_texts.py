@@ -8,24 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.images.views import View
-from autotransfer.models.backbone import fresh_backbone, load_backbone
-from autotransfer.models.feature_store import FeatureStore
-from autotransfer.models.features import FeatureReaders
+from autotransfer.models.backbone import fresh_backbone
 from autotransfer.models.heads import fit_logistic
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.neural import NetworkPredictor
 from autotransfer.models.source import Source
 from autotransfer.models.texts.folders import source_of_folder
 from autotransfer.plugin.strategy import Task, Trial
-from autotransfer.results import ScenarioKind
 from autotransfer_fine_tune import FineTune
 from autotransfer_fine_tune.batches import Batches
 from autotransfer_fine_tune.modalities import terms_of
 from autotransfer_fine_tune.plan import prepared
 from autotransfer_fine_tune.regularisers import FeatureMaps
-from tests.tiny_texts import WIDTH, text_set, write_encoder, write_table
+from tests.tiny_texts import WIDTH, task_on, write_encoder, write_table
 
 STAGES = 4  # the embeddings and three layers
 
@@ -37,23 +33,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, Source]:
     return source_of_folder(written[0]), source_of_folder(written[1])
 
 
-def _task_on(source: Source) -> Task:
-    cpu = torch.device("cpu")
-    train = text_set(6)
-    return Task(
-        source=source,
-        scenario=ScenarioKind.LABELLED,
-        class_names=train.class_names,
-        train=train,
-        features=FeatureReaders(FeatureStore(), PixelStore(1), load_backbone, cpu)[source],
-        device=cpu,
-        load_backbone=lambda: load_backbone(source),
-    )
-
-
 @pytest.fixture
 def task(sources: tuple[Source, Source]) -> Task:
-    return _task_on(sources[0])
+    return task_on(sources[0])
 
 
 def _ignore(_progress: float, _predictor: Predictor, /) -> None:
@@ -217,7 +199,7 @@ def test_what_makes_no_sense_for_texts_is_no_choice(task: Task) -> None:
 
 
 def test_a_table_of_rows_learns_as_a_whole(sources: tuple[Source, Source]) -> None:
-    task = _task_on(sources[1])
+    task = task_on(sources[1])
     found = _fit(task, conservation="delta")
     assert found.frozen == 0
     assert _changed(task, found) == {"weight"}

@@ -7,34 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.modality import Modality
-from autotransfer.models.backbone import load_backbone
-from autotransfer.models.feature_store import FeatureStore
-from autotransfer.models.features import FeatureReaders
 from autotransfer.models.heads import fit_logistic
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.neural import NetworkPredictor
 from autotransfer.models.texts.folders import source_of_folder
 from autotransfer.plugin.strategy import Task, Trial
-from autotransfer.results import ScenarioKind
 from autotransfer_set_fit import SetFit, contrast, partners
-from tests.tiny_texts import text_set, write_encoder
+from tests.tiny_texts import task_on, write_encoder
 
 
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
-    source, train = source_of_folder(write_encoder(tmp_path / "encoder")), text_set(6)
-    cpu = torch.device("cpu")
-    return Task(
-        source=source,
-        scenario=ScenarioKind.LABELLED,
-        class_names=train.class_names,
-        train=train,
-        features=FeatureReaders(FeatureStore(), PixelStore(1), load_backbone, cpu)[source],
-        device=cpu,
-        load_backbone=lambda: load_backbone(source),
-    )
+    return task_on(source_of_folder(write_encoder(tmp_path / "encoder")))
 
 
 def _fit(task: Task, shown: list[float] | None = None, **params: Any) -> NetworkPredictor:
