@@ -4,9 +4,10 @@ For 5, 10 and 20 labels a class, what sub-sampling measures is set beside the me
 mixture in the record at the same size and at 10, 20 and 40 a class. Mean level and slope and the
 two numbers of the noise are those by which the log errors of the record are most likely under the
 posterior, by a t distribution of `FREEDOM` degrees of freedom, every target alike. The deviations
-of the prior and `MISFIT` were set by hand, by leave-one-family-out on six of the families, whose
-spread alone would leave a new family too little room. Features are those that
-`tests/benchmarks/transfer_record.py` leaves; what is measured on them is kept below a folder.
+of the prior and `MISFIT` were set by hand, by leave-one-family-out on six of the families: the
+standard deviation between families alone gave intervals too narrow for a new one. Features are
+those that `tests/benchmarks/transfer_record.py` leaves; what is measured on them is kept below a
+folder.
 
     python -m tests.benchmarks.curve_prior --features FOLDER --kept FOLDER [--draws 6]
 """

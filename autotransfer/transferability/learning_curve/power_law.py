@@ -70,7 +70,7 @@ class Noise:
 
 
 # The means and the noise make 40 targets of eleven families most likely
-# (`tests/benchmarks/curve_prior.py`); the deviations leave room for what is unlike them.
+# (`tests/benchmarks/curve_prior.py`); the deviations are wider, for targets unlike them.
 MIXTURE = Prior.of((-3.3, -0.55, 0.0), (1.5, 0.32, 0.06), (0.0, 0.0, 0.0))
 NOISE = Noise(0.98, 0.055)
 # Of the better of probes on gradients, raw pixels and untrained features.
