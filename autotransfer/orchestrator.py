@@ -231,6 +231,7 @@ def _closed(
     """Save a selection and its report, whose faults are warnings, and mirror both to MLflow."""
     folder, record = run.place.folder, selection.record
     run.despite_interrupt(lambda: selection.save(folder))
+    run.options.say(record.verdict.sentence)  # safe by now; the report takes seconds more
     registered = ""
     try:
         registration = run.registration(contest)
@@ -244,5 +245,4 @@ def _closed(
         run.study.remember("run_id", run.tracker.run_id)  # only now where MLflow was away before
     except KeyboardInterrupt:
         run.stop()
-    run.options.say(selection.verdict.sentence)
     return replace(selection, registered=registered)

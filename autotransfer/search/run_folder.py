@@ -143,6 +143,7 @@ def claim(
         InvalidOptionError: If the folder cannot be made.
     """
     workspace = Path.cwd() if workspace is None else Path(workspace)
+    _ensure_workspace(workspace)
     if resume and name is None and out is None:
         raise InvalidOptionError("--resume needs the --name of the study to continue")
     if name is None and out is None:
@@ -170,6 +171,13 @@ def _free(target: str, storage: str | None, workspace: Path) -> tuple[str, Path]
     names = (f"{target}-{number}" for number in count(1))
     name = next(name for name in names if name not in taken and _made(workspace / name))
     return name, workspace / name
+
+
+def _ensure_workspace(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error, "--workspace") from error
 
 
 def _made(folder: Path) -> bool:
@@ -214,7 +222,7 @@ def _held(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _unwritable(folder: Path, error: OSError) -> InvalidOptionError:
+def _unwritable(folder: Path, error: OSError, option: str = "--out") -> InvalidOptionError:
     return InvalidOptionError(
-        f"the folder {folder} cannot be written ({error.strerror or error}); choose another --out"
+        f"the folder {folder} cannot be written ({error.strerror or error}); choose another {option}"
     )

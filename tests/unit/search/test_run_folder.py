@@ -91,6 +91,20 @@ def test_an_existing_folder_is_only_taken_to_resume(tmp_path: Path) -> None:
     assert _claimed(tmp_path, "mine", resume=True).folder == tmp_path / "mine"
 
 
+def test_a_workspace_that_is_not_there_is_made(tmp_path: Path) -> None:
+    with claim("t", None, tmp_path / "out", None, resume=False, workspace=tmp_path / "new/one"):
+        assert (tmp_path / "new/one").is_dir()
+
+
+def test_a_file_in_the_way_of_the_workspace_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(InvalidOptionError, match=r"file cannot be written .*another --workspace"),
+        claim("t", None, tmp_path / "out", None, resume=False, workspace=tmp_path / "file"),
+    ):
+        pass
+
+
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_file_in_the_way_is_named(tmp_path: Path, *, resume: bool) -> None:
     (tmp_path / "file").touch()
