@@ -223,6 +223,7 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def _unwritable(folder: Path, error: OSError, option: str = "--out") -> InvalidOptionError:
+    reason = error.strerror or error
     return InvalidOptionError(
-        f"the folder {folder} cannot be written ({error.strerror or error}); choose another {option}"
+        f"the folder {folder} cannot be written ({reason}); choose another {option}"
     )

@@ -42,6 +42,7 @@ CHEAP_ADAPTATION = (
     " --source my-network --source another-network"
 )
 NEEDS_SOURCES = ("fit", "label", "rank", "distance", "layers", "sources")
+AT_NIGHT = ("tiny-data.md", "unlabelled.md", "own-images.md")  # much like others
 RUNNABLE = [
     page
     for page in PAGES
@@ -67,7 +68,13 @@ def small_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(autotransfer, "fit", fit, raising=False)
 
 
-@pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=name_of(page), marks=[pytest.mark.nightly] * (page.name in AT_NIGHT))
+        for page in RUNNABLE
+    ],
+)
 def test_the_blocks_of_a_page_run(page: Path, demo: Path, fitted: Path) -> None:
     if page.name == "unlabelled.md":  # its target has no labels
         shutil.rmtree(demo / "photos")

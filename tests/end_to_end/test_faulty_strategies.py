@@ -66,7 +66,10 @@ HANGS = {"hangs": "OverrunError: did not stop at its deadline and was interrupte
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("warm_cache")
-@pytest.mark.parametrize(("reasons", "seconds"), [(REASONS, 200.0), (HANGS, 25.0)])
+@pytest.mark.parametrize(
+    ("reasons", "seconds"),
+    [(REASONS, 200.0), pytest.param(HANGS, 25.0, marks=pytest.mark.nightly)],
+)
 def test_the_fit_ends_with_an_answer_and_the_outcomes_say_who_failed(
     reasons: dict[str, str],
     seconds: float,

@@ -32,7 +32,7 @@ def mlflow_tables() -> None:
 @pytest.mark.parametrize(
     ("what", "kills", "each"),
     [
-        pytest.param("fits", 20, 5, marks=CI),
+        pytest.param("fits", 10, 5, marks=CI),
         pytest.param("fits", 200, 1, marks=NIGHTLY),
         pytest.param("workers", 50, 10, marks=NIGHTLY),
     ],

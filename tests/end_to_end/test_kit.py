@@ -109,6 +109,7 @@ def test_a_source_that_helps_is_found(
     assert np.mean(hits) == pytest.approx(found["test"]["value"])
 
 
+@pytest.mark.nightly
 def test_python_and_the_command_line_find_the_same(kit: Path, tmp_path: Path) -> None:
     target = str(kit / "data" / "hymenoptera.zip")
     only = ["mobilenetv1-025-imagenet", "mobilenetv1-025-person"]

@@ -130,6 +130,7 @@ def test_it_is_saved_and_loaded(found: Found) -> None:
     assert again.kept.members == found.selection.record.members
 
 
+@pytest.mark.nightly  # test_exporting.py has each predictor
 def test_it_is_exported_as_one_graph(found: Found, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     path = tmp_path / "mixed.onnx"

@@ -226,6 +226,7 @@ def _everything(uri: str, run_id: str) -> list[Any]:
     return [_content(parent), files, *(_content(run) for run in children)]
 
 
+@pytest.mark.nightly  # test_sync.py has the same with the embedded store
 def test_a_fit_goes_on_while_its_server_is_away_and_in_the_end_nothing_is_missing(
     serve: Callable[[], Any], target: Path, catalogue: Path
 ) -> None:

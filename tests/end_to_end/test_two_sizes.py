@@ -27,6 +27,7 @@ np.save("answers.npy", selection.predict_proba(np.load("images.npy")))
 """
 
 
+@pytest.mark.nightly
 def test_both_sizes_of_one_network_are_read_predicted_with_and_exported() -> None:
     pictures, labels = _noisy_bars(12, seed=1)
     small = tiny_source("small")

@@ -149,9 +149,9 @@ def test_pictures_of_unseen_classes_in_a_test_split_are_sealed_and_tested(
     assert len(sealed.curve) > 2
 
 
-@pytest.mark.slow  # processes are started
+@pytest.mark.nightly  # test_executors_of_scenarios.py has the same without labels
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("executor", ["processes", pytest.param("ray", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("executor", ["processes", "ray"])
 def test_workers_find_what_the_driver_finds(
     target: tuple[Path, Path], catalogue: Path, executor: str
 ) -> None:

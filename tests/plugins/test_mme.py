@@ -140,7 +140,7 @@ def test_source_pictures_of_other_classes_are_refused(task: Task) -> None:
         Mme().fit(replace(task, source_images=other), Trial(params, lambda _p, _q: None, None, 0))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly  # test_fix_match.py has the same fit
 def test_a_fit_with_source_few_labels_and_unlabelled_pictures_is_tested(tmp_path: Path) -> None:
     def arrays(per_class: int, seed: int) -> tuple[np.ndarray, list[str]]:
         images = shapes(2, per_class, seed=seed)

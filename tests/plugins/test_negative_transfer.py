@@ -102,7 +102,6 @@ def one_thread() -> object:
 @pytest.mark.parametrize(
     ("held_out", "seeds"),
     [
-        pytest.param(True, 1, marks=pytest.mark.slow),
         pytest.param(False, 1, marks=pytest.mark.slow),
         pytest.param(True, 4, marks=pytest.mark.nightly),  # the script runs twenty
         pytest.param(False, 4, marks=pytest.mark.nightly),

@@ -169,6 +169,7 @@ def _gaps(tmp_path: Path, seeds: int, per_class: int) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
+@pytest.mark.nightly
 def test_a_progressive_network_is_never_harmed_where_fine_tuning_is(tmp_path: Path) -> None:
     found = _gaps(tmp_path, seeds=4, per_class=5)
     assert found["scratch"] > 0.85, found
