@@ -27,7 +27,7 @@ from autotransfer.search.driver import Search
 from autotransfer.search.executors import open_executor
 from autotransfer.search.recorder import TrialRecorder
 from autotransfer.selection.selection import Selection
-from autotransfer.tracking.registered import Promotion
+from autotransfer.tracking.registration import Promotion
 
 _RANKINGS = TypeAdapter(Ranking)
 

@@ -20,7 +20,7 @@ from autotransfer.data.target import open_target
 from autotransfer.errors import InvalidTargetError
 from autotransfer.orchestrator import fit
 from autotransfer.scenarios.options import Options
-from autotransfer.tracking import OFF
+from autotransfer.tracking.places import OFF
 
 LARGEST_SEED = 2**31 - 1
 

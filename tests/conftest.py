@@ -90,7 +90,8 @@ def disk_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with the tables of MLflow, which takes seconds to make, to copy for each fit."""
-    from autotransfer.tracking.store import Store, embedded_uri
+    from autotransfer.tracking.places import embedded_uri
+    from autotransfer.tracking.store import Store
 
     folder = tmp_path_factory.mktemp("mlflow")
     with warnings.catch_warnings():

@@ -52,11 +52,15 @@ def _is_module(name: str) -> bool:
     return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
-def _imports(path: Path) -> list[str]:
-    """Return the modules that a file imports, those for its types alone among them."""
+def _imports(path: Path, *, at_once: bool = False) -> list[str]:
+    """Return the modules that a file imports, those for its types alone among them.
+
+    Args:
+        at_once: Whether only those that come with the file itself.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found: list[str] = []
-    for node in ast.walk(tree):
+    for node in tree.body if at_once else ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -141,6 +145,28 @@ def test_no_module_hides_a_public_function() -> None:
     assert not modules & set(autotransfer.__all__)
     for name in autotransfer.__all__:
         assert callable(getattr(autotransfer, name)), name
+
+
+def test_mlflow_is_imported_where_a_fit_begins_or_a_model_is_served_alone() -> None:
+    """It takes seconds, which ranking, predicting and an error should not wait for."""
+    allowed = {"tracking", "selection"}
+    begun = {"autotransfer.tracking.tracker", "autotransfer.tracking.registered"}
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in MODULES
+    }
+    seen: set[str] = set()
+    waiting = ["autotransfer.orchestrator", "autotransfer.selection.selection"]
+    while waiting:
+        name = waiting.pop()
+        if name in names and name not in seen:
+            seen.add(name)
+            waiting += _imports(names[name], at_once=True)
+            waiting += [name.rpartition(".")[0]]
+        assert not name.startswith("mlflow"), "imported by one of " + ", ".join(sorted(seen))
+    assert not begun & seen
+    users = {_folder(p) for p in MODULES if any(n.startswith("mlflow") for n in _imports(p))}
+    assert users <= allowed
 
 
 def test_help_loads_nothing_heavy() -> None:

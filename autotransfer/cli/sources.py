@@ -26,15 +26,14 @@ def sources(**options: Any) -> int:
     from autotransfer.errors import InvalidOptionError
     from autotransfer.models.catalogue import resolve_sources, told_left_out
     from autotransfer.plugin.registry import discover
+    from autotransfer.tracking.named_sources import named_sources
 
     if options["on"] and not options["check"]:
         raise InvalidOptionError("--on IMAGES goes with --check")
     registry = discover(files=[Path(plugin) for plugin in options["plugins"]])
     offered = tuple(registry.sources.values())
-    from autotransfer.tracking.registered import with_registered
-
     resolved = resolve_sources(
-        with_registered(options["sources"] or None, options["tracking_uri"], Path()),
+        named_sources(options["sources"] or None, options["tracking_uri"], Path()),
         only=options["source"],
         from_plugins=offered,
         license=options["license"],

@@ -32,7 +32,7 @@ from autotransfer.search.checkpoint import Checkpoint, read_checkpoint
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.record_file import record_in
 from autotransfer.search.watchdog import GRACE_SECONDS, ended_at
-from autotransfer.tracking.registered import Promotion
+from autotransfer.tracking.registration import Promotion
 
 
 @dataclass(frozen=True)

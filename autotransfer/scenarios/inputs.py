@@ -33,7 +33,7 @@ from autotransfer.plugin.strategy import TaskInfo, space_of
 from autotransfer.results import ScenarioKind
 from autotransfer.scenarios.options import Options, asked_modality, device_of, memory_of
 from autotransfer.search.deployment_limits import ResultLimits
-from autotransfer.tracking.registered import with_registered
+from autotransfer.tracking.named_sources import named_sources
 
 READ = USUAL  # by the scenarios that read one modality so far
 
@@ -285,7 +285,7 @@ def choose_sources(
     if chosen.sources is None:
         chosen.say(describe_default_set(default_name(device), modality, num_items))
     resolved = resolve_sources(
-        with_registered(chosen.sources, chosen.tracking_uri, Path(chosen.workspace or ".")),
+        named_sources(chosen.sources, chosen.tracking_uri, Path(chosen.workspace or ".")),
         only=chosen.source,
         from_plugins=offered,
         device_type=device,

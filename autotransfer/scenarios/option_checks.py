@@ -56,7 +56,7 @@ def check_options(given: Mapping[str, Any]) -> None:
     from autotransfer.search.executors import executor_named
     from autotransfer.search.storage import check_database
     from autotransfer.search.study import sampler_named
-    from autotransfer.tracking.store import OFF, check_uri
+    from autotransfer.tracking.places import OFF, check_uri
 
     _check_kinds(given)
     _check_names(given, OFF)

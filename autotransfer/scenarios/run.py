@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from optuna.exceptions import ExperimentalWarning
 
@@ -29,11 +29,13 @@ from autotransfer.scenarios.speaking import quiet_libraries, told_by
 from autotransfer.search.executors.image_spool import sweep_spools
 from autotransfer.search.run_folder import RunFolder, claim
 from autotransfer.search.study import Study, open_study
-from autotransfer.tracking import OFF, Tracker
+from autotransfer.tracking.places import OFF, STORE_FILE
+from autotransfer.tracking.plan import INTERRUPTED, PLAN, TrackingPlan, tracking_uri_of
 from autotransfer.tracking.projection import FIT_TAG
-from autotransfer.tracking.registered import Promotion, Registration
-from autotransfer.tracking.store import STORE_FILE
-from autotransfer.tracking.sync import INTERRUPTED, PLAN, TrackingPlan, tracking_uri_of
+from autotransfer.tracking.registration import Promotion, Registration
+
+if TYPE_CHECKING:
+    from autotransfer.tracking.tracker import Tracker
 
 StepT = TypeVar("StepT")
 
@@ -267,6 +269,8 @@ def running(request: Request, target: str) -> Iterator[Run]:
             resume=options.resume,
         )
         uri = tracking_uri_of(study, options.tracking_uri)
+        from autotransfer.tracking.tracker import Tracker  # MLflow takes seconds to import
+
         tracker = Tracker(uri, options.experiment, place.workspace)
         try:
             yield Run(request, clock, place, study, tracker)

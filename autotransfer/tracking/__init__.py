@@ -1,4 +1,7 @@
-"""Records to MLflow: one parent run for a fit, one child run for each trial."""
+"""Records to MLflow: one parent run for a fit, one child run for each trial.
+
+MLflow takes seconds to import: `places`, `plan`, `projection` and `registration` do without it.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,3 @@ import os
 
 # MLflow reads this once, when it is imported: a fit calls nobody that the user did not name.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-
-from autotransfer.tracking.store import OFF
-from autotransfer.tracking.tracker import Tracker
-
-__all__ = ["OFF", "Tracker"]

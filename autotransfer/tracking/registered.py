@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
@@ -22,38 +19,13 @@ from autotransfer.models.catalogue.earlier_fit import PREDICTOR_FILE, source_of_
 from autotransfer.models.feature_store import default_folder, made_private
 from autotransfer.models.source import Source
 from autotransfer.tracking.logged_model import LoggedModel
-from autotransfer.tracking.store import check_uri, open_client, patience, store_uri
+from autotransfer.tracking.places import check_uri
+from autotransfer.tracking.registration import Promotion, Registration
+from autotransfer.tracking.store import open_client, patience
 
 CHAMPION = "champion"
-_PREFIX = "models:/"
 _NAMED = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+|latest))")
 _KEPT = "registered"
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """Whether a registered result becomes the champion, and why."""
-
-    moves: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class Registration:
-    """Under which name a result is registered, and when it becomes the champion.
-
-    Args:
-        name: Name of the registered model; made where it is not there.
-        promote: Whether it becomes the champion whatever the champion is.
-        contest: Compares it with the champion, whose selection is in the given folder; None
-            where nothing can.
-        without: Why nothing can compare the two.
-    """
-
-    name: str
-    promote: bool = False
-    contest: Callable[[Path], Promotion] | None = None
-    without: str = "the images of the fit are not at hand to compare the two on"
 
 
 def register(client: MlflowClient, wanted: Registration, model: LoggedModel, run_id: str) -> str:
@@ -133,31 +105,7 @@ def _promotion(client: MlflowClient, wanted: Registration, champion: str | None)
         return Promotion(moves=False, reason=f"it could not be compared ({reason})")
 
 
-def with_registered(requested: Any, tracking_uri: str | None, workspace: Path) -> Any:
-    """Return what the user named as sources, registered models replaced by their networks.
-
-    Args:
-        requested: What `resolve_sources` takes, or `models:/NAME@ALIAS`, `models:/NAME/VERSION`.
-        tracking_uri: As for a fit.
-        workspace: As for a fit.
-
-    Raises:
-        InvalidSourceError: If there is no such model, or it is none of ours.
-    """
-    items = [requested] if isinstance(requested, str) else requested
-    if not isinstance(items, Iterable) or isinstance(items, Source | Path):
-        return requested
-    items = list(items)
-    if not any(isinstance(item, str) and item.startswith(_PREFIX) for item in items):
-        return requested
-    uri = store_uri(tracking_uri, workspace)
-    return [
-        _fetched(item, uri) if isinstance(item, str) and item.startswith(_PREFIX) else item
-        for item in items
-    ]
-
-
-def _fetched(text: str, uri: str) -> Source:
+def fetched(text: str, uri: str) -> Source:
     """Return a registered model as a source, downloaded once."""
     found = _NAMED.fullmatch(text)
     if found is None:

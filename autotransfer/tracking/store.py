@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import sqlalchemy
@@ -21,22 +19,17 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from autotransfer.errors import InvalidOptionError, TrackingWarning
+from autotransfer.errors import TrackingWarning
 from autotransfer.masking import masked_url, note_secrets
-from autotransfer.search.storage import check_database
+from autotransfer.tracking.places import is_database, store_uri
 from autotransfer.tracking.projection import Figure
-from autotransfer.tracking.tables import ensure_tables, sqlite_file, sqlite_uri
+from autotransfer.tracking.tables import ensure_tables, sqlite_file
 
-VARIABLE = "MLFLOW_TRACKING_URI"
-OFF = "off"  # instead of a tracking URI: nothing is written
-STORE_FILE = "mlflow.db"
 ARTIFACT_FOLDER = "mlartifacts"
 VIEW = "autotransfer"  # key of the columns that the experiment page shows
 
 _ENTRIES_PER_BATCH = 90  # MLflow takes 100 parameters, 100 tags and 1000 metrics at once
 _METRICS_PER_BATCH = 800
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-_OTHERS = ("", "file", "http", "https", "databricks", "databricks-uc", "uc")
 # MLflow's own defaults wait about four minutes for a server that is down.
 _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -126,42 +119,6 @@ class Store:
             )
             del metrics[:_METRICS_PER_BATCH]
             del entries[:_ENTRIES_PER_BATCH], labels[:_ENTRIES_PER_BATCH]
-
-
-def store_uri(uri: str | None, workspace: Path) -> str:
-    """Return the tracking URI: the given one, `MLFLOW_TRACKING_URI`, or SQLite here."""
-    return uri or os.environ.get(VARIABLE) or embedded_uri(workspace)
-
-
-def is_database(uri: str) -> bool:
-    """Return whether the store is a database that this process opens itself."""
-    return re.split(r"[+:]", uri)[0] in _DATABASES
-
-
-def check_uri(uri: str) -> None:
-    """Refuse a tracking URI under which nothing could be written, whatever answers there.
-
-    Raises:
-        InvalidOptionError: If MLflow has no store of that kind, or a driver is not installed.
-    """
-    note_secrets(uri)
-    if uri == OFF:
-        raise InvalidOptionError("tracking_uri off is for a fit; here a store is needed: name it")
-    if is_database(uri):
-        check_database(uri, "tracking_uri")
-        return
-    scheme = uri.partition("://")[0] if "://" in uri else ""
-    plugins = {point.name for point in entry_points(group="mlflow.tracking_store")}
-    if scheme not in plugins.union(_OTHERS):
-        raise InvalidOptionError(
-            f"tracking_uri {masked_url(uri)}: MLflow has no store of the kind {scheme!r}; it has "
-            f"{', '.join(sorted(plugins.union(_DATABASES, _OTHERS) - {''}))}, and folders"
-        )
-
-
-def embedded_uri(workspace: Path) -> str:
-    """Return the URI of the store that a plain `mlflow ui` in the workspace shows."""
-    return sqlite_uri(workspace / STORE_FILE)
 
 
 def open_client(uri: str) -> MlflowClient:

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from autotransfer.errors import InvalidOptionError
-from autotransfer.masking import HIDDEN, masked_url
 from autotransfer.results import RECORD_FILE, Record
 from autotransfer.search.record_file import record_in
 from autotransfer.search.run_folder import in_use
 from autotransfer.search.study import Study, load_studies
-from autotransfer.tracking import Tracker
-from autotransfer.tracking.registered import Registration
-from autotransfer.tracking.store import VARIABLE, check_uri
+from autotransfer.tracking.places import check_uri
+from autotransfer.tracking.plan import INTERRUPTED, PLAN, TrackingPlan, tracking_uri_of
+from autotransfer.tracking.tracker import Tracker
 
-PLAN = "tracking"
-INTERRUPTED = "interrupted"  # whether the result that is saved was kept before it could be tested
 _RUN = "run_id"
-
-
-@dataclass(frozen=True)
-class TrackingPlan:
-    """Where the records of a fit go, and how its run is opened; kept with the study.
-
-    Args:
-        uri: Tracking URI without its secrets; None is that of the environment or of the workspace.
-        register: Name under which the result is registered; None registers nothing.
-        promote: Whether it then becomes the champion, whatever the champion is.
-    """
-
-    uri: str | None
-    experiment: str
-    folder: str
-    params: dict[str, Any]
-    tags: dict[str, str]
-    register: str | None = None
-    promote: bool = False
-
-    @property
-    def registration(self) -> Registration | None:
-        """Return how the result is registered where its items are not at hand."""
-        return None if self.register is None else Registration(self.register, self.promote)
-
-    def keep(self, study: Study) -> None:
-        """Keep the plan with the study, without the secrets of the URI."""
-        uri = None if self.uri is None else masked_url(self.uri)
-        study.remember(PLAN, {**asdict(self), "uri": uri})
 
 
 @dataclass(frozen=True)
@@ -97,31 +63,6 @@ def sync(
         for name, study in studies.items()
         if (not names or name in names) and study.recall(PLAN) is not None
     ]
-
-
-def tracking_uri_of(study: Study, given: str | None) -> str | None:
-    """Return where the records of a study go: the given URI, or the one that its fit was given.
-
-    A password is never kept. What earlier versions kept in clear text is used once and hidden.
-
-    Raises:
-        InvalidOptionError: If the URI had a password, and is not named again.
-    """
-    kept = study.recall(PLAN)
-    uri = None if kept is None else kept["uri"]
-    hidden = None if uri is None else masked_url(uri)
-    if uri != hidden:
-        TrackingPlan(**kept).keep(study)
-    if given is not None or hidden is None:
-        return given
-    if HIDDEN not in hidden or uri != hidden:
-        return str(uri)
-    if VARIABLE in os.environ:
-        return None
-    raise InvalidOptionError(
-        f"the runs of this study are in {hidden}, whose password is not kept: name the store "
-        f"again with --tracking-uri or in {VARIABLE}, or write nothing with --tracking-uri off"
-    )
 
 
 def _synced(name: str, study: Study, uri: str | None) -> Synced:

@@ -25,7 +25,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from autotransfer.data.atomic_files import written_whole
 from autotransfer.errors import TrackingWarning
-from autotransfer.search.storage import sqlite_url
+from autotransfer.tracking.places import sqlite_uri
 
 LOCK_SECONDS = 300.0  # for another process that makes them, on a busy machine
 SETTLED_SECONDS = 10.0  # a half-made file that nobody has touched for so long is made by nobody
@@ -169,10 +169,3 @@ def _make(path: Path) -> None:
         settled.rename(path)
     finally:
         settled.unlink(missing_ok=True)
-
-
-def sqlite_uri(path: Path) -> str:
-    """Return the URI of a SQLite file that SQLAlchemy and MLflow read alike."""
-    uri = sqlite_url(path)
-    # MLflow makes the folder after `sqlite:///`, and does not decode it as SQLAlchemy does.
-    return uri.replace("sqlite:", "sqlite+pysqlite:", 1) if "%" in uri else uri

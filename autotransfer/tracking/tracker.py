@@ -27,7 +27,8 @@ from autotransfer.tracking import projection
 from autotransfer.tracking.logged_model import write_model
 from autotransfer.tracking.note import note
 from autotransfer.tracking.provenance import datasets_of
-from autotransfer.tracking.registered import Registration, register
+from autotransfer.tracking.registered import register
+from autotransfer.tracking.registration import Registration
 from autotransfer.tracking.serving_folder import write_serving_folder
 from autotransfer.tracking.store import VIEW, Store, patience, runs_page
 
@@ -125,12 +126,9 @@ class Tracker:
         found = self._attempt(self._connected) is not False
         if not found:
             self.run_id = None
-            warnings.warn(
-                f"MLflow at {self.uri} has no run {run_id}; it was deleted, or the study was "
-                "tracked somewhere else",
-                TrackingWarning,
-                stacklevel=2,
-            )
+            why = "it was deleted, or the study was tracked somewhere else"
+            told = f"MLflow at {self.uri} has no run {run_id}; {why}"
+            warnings.warn(told, TrackingWarning, stacklevel=2)
         return found
 
     def write(self, outcome: Outcome) -> None:

@@ -21,15 +21,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autotransfer.errors import InvalidOptionError, one_line
 from autotransfer.masking import masked_url
-from autotransfer.tracking.store import (
-    STORE_FILE,
-    VIEW,
-    check_uri,
-    open_client,
-    patience,
-    runs_page,
-    store_uri,
-)
+from autotransfer.tracking.places import STORE_FILE, check_uri, store_uri
+from autotransfer.tracking.store import VIEW, open_client, patience, runs_page
 
 START_SECONDS = 600.0  # on a busy machine
 LAST_PORT = 65_535

@@ -37,7 +37,7 @@ from autotransfer.search.finalists import Finalists
 from autotransfer.search.run_folder import RunFolder
 from autotransfer.search.study import Study
 from autotransfer.selection.selection import Selection
-from autotransfer.tracking import Tracker
+from autotransfer.tracking.tracker import Tracker
 
 PASSES = "passes and decoding"
 BOOKS = ("Optuna", "study", "MLflow", "predictors to disk")

@@ -38,7 +38,7 @@ import autotransfer.orchestrator  # before the forks
 from autotransfer.cli import run
 from autotransfer.report import page
 from autotransfer.search.study import load_studies
-from autotransfer.tracking.store import embedded_uri
+from autotransfer.tracking.places import embedded_uri
 from autotransfer.tracking.tables import ensure_tables, half_made
 
 TRIALS = 3

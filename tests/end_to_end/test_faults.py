@@ -20,7 +20,7 @@ import autotransfer
 from autotransfer.errors import AutotransferError
 from autotransfer.report import page
 from autotransfer.search.storage import STORAGE_FILE
-from autotransfer.tracking.store import STORE_FILE, embedded_uri
+from autotransfer.tracking.places import STORE_FILE, embedded_uri
 from tests.faults import faults
 
 SEVERAL = pytest.param(4, marks=pytest.mark.slow)

@@ -24,7 +24,7 @@ from autotransfer.search.choice import Choice, Terms
 from autotransfer.search.pool import OBVIOUS as OF_ALL
 from autotransfer.selection.export.exporting import TOLERANCE, run_onnx
 from autotransfer.selection.selection import Selection
-from autotransfer.tracking import OFF
+from autotransfer.tracking.places import OFF
 
 PICTURES = shapes(12, 4, seed=1)  # so many directions that the sources differ in what they see
 NEW = shapes(12, 1, seed=2)

@@ -40,10 +40,10 @@ from autotransfer.results import (
 )
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.selection import Selection
-from autotransfer.tracking import Tracker
-from autotransfer.tracking.registered import Registration
-from autotransfer.tracking.store import embedded_uri
+from autotransfer.tracking.places import embedded_uri
+from autotransfer.tracking.registration import Registration
 from autotransfer.tracking.sync import sync
+from autotransfer.tracking.tracker import Tracker
 
 pytestmark = [
     pytest.mark.slow,

@@ -16,7 +16,7 @@ import numpy as np
 from autotransfer.cli.checks.finding import Finding
 from autotransfer.models.feature_store import CACHE_VARIABLE, MAX_BYTES, default_folder
 from autotransfer.search.storage import STORAGE_FILE
-from autotransfer.tracking.store import STORE_FILE
+from autotransfer.tracking.places import STORE_FILE
 
 LEAST_FREE = 1 << 30
 _NAMED = 5

@@ -22,7 +22,7 @@ from autotransfer.search import watchdog
 from autotransfer.search.checkpoint import Checkpoint, write_json
 from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.record_file import record_to_json
-from autotransfer.tracking.registered import Promotion
+from autotransfer.tracking.registration import Promotion
 from tests.unit.conftest import MakeRecord
 from tests.unit.guard.looks import FOLDS, HELD_OUT, IMAGES, NOBODY, right
 from tests.unit.told import told

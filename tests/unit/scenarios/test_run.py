@@ -24,9 +24,9 @@ from autotransfer.scenarios.run import UNTESTED, Request, Run, requested, runnin
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.study import open_study
-from autotransfer.tracking import Tracker
-from autotransfer.tracking.registered import Registration
-from autotransfer.tracking.sync import INTERRUPTED, TrackingPlan
+from autotransfer.tracking.plan import INTERRUPTED, TrackingPlan
+from autotransfer.tracking.registration import Registration
+from autotransfer.tracking.tracker import Tracker
 from tests.unit.conftest import MakeOutcome, MakeRecord
 from tests.unit.report.test_more_labels import FORECAST
 from tests.unit.told import Teller, registry_of

@@ -9,13 +9,10 @@ from mlflow import MlflowClient
 from autotransfer.errors import InvalidOptionError, InvalidSourceError
 from autotransfer.plugin.testing.tiny import tiny_source
 from autotransfer.tracking.logged_model import LoggedModel
-from autotransfer.tracking.registered import (
-    Promotion,
-    Registration,
-    register,
-    with_registered,
-)
-from autotransfer.tracking.store import embedded_uri
+from autotransfer.tracking.named_sources import named_sources
+from autotransfer.tracking.places import embedded_uri
+from autotransfer.tracking.registered import register
+from autotransfer.tracking.registration import Promotion, Registration
 
 
 @pytest.fixture
@@ -146,22 +143,22 @@ def test_a_champion_whose_mark_was_not_kept_gets_it_later(
 
 def test_what_is_no_registered_model_is_left_as_it_is(tmp_path: Path) -> None:
     for requested in (None, "tiny", ["tiny", tiny_source()], Path("c.toml"), tiny_source()):
-        assert with_registered(requested, None, tmp_path) is requested
+        assert named_sources(requested, None, tmp_path) is requested
 
 
 @pytest.mark.parametrize("text", ["models:/plants", "models:/plants@", "models:/a/b/c"])
 def test_a_name_that_is_not_understood_shows_the_form(text: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidSourceError, match="models:/NAME@champion"):
-        with_registered(text, None, tmp_path)
+        named_sources(text, None, tmp_path)
 
 
 def test_no_model_is_read_from_a_store_that_is_off(tmp_path: Path) -> None:
     with pytest.raises(InvalidOptionError, match="tracking_uri off"):
-        with_registered("models:/plants@champion", "off", tmp_path)
+        named_sources("models:/plants@champion", "off", tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_model_that_is_not_there_names_the_store(tmp_path: Path) -> None:
     MlflowClient(embedded_uri(tmp_path)).create_experiment("any")  # makes the database
     with pytest.raises(InvalidSourceError, match="cannot be had from MLflow at sqlite"):
-        with_registered("models:/plants@champion", None, tmp_path)
+        named_sources("models:/plants@champion", None, tmp_path)

@@ -17,9 +17,10 @@ from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.results import Interval
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.selection import Selection
-from autotransfer.tracking import Tracker
+from autotransfer.tracking.places import embedded_uri
 from autotransfer.tracking.serving_folder import write_serving_folder
-from autotransfer.tracking.store import embedded_uri, patience
+from autotransfer.tracking.store import patience
+from autotransfer.tracking.tracker import Tracker
 from tests.unit.tracking.conftest import MakeRecord
 
 # sqlalchemy 2.1 warns of what MLflow 3.17 does in its own tables

@@ -13,8 +13,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.db import utils
 
 from autotransfer.errors import InvalidOptionError
+from autotransfer.tracking.places import check_uri, embedded_uri
 from autotransfer.tracking.projection import Figure
-from autotransfer.tracking.store import Store, check_uri, embedded_uri, patience
+from autotransfer.tracking.store import Store, patience
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from autotransfer.search.record_file import record_to_json
 from autotransfer.search.run_folder import claim
 from autotransfer.search.study import Study
 from autotransfer.tracking import sync as module
-from autotransfer.tracking.registered import Registration
-from autotransfer.tracking.sync import INTERRUPTED, TrackingPlan, sync, tracking_uri_of
+from autotransfer.tracking.plan import INTERRUPTED, TrackingPlan, tracking_uri_of
+from autotransfer.tracking.registration import Registration
+from autotransfer.tracking.sync import sync
 from tests.unit.tracking.conftest import MakeRecord
 
 NAMED = "http://ann:sesame@h:5000"

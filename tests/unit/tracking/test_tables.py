@@ -18,8 +18,9 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from autotransfer.errors import TrackingWarning
 from autotransfer.tracking import tables
+from autotransfer.tracking.places import sqlite_uri
 from autotransfer.tracking.store import Store, patience
-from autotransfer.tracking.tables import ensure_tables, half_made, sqlite_file, sqlite_uri
+from autotransfer.tracking.tables import ensure_tables, half_made, sqlite_file
 
 VERSION = "UPDATE alembic_version SET version_num = "
 

@@ -14,9 +14,10 @@ from mlflow.entities import Run
 
 from autotransfer.errors import TrackingWarning
 from autotransfer.results import Outcome, State
-from autotransfer.tracking import Tracker
+from autotransfer.tracking.places import embedded_uri
 from autotransfer.tracking.projection import FIT_TAG
-from autotransfer.tracking.store import Store, embedded_uri
+from autotransfer.tracking.store import Store
+from autotransfer.tracking.tracker import Tracker
 from tests.unit.tracking.conftest import HOSTILE, MakeOutcome, MakeRecord
 
 # sqlalchemy 2.1 warns of what MLflow 3.17 does in its own tables
