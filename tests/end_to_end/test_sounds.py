@@ -84,8 +84,8 @@ def test_the_report_plays_wrong_sounds_and_nothing_failed(fitted: Selection) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "there is no default set of sources for sounds"),
-        (["--sources", "tiny"], "there is no default set of sources for sounds"),
+        ([], "'openai/whisper-tiny': its pretrained weights could not be fetched"),
+        (["--sources", "tiny"], "'openai/whisper-tiny': its pretrained weights could not be"),
         (["--sources", "small_cnn"], "small_cnn: it reads images, and the items are sounds"),
         (["--sources", "{folder}/ears.toml", "--modality", "text"], "no column 'text'"),
     ],

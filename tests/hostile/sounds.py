@@ -187,10 +187,10 @@ OPTIONS: dict[str, tuple[Callable[[Place], list[str]], tuple[str, ...]]] = {
     "sounds read as texts": (_fit(_good, "--modality", "text"), ("no texts", ".wav 12", ".txt")),
     "sounds read as images": (_fit(_good, "--modality", "image"), ("no images", ".wav 12")),
     "sounds without sources": (
-        lambda place: ["fit", _good(place), "--trials", "1"], ("no default set", "sounds"),
+        lambda place: ["fit", _good(place), "--trials", "1"], ("whisper-tiny", "--sources"),
     ),
     "sounds and a default set": (
-        lambda place: place.fit(target=_good(place), sources="tiny"), ("no default set", "sounds"),
+        lambda place: place.fit(target=_good(place), sources="tiny"), ("whisper-tiny", "--sources"),
     ),
     "sounds and a source of images": (
         lambda place: place.fit(target=_good(place)), ("it reads images", "sounds"),

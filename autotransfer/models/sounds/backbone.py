@@ -18,6 +18,7 @@ from autotransfer.data.images.decoding import in_threads
 from autotransfer.data.images.views import PLAIN, View
 from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.data.sounds.reading import sounds_of
+from autotransfer.data.sounds.views import masked, varied
 from autotransfer.models.backbone import StageFeatures
 from autotransfer.models.source import Source
 from autotransfer.models.stages import Stage
@@ -69,16 +70,25 @@ class SoundBackbone(WholeBackbone):
 
     @override
     def prepared(self, items: ImageSet, view: View = PLAIN) -> Tensor:
-        """Return the (b, 2, t) samples of sounds, and a mask that is 1 where there is one."""
-        given = self._preprocessing
+        """Return the (b, 2, t) samples of sounds, and a mask that is 1 where there is one.
+
+        Where the network reads something else of them, it is (b, c, t), the mask the last row.
+        """
+        given, digests = self._preprocessing, items.digests
 
         def one(position: int) -> Tensor:
             sound = sounds_of(items.subset([position]))[0]
-            samples = torch.from_numpy(sound.at(given.sample_rate, given.max_seconds))
-            return torch.stack([samples, torch.ones_like(samples)], dim=1)
+            samples = sound.at(given.sample_rate, given.max_seconds)
+            wave = torch.from_numpy(varied(samples, digests[position], view))
+            return torch.stack([wave, torch.ones_like(wave)], dim=1)
 
         rows = in_threads(one, range(len(items)))
-        return pad_sequence(rows, batch_first=True).transpose(1, 2).to(self.device)
+        x = pad_sequence(rows, batch_first=True).transpose(1, 2).to(self.device)
+        return masked(self.ready(x), digests, view)
+
+    def ready(self, x: Tensor) -> Tensor:
+        """Return what the network reads of (b, 2, t) samples with their mask: just that."""
+        return x
 
     @override
     def features(self, x: Tensor) -> StageFeatures:
@@ -92,7 +102,7 @@ class SoundBackbone(WholeBackbone):
         waves = 0.1 * torch.randn(size, count, generator=generator)
         mask = torch.ones(size, count)
         mask[1:, count * 2 // 3 :] = 0
-        return torch.stack([waves * mask, mask], dim=1).to(self.device)
+        return self.ready(torch.stack([waves * mask, mask], dim=1).to(self.device))
 
     def _heard(self, x: Tensor) -> Heard:
         found: Heard = self.network(x[:, 0], x[:, 1].sum(dim=1).long())
@@ -122,7 +132,12 @@ def mean_and_std(states: Tensor, frames: Tensor) -> Tensor:
         frames: (b,) how many frames of each are there.
     """
     there = torch.arange(states.shape[1], device=states.device) < frames[:, None]
-    weights = there.unsqueeze(2).to(states.dtype)
+    return masked_mean_and_std(states, there.to(states.dtype))
+
+
+def masked_mean_and_std(states: Tensor, mask: Tensor) -> Tensor:
+    """Return the same for a (b, f) mask that is 1 where a frame is there."""
+    weights = mask.unsqueeze(2)
     count = weights.sum(1).clamp(min=1)
     mean = (states * weights).sum(1) / count
     variance = ((states - mean.unsqueeze(1)).square() * weights).sum(1) / count
