@@ -99,6 +99,8 @@ def test_what_cannot_be_used_for_sounds_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
     given = [argument.format(folder=written) for argument in arguments]
     target = str(written / "sounds.csv")
     assert run(["fit", target, "--trials", "1", "--tracking-uri", "off", *given]) == 2
