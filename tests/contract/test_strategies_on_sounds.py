@@ -14,13 +14,13 @@ import pytest
 from autotransfer.data.modality import Modality
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
+from autotransfer.models.sounds.folders import sound_source_of_folder
 from autotransfer.models.source import Source
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy, Task
 from autotransfer.plugin.testing import Workbench, task_for, tiny_readers, tones
 from autotransfer.plugin.testing.promises import Promise
 from tests.contract.promises_of_items import PROMISES
-from autotransfer.models.sounds.folders import sound_source_of_folder
 from tests.tiny_sounds import write_encoder, write_network
 
 READING = {n: s for n, s in discover().strategies.items() if s.reads(Modality.SOUND)}

@@ -177,8 +177,6 @@ def _good(place: Place) -> str:
     return str(place.have("tones").name)
 
 
-
-
 def _fit_on(**files: str) -> Callable[[Place], list[str]]:
     """Return what fits on good sounds with a folder that is meant to be an encoder of sounds."""
 

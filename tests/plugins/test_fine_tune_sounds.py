@@ -1,4 +1,4 @@
-"""What fine-tunes images also fine-tunes networks of sounds: encoders behind a cut, others whole."""
+"""What fine-tunes images also fine-tunes networks of sounds: encoders cut, others whole."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def test_the_layers_after_the_cut_learn_and_what_comes_before_is_not_kept(
     task = _task_on(folders[kind], tmp_path)
     found = _fit(task, depth=0.5)  # what stands before the layers, and the first one, are frozen
     assert (found.frozen, found.layers.copied, found.layers.tuned) == (2, STAGES, 2)
-    numbers = {part for name in _changes(task, found) for part in name.split(".") if part.isdigit()}
+    numbers = {
+        part for name in _changes(task, found) for part in name.split(".") if part.isdigit()
+    }
     assert {"1", "2"} <= numbers
     assert not [n for n in found.tensors if "conv" in n or "embeddings" in n or "embed_pos" in n]
     assert not [n for n in found.tensors if ".layers.0." in n and "rel_attn_embed" not in n]

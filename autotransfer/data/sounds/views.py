@@ -1,11 +1,11 @@
 """Views of a sound for training: louder or softer, a part of it, and with masks on it.
 
-As for images a view hangs on the content of the sound and a number, so that what was computed for it
-can be found again. Each kind contains those before it: "gain", "crop", "masks".
+As for images a view hangs on the content of the sound and a number, so that what was computed for
+it can be found again. Each kind contains those before it: "gain", "crop", "masks".
 
 References:
-    Park et al., SpecAugment, Interspeech 2019, arXiv:1904.08779 (masks over time and bands; time is
-    not warped).
+    Park et al., SpecAugment, Interspeech 2019, arXiv:1904.08779 (masks over time and bands; time
+    is not warped).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 

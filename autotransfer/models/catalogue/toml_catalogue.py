@@ -49,8 +49,8 @@ def read_catalogue(path: Path) -> tuple[tuple[Source, ...], tuple[Skipped, ...]]
     """Return the sources of a catalogue, one `[[source]]` table each, and those that are wrong.
 
     A source has local `weights` (relative to the catalogue; a `sha256` is verified), or
-    `untrained = true` with a `seed`, or for texts and sounds a `folder`, or none of these: then timm fetches
-    the weights by the name of the architecture.
+    `untrained = true` with a `seed`, or for texts and sounds a `folder`, or none of these: then
+    timm fetches the weights by the name of the architecture.
 
     Raises:
         InvalidSourceError: Naming the catalogue, the source and the key; if no source is right.

@@ -70,21 +70,9 @@ class SoundBackbone(WholeBackbone):
 
     @override
     def prepared(self, items: ImageSet, view: View = PLAIN) -> Tensor:
-        """Return the (b, 2, t) samples of sounds, and a mask that is 1 where there is one.
-
-        Where the network reads something else of them, it is (b, c, t), the mask the last row.
-        """
-        given, digests = self._preprocessing, items.digests
-
-        def one(position: int) -> Tensor:
-            sound = sounds_of(items.subset([position]))[0]
-            samples = sound.at(given.sample_rate, given.max_seconds)
-            wave = torch.from_numpy(varied(samples, digests[position], view))
-            return torch.stack([wave, torch.ones_like(wave)], dim=1)
-
-        rows = in_threads(one, range(len(items)))
-        x = pad_sequence(rows, batch_first=True).transpose(1, 2).to(self.device)
-        return masked(self.ready(x), digests, view)
+        """Return what the network reads of sounds: (b, c, t), the mask in the last row."""
+        x = read_waves(items, self._preprocessing, view).to(self.device)
+        return masked(self.ready(x), items.digests, view)
 
     def ready(self, x: Tensor) -> Tensor:
         """Return what the network reads of (b, 2, t) samples with their mask: just that."""
@@ -107,6 +95,26 @@ class SoundBackbone(WholeBackbone):
     def _heard(self, x: Tensor) -> Heard:
         found: Heard = self.network(x[:, 0], x[:, 1].sum(dim=1).long())
         return found
+
+
+def read_waves(items: ImageSet, wanted: SoundPreprocessing, view: View = PLAIN) -> Tensor:
+    """Return the (b, 2, t) samples of sounds, and a mask that is 1 where there is one.
+
+    Args:
+        items: Sounds.
+        wanted: At which rate, and how long.
+        view: How they are changed.
+    """
+    digests = items.digests
+
+    def one(position: int) -> Tensor:
+        sound = sounds_of(items.subset([position]))[0]
+        samples = sound.at(wanted.sample_rate, wanted.max_seconds)
+        wave = torch.from_numpy(varied(samples, digests[position], view))
+        return torch.stack([wave, torch.ones_like(wave)], dim=1)
+
+    rows = in_threads(one, range(len(items)))
+    return pad_sequence(rows, batch_first=True).transpose(1, 2)
 
 
 def _checked(found: object) -> Heard:

@@ -54,7 +54,7 @@ class ConvolvedEncoder(SoundEncoder):
     @override
     def run(self, layer: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
         off = (1 - mask) * torch.finfo(mask.dtype).min
-        size = (len(mask), 1, mask.shape[1], mask.shape[1])
+        size = (mask.shape[0], 1, mask.shape[1], mask.shape[1])
         return first_of(layer(hidden, attention_mask=off[:, None, None, :].expand(size)))
 
     @override

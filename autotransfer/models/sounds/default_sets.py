@@ -36,9 +36,9 @@ class SoundModel:
         return num_sounds * self.gmacs * _SECONDS_PER_GMAC / 60
 
 
-# All with safetensors; the first is what to take when nothing is known. What hearing speech needs is
-# learnt by the first of each set, what tells other sounds apart by AST. `microsoft/wavlm-base-plus` and
-# `facebook/hubert-base-ls960` have no safetensors on the hub: convert them, and name the folder.
+# All with safetensors, and trained on speech but for AST, which was on sounds of all kinds; the
+# first is what to take when nothing is known. Left out for want of safetensors on the hub:
+# microsoft/wavlm-base-plus, which can be converted and named by its folder.
 SOUND_SETS: Mapping[str, tuple[SoundModel, ...]] = MappingProxyType(
     {
         "tiny": (SoundModel("openai/whisper-tiny", "Apache-2.0", 151, 18, 30.0),),

@@ -1,4 +1,4 @@
-"""The encoders of `transformers` for sounds, walked layer by layer: states, and what follows a cut.
+"""Encoders of `transformers` for sounds, walked layer by layer: states, and what follows a cut.
 
 What their own code does by chance while it trains (leaving out layers, masking spans) is left out:
 how sounds are varied is a choice of the training.
@@ -23,8 +23,8 @@ LAYER = "layer-"
 class SoundEncoder(nn.Module, ABC):
     """An encoder with what finds its layers.
 
-    For each stage there is an identity by its name, through which the states of the frames that are
-    there go: that is where a stage can be watched.
+    For each stage there is an identity by its name, through which the states of the frames that
+    are there go: that is where a stage can be watched.
 
     Args:
         model: What transformers makes of a configuration.

@@ -10,7 +10,8 @@ from autotransfer.data.untrusted_files import read_object, refused_as
 from autotransfer.errors import InvalidOptionError, InvalidSourceError
 from autotransfer.models.builders import SOUND_ENCODERS
 from autotransfer.models.hub import cached_only_when_unreachable
-from autotransfer.models.sounds.kinds import KINDS, rate_of, reading_of, seconds_of
+from autotransfer.models.sounds.kinds import KINDS
+from autotransfer.models.sounds.reading_rules import rate_of, reading_of, seconds_of
 from autotransfer.models.source import Source
 from autotransfer.models.texts.folders import CONFIG, TOKENIZER, WEIGHTS, fetched, weights_in
 from autotransfer.models.texts.transformer import arguments_of
@@ -59,8 +60,8 @@ def sound_source_of_folder(
     kind = str(config.get("model_type"))
     if kind not in KINDS:
         raise InvalidSourceError(
-            f"source {name!r}: {path / CONFIG} is of the kind {kind[:40]!r}; encoders of sounds of "
-            f"the kinds {', '.join(KINDS)} can be read, and no code of others is ever run"
+            f"source {name!r}: {path / CONFIG} is of the kind {kind[:40]!r}; encoders of sounds "
+            f"of the kinds {', '.join(KINDS)} can be read, and no code of others is ever run"
         )
     if not (path / READING).is_file():
         raise InvalidSourceError(

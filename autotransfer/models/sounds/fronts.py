@@ -1,8 +1,8 @@
 """What stands before an encoder of sounds: from samples to what its first layer reads.
 
-The settings are those of the `preprocessor_config.json` beside the weights. Log-mel frames come from
-one convolution, whose kernels are the window and the Fourier transform together, so that a graph
-can hold them.
+The settings are those of the `preprocessor_config.json` beside the weights. Log-mel frames come
+from one convolution, whose kernels are the window and the Fourier transform together, so that a
+graph can hold them.
 
 References:
     Baevski et al., wav2vec 2.0, NeurIPS 2020, arXiv:2006.11477 (mean 0 and variance 1).
@@ -174,7 +174,9 @@ def kaldi_front(reading: Mapping[str, Any], rate: int) -> KaldiFront:
     before = np.eye(_WINDOW, k=-1)
     before[0, 0] = 1
     window = np.hanning(_WINDOW)[:, None] * (np.eye(_WINDOW) - _EMPHASIS * before) @ frame
-    bands = Bands(_fourier(_FOURIER, _WINDOW) @ window, filters.T, _HOP, int(reading["max_length"]))
+    bands = Bands(
+        _fourier(_FOURIER, _WINDOW) @ window, filters.T, _HOP, int(reading["max_length"])
+    )
     normalised = bool(reading.get("do_normalize", True))
     mean, std = (float(reading["mean"]), float(reading["std"])) if normalised else (0.0, 0.5)
     return KaldiFront(bands, mean, std)

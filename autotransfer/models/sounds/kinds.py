@@ -1,7 +1,7 @@
 """The kinds of encoders of sounds: what is read of their configuration, and what makes them.
 
-Of `config.json` and `preprocessor_config.json` the names here are read and no others: neither code nor
-files can be named in them.
+Of `config.json` and `preprocessor_config.json` the names here are read and no others: neither code
+nor files can be named in them.
 """
 
 from __future__ import annotations
@@ -23,14 +23,10 @@ from autotransfer.models.sounds.spectral import PatchEncoder, WhisperEncoder
 from autotransfer.results import Json
 
 INSTALL = "encoders of sounds need the extra `sound`: pip install 'autotransfer[sound]'"
-USUAL_SECONDS = 10.0
-_MOST = {"feature_size": 512, "num_mel_bins": 512, "n_fft": 8192, "hop_length": 8192}
-_MOST_FRAMES = 60_000
-_RATE = 16_000
 _OF_LAYERS = "hidden_size num_hidden_layers num_attention_heads intermediate_size layer_norm_eps"
 _OF_WAVES = f"""{_OF_LAYERS} hidden_act hidden_dropout activation_dropout attention_dropout
-feat_proj_dropout feat_extract_norm feat_extract_activation conv_dim conv_stride conv_kernel conv_bias
-num_conv_pos_embeddings num_conv_pos_embedding_groups do_stable_layer_norm"""
+feat_proj_dropout feat_extract_norm feat_extract_activation conv_dim conv_stride conv_kernel
+conv_bias num_conv_pos_embeddings num_conv_pos_embedding_groups do_stable_layer_norm"""
 _OF_AST = f"""{_OF_LAYERS} hidden_act hidden_dropout_prob attention_probs_dropout_prob patch_size
 qkv_bias frequency_stride time_stride max_length num_mel_bins"""
 _OF_WHISPER = """d_model encoder_layers encoder_attention_heads encoder_ffn_dim num_mel_bins
@@ -137,66 +133,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
     }
 )
-
-
-def reading_of(kind: str, told: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Json]:
-    """Return how a kind of encoder reads sounds.
-
-    Args:
-        kind: One of `KINDS`.
-        told: The values of its `preprocessor_config.json`.
-        config: Those of its `config.json`.
-
-    Raises:
-        ValueError: If a value is not allowed, or the two do not agree.
-    """
-    usual = KINDS[kind].reading
-    found = {name: told.get(name, value) for name, value in usual.items()}
-    for name, value in found.items():
-        like, whole = usual[name], isinstance(usual[name], int)
-        number = isinstance(value, bool) == isinstance(like, bool) and isinstance(
-            value, int if whole else int | float
-        )
-        if not number or (whole and not isinstance(like, bool) and value < 1):
-            raise ValueError(f"{name} in preprocessor_config.json is {str(value)[:64]!r}")
-        if value > _MOST.get(name, _MOST_FRAMES):
-            raise ValueError(f"{name} in preprocessor_config.json is {value}, which is too much")
-    pairs: tuple[tuple[str, float, float], ...] = ()
-    if kind == "whisper":
-        frames = int(found["chunk_length"]) * rate_of(told) // int(found["hop_length"])
-        if frames > _MOST_FRAMES:
-            raise ValueError(f"{frames} frames of a sound in preprocessor_config.json")
-        pairs = (
-            ("num_mel_bins", config.get("num_mel_bins", 80), found["feature_size"]),
-            ("max_source_positions", config.get("max_source_positions", 1500), frames / 2),
-        )
-    elif "max_length" in usual:
-        if not found["std"]:
-            raise ValueError("std in preprocessor_config.json is 0")
-        pairs = tuple((n, config.get(n, usual[n]), found[n]) for n in ("num_mel_bins", "max_length"))
-    for name, wanted, given in pairs:
-        if wanted != given:
-            raise ValueError(
-                f"{name} in config.json is {wanted}, and preprocessor_config.json gives {given:g}"
-            )
-    return found
-
-
-def rate_of(told: Mapping[str, Any]) -> int:
-    """Return the samples a second that a `preprocessor_config.json` says."""
-    rate = told.get("sampling_rate", _RATE)
-    if not isinstance(rate, int) or isinstance(rate, bool):
-        raise ValueError(f"sampling_rate in preprocessor_config.json is {str(rate)[:64]!r}")
-    return rate
-
-
-def seconds_of(reading: Mapping[str, Any], rate: int) -> float:
-    """Return how much of a sound is read, in seconds."""
-    if "chunk_length" in reading:
-        return float(reading["chunk_length"])
-    if "max_length" in reading:
-        return float(reading["max_length"]) * 160 / rate
-    return USUAL_SECONDS
 
 
 def library() -> Any:

@@ -41,7 +41,7 @@ class PatchEncoder(SoundEncoder):
         places = torch.arange(wide, device=x.device)
         there = (places < (1 + whole).clamp(min=1)[:, None]).to(x.dtype)
         high = (x.shape[1] - 1 - config.patch_size) // config.frequency_stride + 1
-        return hidden, torch.cat([there.new_zeros(len(x), _OWN), there.repeat(1, high)], dim=1)
+        return hidden, torch.cat([there.new_zeros(x.shape[0], _OWN), there.repeat(1, high)], dim=1)
 
     @override
     def run(self, layer: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:

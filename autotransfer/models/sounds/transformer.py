@@ -212,6 +212,4 @@ def _named(state: Mapping[str, Tensor], model: nn.Module, kind: Kind) -> dict[st
     def known(name: str) -> bool:
         return any(name.removeprefix(prefix) in wanted for prefix in kind.prefixes)
 
-    return {
-        name if known(name) else kind.name_now(name): tensor for name, tensor in state.items()
-    }
+    return {name if known(name) else kind.name_now(name): tensor for name, tensor in state.items()}

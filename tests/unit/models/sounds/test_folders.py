@@ -44,9 +44,7 @@ def test_a_source_of_sounds_survives_json_and_has_one_key_wherever_it_lies(
         ("whisper", "sounds of 16 kHz, up to 1 s"),
     ],
 )
-def test_the_folder_says_at_which_rate_and_how_long(
-    kind: str, told: str, tmp_path: Path
-) -> None:
+def test_the_folder_says_at_which_rate_and_how_long(kind: str, told: str, tmp_path: Path) -> None:
     assert sound_source_of_folder(write_encoder(tmp_path / "a", kind)).preprocessing.told == told
 
 
@@ -69,10 +67,18 @@ def _configure(folder: Path, **values: Any) -> None:
         ("wavlm", lambda f: _tell(f, sampling_rate="16000"), "sampling_rate in pre.* is '16000'"),
         ("wavlm", lambda f: _tell(f, do_normalize=3), "do_normalize in pre.* is '3'"),
         (AST, lambda f: _tell(f, std=0), "std in preprocessor_config.json is 0"),
-        (AST, lambda f: _tell(f, num_mel_bins=16), "num_mel_bins in config.json is 32, and pre.*16"),
+        (
+            AST,
+            lambda f: _tell(f, num_mel_bins=16),
+            "num_mel_bins in config.json is 32, and pre.*16",
+        ),
         (AST, lambda f: _tell(f, max_length=10**9), "max_length in .* is 1000000000, .*too much"),
         ("whisper", lambda f: _tell(f, chunk_length=10**4), "frames of a sound in"),
-        ("whisper", lambda f: _tell(f, chunk_length=2), "max_source_positions .* 50, .* gives 100"),
+        (
+            "whisper",
+            lambda f: _tell(f, chunk_length=2),
+            "max_source_positions .* 50, .* gives 100",
+        ),
         ("hubert", lambda f: _configure(f, conv_pos_batch_norm=True), "says conv_pos_batch_norm"),
         ("wavlm", lambda f: _configure(f, hidden_size=10**9), "hidden_size in config.json is"),
         ("wavlm", lambda f: _configure(f, model_type="encodec"), "is of the kind 'encodec'; enc"),
@@ -163,7 +169,9 @@ def test_a_name_of_the_hub_without_safetensors_is_refused(
     folder = write_encoder(tmp_path / "tiny")
     (folder / "model.safetensors").unlink()
     _serve(folder, monkeypatch)
-    with pytest.raises(InvalidSourceError, match="the hub has no model.safetensors of that name"):
+    with pytest.raises(
+        InvalidSourceError, match=r"the hub has no model\.safetensors of that name"
+    ):
         resolve_sources("owner/tiny")
 
 

@@ -162,7 +162,7 @@ def test_whole_models_with_heads_and_old_names_of_norms_are_read(tmp_path: Path)
     old = {"lm_head.weight": torch.zeros(2, WIDTH)}
     for name, tensor in state.items():
         for now, before in names.items():
-            name = name.replace(now, before)  # noqa: PLW2901
+            name = name.replace(now, before)
         old[f"wav2vec2.{name}"] = tensor
     assert any(name.endswith("weight_g") for name in old)
     x = torch.randn(1, 2, 4000).abs().clamp(max=1)
