@@ -47,7 +47,6 @@ TUNED: Mapping[str, Mapping[str, ParamValue]] = {
     "rate x 0.3": {"learning_rate_multiplier": 0.3},
     "rate x 3": {"learning_rate_multiplier": 3.0},
     "rate x 10": {"learning_rate_multiplier": 10.0},
-    "20 epochs": {"epochs": 20},
     "20 epochs, x 3": {"epochs": 20, "learning_rate_multiplier": 3.0},
     "low rank, x 10": {"tuned": "low rank", "learning_rate_multiplier": 10.0},
     "biases, x 10": {"tuned": "biases and norms", "learning_rate_multiplier": 10.0},

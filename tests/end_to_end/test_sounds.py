@@ -11,7 +11,7 @@ import pytest
 import autotransfer
 from autotransfer.cli import run
 from autotransfer.selection.selection import Selection
-from tests.tiny_sounds import sounds, write_network, write_sounds
+from tests.tiny_sounds import sounds, write_encoder, write_network, write_sounds
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +19,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of sounds with a manifest, a plugin and its catalogue."""
     folder = write_sounds(tmp_path_factory.mktemp("sounds"), 8)
     write_network(folder)
+    write_encoder(folder / "wavlm", "wavlm")
     return folder
 
 
@@ -31,7 +32,7 @@ def fitted(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Selection
         return autotransfer.fit(
             written / "sounds.csv",
             group_column="speaker",
-            sources=[written / "ears.toml", "small_cnn"],
+            sources=[written / "ears.toml", str(written / "wavlm"), "small_cnn"],
             plugins=[*written.glob("ears_*.py")],
             budget="1 trials",
             tracking_uri="off",
@@ -46,8 +47,9 @@ def test_a_target_of_sounds_has_a_verdict_against_statistics_of_spectra(fitted: 
     assert {"majority", "spectral-statistics", "untrained-features"} <= baselines
     reasons = {skip.source: skip.reason for skip in record.skipped if skip.source == "small_cnn"}
     assert reasons == {"small_cnn": "it reads images, and the items are sounds"}
-    unfit = {skip.strategy: skip.reason for skip in record.skipped}
-    assert unfit["fine-tune"] == "does not work on sounds"
+    tried = {(outcome.source, outcome.strategy) for outcome in record.outcomes}
+    assert ("wavlm", "feature-extraction") in tried  # an encoder beside a network of a plugin
+    assert "fine-tune" in {strategy for _, strategy in tried}
     assert not [text for text in record.warnings if "speakers or recordings" in text]
 
 

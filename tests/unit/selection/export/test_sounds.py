@@ -102,6 +102,7 @@ def test_sources_that_read_otherwise_have_inputs_of_their_own(tmp_path: Path) ->
     assert inputs == ["waves", "mask", "waves_2", "mask_2"]
 
 
+@pytest.mark.nightly
 def test_a_network_of_ours_has_a_graph_too(tmp_path: Path) -> None:
     kept = _kept("feature-extraction", small_sound_source(), cache=tmp_path / "cache")
     _compared(kept, tmp_path)
