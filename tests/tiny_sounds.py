@@ -155,8 +155,22 @@ def reading_of(kind: str) -> dict[str, Any]:
     return {"sampling_rate": 16_000, "do_normalize": True, "feature_size": 1}
 
 
+_WRITTEN: dict[str, dict[str, bytes]] = {}  # of encoders, so that each is made once
+
+
 def write_encoder(folder: Path, kind: str = "wav2vec2", seed: int = 0, **more: Any) -> Path:
     """Write an encoder of sounds with random weights, as `save_pretrained` does."""
+    key = f"{kind} {seed} {sorted(more.items())}"
+    if key not in _WRITTEN:
+        _save(folder, kind, seed, more)
+        _WRITTEN[key] = {file.name: file.read_bytes() for file in folder.iterdir()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in _WRITTEN[key].items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def _save(folder: Path, kind: str, seed: int, more: dict[str, Any]) -> None:
     import torch
     import transformers
 
@@ -169,4 +183,3 @@ def write_encoder(folder: Path, kind: str = "wav2vec2", seed: int = 0, **more: A
     model.save_pretrained(folder)
     told = json.dumps(reading_of(kind))
     (folder / "preprocessor_config.json").write_text(told, encoding="utf-8")
-    return folder
