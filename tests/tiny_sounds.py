@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,3 +114,72 @@ def write_network(folder: Path) -> tuple[Path, Path]:
     plugin.write_text(PLUGIN, encoding="utf-8")
     catalogue.write_text(CATALOGUE, encoding="utf-8")
     return plugin, catalogue
+
+
+WIDTH, LAYERS = 16, 3
+KINDS = ("wav2vec2", "hubert", "wavlm", "audio-spectrogram-transformer", "whisper")
+AST = "audio-spectrogram-transformer"
+
+
+def config_of(kind: str, **more: Any) -> dict[str, Any]:
+    """Return the configuration of a small encoder of sounds of a kind."""
+    sizes = {"hidden_size": WIDTH, "num_attention_heads": 2, "intermediate_size": 32}
+    own: dict[str, Any] = {
+        **sizes,
+        "num_hidden_layers": LAYERS,
+        "conv_dim": [8, 12],
+        "conv_kernel": [10, 8],
+        "conv_stride": [10, 16],
+        "num_feat_extract_layers": 2,
+        "num_conv_pos_embeddings": 8,
+        "num_conv_pos_embedding_groups": 2,
+    }
+    if kind == AST:
+        own = {**sizes, "num_hidden_layers": LAYERS, "patch_size": 8, "frequency_stride": 6}
+        own |= {"time_stride": 6, "max_length": 64, "num_mel_bins": 32}
+    if kind == "whisper":
+        own = {"d_model": WIDTH, "encoder_layers": LAYERS, "encoder_attention_heads": 2}
+        own |= {"encoder_ffn_dim": 32, "num_mel_bins": 20, "max_source_positions": 50}
+        own |= {"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 32}
+        own |= {"vocab_size": 8, "max_target_positions": 8, "pad_token_id": 0}
+        own |= {"decoder_start_token_id": 1, "bos_token_id": 1, "eos_token_id": 2}
+    return {"model_type": kind, **own, **more}
+
+
+def reading_of(kind: str) -> dict[str, Any]:
+    """Return what the `preprocessor_config.json` of such an encoder says."""
+    if kind == AST:
+        return {"sampling_rate": 16_000, "num_mel_bins": 32, "max_length": 64}
+    if kind == "whisper":
+        return {"sampling_rate": 16_000, "feature_size": 20, "chunk_length": 1}
+    return {"sampling_rate": 16_000, "do_normalize": True, "feature_size": 1}
+
+
+_WRITTEN: dict[str, dict[str, bytes]] = {}  # of encoders, so that each is made once
+
+
+def write_encoder(folder: Path, kind: str = "wav2vec2", seed: int = 0, **more: Any) -> Path:
+    """Write an encoder of sounds with random weights, as `save_pretrained` does."""
+    key = f"{kind} {seed} {sorted(more.items())}"
+    if key not in _WRITTEN:
+        _save(folder, kind, seed, more)
+        _WRITTEN[key] = {file.name: file.read_bytes() for file in folder.iterdir()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in _WRITTEN[key].items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def _save(folder: Path, kind: str, seed: int, more: dict[str, Any]) -> None:
+    import torch
+    import transformers
+
+    own = {key: value for key, value in config_of(kind, **more).items() if key != "model_type"}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = transformers.AutoModel.from_config(transformers.CONFIG_MAPPING[kind](**own))
+        for parameter in model.parameters():  # as drawn some are zero, and say nothing
+            parameter.data.add_(0.1 * torch.randn_like(parameter))
+    model.save_pretrained(folder)
+    told = json.dumps(reading_of(kind))
+    (folder / "preprocessor_config.json").write_text(told, encoding="utf-8")

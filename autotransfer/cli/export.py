@@ -16,7 +16,8 @@ def export(model_dir: str, out: str, plugins: tuple[str, ...], *, as_json: bool)
     """Write the selection in MODEL_DIR as one ONNX file, with the preprocessing inside.
 
     The file takes decoded images, uint8 (n, h, w, 3), or tokens, which OUT.tokenizer.json beside
-    it makes of texts. It is written only if onnxruntime answers as the selection does, to 1e-4.
+    it makes of texts, or samples of sounds and their mask, float32 (n, t). It is written only if
+    onnxruntime answers as the selection does, to 1e-4.
     """
     from autotransfer.data.modality import Modality
     from autotransfer.selection.export.texts import tokenizers_beside
@@ -34,6 +35,8 @@ def export(model_dir: str, out: str, plugins: tuple[str, ...], *, as_json: bool)
     inputs = "images, uint8 (n, h, w, 3)"
     if texts:
         inputs = f"tokens and their mask, int64 (n, t), of texts by {', '.join(beside)}"
+    if selection.record.modality == Modality.SOUND:
+        inputs = "samples and their mask, float32 (n, t), read as its metadata `inputs` says"
     click.echo(
         f"{written}: {size / 1e6:.1f} MB, checked under onnxruntime; input {inputs}; output "
         f"probabilities of {', '.join(selection.class_names)}"

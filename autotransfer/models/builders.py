@@ -14,12 +14,13 @@ from typing import Any
 from autotransfer.errors import InvalidSourceError
 
 TRANSFORMERS, STATIC, WORDS = "transformers", "static-embedding", "hashed-words"
-LOG_MEL = "log-mel"
+LOG_MEL, SOUND_ENCODERS = "log-mel", "sound-transformers"
 _OURS = {  # imported when such a source is there
     TRANSFORMERS: "autotransfer.models.texts.transformer",
     STATIC: "autotransfer.models.texts.static",
     WORDS: "autotransfer.models.texts.hashed_words",
     LOG_MEL: "autotransfer.models.sounds.small_network",
+    SOUND_ENCODERS: "autotransfer.models.sounds.transformer",
 }
 
 # Called with a source and whether its weights are wanted; returns a `Backbone`.

@@ -192,6 +192,7 @@ class Strategy(ABC):
             competes in every fit: on the default source, with all others as `Task.companions`.
         modalities: What kinds of items it works on; None is any for what only reads features, and
             images for what trains layers.
+        on_request: Kinds of items that it is tried on only where the user names it.
         uses_intermediate: Whether it goes from source to target through `Task.through`; its
             outcome names the way.
         priority: Order in which methods are preferred, lower first: what is known of their
@@ -208,6 +209,7 @@ class Strategy(ABC):
     shifts_source_features: ClassVar[bool] = False
     obvious: ClassVar[bool] = False
     modalities: ClassVar[frozenset[Modality] | None] = None
+    on_request: ClassVar[frozenset[Modality]] = frozenset()
     uses_intermediate: ClassVar[bool] = False
     priority: ClassVar[int] = 100
 

@@ -183,7 +183,14 @@ def _reason_against(strategy: Strategy, num_sources: int, terms: Terms) -> str:
         return (
             f"needs {' and '.join(sorted(missing))}, which a {terms.scenario} target does not have"
         )
-    if terms.per_class < strategy.least_per_class and strategy.name not in terms.named:
+    return "" if strategy.name in terms.named else _reason_to_wait(strategy, terms)
+
+
+def _reason_to_wait(strategy: Strategy, terms: Terms) -> str:
+    """Return why a strategy is tried only where the user names it; empty where it is anyway."""
+    if terms.modality in strategy.on_request:
+        return f"is tried on {terms.modality.plural} by name (--strategy {strategy.name})"
+    if terms.per_class < strategy.least_per_class:
         return (
             f"is tried from {strategy.least_per_class} items a class on; here the median is "
             f"{terms.per_class:g} (--strategy {strategy.name} tries it anyway)"

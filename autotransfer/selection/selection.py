@@ -113,8 +113,8 @@ class Selection(Predictions):
         Args:
             path: File to write. Of images its input is uint8 (n, h, w, 3), upright RGB of any
                 one size; of texts tokens and their mask, int64 (n, t), from the tokenizer that is
-                written beside it. Its output is float32 (n, K), the probabilities of
-                `class_names`.
+                written beside it; of sounds samples and their mask, float32 (n, t). Its output
+                is float32 (n, K), the probabilities of `class_names`.
 
         Raises:
             ExportError: If a package is missing, what is returned has no graph, or the graph

@@ -20,7 +20,10 @@ SERVING = (
     Path(__file__).parents[1] / "selection" / "serving.py"
 )  # run by MLflow, above us in the layers
 _PINNED = ("autotransfer", "torch", "timm")  # what decides whether the same file loads the same
-_EXTRAS = {"text": ("tokenizers", "transformers"), "sound": ("soundfile", "soxr")}
+_EXTRAS = {
+    "text": ("tokenizers", "transformers"),
+    "sound": ("soundfile", "soxr", "transformers"),
+}
 # what single trials left behind: megabytes nobody asked for
 _NOT_SERVED = ("trials", "validation", "*.tmp", ".*")
 

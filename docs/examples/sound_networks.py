@@ -45,7 +45,7 @@ class SpeakerNetwork(nn.Module):
         for lstm in self.lstm:
             states, _ = lstm(states)
             layers.append(states)
-        last = states[torch.arange(len(states)), frames - 1]
+        last = states[torch.arange(states.shape[0]), frames - 1]
         embedding = nn.functional.normalize(self.linear(last).relu(), dim=1, eps=1e-6)
         return networks.Heard(layers, frames, embedding)
 

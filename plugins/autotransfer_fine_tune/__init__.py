@@ -47,6 +47,7 @@ class FineTune(networks.NetworkStrategy):
     name = "fine-tune"
     needs = frozenset({Need.TARGET_LABELS})
     modalities = READ
+    on_request = frozenset({sources.Modality.SOUND})  # within a minute it pays nothing there
     least_per_class = 5  # below, a probe and the choice of its stage are all that labels can pay
 
     @override

@@ -111,7 +111,9 @@ def _maps(
         "" if stage.pooled else f"network.{stage.module}"
         for stage in backbone.stages[plan.frozen : plan.copied]
     ]
-    maps = FeatureMaps(network.suffix, names)
+    modules = dict(network.suffix.named_modules())  # a network that is not cut may name none
+    watched = dict.fromkeys(name if name in modules else "" for name in names)
+    maps = FeatureMaps(network.suffix, list(watched))
     return Checkpoint(
         lambda step, _features: strength * maps.distance(step.inputs), watched=maps.watched()
     )

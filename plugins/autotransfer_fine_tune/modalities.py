@@ -15,7 +15,7 @@ class Terms:
     """What a kind of items allows.
 
     Args:
-        augmentations: Ways to vary an item; of images each contains those before it.
+        augmentations: Ways to vary an item; of images and sounds each contains those before it.
         conservation: Ways to keep what the source knows.
         mixup: Whether two items may be mixed.
         learning_rates: Of the tuned layers at multiplier 1, by optimiser.
@@ -45,7 +45,19 @@ _TEXTS = Terms(
     learning_rates={"adamw": 1e-4, "sgd": 1e-2},
     probe=heads.fit_logistic,
 )
-_OF = {sources.Modality.IMAGE: _IMAGES, sources.Modality.TEXT: _TEXTS}
+# Sounds of other lengths cannot be mixed either, and of no network is a classifier read.
+_SOUNDS = Terms(
+    augmentations=("none", "gain", "crop", "masks"),
+    conservation=("none", "l2-sp", "delta", "rkd"),
+    mixup=(False,),
+    learning_rates={"adamw": 1e-4, "sgd": 1e-2},
+    probe=heads.fit_logistic,
+)
+_OF = {
+    sources.Modality.IMAGE: _IMAGES,
+    sources.Modality.TEXT: _TEXTS,
+    sources.Modality.SOUND: _SOUNDS,
+}
 READ = frozenset(_OF)
 
 

@@ -1,4 +1,6 @@
-"""Every strategy that reads features keeps its promises on a network for sounds of a plugin."""
+"""Every strategy that works on sounds keeps its promises on a network of a plugin.
+
+What trains layers does so on an encoder of transformers, too, which is cut."""
 
 from __future__ import annotations
 
@@ -12,15 +14,17 @@ import pytest
 from autotransfer.data.modality import Modality
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
+from autotransfer.models.sounds.folders import sound_source_of_folder
 from autotransfer.models.source import Source
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import Strategy, Task
 from autotransfer.plugin.testing import Workbench, task_for, tiny_readers, tones
 from autotransfer.plugin.testing.promises import Promise
 from tests.contract.promises_of_items import PROMISES
-from tests.tiny_sounds import write_network
+from tests.tiny_sounds import write_encoder, write_network
 
 READING = {n: s for n, s in discover().strategies.items() if s.reads(Modality.SOUND)}
+TRAINING = sorted(name for name, strategy in READING.items() if strategy.trains)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +35,17 @@ def ears(tmp_path_factory: pytest.TempPathFactory) -> Source:
     return read_catalogue(catalogue)[0][0]
 
 
-@pytest.fixture(params=sorted(READING))
-def bench(request: pytest.FixtureRequest, ears: Source, tmp_path: Path) -> Workbench:
-    return Workbench(READING[request.param], tmp_path, _task_on(ears))
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    return sound_source_of_folder(write_encoder(tmp_path_factory.mktemp("encoder")))
+
+
+@pytest.fixture(params=[*sorted(READING), *(f"{name} encoder" for name in TRAINING)])
+def bench(
+    request: pytest.FixtureRequest, ears: Source, encoder: Source, tmp_path: Path
+) -> Workbench:
+    name, _, on = request.param.partition(" ")
+    return Workbench(READING[name], tmp_path, _task_on(encoder if on else ears))
 
 
 def _task_on(source: Source) -> Callable[[Strategy, Path, int, int], Task]:
@@ -69,3 +81,4 @@ def test_rows_of_unseen_sounds_sum_to_one(bench: Workbench) -> None:
 def test_strategies_of_every_scenario_read_sounds() -> None:
     assert {"feature-extraction", "mixture-of-probes", "instance-weighting"} <= READING.keys()
     assert {"feature-coral", "source-probe", "attribute-zero-shot"} <= READING.keys()
+    assert "fine-tune" in TRAINING

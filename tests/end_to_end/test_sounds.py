@@ -11,7 +11,7 @@ import pytest
 import autotransfer
 from autotransfer.cli import run
 from autotransfer.selection.selection import Selection
-from tests.tiny_sounds import sounds, write_network, write_sounds
+from tests.tiny_sounds import sounds, write_encoder, write_network, write_sounds
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +19,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of sounds with a manifest, a plugin and its catalogue."""
     folder = write_sounds(tmp_path_factory.mktemp("sounds"), 8)
     write_network(folder)
+    write_encoder(folder / "wavlm", "wavlm")
     return folder
 
 
@@ -31,7 +32,7 @@ def fitted(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Selection
         return autotransfer.fit(
             written / "sounds.csv",
             group_column="speaker",
-            sources=[written / "ears.toml", "small_cnn"],
+            sources=[written / "ears.toml", str(written / "wavlm"), "small_cnn"],
             plugins=[*written.glob("ears_*.py")],
             budget="1 trials",
             tracking_uri="off",
@@ -46,8 +47,10 @@ def test_a_target_of_sounds_has_a_verdict_against_statistics_of_spectra(fitted: 
     assert {"majority", "spectral-statistics", "untrained-features"} <= baselines
     reasons = {skip.source: skip.reason for skip in record.skipped if skip.source == "small_cnn"}
     assert reasons == {"small_cnn": "it reads images, and the items are sounds"}
+    tried = {(outcome.source, outcome.strategy) for outcome in record.outcomes}
+    assert ("wavlm", "feature-extraction") in tried  # an encoder beside a network of a plugin
     unfit = {skip.strategy: skip.reason for skip in record.skipped}
-    assert unfit["fine-tune"] == "does not work on sounds"
+    assert unfit["fine-tune"] == "is tried on sounds by name (--strategy fine-tune)"
     assert not [text for text in record.warnings if "speakers or recordings" in text]
 
 
@@ -84,8 +87,8 @@ def test_the_report_plays_wrong_sounds_and_nothing_failed(fitted: Selection) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "there is no default set of sources for sounds"),
-        (["--sources", "tiny"], "there is no default set of sources for sounds"),
+        ([], "'openai/whisper-tiny': its pretrained weights could not be fetched"),
+        (["--sources", "tiny"], "'openai/whisper-tiny': its pretrained weights could not be"),
         (["--sources", "small_cnn"], "small_cnn: it reads images, and the items are sounds"),
         (["--sources", "{folder}/ears.toml", "--modality", "text"], "no column 'text'"),
     ],
@@ -99,6 +102,8 @@ def test_what_cannot_be_used_for_sounds_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
     given = [argument.format(folder=written) for argument in arguments]
     target = str(written / "sounds.csv")
     assert run(["fit", target, "--trials", "1", "--tracking-uri", "off", *given]) == 2

@@ -177,6 +177,17 @@ def _good(place: Place) -> str:
     return str(place.have("tones").name)
 
 
+def _fit_on(**files: str) -> Callable[[Place], list[str]]:
+    """Return what fits on good sounds with a folder that is meant to be an encoder of sounds."""
+
+    def command(place: Place) -> list[str]:
+        for name, content in {"config.json": '{"model_type": "wavlm"}', **files}.items():
+            place.write(f"ears/{name}", content)
+        return place.fit(target=_good(place), sources="ears")
+
+    return command
+
+
 OPTIONS: dict[str, tuple[Callable[[Place], list[str]], tuple[str, ...]]] = {
     "sounds grouped without a table": (
         _fit(_good, "--group-column", "speaker"), ("'speaker'", "manifest"),
@@ -186,11 +197,12 @@ OPTIONS: dict[str, tuple[Callable[[Place], list[str]], tuple[str, ...]]] = {
     ),
     "sounds read as texts": (_fit(_good, "--modality", "text"), ("no texts", ".wav 12", ".txt")),
     "sounds read as images": (_fit(_good, "--modality", "image"), ("no images", ".wav 12")),
-    "sounds without sources": (
-        lambda place: ["fit", _good(place), "--trials", "1"], ("no default set", "sounds"),
+    "sounds and an encoder without weights": (_fit_on(), ("no model.safetensors", "ears")),
+    "sounds and an encoder in a pickle": (
+        _fit_on(**{"pytorch_model.bin": "x"}), ("pytorch_model.bin", "may run code"),
     ),
-    "sounds and a default set": (
-        lambda place: place.fit(target=_good(place), sources="tiny"), ("no default set", "sounds"),
+    "sounds and an encoder that says not how it reads": (
+        _fit_on(**{"model.safetensors": "x"}), ("no preprocessor_config.json", "ears"),
     ),
     "sounds and a source of images": (
         lambda place: place.fit(target=_good(place)), ("it reads images", "sounds"),

@@ -21,7 +21,7 @@ EXTRAS = {
     "onnx": (("onnx", "onnxruntime", "onnxscript"), "autotransfer export"),
     "ray": (("ray",), "fit --executor ray"),
     "text": (("tokenizers", "transformers"), "targets of texts"),
-    "sound": (("soundfile", "soxr"), "targets of sounds"),
+    "sound": (("soundfile", "soxr", "transformers"), "targets of sounds"),
     "postgresql": (("psycopg",), "fit --storage postgresql://..."),
 }
 

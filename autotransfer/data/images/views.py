@@ -16,7 +16,8 @@ from torchvision.transforms import v2
 
 RANDOM_KINDS = ("flip", "crop", "colour", "shift", "strong")
 WORDS = "words"
-KINDS = ("plain", "mirror", *RANDOM_KINDS, WORDS)
+GAIN, MASKS = "gain", "masks"  # of sounds
+KINDS = ("plain", "mirror", *RANDOM_KINDS, WORDS, GAIN, MASKS)
 _CROP_AREA = (0.6, 1.0)  # small targets: a crop must still show what the label says
 _JITTER = 0.25
 _SHIFT = 0.125  # of the side, at most; as FixMatch, section 2.3
@@ -35,7 +36,7 @@ class View:
             "colour" for that and random brightness, contrast and saturation; "shift" for a flip
             and a shift by up to an eighth of the side; "strong" for that, two random operations
             of RandAugment and a grey square (Cutout); "words" for a text without a tenth of its
-            tokens.
+            tokens. Of sounds see `data.sounds.views`.
         number: Another number, another draw.
     """
 
@@ -54,6 +55,8 @@ class View:
             return pixels.flip(-1)
         if self.kind == WORDS:
             raise TypeError("images have no words to leave out")
+        if self.kind in (GAIN, MASKS):
+            raise TypeError(f"images have no view {self.kind!r}, which is for sounds")
         transform = _transform(self.kind, pixels.shape[-1])
         views = []
         with torch.random.fork_rng(devices=[]):

@@ -5,27 +5,35 @@ from __future__ import annotations
 from autotransfer.data.modality import Modality
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.catalogue import timm_names
-from autotransfer.models.texts.default_sets import describe_text_set
+from autotransfer.models.sounds.default_sets import describe_sound_set, sound_set
+from autotransfer.models.source import Source
+from autotransfer.models.texts.default_sets import describe_text_set, text_set
 
 _NONE = (
     "there is no default set of sources for {}; name some with --sources CATALOGUE, and the "
-    "file with their networks with --plugin: docs/{} has {}"
+    "file with their networks with --plugin: docs/new-items.md has one"
 )
 
 
-def refuse_no_set(modality: Modality | None) -> None:
-    """Refuse to take a default set for items for which there is none.
+def default_set_of(name: str, modality: Modality | None) -> tuple[Source, ...]:
+    """Return the sources of a default set, fetched where that is due.
 
     Args:
-        modality: What the items are.
+        name: tiny, small or base.
+        modality: What the items are; None is images.
 
     Raises:
-        InvalidSourceError: If there is none.
+        InvalidSourceError: If there is no default set for such items, or it cannot be fetched.
     """
-    if modality is Modality.SOUND:
-        raise InvalidSourceError(_NONE.format(modality.plural, "sound.md", "two"))
-    if modality not in (None, Modality.IMAGE, Modality.TEXT):
-        raise InvalidSourceError(_NONE.format(modality.plural, "new-items.md", "one"))
+    _refuse_no_set(modality)
+    if modality is Modality.TEXT:
+        return text_set(name)
+    return sound_set(name) if modality is Modality.SOUND else timm_names.default_set(name)
+
+
+def _refuse_no_set(modality: Modality | None) -> None:
+    if modality not in (None, Modality.IMAGE, Modality.TEXT, Modality.SOUND):
+        raise InvalidSourceError(_NONE.format(modality.plural))
 
 
 def describe_default_set(name: str, modality: Modality, num_items: int) -> str:
@@ -39,7 +47,9 @@ def describe_default_set(name: str, modality: Modality, num_items: int) -> str:
     Raises:
         InvalidSourceError: If there is no default set for such items.
     """
-    refuse_no_set(modality)
+    _refuse_no_set(modality)
     if modality is Modality.TEXT:
         return describe_text_set(name, num_items)
+    if modality is Modality.SOUND:
+        return describe_sound_set(name, num_items)
     return timm_names.describe_default_set(name, num_items)

@@ -20,21 +20,20 @@ from autotransfer.errors import (
 )
 from autotransfer.models.builders import is_known, kind_of
 from autotransfer.models.catalogue.default_sets import DEFAULT_SETS, default_name
-from autotransfer.models.catalogue.descriptions import refuse_no_set
+from autotransfer.models.catalogue.descriptions import default_set_of
 from autotransfer.models.catalogue.earlier_fit import is_selection, source_of_selection
+from autotransfer.models.catalogue.folder_sources import (
+    HUB_NAME,
+    is_source_folder,
+    source_in_folder,
+    source_on_hub,
+)
 from autotransfer.models.catalogue.licences import LicenceLike, Licences
 from autotransfer.models.catalogue.plugin_sources import taking_part
-from autotransfer.models.catalogue.timm_names import default_set, timm_source
+from autotransfer.models.catalogue.timm_names import timm_source
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
 from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
 from autotransfer.models.source import Source
-from autotransfer.models.texts.default_sets import text_set
-from autotransfer.models.texts.folders import (
-    HUB_NAME,
-    is_text_folder,
-    source_of_folder,
-    source_of_hub,
-)
 from autotransfer.results import Skipped
 
 SourceLike: TypeAlias = "str | Path | Source"
@@ -196,10 +195,9 @@ def _expand(
             f"a source must be a name, a path or a Source, got a {type(item).__name__}"
         )
     text = str(item)
-    folder = is_selection(Path(text)) or is_text_folder(Path(text))
+    folder = is_selection(Path(text)) or is_source_folder(Path(text))
     if text in DEFAULT_SETS and not folder:
-        refuse_no_set(modality)
-        return (text_set if modality is Modality.TEXT else default_set)(text), ()
+        return default_set_of(text, modality), ()
     if not folder and (isinstance(item, Path) or text.endswith(".toml")):
         return read_catalogue(Path(text))
     return (_single(text),), ()
@@ -210,10 +208,10 @@ def _single(text: str) -> Source:
     path = Path(text)
     if is_selection(path):
         return source_of_selection(path)
-    if is_text_folder(path):
-        return source_of_folder(path)
+    if is_source_folder(path):
+        return source_in_folder(path)
     if text == SMALL_NETWORK:
         return small_source()
     if HUB_NAME.fullmatch(text) and not path.parent.is_dir():
-        return source_of_hub(text)
+        return source_on_hub(text)
     return timm_source(text)

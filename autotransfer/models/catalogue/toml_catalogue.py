@@ -12,8 +12,8 @@ from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.data.untrusted_files import plain_file, refused_as
 from autotransfer.errors import InvalidOptionError, InvalidSourceError
 from autotransfer.models.architecture import check_arguments
+from autotransfer.models.catalogue.folder_sources import source_in_folder
 from autotransfer.models.source import HubWeights, LocalWeights, Source, Untrained, Weights
-from autotransfer.models.texts.folders import source_of_folder
 from autotransfer.models.weights import sha256_of
 from autotransfer.results import Skipped
 
@@ -49,8 +49,8 @@ def read_catalogue(path: Path) -> tuple[tuple[Source, ...], tuple[Skipped, ...]]
     """Return the sources of a catalogue, one `[[source]]` table each, and those that are wrong.
 
     A source has local `weights` (relative to the catalogue; a `sha256` is verified), or
-    `untrained = true` with a `seed`, or for texts a `folder`, or none of these: then timm fetches
-    the weights by the name of the architecture.
+    `untrained = true` with a `seed`, or for texts and sounds a `folder`, or none of these: then
+    timm fetches the weights by the name of the architecture.
 
     Raises:
         InvalidSourceError: Naming the catalogue, the source and the key; if no source is right.
@@ -125,10 +125,10 @@ def _source(entry: Any, number: int, path: Path) -> Source:
 def _in_folder(
     entry: Mapping[str, Any], path: Path, where: str, about: Mapping[str, str]
 ) -> Source:
-    """Return a source of texts, of which its own folder says the rest."""
+    """Return a source of texts or sounds, of which its own folder says the rest."""
     if beside := sorted(set(entry) - {"name", "folder", *_TEXT}):
         raise InvalidSourceError(f"{where}: a folder says what {beside[0]} is; leave it out")
-    return source_of_folder(path.parent / entry["folder"], entry["name"], **about)
+    return source_in_folder(path.parent / entry["folder"], entry["name"], **about)
 
 
 def _check_type(key: str, value: Any, where: str) -> None:

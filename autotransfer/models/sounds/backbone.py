@@ -18,6 +18,7 @@ from autotransfer.data.images.decoding import in_threads
 from autotransfer.data.images.views import PLAIN, View
 from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.data.sounds.reading import sounds_of
+from autotransfer.data.sounds.views import masked, varied
 from autotransfer.models.backbone import StageFeatures
 from autotransfer.models.source import Source
 from autotransfer.models.stages import Stage
@@ -69,16 +70,13 @@ class SoundBackbone(WholeBackbone):
 
     @override
     def prepared(self, items: ImageSet, view: View = PLAIN) -> Tensor:
-        """Return the (b, 2, t) samples of sounds, and a mask that is 1 where there is one."""
-        given = self._preprocessing
+        """Return what the network reads of sounds: (b, c, t), the mask in the last row."""
+        x = read_waves(items, self._preprocessing, view).to(self.device)
+        return masked(self.ready(x), items.digests, view)
 
-        def one(position: int) -> Tensor:
-            sound = sounds_of(items.subset([position]))[0]
-            samples = torch.from_numpy(sound.at(given.sample_rate, given.max_seconds))
-            return torch.stack([samples, torch.ones_like(samples)], dim=1)
-
-        rows = in_threads(one, range(len(items)))
-        return pad_sequence(rows, batch_first=True).transpose(1, 2).to(self.device)
+    def ready(self, x: Tensor) -> Tensor:
+        """Return what the network reads of (b, 2, t) samples with their mask: just that."""
+        return x
 
     @override
     def features(self, x: Tensor) -> StageFeatures:
@@ -92,11 +90,31 @@ class SoundBackbone(WholeBackbone):
         waves = 0.1 * torch.randn(size, count, generator=generator)
         mask = torch.ones(size, count)
         mask[1:, count * 2 // 3 :] = 0
-        return torch.stack([waves * mask, mask], dim=1).to(self.device)
+        return self.ready(torch.stack([waves * mask, mask], dim=1).to(self.device))
 
     def _heard(self, x: Tensor) -> Heard:
         found: Heard = self.network(x[:, 0], x[:, 1].sum(dim=1).long())
         return found
+
+
+def read_waves(items: ImageSet, wanted: SoundPreprocessing, view: View = PLAIN) -> Tensor:
+    """Return the (b, 2, t) samples of sounds, and a mask that is 1 where there is one.
+
+    Args:
+        items: Sounds.
+        wanted: At which rate, and how long.
+        view: How they are changed.
+    """
+    digests = items.digests
+
+    def one(position: int) -> Tensor:
+        sound = sounds_of(items.subset([position]))[0]
+        samples = sound.at(wanted.sample_rate, wanted.max_seconds)
+        wave = torch.from_numpy(varied(samples, digests[position], view))
+        return torch.stack([wave, torch.ones_like(wave)], dim=1)
+
+    rows = in_threads(one, range(len(items)))
+    return pad_sequence(rows, batch_first=True).transpose(1, 2)
 
 
 def _checked(found: object) -> Heard:
@@ -122,7 +140,12 @@ def mean_and_std(states: Tensor, frames: Tensor) -> Tensor:
         frames: (b,) how many frames of each are there.
     """
     there = torch.arange(states.shape[1], device=states.device) < frames[:, None]
-    weights = there.unsqueeze(2).to(states.dtype)
+    return masked_mean_and_std(states, there.to(states.dtype))
+
+
+def masked_mean_and_std(states: Tensor, mask: Tensor) -> Tensor:
+    """Return the same for a (b, f) mask that is 1 where a frame is there."""
+    weights = mask.unsqueeze(2)
     count = weights.sum(1).clamp(min=1)
     mean = (states * weights).sum(1) / count
     variance = ((states - mean.unsqueeze(1)).square() * weights).sum(1) / count

@@ -62,7 +62,7 @@ def source_of_folder(
 
 
 def _source_in(path: Path, name: str) -> Source:
-    weights = _weights(path, name)
+    weights = weights_in(path, name)
     config = {}
     if (path / CONFIG).is_file():
         with refused_as(InvalidSourceError, f"source {name!r}: {path / CONFIG} cannot be read"):
@@ -76,7 +76,16 @@ def _source_in(path: Path, name: str) -> Source:
     return Source(name, f"{STATIC}/{rows}x{width}", weights, preprocessing, shape)
 
 
-def _weights(path: Path, name: str) -> LocalWeights:
+def weights_in(path: Path, name: str) -> LocalWeights:
+    """Return the weights in a folder.
+
+    Args:
+        path: The folder.
+        name: Of the source.
+
+    Raises:
+        InvalidSourceError: If there are none that can be read without running code.
+    """
     file = path / WEIGHTS
     if not file.is_file():
         unsafe = [other for other in _UNSAFE if (path / other).is_file()]
@@ -156,19 +165,28 @@ def source_of_hub(name: str, *, license: str = "unknown") -> Source:
         InvalidSourceError: If the files cannot be had, or are not those of a source of texts.
     """
     with cached_only_when_unreachable():
-        found = [_fetched(name, file) for file in FILES]
+        found = [fetched(name, file) for file in FILES]
     folder = next(path.parent for path in found if path is not None)
     return source_of_folder(folder, name, license=license, origin=f"hub:{name}")
 
 
-def _fetched(name: str, file: str) -> Path | None:
-    """Return where a file of the hub lies on this machine; None where the hub has none."""
+def fetched(name: str, file: str, needed: tuple[str, ...] = (TOKENIZER, WEIGHTS)) -> Path | None:
+    """Return where a file of the hub lies on this machine; None where the hub has none.
+
+    Args:
+        name: OWNER/MODEL.
+        file: Its name.
+        needed: Files that a source cannot do without.
+
+    Raises:
+        InvalidSourceError: If it cannot be had.
+    """
     try:
         return Path(hf_hub_download(name, file))
     except Exception as error:
         absent = isinstance(error, EntryNotFoundError)
         if absent and not isinstance(error, LocalEntryNotFoundError):
-            if file not in (TOKENIZER, WEIGHTS):
+            if file not in needed:
                 return None
             raise InvalidSourceError(
                 f"source {name!r}: the hub has no {file} of that name, and nothing else is read: "

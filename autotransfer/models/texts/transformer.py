@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -83,7 +83,7 @@ def build(source: Source, *, pretrained: bool) -> Backbone:
         torch.manual_seed(seed)
         network = _created(source, state)
     if state is not None:
-        _load(network, state, source)
+        load_tensors(network.model, state, source)
     return TransformerBackbone(source, network.requires_grad_(requires_grad=False)).eval()
 
 
@@ -188,7 +188,7 @@ class LaterLayers(nn.Module):
         embeddings, layers = network.model.get_submodule("embeddings"), layers_of(network.model)
         if len({id(layer) for layer in layers}) < len(layers):
             raise ValueError("its layers share their weights")
-        memo: dict[int, Any] = {id(embeddings): _Given(), id(layers): _Later(layers, depth)}
+        memo: dict[int, Any] = {id(embeddings): _Given(), id(layers): LaterOf(layers, depth)}
         if hasattr(network.model, "embeddings_project"):  # of electra; between both
             memo[id(network.model.embeddings_project)] = nn.Identity()
         model = without_pooler(copy.deepcopy(network.model, memo))
@@ -205,7 +205,7 @@ class LaterLayers(nn.Module):
         return pooled(self.network.later(hidden, mask.long()), mask, self._pooling)
 
 
-class _Later(nn.ModuleList):
+class LaterOf(nn.ModuleList):
     """Copies of the later ones of some layers; each keeps its name, its place among all of them.
 
     Args:
@@ -276,10 +276,25 @@ def _created(source: Source, state: Mapping[str, Tensor] | None) -> Encoder:
         raise InvalidSourceError(f"{where} cannot be made ({reason(error)})") from error
 
 
-def _load(network: Encoder, state: Mapping[str, Tensor], source: Source) -> None:
-    """Load weights, whatever their names begin with; those of a task's head are left out."""
-    wanted = network.model.state_dict()
-    prefix = next((p for p in _prefixes(state) if _shared(p, state, wanted)), "")
+def load_tensors(
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    source: Source,
+    prefixes: Sequence[str] = (),
+) -> None:
+    """Load weights, whatever their names begin with; those of a task's head are left out.
+
+    Args:
+        model: What transformers makes of the configuration.
+        state: The tensors of a file.
+        source: Named in errors.
+        prefixes: What names may begin with; empty is whatever there is.
+
+    Raises:
+        InvalidSourceError: If tensors are missing, or have other shapes.
+    """
+    wanted = model.state_dict()
+    prefix = next((p for p in prefixes or _prefixes(state) if _shared(p, state, wanted)), "")
     found = {
         k.removeprefix(prefix): v.float() if v.is_floating_point() else v
         for k, v in state.items()
@@ -292,7 +307,7 @@ def _load(network: Encoder, state: Mapping[str, Tensor], source: Source) -> None
             f"{len(missing)} tensors missing ({', '.join(missing[:3])})"
         )
     try:
-        network.model.load_state_dict(found, strict=False)
+        model.load_state_dict(found, strict=False)
     except RuntimeError as error:
         raise InvalidSourceError(
             f"source {source.name!r}: the weights do not fit {source.architecture} "

@@ -31,6 +31,7 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.export.graph import CheckpointGraph
+from autotransfer.selection.export.sounds import SoundGraph, fed, sample_sounds, told_reading
 from autotransfer.selection.export.texts import (
     INPUTS,
     TextGraph,
@@ -56,8 +57,10 @@ def export_onnx(
     float32 (n, K). Resizing, cropping, standardisation, head, class weights and temperature are
     inside. The classes, in order, are in the metadata `class_names`, a JSON list.
 
-    Of texts the inputs are `input_ids` and `attention_mask`, int64 (n, t), for each tokenizer; the
-    metadata `inputs` says which file beside the graph makes which of them.
+    Of sounds they are `waves` and `mask`, float32 (n, t), for each rate and length that sources
+    read; the metadata `inputs` says which. Of texts the inputs are `input_ids` and
+    `attention_mask`, int64 (n, t), for each tokenizer; the metadata `inputs` says which file
+    beside the graph makes which of them.
 
     Args:
         path: File to write.
@@ -81,6 +84,8 @@ def export_onnx(
     source = _source(kept)
     if source.modality is Modality.TEXT:
         return _export_texts(path, kept, source, _metadata(class_names, about))
+    if source.modality is Modality.SOUND:
+        return _export_sounds(path, kept, source, _metadata(class_names, about))
     graph = CheckpointGraph(kept, source).eval()
     batches = _samples(source)
     program = _program(graph, (torch.from_numpy(batches[1]),), kept.strategy, [INPUT])
@@ -110,6 +115,21 @@ def _export_texts(
         for file in graph.files:
             write_whole(file.beside(path), file.content)
         return found
+
+
+def _export_sounds(
+    path: Path, kept: Checkpoint, source: Source, metadata: Mapping[str, str]
+) -> float:
+    """Write a predictor of sounds; see `export_onnx`."""
+    graph, batches = SoundGraph(kept, source).eval(), sample_sounds()
+    inputs = [fed(graph.rules, batch) for batch in batches]
+    names = [name for rule in graph.rules for name in rule.inputs]
+    given = tuple(torch.from_numpy(inputs[0][name]) for name in names)
+    program = _program(graph, given, kept.strategy, names)
+    program.model.metadata_props.update({**metadata, INPUTS: told_reading(graph.rules)})
+    with _written(path) as temporary:
+        program.save(str(temporary))
+        return _difference(temporary, kept, source, batches, inputs)
 
 
 def _tokens(files: Sequence[TokenFile], texts: ImageSet) -> dict[str, NDArray[np.int64]]:
@@ -154,10 +174,10 @@ def _source(kept: Checkpoint) -> Source:
             f"the selection returned the baseline {kept.strategy!r}, which reads no network and "
             "has no graph; predict with autotransfer instead"
         )
-    if kept.source.modality not in (Modality.IMAGE, Modality.TEXT):
+    if kept.source.modality not in (Modality.IMAGE, Modality.TEXT, Modality.SOUND):
         raise ExportError(
-            f"the selection reads {kept.source.modality.plural}, and only graphs for images and "
-            "texts are written; predict with autotransfer, or serve it with MLflow"
+            f"the selection reads {kept.source.modality.plural}, and only graphs for images, "
+            "texts and sounds are written; predict with autotransfer, or serve it with MLflow"
         )
     return kept.source
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from optuna.distributions import (
@@ -11,10 +12,13 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from autotransfer.data.modality import Modality
 from autotransfer.models.predictors.dummy import MajorityPredictor
+from autotransfer.plugin.presets import Preset
+from autotransfer.plugin.registry import discover
 from autotransfer.plugin.space import Parameter, SearchSpace
 from autotransfer.plugin.testing import tiny_source
-from autotransfer.search.arms import Arms
+from autotransfer.search.arms import Arms, Terms, arms_of
 from autotransfer.search.initial_points import portfolio
 from tests.unit.told import Teller
 
@@ -47,3 +51,33 @@ def test_values_of_parameters_without_effect_are_no_further_points(
     if points < math.inf:
         different = {(rank, *params.items()) for rank, _, params in portfolio(arms)}
         assert len(different) == 2 * points
+
+
+@pytest.mark.parametrize(
+    ("modality", "named", "reason"),
+    [
+        ("sound", (), "is tried on sounds by name (--strategy fine-tune)"),
+        ("sound", ("fine-tune",), ""),
+        ("text", (), ""),
+    ],
+)
+def test_what_is_tried_on_request_waits_for_its_name(
+    modality: str, named: tuple[str, ...], reason: str
+) -> None:
+    strategies = discover(files=[]).strategies
+    tried = [strategies["fine-tune"], strategies["feature-extraction"]]
+    terms = Terms(
+        num_images=30,
+        num_classes=3,
+        per_class=10.0,
+        source_images=False,
+        has_head=lambda _: False,
+        named=named,
+        modality=Modality(modality),
+    )
+    preset = Preset(Path("any.toml"), "", None, {}, {})
+    arms, skipped = arms_of([tiny_source(modality=terms.modality)], tried, preset, terms)
+    assert [(skip.strategy, skip.reason) for skip in skipped] == (
+        [("fine-tune", reason)] if reason else []
+    )
+    assert ("fine-tune" in {strategy.name for strategy in arms.strategies}) == (not reason)

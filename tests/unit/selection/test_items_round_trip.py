@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,9 @@ import torch
 
 from autotransfer.cli import run
 from autotransfer.data.image_set import ImageSet
+from autotransfer.models.backbone import load_backbone
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
+from autotransfer.models.sounds.folders import sound_source_of_folder
 from autotransfer.models.source import Source
 from autotransfer.models.texts.folders import source_of_folder
 from autotransfer.plugin.registry import PLUGIN_VARIABLE, discover
@@ -24,7 +27,7 @@ from autotransfer.plugin.strategy import Trial
 from autotransfer.plugin.testing.tiny import tiny_readers, tiny_task
 from autotransfer.search.checkpoint import Checkpoint, with_rejection
 from autotransfer.selection.selection import Selection, load
-from tests.tiny_sounds import encoded, sound_set, sounds, write_network
+from tests.tiny_sounds import AST, encoded, sound_set, sounds, write_encoder, write_network
 from tests.tiny_texts import WIDTH, sentences, text_set, write_table
 from tests.unit.conftest import MakeRecord
 
@@ -38,16 +41,23 @@ with warnings.catch_warnings():
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*input example.*")
 
 
-def _saved(source: Source, train: ImageSet, make_record: MakeRecord, folder: Path) -> Path:
-    """Return the folder of a selection that returns a probe of a source."""
+def _saved(
+    source: Source,
+    train: ImageSet,
+    make_record: MakeRecord,
+    folder: Path,
+    name: str = "feature-extraction",
+) -> Path:
+    """Return the folder of a selection that returns a probe of a source, or another strategy."""
     task = replace(
         tiny_task(folder / "cache", modality=train.modality),
         source=source,
         features=tiny_readers(folder / "cache")[source],
         train=train,
         class_names=train.class_names,
+        load_backbone=lambda: load_backbone(source),
     )
-    strategy = discover().strategy("feature-extraction")
+    strategy = discover().strategy(name)
     trial = Trial(strategy.space(task.info).defaults(), lambda *_: None, None, 0)
     kept = Checkpoint(strategy.fit(task, trial), strategy.name, baseline=False, source=source)
     kept = with_rejection(kept, train, tiny_readers(folder / "cache"))
@@ -116,3 +126,22 @@ def test_sounds_whose_network_a_plugin_makes(
     answered = _served(folder, pd.DataFrame({"sound": content}), tmp_path / "served")
     assert np.allclose(answered["high"], found[:, 0], atol=1e-3)
     assert (answered["class"] == labels).mean() > 0.6
+
+
+def test_sounds_whose_encoder_was_tuned(
+    make_record: MakeRecord,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = sound_source_of_folder(write_encoder(tmp_path / "ears", AST, num_hidden_layers=1))
+    folder = _saved(source, sound_set(8), make_record, tmp_path, "fine-tune")
+    shutil.rmtree(tmp_path / "ears")  # all that it needs is in its folder
+    given, _ = sounds(3, seed=4)
+    found = load(folder).predict_proba(given)
+    assert np.ptp(found) > 0.1
+    written = tmp_path / "model.onnx"
+    written.write_bytes(b"a graph")  # that it is one is held where it is made
+    monkeypatch.setattr(Selection, "to_onnx", lambda _self, _path: written)
+    assert run(["export", str(folder), str(written)]) == 0
+    assert "samples and their mask, float32 (n, t), read as" in capsys.readouterr().out
