@@ -103,6 +103,10 @@ class UnlabelledContext(TrialContext):
         """Return one seed for all: methods are compared from the same start and order."""
         return trial_seed(seed, 0)
 
+    @override
+    def is_baseline(self, strategy: Strategy) -> bool:
+        return not reads_target(strategy)
+
     def task(self, source: Source, strategy: Strategy) -> Task:
         """Return what a strategy may see; no target label is in it."""
         readers, shares = self.readers, self.class_shares if reads_target(strategy) else None
