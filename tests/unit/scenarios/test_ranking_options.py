@@ -13,6 +13,7 @@ from autotransfer.scenarios.ranking_options import OF_A_FIT, refuse_options_of_a
 # what target, sources, device and what is said are chosen by
 READ = {
     "scenario", "source_data", "classes", "attributes", "group_column", "modality", "unlabelled",
+    "domain_column", "domains",
     "labels", "new_classes", "through", "sources", "source", "license", "max_sources", "max_mb",
     "max_ms", "memory", "tracking_uri", "workspace", "on_bad_image", "plugins", "device", "seed",
     "verbose", "say", "began",
@@ -23,7 +24,7 @@ GIVEN: dict[str, Any] = {
     "ensemble": False, "single": True, "metric": "log_loss", "class_weights": "balanced",
     "margin": 0.01, "guard": False, "audit_labels": 20, "warm_start": True, "keep_searching": True,
     "storage": "sqlite:///study.db", "experiment": "plants", "register": "plants",
-    "domain_column": "hospital", "promote": True, "name": "plants",
+    "promote": True, "name": "plants",
     "report": False, "resume": True, "out": "plants",
     "on_part": lambda _part, _seconds: None, "on_outcome": lambda _outcome: None,
 }  # fmt: skip
