@@ -1,6 +1,6 @@
 """Which score rejects best what is none of the classes, in a fit with labels.
 
-    python tests/benchmarks/rejection_scores.py KIT [SOURCE]...
+    python -m tests.benchmarks.rejection_scores KIT [SOURCE]...
 
 The sets and draws are those of rejection.py. Every score is calibrated on the images that are
 learnt from, each without itself (the Mahalanobis distance in five folds), and judges images

@@ -44,8 +44,8 @@ Rows = NDArray[np.float64]
 Domain = tuple[dict[tuple[str, int], Rows], NDArray[np.int64]]
 PRIOR = 20.0  # as of `mixture-of-probes`
 RULES = (
-    "pooled", "mean", "worst", "half of each", "all three", "plain mean", "mixture", "first source",
-    "oracle",
+    "pooled", "mean", "worst", "half of each", "all three", "plain mean", "mixture",
+    "first source", "oracle",
 )  # fmt: skip
 
 

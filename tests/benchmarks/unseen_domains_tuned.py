@@ -1,6 +1,6 @@
 """Accuracy on a domain that nothing has seen: fine-tuned, part of the way back, and read anew.
 
-    python tests/benchmarks/unseen_domains_tuned.py KIT [SEED ...]
+    python -m tests.benchmarks.unseen_domains_tuned KIT [SEED ...]
 
 The domains are those of unseen_domains.py with fewer images each, and one small network. Each
 domain is left out in turn. "Probe" is ridge on frozen features (ERM), "tuned" the default

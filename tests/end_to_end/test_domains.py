@@ -63,6 +63,23 @@ def test_each_domain_is_left_out_and_three_of_them_claim_nothing(
 
 
 @pytest.mark.usefixtures("_own_workspace")
+def test_two_domains_end_with_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = shapes(2, 6)
+    for i, label in enumerate(images.labels):
+        folder = tmp_path / "target" / ("day", "night")[i % 2] / images.class_names[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        images[i].save(folder / f"{i}.png")
+    for command in ("fit", "rank"):
+        said = [command, str(tmp_path / "target"), "--domain-column", ":folder"]
+        assert run([*said, "--sources", "small_cnn"]) == 2
+        told = capsys.readouterr().err.splitlines()[-1]
+        assert told.startswith("autotransfer: there are 2 domain(s)")
+        assert "at least 3 are needed" in told
+
+
+@pytest.mark.usefixtures("_own_workspace")
 def test_features_and_items_that_are_given_take_the_domain_of_each_item(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     y, domains = np.tile(["no", "yes"], 45), np.repeat([1, 2, 3], 30)

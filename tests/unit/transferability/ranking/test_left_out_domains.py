@@ -70,7 +70,5 @@ def _ranked(domains: list[str] | None) -> dict[str, int]:
 
 def test_what_holds_on_domains_that_are_left_out_gains_places() -> None:
     assert _ranked(None) == {"by heart": 1, "everywhere": 2}
-    domains = np.repeat(
-        ["w", "x", "y", "z"], 30
-    ).tolist()  # each is first once; the catalogue decides
+    domains = np.repeat(["w", "x", "y", "z"], 30).tolist()
     assert _ranked(domains) == {"everywhere": 1, "by heart": 2}
