@@ -143,11 +143,9 @@ def _scores(learnt: Rows, labels: Labels, new: Rows) -> Mapping[str, Score]:
         ),
     }
     for name, parts in SUMS.items():
-        sums = [
-            np.sum([surprise(found[part].own, values(found[part])) for part in parts], axis=0)
-            for values in (lambda s: s.own, lambda s: s.new)
-        ]
-        found[name] = Score(*sums)
+        own = [surprise(found[part].own, found[part].own) for part in parts]
+        others = [surprise(found[part].own, found[part].new) for part in parts]
+        found[name] = Score(np.sum(own, axis=0), np.sum(others, axis=0))
     return found
 
 

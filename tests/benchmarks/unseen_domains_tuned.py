@@ -123,7 +123,7 @@ def _read_anew(read: Features, images: ImageSet) -> Rows:
     adapt_statistics(backbone, lambda: iter(torch.split(ready, BATCH)), len(ready))
     with torch.no_grad():
         parts = [backbone(part) for part in torch.split(ready, BATCH)]
-    return torch.cat(parts).double().numpy()
+    return np.asarray(torch.cat(parts), np.float64)
 
 
 def _standardised(x: Rows) -> Rows:

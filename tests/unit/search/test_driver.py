@@ -309,7 +309,7 @@ def test_a_context_may_do_without_probes_and_compare_few_trials_from_one_seed(
 class Beside(Compared):
     """A context in which one strategy is there to be compared with."""
 
-    most_trials = None
+    most_trials = 20
 
     @override
     def is_baseline(self, strategy: Any) -> bool:
