@@ -77,9 +77,11 @@ def _table(ranking: Ranking) -> Markup:
     return table(head, rows, "Sources and transferability scores", kind="wide")
 
 
-def _on_domains(row: RankedSource, *, by_domain: bool) -> tuple[float | str | None, ...]:
+def _on_domains(row: RankedSource, *, by_domain: bool) -> tuple[float | Markup | None, ...]:
     """Return the mean over left-out domains, and the worst one with its accuracy."""
     if not by_domain or row.left_out is None:
         return (None, None) if by_domain else ()
     worst = row.left_out.worst
-    return row.left_out.mean, f"{row.left_out.by_domain[worst]:.3f} ({worst})"
+    return row.left_out.mean, Markup("{:.3f} ({})").format(
+        row.left_out.by_domain[worst], name(worst)
+    )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from autotransfer.domain_results import DomainAccuracies
 from autotransfer.report.cost import cost_section, pareto
 from autotransfer.report.leaderboard import best_first, leaderboard_section
 from autotransfer.report.material import Material
@@ -60,6 +61,21 @@ def test_the_rank_chart_names_every_source_and_marks_the_chosen(make_record: Mak
     assert "the first are 1 alpha, 2 beta" in found
     assert "<td>1 to 2</td>" in found
     assert "would have taken <bdi>beta</bdi>" in found
+
+
+def test_with_domains_the_table_of_sources_shows_the_mean_and_the_worst(
+    make_record: Make,
+) -> None:
+    record = make_record()
+    left_out = DomainAccuracies({"day": 0.9, "<night>": 0.5})
+    first, *others = record.ranking.rows
+    ranking = replace(record.ranking, rows=(replace(first, left_out=left_out), *others))
+    found = ranking_section(Material(replace(record, ranking=ranking)))
+    assert found is not None
+    assert "mean over domains" in found
+    assert ">0.700</td>" in found
+    assert "0.500 (<bdi>&lt;night&gt;</bdi>)" in found
+    assert "mean over domains" not in str(ranking_section(Material(record)))
 
 
 def test_the_pareto_front_is_what_nothing_beats_in_both(make_outcome: Make) -> None:
