@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def check_options(given: Mapping[str, Any]) -> None:
             f"{beside[0]} cannot be used beside {by_domain[0]}: whole domains are left out; leave "
             "one of the two out"
         )
-    if isinstance(given["domains"], str):
+    if isinstance(given["domains"], str) or not isinstance(given["domains"], Iterable | None):
         raise InvalidOptionError(
             f"domains must name the domain of each item, got {given['domains']!r}; a column of a "
             "table is domain_column"

@@ -47,6 +47,13 @@ def test_an_option_of_a_fit_is_refused_by_name(name: str) -> None:
         refuse_options_of_a_fit(options, "rank")
 
 
+@pytest.mark.parametrize("given", [{"domain_column": "hospital"}, {"domains": ["x", "y", "z"]}])
+def test_domains_are_for_fits_and_rankings_alone(given: dict[str, Any]) -> None:
+    refuse_options_of_a_fit(read_options(given), "rank")
+    with pytest.raises(InvalidOptionError, match=r"^domain\w+ is for fit: suggest_labels"):
+        refuse_options_of_a_fit(read_options(given), "suggest_labels")
+
+
 def test_what_is_left_at_its_default_is_not_refused() -> None:
     refuse_options_of_a_fit(read_options({"metric": "accuracy", "guard": True}), "rank")
     refuse_options_of_a_fit(read_options({"max_sources": 2, "seed": 1}), "rank")
