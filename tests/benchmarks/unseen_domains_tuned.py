@@ -127,7 +127,8 @@ def _read_anew(read: Features, images: ImageSet) -> Rows:
 
 
 def _standardised(x: Rows) -> Rows:
-    return (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-6)
+    found: Rows = (x - x.mean(axis=0)) / (x.std(axis=0) + 1e-6)
+    return found
 
 
 if __name__ == "__main__":
