@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autotransfer.forecasts import Range
@@ -22,6 +23,37 @@ class DomainScore:
     n: int
     test: float
     rival: float
+
+
+@dataclass(frozen=True)
+class DomainAccuracies:
+    """How a probe of one source does on each domain, learnt from the others.
+
+    Args:
+        by_domain: Accuracy by the name of the domain; at least one.
+    """
+
+    by_domain: Mapping[str, float]
+
+    @property
+    def mean(self) -> float:
+        """Return the mean over domains, each weighing the same."""
+        return sum(self.by_domain.values()) / len(self.by_domain)
+
+    @property
+    def worst(self) -> str:
+        """Return the name of the domain with the lowest accuracy."""
+        return min(self.by_domain, key=lambda name: self.by_domain[name])
+
+    @property
+    def columns(self) -> dict[str, float | str]:
+        """Return what a table shows of it."""
+        worst = self.worst
+        return {
+            "mean_over_domains": self.mean,
+            "worst_domain": worst,
+            "on_worst_domain": self.by_domain[worst],
+        }
 
 
 @dataclass(frozen=True)

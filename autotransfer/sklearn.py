@@ -38,6 +38,7 @@ NOT_OF_A_CLASSIFIER: Mapping[str, str] = {
     "classes": "give source_data of the classes that are wanted",
     "modality": "X and y are images; give texts to autotransfer.fit",
     "domain_column": "X is no manifest; give a table with such a column to autotransfer.fit",
+    "domains": "divide the domains in the cross-validation",
     "group_column": "X is no manifest; divide the groups in the cross-validation",
     "on_bad_image": "there has to be one answer for each row of X",
     "budget": "trials and seconds say it",

@@ -19,6 +19,7 @@ ORDER = (
     "errors",
     "forecasts",
     "domain_results",
+    "ranking_results",
     "zero_shot_results",
     "results",
     "data",

@@ -27,6 +27,7 @@ from autotransfer.cli.options import (
 @several("--estimator", "estimators", "NAME", "Use only this score")
 @attributes_option
 @max_sources_option
+@option("--domain-column", metavar="NAME", help="Leave out each domain; :folder: top folders.")
 @option("--no-racing", is_flag=True, help="Show every image to every source.")
 @option("--workspace", metavar="DIR", help="Folder of earlier fits; here by default.")
 @bad_image_option

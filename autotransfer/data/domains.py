@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -77,6 +77,57 @@ def _in_folders(target: TargetLike, modality: Modality | None) -> Listing:
     )
 
 
+def with_domains(found: Listing, domains: Iterable[object]) -> Listing:
+    """Return items that were given one by one, the domain of each as its group.
+
+    Args:
+        found: The items, in the order in which they were given.
+        domains: (n,) name of the domain of each.
+
+    Raises:
+        InvalidTargetError: If there is not one for each item, or one has no name.
+    """
+    names = domain_names(domains, len(found.splits))
+    return replace(found, groups=names, splits=("train",) * len(names))
+
+
+def domain_names(domains: Iterable[object], num_items: int) -> tuple[str, ...]:
+    """Return the names of the domains of so many items.
+
+    Args:
+        domains: (n,) in any form.
+        num_items: How many there have to be.
+
+    Raises:
+        InvalidTargetError: If there is another number of them, or one has no name.
+    """
+    values = np.asarray(domains if isinstance(domains, Sequence) else list(domains), dtype=object)
+    if values.ndim != 1 or len(values) != num_items:
+        shape = " x ".join(map(str, values.shape))
+        raise InvalidTargetError(
+            f"domains must name the domain of each of the {num_items} items; there are {shape}"
+        )
+    names = tuple(str(value).strip() for value in values.tolist())
+    unnamed = [i for i, v in enumerate(values.tolist()) if v is None or v != v or not names[i]]
+    if unnamed:
+        raise InvalidTargetError(
+            f"domains: {len(unnamed)} items have none (the first is at {unnamed[0]}); name the "
+            "domain of each, or leave these items out"
+        )
+    return names
+
+
+def fold_numbers(domains: Sequence[str]) -> NDArray[np.int64]:
+    """Return (n,) in which fold each item is left out; of few domains each is one.
+
+    Args:
+        domains: (n,) name of the domain of each.
+    """
+    _, domain_of = np.unique(domains, return_inverse=True)
+    found: NDArray[np.int64] = _dealt(np.bincount(domain_of))[domain_of]
+    return found
+
+
 def domain_folds(images: ImageSet, domains: Sequence[str]) -> tuple[Fold, ...]:
     """Return folds that leave one domain out; of more than ten, some leave several out.
 
@@ -88,14 +139,14 @@ def domain_folds(images: ImageSet, domains: Sequence[str]) -> tuple[Fold, ...]:
         InvalidTargetError: If there are fewer than three domains, or if a class is only where
             something is left out: nothing else could teach it.
     """
-    names, domain_of = np.unique(domains, return_inverse=True)
+    names = np.unique(domains)
     if len(names) < LEAST_DOMAINS:
         raise InvalidTargetError(
             f"there are {len(names)} domain(s) ({named(names)}); at least {LEAST_DOMAINS} are "
             "needed: one is left out, and the others choose by what they say of each other. Add "
-            "a domain, or leave --domain-column out"
+            "a domain, or leave --domain-column (domains=) out"
         )
-    fold_of = _dealt(np.bincount(domain_of))[domain_of]
+    fold_of = fold_numbers(domains)
     folds = tuple(
         Fold(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold))
         for fold in np.unique(fold_of)

@@ -57,6 +57,11 @@ class Division:
         """Return the (n,) number of the unit that each open image belongs to."""
         return units_of(self.images, self.groups, self.same)
 
+    @property
+    def domains(self) -> tuple[str, ...] | None:
+        """Return the name of the domain of each open image; None without domains."""
+        return self.groups if self.by_domain else None
+
     def among(self, kept: NDArray[np.int64]) -> Division:
         """Return the division with some of the open images only, by their sorted positions."""
         groups = None if self.groups is None else tuple(self.groups[i] for i in kept)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -14,10 +15,11 @@ from numpy.typing import NDArray
 from autotransfer.data.checking import Problems, Usable, checked, left_out_notes, usable_images
 from autotransfer.data.class_names import refuse_unfit_names
 from autotransfer.data.datasets import is_sequence_of_splits
-from autotransfer.data.domains import domain_notes, find_domains
+from autotransfer.data.domains import domain_names, domain_notes, find_domains, with_domains
 from autotransfer.data.finding import TargetLike, find_items
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.listing import Listing, bytewise, named, shortened
+from autotransfer.data.manifest import is_frame
 from autotransfer.data.modality import Modality, modality_of
 from autotransfer.errors import DataWarning, InvalidOptionError, InvalidTargetError
 
@@ -76,6 +78,7 @@ def open_target(
     minimum_per_class: int = 2,
     group_column: str | None = None,
     domain_column: str | None = None,
+    domains: Iterable[object] | None = None,
     modality: Modality | None = None,
 ) -> Target:
     """Return the target, every item checked.
@@ -89,6 +92,7 @@ def open_target(
         minimum_per_class: Fewest training images of a class.
         group_column: Column of a manifest that names the group; None is "group" if it is there.
         domain_column: Column of a manifest that names the domain, or `:folder` for top folders.
+        domains: (n,) name of the domain of each item that is given one by one.
         modality: What the items are; None tells it from the target.
 
     Raises:
@@ -100,24 +104,34 @@ def open_target(
     if isinstance(target, ImageSet) and domain_column is not None:
         raise InvalidOptionError(
             f"domain_column {domain_column!r} is for a table or a folder; an ImageSet has no "
-            "domains"
+            "columns; give domains, one for each item"
+        )
+    if domains is not None and (is_frame(target) or isinstance(target, str | os.PathLike)):
+        raise InvalidOptionError(
+            "domains are for items that are given one by one, as an array, a list or a dataset; "
+            "of a folder or a table domain_column names them"
         )
     if isinstance(target, ImageSet):
         refuse_unfit_names(target.class_names, "images")
+        names = None if domains is None else domain_names(domains, len(target))
         usable = usable_images(target, on_bad_image)
         images = target.subset(usable.good).at_depth(usable.depth)
         opened = Target("images", images, None, None, target.class_names)
+        opened = replace(opened, groups=_of(names, usable.good))
     else:
         if domain_column is None:
             listing = find_items(target, group_column, modality=modality)
         else:
             listing = find_domains(target, domain_column, modality)
+        if domains is not None:
+            listing = with_domains(listing, domains)
         usable = checked(listing, on_bad_image)
         opened = _divide(listing, usable)
     if opened.labelled:
         _refuse_classes(opened, minimum_per_class, usable.left_out)
     notes = (*opened.notes, *usable.notes, *_repetitions(opened))
-    if domain_column is not None and opened.groups is not None and opened.labelled:
+    by_domain = domain_column is not None or domains is not None
+    if by_domain and opened.groups is not None and opened.labelled:
         notes = (*notes, *domain_notes(opened.train, opened.groups))
         return replace(opened, notes=notes, by_domain=True)
     return replace(opened, notes=notes)

@@ -1,9 +1,9 @@
-"""Which images are none of the classes: those that lie far from every image of the fit.
+"""Which images are none of the classes: those far from the fit's images, or hard to answer.
 
 The distance is that to the k-th nearest image of the fit, in the features of the frozen source,
-each brought to length one. No network was tuned on these features, so the distances of the fit's
-own images to each other are those that new images of the same kind have, and their quantiles
-say how far is too far.
+each brought to length one; how hard an image is to answer is the entropy of a probe. No network
+was tuned on these features, so the scores of the fit's own images, each without itself, are those
+that new images of the same kind have, and their quantiles say what is too strange.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ class Rejection:
     Args:
         references: (m, d) float32 features of images of the fit, each of length one.
         distances: (m,) of each to the k-th nearest of the others, in [0, 2].
-        head: A ridge probe of the references, for images that are judged together; None in what
-            earlier versions saved.
+        head: A ridge probe of the references; None in what earlier versions saved.
         entropies: (m,) of what the fit without an image says of it.
 
     References:
@@ -83,10 +82,19 @@ class Rejection:
     def unknown(self, features: NDArray[np.floating]) -> Unknown:
         """Return what is known of the unknown among images, judged together.
 
+        Args:
+            features: (n, d).
+        """
+        own = self._own
+        return judged_together(p_values(own, self.strangeness(features)), len(own))
+
+    def strangeness(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the (n,) scores of images; larger is stranger.
+
         An image is strange by its distance and by how undecided the probe is: a class that lies
         between the known ones is near them, and something else is far though the probe be sure.
         Both are counted in surprises, whose sum is compared with that of the fit's own images,
-        each judged without itself.
+        each judged without itself. Without a probe it is the distance alone.
 
         Args:
             features: (n, d).
@@ -94,16 +102,22 @@ class Rejection:
         References:
             Fisher, Statistical Methods for Research Workers, 1932 (the sum).
         """
-        own, new = surprise(self.distances, self.distances), self.distance(features)
-        strange = surprise(self.distances, new)
-        if self.head is not None and self.entropies is not None:
-            said = entropy_of(self.head.probabilities(directions(features)))
-            own = own + surprise(self.entropies, self.entropies)
-            strange = strange + surprise(self.entropies, said)
-        return judged_together(p_values(own, strange), len(own))
+        far = self.distance(features)
+        if self.head is None or self.entropies is None:
+            return far
+        said = entropy_of(self.head.probabilities(directions(features)))
+        return surprise(self.distances, far) + surprise(self.entropies, said)
+
+    @property
+    def _own(self) -> NDArray[np.float64]:
+        """Return the (m,) scores of the references, each without itself."""
+        if self.head is None or self.entropies is None:
+            return self.distances
+        own = surprise(self.distances, self.distances)
+        return own + surprise(self.entropies, self.entropies)
 
     def threshold(self, share: float) -> float:
-        """Return the distance from which on an image is rejected.
+        """Return the score from which on an image is rejected; see `strangeness`.
 
         A new image of the same kind lies beyond it with at most this probability.
 
@@ -121,11 +135,11 @@ class Rejection:
                 f"{m} images of the fit are too few to reject a share of {share:g}; at least "
                 f"{math.ceil(1 / share) - 1} are needed: fit with more, or give a larger share"
             )
-        return float(np.sort(self.distances)[place - 1])
+        return float(np.sort(self._own)[place - 1])
 
     def rejected(self, features: NDArray[np.floating], share: float) -> NDArray[np.bool_]:
         """Return (n,) whether images with these (n, d) features are none of the classes."""
-        far: NDArray[np.bool_] = self.distance(features) > self.threshold(share)
+        far: NDArray[np.bool_] = self.strangeness(features) > self.threshold(share)
         return far
 
     def distance(self, features: NDArray[np.floating]) -> NDArray[np.float64]:

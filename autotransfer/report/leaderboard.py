@@ -22,7 +22,8 @@ def leaderboard_section(material: Material) -> Markup | None:
     if not record.outcomes:
         return None
     ordered = best_first(record.outcomes)
-    head = ("", scale.title, "source", "strategy", "trial", "± folds", "s", "stage", "how it went",
+    spread = "worst domain" if record.verdict.domains else "± folds"
+    head = ("", scale.title, "source", "strategy", "trial", spread, "s", "stage", "how it went",
             "parameters")  # fmt: skip
     rows = [_row(place, o, record, scale) for place, o in enumerate(ordered[:MOST], start=1)]
     parts = [table(head, rows[:SHOWN], "Leaderboard of the trials", kind="wide told")]
@@ -58,12 +59,21 @@ def _row(place: int, outcome: Outcome, record: Record, scale: Scale) -> list[Cel
         name(outcome.source),
         name(outcome.strategy),
         title.format(outcome.title),
-        pstdev(outcome.fold_values) if len(outcome.fold_values) > 1 else None,
+        _spread(outcome, record, scale),
         f"{outcome.seconds:.1f}",
         None if outcome.layers is None else outcome.layers.stage,
         f"{outcome.state}: {reason}" if reason else str(outcome.state),
         clean(params),
     ]
+
+
+def _spread(outcome: Outcome, record: Record, scale: Scale) -> Cell:
+    """Return how the folds differ; where each is a domain, the score on the worst."""
+    if len(outcome.fold_values) < 2:
+        return None
+    if record.verdict.domains:
+        return scale.shown(min(outcome.fold_values))
+    return pstdev(outcome.fold_values)
 
 
 def _short(value: object) -> str:

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from autotransfer.report.figures import COLOURS, OTHER, Bar, figure, intervals
 from autotransfer.report.markup import folded, joined, name, paragraph, table
 from autotransfer.report.material import Material
-from autotransfer.results import Ranking
+from autotransfer.results import RankedSource, Ranking
 
 MOST_DRAWN = 25  # sources; the table has them all
 _ROW = 27  # units of height of a source
@@ -55,6 +55,8 @@ def _constant(ranking: Ranking) -> Markup:
 def _table(ranking: Ranking) -> Markup:
     estimators = list(dict.fromkeys(n for row in ranking.rows for n in row.estimators))
     head = ("rank", "source", "ranks", "probe", "within a point", "images", "MB", *estimators)
+    by_domain = any(row.left_out for row in ranking.rows)
+    head += ("mean over domains", "worst domain") if by_domain else ()
     searched = Markup("<strong>{}</strong>")
     rows = [
         (
@@ -68,7 +70,18 @@ def _table(ranking: Ranking) -> Markup:
             row.num_images,
             f"{row.megabytes:.1f}",
             *(row.estimators.get(estimator) for estimator in estimators),
+            *_on_domains(row, by_domain=by_domain),
         )
         for row in ranking.rows
     ]
     return table(head, rows, "Sources and transferability scores", kind="wide")
+
+
+def _on_domains(row: RankedSource, *, by_domain: bool) -> tuple[float | Markup | None, ...]:
+    """Return the mean over left-out domains, and the worst one with its accuracy."""
+    if not by_domain or row.left_out is None:
+        return (None, None) if by_domain else ()
+    worst = row.left_out.worst
+    return row.left_out.mean, Markup("{:.3f} ({})").format(
+        row.left_out.by_domain[worst], name(worst)
+    )

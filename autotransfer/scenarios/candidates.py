@@ -78,6 +78,7 @@ class LabelledSources:
             seed=self.request.options.seed,
             shown=min(row.num_images for row in ranking.rows),
             max_sources=self.request.options.max_sources,
+            domains=self.division.domains,
         )
 
     def candidates(self, ranking: Ranking, clock: Clock) -> Candidates:

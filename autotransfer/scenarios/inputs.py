@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from autotransfer.data.attributes import Attributes
+from autotransfer.data.domains import domain_names, domain_notes
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore, Preprocessing
 from autotransfer.data.kept_classes import with_classes
@@ -115,10 +116,7 @@ def problem_of_matrices(
             f"{', '.join(names)}"
         )
     given = next((source for source in train.sources if source.name == baseline), None)
-    items = train.items
-    target = Target(
-        "features", items, None, None if held_out is None else held_out.items, train.class_names
-    )
+    target = _target_of_matrices(train, held_out, chosen)
     parts = [train] if held_out is None else [train, held_out]
     return Problem(
         target,
@@ -128,6 +126,20 @@ def problem_of_matrices(
         baselines=(MAJORITY,) if given is None else (MAJORITY, GIVEN),
         baseline_source=given,
     )
+
+
+def _target_of_matrices(train: Matrices, held_out: Matrices | None, chosen: Options) -> Target:
+    items = train.items
+    tested = None if held_out is None else held_out.items
+    target = Target("features", items, None, tested, train.class_names)
+    if chosen.domains is None:
+        return target
+    if held_out is not None:
+        raise InvalidOptionError(
+            "test cannot be given beside domains: each domain tests once; leave one of the two out"
+        )
+    names = domain_names(chosen.domains, len(items))
+    return replace(target, groups=names, by_domain=True, notes=domain_notes(items, names))
 
 
 def discover_plugins(chosen: Options) -> Registry:
@@ -157,6 +169,7 @@ def open_labelled(target: Any, chosen: Options) -> Target:
         on_bad_image=chosen.on_bad_image,
         group_column=chosen.group_column,
         domain_column=chosen.domain_column,
+        domains=chosen.domains,
         modality=asked_modality(chosen),
     )
     if not opened.labelled:

@@ -123,8 +123,8 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         self, estimators: Sequence[str] = (), *, racing: bool = True, due: float | None = None
     ) -> tuple[Ranking, list[Skipped]]:
         options, sources = self.request.options, self.sources.sources
-        kind = self.items.modality.plural
-        options.say(f"ranking {len(sources)} sources on {len(self.items)} {kind}")
+        items = f"{len(self.items)} {self.items.modality.plural}"
+        options.say(f"ranking {len(sources)} sources on {items}")
         return rank_sources(
             sources,
             self.items,
@@ -133,6 +133,7 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             seed=options.seed,
             max_sources=options.max_sources,
             racing=racing,
+            domains=self.division.domains,
             seconds=None if due is None else due - time.monotonic(),
         )
 
@@ -344,7 +345,5 @@ class Labelled(Scenario[LabelledContext, Finalist]):
 
 
 def _judged(found: GuardJudged) -> Judged[Finalist]:
-    finalist = found.finalist
-    return Judged(
-        found.verdict, found.kept, finalist, finalist.outcome, challenger=found.challenger
-    )
+    last = found.finalist
+    return Judged(found.verdict, found.kept, last, last.outcome, challenger=found.challenger)

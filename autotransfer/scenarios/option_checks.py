@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,17 @@ def check_options(given: Mapping[str, Any]) -> None:
             f"{given['on_bad_image']!r}"
         )
     beside = [name for name in ("group_column", "labels") if given[name]]
-    if given["domain_column"] is not None and beside:
+    by_domain = [name for name in ("domain_column", "domains") if given[name] is not None]
+    beside += by_domain[1:]
+    if by_domain and beside:
         raise InvalidOptionError(
-            f"{beside[0]} cannot be used beside domain_column: whole domains are left out; leave "
+            f"{beside[0]} cannot be used beside {by_domain[0]}: whole domains are left out; leave "
             "one of the two out"
+        )
+    if isinstance(given["domains"], str) or not isinstance(given["domains"], Iterable | None):
+        raise InvalidOptionError(
+            f"domains must name the domain of each item, got {given['domains']!r}; a column of a "
+            "table is domain_column"
         )
     if given["storage"] is not None:
         check_database(given["storage"], "storage")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,8 @@ class Options:
         domain_column: Column of a manifest that names the domain (hospital, camera, style), or
             ":folder" for the top folders, with class folders below. Each domain is left out in
             turn, and the verdict is about a domain that was never seen.
+        domains: (n,) name of the domain of each item, where items are given one by one (an array,
+            a list, features); the same as `domain_column`.
         attributes: A CSV table of classes and their attributes, or a mapping from class to
             numbers; classes without images are told apart by it.
         sources: A default set, a catalogue, timm names, or records; None is a default set.
@@ -116,6 +118,7 @@ class Options:
     attributes: Any = None
     group_column: str | None = None
     domain_column: str | None = None
+    domains: Iterable[Any] | None = None
     modality: str | None = None
     unlabelled: Any = None
     labels: Sequence[str | Path] = ()
@@ -237,6 +240,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "put them all into the target",
         "group_column": _WITH_LABELS,
         "domain_column": _WITH_LABELS,
+        "domains": _WITH_LABELS,
         "modality": "is for a target with labels; without them images are read",
         "metric": _WITH_LABELS,
         "class_weights": _WITH_LABELS,
@@ -254,6 +258,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "audit_labels": _WITHOUT_LABELS,
         "group_column": "cannot be used beside attributes: classes are held out, not images",
         "domain_column": "cannot be used beside attributes: classes are held out, not domains",
+        "domains": "cannot be used beside attributes: classes are held out, not domains",
         "modality": "cannot be used beside attributes, with which images are read",
         "class_weights": "cannot be used beside attributes: every class counts the same",
         "margin": "cannot be used beside attributes: the test exchanges rows of attributes",

@@ -9,8 +9,9 @@ OF_A_FIT = (
     "budget", "trials", "seconds", "strategies", "space", "sampler", "executor", "workers",
     "ray_address", "refit", "ensemble", "single", "metric", "class_weights", "margin", "guard",
     "audit_labels", "warm_start", "keep_searching", "storage", "experiment", "register", "promote",
-    "domain_column", "name", "report", "resume", "out", "on_part", "on_outcome",
+    "name", "report", "resume", "out", "on_part", "on_outcome",
 )  # fmt: skip
+_OF_DOMAINS = ("domain_column", "domains")  # that a ranking reads as well
 
 
 def refuse_options_of_a_fit(options: Options, doing: str) -> None:
@@ -23,7 +24,7 @@ def refuse_options_of_a_fit(options: Options, doing: str) -> None:
     Raises:
         InvalidOptionError: Naming the option and what to do.
     """
-    for name in OF_A_FIT:
+    for name in OF_A_FIT if doing == "rank" else (*OF_A_FIT, *_OF_DOMAINS):
         if is_given(options, name):
             raise InvalidOptionError(
                 f"{name} is for fit: {doing} trains nothing, so it would have no effect; "

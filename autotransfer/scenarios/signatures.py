@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
@@ -30,6 +30,7 @@ class FitOptions(TypedDict, total=False):
     attributes: Any
     group_column: str | None
     domain_column: str | None
+    domains: Iterable[Any] | None
     modality: str | None
     unlabelled: Any
     labels: Sequence[str | Path]

@@ -19,8 +19,12 @@ _SHARES = (*RUNGS, 1.0)
 
 
 def work_of(params: Mapping[str, ParamValue]) -> float:
-    """Return the work of a point in passes over the items; 1 where it has no `epochs`."""
-    epochs = params.get("epochs", 1)
+    """Return the work of a point: passes over the items, or how often its steps are taken.
+
+    Args:
+        params: With `epochs` or, of methods that count in steps, `effort`; else it is 1.
+    """
+    epochs = params.get("epochs", params.get("effort", 1))
     return float(epochs) if isinstance(epochs, int | float) else 1.0
 
 

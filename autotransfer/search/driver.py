@@ -29,7 +29,7 @@ from autotransfer.search.probes import (
     ordered,
 )
 from autotransfer.search.pruning import Losses, rivals
-from autotransfer.search.skip_rules import reason_to_skip
+from autotransfer.search.skip_rules import reason_to_skip, takes_more_than_the_rest
 from autotransfer.search.study import Study
 from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec, best_of
 
@@ -279,6 +279,10 @@ class Search:
             return "the source has nothing that the strategy could read"
         same = [o for o in self.outcomes if (o.source, o.strategy) == (source.name, strategy.name)]
         reason = reason_to_skip(params, same) or self._has_had_enough(strategy)
+        if reason is None and self.context.is_baseline(strategy):
+            cost = CostModel.of(self.outcomes, self.context.num_fits)
+            seconds = cost.seconds(source.name, strategy.name, params)
+            reason = takes_more_than_the_rest(strategy.name, seconds, self.outcomes)
         if reason is not None:
             return reason
         left = self.limits.seconds_left(self.outcomes)

@@ -34,6 +34,7 @@ def record_to_json(record: Record) -> Json:
     optional = (
         *((found, "forecast"), (found, "open_world"), (found["ranking"], "labels")),
         *((verdict, "domains"), (verdict, "units")),
+        *((row, "left_out") for row in found["ranking"]["rows"]),
     )
     for holder, key in optional:
         if not holder[key]:

@@ -9,6 +9,7 @@ from autotransfer.search.cost import work_of
 from autotransfer.search.trial import OUT_OF_TIME
 
 CLOSED_AFTER = 3  # failures of a pair that never succeeded
+LEAST_SECONDS = 20.0  # that the trials of a baseline may take in any case
 LOST = "the worker process ended"
 _NO_MEMORY = ("OutOfMemoryError", "MemoryError", LOST)
 _NOT_FINITE = ("FloatingPointError", "ValueError: the predictor returned NaN")
@@ -41,6 +42,25 @@ def reason_to_skip(params: Mapping[str, ParamValue], same: Sequence[Outcome]) ->
         if reason is not None:
             return f"{reason} (trial {outcome.number})"
     return None
+
+
+def takes_more_than_the_rest(
+    strategy: str, predicted: float | None, outcomes: Sequence[Outcome]
+) -> str | None:
+    """Return why no more of a baseline is tried: it would take more than all that is compared.
+
+    Args:
+        strategy: Name of the baseline; its first trial is always made.
+        predicted: Seconds of its next trial; None where nothing is known.
+        outcomes: Everything that has run.
+    """
+    own = [outcome.seconds for outcome in outcomes if outcome.strategy == strategy]
+    if not own or predicted is None:
+        return None
+    others = sum(outcome.seconds for outcome in outcomes) - sum(own)
+    if sum(own) + predicted <= max(others, LEAST_SECONDS):
+        return None
+    return f"{strategy} would take more than all that is compared with it"
 
 
 def _follows_from(outcome: Outcome, params: Mapping[str, ParamValue]) -> str | None:

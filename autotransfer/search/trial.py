@@ -153,6 +153,10 @@ class TrialContext(ABC):
         """Return the seed of a trial of the fit with this seed."""
         return trial_seed(seed, number)
 
+    def is_baseline(self, strategy: Strategy) -> bool:  # noqa: ARG002
+        """Return whether a strategy is there to be compared with, and not to be improved."""
+        return False
+
     def reading_seconds(self, strategy: Strategy, source: Source) -> float:  # noqa: ARG002
         """Return the seconds of the passes that a probe needs and no one has made yet."""
         return 0.0

@@ -12,11 +12,16 @@ from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 
 class SourceOnly(TwoDomains):
-    """Cross-entropy on source images: what every other method must beat."""
+    """Cross-entropy on source images: what every other method must beat.
+
+    From 190 source images of digits a quarter of the steps is as good, so few images are not
+    shown more often.
+    """
 
     name = "source-only"
     needs = frozenset()
     target_statistics = False
+    most_passes = 50
     shifts_source_features = False
 
     @override

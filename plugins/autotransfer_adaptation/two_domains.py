@@ -33,6 +33,7 @@ from autotransfer.plugin import (
 
 WEIGHT_DECAY = 1e-2
 SCRATCH = (500, 64, 1e-3)  # steps, images of each domain in a step, learning rate
+FEWEST_STEPS = 125  # from random weights; what the least effort is
 PRETRAINED = (150, 16, 3e-4)
 FEW_IMAGES = (
     200  # of a domain: below, the statistics of a batch say too little to a pretrained net
@@ -146,11 +147,14 @@ class TwoDomains(networks.NetworkStrategy):
 
     Attributes:
         target_statistics: Whether the statistics of the finished network are the target's.
+        most_passes: From random weights, how often an image is shown at most, but for the fewest
+            steps that `effort` allows; None is as often as the steps say.
     """
 
     scenarios = frozenset({ScenarioKind.UNLABELLED})
     needs = frozenset({Need.UNLABELLED_TARGET})
     target_statistics = True
+    most_passes: int | None = None
     shifts_source_features = True  # source images, too, are read with the statistics of the target
 
     @override
@@ -233,6 +237,9 @@ def _prepared(
     headed, plan = planned(
         networks.HeadedSuffix, task, params, min(len(task.train), num_target), seed
     )
+    if strategy.most_passes is not None and isinstance(task.source.weights, sources.Untrained):
+        most = strategy.most_passes * len(task.train) // plan.batch_size
+        plan = replace(plan, steps=min(plan.steps, max(most, FEWEST_STEPS)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         width, K = headed.head.in_features, headed.head.out_features

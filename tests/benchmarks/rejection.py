@@ -5,7 +5,7 @@
 KIT is the folder of the kit. Known images are the test images of a target. Unknown ones are those
 of another target, or of the same target's classes that the fit never saw (a third, drawn anew
 with each seed). They are mixed at several shares and judged together; beside this stand single
-images, rejected at 5 % of known ones by distance alone, and the AUROC of simple scores.
+images, rejected at 5 % of known ones, and the AUROC of simple scores.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ def main(kit: Path, names: list[str]) -> None:
     print("|" + "---|" * 13)  # noqa: T201
     for source in sources:
         read = readers[source]
-        for title, cells in _cells(kit, read):
+        for title, cells in cells_of(kit, read):
             for share in SHARES:
                 found = [_judged(*cell, share, seed) for seed, cell in enumerate(cells)]
                 shown = [f"{mean(column):.3f}" for column in zip(*found, strict=True)]
                 print(f"| {source.name} | {title} | {' | '.join(shown)} |", flush=True)  # noqa: T201
 
 
-def _cells(
+def cells_of(
     kit: Path, read: Features
 ) -> Iterator[tuple[str, list[tuple[Rows, NDArray[np.int64], Rows, Rows]]]]:
     """Yield a title, and features and labels that are learnt, known and unknown features."""

@@ -169,6 +169,27 @@ def test_the_small_network_learns_from_the_source_pictures_alone(tmp_path: Path)
     assert predictor.layers.copied == 0
 
 
+def test_source_only_starts_small_from_random_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[int] = []
+
+    def train(
+        _network: object, _inputs: object, labels: np.ndarray, *_: object, **__: object
+    ) -> None:
+        shown.append(len(labels))
+
+    monkeypatch.setattr("autotransfer_adaptation.two_domains.training.train", train)
+    task = _task(tmp_path)
+    n, strategies = len(task.train), {s.name: s for s in autotransfer_strategies()}
+    for name in ("source-only", "mcc"):
+        strategy = strategies[name]
+        params = strategy.space(task.info).defaults()
+        strategy.fit(task, Trial(params, lambda *_: None, None, 0))
+    batch = min(64, n)
+    assert shown == [max(50 * n // batch, 125) * batch, 500 * batch]
+
+
 def test_without_target_pictures_a_method_says_what_it_lacks(tmp_path: Path) -> None:
     task = replace(_task(tmp_path), unlabelled=None)
     for strategy in autotransfer_strategies():

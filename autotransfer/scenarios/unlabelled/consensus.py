@@ -73,7 +73,7 @@ class Choice:
         finalist: The best candidate that adapts; None where none passed the gates.
         preferring: Families of validators that prefer the finalist to source-only.
         opposing: Families that prefer source-only.
-        changed: Share of the held-out images on which the two differ.
+        changed: Share of the held-out images that judge on which the two differ.
         refused: Why the finalist does not replace source-only; empty where it does.
         faults: Why candidates were refused at the gates, by trial number.
     """
@@ -106,13 +106,20 @@ def label_free_score(
     return float(np.mean(usable)) - (_PENALTY if fault else 0.0)
 
 
-def decide(candidates: Sequence[Candidate], num_classes: int, *, num_source: int) -> Choice:
+def decide(
+    candidates: Sequence[Candidate],
+    num_classes: int,
+    *,
+    num_source: int,
+    judging: Sequence[bool] | None = None,
+) -> Choice:
     """Return what to return.
 
     Args:
         candidates: Every complete trial; at least one does not adapt.
         num_classes: K.
         num_source: Number of held-out source images.
+        judging: (n,) which of the held-out target images judge; None for all.
 
     Raises:
         ValueError: If there is no source-only candidate.
@@ -122,7 +129,8 @@ def decide(candidates: Sequence[Candidate], num_classes: int, *, num_source: int
         raise ValueError("a consensus needs a candidate that does not adapt")
     gated = [_gated(candidate, plain, num_source) for candidate in candidates if candidate.adapts]
     passed = [candidate for candidate in gated if not candidate.fault]
-    voted = _with_agreement([*plain, *passed], num_classes)
+    read = slice(None) if judging is None else np.array(judging)
+    voted = _with_agreement([*plain, *passed], num_classes, read)
     plain, passed = voted[: len(plain)], voted[len(plain) :]
     baseline = _best(plain, ("source-accuracy", *WITHIN, *ACROSS))
     faults = {
@@ -133,7 +141,7 @@ def decide(candidates: Sequence[Candidate], num_classes: int, *, num_source: int
         reason = "no adapted candidate passes the gates" if gated else "nothing was adapted"
         return Choice(baseline, baseline, None, (), (), 0.0, reason, faults)
     preferring, opposing = _families(finalist, baseline)
-    changed = float((finalist.answers != baseline.answers).mean())
+    changed = float((finalist.answers != baseline.answers)[read].mean())
     refused = _reason_to_stay(preferring, opposing, changed)
     chosen = baseline if refused else finalist
     return Choice(chosen, baseline, finalist, preferring, opposing, changed, refused, faults)
@@ -153,7 +161,9 @@ def _gated(candidate: Candidate, plain: Sequence[Candidate], num_source: int) ->
     )
 
 
-def _with_agreement(candidates: Sequence[Candidate], num_classes: int) -> list[Candidate]:
+def _with_agreement(
+    candidates: Sequence[Candidate], num_classes: int, read: NDArray[np.bool_] | slice
+) -> list[Candidate]:
     """Return the candidates with their agreement with the vote; each strategy has one vote.
 
     Two voters that differ make no plurality, so from three strategies on.
@@ -164,11 +174,11 @@ def _with_agreement(candidates: Sequence[Candidate], num_classes: int) -> list[C
     weights = np.array([1 / strategies.count(name) for name in strategies])
     sane = np.array([not candidate.fault for candidate in candidates])
     weights = np.where(sane, weights, 0.0) if sane.any() else weights
-    answers = np.stack([candidate.answers for candidate in candidates])
+    answers = np.stack([candidate.answers[read] for candidate in candidates])
     vote = plurality(answers, num_classes, weights)
     return [
-        replace(c, scores={**c.scores, "ensemble-agreement": ensemble_agreement(c.answers, vote)})
-        for c in candidates
+        replace(c, scores={**c.scores, "ensemble-agreement": ensemble_agreement(said, vote)})
+        for c, said in zip(candidates, answers, strict=True)
     ]
 
 

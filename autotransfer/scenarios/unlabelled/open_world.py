@@ -27,6 +27,7 @@ from autotransfer.scenarios.unlabelled.unknown_classes import (
 from autotransfer.search.study import Study
 
 _KEY = "open world"
+FEWEST_JUDGING = 20  # held-out images; where rejection would leave fewer, all of them judge
 _NAMED = 10
 
 
@@ -74,7 +75,7 @@ def look_at_target(
 
 
 def without_rejected(target: Part, open_set: OpenSet | None, readers: FeatureReaders) -> Part:
-    """Return the target without rejected images; held-out ones stay, as nothing learns them.
+    """Return the target without rejected images; which held-out ones judge, `judging_among` says.
 
     Args:
         target: All images.
@@ -85,6 +86,23 @@ def without_rejected(target: Part, open_set: OpenSet | None, readers: FeatureRea
         return target
     out = rejected_among(target.learn, open_set, readers)
     return replace(target, learn=target.learn.subset(np.flatnonzero(~out)))
+
+
+def judging_among(
+    held_out: ImageSet, open_set: OpenSet | None, readers: FeatureReaders
+) -> tuple[bool, ...] | None:
+    """Return (n,) which held-out images validators read; None where all of them do.
+
+    What is rejected judges nothing, unless hardly anything else is left.
+
+    Args:
+        held_out: Target images that nothing learns from.
+        open_set: What rejects; None rejects nothing.
+        readers: Features of the sources.
+    """
+    kept = ~rejected_among(held_out, open_set, readers)
+    too_few = kept.sum() < FEWEST_JUDGING
+    return None if kept.all() or too_few else tuple(kept.tolist())
 
 
 def rejected_among(

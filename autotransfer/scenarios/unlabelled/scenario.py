@@ -46,6 +46,7 @@ from autotransfer.scenarios.unlabelled.intermediate_domains import (
     left_out,
 )
 from autotransfer.scenarios.unlabelled.open_world import (
+    judging_among,
     look_and_remember,
     open_world_sentences,
     rejected_among,
@@ -170,15 +171,10 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
     @override
     def answered(self, candidates: Candidates) -> Callable[[Sequence[Outcome]], bool]:
         strategies = _strategies(candidates)
-
-        def answered(outcomes: Sequence[Outcome]) -> bool:
-            """Return whether a trial that ignores the target is there to compare with."""
-            return any(
-                not reads_target(strategies[o.strategy])
-                for o in complete_among(outcomes, strategies)
-            )
-
-        return answered
+        # whether a trial that ignores the target is there to compare with
+        return lambda outcomes: any(
+            not reads_target(strategies[o.strategy]) for o in complete_among(outcomes, strategies)
+        )
 
     @override
     def context(self, candidates: Candidates) -> UnlabelledContext:
@@ -191,6 +187,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             self.request.options.seed,
             self._domain_path,
             weighed_shares(self._open_world, self.problem.source.learn),
+            judging_among(self.problem.target.held_out, self._open_set, self.readers),
         )
 
     @override
@@ -224,7 +221,8 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
                 "to compare with" + "".join(f"\n  {reason}" for reason in reasons)
             )
         num_source = len(self.problem.source.held_out)
-        return decide(candidates, len(self.class_names), num_source=num_source)
+        judging = searched.context.judging
+        return decide(candidates, len(self.class_names), num_source=num_source, judging=judging)
 
     @override
     def judge(

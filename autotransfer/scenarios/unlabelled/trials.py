@@ -51,6 +51,7 @@ class UnlabelledContext(TrialContext):
         class_names: The K classes, those of the source images.
         class_shares: (K,) of the target, where classes seem to be absent; what adapts learns from
             source images with these shares.
+        judging: (n,) whether a held-out target image is read by validators; None where all are.
     """
 
     source: Part
@@ -61,6 +62,7 @@ class UnlabelledContext(TrialContext):
     seed: int
     domain_path: DomainPath = field(default_factory=DomainPath)
     class_shares: tuple[float, ...] | None = None
+    judging: tuple[bool, ...] | None = None
 
     probes = False  # of each method the validators compare a few trials, of one seed
     keeps_all = True  # without labels any of them may be returned
@@ -75,10 +77,11 @@ class UnlabelledContext(TrialContext):
             nonlocal predictor, answers
             trial = Trial(spec.params, _unscored, spec.deadline, spec.seed)
             fitted = spec.strategy.fit(self.task(spec.source, spec.strategy), trial)
-            evidence = self.evidence(fitted, spec.source)
+            said = fitted.predict(self.target.held_out, self.readers[spec.source])
+            evidence = self.evidence(fitted, spec.source, said)
             scores, fault = validate(evidence), reason_against(evidence)
             optimised, num_classes = spec.strategy.optimises, len(self.class_names)
-            predictor, answers = fitted, evidence.target
+            predictor, answers = fitted, said
             return replace(
                 outcome,
                 value=label_free_score(scores, optimised, num_classes, fault=bool(fault)),
@@ -99,6 +102,10 @@ class UnlabelledContext(TrialContext):
     def seed_of(self, seed: int, number: int) -> int:
         """Return one seed for all: methods are compared from the same start and order."""
         return trial_seed(seed, 0)
+
+    @override
+    def is_baseline(self, strategy: Strategy) -> bool:
+        return not reads_target(strategy)
 
     def task(self, source: Source, strategy: Strategy) -> Task:
         """Return what a strategy may see; no target label is in it."""
@@ -125,9 +132,21 @@ class UnlabelledContext(TrialContext):
         return learn.subset(rows_by_shares(learn.labels, shares, seed=self.seed))
 
     @cached_property
+    def _judges(self) -> NDArray[np.int64]:
+        """Return the positions of the held-out target images that validators read."""
+        every = np.arange(len(self.target.held_out))
+        return every if self.judging is None else np.flatnonzero(self.judging)
+
+    @cached_property
+    def judged_on(self) -> ImageSet:
+        """Return the held-out target images that validators read."""
+        held_out = self.target.held_out
+        return held_out if self.judging is None else held_out.subset(self._judges)
+
+    @cached_property
     def pairs(self) -> NDArray[np.int64]:
-        """Return the (2, r) positions of the held-out target images that are blended."""
-        n = len(self.target.held_out)
+        """Return the (2, r) positions among `judged_on` of the images that are blended."""
+        n = len(self.judged_on)
         generator = np.random.default_rng(self.seed)
         first = generator.permutation(n)[:NUM_BLENDS]
         second = (first + generator.integers(1, max(n, 2), len(first))) % n
@@ -136,15 +155,23 @@ class UnlabelledContext(TrialContext):
     @cached_property
     def blends(self) -> ImageSet:
         """Return the blended images, the same for every trial."""
-        held_out = self.target.held_out
+        held_out = self.judged_on
         return open_images([_blend(held_out, a, b) for a, b in self.pairs.T])
 
-    def evidence(self, predictor: Predictor, source: Source) -> Evidence:
-        """Return what a predictor says of all held-out images."""
-        target, held_out = self.target.held_out, self.source.held_out
+    def evidence(
+        self, predictor: Predictor, source: Source, said: NDArray[np.float64]
+    ) -> Evidence:
+        """Return what a predictor says of the held-out images that judge.
+
+        Args:
+            predictor: The predictor.
+            source: The one that it reads.
+            said: (n, K) what it says of all held-out target images.
+        """
+        target, held_out = self.judged_on, self.source.held_out
         reader = self.readers[source]
         return Evidence(
-            target=predictor.predict(target, reader),
+            target=said[self._judges],
             target_features=predictor.embed(target, reader),
             source=predictor.predict(held_out, reader),
             source_features=predictor.embed(held_out, reader),

@@ -16,7 +16,7 @@ from autotransfer.data.splitting import Fold
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.source import Source
 from autotransfer.results import Skipped
-from autotransfer.transferability.ranking.race import Consensus, Race
+from autotransfer.transferability.ranking.race import Consensus, Race, in_order
 from autotransfer.transferability.ranking.race_rounds import (
     HOPELESS,
     ROUNDS,
@@ -35,6 +35,7 @@ def nested_shortlists(
     seed: int,
     shown: int = ROUNDS[0],
     max_sources: int | None = None,
+    domains: Sequence[str] | None = None,
 ) -> tuple[tuple[str, ...], ...]:
     """Return one shortlist for each fold, ranked without the fold's items.
 
@@ -50,12 +51,14 @@ def nested_shortlists(
         seed: As for the ranking of all items.
         shown: Number of items that every source has seen in the ranking.
         max_sources: Largest size of a shortlist.
+        domains: (n,) name of the domain of each item; None without domains.
     """
     order = stratified_order(images.labels, seed)
     found = []
     for fold in folds:
         kept = ~np.isin(order, fold.validation)
-        race = Race(images.subset(order[kept]), readers, consensus, seed)
+        among = in_order(domains, order[kept])
+        race = Race(images.subset(order[kept]), readers, consensus, seed, among)
         found.append(_shortlist(race, sources, _rounds(kept, shown), max_sources))
     return tuple(found)
 

@@ -19,6 +19,7 @@ from autotransfer.models.source import Source
 from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.results import RankedSource, Ranking, Skipped
 from autotransfer.transferability.ranking.consensus import mean_ranks, places
+from autotransfer.transferability.ranking.left_out_domains import LEFT_OUT, score_of
 from autotransfer.transferability.ranking.prior import PRIOR, constant_choice, priors
 from autotransfer.transferability.ranking.race_rounds import (
     HOPELESS,
@@ -88,6 +89,7 @@ def rank_sources(
     max_sources: int | None = None,
     seconds: float | None = None,
     racing: bool = True,
+    domains: Sequence[str] | None = None,
 ) -> tuple[Ranking, list[Skipped]]:
     """Return all sources, best first, and those that could not be ranked.
 
@@ -100,19 +102,21 @@ def rank_sources(
         max_sources: Largest size of the shortlist.
         seconds: Time for all forward passes; None is no limit.
         racing: Whether sources without a chance stay behind; otherwise all see every item.
+        domains: (n,) name of the domain of each item; what is left out in turn counts as well.
 
     Raises:
         NoCandidateError: If no source is left.
     """
     clock = Clock.of(seconds)
-    ordered = images.subset(stratified_order(images.labels, seed))
+    order = stratified_order(images.labels, seed)
+    ordered = images.subset(order)
     rounds = [n for n in ROUNDS if n < len(images)] + [min(len(images), ROUNDS[-1])]
     if not racing:
         rounds = [len(images)]
     skipped: list[Skipped] = []
     first = ordered.subset(np.arange(rounds[0]))
     entered, seen = enter(sources, first, readers, clock, skipped)
-    race = Race(ordered, readers, consensus, seed)
+    race = Race(ordered, readers, consensus, seed, in_order(domains, order))
     left_behind: list[Standings] = []
     standings = race.score(entered, seen, skipped)
     for wanted, hopeless in zip(rounds[1:], HOPELESS, strict=False):
@@ -136,28 +140,30 @@ class Race:
         readers: The feature cache.
         consensus: The scores.
         seed: Seeds what is resampled.
+        domains: Name of the domain of each item; None without domains.
     """
 
     images: ImageSet
     readers: FeatureReaders
     consensus: Consensus
     seed: int
+    domains: Sequence[str] | None = None
 
     def score(self, sources: Sequence[Source], seen: int, skipped: list[Skipped]) -> Standings:
         """Return the standings after `seen` items; faulty sources go to `skipped`."""
         shown = self.images.subset(np.arange(seen))
-        scored = []
+        scored, domains = [], None if self.domains is None else self.domains[:seen]
         for source in sources:
             try:
                 reader = self.readers[source]
-                scored.append(score_source(reader, shown, self.consensus.estimators))
+                scored.append(score_source(reader, shown, self.consensus.estimators, domains))
             except InvalidSourceError as error:
                 leave_out(source, error, skipped)
             finally:
                 self.readers.release()
         if not scored:
             raise NoCandidateError([f"{skip.source}: {skip.reason}" for skip in skipped])
-        mean = mean_ranks(self._with_priors(scored), self.consensus.families)
+        mean = mean_ranks(self._with_priors(scored), self._families)
         within = probability_within_a_point(scored, self.seed)
         return Standings(scored, mean, places(mean), within)
 
@@ -183,15 +189,23 @@ class Race:
             max_sources=max_sources,
         )
 
+    @property
+    def _families(self) -> dict[str, str]:
+        found = self.consensus.families
+        return found if self.domains is None else {**found, LEFT_OUT: LEFT_OUT}
+
     def _priors(self, sources: Sequence[Source]) -> dict[str, float | None]:
         found = priors(sources, self.consensus.memory)
         return {source.name: value for source, value in zip(sources, found, strict=True)}
 
     def _fixed(self, scored: Sequence[Scored]) -> list[dict[str, float]]:
-        """Return the prior of each source as one more score."""
+        """Return the prior of each source, and how it does on left-out domains, as scores."""
         known = self._priors([item.source for item in scored])
         values = [known[item.source.name] for item in scored]
-        return [{} if value is None else {PRIOR: value} for value in values]
+        return [
+            {**score_of(item.left_out), **({} if value is None else {PRIOR: value})}
+            for item, value in zip(scored, values, strict=True)
+        ]
 
     def _with_priors(self, scored: Sequence[Scored]) -> list[dict[str, float]]:
         pairs = zip(scored, self._fixed(scored), strict=True)
@@ -226,6 +240,7 @@ class Race:
                         stage_accuracies=item.stage_accuracies,
                         within_a_point=float(standings.within[i]),
                         prior=known[item.source.name],
+                        left_out=item.left_out,
                     )
                 )
         return rows
@@ -236,10 +251,15 @@ class Race:
             standings.scored,
             labels,
             self.consensus.estimators,
-            self.consensus.families,
+            self._families,
             self.seed,
             fixed=self._fixed(standings.scored),
         )
+
+
+def in_order(domains: Sequence[str] | None, order: NDArray[np.int64]) -> list[str] | None:
+    """Return the domains of items in another order; None without domains."""
+    return None if domains is None else [domains[i] for i in order]
 
 
 def _latest(rounds: Sequence[Standings]) -> list[Scored]:

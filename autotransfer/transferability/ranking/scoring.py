@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.domain_results import DomainAccuracies
 from autotransfer.errors import (
     DataWarning,
     InvalidSourceError,
@@ -24,6 +25,7 @@ from autotransfer.models.source import Source
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.plugin.need import Need
+from autotransfer.transferability.ranking.left_out_domains import left_out_accuracies
 from autotransfer.transferability.scores.ridge_loo import leave_one_out_hits
 
 
@@ -40,6 +42,7 @@ class Scored:
             fitted without; NaN where that is undefined.
         seconds: Wall time of the forward passes and scores so far.
         megabytes: Size of the network.
+        left_out: How a probe at the stage does on left-out domains; None without domains.
     """
 
     source: Source
@@ -49,6 +52,7 @@ class Scored:
     hits: NDArray[np.float64]
     seconds: float
     megabytes: float
+    left_out: DomainAccuracies | None = None
 
     @property
     def num_images(self) -> int:
@@ -79,9 +83,18 @@ class Scored:
 
 
 def score_source(
-    reader: Features, images: ImageSet, estimators: Sequence[TransferabilityEstimator]
+    reader: Features,
+    images: ImageSet,
+    estimators: Sequence[TransferabilityEstimator],
+    domains: Sequence[str] | None = None,
 ) -> Scored:
     """Return the scores of one source on labelled items; its features are read or computed.
+
+    Args:
+        reader: Features of the source.
+        images: (n,) labelled items.
+        estimators: The scores.
+        domains: (n,) name of the domain of each item; None without domains.
 
     Raises:
         InvalidSourceError: If the source cannot be loaded, or its features are not numbers.
@@ -102,16 +115,15 @@ def score_source(
             if np.isfinite(features).all():
                 row[:] = _hits(Statistics.of(features, labels))
         hits[-1] = _hits(statistics)
-    scoring = time.perf_counter() - began - fresh
-    return Scored(
-        reader.source,
-        stages[-1],
-        probabilities,
-        scores,
-        hits,
-        reader.seconds + scoring,
-        reader.layout.megabytes,
+    found = Scored(
+        reader.source, stages[-1], probabilities, scores, hits, 0.0, reader.layout.megabytes
     )
+    if domains is not None:
+        with single_thread():
+            left_out = left_out_accuracies(stages[found.stage - 1], labels, domains)
+        found = replace(found, left_out=left_out)
+    scoring = time.perf_counter() - began - fresh
+    return replace(found, seconds=reader.seconds + scoring)
 
 
 def scores_of(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,7 @@ def test_folders_of_another_depth_are_refused(grow: Callable[..., Path]) -> None
 
 def test_an_image_set_has_no_domains(grow: Callable[..., Path]) -> None:
     images = _opened(grow, TREE).train
-    with pytest.raises(InvalidOptionError, match="an ImageSet has no domains"):
+    with pytest.raises(InvalidOptionError, match="an ImageSet has no columns; give domains"):
         open_target(images, domain_column="place")
 
 
@@ -89,3 +90,40 @@ def test_of_many_domains_several_are_left_out_together_in_ten_folds(
     names = np.array(opened.groups)
     for fold in folds:
         assert not set(names[fold.validation]) & set(names[fold.train])
+
+
+def _given(n: int = 12) -> tuple[np.ndarray, list[str]]:
+    pixels = np.random.default_rng(0).integers(0, 255, (n, 8, 8, 3), dtype=np.uint8)
+    return pixels, ["ant" if i % 2 else "bee" for i in range(n)]
+
+
+def test_items_that_are_given_one_by_one_are_given_their_domains_as_well() -> None:
+    domains = ["x", "y", "z", 4] * 3
+    opened = open_target(_given(), domains=domains)
+    assert opened.by_domain
+    assert opened.groups == ("x", "y", "z", "4") * 3
+    again = open_target(opened.train, domains=pd.Series(domains))
+    assert again.groups == opened.groups
+    assert len(domain_folds(again.train, again.groups)) == 4
+
+
+@pytest.mark.parametrize(
+    ("domains", "reason"),
+    [
+        (["x", "y"], "each of the 12 items; there are 2"),
+        (np.zeros((12, 2)), "there are 12 x 2"),
+        (["x", "y", None] * 4, "4 items have none .the first is at 2."),
+        (["x", "y", " "] * 4, "4 items have none"),
+        (["x", "y", float("nan")] * 4, "4 items have none"),
+    ],
+)
+def test_a_domain_for_each_item_is_needed(domains: Any, reason: str) -> None:
+    with pytest.raises(InvalidTargetError, match=reason):
+        open_target(_given(), domains=domains)
+
+
+def test_domains_of_a_folder_or_a_table_are_named_by_a_column(grow: Callable[..., Path]) -> None:
+    frame = pd.DataFrame({"image": ["a.png"], "label": ["ant"]})
+    for target in (grow({"a/1.png": 1}), frame):
+        with pytest.raises(InvalidOptionError, match="domain_column names them"):
+            open_target(target, domains=["x"])

@@ -31,6 +31,7 @@ def test_no_name_keeps_all_classes(images: ImageSet) -> None:
     [
         (["ant", "dog"], "--class dog: the source data has no such class; it has ant, bee, cat"),
         (["bee"], "--class bee: one class alone"),
+        ([""], "--class : the source data has no such class; it has ant, bee, cat"),
     ],
 )
 def test_a_class_that_is_not_there_or_stands_alone_is_refused(

@@ -86,6 +86,19 @@ def test_a_class_that_lies_between_the_known_ones_is_found_among_many() -> None:
     assert found.unknown(known).least == 0.0
 
 
+def test_a_single_image_that_lies_between_classes_is_rejected_for_its_entropy_as_well() -> None:
+    centres = 4 * np.eye(3, 8)
+    x, labels = _classes(600, 0, centres)
+    found, by_distance = Rejection.of(x, labels), made(x)
+    assert found is not None
+    noise = np.random.default_rng(2).normal(size=(100, 8)) / 2
+    between = centres[:2].mean(axis=0) + noise
+    assert by_distance.rejected(between, 0.05).mean() < 0.1
+    assert found.rejected(between, 0.05).mean() > 0.45
+    shares = [found.rejected(_classes(300, s, centres)[0], 0.05).mean() for s in range(3, 9)]
+    assert np.mean(shares) == pytest.approx(0.05, abs=0.03)
+
+
 def test_without_a_probe_the_distance_alone_is_judged() -> None:
     found = made(cloud(300, 0))
     mixed = np.concatenate([cloud(100, 1), cloud(100, 2, shift=20.0)])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from autotransfer.domain_results import DomainAccuracies, DomainScore
 from autotransfer.report.cost import cost_section, pareto
 from autotransfer.report.leaderboard import best_first, leaderboard_section
 from autotransfer.report.material import Material
@@ -60,6 +61,21 @@ def test_the_rank_chart_names_every_source_and_marks_the_chosen(make_record: Mak
     assert "the first are 1 alpha, 2 beta" in found
     assert "<td>1 to 2</td>" in found
     assert "would have taken <bdi>beta</bdi>" in found
+
+
+def test_with_domains_the_table_of_sources_shows_the_mean_and_the_worst(
+    make_record: Make,
+) -> None:
+    record = make_record()
+    left_out = DomainAccuracies({"day": 0.9, "<night>": 0.5})
+    first, *others = record.ranking.rows
+    ranking = replace(record.ranking, rows=(replace(first, left_out=left_out), *others))
+    found = ranking_section(Material(replace(record, ranking=ranking)))
+    assert found is not None
+    assert "mean over domains" in found
+    assert ">0.700</td>" in found
+    assert "0.500 (<bdi>&lt;night&gt;</bdi>)" in found
+    assert "mean over domains" not in str(ranking_section(Material(record)))
 
 
 def test_the_pareto_front_is_what_nothing_beats_in_both(make_outcome: Make) -> None:
@@ -141,6 +157,20 @@ def test_the_leaderboard_orders_by_score_then_log_loss_then_what_did_not_end(
         make_outcome(3, value=0.8, log_loss=0.4),
     ]
     assert [o.number for o in best_first(outcomes)] == [3, 2, 1, 0]
+
+
+def test_where_folds_are_domains_the_leaderboard_shows_the_worst(
+    make_record: Make, make_outcome: Make
+) -> None:
+    outcomes = (make_outcome(0, value=0.7, fold_values=(0.9, 0.45, 0.75)),)
+    record = make_record(outcomes=outcomes)
+    assert "± folds" in str(leaderboard_section(Material(record)))
+    domains = tuple(DomainScore(name, 30, 0.7, 0.5) for name in ("day", "dusk", "night"))
+    verdict = replace(record.verdict, domains=domains)
+    found = str(leaderboard_section(Material(replace(record, verdict=verdict))))
+    assert "worst domain" in found
+    assert ">0.450</td>" in found
+    assert "± folds" not in found
 
 
 def test_the_leaderboard_folds_what_is_below_the_first_ten(

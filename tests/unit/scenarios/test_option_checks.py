@@ -185,3 +185,17 @@ def test_every_command_refuses_them_alike(
     assert said in line
     assert "pw" not in line
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"domains": "hospital"}, "got 'hospital'; a column of a table is domain_column"),
+        ({"domains": 3}, "domains must name the domain of each item, got 3"),
+        ({"domains": ["x"], "domain_column": "hospital"}, "domains cannot be used beside domain_"),
+        ({"domains": ["x"], "group_column": "patient"}, "group_column cannot be used beside dom"),
+    ],
+)
+def test_domains_are_names_and_stand_alone(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidOptionError, match=said):
+        read_options(given)

@@ -13,6 +13,7 @@ from autotransfer.scenarios.ranking_options import OF_A_FIT, refuse_options_of_a
 # what target, sources, device and what is said are chosen by
 READ = {
     "scenario", "source_data", "classes", "attributes", "group_column", "modality", "unlabelled",
+    "domain_column", "domains",
     "labels", "new_classes", "through", "sources", "source", "license", "max_sources", "max_mb",
     "max_ms", "memory", "tracking_uri", "workspace", "on_bad_image", "plugins", "device", "seed",
     "verbose", "say", "began",
@@ -23,7 +24,7 @@ GIVEN: dict[str, Any] = {
     "ensemble": False, "single": True, "metric": "log_loss", "class_weights": "balanced",
     "margin": 0.01, "guard": False, "audit_labels": 20, "warm_start": True, "keep_searching": True,
     "storage": "sqlite:///study.db", "experiment": "plants", "register": "plants",
-    "domain_column": "hospital", "promote": True, "name": "plants",
+    "promote": True, "name": "plants",
     "report": False, "resume": True, "out": "plants",
     "on_part": lambda _part, _seconds: None, "on_outcome": lambda _outcome: None,
 }  # fmt: skip
@@ -44,6 +45,13 @@ def test_an_option_of_a_fit_is_refused_by_name(name: str) -> None:
     options = read_options({name: GIVEN[name], **NEEDED.get(name, {})})
     with pytest.raises(InvalidOptionError, match=r"^\w+ is for fit: rank trains nothing"):
         refuse_options_of_a_fit(options, "rank")
+
+
+@pytest.mark.parametrize("given", [{"domain_column": "hospital"}, {"domains": ["x", "y", "z"]}])
+def test_domains_are_for_fits_and_rankings_alone(given: dict[str, Any]) -> None:
+    refuse_options_of_a_fit(read_options(given), "rank")
+    with pytest.raises(InvalidOptionError, match=r"^domain\w+ is for fit: suggest_labels"):
+        refuse_options_of_a_fit(read_options(given), "suggest_labels")
 
 
 def test_what_is_left_at_its_default_is_not_refused() -> None:

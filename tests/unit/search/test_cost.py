@@ -13,6 +13,7 @@ def _ran(source: str, strategy: str, seconds: float, epochs: int = 1, **more: ob
 
 def test_work_is_the_number_of_epochs_or_one() -> None:
     assert work_of({"epochs": 8}) == 8
+    assert work_of({"effort": 0.5}) == 0.5
     assert work_of({"head": "ridge"}) == 1
 
 

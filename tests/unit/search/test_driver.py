@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -303,6 +304,31 @@ def test_a_context_may_do_without_probes_and_compare_few_trials_from_one_seed(
     tried = Counter(outcome.strategy for outcome in outcomes)
     assert tried == {"probe": 3, "tune": 3}  # six of the twenty that it may have
     assert {spec.seed for spec in executor.specs} == {77}
+
+
+class Beside(Compared):
+    """A context in which one strategy is there to be compared with."""
+
+    most_trials = 20
+
+    @override
+    def is_baseline(self, strategy: Any) -> bool:
+        return bool(strategy.name == "probe")
+
+
+def test_a_baseline_takes_no_longer_than_what_is_compared_with_it(
+    tmp_path: Path, context: LabelledContext
+) -> None:
+    arms = arms_of(Probe(), Tune())
+    executor = Scripted(Clock(), 30.0)
+    beside = Beside(**vars(context))
+    outcomes = run_search(study_in(tmp_path), beside, arms, executor, trials=12)
+    spent = Counter[str]()
+    for outcome in outcomes:
+        spent[outcome.strategy] += round(outcome.seconds)
+        assert spent["probe"] <= max(spent["tune"], 30)
+    assert spent["tune"] > 0
+    assert spent["probe"] > 0
 
 
 def test_an_interrupt_while_an_outcome_is_kept_comes_after_the_study_has_it(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from autotransfer.results import Outcome, ParamValue, State
-from autotransfer.search.skip_rules import reason_to_skip
+from autotransfer.search.skip_rules import reason_to_skip, takes_more_than_the_rest
 
 POINT: dict[str, ParamValue] = {"depth": 0.5, "learning_rate_multiplier": 1.0, "epochs": 8}
 
@@ -51,3 +51,19 @@ def test_a_pair_that_failed_three_times_and_never_succeeded_is_closed() -> None:
     assert reason_to_skip(POINT, failed) == "failed 3 times and never succeeded: ValueError: no"
     done = Outcome(4, "s", "tune", POINT | {"epochs": 5}, State.COMPLETE, value=0.5)
     assert reason_to_skip(POINT, [*failed, done]) is None
+
+
+def test_a_baseline_never_takes_more_than_what_is_compared_with_it() -> None:
+    def ran(strategy: str, seconds: float) -> Outcome:
+        return Outcome(0, "net", strategy, {}, State.COMPLETE, seconds=seconds)
+
+    first = ran("source-only", 90)
+    assert takes_more_than_the_rest("source-only", 100.0, []) is None  # the first is made
+    assert takes_more_than_the_rest("source-only", 100.0, [ran("mcc", 5)]) is None
+    assert takes_more_than_the_rest("source-only", None, [first]) is None
+    reason = "source-only would take more than all that is compared with it"
+    assert takes_more_than_the_rest("source-only", 100.0, [first, ran("mcc", 180)]) == reason
+    assert takes_more_than_the_rest("source-only", 100.0, [first, ran("mcc", 190)]) is None
+    short = [ran("source-only", 5), ran("mcc", 1)]
+    assert takes_more_than_the_rest("source-only", 15.0, short) is None  # 20 s in any case
+    assert takes_more_than_the_rest("source-only", 16.0, short) == reason

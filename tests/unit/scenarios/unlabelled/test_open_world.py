@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,7 @@ from autotransfer.plugin.testing import shapes
 from autotransfer.results import Interval, OpenWorld, UnknownImages
 from autotransfer.scenarios.unlabelled.holdout import divide_source, divide_target
 from autotransfer.scenarios.unlabelled.open_world import (
+    judging_among,
     look_and_remember,
     look_at_target,
     open_world_sentence,
@@ -136,6 +138,65 @@ def _problem(target: ImageSet, labelled: ImageSet) -> Any:
         readers=_Readers([labelled, target]),
         class_names=labelled.class_names,
     )
+
+
+class _Blind:
+    """Answers the first class, and remembers what it was asked about."""
+
+    layers = None
+
+    def __init__(self) -> None:
+        self.asked: list[ImageSet] = []
+
+    def predict(self, images: ImageSet, features: Any) -> NDArray[np.float64]:
+        self.asked.append(images)
+        return np.eye(3)[np.zeros(len(images), dtype=int)]
+
+    def embed(self, images: ImageSet, features: Any) -> NDArray[np.float64]:
+        return np.zeros((len(images), 2))
+
+
+def _open_set(rejected: Sequence[int]) -> Any:
+    """Return what rejects images by their place."""
+    source = SimpleNamespace(name="s")
+
+    def judged(rows: NDArray[np.float64]) -> tuple[Any, NDArray[np.bool_]]:
+        return None, np.isin(np.arange(len(rows)), rejected)
+
+    return SimpleNamespace(found=True, source=source, judged=judged)
+
+
+def test_validators_read_no_rejected_image() -> None:
+    context = _context(None)
+    held_out = context.target.held_out
+    judging = judging_among(held_out, _open_set([0, 3]), context.readers)
+    assert judging is not None
+    assert [i for i, read in enumerate(judging) if not read] == [0, 3]
+    context = replace(context, judging=judging)
+    left = [d for i, d in enumerate(held_out.digests) if i not in (0, 3)]
+    assert list(context.judged_on.digests) == left
+    assert context.pairs.max() < len(left)
+    blind: Any = _Blind()
+    said = np.random.default_rng(0).dirichlet(np.ones(3), len(held_out))
+    source: Any = SimpleNamespace(name="s")
+    found = context.evidence(blind, source, said)
+    np.testing.assert_array_equal(found.target, np.delete(said, [0, 3], axis=0))
+    assert len(found.target_features) == len(left)
+    assert found.frozen is not None
+    assert len(found.frozen) == len(left)
+    assert held_out.digests not in [images.digests for images in blind.asked]
+
+
+def test_where_hardly_any_held_out_image_is_kept_all_of_them_judge() -> None:
+    context = _context(None)
+    held_out = context.target.held_out
+    assert judging_among(held_out, None, context.readers) is None
+    most = range(len(held_out) - 19)
+    assert judging_among(held_out, _open_set(most), context.readers) is None
+    some = range(len(held_out) - 20)
+    found = judging_among(held_out, _open_set(some), context.readers)
+    assert found is not None
+    assert sum(found) == 20
 
 
 def _tiny(readers: _Readers) -> Any:

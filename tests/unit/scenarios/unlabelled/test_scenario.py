@@ -75,7 +75,8 @@ def _run(answers: dict[int, Any], **options: Any) -> Any:
 
 
 def _searched(*outcomes: Outcome) -> Searched[Any]:
-    return Searched(Ranking((), ()), Candidates(ARMS), None, outcomes)
+    context: Any = SimpleNamespace(judging=None)
+    return Searched(Ranking((), ()), Candidates(ARMS), context, outcomes)
 
 
 HALF = np.arange(40) % 2
@@ -106,6 +107,16 @@ def test_the_answers_of_each_trial_are_its_own() -> None:
     assert choice.finalist is not None
     assert choice.finalist.answers.tolist() == ALMOST.tolist()
     assert choice.changed == pytest.approx(0.1)
+
+
+def test_what_is_rejected_has_no_say_in_the_choice_and_keeps_its_answers() -> None:
+    outcomes = (_outcome(0, "plain"), _outcome(1, "adapting", validators=BETTER))
+    searched = _searched(*outcomes)
+    searched.context.judging = (False, False, *[True] * 38)
+    choice = _scenario().choose(searched, _run({0: HALF, 1: ALMOST}))
+    assert choice.changed == pytest.approx(2 / 38)  # two of the four that differ are rejected
+    assert choice.finalist is not None
+    assert len(choice.finalist.answers) == 40
 
 
 @pytest.mark.parametrize(
@@ -153,20 +164,24 @@ def test_once_labels_were_asked_for_nothing_more_is_tried(plan: Any, trials: int
     assert _scenario().num_trials(run) == trials
 
 
-def test_no_trial_learns_from_an_image_that_is_rejected() -> None:
-    scenario, images = _scenario(), shapes(2, 30)
+def test_no_trial_learns_from_or_is_judged_by_an_image_that_is_rejected() -> None:
+    scenario, images = _scenario(), shapes(2, 60)
     part = divide_target(images.without_labels())
     scenario.problem = SimpleNamespace(source=SimpleNamespace(learn=images), target=part)
     scenario.request = SimpleNamespace(options=SimpleNamespace(seed=0))
-    out = np.arange(len(part.learn)) % 5 == 0
+    out, of_held_out = (np.arange(len(p)) % 5 == 0 for p in (part.learn, part.held_out))
     scenario.readers = {"tiny": lambda found: found}
-    scenario._open_set = SimpleNamespace(found=True, source="tiny", judged=lambda _: (None, out))
+    scenario._open_set = SimpleNamespace(
+        found=True, source="tiny", judged=lambda found: (None, np.arange(len(found)) % 5 == 0)
+    )
     context = scenario.context(SimpleNamespace(arms=ARMS))
     kept = [digest for digest, far in zip(part.learn.digests, out, strict=True) if not far]
     assert list(context.target.learn.digests) == kept
     assert context.target.held_out is part.held_out
+    assert context.judging == tuple((~of_held_out).tolist())
     scenario._open_set = None
-    assert scenario.context(SimpleNamespace(arms=ARMS)).target is part
+    context = scenario.context(SimpleNamespace(arms=ARMS))
+    assert (context.target, context.judging) == (part, None)
 
 
 def test_an_interrupted_search_asks_for_no_labels_so_that_it_can_be_resumed() -> None:

@@ -69,6 +69,13 @@ def test_a_target_that_is_strange_as_a_whole_is_not_told_of() -> None:
     assert not found.found
 
 
+def test_where_no_image_is_of_the_classes_none_is_rejected_and_it_is_said_why() -> None:
+    learnt, labels = rows(360, 0, [0, 1, 2, 3, 4, 5])
+    found = unknown_classes(learnt, labels, rows(300, 1, [6, 7])[0], seed=0)
+    assert "strange beside the source images" in found.doubt or "or more" in found.doubt
+    assert not found.found
+
+
 def test_too_few_images_of_either_domain_are_named() -> None:
     few, enough = shapes(3, 13), shapes(3, 14)
     assert too_few(enough, few) == f"39 target images are too few; at least {FEWEST} are needed"

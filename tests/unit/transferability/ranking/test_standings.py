@@ -53,7 +53,7 @@ ESTIMATORS = cast(
 def race(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Race]:
     """A function that returns a race whose scores are given."""
 
-    def score(reader: Features, images: ImageSet, _estimators: object) -> Scored:
+    def score(reader: Features, images: ImageSet, *_: object) -> Scored:
         found = scored(reader.source.name, n=len(images), of=reader.source)
         return replace(found, scores=SCORES[reader.source.name])
 
@@ -115,14 +115,16 @@ def test_no_picture_of_a_fold_counts_for_its_own_shortlist(
     folds = [Fold(np.flatnonzero(place != f), np.flatnonzero(place == f)) for f in range(3)]
     seen: list[set[str]] = []
 
-    def score(reader: Features, images: ImageSet, _estimators: object) -> Scored:
+    def score(reader: Features, images: ImageSet, _: object, domains: list[str]) -> Scored:
         seen.append(set(images.digests))
+        assert domains == list(images.names)
         return scored(reader.source.name, n=len(images), of=reader.source)
 
     monkeypatch.setattr(module, "score_source", score)
     nested_shortlists(
-        SOURCES[:1], IMAGES, folds, tiny_readers(tmp_path), Consensus((), {}), seed=0
-    )
+        SOURCES[:1], IMAGES, folds, tiny_readers(tmp_path), Consensus((), {}), seed=0,
+        domains=IMAGES.names,
+    )  # fmt: skip
     assert seen == [set(IMAGES.subset(fold.train).digests) for fold in folds]
 
 
