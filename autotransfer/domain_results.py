@@ -88,12 +88,12 @@ class UnknownImages:
         if not share.low:
             return (
                 "no image has to be of another class than yours; up to "
-                f"{share.high:.0%} may be, and none is rejected"
+                f"{100 * share.high:.0f} % may be, and none is rejected"
             )
         which = "which ones cannot be told, and none is rejected"
         if self.rejected:
             which = f"{self.rejected} of {self.num_images} are rejected, and teach nothing"
         return (
-            f"{share.value:.0%} of your images seem to be none of the classes ({share.low:.0%} to "
-            f"{share.high:.0%}); {which}"
+            f"{100 * share.value:.0f} % of your images seem to be none of the classes "
+            f"({100 * share.low:.0f} % to {100 * share.high:.0f} %); {which}"
         )

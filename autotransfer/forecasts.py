@@ -1,4 +1,4 @@
-"""The record of a forecast of labels; it goes to JSON and back."""
+"""Records of what more labels, and more time, would bring; they go to JSON and back."""
 
 from __future__ import annotations
 
@@ -75,3 +75,11 @@ class LabelForecast:
     needed: Range | None
     overtaken: tuple[Overtaking, ...] = ()
     settled: int | None = None
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Why a search ended before its time; the gain is of the score, had it gone on."""
+
+    reason: str
+    expected_gain: float

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from autotransfer.domain_results import DomainScore as DomainScore
 from autotransfer.domain_results import UnknownImages as UnknownImages
 from autotransfer.forecasts import LabelForecast
+from autotransfer.forecasts import Stopped as Stopped
 from autotransfer.ranking_results import RankedSource as RankedSource
 from autotransfer.ranking_results import Ranking as Ranking
 from autotransfer.zero_shot_results import ZeroShotFigures as ZeroShotFigures
@@ -243,14 +244,6 @@ class OpenWorld:
 
 
 @dataclass(frozen=True)
-class Stopped:
-    """Why a search ended before its time; the gain is of the score, had it gone on."""
-
-    reason: str
-    expected_gain: float
-
-
-@dataclass(frozen=True)
 class Record:
     """All that a fit found; `forced` is what the time left, not the data, has decided."""
 
@@ -277,6 +270,14 @@ class Record:
     depth: int | None = 16  # bits used of those in deep images; None where no image was deep
     modality: str = "image"  # what the items are
     forecast: LabelForecast | None = None  # what more labels would buy
+
+    @property
+    def returned(self) -> Outcome | None:
+        """Return the trial that answers; None where it is a baseline that no trial has made."""
+        if self.verdict.returned == "transfer":
+            return self.finalist
+        told = self.provenance.get("returned")
+        return next((o for o in self.outcomes if f"trial {o.number}" == told), None)
 
     @property
     def chosen(self) -> tuple[Share, ...]:

@@ -3,7 +3,7 @@
     python docs/write_gallery.py    # some minutes on two cores, no GPU; no network
 
 The images are the handwritten digits of scikit-learn; the networks are the four that
-`autotransfer demo` trains. A nightly test runs one of them and compares, timings apart.
+`autotransfer demo` trains. A nightly test runs all of them and compares, timings apart.
 """
 
 from __future__ import annotations

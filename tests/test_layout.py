@@ -22,6 +22,7 @@ ORDER = (
     "ranking_results",
     "zero_shot_results",
     "results",
+    "shares",
     "data",
     "models",
     "plugin",

@@ -54,7 +54,7 @@ from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPAC
     help="Search space.",
 )
 @max_sources_option
-@option("--max-mb", type=float, metavar="X", help="Largest size of the result.")
+@option("--max-mb", type=float, metavar="X", help="Largest size of the result in megabytes.")
 @option("--max-ms", type=float, metavar="X", help="Longest time for an image.")
 @option("--single", is_flag=True, help="Return what reads one source only.")
 @option("--budget", metavar="B", help="10m, 90s, 2h or '40 trials', in place of the next two.")
@@ -71,7 +71,9 @@ from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPAC
     help="accuracy, balanced_accuracy, f1_macro or log_loss.",
 )
 @option("--class-weights", is_flag=True, help="Weigh classes by their rarity.")
-@option("--margin", type=float, metavar="X", help="Gap that counts as no difference.")
+@option(
+    "--margin", type=float, metavar="X", help="Gap that counts as no difference: 0.02 is 2 points."
+)
 @option("--no-report", is_flag=True, help="Write no report.html.")
 @option("--no-refit", is_flag=True, help="Return the checkpoint of the search.")
 @option("--sampler", default="tpe", type=Word("sampler", SAMPLERS), help="tpe, gp or random.")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import asdict
 from typing import Any
 
-from autotransfer.cli.groups import text_width
+from autotransfer.cli.groups import filled
 from autotransfer.forecasts import LabelForecast
 from autotransfer.transferability.learning_curve.wording import forecast_sentences
 
@@ -20,7 +19,5 @@ def forecast_text(found: LabelForecast) -> list[str]:
     """Return lines for people."""
     lines = ["more labels (forecast, 90 % intervals)"]
     for sentence in forecast_sentences(found):
-        lines += textwrap.wrap(
-            sentence, text_width(), initial_indent="  ", subsequent_indent="    "
-        )
+        lines += filled(sentence, "  ", "    ")
     return lines

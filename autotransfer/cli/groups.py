@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 import click
 from typing_extensions import override
 
+_JOINED = "\N{NO-BREAK SPACE}"  # where a line is not broken
+
 # The groups of options, in the order of the help, and which are in each.
 GROUPS: Mapping[str, Sequence[str]] = {
     "Target": (
@@ -58,9 +60,26 @@ class GroupedCommand(click.Command):
                     formatter.write_dl(rows)
 
 
+def filled(text: str, first: str = "", rest: str | None = None, *, less: int = 0) -> list[str]:
+    """Return a text as lines of the terminal's width; a number stays beside its per cent sign.
+
+    Args:
+        text: One paragraph.
+        first: What its first line begins with.
+        rest: What the others begin with; None is the same.
+        less: Characters by which all lines are shorter.
+    """
+    lines = textwrap.wrap(
+        text.replace(" %", f"{_JOINED}%"), text_width() - less,
+        initial_indent=first, subsequent_indent=first if rest is None else rest,
+        break_on_hyphens=False,  # of options and of names
+    )  # fmt: skip
+    return [line.replace(_JOINED, " ") for line in lines]
+
+
 def titled(title: str, text: str) -> list[str]:
     """Return a text beside its title, as lines of the terminal's width."""
-    first, *rest = textwrap.wrap(text, text_width() - 12) or [""]
+    first, *rest = filled(text, less=12) or [""]
     return [f"  {title:<10}{first}", *(f"            {line}" for line in rest)]
 
 

@@ -123,7 +123,7 @@ def unknown_sentence(unknown: Unknown, items: str = "images") -> str:
     if not unknown.least:
         return f"none of the {n} {items} is known to be none of the classes"
     return (
-        f"at least {unknown.least:.0%} of the {n} {items} seem to be none of the classes "
+        f"at least {100 * unknown.least:.0f} % of the {n} {items} seem to be none of the classes "
         "(lower 95 % limit; how many more there are cannot be known)"
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from autotransfer.cli.groups import filled
 from autotransfer.cli.options import say
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from autotransfer.results import Outcome
 
 SHOWN = 5  # trials of the live leaderboard
-LONGEST = 70  # characters of what a finished stage tells
+LINES = 3  # of a note that stays
 PARTS = {
     "open": "opened and checked",
     "rank": "sources ranked",
@@ -102,6 +103,7 @@ class LiveProgress(Plain):
         self._began = clock()
         self._waiting = list(NOW)
         self._last = ""
+        self._notes: list[str] = []  # of the images, which are told once and stay
         self._trials = 0
         self._outcomes: list[Outcome] = []
 
@@ -109,6 +111,8 @@ class LiveProgress(Plain):
     def say(self, text: str) -> None:
         """Show the line until the next one."""
         self._last = text.splitlines()[0] if text else ""
+        if self._waiting[:1] == ["open"] and self._last:
+            self._notes.append(self._last)
 
     @override
     def on_part(self, part: str, seconds: float) -> None:
@@ -117,7 +121,10 @@ class LiveProgress(Plain):
 
         told = "" if part == "guard" else self._told(part)
         line = f"{PARTS.get(part, part)} in {seconds:.0f} s{told}"
-        self._keep(Text(line, overflow="ellipsis", no_wrap=True))
+        self._keep(Text("\n".join(filled(line, "", "  ")[:LINES])))
+        for note in self._notes if part == "open" else ():
+            self._keep(Text("\n".join(filled(note, "  ")[:LINES])))
+        self._notes = []
         if part in self._waiting:
             self._waiting = self._waiting[self._waiting.index(part) + 1 :]
         self._last = ""
@@ -195,7 +202,7 @@ class LiveProgress(Plain):
         if part == "search":
             probes = len(self._outcomes) - self._trials
             return f": {probes} probes, {self._trials} trials"
-        return f": {self._last[:LONGEST]}" if self._last else ""
+        return f": {self._last}" if part == "rank" and self._last else ""
 
 
 def _minutes(seconds: float) -> str:

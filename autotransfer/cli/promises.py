@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from autotransfer.cli.groups import filled
 from autotransfer.cli.options import print_json, say
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def print_check(registry: Registry, name: str, *, as_json: bool) -> int:
         if as_json:
             say(_lines(finding)[0])
         elif finding.kept is False and (finding.part, finding.problem) in causes:
-            click.echo(f"{_lines(finding)[0]}, for the same cause")
+            line = f"{_lines(finding)[0]}, for the same cause"
+            click.echo("\n".join(filled(line, "", "  ")))
         else:
             click.echo("\n".join(_lines(finding)))
         if finding.kept is False:
@@ -45,7 +47,7 @@ def print_check(registry: Registry, name: str, *, as_json: bool) -> int:
 def _lines(finding: Finding) -> list[str]:
     lines = [f"{finding.part}: {finding.promise}: {_WORDS[finding.kept]}"]
     if finding.problem:
-        lines.append(f"  found: {finding.problem}")
+        lines += filled(f"found: {finding.problem}", "  ", " " * 9)
     if finding.remedy:
-        lines.append(f"  to do: {finding.remedy}")
+        lines += filled(f"to do: {finding.remedy}", "  ", " " * 9)
     return lines

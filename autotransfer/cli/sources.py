@@ -99,5 +99,7 @@ def _line(check: Check) -> str:
     word = {True: "fine", False: "FAULT", None: "cannot be told"}[check.ok]
     figures = ""
     if check.accuracy is not None and check.chance is not None:
-        figures = f" (head accuracy {check.accuracy:.1%}, chance {check.chance:.1%})"
+        figures = (
+            f" (head accuracy {100 * check.accuracy:.1f} %, chance {100 * check.chance:.1f} %)"
+        )
     return f"{check.source}: {word}{figures}" + "".join(f"; {text}" for text in check.findings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from statistics import pstdev
 from typing import Any
 
 from autotransfer.cli.forecast_texts import forecast_json, forecast_text
-from autotransfer.cli.groups import text_width
+from autotransfer.cli.groups import filled, text_width, titled
 from autotransfer.cli.open_world_texts import open_world_json, open_world_text
 from autotransfer.cli.options import picked
 from autotransfer.cli.zero_shot_texts import zero_shot_json, zero_shot_text
@@ -22,6 +22,7 @@ from autotransfer.models.metrics import METRICS, Metric
 from autotransfer.models.source import HubWeights, LocalWeights, Source
 from autotransfer.report.scale import tested_units
 from autotransfer.results import REPORT_FILE, Decision, Interval, Outcome, Record, Skipped, State
+from autotransfer.shares import sources_told
 
 _RUNNERS_UP = 3
 _MEMBERS = 6
@@ -74,8 +75,7 @@ def fit_json(record: Record) -> dict[str, Any]:
 
 def wrapped(text: str, indent: str = "") -> list[str]:
     """Return a text as lines of the terminal's width."""
-    plain = " ".join(text.split())
-    return textwrap.wrap(plain, text_width(), initial_indent=indent, subsequent_indent=indent)
+    return filled(" ".join(text.split()), indent)
 
 
 def source_json(source: Source) -> dict[str, Any]:
@@ -106,21 +106,20 @@ def fit_text(record: Record) -> str:
     lines = [
         "",
         f"verdict: {verdict.decision}",
-        *wrapped(verdict.sentence, "  "),
+        *wrapped(verdict.sentence.removeprefix(f"{verdict.decision}: "), "  "),
         *(line for remark in verdict.remarks for line in wrapped(remark, "  ")),
         "",
-        f"  source    {finalist.source}",
-        f"  strategy  {finalist.strategy}{_layers_text(finalist)}",
-        *_members_text(record),
+        *_chosen_text(record),
         *_test_text(record, metric),
     ]
     if record.zero_shot is not None:
         lines += zero_shot_text(record.zero_shot)
     lines += open_world_text(record)
-    if finalist.through:
-        lines.append(f"  through   {' -> '.join(finalist.through)}")
-    if finalist.adaptation:
-        lines.append(f"  inputs    {finalist.adaptation}")
+    shown = record.returned or finalist
+    if shown.through:
+        lines.append(f"  through   {' -> '.join(shown.through)}")
+    if shown.adaptation:
+        lines.append(f"  inputs    {shown.adaptation}")
     if verdict.gap_reference is not None and metric is not None:
         gap, scale = verdict.gap_reference, metric.scale
         lines.append(
@@ -132,8 +131,8 @@ def fit_text(record: Record) -> str:
     lines += _forced_text(record.forced)
     lines += [] if record.forecast is None else [*forecast_text(record.forecast), ""]
     lines += [
-        f"returned: the {_returned_text(record)}",
-        f"  model     {record.model}",
+        *filled(f"returned: the {_returned_text(record)}", "", "  "),
+        f"  model     {_from_here(record.model)}",
         f"  report    {_report(record) or 'not written'}",
         f"  mlflow    run {record.run_id}" if record.run_id else "  mlflow    not written",
         f"  time      {record.seconds.total:.0f} s (ranking {record.seconds.rank:.0f}, search "
@@ -189,7 +188,7 @@ def _test_text(record: Record, metric: Metric | None) -> list[str]:
     if 0 < len(verdict.domains) < CLAIM_FROM:
         interval = "no interval from so few"
     counted = f"{shown['n']} {tested_units(record)} ({title})"
-    lines = [f"  test      {shown['value']:.3f}, {interval}, {counted}"]
+    lines = titled("test", f"{shown['value']:.3f}, {interval}, {counted}")
     tested = [(b.test, b.name, b.whole) for b in verdict.baselines if b.test is not None]
     return lines + [
         f"  baseline  {_displayed(score, metric):.3f} {name}"
@@ -198,12 +197,27 @@ def _test_text(record: Record, metric: Metric | None) -> list[str]:
     ]
 
 
+def _chosen_text(record: Record) -> list[str]:
+    """Return source and strategy of the trial that is returned, or of the finalist."""
+    finalist, shown = record.finalist, record.returned or record.finalist
+    strategy = titled("strategy", f"{shown.strategy}{_layers_text(shown)}")
+    if shown.number != finalist.number:
+        left_out = titled("left out", f"{finalist.strategy} on {finalist.source}")
+        return [*titled("source", shown.source), *strategy, *left_out]
+    return [*titled("source", sources_told(record)), *strategy, *_members_text(record)]
+
+
 def _members_text(record: Record) -> list[str]:
     """Return the members of the finalist, where it is put together of several."""
     if len(record.chosen) < 2:
         return []
     shown, rest = record.chosen[:_MEMBERS], record.chosen[_MEMBERS:]
-    lines = [f"            {member.weight:.2f}  {member.told}" for member in shown]
+    start, rest_of_lines = " " * 12, " " * 18
+    lines = [
+        line
+        for member in shown
+        for line in filled(f"{member.weight:.2f}  {member.told}", start, rest_of_lines)
+    ]
     if rest:
         weight = sum(member.weight for member in rest)
         lines.append(f"            {weight:.2f}  {len(rest)} more, named in the report")
@@ -211,18 +225,21 @@ def _members_text(record: Record) -> list[str]:
 
 
 def _layers_text(outcome: Outcome) -> str:
-    layers = outcome.layers
-    if layers is None:
-        return ""
-    return f" (stage {layers.stage}, {layers.copied} stages copied, {layers.tuned} tuned)"
+    return "" if outcome.layers is None else f" ({outcome.layers.told})"
 
 
 def _tried(record: Record, metric: Metric | None) -> list[str]:
     complete = [o for o in record.outcomes if o.value is not None]
     complete.sort(key=lambda outcome: -(outcome.value or 0.0))
     lines = [
-        f"  {_displayed(o.value or 0.0, metric):.3f}  {o.source} | {o.strategy}{_layers_text(o)}"
+        line
         for o in complete[: _RUNNERS_UP + 1]
+        for line in filled(
+            f"{_displayed(o.value or 0.0, metric):.3f}  {o.source} | {o.strategy}"
+            f"{_layers_text(o)}",
+            "  ",
+            " " * 9,
+        )
     ]
     counts = ", ".join(f"{count} {state}" for state, count in _counts(record).items())
     probes = sum(outcome.probe for outcome in record.outcomes)
@@ -259,17 +276,25 @@ def _short(text: str) -> str:
 
 def _report(record: Record) -> str | None:
     path = Path(record.model) / REPORT_FILE
-    return str(path) if path.is_file() else None
+    return _from_here(path) if path.is_file() else None
+
+
+def _from_here(path: str | Path) -> str:
+    """Return a path as it is typed in the working folder."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) and path != here else path)
 
 
 def _next_text(record: Record) -> list[str]:
     """Return what to do next."""
-    lines = [f"next: autotransfer predict {record.model} {plural_of(record.modality).upper()}"]
+    model = shlex.quote(_from_here(record.model))
+    lines = [f"next: autotransfer predict {model} {plural_of(record.modality).upper()}"]
     report = _report(record)
     if report is not None:
-        lines.append(f"      open {report} for mistakes, doubtful labels and all trials")
+        told = f"open {report} for mistakes, doubtful labels and all trials"
+        lines += filled(told, " " * 6, " " * 8)
     if record.verdict.decision is Decision.INCONCLUSIVE:
-        lines.append(f"      {_more_needed(record)}")
+        lines += filled(_more_needed(record), " " * 6, " " * 8)
     return lines
 
 
@@ -283,7 +308,7 @@ def _more_needed(record: Record) -> str:
 
 def _returned_text(record: Record) -> str:
     if record.verdict.returned == "transfer":
-        return f"transferred model ({record.finalist.strategy} on {record.finalist.source})"
+        return f"transferred model ({record.finalist.strategy} on {sources_told(record)})"
     if record.zero_shot is not None:
         return "baseline (chance), which looks at no image"
     unused = "target images" if record.scenario == "unlabelled" else "source"

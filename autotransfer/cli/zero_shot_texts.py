@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autotransfer.cli.groups import text_width, titled
+from autotransfer.cli.groups import filled, titled
 from autotransfer.cli.options import picked
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def _figures_text(figures: ZeroShotFigures) -> list[str]:
         if value is not None:
             parts.append(f"{name} {value:.3f}")
     told = f"{figures.basis}: {', '.join(parts)}"
-    return textwrap.wrap(told, text_width(), initial_indent="  ", subsequent_indent="    ")
+    return filled(told, "  ", "    ")
 
 
 def with_reasons(

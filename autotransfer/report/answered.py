@@ -48,8 +48,8 @@ def shown_answers(
     for i in map(int, positions[:SHOWN]):
         item, label = said.images.names[i], material.class_names[said.labels[i]]
         answer, shares = material.class_names[said.answers[i]], said.probabilities[i]
-        shown = {"sure": f"{100 * shares.max():.0f} %"}
-        shown["doubted"] = f"{100 * shares[said.labels[i]]:.0f} %"
+        shown = {"sure": f"{100 * shares.max():.0f}\N{NO-BREAK SPACE}%"}
+        shown["doubted"] = f"{100 * shares[said.labels[i]]:.0f}\N{NO-BREAK SPACE}%"
         rows.append((name(item), name(label), name(answer))[: len(head)])
         if material.visible:
             below = [

@@ -8,7 +8,8 @@ from autotransfer.models.predictors.baselines import TITLES
 from autotransfer.report.markup import clean, joined, name, rendered
 from autotransfer.report.material import Material
 from autotransfer.report.scale import Scale, tested_units
-from autotransfer.results import Layers, Record, Share
+from autotransfer.results import Layers, Record
+from autotransfer.shares import source_weights
 
 NAMED = 4  # members; of the others there is the number
 MEANINGS = {
@@ -28,23 +29,30 @@ def cover(material: Material) -> Markup:
         "cover",
         decision=decision,
         meaning=MEANINGS[decision].format(units=tested_units(record)),
-        sentence=clean(record.verdict.sentence, 5000),
-        what=_what(record.chosen),
-        how=_how(record),
+        sentence=clean(record.verdict.sentence.removeprefix(f"{decision}: "), 5000),
+        **_answers(record),
         score=_score(record),
         returned=_returned(record),
     )
 
 
-def _what(chosen: tuple[Share, ...]) -> Markup:
+def _answers(record: Record) -> dict[str, Markup]:
+    """Return what and how of that which is returned, which need not be the finalist."""
+    if record.verdict.returned == "transfer":
+        return {"what": _what(record), "how": _how(record)}
+    returned = record.returned
+    if returned is not None:
+        how = [name(part) for part in (returned.strategy, _stages(returned.layers)) if part]
+        return {"what": name(returned.source), "how": Markup("<br>").join(how)}
+    tried = Markup("nothing<br>tried and left out:<br>{}").format(_what(record))
+    return {"what": tried, "how": _baseline(record)}
+
+
+def _what(record: Record) -> Markup:
     """Return the sources, those that weigh most first."""
-    weights: dict[str, float] = {}
-    for member in chosen:
-        source = member.source or "pixels"
-        weights[source] = weights.get(source, 0.0) + member.weight
-    if len(weights) == 1:
-        return name(next(iter(weights)))
-    rows = sorted(weights.items(), key=lambda pair: -pair[1])
+    rows = [*source_weights(record).items()]
+    if len(rows) == 1:
+        return name(rows[0][0])
     lines = [Markup("{} ({:.0f} %)").format(name(s), 100 * w) for s, w in rows[:NAMED]]
     if len(rows) > NAMED:
         lines.append(Markup("and {} more").format(len(rows) - NAMED))
@@ -73,13 +81,17 @@ def _score(record: Record) -> Markup:
     test, scale = record.verdict.test, Scale.of(record)
     if test is None:
         return Markup("")
-    return Markup("{} {}, 95 % {}").format(
-        scale.title, f"{scale.shown(test.value):.3f}", scale.interval(test).partition("(")[2][:-1]
-    )
+    interval = scale.interval(test).partition("(")[2][:-1]
+    title = scale.title[:1].upper() + scale.title[1:]
+    return Markup("{} {}, 95 % {}").format(title, f"{scale.shown(test.value):.3f}", interval)
 
 
 def _returned(record: Record) -> Markup:
     if record.verdict.returned == "transfer":
         return Markup("returned: the transferred model")
+    return joined([Markup("returned: the baseline"), _baseline(record)])
+
+
+def _baseline(record: Record) -> Markup:
     best = record.verdict.returned_baseline or record.verdict.best_baseline
-    return joined([Markup("returned: the baseline"), name(TITLES.get(best, best))])
+    return name(TITLES.get(best, best))

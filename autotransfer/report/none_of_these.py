@@ -87,7 +87,7 @@ def _kind(rejected: Rejected, count: int) -> str:
 
 
 def _card(rejected: Rejected, i: int, group: int) -> Markup:
-    sure = f"{rejected.probability[i]:.0%} sure"
+    sure = f"{100 * rejected.probability[i]:.0f} % sure"
     alt = f"group {group}, {sure}: {rejected.images.names[i]}"
     return card(rejected.images, i, [sure], alt)
 

@@ -10,6 +10,7 @@ from autotransfer.report.figures import COLOURS, OTHER, Bar, figure, intervals
 from autotransfer.report.markup import folded, joined, name, paragraph, table
 from autotransfer.report.material import Material
 from autotransfer.results import RankedSource, Ranking
+from autotransfer.shares import source_weights
 
 MOST_DRAWN = 25  # sources; the table has them all
 _ROW = 27  # units of height of a source
@@ -17,28 +18,32 @@ _ROW = 27  # units of height of a source
 
 def ranking_section(material: Material) -> Markup | None:
     """Return the rank chart and its table."""
-    ranking, chosen = material.record.ranking, material.record.finalist.source
+    ranking, weights = material.record.ranking, source_weights(material.record)
     if not ranking.rows:
         return None
     drawn = ranking.rows[:MOST_DRAWN]
+    several = len(weights) > 1
+    marks = {s: f" ({100 * w:.0f} %)" if several else " (chosen)" for s, w in weights.items()}
 
     def plot(axes: Axes) -> None:
         bars = []
         for row in drawn:
             colour = COLOURS[0] if row.source in ranking.shortlist else OTHER
-            mark, marker = (" (chosen)", "D") if row.source == chosen else ("", "o")
+            mark, marker = ("", "o") if row.source not in weights else (marks[row.source], "D")
             bars.append(
                 Bar(row.source + mark, row.rank_low, row.rank, row.rank_high, colour, marker)
             )
         intervals(axes, bars, lift=0.17, top=0.9)
+        axes.set_xlim(0.5, max(row.rank_high for row in drawn) + 0.5)
         axes.set_xlabel("rank, 1 is best")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
     left_out = len(ranking.rows) - len(drawn)
+    diamond = "the diamond is the one that was chosen"
+    told = "diamonds are in the answer, with their weight" if several else diamond
     caption = (
         "Bars hold 90 % of the ranks over half samples of the images. Blue sources were "
-        "searched; the diamond is the one that was chosen."
-        + (f" {left_out} more sources are in the table." if left_out else "")
+        f"searched; {told}." + (f" {left_out} more sources are in the table." if left_out else "")
     )
     best = ", ".join(f"{row.rank} {row.source}" for row in drawn[:3])
     alt = f"Ranks of {len(ranking.rows)} sources with intervals; the first are {best}"

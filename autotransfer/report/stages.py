@@ -26,24 +26,27 @@ def stages_section(material: Material) -> Markup | None:
         return None
     further = [(name, ranking_curve(record, name)) for name in other_sources(record)]
 
+    of = f", {record.finalist.source}" if further else ""
+
     def plot(axes: Axes) -> None:
         if len(probed) > 1:
             values = [scale.shown(value) for _, value in probed]
             axes.plot([s for s, _ in probed], values, "o-", color=COLOURS[0],
-                      label=f"probes of the search ({scale.title})")  # fmt: skip
+                      label=f"probes of the search{of}")  # fmt: skip
         if len(ranked) > 1:
             axes.plot(*zip(*ranked, strict=True), "s--", color=COLOURS[1],
-                      label="ridge probe of the ranking (accuracy)")  # fmt: skip
+                      label=f"ridge probe of the ranking{of}")  # fmt: skip
         for (name, curve), colour in zip(further, COLOURS[2:], strict=False):
-            axes.plot(*zip(*curve, strict=True), "^:", color=colour, label=f"the same of {name}")
+            axes.plot(*zip(*curve, strict=True), "^:", color=colour, label=f"{name}, ridge probe")
         axes.set_xlabel("stage; 1 is next to the pixels")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(loc="best")
+        axes.set_ylabel(scale.title if len(probed) > 1 else "accuracy")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.2))
 
     shown = [(s, scale.shown(v)) for s, v in probed] if len(probed) > 1 else ranked
     told = ", ".join(f"stage {stage} {value:.3f}" for stage, value in shown)
     return figure(
-        plot, key="stages", height=220,
+        plot, key="stages", height=220 + 15 * len(further),
         alt=f"Probe score by stage of {record.finalist.source}: {told}",
         caption="Where the last stages are no better than earlier ones, the end of the source is "
         "special to what it was trained on."

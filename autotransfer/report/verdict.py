@@ -11,6 +11,7 @@ from autotransfer.report.markup import (
     NOTHING,
     bullets,
     facts,
+    folded,
     joined,
     name,
     table,
@@ -18,45 +19,49 @@ from autotransfer.report.markup import (
 from autotransfer.report.material import Material
 from autotransfer.report.scale import Scale, tested_units
 from autotransfer.results import Record
+from autotransfer.shares import PIXELS, sources_told
+
+MEMBERS = 6  # of the answer that are not folded
 
 
 def verdict_section(material: Material) -> Markup:
     """Return verdict, scores, gaps and remarks."""
     record, scale = material.record, Scale.of(material.record)
     verdict, finalist = record.verdict, record.finalist
-    score = finalist.value
+    score, alone = finalist.value, len(record.chosen) == 1
     parts = [
         facts(
             [
-                ("source", name(finalist.source)),
+                ("source", name(sources_told(record))),
                 ("strategy", name(finalist.strategy)),
-                ("layers", _layers(record)),
+                *([("layers", finalist.layers.told)] if alone and finalist.layers else []),
                 ("returned", _returned(record)),
                 ("tested on", _tested_on(record)),
                 ("validation score", NOTHING if score is None else f"{scale.shown(score):.3f}"),
             ],
         ),
     ]
-    if len(record.chosen) > 1:
-        members = [
-            (f"{m.weight:.3f}", name(m.source or "pixels"), name(m.strategy),
-             None if m.layers is None else m.layers.told)
-            for m in record.chosen
-        ]  # fmt: skip
-        head = ("weight", "source", "by", "layers")
-        parts.append(table(head, members, "The finalist is put together of"))
     if verdict.test is not None:
         parts.append(table(("predictor", scale.title), _scores(record, scale), "Tested scores"))
         parts.append(_gaps(record, scale))
-    parts.append(bullets(verdict.remarks))
+    parts += [bullets(verdict.remarks), *_members(record)]
     return joined(parts)
 
 
-def _layers(record: Record) -> str:
-    layers = record.finalist.layers
-    if layers is None:
-        return NOTHING
-    return f"stage {layers.stage}; {layers.copied} stages copied, {layers.tuned} tuned"
+def _members(record: Record) -> list[Markup]:
+    """Return what the finalist is put together of; of many the first, the others folded."""
+    rows = [
+        (f"{m.weight:.3f}", name(m.source or PIXELS), name(m.strategy),
+         None if m.layers is None else m.layers.told)
+        for m in record.chosen
+    ]  # fmt: skip
+    if len(rows) < 2:
+        return []
+    head = ("weight", "source", "by", "layers")
+    first = table(head, rows[:MEMBERS], "The finalist is put together of")
+    rest = table(head, rows[MEMBERS:], "Its other members")
+    more = [folded(f"{len(rows) - MEMBERS} more", rest)] if len(rows) > MEMBERS else []
+    return [first, *more]
 
 
 def _returned(record: Record) -> Markup:

@@ -186,6 +186,9 @@ def open_labelled(target: Any, chosen: Options) -> Target:
             f"'label' names their classes. "
             + (shown or "Label a few of them in a table with the column 'label'")
         )
+    kind, tested = opened.train.modality.plural, opened.held_out
+    apart = "" if tested is None else f", and {len(tested)} held out to test"
+    chosen.say(f"{len(opened.train)} {kind} of {len(opened.class_names)} classes{apart}")
     for note in opened.notes:
         chosen.say(note)
     return opened

@@ -185,9 +185,10 @@ def read_options(given: dict[str, Any]) -> Options:
     unknown = sorted(set(given) - set(known))
     if unknown:
         name = unknown[0]
-        close = did_you_mean(name, known) or ";"
-        now = f", which is now called {_RENAMED[name]};" if name in _RENAMED else close
-        raise InvalidOptionError(f"no option {name!r}{now} available: {', '.join(known)}")
+        renamed = f", which is now called {_RENAMED[name]};" if name in _RENAMED else ""
+        meant = renamed or did_you_mean(name, known)
+        rest = " help(autotransfer.fit) has all" if meant else f"; available: {', '.join(known)}"
+        raise InvalidOptionError(f"no option {name!r}{meant}{rest}")
     if isinstance(given.get("source"), str):
         given = {**given, "source": (given["source"],)}
     chosen = Options(**{name: _or_default(name, value) for name, value in given.items()})

@@ -17,7 +17,9 @@ from autotransfer.search.study import Study
 
 SEEN = "seen"  # digests of the items that a fit learns from, kept with its study
 MOST_POINTS = 3
-_BYTES = 8  # of a digest; two of a million items agree with a probability of 3e-8
+_DIGITS = 10  # of a digest; one of 5000 items agrees with one of 1000 others once in 200,000 fits
+_HEAD = "digests"  # the first word of the text under `SEEN`; without it, earlier versions wrote
+_BYTES = 8  # of a digest, one after the other in base 85
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ class WarmStart:
 
 
 def packed_digests(digests: Sequence[str]) -> str:
-    """Return digests in short, for `SEEN`."""
-    return base64.b85encode(b"".join(bytes.fromhex(d)[:_BYTES] for d in digests)).decode()
+    """Return digests in short, as words of one text, for `SEEN`."""
+    return " ".join([_HEAD, *(digest[:_DIGITS] for digest in digests)])
 
 
 def earlier_fits(
@@ -71,14 +73,13 @@ def earlier_fits(
         metric: Only studies with the same score are used.
         without: Name of the study at hand.
     """
-    closed = {bytes.fromhex(digest)[:_BYTES] for digest in held_out}
     best, refused = [], []
     for name, study in reversed(list(studies.items())):
         problem = study.recall("problem")
         if name == without or problem is None or problem[1] != metric:
             continue
         seen = study.recall(SEEN)
-        if seen is None or closed & _unpacked(seen):
+        if seen is None or _is_among(held_out, seen):
             refused.append(name)
             continue
         outcome = _best(study.outcomes)
@@ -110,6 +111,13 @@ def _point(outcome: Outcome, arms: Arms) -> Iterator[dict[str, ParamValue]]:
         yield {"source_rank": rank, "strategy": strategy.name, **encoded}
 
 
-def _unpacked(text: str) -> set[bytes]:
-    content = base64.b85decode(text)
-    return {content[i : i + _BYTES] for i in range(0, len(content), _BYTES)}
+def _is_among(digests: Sequence[str], text: str) -> bool:
+    """Return whether one of these digests is in the text under `SEEN`."""
+    head, *words = text.split(" ")
+    if head == _HEAD:
+        known, digits = set(words), _DIGITS
+    else:
+        content = base64.b85decode(text)
+        starts = range(0, len(content), _BYTES)
+        known, digits = {content[i : i + _BYTES].hex() for i in starts}, 2 * _BYTES
+    return any(digest[:digits] in known for digest in digests)

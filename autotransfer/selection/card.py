@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping
 from markupsafe import Markup
 
 from autotransfer.models.metrics import METRICS
+from autotransfer.report.scale import tested_units
 from autotransfer.results import Record
 
 WIDTH = 88  # characters of a line
 MEMBERS, SOURCES = 3, 5  # that are named; of the others there is the number
 _CLASSES = 60  # characters of the names of the classes
+_BASES: Mapping[str, str] = {"held-out items": " held out", "out-of-fold": " out of fold"}
 _COLOURS: Mapping[str, str] = {  # readable on white and on black
     "positive": "#2e8b57", "negative": "#c0504d", "neutral": "#808080",
     "inconclusive": "#b8860b", "unverified": "#808080",
@@ -59,7 +61,7 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
         yield (
             "score",
             f"{shown(verdict.test.value):.3f} {metric.title}, 95 % {low:.3f} to {high:.3f}, "
-            f"{verdict.test.n} {verdict.units or verdict.basis}",
+            f"{verdict.test.n} {tested_units(record)}{_BASES.get(verdict.basis, '')}",
         )
     chosen = record.chosen
     if len(chosen) == 1:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 
 from autotransfer.results import Interval, Record, Share, State
+from autotransfer.shares import sources_told
 from autotransfer.tracking.projection import one_line, shown
 
 SHOWN_ROWS = 8  # of the ranking, of what was skipped and of the warnings
@@ -19,7 +20,7 @@ def note(record: Record) -> str:
     verdict, finalist, test = record.verdict, record.finalist, record.verdict.test
     name = escaped(record.metric)
     parts = [
-        f"**{escaped(finalist.source)}** · {escaped(finalist.strategy)} · "
+        f"**{escaped(sources_told(record))}** · {escaped(finalist.strategy)} · "
         + ("no target labels" if test is None else f"{name} **{_interval(test, record.metric)}**"),
         f"**{verdict.decision}**: {escaped(verdict.sentence.rstrip('.'), SENTENCE)}. "
         f"Returned: {escaped(verdict.returned)}.",

@@ -14,6 +14,7 @@ from autotransfer.masking import masked
 from autotransfer.models.metrics import METRICS
 from autotransfer.plugin.space import study_name
 from autotransfer.results import Interval, OpenWorld, Outcome, Ranking, Record, State
+from autotransfer.shares import sources_told
 
 PARENT_TAG = "mlflow.parentRunId"
 NUMBER_TAG = "autotransfer.number"
@@ -191,7 +192,7 @@ def record_tags(record: Record) -> dict[str, str]:
         "verdict": str(record.verdict.decision),
         "basis": record.verdict.basis,
         "returned": record.verdict.returned,
-        "source": record.finalist.source,
+        "source": sources_told(record),
         "strategy": record.finalist.strategy,
         "finalist": str(record.finalist.number),
     }
@@ -221,14 +222,22 @@ def view_state(metric: str) -> str:
     """Return the columns and the order that MLflow's experiment page opens with.
 
     The newest fit comes first, with its trials folded below it: MLflow nests runs in the order of
-    time alone, and in any other order a trial stands above the fit that it is part of. MLflow
-    keeps such a state under the tag `mlflow.sharedViewState.<key>` for its own "share" button; the
-    form is not documented, so nothing depends on it.
+    time alone, and in any other order a trial stands above the fit that it is part of. Verdict,
+    tested and validation score and source come first, in columns so narrow that they are seen
+    beside MLflow's own panels on 1440 pixels; of itself it shows metrics first, then tags.
+
+    MLflow keeps such a state under the tag `mlflow.sharedViewState.<key>` for its own "share"
+    button, and says in a banner that the view is shared. What else was tried with 3.17: columns as
+    parameters of the address (only search and order are read from there), the key beside such
+    parameters (the columns are then left out), and what a browser remembers of an experiment
+    (only a page of the server can write it). The form is not documented, so nothing depends on it.
     """
     column = f"metrics.`val/{metric}`"
     test = f"metrics.`test/{metric}"
-    columns = ["tags.`verdict`", "tags.`source`", "tags.`strategy`", column, f"{test}`",
-               f"{test}_low`", f"{test}_high`", "tags.`state`", "metrics.`seconds`"]  # fmt: skip
+    widths = {"tags.`verdict`": 90, f"{test}`": 92, column: 92, "tags.`source`": 150,
+              "tags.`strategy`": 130, f"{test}_low`": 85, f"{test}_high`": 85, "tags.`state`": 80,
+              "metrics.`seconds`": 80}  # fmt: skip
+    first = {"attributes.`Run Name`": 205, "runDateAndNestInfo": 130}
     state = {
         "searchFilter": "",
         "orderByKey": "attributes.start_time",
@@ -237,7 +246,9 @@ def view_state(metric: str) -> str:
         "lifecycleFilter": "Active",
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
-        "selectedColumns": columns,
+        "selectedColumns": list(widths),
+        "columnOrder": [*first, *widths],
+        "columnWidths": {**first, **widths},
     }
     return json.dumps(state)
 

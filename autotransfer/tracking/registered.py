@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from sqlalchemy.exc import SQLAlchemyError
 
 from autotransfer.data.atomic_files import written_whole
@@ -55,10 +57,20 @@ def register(client: MlflowClient, wanted: Registration, model: LoggedModel, run
         place = logged.artifact_location if logged else model.uri
         made = client.create_model_version(name, place, run_id, model_id=model.model_id or None)
     version, told = str(made.version), made.tags.get(CHAMPION)
+    if model.model_id:
+        _link(client, model.model_id, name, version)
     if told is None:
         told = f"{name} version {version} {_decided(client, wanted, version)}"
         client.set_model_version_tag(name, version, CHAMPION, told)
     return str(told)
+
+
+def _link(client: MlflowClient, model_id: str, name: str, version: str) -> None:
+    """Tell the page of a logged model under which name it is registered, as MLflow's API does."""
+    known = json.loads(client.get_logged_model(model_id).tags.get(MLFLOW_MODEL_VERSIONS, "[]"))
+    mine = {"name": name, "version": version}
+    if mine not in known:
+        client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps([*known, mine])})
 
 
 def _decided(client: MlflowClient, wanted: Registration, version: str) -> str:

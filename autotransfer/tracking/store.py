@@ -28,6 +28,8 @@ from autotransfer.tracking.tables import ensure_tables, sqlite_file
 ARTIFACT_FOLDER = "mlartifacts"
 VIEW = "autotransfer"  # key of the columns that the experiment page shows
 
+# else MLflow guesses whether these are runs of training or of language models
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _ENTRIES_PER_BATCH = 90  # MLflow takes 100 parameters, 100 tags and 1000 metrics at once
 _METRICS_PER_BATCH = 800
 # MLflow's own defaults wait about four minutes for a server that is down.
@@ -79,7 +81,7 @@ class Store:
         if found is None:
             place = self._artifacts.as_uri() if self._local else None
             try:
-                return str(self.client.create_experiment(self._experiment, place))
+                return str(self.client.create_experiment(self._experiment, place, tags=_KIND))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise

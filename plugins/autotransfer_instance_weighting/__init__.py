@@ -152,9 +152,10 @@ def source_weights(kind: str, source: _Rows, target: _Rows, *, seed: int) -> NDA
     if effective < LEAST_EFFECTIVE * len(source):
         raise errors.AutotransferError(
             f"the {kind} weights of {len(source)} source images count as {effective:.1f} of "
-            f"equal weight, {effective / len(source):.1%}; at least {LEAST_EFFECTIVE:.0%} is "
-            "needed for a head that does not hang on a few of them. The domains hardly overlap "
-            "at this stage: use weighting 'tradaboost' or 'none', or another depth"
+            f"equal weight, {100 * effective / len(source):.1f} %; at least "
+            f"{100 * LEAST_EFFECTIVE:.0f} % is needed for a head that does not hang on a few of "
+            "them. The domains hardly overlap at this stage: use weighting 'tradaboost' or "
+            "'none', or another depth"
         )
     return weights
 

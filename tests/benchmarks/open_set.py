@@ -272,7 +272,7 @@ def _groups(rows: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, An
 
 def _mean(values: Any, form: str = "{:.3f}") -> str:
     found = list(values)
-    return form.format(sum(found) / len(found)) if found else "-"
+    return form.format(sum(found) / len(found)).replace("%", " %") if found else "-"
 
 
 if __name__ == "__main__":

@@ -63,6 +63,16 @@ def test_pages_use_plain_words(page: Path) -> None:
     assert not found
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_pages_write_per_cent_as_the_messages_do(page: Path) -> None:
+    assert not re.findall(r".*\d%(?!\d).*", page.read_text(encoding="utf-8"))
+
+
+def test_messages_have_a_blank_before_the_per_cent_sign() -> None:
+    for path in [*MODULES, *(ROOT / "plugins").rglob("*.py")]:
+        assert not re.search(r":\.\d%\}", path.read_text(encoding="utf-8")), path
+
+
 def _messages() -> Iterator[tuple[Path, str]]:
     """Yield the literal parts of what is raised in the package."""
     for path in MODULES:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -65,6 +67,40 @@ class Browser:
         )  # fmt: skip
         wanted = [{"name": "prefers-color-scheme", "value": scheme}]
         self._call("Emulation.setEmulatedMedia", self._session, features=wanted)
+
+    def visit(self, address: str, words: str, seconds: float = 120.0) -> None:
+        """Show a page that scripts write, and wait for words of it.
+
+        Args:
+            address: URL.
+            words: Part of the text that the page has in the end.
+            seconds: How long to wait.
+        """
+        self._call("Page.navigate", self._session, url=address)
+        self.wait_for(f"(document.body?.innerText ?? '').includes({json.dumps(words)})", seconds)
+
+    def wait_for(self, expression: str, seconds: float = 120.0) -> None:
+        """Wait until an expression of JavaScript is true; fail with the page's text."""
+        deadline = time.monotonic() + seconds
+        while not self.value(expression):
+            if time.monotonic() > deadline:
+                pytest.fail(f"not {expression}: {self.value('document.body?.innerText')}")
+            time.sleep(0.2)
+
+    def picture(self, image: Path, most: int = 6000) -> None:
+        """Write the page as a PNG.
+
+        Args:
+            image: Where.
+            most: Pixels of its height; what is below is cut off.
+        """
+        size = self._call("Page.getLayoutMetrics", self._session)["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": self.value("innerWidth"), "scale": 1}
+        shot = self._call(
+            "Page.captureScreenshot", self._session, captureBeyondViewport=True,
+            clip={**clip, "height": min(max(size["height"], 600), most)},
+        )  # fmt: skip
+        image.write_bytes(base64.b64decode(shot["data"]))
 
     def press(self, key: str) -> None:
         """Press and release a key."""

@@ -40,9 +40,9 @@ def related_notes(images: ImageSet) -> tuple[str, ...]:
     if not alike:
         return ()
     return (
-        f"{alike:.0%} of the images look almost like the next one by name, as frames of a video "
-        "or bursts do: such images train and test at once, and the scores are too good. Name the "
-        "video or the scene of each in a manifest and give --group-column",
+        f"{100 * alike:.0f} % of the images look almost like the next one by name, as frames of a "
+        "video or bursts do: such images train and test at once, and the scores are too good. "
+        "Name the video or the scene of each in a manifest and give --group-column",
     )
 
 

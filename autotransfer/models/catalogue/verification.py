@@ -148,8 +148,8 @@ def _by_accuracy(
             check,
             ok=False,
             findings=(
-                f"{fault}: the head would be right about {better[fault].mean():.1%} of "
-                f"{len(images)} images instead of {right.mean():.1%}",
+                f"{fault}: the head would be right about {100 * better[fault].mean():.1f} % of "
+                f"{len(images)} images instead of {100 * right.mean():.1f} %",
             ),
         )
     return _against_chance(check, int(right.sum()), float(shares.max()))
@@ -165,13 +165,13 @@ def _against_chance(check: Check, num_right: int, chance: float) -> Check:
     if binomtest(num_right, n, chance, "greater").pvalue < SIGNIFICANCE:
         return check
     most = binomtest(num_right, n, alternative="less").proportion_ci(1 - SIGNIFICANCE).high
-    right = f"the head is right about {num_right / n:.1%} of {n} images"
+    right = f"the head is right about {100 * num_right / n:.1f} % of {n} images"
     if most >= (1 + chance) / 2:
-        few = f"{right}: too few to tell it from chance ({chance:.1%}); give more images"
+        few = f"{right}: too few to tell it from chance ({100 * chance:.1f} %); give more images"
         return replace(check, ok=None, findings=(few,))
     guessing = (
-        f"{right}, no better than chance ({chance:.1%}): weights, class names or preprocessing "
-        "do not belong together"
+        f"{right}, no better than chance ({100 * chance:.1f} %): weights, class names or "
+        "preprocessing do not belong together"
     )
     return replace(check, ok=False, findings=(guessing,))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
@@ -39,32 +40,38 @@ def check_strategy(strategy: Strategy) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory(prefix="autotransfer-check-") as folder:
         for promise in STRATEGY_PROMISES:
             bench = Workbench(strategy, Path(folder) / promise.name)
-            yield _try(strategy.name, promise, bench)
+            yield _try(strategy.name, promise, bench, _file_of(strategy))
 
 
 def check_estimator(estimator: TransferabilityEstimator) -> Iterator[Finding]:
     """Yield how each promise of an estimator is kept, on generated features."""
     for promise in ESTIMATOR_PROMISES:
-        yield _try(estimator.name, promise, estimator)
+        yield _try(estimator.name, promise, estimator, _file_of(estimator))
 
 
-def _try(part: str, promise: Promise[Subject], subject: Subject) -> Finding:
+def _file_of(part: object) -> str:
+    """Return the file that defines a part; empty where there is none."""
+    return getattr(sys.modules.get(type(part).__module__), "__file__", None) or ""
+
+
+def _try(part: str, promise: Promise[Subject], subject: Subject, file: str) -> Finding:
     words = promise.name.replace("-", " ")
     try:
         promise.keep(subject)
     except DoesNotApply as reason:
         return Finding(part, words, None, str(reason))
     except BrokenPromiseError as found:
-        return Finding(part, words, kept=False, problem=str(found), remedy=promise.remedy)
+        remedy = found.remedy or promise.remedy
+        return Finding(part, words, kept=False, problem=str(found), remedy=remedy)
     except Exception as error:  # noqa: BLE001 - a third party's code
-        return Finding(part, words, kept=False, problem=_where(error), remedy=promise.remedy)
+        return Finding(part, words, kept=False, problem=_where(error, file), remedy=promise.remedy)
     return Finding(part, words, kept=True)
 
 
-def _where(error: Exception) -> str:
-    """Return what was raised, and the line of the file that raised it."""
+def _where(error: Exception, file: str) -> str:
+    """Return what was raised, and the last line of the author's file on the way, if any."""
     text = " ".join(str(error).split())
     raised = f"{type(error).__name__}: {text}" if text else type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
-    place = frames[-1]
+    place = next((f for f in reversed(frames) if f.filename == file), frames[-1])
     return f"{raised} (in {Path(place.filename).name}, line {place.lineno})"

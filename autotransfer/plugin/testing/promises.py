@@ -10,7 +10,16 @@ Subject = TypeVar("Subject")
 
 
 class BrokenPromiseError(AssertionError):
-    """A plugin does not keep a promise; the message says what was found."""
+    """A plugin does not keep a promise; the message says what was found.
+
+    Args:
+        found: What was found.
+        remedy: What the author has to do; empty is what the promise says.
+    """
+
+    def __init__(self, found: str, remedy: str = "") -> None:
+        super().__init__(found)
+        self.remedy = remedy
 
 
 class DoesNotApply(Exception):  # noqa: N818 - nothing is wrong
@@ -33,11 +42,16 @@ class Promise(Generic[Subject]):
     remedy: str
 
 
-def demand(kept: bool, found: str) -> None:  # noqa: FBT001 - reads as "demand that ..."
+def demand(kept: bool, found: str, remedy: str = "") -> None:  # noqa: FBT001 - "demand that ..."
     """Refuse what was found unless it is as promised.
+
+    Args:
+        kept: Whether it is.
+        found: What was found.
+        remedy: What the author has to do; empty is what the promise says.
 
     Raises:
         BrokenPromiseError: If it is not.
     """
     if not kept:
-        raise BrokenPromiseError(found)
+        raise BrokenPromiseError(found, remedy)

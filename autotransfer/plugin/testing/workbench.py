@@ -9,6 +9,7 @@ from pathlib import Path
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.plugin.space import fixed
 from autotransfer.plugin.strategy import Report, Strategy, Task, Trial
+from autotransfer.plugin.testing.promises import demand
 from autotransfer.plugin.testing.tiny import task_for
 from autotransfer.results import ParamValue
 
@@ -55,5 +56,15 @@ class Workbench:
         deadline: float | None = None,
         seed: int = 0,
     ) -> Predictor:
-        """Return what the strategy learns from the task at its default point."""
-        return self.strategy.fit(task, Trial(self.params(task), report, deadline, seed))
+        """Return what the strategy learns from the task at its default point.
+
+        Raises:
+            BrokenPromiseError: If that is no predictor, the cause of whatever else would go wrong.
+        """
+        found = self.strategy.fit(task, Trial(self.params(task), report, deadline, seed))
+        demand(
+            isinstance(found, Predictor),
+            f"fit() returned a {type(found).__name__}, which is no Predictor",
+            "return a Predictor from fit(), such as heads.HeadPredictor(head, stage)",
+        )
+        return found

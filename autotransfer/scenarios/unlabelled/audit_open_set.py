@@ -38,7 +38,7 @@ class OpenSetAudit:
     def told(self) -> str:
         """Return it in one sentence."""
         known, recall, both = (
-            f"{r.value:.0%} ({r.low:.0%} to {r.high:.0%})"
+            f"{100 * r.value:.0f} % ({100 * r.low:.0f} % to {100 * r.high:.0f} %)"
             for r in (self.known_accuracy, self.unknown_recall, self.harmonic)
         )
         return (

@@ -150,7 +150,7 @@ def audited(
             f"{decision}: the adapted predictor gains {100 * gap.value:+.1f} points over "
             f"source-only, 95 % interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f} "
             f"({found.wins} wins and {found.losses} losses among {len(drawn.differing)} labelled "
-            f"images; the two differ on {drawn.share:.0%} of all{_not_rejected(drawn)})"
+            f"images; the two differ on {100 * drawn.share:.0f} % of all{_not_rejected(drawn)})"
         ),
         returned="transfer" if transfer else "baseline",
         test=found.finalist,

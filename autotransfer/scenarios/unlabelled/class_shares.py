@@ -65,7 +65,7 @@ class ClassShares:
         if self.apart > MOST_APART or self.moved > MOST_MOVED:
             return (
                 "the target looks too different: two readings of the source tell shares that "
-                f"differ by {max(self.apart, self.moved):.0%} of the images"
+                f"differ by {100 * max(self.apart, self.moved):.0f} % of the images"
             )
         return ""
 

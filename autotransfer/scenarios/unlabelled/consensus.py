@@ -283,7 +283,7 @@ def sentence_of(choice: Choice) -> str:
     against = f" ({' and '.join(choice.opposing)} against)" if choice.opposing else ""
     return (
         f"unverified: {adapted} is returned: it passes the gates, {agreeing} prefer it to "
-        f"{plain}{against}, and it changes {choice.changed:.0%} of the answers; {_ADVICE}"
+        f"{plain}{against}, and it changes {100 * choice.changed:.0f} % of the answers; {_ADVICE}"
         + _warning(choice)
     )
 

@@ -70,9 +70,12 @@ class UnknownClasses:
                 "any image of your classes, and nothing here tells the two apart"
             )
         if found.high >= MOST:
-            return f"it may be {MOST:.0%} of the images or more"
+            return f"it may be {100 * MOST:.0f} % of the images or more"
         if found.high - found.low > WIDEST:
-            return f"it may be anything from {found.low:.0%} to {found.high:.0%} of the images"
+            return (
+                f"it may be anything from {100 * found.low:.0f} % to {100 * found.high:.0f} % "
+                "of the images"
+            )
         if not found.low and self.beyond < LEAST_SEEN:
             return (
                 "classes of the source that are left out look like the others, so classes that "

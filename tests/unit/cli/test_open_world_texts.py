@@ -41,7 +41,7 @@ def test_the_share_of_unknown_images_stands_below_the_classes(make_record: MakeR
     for seen in (replace(SEEN, unknown=unknown), OpenWorld(doubt="too far", unknown=unknown)):
         record = make_record(open_world=seen, class_names=NAMES)
         text = " ".join(fit_text(record).split())
-        assert "unknown 12% of your images seem to be none of the classes (5% to 20%)" in text
+        assert "unknown 12 % of your images seem to be none of the classes (5 % to 20 %)" in text
         told = fit_json(record)["unknown"]
         assert told == {"share": 0.12, "low": 0.05, "high": 0.2, "rejected": 40, "n": 400}
 

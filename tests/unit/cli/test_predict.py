@@ -325,7 +325,7 @@ def test_what_is_rejected_is_none_of_these_and_the_least_share_is_told(
 @pytest.mark.parametrize(
     ("least", "n", "said"),
     [
-        (0.26, 400, "at least 26% of the 400 images seem to be none of the classes"),
+        (0.26, 400, "at least 26 % of the 400 images seem to be none of the classes"),
         (0.0, 400, "none of the 400 images is known to be none of the classes"),
         (0.0, 20, "20 images are too few to judge together; from 50 on"),
     ],
@@ -375,7 +375,7 @@ def test_a_fit_without_labels_rejects_what_it_found_to_be_unknown(
     assert told["unknown"] == {"share": pytest.approx(mean), "rejected": 2, "n": 4}
     said = " ".join(out.err.split())
     assert "2 of the 4 images are more probably none of the classes than not" in said
-    assert "of the fit: 30% of your images seem to be none of the classes (20% to 40%)" in said
+    assert "of the fit: 30 % of your images seem to be none of the classes (20 % to 40 %)" in said
 
 
 def test_what_rejects_is_saved_with_its_source_and_judges_alike(

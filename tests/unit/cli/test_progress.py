@@ -51,6 +51,24 @@ def test_a_finished_part_leaves_one_line() -> None:
     ]
 
 
+def test_what_was_found_in_the_images_stays_and_is_wrapped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    live, kept = _live()
+    live.say("90 images of 3 classes")
+    live.say("2 file(s) that are not images were ignored (.mov 1, .aae 1), and so on")
+    live.on_part("open", 7.6)
+    live.say("shortlist: a")
+    live.on_part("rank", 1.0)
+    assert kept == [
+        "opened and checked in 8 s",
+        "  90 images of 3 classes",
+        "  2 file(s) that are not images were ignored (.mov 1, .aae\n  1), and so on",
+        "sources ranked in 1 s: shortlist: a",
+    ]
+
+
 def test_the_leaders_are_the_best_of_each_pair() -> None:
     live, _ = _live()
     outcomes = [

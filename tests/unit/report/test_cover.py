@@ -49,7 +49,7 @@ def test_the_three_questions_are_answered_with_every_source_and_its_layers(
         "When not to",
         "positive",
         " transfer gains 9.0 points over classical pixels",
-        "Transfer helped: the whole interval of the gap lies above zero. accuracy 0.910, 95 % "
+        "Transfer helped: the whole interval of the gap lies above zero. Accuracy 0.910, 95 % "
         "0.880 to 0.940; returned: the transferred model.",
     ]
 
@@ -73,10 +73,24 @@ def test_an_open_verdict_asks_for_more_of_what_was_counted(
 def test_where_transfer_hurts_the_baseline_is_named(make_record: MakeRecord) -> None:
     record = make_record()
     verdict = replace(record.verdict, decision=Decision.NEGATIVE, returned="baseline")
-    text = _text(cover(Material(replace(record, verdict=verdict))))
+    lines = _text(cover(Material(replace(record, verdict=verdict)))).split()
+    text = " ".join(lines)
+    assert "What to transfer nothing tried and left out: alpha How classical pixels" in text
     assert "negative" in text
-    assert "classical pixels" in text
-    assert "alpha" in text
+    assert text.endswith("returned: the baseline classical pixels.")
+
+
+def test_without_labels_the_cover_names_the_trial_that_is_returned_and_not_the_finalist(
+    make_record: MakeRecord, make_outcome: MakeOutcome
+) -> None:
+    plain = make_outcome(3, source="beta", strategy="source-probe", layers=FROZEN)
+    adapted = make_outcome(4, source="alpha", strategy="mcc", layers=Layers(5, 3, 2))
+    record = make_record(
+        outcomes=(plain, adapted), finalist=adapted, provenance={"returned": "trial 3"}
+    )
+    verdict = replace(record.verdict, decision=Decision.UNVERIFIED, returned="baseline", test=None)
+    text = " ".join(_text(cover(Material(replace(record, verdict=verdict)))).split())
+    assert "What to transfer beta How source-probe stage 5, 5 copied, frozen When" in text
 
 
 def test_nothing_from_outside_is_markup(make_record: MakeRecord) -> None:

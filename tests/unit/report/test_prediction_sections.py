@@ -70,7 +70,7 @@ def test_the_most_wrong_is_the_surest_of_a_wrong_answer(make_record: Make) -> No
     assert most_wrong(tested).tolist() == [1, 3]
     found = wrong_section(_material(make_record(), tested))
     assert found is not None
-    assert 'alt="ants, taken for bees with 80 %: 1"' in found
+    assert 'alt="ants, taken for bees with 80\N{NO-BREAK SPACE}%: 1"' in found
     assert "2 of 4 images were answered wrong" in found
     assert found.count("data:image/jpeg;base64,") == 2
 

@@ -131,7 +131,7 @@ def test_the_stage_curve_takes_the_best_probe_of_each_stage_of_one_source(
     found = stages_section(Material(make_record(outcomes=outcomes)))
     assert found is not None
     assert "stage 1 0.600, stage 2 0.800" in found
-    assert "the same of" not in found
+    assert "Dotted are" not in found
 
 
 def test_the_stage_curves_of_all_sources_of_the_answer_are_drawn(make_record: Make) -> None:
@@ -143,7 +143,7 @@ def test_the_stage_curves_of_all_sources_of_the_answer_are_drawn(make_record: Ma
     assert other_sources(record) == ["beta"]
     found = stages_section(Material(record))
     assert found is not None
-    assert "the same of beta" in found
+    assert "beta, ridge probe" in found
     assert "Dotted are the other sources of the answer." in found
 
 

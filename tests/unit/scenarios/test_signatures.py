@@ -65,7 +65,7 @@ def mistakes() -> None:
     [("budgett", "budget"), ("Seed", "seed"), ("stratgies", "strategies"), ("keep", "")],
 )
 def test_a_wrong_name_is_answered_with_the_one_that_was_meant(wrong: str, meant: str) -> None:
-    expected = f"no option '{wrong}'; did you mean '{meant}'\\? available: attributes, "
+    expected = f"no option '{wrong}'; did you mean '{meant}'\\? help.autotransfer.fit. has all$"
     if not meant:
         expected = f"no option '{wrong}'; available: attributes, "
     with pytest.raises(InvalidOptionError, match=expected):

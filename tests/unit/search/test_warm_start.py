@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import hashlib
 from pathlib import Path
 
@@ -50,6 +51,19 @@ def test_the_best_points_of_earlier_fits_come_first_and_are_named(tmp_path: Path
         {"source_rank": 2, "strategy": "tune", "tune.size": 0.25},
     ]
     assert found.sentence() == "warm start from b (tune on two), a (tune on two)"
+
+
+def test_what_was_seen_is_kept_as_words_and_read_as_earlier_versions_packed_it(
+    tmp_path: Path,
+) -> None:
+    seen = [_digest("x"), _digest("sealed")]
+    assert packed_digests(seen) == f"digests {seen[0][:10]} {seen[1][:10]}"
+    packed = base64.b85encode(b"".join(bytes.fromhex(digest)[:8] for digest in seen)).decode()
+    study = _study(tmp_path, "a", None)
+    study.remember(SEEN, packed)
+    for held_out, used in (("sealed", False), ("other", True)):
+        found = earlier_fits({"a": study}, [_digest(held_out)], metric="accuracy", without="b")
+        assert bool(found.best) is used
 
 
 def test_a_fit_that_has_seen_a_sealed_picture_is_refused_by_name(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_the_answer_stands_in_a_few_lines(make_record: MakeRecord) -> None:
     assert repr(Selection(make_record(), KEPT)).splitlines() == [
         "<Selection 'flowers-1': positive",
         "  transfer helped by 12 points",
-        "  score    0.900 accuracy, 95 % 0.850 to 0.940, 200 held-out items",
+        "  score    0.900 accuracy, 95 % 0.850 to 0.940, 200 images held out",
         "  chosen   mobilenetv1-025-person | feature-extraction (stage 4, 4 copied, frozen)",
         "  ranking  vit_small, person",
         "  classes  2: ant, bee",
@@ -85,7 +85,7 @@ def test_a_notebook_gets_a_card_with_everything_escaped(make_record: MakeRecord)
         "positive",
         "<script>alert(1)</script>",
         "transfer helped by 12 points",
-        "0.900 accuracy, 95 % 0.850 to 0.940, 200 held-out items",
+        "0.900 accuracy, 95 % 0.850 to 0.940, 200 images held out",
         "0.30 network-0 | fine-tune (stage 5, 3 copied, 2 tuned)",
         "vit_small, person",
     ):

@@ -205,6 +205,14 @@ def test_the_newest_fit_comes_first_and_the_scores_are_columns(metric: str) -> N
     assert {f"metrics.`val/{metric}`", f"metrics.`test/{metric}`"} <= {*state["selectedColumns"]}
 
 
+def test_verdict_and_scores_are_seen_on_a_laptop_beside_mlflows_own_panels() -> None:
+    state = json.loads(view_state("accuracy"))
+    seen = state["columnOrder"][:5]
+    assert seen[2:] == ["tags.`verdict`", "metrics.`test/accuracy`", "metrics.`val/accuracy`"]
+    assert sum(state["columnWidths"][name] for name in seen) <= 740  # of 1440 pixels
+    assert {*state["selectedColumns"]} < {*state["columnOrder"]} == {*state["columnWidths"]}
+
+
 def test_the_unknown_share_is_a_figure_with_its_bounds(make_record: MakeRecord) -> None:
     def figures(seen: OpenWorld) -> dict[str, float]:
         found = record_figures(make_record(open_world=seen))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,6 +59,8 @@ def test_the_first_version_is_champion_and_stays_where_nothing_compares(
     assert champion.source == store.get_logged_model(first[0].model_id).artifact_location
     assert store.get_model_version("plants", "1").tags["champion"] == told
     assert store.get_model_version("plants", "2").tags["champion"] == stays
+    page = store.get_logged_model(second[0].model_id).tags["mlflow.modelVersions"]
+    assert json.loads(page) == [{"name": "plants", "version": "2"}]  # once
 
 
 @pytest.mark.parametrize("moves", [True, False])

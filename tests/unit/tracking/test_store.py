@@ -70,6 +70,7 @@ def test_artifacts_of_a_new_experiment_lie_in_the_workspace(
     store = Store(embedded_uri(store_folder), "places", tmp_path)
     experiment = store.client.get_experiment(store.experiment_id())
     assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     again = Store(embedded_uri(store_folder), "places", store_folder)
     assert again.experiment_id() == store.experiment_id()
 

@@ -167,7 +167,7 @@ def test_a_head_that_only_guesses_is_a_fault(pictures: ImageSet) -> None:
     random = replace(tiny_source(), kwargs={"num_classes": 3}, class_names=CLASSES)
     found = _check(random, pictures)
     assert found.ok is False
-    assert "no better than chance (33.3%)" in found.findings[0]
+    assert "no better than chance (33.3 %)" in found.findings[0]
 
 
 def test_a_right_source_is_not_blamed_on_four_pictures(source: Source, pictures: ImageSet) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -170,6 +171,23 @@ class Moody(Good):
         return predictor
 
 
+class HeadAlone(Good):
+    """It forgets to make a predictor of its head."""
+
+    @override
+    def fit(self, task: Task, trial: Trial) -> Predictor:
+        features = task.features(task.train)
+        return fit_ridge(features, task.train.labels, len(task.class_names))  # type: ignore[return-value]
+
+
+class WrongCall(Good):
+    """A library refuses what it is given."""
+
+    @override
+    def space(self, task: TaskInfo) -> SearchSpace:
+        return SearchSpace.of(depth=depth(default=json.loads("{")))
+
+
 BREACHES = [
     (Logits(), "a-row-an-item-sums-to-one", "smallest probability"),
     (Shuffled(), "training-items-are-predicted-better-than-chance", "chance is 0.33"),
@@ -228,6 +246,23 @@ def test_what_a_plugin_raised_is_named_with_its_line(
 ) -> None:
     found = findings["NeedsMore"]["two-classes-with-two-items-each-work"]
     assert f"(in {Path(__file__).name}, line " in found.problem
+
+
+def test_a_fit_that_returns_no_predictor_is_one_cause_with_its_remedy() -> None:
+    broken = [finding for finding in check_strategy(HeadAlone()) if finding.kept is False]
+    assert len(broken) > 8
+    assert {(finding.problem, finding.remedy) for finding in broken} == {
+        (
+            "fit() returned a LinearHead, which is no Predictor",
+            "return a Predictor from fit(), such as heads.HeadPredictor(head, stage)",
+        )
+    }
+
+
+def test_an_error_below_the_plugins_own_line_is_named_with_that_line() -> None:
+    finding = next(iter(check_strategy(WrongCall())))
+    assert finding.problem.startswith("JSONDecodeError: ")
+    assert f"(in {Path(__file__).name}, line " in finding.problem
 
 
 def test_the_contract_is_the_same_promises(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_a_filled_table_adds_the_three_figures_to_the_verdict_and_the_record(
     found, audit = step()
     assert found.decision is Decision.POSITIVE
     assert "that are not rejected" in found.sentence
-    assert "known accuracy 100%" in found.remarks[0]
+    assert "known accuracy 100 %" in found.remarks[0]
     seen = with_open_set_audit(OpenWorld(unknown=UnknownImages(None)), audit)
     assert seen is not None
     assert seen.unknown is not None

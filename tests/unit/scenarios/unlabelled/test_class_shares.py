@@ -63,8 +63,8 @@ def test_readings_that_differ_are_not_believed() -> None:
     even = np.full(2, 0.5)
     found = ClassShares(even, even, even, even, 0.0, 0.0, 100)
     assert found.doubt == ""
-    assert "differ by 30% of the images" in replace(found, apart=0.3).doubt
-    assert "differ by 30% of the images" in replace(found, moved=0.3).doubt
+    assert "differ by 30 % of the images" in replace(found, apart=0.3).doubt
+    assert "differ by 30 % of the images" in replace(found, moved=0.3).doubt
 
 
 def test_source_images_are_drawn_with_the_shares_of_the_target_each_in_turn() -> None:

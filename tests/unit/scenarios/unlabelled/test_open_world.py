@@ -280,14 +280,14 @@ def test_a_study_that_was_begun_without_looking_for_unknown_images_rejects_none(
 def test_what_is_said_of_unknown_images_has_the_share_the_interval_and_the_number() -> None:
     told = UnknownImages(Range(0.12, 0.05, 0.2), 40, 400).told
     assert told == (
-        "12% of your images seem to be none of the classes (5% to 20%); 40 of 400 are rejected, "
-        "and teach nothing"
+        "12 % of your images seem to be none of the classes (5 % to 20 %); 40 of 400 are "
+        "rejected, and teach nothing"
     )
     assert UnknownImages(Range(0.3, 0.1, 0.4), 0, 400).told.endswith(
         "which ones cannot be told, and none is rejected"
     )
     none = UnknownImages(Range(0.01, 0.0, 0.08), 0, 400)
-    assert none.told.endswith("up to 8% may be, and none is rejected")
+    assert none.told.endswith("up to 8 % may be, and none is rejected")
     doubt = UnknownImages(None, 0, 400, "too strange")
     assert doubt.told == "how many images are none of the classes is not known: too strange"
     seen = OpenWorld(SHARES, unknown=none)

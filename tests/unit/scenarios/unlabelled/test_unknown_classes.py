@@ -86,9 +86,11 @@ def test_too_few_images_of_either_domain_are_named() -> None:
 def test_too_wide_an_interval_is_not_told() -> None:
     found = seen(90)
     wide = replace(found.mixture, low=0.1, high=0.6)
-    assert replace(found, mixture=wide).doubt == "it may be anything from 10% to 60% of the images"
+    assert (
+        replace(found, mixture=wide).doubt == "it may be anything from 10 % to 60 % of the images"
+    )
     most = replace(found.mixture, low=0.7, high=0.8)
-    assert replace(found, mixture=most).doubt == "it may be 80% of the images or more"
+    assert replace(found, mixture=most).doubt == "it may be 80 % of the images or more"
 
 
 def test_not_finding_any_says_nothing_where_classes_that_are_left_out_are_not_seen() -> None:
