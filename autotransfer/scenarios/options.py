@@ -241,7 +241,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "group_column": _WITH_LABELS,
         "domain_column": _WITH_LABELS,
         "domains": _WITH_LABELS,
-        "modality": "is for a target with labels; without them images are read",
         "metric": _WITH_LABELS,
         "class_weights": _WITH_LABELS,
         "warm_start": _WITH_LABELS,

@@ -32,9 +32,12 @@ from autotransfer.plugin import (
 )
 
 WEIGHT_DECAY = 1e-2
-SCRATCH = (500, 64, 1e-3)  # steps, images of each domain in a step, learning rate
+SCRATCH = (500, 64, 1e-3)  # steps, items of each domain in a step, learning rate
 FEWEST_STEPS = 125  # from random weights; what the least effort is
-PRETRAINED = (150, 16, 3e-4)
+PRETRAINED = {
+    sources.Modality.IMAGE: (150, 16, 3e-4),
+    sources.Modality.TEXT: (150, 16, 1e-4),
+}
 FEW_IMAGES = (
     200  # of a domain: below, the statistics of a batch say too little to a pretrained net
 )
@@ -153,6 +156,7 @@ class TwoDomains(networks.NetworkStrategy):
 
     scenarios = frozenset({ScenarioKind.UNLABELLED})
     needs = frozenset({Need.UNLABELLED_TARGET})
+    modalities = frozenset(PRETRAINED)
     target_statistics = True
     most_passes: int | None = None
     shifts_source_features = True  # source images, too, are read with the statistics of the target
@@ -263,7 +267,8 @@ def planned(
 
 def _plan(task: Task, params: Mapping[str, ParamValue], num_images: int, num_stages: int) -> Plan:
     untrained = isinstance(task.source.weights, sources.Untrained)
-    steps, batch_size, rate = SCRATCH if untrained else PRETRAINED
+    pretrained = PRETRAINED.get(task.source.modality, PRETRAINED[sources.Modality.IMAGE])
+    steps, batch_size, rate = SCRATCH if untrained else pretrained
     frozen = min(round(float(params["depth"]) * num_stages), num_stages - 1)
     return Plan(
         frozen=0 if untrained else frozen,

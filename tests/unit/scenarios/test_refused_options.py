@@ -59,7 +59,7 @@ SOMEWHERE = {
     "group_column": {"labelled"},
     "domain_column": {"labelled"},
     "domains": {"labelled", "precomputed"},
-    "modality": {"labelled"},
+    "modality": {"labelled", "unlabelled"},
     "unlabelled": {"labelled"},
     "labels": {"labelled"},
     "new_classes": {"labelled"},
