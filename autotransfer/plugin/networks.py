@@ -16,12 +16,14 @@ from autotransfer.models.predictors.neural import (
     restore_network,
 )
 from autotransfer.models.sounds.backbone import Heard, SoundBackbone
+from autotransfer.models.texts.backbone import TextBackbone
 from autotransfer.plugin.strategy import NetworkStrategy
 
 __all__ = [
     "NetworkStrategy",
     "BackboneBuilder",
     "SoundBackbone",
+    "TextBackbone",
     "ItemBackbone",
     "Heard",
     "Frames",
