@@ -78,7 +78,9 @@ def arms_without_labels(
             or ["no strategy is left that ignores the target; name source-only as well"]
         )
     spaces = {s.name: preset.apply(s.name, space_of(s, info)) for s in usable}
-    arms = Arms(tuple(shortlist), tuple(usable), spaces, closed)
+    tried = {source.name for source, _ in pairs}
+    kept = tuple(source for source in shortlist if source.name in tried)
+    arms = Arms(kept, tuple(usable), spaces, closed)
     told = {s.name for s in strategies if _is_ours(s) and not s.reads(modality)}.union(named)
     return arms, [*(skip for skip in skipped if skip.strategy in told), *apart]
 
