@@ -6,7 +6,7 @@ classes with items teach is how a description differs from the texts of its clas
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +28,7 @@ from autotransfer.plugin import (
     errors,
     linear_algebra,
     parameters,
+    zero_shot,
 )
 from autotransfer_attribute_zero_shot.predictor import Towers, TowersPredictor, restore_towers
 from autotransfer_attribute_zero_shot.scaling import Array, Scaling, unit_rows
@@ -73,8 +74,19 @@ class NearestDescription(Strategy):
         """
         return np.zeros((x.shape[1], x.shape[1]))
 
+    def left_out(self, task: Task, trial: Trial) -> zero_shot.ClosedForm | None:
+        """Return its scores: no fit depends on which classes have items, or on their rows."""
+        assert task.attributes is not None
+        predictor, labels = self.fit(task, trial), task.train.labels
+        found = predictor.scores(task.train, task.features, task.attributes.values)
+        return zero_shot.ClosedForm(
+            lambda group: found[np.isin(labels, group)][None],
+            0,
+            lambda pairs, drawn: told_apart(found, labels, pairs, drawn)[:, None],
+        )
+
     @override
-    def fit(self, task: Task, trial: Trial) -> Predictor:
+    def fit(self, task: Task, trial: Trial) -> TowersPredictor:
         table, stage = task.attributes, task.features.num_stages
         if table is None or task.source.fingerprint != table.describer_key:
             raise errors.InvalidOptionError(
@@ -122,9 +134,39 @@ class CorrectedDescription(NearestDescription):
         return SearchSpace.of(regularisation=parameters.regularisation())
 
     @override
+    def left_out(self, task: Task, trial: Trial) -> None:
+        """Return nothing: each fit learns another correction."""
+
+    @override
     def correction(self, x: Array, labels: NDArray[np.int64], rows: Array, trial: Trial) -> Array:
         means = unit_rows(np.stack([x[labels == k].mean(axis=0) for k in range(len(rows))]))
         return ridge_to(rows, means - rows, PENALTY * float(trial.params["regularisation"]))
+
+
+def told_apart(
+    scores: Array,
+    labels: NDArray[np.int64],
+    pairs: Sequence[tuple[int, int]],
+    drawn: NDArray[np.int64],
+) -> Array:
+    """Return (N,) mean per-class top-1 over pairs of classes with exchanged rows; ties are half.
+
+    Args:
+        scores: (n, K) of the items for every row.
+        labels: (n,) their classes.
+        pairs: Of classes with items.
+        drawn: (N, K) row in the place of each.
+    """
+    ahead = {}
+    for k in {k for pair in pairs for k in pair}:
+        own = scores[labels == k]
+        more, same = own[:, :, None] > own[:, None, :], own[:, :, None] == own[:, None, :]
+        ahead[k] = (more + 0.5 * same).mean(axis=0)  # (K, K) share of items, first over second
+    total = np.zeros(len(drawn))
+    for i, j in pairs:
+        first, second = drawn[:, i], drawn[:, j]
+        total += (ahead[i][first, second] + ahead[j][second, first]) / 2
+    return total / len(pairs)
 
 
 def ridge_to(rows: Array, wanted: Array, penalty: float) -> Array:

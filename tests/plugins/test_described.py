@@ -17,6 +17,7 @@ from autotransfer_attribute_zero_shot.described import (
     CorrectedDescription,
     NearestDescription,
     ridge_to,
+    told_apart,
 )
 from tests.tiny_texts import task_on, text_set, write_table
 
@@ -93,3 +94,28 @@ def test_descriptions_of_another_source_are_of_no_use(task: Task) -> None:
     other = replace(task.attributes, describer_key="another")  # type: ignore[type-var]
     with pytest.raises(InvalidOptionError, match="--descriptions"):
         NearestDescription().fit(replace(task, attributes=other), _trial())
+
+
+def test_classes_are_told_apart_with_the_rows_that_are_drawn_in_their_place() -> None:
+    scores = np.array([[3.0, 1.0, 2.0], [1.0, 2.0, 2.0], [0.0, 5.0, 5.0]])
+    labels, drawn = np.array([0, 0, 1]), np.array([[0, 1, 2], [1, 2, 0]])
+    # true rows: half of class 0 is right, all of class 1. Exchanged: one of class 0 has less for
+    # row 1 than for row 2 and the other as much, which is half right; class 1 is a tie
+    found = told_apart(scores, labels, [(0, 1)], drawn)
+    np.testing.assert_allclose(found, [(0.5 + 1.0) / 2, (0.25 + 0.5) / 2])
+
+
+def test_what_learns_nothing_has_its_own_scores_without_any_class(task: Task) -> None:
+    closed = NearestDescription().left_out(task, _trial())
+    predictor = NearestDescription().fit(task, _trial())
+    assert closed is not None
+    assert task.attributes is not None
+    every = predictor.scores(task.train, task.features, task.attributes.values)
+    kept = np.isin(task.train.labels, [0, 2])
+    np.testing.assert_array_equal(closed.scores([0, 2])[0], every[kept])
+    truth = np.arange(5)[None]
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    np.testing.assert_array_equal(
+        closed.exchanged(pairs, truth)[:, 0], told_apart(every, task.train.labels, pairs, truth)
+    )
+    assert CorrectedDescription().left_out(task, _trial(regularisation=1.0)) is None
