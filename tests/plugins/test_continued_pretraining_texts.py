@@ -13,6 +13,7 @@ from autotransfer.data.images.views import View
 from autotransfer.models.heads import fit_logistic
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source
+from autotransfer.models.texts.backbone import TextBackbone
 from autotransfer.models.texts.folders import source_of_folder
 from autotransfer.plugin.strategy import Task, TaskInfo, Trial
 from autotransfer.results import ScenarioKind
@@ -93,7 +94,8 @@ def test_the_features_move_when_it_trains(task: Task, depth: float) -> None:
 def test_learning_tells_masked_tokens_better(task: Task) -> None:
     assert task.unlabelled is not None
     backbone = task.backbone()
-    filled = FilledIn(backbone.suffix(0), backbone.token_rows, 16)  # type: ignore[attr-defined]
+    assert isinstance(backbone, TextBackbone)
+    filled = FilledIn(backbone.suffix(0), backbone.token_rows, 16)
     drawn = MaskedTexts(task, task.unlabelled, 0).drawn(np.arange(24), 1)
     filled.requires_grad_()
     optimiser = torch.optim.AdamW(filled.parameters(), 1e-2)

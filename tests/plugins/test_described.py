@@ -52,7 +52,7 @@ def test_the_score_of_the_nearest_description_is_the_cosine_in_units_of_its_spre
     x = task.features(texts).astype(np.float64)
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     cosine = x @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T
-    found = predictor.scores(texts, task.features, rows)  # type: ignore[attr-defined]
+    found = predictor.scores(texts, task.features, rows)
     np.testing.assert_allclose(found / found[0, 0], cosine / cosine[0, 0], rtol=1e-6)
     tensors, info = predictor.state()
     again = NearestDescription().restore(tensors, info, task.source)
