@@ -25,6 +25,7 @@ from autotransfer.plugin import (
     Task,
     TaskInfo,
     Trial,
+    heads,
     networks,
     parameters,
     sources,
@@ -38,6 +39,7 @@ PRETRAINED = {
     sources.Modality.IMAGE: (150, 16, 3e-4),
     sources.Modality.TEXT: (150, 16, 1e-4),
 }
+FROM_PROBE = frozenset({sources.Modality.TEXT})  # whose classifier begins as the logistic probe
 FEW_IMAGES = (
     200  # of a domain: below, the statistics of a batch say too little to a pretrained net
 )
@@ -259,9 +261,11 @@ def planned(
     """Return the layers that learn, and how, with so many images in the smallest domain."""
     backbone = task.backbone()
     plan = _plan(task, params, num_images, backbone.num_stages)
-    frozen, headed = kind.after(
-        backbone, plan.frozen, len(task.class_names), task.device, seed=seed
-    )
+    K = len(task.class_names)
+    frozen, headed = kind.after(backbone, plan.frozen, K, task.device, seed=seed)
+    untrained = isinstance(task.source.weights, sources.Untrained)
+    if kind is networks.HeadedSuffix and not untrained and task.source.modality in FROM_PROBE:
+        headed.set_head(heads.fit_logistic(task.features(task.train), task.train.labels, K))
     return headed, replace(plan, frozen=frozen)
 
 
