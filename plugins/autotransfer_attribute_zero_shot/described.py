@@ -28,6 +28,7 @@ from autotransfer.plugin import (
     errors,
     linear_algebra,
     parameters,
+    sources,
     zero_shot,
 )
 from autotransfer_attribute_zero_shot.predictor import Towers, TowersPredictor, restore_towers
@@ -50,6 +51,7 @@ class NearestDescription(Strategy):
     priority = 10
     needs = frozenset({Need.ATTRIBUTES, Need.DESCRIPTIONS})
     scenarios = frozenset({ScenarioKind.ZERO_SHOT})
+    modalities = frozenset({sources.Modality.TEXT})  # as descriptions are
     trains = False
     obvious = True
 
