@@ -81,19 +81,28 @@ class UnknownImages:
 
     @property
     def told(self) -> str:
-        """Return it in one sentence."""
+        """Return it in one sentence, of images."""
+        return self.told_of("image", "images")
+
+    def told_of(self, item: str, items: str) -> str:
+        """Return it in one sentence.
+
+        Args:
+            item: The word for one item.
+            items: The word for several.
+        """
         if self.share is None:
-            return f"how many images are none of the classes is not known: {self.doubt}"
+            return f"how many {items} are none of the classes is not known: {self.doubt}"
         share = self.share
         if not share.low:
             return (
-                "no image has to be of another class than yours; up to "
+                f"no {item} has to be of another class than yours; up to "
                 f"{100 * share.high:.0f} % may be, and none is rejected"
             )
         which = "which ones cannot be told, and none is rejected"
         if self.rejected:
             which = f"{self.rejected} of {self.num_images} are rejected, and teach nothing"
         return (
-            f"{100 * share.value:.0f} % of your images seem to be none of the classes "
+            f"{100 * share.value:.0f} % of your {items} seem to be none of the classes "
             f"({100 * share.low:.0f} % to {100 * share.high:.0f} %); {which}"
         )

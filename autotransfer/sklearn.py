@@ -33,6 +33,7 @@ EXPECTED_FAILED_CHECKS: Mapping[str, str] = {}
 NOT_OF_A_CLASSIFIER: Mapping[str, str] = {
     "scenario": "a classifier learns from labels",
     "attributes": "a classifier learns from labels",
+    "descriptions": "a classifier learns from labels",
     "through": "it is for a target without labels",
     "audit_labels": "it is for a target without labels",
     "classes": "give source_data of the classes that are wanted",

@@ -46,6 +46,8 @@ class ZeroShotFindings:
         without_known: Score without those classes; None where fewer than two are left.
         own_head: Score of the source's own head among those; None where it knows fewer than two.
         competitors: Number of further trials that the null takes the best of.
+        describer: Name of the source of texts whose features of descriptions the rows are; empty
+            for a table of numbers.
     """
 
     seen: tuple[str, ...]
@@ -63,3 +65,4 @@ class ZeroShotFindings:
     without_known: float | None
     own_head: float | None
     competitors: int = 0
+    describer: str = ""

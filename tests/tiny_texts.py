@@ -50,11 +50,16 @@ def text_set(per_class: int, seed: int = 0) -> ImageSet:
     return ImageSet(listing.reader, np.arange(len(texts)), numbers, listing.class_names)
 
 
-def write_tokenizer(folder: Path) -> None:
-    """Write a tokenizer that knows the words above and puts marks around a text."""
+def write_tokenizer(folder: Path, *, masks: bool = False) -> None:
+    """Write a tokenizer that knows the words above and puts marks around a text.
+
+    Args:
+        folder: Where.
+        masks: Whether it has a token for masked ones, the last of all.
+    """
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-    vocabulary = {word: i for i, word in enumerate(WORDS)}
+    vocabulary = {word: i for i, word in enumerate([*WORDS, *(["[MASK]"] if masks else [])])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))  # noqa: S106 - a word
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -102,12 +107,23 @@ def config_of(kind: str, **more: Any) -> dict[str, Any]:
     return {"model_type": kind, **own, **more}
 
 
-def write_encoder(folder: Path, kind: str = "bert", seed: int = 0, **more: Any) -> Path:
-    """Write an encoder with random weights, as `save_pretrained` lays it out."""
+def write_encoder(
+    folder: Path, kind: str = "bert", seed: int = 0, *, masks: bool = False, **more: Any
+) -> Path:
+    """Write an encoder with random weights, as `save_pretrained` lays it out.
+
+    Args:
+        folder: Where.
+        kind: Of the encoder.
+        seed: Of its weights.
+        masks: Whether its tokenizer has a token for masked ones.
+        more: Changes of the configuration.
+    """
     import transformers
 
-    write_tokenizer(folder)
+    write_tokenizer(folder, masks=masks)
     config = config_of(kind, **more)
+    config["vocab_size"] += masks
     own = {key: value for key, value in config.items() if key != "model_type"}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -8,7 +8,7 @@ from typing import Any
 
 from autotransfer.errors import InvalidSourceError
 
-_PLACES = ("source_data", "unlabelled", "through", "attributes")
+_PLACES = ("source_data", "unlabelled", "through", "attributes", "descriptions")
 _ADDRESS = ("://", "::")  # an fsspec URL
 
 

@@ -13,6 +13,7 @@ from autotransfer.cli.options import (
     attributes_option,
     bad_image_option,
     common,
+    descriptions_option,
     max_sources_option,
     option,
     quiet_optuna,
@@ -41,6 +42,7 @@ from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPAC
 @several("--new-class", "new_classes", "NAME", "A class of these tables that TARGET has not")
 @several("--through", "through", "PATH", "Images between source and target")
 @attributes_option
+@descriptions_option
 @option("--modality", metavar="NAME", help="image, text, sound, or a kind of a plugin.")
 @option("--group-column", metavar="NAME", help="Manifest column that names the group.")
 @option("--domain-column", metavar="NAME", help="Leave out each domain; :folder: top folders.")

@@ -15,8 +15,8 @@ _JOINED = "\N{NO-BREAK SPACE}"  # where a line is not broken
 GROUPS: Mapping[str, Sequence[str]] = {
     "Target": (
         "scenario", "source_data", "classes", "unlabelled", "count", "labels", "new_classes",
-        "worth", "through", "attributes", "group_column", "domain_column", "modality",
-        "audit_labels", "on_bad_image",
+        "worth", "through", "attributes", "descriptions", "group_column", "domain_column",
+        "modality", "audit_labels", "on_bad_image",
     ),
     "Sources": ("sources", "source", "license", "max_sources", "max_mb", "max_ms", "plugins"),
     "Search": (

@@ -6,6 +6,7 @@ from typing import Any
 
 from autotransfer.cli.groups import titled
 from autotransfer.cli.options import picked
+from autotransfer.data.modality import plural_of
 from autotransfer.models.metrics import metric_named
 from autotransfer.results import OpenWorld, Record, UnknownImages
 
@@ -55,8 +56,11 @@ def open_world_text(record: Record) -> list[str]:
     found = record.open_world
     if found is None:
         return []
-    unknown = [] if found.unknown is None else titled("unknown", found.unknown.told)
-    return [*_class_lines(record, found), *unknown]
+    lines = _class_lines(record, found)
+    if found.unknown is not None:
+        told = found.unknown.told_of(record.modality, plural_of(record.modality))
+        lines += titled("unknown", told)
+    return lines
 
 
 def _class_lines(record: Record, found: OpenWorld) -> list[str]:

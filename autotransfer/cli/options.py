@@ -37,6 +37,9 @@ cpu_option = option(
 )
 workspace_option = option("--workspace", default=".", metavar="DIR", help="Of the fits.")
 attributes_option = option("--attributes", metavar="CSV", help="Classes described by attributes.")
+descriptions_option = option(
+    "--descriptions", metavar="CSV", help="Classes described by a sentence each."
+)
 max_sources_option = option(
     "--max-sources", type=int, metavar="N", help="Largest size of the shortlist."
 )

@@ -18,6 +18,7 @@ from autotransfer.cli.options import (
     say,
 )
 from autotransfer.cli.zero_shot_texts import reasons_text, with_reasons
+from autotransfer.data.modality import plural_of
 from autotransfer.errors import InvalidOptionError
 
 if TYPE_CHECKING:
@@ -131,11 +132,11 @@ def unknown_sentence(unknown: Unknown, items: str = "images") -> str:
 def rejected_sentence(unknown: Unknown, rejected: int, record: Record) -> str:
     """Return what was rejected by what a fit without target labels has found."""
     found = record.open_world
-    of_fit = (
-        "" if found is None or found.unknown is None else f"; of the fit: {found.unknown.told}"
-    )
+    kind, of_fit = plural_of(record.modality), ""
+    if found is not None and found.unknown is not None:
+        of_fit = f"; of the fit: {found.unknown.told_of(record.modality, kind)}"
     return (
-        f"{rejected} of the {len(unknown.probability)} images are more probably none of the "
+        f"{rejected} of the {len(unknown.probability)} {kind} are more probably none of the "
         f"classes than not{of_fit}"
     )
 

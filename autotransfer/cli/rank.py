@@ -13,6 +13,7 @@ from autotransfer.cli.options import (
     attributes_option,
     bad_image_option,
     common,
+    descriptions_option,
     max_sources_option,
     option,
     say,
@@ -26,6 +27,7 @@ from autotransfer.cli.options import (
 @common
 @several("--estimator", "estimators", "NAME", "Use only this score")
 @attributes_option
+@descriptions_option
 @max_sources_option
 @option("--domain-column", metavar="NAME", help="Leave out each domain; :folder: top folders.")
 @option("--no-racing", is_flag=True, help="Show every image to every source.")

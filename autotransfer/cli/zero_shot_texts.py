@@ -18,6 +18,7 @@ def zero_shot_json(found: ZeroShotFindings) -> dict[str, Any]:
     return {
         **picked(found, "seen", "unseen"),
         "attributes": len(found.attributes),
+        **({"describer": found.describer} if found.describer else {}),
         "stacking_offset": found.stacking_offset,
         "figures": [_figures_json(figures) for figures in found.figures],
         **picked(found, "p_value", "null_high", "pairs", "nearest_seen_class", "known_to_source",
@@ -46,6 +47,8 @@ def zero_shot_text(found: ZeroShotFindings) -> list[str]:
         f"{found.null_high:.3f}, p {found.p_value:.3f}"
     )
     lines = titled("rows", told)
+    if found.describer:
+        lines += titled("described", f"by sentences that {found.describer} reads")
     if found.known_to_source:
         without, named = found.without_known, ", ".join(found.known_to_source)
         rest = "fewer than two others" if without is None else f"{without:.3f} without them"

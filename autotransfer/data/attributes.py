@@ -33,6 +33,9 @@ class Attributes:
         values: (K, a) finite numbers in the units of the table.
         num_seen: Number of classes that have images.
         notes: What was decided about the table, in sentences.
+        describer: Name of the source of texts whose features of descriptions the values are; empty
+            for a table of numbers.
+        describer_key: Its fingerprint.
     """
 
     names: tuple[str, ...]
@@ -40,6 +43,8 @@ class Attributes:
     values: NDArray[np.float64]
     num_seen: int
     notes: tuple[str, ...] = ()
+    describer: str = ""
+    describer_key: str = ""
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -78,6 +83,22 @@ def read_attributes(table: Any, class_names: Sequence[str]) -> Attributes:
     title = str(table) if isinstance(table, str | os.PathLike) else "the attribute table"
     header, rows = _read(table)
     names, classes, values = _numbers(title, header, rows)
+    found = with_seen_first(title, Attributes(names, tuple(classes), values, 0), class_names)
+    return _distinct(title, _usable(title, found))
+
+
+def with_seen_first(title: str, table: Attributes, class_names: Sequence[str]) -> Attributes:
+    """Return the rows, those of classes that have items first.
+
+    Args:
+        title: What the table is called in messages.
+        table: Rows of all classes.
+        class_names: The classes that have items to learn from, in the target's order.
+
+    Raises:
+        InvalidTargetError: If a row is missing, or there are too few classes of either kind.
+    """
+    classes = table.class_names
     missing = [name for name in class_names if name not in classes]
     if missing:
         raise InvalidTargetError(
@@ -88,15 +109,14 @@ def read_attributes(table: Any, class_names: Sequence[str]) -> Attributes:
     if not unseen:
         raise InvalidTargetError(
             f"{title}: every class has images, so there is nothing to describe; leave out "
-            "--attributes, or add rows of classes without images"
+            "the table, or add rows of classes without images"
         )
     if len(class_names) < FEWEST_SEEN:
         raise InvalidTargetError(
             f"{len(class_names)} class(es) with images ({named(class_names, _NAMED)}) are too few "
             f"to learn attributes from; at least {FEWEST_SEEN} are needed, 10 or more advisable"
         )
-    found = Attributes(names, tuple(classes), values, 0).reordered(class_names, unseen)
-    return _distinct(title, _usable(title, found))
+    return table.reordered(class_names, unseen)
 
 
 def _read(table: Any) -> tuple[list[str], list[list[Any]]]:

@@ -67,6 +67,11 @@ class Modality(str, metaclass=_Known):
         """Return whether `autotransfer label` makes a page on which they are labelled."""
         return self is Modality.IMAGE
 
+    @property
+    def is_text(self) -> bool:
+        """Return whether an item is a text, which a cell of a table can hold."""
+        return self is Modality.TEXT
+
 
 Modality.IMAGE = Modality.add("image", "images")
 Modality.TEXT = Modality.add("text", "texts")

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.modality import Modality
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.from_scratch import (
     SCHEDULE,
@@ -41,21 +40,14 @@ from autotransfer.models.predictors.spectra import fit_spectra
 from autotransfer.models.predictors.words import fit_words
 from autotransfer.models.scoring import logit_adjusted, predicted
 from autotransfer.models.single_thread import single_thread
-from autotransfer.models.small_cnn import small_source
-from autotransfer.models.sounds.small_network import small_sound_source
+from autotransfer.models.small_networks import small_network
 from autotransfer.models.source import Source
-from autotransfer.models.texts.hashed_words import small_text_source
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.cross_validation import LabelledContext
 
 Predictions = NDArray[np.float64]
 Lost = Callable[..., bool]
 
-_SMALL = {
-    Modality.IMAGE: small_source,
-    Modality.TEXT: small_text_source,
-    Modality.SOUND: small_sound_source,
-}
 STOPPED = "|stopped"  # what a baseline is kept under that could not win any more
 
 
@@ -78,7 +70,7 @@ class BaselineTrainer:
         if name == GIVEN:
             return self.context.baseline_source
         if name == SMALL:
-            return _SMALL[self.context.images.modality](self.seed)
+            return small_network(self.context.images.modality, self.seed)
         return untrained_twin(self.finalist, self.seed) if name in (UNTRAINED, SCRATCH) else None
 
     def on(

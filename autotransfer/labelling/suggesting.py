@@ -179,7 +179,7 @@ class _Opened:
                 f"{name} has labels, {len(class_names)} classes; name the images to choose from "
                 "as well: autotransfer label TARGET UNLABELLED"
             )
-        sources = choose_sources(options, request.registry, len(pool)).sources
+        sources = choose_sources(options, request.registry, len(pool), pool.modality).sources
         readers = make_readers(options)
         ranked = _label_free(sources, pool.sample(RANKED_BY, options.seed), readers)
         told = (

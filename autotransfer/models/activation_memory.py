@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -65,3 +68,30 @@ def stacked(rows: Sequence[Tensor]) -> Tensor:
     if rows and rows[0].ndim == 3 and not rows[0].is_contiguous():
         return torch.stack([row.permute(1, 2, 0) for row in rows]).permute(0, 3, 1, 2)
     return torch.stack(list(rows))
+
+
+def put_together(
+    parts: Sequence[Tensor], places: Sequence[NDArray[np.int64]] | None = None
+) -> Tensor:
+    """Return the (n, ...) rows of several batches as one batch.
+
+    Those of other lengths are filled up with zeros at the end.
+
+    Args:
+        parts: Batches of the same shape but for their number and length.
+        places: Of the rows of each part in the result; None puts one part after another.
+    """
+    if places is None:
+        ends = np.cumsum([0, *map(len, parts)])
+        places = [np.arange(a, b) for a, b in pairwise(ends)]
+    count, first = sum(map(len, parts)), parts[0]
+    shapes = {part.shape[1:] for part in parts}
+    if len(shapes) == 1:  # of the layout of its parts, channels last where they are
+        batch = torch.empty_like(first[:1].expand(count, *first.shape[1:]))
+    else:
+        batch = first.new_zeros(count, *map(max, zip(*shapes, strict=True)))
+    for where, part in zip(places, parts, strict=True):
+        sizes = [slice(size) for size in part.shape[1:]]
+        own: tuple[Tensor | slice, ...] = (torch.from_numpy(where), *sizes)
+        batch[own] = part
+    return batch

@@ -13,5 +13,6 @@ class Need(StrEnum):
     TARGET_LABELS = "target labels"
     UNLABELLED_TARGET = "unlabelled target"
     ATTRIBUTES = "attributes"
+    DESCRIPTIONS = "descriptions"
     COMPANIONS = "other sources"
     INTERMEDIATES = "intermediate items"

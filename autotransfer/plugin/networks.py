@@ -1,6 +1,7 @@
 """Networks with a head: the layers after a stage, their batch norm, and the ready predictor."""
 
 from autotransfer.data.sounds.spectrogram import Frames, mel_power
+from autotransfer.models.activation_memory import put_together
 from autotransfer.models.backbone import fresh_backbone, load_backbone
 from autotransfer.models.batch_norm import DomainStatistics, adapt_statistics, batch_norms
 from autotransfer.models.builders import BackboneBuilder
@@ -15,12 +16,14 @@ from autotransfer.models.predictors.neural import (
     restore_network,
 )
 from autotransfer.models.sounds.backbone import Heard, SoundBackbone
+from autotransfer.models.texts.backbone import TextBackbone
 from autotransfer.plugin.strategy import NetworkStrategy
 
 __all__ = [
     "NetworkStrategy",
     "BackboneBuilder",
     "SoundBackbone",
+    "TextBackbone",
     "ItemBackbone",
     "Heard",
     "Frames",
@@ -35,6 +38,7 @@ __all__ = [
     "features_after",
     "predict_batches",
     "PREDICTION_BATCH",
+    "put_together",
     "batch_norms",
     "adapt_statistics",
     "DomainStatistics",

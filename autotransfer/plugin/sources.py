@@ -8,6 +8,7 @@ from autotransfer.models.architecture import GIVEN_FEATURES
 from autotransfer.models.source import HubWeights, LocalWeights, Untrained
 from autotransfer.models.source import source_from_json as from_json
 from autotransfer.models.source import source_to_json as to_json
+from autotransfer.models.texts.tokens import reason_not_masked
 
 __all__ = [
     "LocalWeights",
@@ -20,5 +21,6 @@ __all__ = [
     "ItemPreprocessing",
     "GIVEN_FEATURES",
     "to_json",
+    "reason_not_masked",
     "from_json",
 ]

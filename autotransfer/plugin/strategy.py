@@ -73,12 +73,15 @@ class TaskInfo:
         scenario: What is known about the target.
         num_images: Number of items to learn from.
         num_classes: Number K of target classes.
+        describer_key: Fingerprint of the source of texts whose features of descriptions the rows
+            of attributes are; empty where there are none.
     """
 
     source: Source
     scenario: ScenarioKind
     num_images: int
     num_classes: int
+    describer_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,10 @@ class Task:
     @property
     def info(self) -> TaskInfo:
         """Return the part of the task that a search space may depend on."""
-        return TaskInfo(self.source, self.scenario, len(self.train), len(self.class_names))
+        key = "" if self.attributes is None else self.attributes.describer_key
+        return TaskInfo(
+            self.source, self.scenario, len(self.train), len(self.class_names), describer_key=key
+        )
 
 
 def space_of(strategy: Strategy, info: TaskInfo) -> SearchSpace:
@@ -161,6 +167,24 @@ def space_of(strategy: Strategy, info: TaskInfo) -> SearchSpace:
         raise
     except BaseException as error:
         raise PluginError(strategy.name, f"its space() failed: {one_line(error)}") from error
+
+
+def reason_unfit(strategy: Strategy, info: TaskInfo) -> str:
+    """Return why a strategy makes no sense on a source; empty where it does.
+
+    Args:
+        strategy: Its own word counts.
+        info: The source, and what is known beforehand.
+
+    Raises:
+        PluginError: If the strategy fails.
+    """
+    try:
+        return str(strategy.unfit(info))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise PluginError(strategy.name, f"its unfit() failed: {one_line(error)}") from error
 
 
 def _there(images: ImageSet | None, strategy: str, what: str, option: str) -> ImageSet:
@@ -218,6 +242,14 @@ class Strategy(ABC):
         if self.modalities is None:
             return not self.trains or modality is Modality.IMAGE
         return modality in self.modalities
+
+    def unfit(self, task: TaskInfo) -> str:  # noqa: ARG002 - for those that can do with any
+        """Return why it makes no sense on the source of a task; empty where it does.
+
+        Args:
+            task: The source, and what a space may depend on. Nothing may be computed.
+        """
+        return ""
 
     @abstractmethod
     def space(self, task: TaskInfo) -> SearchSpace:

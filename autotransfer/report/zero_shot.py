@@ -5,6 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
+from autotransfer.data.modality import plural_of
 from autotransfer.report.figures import COLOURS, figure
 from autotransfer.report.markup import joined, names, paragraph, table
 from autotransfer.report.material import Material
@@ -16,7 +17,8 @@ def zero_shot_section(material: Material) -> Markup | None:
     found = material.record.zero_shot
     if found is None:
         return None
-    seen = paragraph(Markup("Classes with images: {}.").format(names(found.seen)))
+    kind = plural_of(material.record.modality)
+    seen = paragraph(Markup("Classes with {}: {}.").format(kind, names(found.seen)))
     unseen = paragraph(Markup("Classes without: {}.").format(names(found.unseen)))
     if not found.figures:  # nothing was tested
         return joined([seen, unseen])
@@ -27,7 +29,7 @@ def zero_shot_section(material: Material) -> Markup | None:
         unseen,
         table(head, rows, "Per-class top-1 in [0, 1]"),
         paragraph(
-            "U: images of unseen classes where all classes compete. S: those of seen classes. "
+            f"U: {kind} of unseen classes where all classes compete. S: those of seen classes. "
             "H: their harmonic mean. AUSUC: the area under the curve of both.",
             "quiet",
         ),

@@ -122,12 +122,18 @@ class LabelledSources:
     def _strategies(self) -> list[Strategy]:
         """Return the strategies of the search."""
         names = self.request.strategies_for(self.problem.scenario)
-        single = self.request.options.single
-        return [
-            strategy
-            for strategy in map(self.request.registry.strategy, names)
-            if not strategy.obvious and not (single and Need.COMPANIONS in strategy.needs)
-        ]
+        found = [s for s in map(self.request.registry.strategy, names) if not s.obvious]
+        if self.request.options.single:
+            found = [s for s in found if Need.COMPANIONS not in s.needs]
+        if self._describer_key:
+            return found
+        named = self.request.options.strategies  # of what only descriptions allow, these are told
+        return [s for s in found if Need.DESCRIPTIONS not in s.needs or s.name in named]
+
+    @property
+    def _describer_key(self) -> str:
+        table = self.problem.attributes
+        return "" if table is None else table.describer_key
 
     def _puts_together(self, strategies: Sequence[Strategy]) -> bool:
         """Return whether anything that competes reads several sources."""
@@ -188,13 +194,31 @@ class LabelledSources:
             single=options.single or len(pool) < 2 or self._too_many,
         )
         return tuple(
-            replace(point, source=pool[0]) if Need.COMPANIONS in point.strategy.needs else point
+            replace(point, source=read)
             for point in points
+            if (read := self._read_by(point, everything, pool)) is not None
         )
+
+    def _read_by(
+        self, point: ProbePoint, everything: Sequence[Source], pool: Sequence[Source]
+    ) -> Source | None:
+        """Return the source of something obvious; None where it is not at hand."""
+        if Need.COMPANIONS in point.strategy.needs:
+            return pool[0]
+        if Need.DESCRIPTIONS in point.strategy.needs:
+            key = self._describer_key
+            return next((source for source in everything if source.fingerprint == key), None)
+        return point.source
 
     def _task(self, source: Source) -> TaskInfo:
         images = self.division.images
-        return TaskInfo(source, self.problem.scenario, len(images), len(images.class_names))
+        return TaskInfo(
+            source,
+            self.problem.scenario,
+            len(images),
+            len(images.class_names),
+            describer_key=self._describer_key,
+        )
 
     @property
     def _too_many(self) -> bool:
@@ -217,6 +241,7 @@ class LabelledSources:
             scenario=problem.scenario,
             unlabelled=problem.unlabelled is not None,
             obvious=obvious,
+            describer_key=self._describer_key,
         )
 
     def _named(self, names: Iterable[str]) -> list[Source]:

@@ -46,16 +46,12 @@ def kind_of(target: Any, options: Options) -> ScenarioKind:
         raise InvalidOptionError(
             f"scenario must be one of {', '.join(ScenarioKind)}, got {asked!r}{_renamed(asked)}"
         )
-    if options.attributes is not None:
-        if asked not in (None, ScenarioKind.ZERO_SHOT):
-            raise InvalidOptionError(
-                f"--attributes is for the scenario {ScenarioKind.ZERO_SHOT}, not {asked}; leave "
-                "out one of the two"
-            )
+    if _tells_classes(options):
         return ScenarioKind.ZERO_SHOT
     if asked == ScenarioKind.ZERO_SHOT:
         raise InvalidOptionError(
-            "--scenario zero-shot needs a table of attributes; give it with --attributes CSV"
+            "--scenario zero-shot needs a table of classes; give it with --attributes CSV or "
+            "--descriptions CSV"
         )
     if asked is not None:
         return ScenarioKind(asked)
@@ -68,6 +64,26 @@ def kind_of(target: Any, options: Options) -> ScenarioKind:
     except AutotransferError:
         return ScenarioKind.LABELLED  # whose own reading says what is wrong
     return ScenarioKind.LABELLED if class_names else ScenarioKind.UNLABELLED
+
+
+def _tells_classes(options: Options) -> bool:
+    """Return whether a table of classes is given.
+
+    Raises:
+        InvalidOptionError: If there are two, or another scenario is asked for.
+    """
+    told = [name for name in ("attributes", "descriptions") if getattr(options, name) is not None]
+    if len(told) > 1:
+        raise InvalidOptionError(
+            "--descriptions cannot be used beside --attributes: either tells the classes apart; "
+            "leave out one of the two"
+        )
+    if told and options.scenario not in (None, ScenarioKind.ZERO_SHOT):
+        raise InvalidOptionError(
+            f"--{told[0]} is for the scenario {ScenarioKind.ZERO_SHOT}, not {options.scenario}; "
+            "leave out one of the two"
+        )
+    return bool(told)
 
 
 def _renamed(asked: str | None) -> str:

@@ -36,8 +36,6 @@ from autotransfer.scenarios.options import Options, asked_modality, device_of, m
 from autotransfer.search.deployment_limits import ResultLimits
 from autotransfer.tracking.named_sources import named_sources
 
-READ = USUAL  # by the scenarios that read one modality so far
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -210,7 +208,9 @@ def open_with_labels(
         return equally_deep(open_labelled(target, chosen), more, chosen)
     opened, pool, where = None, more, "the images without labels"
     if pool is None:
-        pool, class_names, name, notes = open_unlabelled(target, on_bad_image=chosen.on_bad_image)
+        pool, class_names, name, notes = open_unlabelled(
+            target, on_bad_image=chosen.on_bad_image, modality=asked_modality(chosen)
+        )
         where = name
         if class_names:
             raise InvalidOptionError(
@@ -245,9 +245,7 @@ def open_source_images(chosen: Options, modality: Modality = USUAL) -> ImageSet 
     return images
 
 
-def open_source_data(
-    chosen: Options, modality: Modality = READ
-) -> tuple[ImageSet, tuple[str, ...]]:
+def open_source_data(chosen: Options, modality: Modality) -> tuple[ImageSet, tuple[str, ...]]:
     """Return the labelled source images of the classes that are kept, and notes.
 
     Raises:
@@ -257,7 +255,8 @@ def open_source_data(
     opened = open_target(chosen.source_data, on_bad_image=chosen.on_bad_image, modality=modality)
     if not opened.labelled:
         raise InvalidTargetError(
-            f"{opened.name}: source images need labels; sort them into one folder a class"
+            f"{opened.name}: source {modality.plural} need labels; sort them into one folder a "
+            "class, or name their classes in a column 'label'"
         )
     return with_classes(opened.train, chosen.classes), opened.notes
 
@@ -271,7 +270,7 @@ def open_more(chosen: Options) -> ImageSet | None:
     )
     for note in notes:
         chosen.say(note)
-    chosen.say(f"images without labels: {len(images)}")
+    chosen.say(f"{images.modality.plural} without labels: {len(images)}")
     return images
 
 
@@ -290,7 +289,7 @@ def equally_deep(
 
 
 def choose_sources(
-    chosen: Options, registry: Registry, num_items: int, modality: Modality = READ
+    chosen: Options, registry: Registry, num_items: int, modality: Modality = USUAL
 ) -> Sources:
     """Return the candidate sources for so many items; those of other modalities are skipped.
 

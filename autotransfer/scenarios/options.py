@@ -54,6 +54,8 @@ class Options:
             turn, and the verdict is about a domain that was never seen.
         domains: (n,) name of the domain of each item, where items are given one by one (an array,
             a list, features); the same as `domain_column`.
+        descriptions: A CSV table with the columns class and description, or a mapping from class
+            to a sentence about it, in place of `attributes`: a source of texts reads them.
         attributes: A CSV table of classes and their attributes, or a mapping from class to
             numbers; classes without images are told apart by it.
         sources: A default set, a catalogue, timm names, or records; None is a default set.
@@ -116,6 +118,7 @@ class Options:
     source_data: Any = None
     classes: Sequence[str] = ()
     attributes: Any = None
+    descriptions: Any = None
     group_column: str | None = None
     domain_column: str | None = None
     domains: Iterable[Any] | None = None
@@ -220,6 +223,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "source_data": _OF_IMAGES,
         "classes": _OF_SOURCE_DATA,
         "attributes": _OF_IMAGES,
+        "descriptions": _OF_IMAGES,
         "group_column": _OF_IMAGES,
         "domain_column": _OF_IMAGES,
         "modality": "is for items; features were given, so leave it out",
@@ -242,7 +246,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "group_column": _WITH_LABELS,
         "domain_column": _WITH_LABELS,
         "domains": _WITH_LABELS,
-        "modality": "is for a target with labels; without them images are read",
         "metric": _WITH_LABELS,
         "class_weights": _WITH_LABELS,
         "warm_start": _WITH_LABELS,
@@ -260,7 +263,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "group_column": "cannot be used beside attributes: classes are held out, not images",
         "domain_column": "cannot be used beside attributes: classes are held out, not domains",
         "domains": "cannot be used beside attributes: classes are held out, not domains",
-        "modality": "cannot be used beside attributes, with which images are read",
         "class_weights": "cannot be used beside attributes: every class counts the same",
         "margin": "cannot be used beside attributes: the test exchanges rows of attributes",
         "keep_searching": "cannot be used beside attributes: there no search ends by itself",

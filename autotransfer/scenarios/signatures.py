@@ -28,6 +28,7 @@ class FitOptions(TypedDict, total=False):
     source_data: Any
     classes: Sequence[str]
     attributes: Any
+    descriptions: Any
     group_column: str | None
     domain_column: str | None
     domains: Iterable[Any] | None

@@ -14,7 +14,7 @@ from autotransfer.models.source import Source
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.presets import Preset
 from autotransfer.plugin.space import Parameter, SearchSpace
-from autotransfer.plugin.strategy import Strategy, TaskInfo, space_of
+from autotransfer.plugin.strategy import Strategy, TaskInfo, reason_unfit, space_of
 from autotransfer.results import ParamValue, ScenarioKind, Skipped
 
 
@@ -33,6 +33,7 @@ class Terms:
         layers: Whether the sources are networks; with features alone none can be trained.
         scenario: What is known about the target.
         obvious: Whether the obvious competes: a fit can then do without any arm.
+        describer_key: As of `TaskInfo`.
     """
 
     num_images: int
@@ -46,6 +47,7 @@ class Terms:
     scenario: ScenarioKind = ScenarioKind.LABELLED
     unlabelled: bool = False
     obvious: bool = False
+    describer_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,20 +142,32 @@ def arms_of(
     skipped = [Skipped("*", name, reason) for name, reason in reasons.items() if reason]
     usable = [strategy for strategy in strategies if not reasons[strategy.name]]
     usable.sort(key=lambda strategy: (strategy.trains, strategy.name))
-    headless = [
-        Skipped(source.name, strategy.name, "the source has no classifier of its own")
+    info = TaskInfo(
+        shortlist[0],
+        terms.scenario,
+        terms.num_images,
+        terms.num_classes,
+        describer_key=terms.describer_key,
+    )
+    apart = [
+        Skipped(source.name, strategy.name, reason)
         for strategy in usable
-        if Need.SOURCE_HEAD in strategy.needs
         for source in shortlist
-        if not terms.has_head(source)
+        if (reason := _reason_of_source(strategy, replace(info, source=source), terms))
     ]
-    closed = frozenset((skip.source, skip.strategy) for skip in headless)
+    closed = frozenset((skip.source, skip.strategy) for skip in apart)
     if len(closed) == len(usable) * len(shortlist) and not terms.obvious:
-        reasons_given = [f"{skip.strategy}: {skip.reason}" for skip in [*skipped, *headless]]
+        reasons_given = [f"{skip.strategy}: {skip.reason}" for skip in [*skipped, *apart]]
         raise NoCandidateError(reasons_given or ["no strategy is installed"])
-    info = TaskInfo(shortlist[0], terms.scenario, terms.num_images, terms.num_classes)
     spaces = {s.name: preset.apply(s.name, space_of(s, info)) for s in usable}
-    return Arms(tuple(shortlist), tuple(usable), spaces, closed), [*skipped, *headless]
+    return Arms(tuple(shortlist), tuple(usable), spaces, closed), [*skipped, *apart]
+
+
+def _reason_of_source(strategy: Strategy, info: TaskInfo, terms: Terms) -> str:
+    """Return why a strategy and a source do not go together; empty where they do."""
+    if Need.SOURCE_HEAD in strategy.needs and not terms.has_head(info.source):
+        return "the source has no classifier of its own"
+    return reason_unfit(strategy, info)
 
 
 def _reason_of_items(strategy: Strategy, terms: Terms) -> str:
@@ -165,18 +179,29 @@ def _reason_of_items(strategy: Strategy, terms: Terms) -> str:
     return ""
 
 
+_LACKING = {
+    Need.SOURCE_IMAGES: "needs labelled source items; give them with --source-data PATH",
+    Need.COMPANIONS: "needs more than one source in the shortlist",
+    Need.UNLABELLED_TARGET: "needs unlabelled target items; give them with --unlabelled PATH",
+    Need.DESCRIPTIONS: "needs descriptions of the classes; give them with --descriptions CSV",
+}
+
+
 def _reason_against(strategy: Strategy, num_sources: int, terms: Terms) -> str:
     """Return why a strategy cannot be tried on any source; empty where it can."""
     if terms.scenario not in strategy.scenarios:
         return f"does not work in the scenario {terms.scenario}"
     if unread := _reason_of_items(strategy, terms):
         return unread
-    if Need.SOURCE_IMAGES in strategy.needs and not terms.source_images:
-        return "needs labelled source items; give them with --source-data PATH"
-    if Need.COMPANIONS in strategy.needs and num_sources < 2:
-        return "needs more than one source in the shortlist"
-    if Need.UNLABELLED_TARGET in strategy.needs and not terms.unlabelled:
-        return "needs unlabelled target items; give them with --unlabelled PATH"
+    given = {
+        Need.SOURCE_IMAGES: terms.source_images,
+        Need.COMPANIONS: num_sources > 1,
+        Need.UNLABELLED_TARGET: terms.unlabelled,
+        Need.DESCRIPTIONS: terms.describer_key or terms.scenario is not ScenarioKind.ZERO_SHOT,
+    }
+    for need, reason in _LACKING.items():
+        if need in strategy.needs and not given[need]:
+            return reason
     absent = set() if terms.scenario is ScenarioKind.ZERO_SHOT else {Need.ATTRIBUTES}
     missing = absent & strategy.needs
     if missing:

@@ -39,6 +39,8 @@ def record_to_json(record: Record) -> Json:
     for holder, key in optional:
         if not holder[key]:
             del holder[key]
+    if record.zero_shot is not None and not record.zero_shot.describer:
+        del found["zero_shot"]["describer"]
     if record.modality == Record.modality:
         del found["modality"]
     return found

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.plugin import ParamValue, training
+from autotransfer.plugin import ParamValue, sources, training
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 
@@ -20,6 +20,7 @@ class AdaBn(TwoDomains):
     """
 
     name = "adabn"
+    modalities = frozenset({sources.Modality.IMAGE})  # networks for texts have no batch norm
     priority = 3
 
     @override

@@ -122,7 +122,7 @@ def _features(
     """Return the (b, d) features of both domains, normalised apart or by one common batch."""
     if batches == "separate":
         return headed.features(source), headed.features(target)
-    together = headed.features(torch.cat([source, target]))
+    together = headed.features(networks.put_together([source, target]))
     return together[: len(source)], together[len(source) :]
 
 

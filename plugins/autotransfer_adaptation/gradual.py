@@ -34,6 +34,7 @@ from autotransfer.plugin import (
 )
 from autotransfer_adaptation.three_sets import labels_as_of
 from autotransfer_adaptation.two_domains import (
+    PRETRAINED,
     WEIGHT_DECAY,
     Plan,
     common_space,
@@ -55,6 +56,7 @@ class DirectSelfTraining(networks.NetworkStrategy):
     name = "direct-self-training"
     scenarios = frozenset({ScenarioKind.UNLABELLED})
     needs = frozenset({Need.UNLABELLED_TARGET, Need.INTERMEDIATES})
+    modalities = frozenset(PRETRAINED)
     optimises = frozenset({"entropy", "infomax", "bnm"})
     shifts_source_features = True
     priority = 7

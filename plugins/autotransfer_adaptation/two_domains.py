@@ -25,6 +25,7 @@ from autotransfer.plugin import (
     Task,
     TaskInfo,
     Trial,
+    heads,
     networks,
     parameters,
     sources,
@@ -32,9 +33,13 @@ from autotransfer.plugin import (
 )
 
 WEIGHT_DECAY = 1e-2
-SCRATCH = (500, 64, 1e-3)  # steps, images of each domain in a step, learning rate
+SCRATCH = (500, 64, 1e-3)  # steps, items of each domain in a step, learning rate
 FEWEST_STEPS = 125  # from random weights; what the least effort is
-PRETRAINED = (150, 16, 3e-4)
+PRETRAINED = {
+    sources.Modality.IMAGE: (150, 16, 3e-4),
+    sources.Modality.TEXT: (150, 16, 1e-4),
+}
+FROM_PROBE = frozenset({sources.Modality.TEXT})  # whose classifier begins as the logistic probe
 FEW_IMAGES = (
     200  # of a domain: below, the statistics of a batch say too little to a pretrained net
 )
@@ -153,6 +158,7 @@ class TwoDomains(networks.NetworkStrategy):
 
     scenarios = frozenset({ScenarioKind.UNLABELLED})
     needs = frozenset({Need.UNLABELLED_TARGET})
+    modalities = frozenset(PRETRAINED)
     target_statistics = True
     most_passes: int | None = None
     shifts_source_features = True  # source images, too, are read with the statistics of the target
@@ -255,15 +261,18 @@ def planned(
     """Return the layers that learn, and how, with so many images in the smallest domain."""
     backbone = task.backbone()
     plan = _plan(task, params, num_images, backbone.num_stages)
-    frozen, headed = kind.after(
-        backbone, plan.frozen, len(task.class_names), task.device, seed=seed
-    )
+    K = len(task.class_names)
+    frozen, headed = kind.after(backbone, plan.frozen, K, task.device, seed=seed)
+    untrained = isinstance(task.source.weights, sources.Untrained)
+    if kind is networks.HeadedSuffix and not untrained and task.source.modality in FROM_PROBE:
+        headed.set_head(heads.fit_logistic(task.features(task.train), task.train.labels, K))
     return headed, replace(plan, frozen=frozen)
 
 
 def _plan(task: Task, params: Mapping[str, ParamValue], num_images: int, num_stages: int) -> Plan:
     untrained = isinstance(task.source.weights, sources.Untrained)
-    steps, batch_size, rate = SCRATCH if untrained else PRETRAINED
+    pretrained = PRETRAINED.get(task.source.modality, PRETRAINED[sources.Modality.IMAGE])
+    steps, batch_size, rate = SCRATCH if untrained else pretrained
     frozen = min(round(float(params["depth"]) * num_stages), num_stages - 1)
     return Plan(
         frozen=0 if untrained else frozen,

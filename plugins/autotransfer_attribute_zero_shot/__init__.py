@@ -30,6 +30,7 @@ from autotransfer.plugin import (
     parameters,
     zero_shot,
 )
+from autotransfer_attribute_zero_shot.described import CorrectedDescription, NearestDescription
 from autotransfer_attribute_zero_shot.heads import HEADS, HeadTask, eszsl_left_out
 from autotransfer_attribute_zero_shot.mean import MeanOfEszsl
 from autotransfer_attribute_zero_shot.predictor import TowersPredictor, restore_towers
@@ -148,5 +149,5 @@ def _ridge(found: linear_algebra.Decomposition, values: Array) -> Array:
 
 @hookimpl
 def autotransfer_strategies() -> list[Strategy]:
-    """Offer the strategy of the search, and the obvious one."""
-    return [AttributeZeroShot(), MeanOfEszsl()]
+    """Offer the strategies of the search, and the obvious ones."""
+    return [AttributeZeroShot(), CorrectedDescription(), MeanOfEszsl(), NearestDescription()]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -56,17 +55,9 @@ def drawn_views(
     Texts of another length than the longest are filled up with zeros at the end.
     """
     drawn = generator.integers(len(views), size=len(positions))
-    parts: list[tuple[Tensor, Tensor]] = []
-    for number in np.unique(drawn):
-        where = np.flatnonzero(drawn == number)
-        parts.append((torch.from_numpy(where), views[number].batch(positions[where])))
-    shapes = {part.shape[1:] for _, part in parts}
-    first = parts[0][1]
-    if len(shapes) == 1:  # of the layout of its parts, channels last where they are
-        batch = torch.empty_like(first[:1].expand(len(positions), *first.shape[1:]))
-    else:
-        batch = first.new_zeros(len(positions), *map(max, zip(*shapes, strict=True)))
-    for places, part in parts:
-        own: tuple[Tensor | slice, ...] = (places, *(slice(size) for size in part.shape[1:]))
-        batch[own] = part
-    return batch
+    places = [np.flatnonzero(drawn == number) for number in np.unique(drawn)]
+    parts = [
+        views[number].batch(positions[where])
+        for number, where in zip(np.unique(drawn), places, strict=True)
+    ]
+    return networks.put_together(parts, places)

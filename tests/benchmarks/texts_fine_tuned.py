@@ -1,10 +1,11 @@
-"""Fine-tunes and contrastive tuning of MiniLM beside its probe, at several numbers of labels.
+"""Fine-tunes and further training of MiniLM beside its probe, at several numbers of labels.
 
     python -m tests.benchmarks.texts_fine_tuned KIT [--only NAME] [--labels N...] [--draws N]
         [--methods NAME...]
 
 Prints a row for each data set and number of labels: accuracy in percent and log loss in nats of
-the logistic probe on centred rows of length one, of fine-tunes, and of the mean of the
+the logistic probe on centred rows of length one, of fine-tunes, of contrastive tuning, of
+continued pretraining on all training texts without their labels, and of the mean of the
 probabilities of the probe and the default fine-tune, means over draws of the training texts; then
 the seconds of one training. `docs/text.md` has the table.
 Needs the kit's banking20, clinc15_open and minilm_l6; two cores, no GPU.
@@ -35,6 +36,7 @@ from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.texts.folders import source_of_folder
 from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.results import ParamValue, ScenarioKind
+from autotransfer_continued_pretraining import ContinuedPretraining
 from autotransfer_fine_tune import FineTune
 from autotransfer_set_fit import SetFit
 from tests.benchmarks.texts import DATA, UNKNOWN, drawn, share_right
@@ -50,6 +52,9 @@ TUNED: Mapping[str, tuple[Strategy, Mapping[str, ParamValue]]] = {
     "last 3 layers": (FineTune(), {"depth": 0.5}),
     "low rank, last 3": (FineTune(), LOW_RANK),
     "set-fit": (SetFit(), {}),
+    "continued": (ContinuedPretraining(), {}),
+    "continued, a quarter": (ContinuedPretraining(), {"effort": 0.25}),
+    "continued, thrice the rate": (ContinuedPretraining(), {"learning_rate_multiplier": 3.0}),
 }
 
 
@@ -73,6 +78,7 @@ def of_draw(
         features=readers[source],
         device=cpu,
         load_backbone=lambda: load_backbone(source),
+        unlabelled=target.train.without_labels(),
     )
     probe = _probe(task, tested)
     found: dict[str, tuple[float, ...]] = {"probe": (*_scores(probe, tested), 0.0)}

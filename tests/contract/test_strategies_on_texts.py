@@ -20,7 +20,7 @@ from autotransfer.models.source import Source
 from autotransfer.models.texts.folders import source_of_folder
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.registry import discover
-from autotransfer.plugin.strategy import Strategy, Task
+from autotransfer.plugin.strategy import Strategy, Task, TaskInfo
 from autotransfer.plugin.testing import Workbench
 from autotransfer.plugin.testing.promises import Promise
 from autotransfer.results import ScenarioKind
@@ -37,7 +37,7 @@ LABELLED = {
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, Source]:
     folder = tmp_path_factory.mktemp("texts")
-    written = (write_table(folder / "table"), write_encoder(folder / "encoder"))
+    written = (write_table(folder / "table"), write_encoder(folder / "encoder", masks=True))
     return source_of_folder(written[0]), source_of_folder(written[1])
 
 
@@ -55,15 +55,19 @@ def _task_on(source: Source, companion: Source) -> Callable[[Strategy, Path, int
         )
         train = _first_classes(text_set(per_class), num_classes)
         names = train.class_names
+        info = TaskInfo(source, ScenarioKind.LABELLED, len(train), len(names))
+        read = companion if strategy.unfit(info) else source
         task = Task(
-            source=source,
+            source=read,
             scenario=ScenarioKind.LABELLED,
             class_names=names,
             train=train,
-            features=readers[source],
+            features=readers[read],
             device=readers.device,
-            load_backbone=lambda: load_backbone(source),
+            load_backbone=lambda: load_backbone(read),
         )
+        if Need.UNLABELLED_TARGET in strategy.needs:
+            task = replace(task, unlabelled=text_set(8, seed=1).without_labels())
         if Need.SOURCE_IMAGES in strategy.needs:
             task = replace(task, source_images=_first_classes(text_set(8, seed=1), num_classes))
         if Need.COMPANIONS in strategy.needs:
@@ -95,5 +99,6 @@ def test_rows_of_unseen_texts_sum_to_one(bench: Workbench) -> None:
 def test_what_only_reads_features_works_on_texts_and_what_trains_on_images_is_left_out() -> None:
     strategies = discover().strategies
     assert {"feature-extraction", "mixture-of-probes", "default-probe"} <= LABELLED.keys()
-    assert not strategies["continued-pretraining"].reads(Modality.TEXT)
-    assert all(s.reads(Modality.IMAGE) for name, s in strategies.items() if name != "set-fit")
+    assert not strategies["fix-match"].reads(Modality.TEXT)
+    of_texts = {name for name, s in strategies.items() if not s.reads(Modality.IMAGE)}
+    assert of_texts == {"set-fit", "nearest-description", "corrected-description"}

@@ -103,7 +103,7 @@ def test_the_report_shows_wrong_texts_in_full_and_nothing_failed(fitted: Selecti
     [
         (["--modality", "smell"], "modality must be one of image, text, sound, got 'smell'"),
         (["--modality", "image"], "no column 'image'"),
-        (["--scenario", "unlabelled", "--source-data", "{table}"], "no column 'image'"),
+        (["--scenario", "unlabelled", "--source-data", "{table}"], "every source text is in the"),
         (["--sources", "small_cnn"], "small_cnn: it reads images, and the items are texts"),
     ],
 )

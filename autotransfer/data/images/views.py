@@ -15,9 +15,9 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 RANDOM_KINDS = ("flip", "crop", "colour", "shift", "strong")
-WORDS = "words"
+WORDS, MASK = "words", "mask"
 GAIN, MASKS = "gain", "masks"  # of sounds
-KINDS = ("plain", "mirror", *RANDOM_KINDS, WORDS, GAIN, MASKS)
+KINDS = ("plain", "mirror", *RANDOM_KINDS, WORDS, MASK, GAIN, MASKS)
 _CROP_AREA = (0.6, 1.0)  # small targets: a crop must still show what the label says
 _JITTER = 0.25
 _SHIFT = 0.125  # of the side, at most; as FixMatch, section 2.3
@@ -36,7 +36,7 @@ class View:
             "colour" for that and random brightness, contrast and saturation; "shift" for a flip
             and a shift by up to an eighth of the side; "strong" for that, two random operations
             of RandAugment and a grey square (Cutout); "words" for a text without a tenth of its
-            tokens. Of sounds see `data.sounds.views`.
+            tokens; "mask" for one of which 15 % are masked. Of sounds see `data.sounds.views`.
         number: Another number, another draw.
     """
 
@@ -53,8 +53,8 @@ class View:
             return pixels
         if self.kind == "mirror":
             return pixels.flip(-1)
-        if self.kind == WORDS:
-            raise TypeError("images have no words to leave out")
+        if self.kind in (WORDS, MASK):
+            raise TypeError("images have no words to leave out or to mask")
         if self.kind in (GAIN, MASKS):
             raise TypeError(f"images have no view {self.kind!r}, which is for sounds")
         transform = _transform(self.kind, pixels.shape[-1])

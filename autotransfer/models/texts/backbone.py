@@ -78,6 +78,19 @@ class TextBackbone(Backbone):
         return torch.stack([ids * mask, mask], dim=1).to(self.device)
 
     @property
+    def token_rows(self) -> Tensor:
+        """Return the (V, e) embeddings of all tokens.
+
+        Raises:
+            UndefinedScoreError: If the network has no such table.
+        """
+        model = getattr(self.network, "model", None)
+        if model is None:
+            raise UndefinedScoreError(f"{self.source.name} is no encoder with layers")
+        rows: Tensor = model.get_input_embeddings().weight
+        return rows
+
+    @property
     def device(self) -> torch.device:
         """Return where the network computes."""
         return next(self.parameters()).device
@@ -111,8 +124,13 @@ class WholeTexts(nn.Module):
     @override
     def forward(self, x: Tensor) -> Tensor:
         """Return the (b, d) features of (b, 2, t) tokens."""
+        states = self.states(x)
+        return pooled(states, x[:, 1].to(states.dtype), self._pooling)
+
+    def states(self, x: Tensor) -> Tensor:
+        """Return the (b, t, d) last hidden states of (b, 2, t) tokens."""
         hidden: list[Tensor] = self.network.hidden(x[:, 0], x[:, 1])  # type: ignore[operator]
-        return pooled(hidden[-1], x[:, 1].to(hidden[-1].dtype), self._pooling)
+        return hidden[-1]
 
 
 def without_pooler(model: nn.Module) -> nn.Module:

@@ -14,14 +14,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autotransfer.data.images.views import PLAIN, View
+from autotransfer.data.images.views import MASK, PLAIN, View
 from autotransfer.data.texts.preprocessing import TextPreprocessing, TokenizerFile
 from autotransfer.data.untrusted_files import refused_as
 from autotransfer.errors import InvalidSourceError
+from autotransfer.models.builders import TRANSFORMERS, kind_of
+from autotransfer.models.source import Source
 from autotransfer.models.weights import sha256_of
 
 HASHED_WORDS = 1 << 14  # numbers that words and pairs of words are hashed to; 0 is none
 DROPPED = 0.1  # of the tokens of a varied text
+MASKED = 0.15  # of the inner tokens of a masked one; Devlin et al., arXiv:1810.04805
+_MASKS = ("[MASK]", "<mask>")  # what tokenizers call the token in place of a masked one
 _INSTALL = "texts need the extra `text`: pip install 'autotransfer[text]'"
 _WORD = re.compile(r"\w+")
 
@@ -59,9 +63,16 @@ class Tokens:
         Args:
             texts: b texts.
             digests: Content hash of each, which decides what a view leaves out.
-            view: Anything but plain and mirror leaves out a tenth of the inner tokens.
+            view: "mask" masks 15 % of the inner tokens; anything else but plain and mirror leaves
+                out a tenth of them.
+
+        Raises:
+            ValueError: If tokens are to be masked, and the tokenizer has nothing to do so with.
         """
-        rows = [_varied(row, digest, view) for row, digest in self._rows(texts, digests)]
+        mask = mask_token(self._preprocessing) if view.kind == MASK else None
+        if view.kind == MASK and mask is None:
+            raise ValueError("the tokenizer has no token for what is masked")
+        rows = [_varied(row, digest, view, mask) for row, digest in self._rows(texts, digests)]
         longest = max(map(len, rows), default=1)
         found = torch.zeros((len(rows), 2, longest), dtype=torch.long)
         for i, row in enumerate(rows):
@@ -89,6 +100,33 @@ def hashed(text: str) -> list[int]:
     return [1 + zlib.crc32(part.encode()) % (HASHED_WORDS - 1) for part in (*words, *pairs)]
 
 
+def mask_token(preprocessing: TextPreprocessing) -> int | None:
+    """Return the number of the token that stands for a masked one; None where there is none.
+
+    Args:
+        preprocessing: Names the tokenizer.
+
+    Raises:
+        InvalidSourceError: If it cannot be read.
+    """
+    file = preprocessing.tokenizer
+    if file is None:
+        return None
+    tokenizer = _tokenizer(file.path, file.sha256, preprocessing.max_tokens)
+    found = [number for number in map(tokenizer.token_to_id, _MASKS) if number is not None]
+    return int(found[0]) if found else None
+
+
+def reason_not_masked(source: Source) -> str:
+    """Return why no tokens can be masked and filled in by a source; empty where they can."""
+    assert isinstance(source.preprocessing, TextPreprocessing)
+    if kind_of(source.architecture) != TRANSFORMERS:
+        return "it has no layers that could fill in masked tokens"
+    if mask_token(source.preprocessing) is None:
+        return f"its tokenizer has no token for masked ones ({' or '.join(_MASKS)})"
+    return ""
+
+
 def tokenizer_file(path: Path) -> TokenizerFile:
     """Return a tokenizer on disk, with its hash.
 
@@ -112,11 +150,18 @@ def _tokenizer(path: Path, sha256: str, most: int) -> Any:
         return tokenizer
 
 
-def _varied(row: list[int], digest: str, view: View) -> list[int]:
+def _varied(row: list[int], digest: str, view: View, mask: int | None) -> list[int]:
     """Return the tokens of a view; the first and the last one stay, which may be marks."""
-    if view.kind in ("plain", "mirror") or len(row) < 4:
+    if view.kind in ("plain", "mirror"):
         return row
     seed = zlib.crc32(f"{digest} {view.kind} {view.number}".encode())
-    kept = np.random.default_rng(seed).random(len(row)) >= DROPPED
+    drawn = np.random.default_rng(seed).random(len(row))
+    if mask is not None:
+        drawn[[0, -1]] = 1.0
+        taken = {*np.flatnonzero(drawn < MASKED).tolist(), int(drawn.argmin())}  # one at least
+        return [mask if i in taken else token for i, token in enumerate(row)]
+    if len(row) < 4:
+        return row
+    kept = drawn >= DROPPED
     kept[[0, -1]] = True
     return [token for token, stays in zip(row, kept, strict=True) if stays]

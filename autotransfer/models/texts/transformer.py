@@ -201,8 +201,11 @@ class LaterLayers(nn.Module):
     @override
     def forward(self, z: Tensor) -> Tensor:
         """Return the (b, d) features of hidden states."""
-        hidden, mask = z[:, :, :-1], z[:, :, -1]
-        return pooled(self.network.later(hidden, mask.long()), mask, self._pooling)
+        return pooled(self.states(z), z[:, :, -1], self._pooling)
+
+    def states(self, z: Tensor) -> Tensor:
+        """Return the (b, t, d) last hidden states of the tokens."""
+        return self.network.later(z[:, :, :-1], z[:, :, -1].long())
 
 
 class LaterOf(nn.ModuleList):

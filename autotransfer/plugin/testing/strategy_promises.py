@@ -182,6 +182,8 @@ def _other_items(bench: Workbench) -> None:
     for kind in kinds:
         build, folder = partial(task_for, modality=kind), bench.folder / kind
         other = replace(bench, folder=folder, build=build)
+        if bench.strategy.unfit(other.task(2, 3).info):
+            continue
         _all_rows(other.fit(other.task(2, 3)), other.task(2, 3))
         _saved_and_restored(other)
 

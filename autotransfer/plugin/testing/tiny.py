@@ -140,7 +140,7 @@ def task_for(
     items = _ITEMS[modality]
     scenario = next(scenario for scenario in ScenarioKind if scenario in strategy.scenarios)
     if scenario is ScenarioKind.ZERO_SHOT:
-        task = _zero_shot(task)
+        task = _described(task) if Need.DESCRIPTIONS in strategy.needs else _zero_shot(task)
     if scenario is ScenarioKind.UNLABELLED or Need.UNLABELLED_TARGET in strategy.needs:
         unlabelled = items(num_classes, per_class, seed=1).without_labels()
         task = replace(task, unlabelled=unlabelled)
@@ -151,6 +151,23 @@ def task_for(
     if Need.COMPANIONS in strategy.needs:
         task = replace(task, companions=(tiny_source("other", seed=1, modality=modality),))
     return replace(task, scenario=scenario)
+
+
+def _described(task: Task) -> Task:
+    """Return the task with the mean features of each class for its description, and two more."""
+    x, labels = task.features(task.train), task.train.labels
+    means = np.stack([x[labels == k].mean(axis=0) for k in range(len(task.class_names))])
+    values = np.vstack([means, means[:2].mean(axis=0), means[-2:].mean(axis=0)])
+    names = (*task.class_names, "between the first", "between the last")
+    table = Attributes(
+        tuple(map(str, range(values.shape[1]))),
+        names,
+        values.astype(np.float64),
+        len(task.class_names),
+        describer=task.source.name,
+        describer_key=task.source.fingerprint,
+    )
+    return replace(task, class_names=names, attributes=table)
 
 
 def _zero_shot(task: Task) -> Task:

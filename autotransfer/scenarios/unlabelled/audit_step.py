@@ -71,7 +71,9 @@ def with_audit(
         )
     labels = read_table(asked, plan, held_out, class_names)
     answers = choice.finalist.answers, choice.baseline.answers
-    verdict = audited(verdict, plan, labels, answers, options.margin)
+    verdict = audited(
+        verdict, plan, labels, answers, options.margin, kind=held_out.modality.plural
+    )
     returned = answers[0] if verdict.returned == "transfer" else answers[1]
     found = audit_open_set(draw_of(plan), labels, returned, seed=options.seed)
     if found is None:

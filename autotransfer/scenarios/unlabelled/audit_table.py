@@ -81,10 +81,19 @@ def plan_audit(
 
 
 def write_table(path: Path, plan: Mapping[str, Any], held_out: ImageSet, *, seed: int) -> None:
-    """Write the images to label, in random order and without any prediction beside them."""
+    """Write the items to label, in random order and without any prediction beside them.
+
+    What is a text itself stands beside its name.
+    """
     positions = np.array(draw_of(plan).positions)
     order = np.random.default_rng(seed).permutation(len(positions))
-    rows = [("image", "label"), *((held_out.names[i], "") for i in positions[order])]
+    head: tuple[str, ...] = (_column(held_out), "label")
+    if held_out.modality.is_text:
+        head = (*head, str(held_out.modality))
+    rows = [head]
+    for i in positions[order].tolist():
+        shown = (held_out.read(i),) if held_out.modality.is_text else ()
+        rows.append((held_out.names[i], "", *shown))
     write_whole(path, csv_text(rows).encode(errors="surrogateescape"))
 
 
@@ -97,26 +106,31 @@ def read_table(
         InvalidOptionError: If images or labels are missing, or there are others.
         InvalidTargetError: If it is no table.
     """
-    table = tables.read_table(open_place(str(path)))
-    if table.empty or not {"image", "label"} <= set(table):
-        raise InvalidOptionError(f"{path}: the columns image and label are needed")
-    cells = zip(table["image"], table["label"], strict=True)
-    given = {plain(str(image)): plain(str(label).strip()) for image, label in cells}
-    asked = {held_out.names[i]: i for i in draw_of(plan).positions}
+    table, column = tables.read_table(open_place(str(path))), _column(held_out)
+    if table.empty or not {column, "label"} <= set(table):
+        raise InvalidOptionError(f"{path}: the columns {column} and label are needed")
+    cells = zip(table[column], table["label"], strict=True)
+    given = {plain(str(item)): plain(str(label).strip()) for item, label in cells}
+    asked, kind = {held_out.names[i]: i for i in draw_of(plan).positions}, held_out.modality.plural
     missing = [name for name in asked if not given.get(name)]
     if missing:
         raise InvalidOptionError(
-            f"{path}: {len(missing)} of {len(asked)} images have no label "
+            f"{path}: {len(missing)} of {len(asked)} {kind} have no label "
             f"({', '.join(missing[:_NAMED])}); a part of the draw would be biased: label all"
         )
     unknown = sorted({given[name] for name in asked} - {*class_names, NONE_OF_THESE})
     if unknown:
         raise InvalidOptionError(
             f"{path}: no class named {', '.join(unknown[:_NAMED])}; the classes are "
-            f"{', '.join(class_names)}; other images are {NONE_OF_THESE!r}"
+            f"{', '.join(class_names)}; other {kind} are {NONE_OF_THESE!r}"
         )
     places = {NONE_OF_THESE: UNKNOWN, **{name: k for k, name in enumerate(class_names)}}
     return {position: places[given[name]] for name, position in asked.items()}
+
+
+def _column(held_out: ImageSet) -> str:
+    """Return the column that names an item, as `predict` does."""
+    return "image" if held_out.modality.can_be_shown else "item"
 
 
 def audited(
@@ -125,6 +139,8 @@ def audited(
     labels: dict[int, int],
     answers: tuple[NDArray[np.int64], NDArray[np.int64]],
     margin: float | None,
+    *,
+    kind: str = "images",
 ) -> Verdict:
     """Return the verdict that the labels support.
 
@@ -134,6 +150,7 @@ def audited(
         labels: Class of each drawn position.
         answers: (n,) classes by the finalist, and by source-only.
         margin: Gap that counts as no difference; None is `MARGIN`.
+        kind: The word for several items.
     """
     drawn = draw_of(plan)
     found = estimate(drawn, labels, *answers)
@@ -150,7 +167,7 @@ def audited(
             f"{decision}: the adapted predictor gains {100 * gap.value:+.1f} points over "
             f"source-only, 95 % interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f} "
             f"({found.wins} wins and {found.losses} losses among {len(drawn.differing)} labelled "
-            f"images; the two differ on {100 * drawn.share:.0f} % of all{_not_rejected(drawn)})"
+            f"{kind}; the two differ on {100 * drawn.share:.0f} % of all{_not_rejected(drawn)})"
         ),
         returned="transfer" if transfer else "baseline",
         test=found.finalist,

@@ -35,7 +35,7 @@ LEAST_VOTERS = 3  # strategies, for a vote
 LEAST_GAIN = 0.01  # of a validator; on a few hundred images less is noise
 MUCH_CHANGED = 0.5  # share of the images on which finalist and source-only differ
 _PENALTY = 1.0  # of the search score, for what a gate refuses
-_ADVICE = "no target label was seen, so nothing here proves it; label a few images to find out"
+_ADVICE = "no target label was seen, so nothing here proves it; label a few {} to find out"
 
 
 @dataclass(frozen=True)
@@ -265,25 +265,31 @@ def _reason_to_stay(preferring: Sequence[str], opposing: Sequence[str], changed:
     return ""
 
 
-def sentence_of(choice: Choice) -> str:
-    """Return the verdict as a sentence."""
+def sentence_of(choice: Choice, kind: str = "images") -> str:
+    """Return the verdict as a sentence.
+
+    Args:
+        choice: What was decided.
+        kind: The word for several items.
+    """
+    advice = _ADVICE.format(kind)
     finalist, baseline = choice.finalist, choice.baseline
     plain = f"{baseline.strategy} on {baseline.source}"
     if finalist is None:
-        return f"unverified: {plain} is returned, because {choice.refused}; {_ADVICE}" + _warning(
+        return f"unverified: {plain} is returned, because {choice.refused}; {advice}" + _warning(
             choice
         )
     adapted = f"{finalist.strategy} on {finalist.source}"
     if choice.refused:
         return (
             f"unverified: {plain} is returned; {adapted} does not replace it, because "
-            f"{choice.refused}; {_ADVICE}" + _warning(choice)
+            f"{choice.refused}; {advice}" + _warning(choice)
         )
     agreeing = " and ".join(choice.preferring)
     against = f" ({' and '.join(choice.opposing)} against)" if choice.opposing else ""
     return (
         f"unverified: {adapted} is returned: it passes the gates, {agreeing} prefer it to "
-        f"{plain}{against}, and it changes {100 * choice.changed:.0f} % of the answers; {_ADVICE}"
+        f"{plain}{against}, and it changes {100 * choice.changed:.0f} % of the answers; {advice}"
         + _warning(choice)
     )
 

@@ -13,10 +13,10 @@ from autotransfer.data.target import open_unlabelled
 from autotransfer.errors import DataWarning, InvalidTargetError
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.features import FeatureReaders
-from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
+from autotransfer.models.small_networks import small_network
 from autotransfer.plugin.registry import Registry
-from autotransfer.scenarios.inputs import READ, choose_sources, make_readers, open_source_data
-from autotransfer.scenarios.options import Options
+from autotransfer.scenarios.inputs import choose_sources, make_readers, open_source_data
+from autotransfer.scenarios.options import Options, asked_modality
 from autotransfer.scenarios.unlabelled.audit_table import number_or_table
 from autotransfer.scenarios.unlabelled.holdout import Part, divide_source, divide_target
 from autotransfer.scenarios.unlabelled.intermediate_domains import (
@@ -78,9 +78,9 @@ def open_problem(target: Any, chosen: Options, registry: Registry) -> Unlabelled
     if chosen.audit_labels is not None:
         number_or_table(chosen.audit_labels)
     images, named, opened_as, notes = open_unlabelled(
-        target, on_bad_image=chosen.on_bad_image, modality=READ
+        target, on_bad_image=chosen.on_bad_image, modality=asked_modality(chosen)
     )
-    source, told = open_source_data(chosen)
+    source, told = open_source_data(chosen, images.modality)
     _compare_classes(named, source.class_names)
     images, source_images = _without_shared(images, source)
     _check_size(images, len(source.class_names))
@@ -91,20 +91,22 @@ def open_problem(target: Any, chosen: Options, registry: Registry) -> Unlabelled
         divide_target(images),
         divide_source(source_images),
         source.class_names,
-        _with_small_network(chosen, registry, len(images)),
+        _with_small_network(chosen, registry, images),
         make_readers(chosen),
         (*notes, *told),
-        open_intermediate_domains(chosen, source.class_names, [images, source_images]),
+        open_intermediate_domains(
+            chosen, source.class_names, [images, source_images], modality=images.modality
+        ),
     )
 
 
-def _with_small_network(chosen: Options, registry: Registry, num_images: int) -> Sources:
+def _with_small_network(chosen: Options, registry: Registry, images: ImageSet) -> Sources:
     """Return the candidates and, unless the user names which to keep, the small network."""
-    found = choose_sources(chosen, registry, num_images)
-    named = {source.name for source in found.sources}
-    if SMALL_NETWORK in named or chosen.source:
+    found = choose_sources(chosen, registry, len(images), images.modality)
+    small = small_network(images.modality)
+    if small is None or chosen.source or small.name in {source.name for source in found.sources}:
         return found
-    return Sources((*found.sources, small_source()), found.skipped, found.default_set)
+    return Sources((*found.sources, small), found.skipped, found.default_set)
 
 
 def _compare_classes(named: tuple[str, ...], of_source: tuple[str, ...]) -> None:
@@ -114,19 +116,19 @@ def _compare_classes(named: tuple[str, ...], of_source: tuple[str, ...]) -> None
     shared = [name for name in named if name in of_source]
     if not shared:
         raise InvalidTargetError(
-            f"the target's folders ({', '.join(named[:5])}) and the classes of the source "
-            f"images ({', '.join(of_source[:5])}) share no name; both must have the same classes"
+            f"the classes that the target names ({', '.join(named[:5])}) and those of the source "
+            f"data ({', '.join(of_source[:5])}) share no name; both must have the same classes"
         )
     missing = [name for name in of_source if name not in named]
     other = [name for name in named if name not in of_source]
     if missing or other:
         parts = [
-            f"no folder for {', '.join(missing[:5])}" if missing else "",
-            f"further folders {', '.join(other[:5])}" if other else "",
+            f"no class {', '.join(missing[:5])}" if missing else "",
+            f"further classes {', '.join(other[:5])}" if other else "",
         ]
         warnings.warn(
             f"the target has {' and '.join(part for part in parts if part)}; methods that align "
-            "the domains assume the classes of the source images; --class keeps some of them",
+            "the domains assume the classes of the source data; --class keeps some of them",
             DataWarning,
             stacklevel=5,
         )
@@ -135,12 +137,13 @@ def _compare_classes(named: tuple[str, ...], of_source: tuple[str, ...]) -> None
 def _check_size(images: ImageSet, num_classes: int) -> None:
     if len(images) < FEWEST_TARGET:
         raise InvalidTargetError(
-            f"the target has {len(images)} image(s); without labels at least {FEWEST_TARGET} "
-            "are needed: add images, or label some"
+            f"the target has {len(images)} {images.modality}(s); without labels at least "
+            f"{FEWEST_TARGET} are needed: add {images.modality.plural}, or label some"
         )
     if len(images) < FEW_A_CLASS * num_classes:
         warnings.warn(
-            f"{len(images)} target images for {num_classes} classes are few: aligning domains "
+            f"{len(images)} target {images.modality.plural} for {num_classes} classes are few: "
+            f"aligning domains "
             f"needs about {FEW_A_CLASS} a class, and the choice among methods is little more than "
             "a guess",
             DataWarning,
@@ -156,11 +159,13 @@ def _without_shared(target: ImageSet, source: ImageSet) -> tuple[ImageSet, Image
         return target, source
     if not kept.any():
         raise InvalidTargetError(
-            "every source image is in the target as well, so nothing is left to learn from: name "
-            "other images with --source-data, or fit them as a target with labels"
+            f"every source {source.modality} is in the target as well, so nothing is left to "
+            f"learn from: name other {source.modality.plural} with --source-data, or fit them as "
+            "a target with labels"
         )
     warnings.warn(
-        f"{int((~kept).sum())} source image(s) are in the target as well, and were left out",
+        f"{int((~kept).sum())} source {source.modality}(s) are in the target as well, and were "
+        "left out",
         DataWarning,
         stacklevel=5,
     )

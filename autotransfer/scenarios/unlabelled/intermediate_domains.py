@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.modality import USUAL, Modality
 from autotransfer.data.target import open_target, open_unlabelled
 from autotransfer.errors import InvalidTargetError
 from autotransfer.models.predictors.base import FeatureReader
@@ -66,7 +67,11 @@ class DomainPath:
 
 
 def open_intermediate_domains(
-    chosen: Options, class_names: Sequence[str], known: Sequence[ImageSet]
+    chosen: Options,
+    class_names: Sequence[str],
+    known: Sequence[ImageSet],
+    *,
+    modality: Modality = USUAL,
 ) -> tuple[IntermediateDomain, ...]:
     """Return the intermediate sets that `through` names.
 
@@ -74,6 +79,7 @@ def open_intermediate_domains(
         chosen: The options.
         class_names: The classes of the source.
         known: Images of source and target, which are left out.
+        modality: What the items are.
 
     Raises:
         InvalidTargetError: If a set has too few images, or labels of other classes only.
@@ -85,36 +91,45 @@ def open_intermediate_domains(
     ours = {digest for images in known for digest in images.digests}
     domains: dict[str, IntermediateDomain] = {}
     for place in chosen.through:
-        domain = _opened(place, chosen, class_names, ours)
+        domain = _opened(place, chosen, class_names, ours, modality=modality)
         name = domain.name
         while name in (*domains, SOURCE, TARGET):
             name += "'"
         domains[name] = IntermediateDomain(name, domain.images, domain.labelled)
         kind = "labelled" if domain.labelled else "without labels"
-        chosen.say(f"intermediate images {name}: {len(domain.images)}, {kind}")
+        chosen.say(f"intermediate {modality.plural} {name}: {len(domain.images)}, {kind}")
     return tuple(domains.values())
 
 
 def _opened(
-    place: Any, chosen: Options, class_names: Sequence[str], ours: set[str]
+    place: Any,
+    chosen: Options,
+    class_names: Sequence[str],
+    ours: set[str],
+    *,
+    modality: Modality,
 ) -> IntermediateDomain:
-    images, named, name, _ = open_unlabelled(place, on_bad_image=chosen.on_bad_image)
+    images, named, name, _ = open_unlabelled(
+        place, on_bad_image=chosen.on_bad_image, modality=modality
+    )
     labelled = bool(named) or (isinstance(place, tuple) and len(place) == 2)
     if labelled:
-        images = open_target(place, minimum_per_class=1, on_bad_image=chosen.on_bad_image).train
+        images = open_target(
+            place, minimum_per_class=1, on_bad_image=chosen.on_bad_image, modality=modality
+        ).train
         of_source = np.isin(np.array(images.class_names)[images.labels], class_names)
         if not of_source.any():
             raise InvalidTargetError(
-                f"{name}: the intermediate images have the classes "
+                f"{name}: the intermediate {modality.plural} have the classes "
                 f"{', '.join(images.class_names[:5])}, the source {', '.join(class_names[:5])}; "
-                "they share no name. Give images of the same classes"
+                f"they share no name. Give {modality.plural} of the same classes"
             )
         images = images.subset(np.flatnonzero(of_source))
     images = images.subset([i for i, digest in enumerate(images.digests) if digest not in ours])
     if len(images) < FEWEST:
         raise InvalidTargetError(
-            f"{name}: {len(images)} intermediate image(s) that are neither source nor target "
-            f"images; at least {FEWEST} are needed to step on"
+            f"{name}: {len(images)} intermediate {modality}(s) that are neither source nor target "
+            f"{modality.plural}; at least {FEWEST} are needed to step on"
         )
     return IntermediateDomain(name, images, labelled)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.modality import USUAL, Modality
 from autotransfer.forecasts import Range
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.open_set import OpenSet
@@ -192,9 +193,11 @@ def weighed_shares(found: OpenWorld | None, learn: ImageSet) -> tuple[float, ...
     return tuple(share.value for share in found.class_shares)
 
 
-def open_world_sentences(found: OpenWorld, class_names: Sequence[str]) -> list[str]:
-    """Return what was found: of the classes, then of images that are none of them."""
-    unknown = [] if found.unknown is None else [found.unknown.told]
+def open_world_sentences(
+    found: OpenWorld, class_names: Sequence[str], modality: Modality = USUAL
+) -> list[str]:
+    """Return what was found: of the classes, then of items that are none of them."""
+    unknown = [] if found.unknown is None else [found.unknown.told_of(modality, modality.plural)]
     return [open_world_sentence(found, class_names), *unknown]
 
 

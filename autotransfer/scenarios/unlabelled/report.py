@@ -9,13 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.modality import Modality
 from autotransfer.models.features import FeatureReaders
 from autotransfer.report import Material, Predicted
 from autotransfer.report.material import Rejected, no_images
 from autotransfer.results import Record
 from autotransfer.search.checkpoint import Checkpoint
 
-SOURCE, TARGET = "source images", "target images"
+
+def domain_names(modality: Modality) -> tuple[str, str]:
+    """Return what the items of source and target are called in the report."""
+    return f"source {modality.plural}", f"target {modality.plural}"
 
 
 def material_without_labels(
@@ -32,7 +36,7 @@ def material_without_labels(
     Args:
         record: What was found.
         readers: Features of the sources.
-        learnt: Source and target images that were learnt from, under their names.
+        learnt: Source and target items that were learnt from, under their names, in this order.
         held_out: Those that were held back, under the same names.
         returned: What is returned.
         predictors: Source-only first, then the finalist where it adapts, by what they are
@@ -47,12 +51,12 @@ def material_without_labels(
     def checked() -> Predicted:
         title, plain = next(iter(predictors.items()))
         assert plain.source is not None
-        images = held_out[SOURCE]
+        images = held_out[of_source]
         said = plain.predict(images, readers[plain.source])
-        return Predicted(title, "held-out source images", images, said)
+        return Predicted(title, f"held-out {of_source}", images, said)
 
     def rejected() -> Rejected | None:
-        open_set, images = returned.open_set, learnt[TARGET]
+        open_set, images = returned.open_set, learnt[of_target]
         if open_set is None or not open_set.found:
             return None
         features = readers[open_set.source](images)
@@ -60,14 +64,14 @@ def material_without_labels(
         places = np.flatnonzero(out)
         return Rejected(images.subset(places), features[places], probability[places])
 
-    source = returned.source
+    source, (of_source, of_target) = returned.source, tuple(learnt)
     assert source is not None
     return Material(
         record,
         images=dict(learnt),
         checked=cache(checked),
         rejected=cache(rejected) if returned.open_set is not None else no_images,
-        unlabelled=TARGET,
+        unlabelled=of_target,
         predict=lambda images: returned.predict(images, readers[source]),
         features=readers[source],
         embeddings={title: embedded(kept) for title, kept in predictors.items()},

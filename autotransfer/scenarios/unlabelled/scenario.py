@@ -55,7 +55,7 @@ from autotransfer.scenarios.unlabelled.open_world import (
     without_rejected,
 )
 from autotransfer.scenarios.unlabelled.ranking import rank_without_labels
-from autotransfer.scenarios.unlabelled.report import SOURCE, TARGET, material_without_labels
+from autotransfer.scenarios.unlabelled.report import domain_names, material_without_labels
 from autotransfer.scenarios.unlabelled.trials import (
     METRIC,
     UnlabelledContext,
@@ -134,13 +134,13 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
     def rank(
         self, estimators: Sequence[str] = (), *, racing: bool = True, due: float | None = None
     ) -> tuple[Ranking, list[Skipped]]:
-        options = self.request.options
+        options, kind = self.request.options, self.items.modality.plural
         if estimators:
             raise InvalidOptionError(
                 "estimators are for targets with labels; without them sources are ranked by their "
                 "accuracy on source images and the distance of the domains"
             )
-        options.say(f"ranking {len(self.sources.sources)} sources by source images")
+        options.say(f"ranking {len(self.sources.sources)} sources by source {kind}")
         return rank_without_labels(
             self.problem, self.sources, seed=options.seed, max_sources=options.max_sources, due=due
         )
@@ -153,16 +153,16 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
         options, registry, problem = self.request.options, self.request.registry, self.problem
         by_name = {source.name: source for source in self.sources.sources}
         names = self.request.strategies_for(self.kind)
-        arms, unfit = arms_without_labels(
+        arms, skipped = arms_without_labels(
             [by_name[name] for name in ranking.shortlist],
             [registry.strategy(name) for name in names],
             self.request.preset,
             num_images=len(self.items),
             num_classes=len(self.class_names),
             no_path=self._domain_path.refused,
+            modality=self.items.modality,
+            named=options.strategies,
         )
-        # strategies of other scenarios are told of only where they were named
-        skipped = [s for s in unfit if s.source != "*" or s.strategy in options.strategies]
         task = TaskInfo(arms.sources[0], self.kind, len(self.items), len(self.class_names))
         last = last_resort(registry.strategies.values(), task, arms.spaces)
         skipped += left_out(problem.domains, self._domain_path)
@@ -232,7 +232,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
         verdict = Verdict(
             decision=Decision.UNVERIFIED,
             basis="validators",
-            sentence=sentence_of(finalist),
+            sentence=sentence_of(finalist, self.items.modality.plural),
             returned="baseline" if finalist.chosen is finalist.baseline else "transfer",
             baselines=(Baseline(SOURCE_ONLY, None, baseline.seconds),),
             best_baseline=SOURCE_ONLY,
@@ -261,7 +261,8 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
     def material(
         self, searched: Searched[UnlabelledContext], judged: Judged[Choice], run: Run
     ) -> Callable[[Record], Material]:
-        source, target, choice = self.problem.source, self.problem.target, judged.finalist
+        parts, choice = (self.problem.source, self.problem.target), judged.finalist
+        names = domain_names(self.items.modality)
         read = partial(self._checkpoint, searched, run)
 
         def gathered(record: Record) -> Material:
@@ -272,8 +273,8 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             return material_without_labels(
                 record,
                 self.readers,
-                {SOURCE: source.learn, TARGET: target.learn},
-                {SOURCE: source.held_out, TARGET: target.held_out},
+                {name: part.learn for name, part in zip(names, parts, strict=True)},
+                {name: part.held_out for name, part in zip(names, parts, strict=True)},
                 judged.kept,
                 predictors=predictors,
             )
@@ -290,7 +291,8 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
         if share < 1:
             source, target = problem.source.fewer(share, seed), problem.target.fewer(share, seed)
             run.study.note_forced(
-                f"{len(source.learn)} source and {len(target.learn)} target images were learnt "
+                f"{len(source.learn)} source and {len(target.learn)} target "
+                f"{self.items.modality.plural} were learnt "
                 "from: no time was left for more"
             )
             self.problem = replace(problem, source=source, target=target)
@@ -304,7 +306,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             return None
         options = self.request.options
         found, self._open_set = look_and_remember(run.study, self.problem, common, options.seed)
-        for sentence in open_world_sentences(found, self.class_names):
+        for sentence in open_world_sentences(found, self.class_names, self.items.modality):
             options.say(sentence)
         return found
 

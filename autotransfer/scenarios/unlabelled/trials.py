@@ -8,11 +8,10 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from typing_extensions import override
 
+from autotransfer.data.blending import blended
 from autotransfer.data.image_set import ImageSet
-from autotransfer.data.target import open_images
 from autotransfer.models.features import FeatureReaders, Features
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.source import Source
@@ -153,30 +152,32 @@ class UnlabelledContext(TrialContext):
         return np.stack([first, second])
 
     @cached_property
-    def blends(self) -> ImageSet:
-        """Return the blended images, the same for every trial."""
-        held_out = self.judged_on
-        return open_images([_blend(held_out, a, b) for a, b in self.pairs.T])
+    def blends(self) -> ImageSet | None:
+        """Return the blended items, the same for every trial; None where nothing blends them."""
+        return blended(self.judged_on, self.pairs, SHARE)
 
     def evidence(
         self, predictor: Predictor, source: Source, said: NDArray[np.float64]
     ) -> Evidence:
-        """Return what a predictor says of the held-out images that judge.
+        """Return what a predictor says of the held-out items that judge.
 
         Args:
             predictor: The predictor.
             source: The one that it reads.
-            said: (n, K) what it says of all held-out target images.
+            said: (n, K) what it says of all held-out target items.
         """
         target, held_out = self.judged_on, self.source.held_out
-        reader = self.readers[source]
+        reader, blends = self.readers[source], self.blends
+        mixed = None
+        if blends is not None:
+            mixed = Mixed(self.pairs[0], self.pairs[1], predictor.predict(blends, reader))
         return Evidence(
             target=said[self._judges],
             target_features=predictor.embed(target, reader),
             source=predictor.predict(held_out, reader),
             source_features=predictor.embed(held_out, reader),
             source_labels=held_out.labels,
-            mixed=Mixed(self.pairs[0], self.pairs[1], predictor.predict(self.blends, reader)),
+            mixed=mixed,
             seed=self.seed,
             frozen=np.asarray(reader(target), np.float64),
             class_shares=None if self.class_shares is None else np.array(self.class_shares),
@@ -214,8 +215,3 @@ def answers_of(outcome: Outcome, place: RunFolder) -> NDArray[np.int64]:
 
 def _unscored(_progress: float, _predictor: Predictor, /) -> None:
     """Score nothing at the rungs: half-trained predictors tell little without labels."""
-
-
-def _blend(images: ImageSet, first: int, second: int) -> Image.Image:
-    one = images[first].convert("RGB")
-    return Image.blend(images[second].convert("RGB").resize(one.size), one, SHARE)

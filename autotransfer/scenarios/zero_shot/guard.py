@@ -110,6 +110,7 @@ def uncalibrated(table: Attributes) -> ZeroShotFindings:
         known_to_source=(),
         without_known=None,
         own_head=None,
+        describer=table.describer,
     )
 
 
@@ -164,4 +165,5 @@ def _zero_shot(
         without_known=evidence.without_known,
         own_head=evidence.own_head,
         competitors=evidence.competitors,
+        describer=table.describer,
     )

@@ -64,6 +64,7 @@ def judge_held_out(
         known=tuple(table.class_names[k] for k in unseen if known[k]),
         without_known=_among(scores, images.labels, unseen[~known[unseen]]),
         own_head=head_among(images, known_classes(source, table.class_names), reader),
+        kind=images.modality.plural,
         seconds=time.monotonic() - began,
     )
 

@@ -84,6 +84,7 @@ def judge_pairs(
         pairs=len(done),
         competitors=entered,
         refitted=closed is not None,
+        kind=point.context.images.modality.plural,
         seconds=time.monotonic() - began,
     )
 

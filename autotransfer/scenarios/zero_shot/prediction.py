@@ -99,9 +99,10 @@ def explain(
         generalised: Whether all classes compete.
 
     Returns:
-        One for each image; none where what was returned looks at no attributes.
+        One for each image; none where what was returned looks at no attributes, or these are the
+        features of descriptions, which say nothing to anybody.
     """
-    if not isinstance(predictor, AttributePredictor):
+    if not isinstance(predictor, AttributePredictor) or zero_shot.describer:
         return []
     rows = np.array(zero_shot.values)[0 if generalised else len(zero_shot.seen) :]
     found = []

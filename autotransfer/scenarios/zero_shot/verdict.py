@@ -44,6 +44,7 @@ class Evidence:
         pairs: Number of held-out pairs; 0 for held-out items.
         competitors: Number of further trials in the null.
         refitted: Whether rows were exchanged before anything was learned.
+        kind: The word for several items.
     """
 
     basis: str
@@ -63,6 +64,7 @@ class Evidence:
     competitors: int = 0
     seconds: float = 0.0
     refitted: bool = True
+    kind: str = "images"
 
     @property
     def level(self) -> float:
@@ -128,8 +130,9 @@ def verdict_of(evidence: Evidence) -> Verdict:
 
 
 def _sentence(evidence: Evidence, decision: Decision) -> str:
+    kind = evidence.kind
     measured = (
-        f"{_percent(evidence.score)} of the images of {_tested(evidence)} are named right "
+        f"{_percent(evidence.score)} of the {kind} of {_tested(evidence)} are named right "
         f"(95 % interval over classes {_percent(evidence.low)} to {_percent(evidence.high)}, "
         f"chance {_percent(evidence.chance)})"
     )
@@ -138,7 +141,7 @@ def _sentence(evidence: Evidence, decision: Decision) -> str:
         return f"{measured}; not tested: {_too_few(evidence)}"
     match decision:
         case Decision.POSITIVE:
-            return f"{measured}; {null}: the attributes carry over to classes without images"
+            return f"{measured}; {null}: the attributes carry over to classes without {kind}"
         case Decision.NEGATIVE:
             return (
                 f"{measured}, and {_percent(evidence.p_value)} of the tables with exchanged rows "
@@ -146,7 +149,7 @@ def _sentence(evidence: Evidence, decision: Decision) -> str:
             )
     return (
         f"{measured}; {null}: it stays open whether the attributes carry over to classes without "
-        "images"
+        f"{kind}"
     )
 
 
@@ -166,8 +169,8 @@ def _too_few(evidence: Evidence) -> str:
             f"{evidence.assignments:g} ways only, too few for a test"
         )
     return (
-        f"{evidence.num_classes} classes with images are too few to test whether the attributes "
-        f"carry over; at least {FEWEST_TESTED} are needed"
+        f"{evidence.num_classes} classes with {evidence.kind} are too few to test whether the "
+        f"attributes carry over; at least {FEWEST_TESTED} are needed"
     )
 
 

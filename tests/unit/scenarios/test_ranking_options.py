@@ -12,11 +12,11 @@ from autotransfer.scenarios.ranking_options import OF_A_FIT, refuse_options_of_a
 
 # what target, sources, device and what is said are chosen by
 READ = {
-    "scenario", "source_data", "classes", "attributes", "group_column", "modality", "unlabelled",
+    "scenario", "source_data", "classes", "attributes", "descriptions", "group_column", "modality",
     "domain_column", "domains",
-    "labels", "new_classes", "through", "sources", "source", "license", "max_sources", "max_mb",
-    "max_ms", "memory", "tracking_uri", "workspace", "on_bad_image", "plugins", "device", "seed",
-    "verbose", "say", "began",
+    "unlabelled", "labels", "new_classes", "through", "sources", "source", "license",
+    "max_sources", "max_mb", "max_ms", "memory", "tracking_uri", "workspace", "on_bad_image",
+    "plugins", "device", "seed", "verbose", "say", "began",
 }  # fmt: skip
 GIVEN: dict[str, Any] = {
     "budget": "5m", "trials": 3, "seconds": 60.0, "strategies": ["fine-tune"], "space": "quick",

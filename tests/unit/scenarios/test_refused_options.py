@@ -56,10 +56,11 @@ SOMEWHERE = {
     "source_data": {"labelled", "unlabelled"},
     "classes": {"labelled", "unlabelled"},
     "attributes": {"zero-shot"},
+    "descriptions": {"zero-shot"},
     "group_column": {"labelled"},
     "domain_column": {"labelled"},
     "domains": {"labelled", "precomputed"},
-    "modality": {"labelled"},
+    "modality": {"labelled", "unlabelled", "zero-shot"},
     "unlabelled": {"labelled"},
     "labels": {"labelled"},
     "new_classes": {"labelled"},
@@ -82,6 +83,7 @@ GIVEN: dict[str, Any] = {
     "source_data": np.zeros((3, 8, 8, 3)),
     "classes": ["ants", "bees"],
     "attributes": "table.csv",
+    "descriptions": "classes.csv",
     "group_column": "patient",
     "domain_column": "hospital",
     "domains": ["x", "y", "z"],
@@ -115,8 +117,8 @@ def test_no_option_is_missing_in_the_table() -> None:
 @pytest.mark.parametrize("name", SOMEWHERE)
 def test_an_option_has_an_effect_or_is_refused_by_name(name: str, scenario: str) -> None:
     options = read_options({name: GIVEN[name]})
-    silent = (name, scenario) == ("attributes", "labelled")  # makes the target a described one
-    silent |= (name, scenario) == ("attributes", "unlabelled")
+    # a table of classes makes the target a zero-shot one
+    silent = name in ("attributes", "descriptions") and scenario in ("labelled", "unlabelled")
     if scenario in SOMEWHERE[name] or silent:
         assert name not in REFUSED[scenario]
         return
@@ -130,10 +132,13 @@ def test_what_is_left_at_its_default_is_never_refused(scenario: str) -> None:
     refuse_unusable(read_options({"through": [], "metric": "accuracy", "guard": True}), scenario)
 
 
-def test_a_table_of_attributes_makes_the_target_zero_shot_or_contradicts() -> None:
-    assert kind_of("x", read_options({"attributes": "t.csv"})) is ScenarioKind.ZERO_SHOT
-    with pytest.raises(InvalidOptionError, match="attributes"):
-        kind_of("x", read_options({"attributes": "t.csv", "scenario": "unlabelled"}))
+@pytest.mark.parametrize("table", ["attributes", "descriptions"])
+def test_a_table_of_classes_makes_the_target_zero_shot_or_contradicts(table: str) -> None:
+    assert kind_of("x", read_options({table: "t.csv"})) is ScenarioKind.ZERO_SHOT
+    with pytest.raises(InvalidOptionError, match=f"--{table} is for the scenario zero-shot"):
+        kind_of("x", read_options({table: "t.csv", "scenario": "unlabelled"}))
+    with pytest.raises(InvalidOptionError, match="beside --attributes"):
+        kind_of("x", read_options({"attributes": "t.csv", "descriptions": "t.csv"}))
     with pytest.raises(InvalidOptionError, match="attributes"):
         kind_of("x", read_options({"scenario": "zero-shot"}))
 

@@ -53,6 +53,7 @@ def _scenario() -> Any:
     found = object.__new__(Unlabelled)
     found.problem = SimpleNamespace(source=held_out, target=held_out, seen=("d1",))  # type: ignore[assignment]
     found.class_names = ("ant", "bee")
+    found.items = shapes(2, 2)
     found._domain_path, found._open_world = DomainPath(), None
     found.readers = {}  # type: ignore[assignment]
     found.request = SimpleNamespace(registry="registry")  # type: ignore[assignment]
@@ -213,7 +214,6 @@ def test_the_strategies_are_those_of_the_request_for_this_scenario(
     )
     found.sources = Sources((tiny_source(),), ())
     found.problem.domains = ()
-    found.items = range(5)
     given = []
 
     def arms_without_labels(*arguments: Any, **_numbers: Any) -> tuple[Arms, list[Skipped]]:

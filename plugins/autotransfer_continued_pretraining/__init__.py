@@ -1,12 +1,14 @@
-"""Continued self-supervised training of a source on unlabelled target images, then a probe.
+"""Continued self-supervised training of a source on unlabelled target items, then a probe.
 
-Two views of the same image should have the same features, and features should not collapse.
-Labels are used only by the probe at the end.
+Two views of the same image should have the same features, and features should not collapse; of a
+text some tokens are masked, and filled in from the others. Labels are used only by the probe at
+the end.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,10 +17,12 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.plugin import (
+    Backbone,
     Layers,
     Need,
     Predictor,
     SearchSpace,
+    Source,
     Strategy,
     Task,
     TaskInfo,
@@ -28,10 +32,13 @@ from autotransfer.plugin import (
     hookimpl,
     networks,
     parameters,
+    sources,
     training,
 )
+from autotransfer_continued_pretraining.masked import FilledIn, MaskedTexts, filling_in
 
 LEARNING_RATE = 3e-5  # at ten times as much the features forget faster than they learn
+READ = frozenset({sources.Modality.IMAGE, sources.Modality.TEXT})
 EXPANDER_MULTIPLIER = 10.0
 WEIGHT_DECAY = 1e-2
 STEPS = 150
@@ -42,20 +49,28 @@ INVARIANCE, VARIANCE, COVARIANCE = 25.0, 25.0, 1.0  # Bardes et al. 2022, sectio
 
 
 class ContinuedPretraining(networks.NetworkStrategy):
-    """The last stages learn from unlabelled target images; a ridge probe reads them.
+    """The last stages learn from unlabelled target items; a probe reads them.
 
     Batch norm keeps the source's statistics, so that without any step this is the plain probe;
     of the usual objectives VICReg is the one that needs no statistics of a batch in its own
     layers, no other images to be told apart from, and no orientation that an image from
-    above lacks. `effort` multiplies the number of steps.
+    above lacks. Texts are masked and filled in, for which an encoder has to have layers and its
+    tokenizer a token for what is masked. `effort` multiplies the number of steps.
 
     References:
         Bardes, Ponce & LeCun, VICReg: Variance-Invariance-Covariance Regularization for
-        Self-Supervised Learning, ICLR 2022, arXiv:2105.04906, equations 1 to 6.
+        Self-Supervised Learning, ICLR 2022, arXiv:2105.04906, equations 1 to 6. Gururangan et al.,
+        Don't Stop Pretraining, ACL 2020, arXiv:2004.10964, and Devlin et al., BERT, NAACL 2019,
+        arXiv:1810.04805, section 3.1, for texts; every token that is drawn is masked.
     """
 
     name = "continued-pretraining"
     needs = frozenset({Need.TARGET_LABELS, Need.UNLABELLED_TARGET})
+    modalities = READ
+
+    @override
+    def unfit(self, task: TaskInfo) -> str:
+        return sources.reason_not_masked(task.source) if _is_text(task.source) else ""
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
@@ -75,27 +90,22 @@ class ContinuedPretraining(networks.NetworkStrategy):
         )
         suffix = headed.suffix
         labelled = task.features.inputs(task.train, frozen)
-        views = [
-            task.features.inputs(images, frozen, view=View("colour", number))
-            for number in range(VIEWS)
-        ]
         stages = task.features.num_stages
         layers = Layers(stages, stages, stages - frozen)
 
         def snapshot() -> Predictor:
             rows = networks.features_after(suffix, labelled)
-            headed.set_head(heads.fit_ridge(rows, task.train.labels, K))
+            fit = heads.fit_logistic if _is_text(task.source) else heads.fit_ridge
+            headed.set_head(fit(rows, task.train.labels, K))
             return networks.NetworkPredictor.of(headed, task.source, frozen=frozen, layers=layers)
 
         steps = round(STEPS * float(params["effort"]))
         shown = _order(len(images), steps, trial.seed)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(trial.seed)
-            compared = Vicreg(suffix, backbone.num_features).to(task.device)
         if steps and len(images) > 1:
+            learns = _learner(task, backbone, headed.suffix, shown, frozen=frozen, seed=trial.seed)
             training.train(
-                compared,
-                lambda positions, _: views[0].batch(shown[positions][:1]),
+                learns.network,
+                lambda positions, _: learns.inputs.batch(shown[positions][:1]),
                 np.zeros(len(shown), dtype=np.int64),
                 training.Schedule(
                     epochs=1,
@@ -107,11 +117,57 @@ class ContinuedPretraining(networks.NetworkStrategy):
                 ),
                 seed=trial.seed,
                 limits=training.Limits(trial.deadline),
-                head=list(compared.expander.parameters()),
+                head=learns.beside,
                 on_rung=lambda progress: trial.report(progress, snapshot()),
-                objective=_objective(compared, views, shown),
+                objective=learns.objective,
             )
         return snapshot()
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What is trained.
+
+    Args:
+        network: The layers that learn, with what learns beside them.
+        beside: What is thrown away.
+        inputs: Of the layers; says on which device a step is.
+        objective: What a step minimises.
+    """
+
+    network: nn.Module
+    beside: list[nn.Parameter]
+    inputs: networks.StageInputs
+    objective: training.Objective
+
+
+def _learner(
+    task: Task,
+    backbone: Backbone,
+    suffix: nn.Module,
+    shown: NDArray[np.int64],
+    *,
+    frozen: int,
+    seed: int,
+) -> Learner:
+    images = task.needed_unlabelled(ContinuedPretraining.name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(backbone, networks.TextBackbone):
+            filled = FilledIn(suffix, backbone.token_rows, backbone.num_features).to(task.device)
+            texts = MaskedTexts(task, images, frozen)
+            return Learner(filled, filled.beside, texts.plain, filling_in(filled, texts, shown))
+        compared = Vicreg(suffix, backbone.num_features).to(task.device)
+    views = [
+        task.features.inputs(images, frozen, view=View("colour", number))
+        for number in range(VIEWS)
+    ]
+    beside = list(compared.expander.parameters())
+    return Learner(compared, beside, views[0], _objective(compared, views, shown))
+
+
+def _is_text(source: Source) -> bool:
+    return source.modality is sources.Modality.TEXT
 
 
 class Vicreg(nn.Module):
