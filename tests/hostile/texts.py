@@ -202,9 +202,9 @@ OPTIONS: dict[str, tuple[Callable[[Place], list[str]], tuple[str, ...]]] = {
     "texts beside source images": (
         _fit(_beside_bars, "--source-data", "bars"), ("bars", "no texts", ".png 36"),
     ),
-    "texts without labels": (
+    "source texts without labels": (
         _fit(_written("text\na b\nc d\n"), "--scenario", "unlabelled", "--source-data", "t.csv"),
-        ("image",),
+        ("source texts need labels",),
     ),
 }  # fmt: skip
 
