@@ -310,7 +310,8 @@ def _returned_text(record: Record) -> str:
     if record.verdict.returned == "transfer":
         return f"transferred model ({record.finalist.strategy} on {sources_told(record)})"
     if record.zero_shot is not None:
-        return "baseline (chance), which looks at no image"
-    unused = "target images" if record.scenario == "unlabelled" else "source"
+        return "baseline (chance), which reads nothing"
+    kind = plural_of(record.modality)
+    unused = f"target {kind}" if record.scenario == "unlabelled" else "source"
     name = record.verdict.returned_baseline or record.verdict.best_baseline
     return f"baseline ({name}), which uses no {unused}"

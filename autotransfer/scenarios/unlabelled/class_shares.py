@@ -61,11 +61,11 @@ class ClassShares:
     def doubt(self) -> str:
         """Return why the shares are not believed; empty where they are."""
         if self.num_images < FEWEST:
-            return f"{self.num_images} target images are too few; at least {FEWEST} are needed"
+            return f"{self.num_images} target items are too few; at least {FEWEST} are needed"
         if self.apart > MOST_APART or self.moved > MOST_MOVED:
             return (
                 "the target looks too different: two readings of the source tell shares that "
-                f"differ by {100 * max(self.apart, self.moved):.0f} % of the images"
+                f"differ by {100 * max(self.apart, self.moved):.0f} % of the items"
             )
         return ""
 

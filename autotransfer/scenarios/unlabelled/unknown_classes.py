@@ -66,15 +66,15 @@ class UnknownClasses:
         found = self.mixture
         if found.shift > MOST_SHIFTED:
             return (
-                "the whole target looks strange beside the source images: another look, or hardly "
+                "the whole target looks strange beside the source items: another look, or hardly "
                 "any image of your classes, and nothing here tells the two apart"
             )
         if found.high >= MOST:
-            return f"it may be {100 * MOST:.0f} % of the images or more"
+            return f"it may be {100 * MOST:.0f} % of the items or more"
         if found.high - found.low > WIDEST:
             return (
                 f"it may be anything from {100 * found.low:.0f} % to {100 * found.high:.0f} % "
-                "of the images"
+                "of the items"
             )
         if not found.low and self.beyond < LEAST_SEEN:
             return (
@@ -106,7 +106,7 @@ def too_few(source: ImageSet, target: ImageSet) -> str:
     """
     for name, images in (("source", source), ("target", target)):
         if len(images) < FEWEST:
-            return f"{len(images)} {name} images are too few; at least {FEWEST} are needed"
+            return f"{len(images)} {name} items are too few; at least {FEWEST} are needed"
     return ""
 
 

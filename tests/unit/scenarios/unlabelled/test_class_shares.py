@@ -56,15 +56,15 @@ def test_a_shift_that_makes_one_class_look_like_another_is_doubted() -> None:
 
 def test_a_few_images_tell_no_shares() -> None:
     found = _found(_draw([20, 0, 10, 0, 0], 3)[0])
-    assert "30 target images are too few" in found.doubt
+    assert "30 target items are too few" in found.doubt
 
 
 def test_readings_that_differ_are_not_believed() -> None:
     even = np.full(2, 0.5)
     found = ClassShares(even, even, even, even, 0.0, 0.0, 100)
     assert found.doubt == ""
-    assert "differ by 30 % of the images" in replace(found, apart=0.3).doubt
-    assert "differ by 30 % of the images" in replace(found, moved=0.3).doubt
+    assert "differ by 30 % of the items" in replace(found, apart=0.3).doubt
+    assert "differ by 30 % of the items" in replace(found, moved=0.3).doubt
 
 
 def test_source_images_are_drawn_with_the_shares_of_the_target_each_in_turn() -> None:

@@ -224,7 +224,7 @@ def test_too_few_images_tell_nothing_of_unknown_ones_and_reject_none() -> None:
     assert open_set is None
     assert found.unknown is not None
     assert found.unknown.share is None
-    assert found.unknown.doubt == "39 target images are too few; at least 40 are needed"
+    assert found.unknown.doubt == "39 target items are too few; at least 40 are needed"
 
 
 def _with_a_new_class() -> tuple[Any, NDArray[np.bool_]]:

@@ -72,14 +72,14 @@ def test_a_target_that_is_strange_as_a_whole_is_not_told_of() -> None:
 def test_where_no_image_is_of_the_classes_none_is_rejected_and_it_is_said_why() -> None:
     learnt, labels = rows(360, 0, [0, 1, 2, 3, 4, 5])
     found = unknown_classes(learnt, labels, rows(300, 1, [6, 7])[0], seed=0)
-    assert "strange beside the source images" in found.doubt or "or more" in found.doubt
+    assert "strange beside the source items" in found.doubt or "or more" in found.doubt
     assert not found.found
 
 
 def test_too_few_images_of_either_domain_are_named() -> None:
     few, enough = shapes(3, 13), shapes(3, 14)
-    assert too_few(enough, few) == f"39 target images are too few; at least {FEWEST} are needed"
-    assert too_few(few, enough) == f"39 source images are too few; at least {FEWEST} are needed"
+    assert too_few(enough, few) == f"39 target items are too few; at least {FEWEST} are needed"
+    assert too_few(few, enough) == f"39 source items are too few; at least {FEWEST} are needed"
     assert too_few(enough, enough) == ""
 
 
@@ -87,10 +87,10 @@ def test_too_wide_an_interval_is_not_told() -> None:
     found = seen(90)
     wide = replace(found.mixture, low=0.1, high=0.6)
     assert (
-        replace(found, mixture=wide).doubt == "it may be anything from 10 % to 60 % of the images"
+        replace(found, mixture=wide).doubt == "it may be anything from 10 % to 60 % of the items"
     )
     most = replace(found.mixture, low=0.7, high=0.8)
-    assert replace(found, mixture=most).doubt == "it may be 80 % of the images or more"
+    assert replace(found, mixture=most).doubt == "it may be 80 % of the items or more"
 
 
 def test_not_finding_any_says_nothing_where_classes_that_are_left_out_are_not_seen() -> None:
