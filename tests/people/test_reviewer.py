@@ -53,16 +53,15 @@ def fits(kit: Path, tmp_path: Path) -> tuple[autotransfer.Selection, ...]:
 @contextmanager
 def _pages(folder: Path) -> Iterator[str]:
     """Yield the address that `autotransfer ui` prints."""
-    server = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "autotransfer", "ui", "--no-browser", "--port", "5700"],
         cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        assert server.stdout is not None
-        yield server.stdout.readline().strip()
-    finally:
-        os.killpg(server.pid, signal.SIGINT)
-        server.wait(60)
+    ) as server:  # fmt: skip
+        try:
+            assert server.stdout is not None
+            yield server.stdout.readline().strip()
+        finally:
+            os.killpg(server.pid, signal.SIGINT)
 
 
 def _shown(words: str) -> str:
