@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,7 @@ def test_a_reviewer_finds_the_best_fit_its_trials_and_its_registered_model(
         browser.visit(f"{place}/models/ants-and-bees", "champion")
         browser.picture(pictures / "reviewer-5-registered.png")
         browser.open(report)
-        for width in (390, 1440):
-            browser.look(width, "light")
-            browser.picture(pictures / f"reviewer-report-{width}.png")
+        for width, scheme in product((390, 768, 1440), ("light", "dark")):
+            browser.look(width, scheme)
+            browser.picture(pictures / f"reviewer-report-{width}-{scheme}.png")
             assert browser.value("document.documentElement.scrollWidth") <= width
