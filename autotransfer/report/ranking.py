@@ -6,6 +6,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from autotransfer.data.modality import plural_of
 from autotransfer.report.figures import COLOURS, OTHER, Bar, figure, intervals
 from autotransfer.report.markup import folded, joined, name, paragraph, table
 from autotransfer.report.material import Material
@@ -36,13 +37,14 @@ def ranking_section(material: Material) -> Markup | None:
         intervals(axes, bars, lift=0.17, top=0.9)
         axes.set_xlim(0.5, max(row.rank_high for row in drawn) + 0.5)
         axes.set_xlabel("rank, 1 is best")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
     left_out = len(ranking.rows) - len(drawn)
     diamond = "the diamond is the one that was chosen"
     told = "diamonds are in the answer, with their weight" if several else diamond
+    kind = plural_of(material.record.modality)
     caption = (
-        "Bars hold 90 % of the ranks over half samples of the images. Blue sources were "
+        f"Bars hold 90 % of the ranks over half samples of the {kind}. Blue sources were "
         f"searched; {told}." + (f" {left_out} more sources are in the table." if left_out else "")
     )
     best = ", ".join(f"{row.rank} {row.source}" for row in drawn[:3])
