@@ -7,8 +7,8 @@ texts of the others are named among the others, by sentences of ours about each 
 names of the classes. Prints a row for each data set, source and kind of description: per-class
 top-1 in percent, a mean over draws, of naming one class always (majority), of the nearest
 description by cosine, which learns nothing, of what the seen classes correct, and of ESZSL on the
-same features.
-`docs/text.md` has the table. Four penalties of the correction were looked at, on the same draws.
+same features. `docs/benchmarks/texts.md` has the table. Six penalties of the correction were
+looked at, on the same draws.
 Needs the kit's banking20, clinc15_open, minilm_l6 and wordllama_256; two cores, no GPU.
 """
 

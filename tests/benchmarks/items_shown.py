@@ -13,8 +13,8 @@ texts do not read. The cases:
 
 Prints one line: the verdict, what is returned and its tested score in percent, and the rows. Texts
 are tested on the test split of the data. Sounds are tested out of fold: a row is logistic
-regression with every group left out in turn, on the same sounds. `docs/text.md` and
-`docs/sound.md` have the lines. One draw of the labels; two cores, no GPU.
+regression with every group left out in turn, on the same sounds. `docs/benchmarks/texts.md`
+and `docs/benchmarks/sounds.md` have the lines. One draw of the labels; two cores, no GPU.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ speaker of whom nothing was learnt, over speakers and draws: of the baseline and
 on every stage. "together" is the last stages of all sources, as the plain mean and as the mixture
 that a fit returns (but for its joint probe). `--copies` prints instead how many of the sounds are
 found again as a near duplicate after they were compressed; `--five FOLDER` writes five sounds of
-each class and `five.csv`, which `docs/sound.md` fits. It has the table, too. Two cores, no GPU.
+each class and `five.csv`, which `docs/sound.md` fits. `docs/benchmarks/sounds.md` has the table.
+Two cores, no GPU.
 """
 
 from __future__ import annotations

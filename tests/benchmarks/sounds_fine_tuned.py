@@ -6,7 +6,7 @@
 CATALOGUE is docs/examples/sound_networks.toml with the kit's weights beside it. Five sounds a
 class are drawn from all groups but one, which is tested: for the digits a speaker, for the
 speakers a digit. Prints accuracy in percent and log loss in nats, means over the groups, and the
-seconds of one training. One draw; two cores, no GPU. `docs/sound.md` has the table.
+seconds of one training. One draw; two cores, no GPU. `docs/benchmarks/sounds.md` has the table.
 """
 
 from __future__ import annotations

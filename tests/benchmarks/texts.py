@@ -5,7 +5,7 @@
 Prints a row for each data set and number of labels: the mean accuracy in percent over draws of
 the training texts, tested on the texts that the data set keeps for that. Of clinc15_open also how
 well texts of none of the classes are told from the tested ones by their distance to the training
-texts: the area under the ROC curve for each source. `docs/text.md` has the tables.
+texts: the area under the ROC curve for each source. `docs/benchmarks/texts.md` has the tables.
 Needs the kit's banking20, clinc15_open, minilm_l6 and wordllama_256; two cores, no GPU.
 """
 

@@ -7,7 +7,7 @@ Prints a row for each data set and number of labels: accuracy in percent and log
 the logistic probe on centred rows of length one, of fine-tunes, of contrastive tuning, of
 continued pretraining on all training texts without their labels, and of the mean of the
 probabilities of the probe and the default fine-tune, means over draws of the training texts; then
-the seconds of one training. `docs/text.md` has the table.
+the seconds of one training. `docs/benchmarks/texts.md` has the table.
 Needs the kit's banking20, clinc15_open and minilm_l6; two cores, no GPU.
 """
 

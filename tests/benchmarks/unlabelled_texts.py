@@ -5,7 +5,7 @@
 
 Prints a row for each shift and method: accuracy in percent on all target texts, whose labels no
 method and no validator reads; the score of MixVal; seconds. The last row of a shift is what the
-consensus returns among the methods that ran. `docs/text.md` has the table.
+consensus returns among the methods that ran. `docs/benchmarks/texts.md` has the table.
 
 Nobody has labelled texts of one style and others of another in the kit, so the shifts are made:
 "banking-length" and "clinc-length" learn the shorter half of the texts of each class and are asked
