@@ -7,11 +7,10 @@ Sources that read alike share their inputs.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
@@ -19,11 +18,11 @@ from typing_extensions import override
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.data.sounds.reading import GivenSounds
-from autotransfer.models.predictors.base import TensorReader
+from autotransfer.models.backbone import Backbone
 from autotransfer.models.sounds.backbone import SoundBackbone, read_waves
 from autotransfer.models.source import Source
 from autotransfer.search.checkpoint import Checkpoint
-from autotransfer.selection.export.graph import CheckpointGraph, SourceReader
+from autotransfer.selection.export.pairs import PairGraph, input_names
 
 WAVES, MASK = "waves", "mask"
 _RATE = 16_000
@@ -45,11 +44,10 @@ class ReadingRule:
     @property
     def inputs(self) -> tuple[str, str]:
         """Return the names of its two inputs of the graph."""
-        end = "" if self.number == 1 else f"_{self.number}"
-        return WAVES + end, MASK + end
+        return input_names(WAVES, MASK, self.number)
 
 
-class SoundGraph(CheckpointGraph):
+class SoundGraph(PairGraph):
     """What `Kept.predict` does with sounds, from samples and masks.
 
     Args:
@@ -59,40 +57,23 @@ class SoundGraph(CheckpointGraph):
 
     def __init__(self, kept: Checkpoint, source: Source) -> None:
         super().__init__(kept, source)
-        sources = [source, *kept.predictor.companions]
-        wanted = dict.fromkeys(one.preprocessing for one in sources)
+        wanted = dict.fromkeys(one.preprocessing for one in self.sources)
         self.rules = tuple(ReadingRule(one, i) for i, one in enumerate(wanted, start=1))
 
+    @property
     @override
-    def reader(self, *inputs: Tensor) -> TensorReader:
-        pairs = [torch.stack(inputs[i : i + 2], dim=1) for i in range(0, len(inputs), 2)]
-        wanted = [rule.preprocessing for rule in self.rules]
-        return _Reader(self, self.source, {}, dict(zip(wanted, pairs, strict=True)))
-
-
-class _Reader(SourceReader):
-    """A batch of sounds, as the samples of each rate."""
-
-    def __init__(
-        self,
-        graph: CheckpointGraph,
-        source: Source,
-        readers: dict[str, SourceReader],
-        waves: dict[SoundPreprocessing, Tensor],
-    ) -> None:
-        super().__init__(graph, source, readers)
-        self._waves = waves
+    def ways(self) -> list[SoundPreprocessing]:
+        return [rule.preprocessing for rule in self.rules]
 
     @override
-    def inputs(self, stage: int) -> Tensor:
-        backbone = self._graph.backbone(self._source)
+    def way_of(self, source: Source) -> Hashable:
+        way: Hashable = source.preprocessing
+        return way
+
+    @override
+    def ready(self, backbone: Backbone, pair: Tensor) -> Tensor:
         assert isinstance(backbone, SoundBackbone)
-        ready = backbone.ready(self._waves[self._source.preprocessing])
-        return backbone.activations(ready, stage) if stage else ready
-
-    @override
-    def beside(self, source: Source) -> _Reader:
-        return _Reader(self._graph, source, self._readers, self._waves)
+        return backbone.ready(pair)
 
 
 def fed(rules: Sequence[ReadingRule], sounds: ImageSet) -> dict[str, NDArray[np.float32]]:

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
@@ -25,11 +23,10 @@ from autotransfer.data.texts.preprocessing import TextPreprocessing
 from autotransfer.data.texts.reading import TextReader
 from autotransfer.errors import ExportError
 from autotransfer.models.builders import TRANSFORMERS, kind_of
-from autotransfer.models.predictors.base import TensorReader
 from autotransfer.models.source import Source
 from autotransfer.models.texts.tokens import needed
 from autotransfer.search.checkpoint import Checkpoint
-from autotransfer.selection.export.graph import CheckpointGraph, SourceReader
+from autotransfer.selection.export.pairs import PairGraph, input_names
 
 IDS, MASK = "input_ids", "attention_mask"
 INPUTS = "inputs"  # in the metadata of the graph
@@ -59,8 +56,7 @@ class TokenFile:
     @property
     def inputs(self) -> tuple[str, str]:
         """Return the names of its two inputs of the graph."""
-        end = "" if self.number == 1 else f"_{self.number}"
-        return IDS + end, MASK + end
+        return input_names(IDS, MASK, self.number)
 
     def beside(self, path: Path) -> Path:
         """Return where it lies beside a graph."""
@@ -74,7 +70,7 @@ class TokenFile:
         return ids, np.array([item.attention_mask for item in found], dtype=np.int64)
 
 
-class TextGraph(CheckpointGraph):
+class TextGraph(PairGraph):
     """What `Kept.predict` does with texts, from tokens and masks, two inputs a tokenizer.
 
     Args:
@@ -87,38 +83,16 @@ class TextGraph(CheckpointGraph):
 
     def __init__(self, kept: Checkpoint, source: Source) -> None:
         super().__init__(kept, source)
-        self.files = token_files([source, *kept.predictor.companions])
+        self.files = token_files(self.sources)
+
+    @property
+    @override
+    def ways(self) -> list[_Key]:
+        return [file.key for file in self.files]
 
     @override
-    def reader(self, *inputs: Tensor) -> TensorReader:
-        pairs = [torch.stack(inputs[i : i + 2], dim=1) for i in range(0, len(inputs), 2)]
-        keys = [file.key for file in self.files]
-        return _Reader(self, self.source, {}, dict(zip(keys, pairs, strict=True)))
-
-
-class _Reader(SourceReader):
-    """A batch of texts, as the tokens of each tokenizer."""
-
-    def __init__(
-        self,
-        graph: CheckpointGraph,
-        source: Source,
-        readers: dict[str, SourceReader],
-        tokens: dict[_Key, Tensor],
-    ) -> None:
-        super().__init__(graph, source, readers)
-        self._tokens = tokens
-
-    @override
-    def inputs(self, stage: int) -> Tensor:
-        tokens = self._tokens[_key(self._source)]
-        if stage == 0:
-            return tokens
-        return self._graph.backbone(self._source).activations(tokens, stage)
-
-    @override
-    def beside(self, source: Source) -> _Reader:
-        return _Reader(self._graph, source, self._readers, self._tokens)
+    def way_of(self, source: Source) -> _Key:
+        return _key(source)
 
 
 def token_files(sources: Sequence[Source]) -> tuple[TokenFile, ...]:
