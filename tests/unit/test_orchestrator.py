@@ -87,3 +87,17 @@ def test_a_report_is_written_unless_none_is_asked_for(
 def test_a_second_ctrl_c_ends_the_fit_at_once(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     with pytest.raises(KeyboardInterrupt):
         _answered(monkeypatch, run, "judge", times=2)
+
+
+def test_the_verdict_is_said_before_the_report_is_drawn(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    drawn: list[int] = []
+
+    def say(_verdict: str) -> None:
+        drawn.append(vars(orchestrator)["report_faults"].call_count)
+
+    asked = replace(run, request=replace(run.request, options=read_options({"say": say})))
+    _answered(monkeypatch, asked, "")
+    assert drawn == [0]
+    assert vars(orchestrator)["report_faults"].call_count == 1
