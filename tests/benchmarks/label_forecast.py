@@ -5,8 +5,10 @@
 The forecast of each draw against the mean accuracy of the mixture of probes in the record of small
 transfers, by a prior and a noise from the targets of all other families (`curve_prior.py`): how
 often its 90 % interval holds it, the median error, the same of the gain, and the factor by which
-the labels are missed that reach that accuracy, and that gain what the record gains; beside it a
-plain power law, by least squares on the same measured accuracies. The features are those that
+the labels are missed that reach that accuracy, and that gain what the record gains; the same where
+that is three points or more (*worth it*): `forecast_bounds.py` says what can be reached at all.
+Beside it a plain power law, by least squares on the same measured accuracies. The features are
+those that
 `tests/benchmarks/transfer_record.py` leaves; what is measured on them is kept below a folder.
 """
 
@@ -23,10 +25,9 @@ import pandas as pd
 
 from autotransfer.transferability.learning_curve.power_law import LEVEL, LearningCurve, fitted
 from tests.benchmarks.curve_prior import Row, likeliest, of_numbers, rows_of
+from tests.benchmarks.forecast_bounds import FARTHEST, STEPS, WORTHY
 
 CHOOSING = ("awa", "caltech30", "cifar10", "digits", "grocery", "pacs")  # also of `label_free`
-STEPS = ((5, 20), (5, 40), (10, 20), (10, 40), (20, 40))
-FARTHEST = 40.0  # times the labels; a forecast that needs more counts as so many
 WARM = 5  # steps from the numbers of all families to those without one
 
 
@@ -34,6 +35,7 @@ WARM = 5  # steps from the numbers of all families to those without one
 class Miss:
     """How far one forecast was off; accuracies in [0, 1], labels as a factor."""
 
+    gain: float
     covered: bool
     error: float
     width: float
@@ -66,6 +68,7 @@ def missed(row: Row, curve: LearningCurve, size: int) -> Miss:
     exponent = (np.log(max(1 - truth, 1e-3)) - start) / min(slope, -1e-3)
     plain_needed = np.exp(min(exponent, 100.0))
     return Miss(
+        truth - before,
         bool(low <= truth <= high),
         abs(middle - truth),
         high - low,
@@ -102,25 +105,28 @@ def main() -> None:
     found = list(misses(list(rows_of(given.features, given.kept, given.draws))))
     sys.stdout.write(
         "| from, to | forecasts | covered | error | width | gain covered | gain error | labels | "
-        "labels of the gain | plain error | plain labels |\n|" + " --- |" * 11 + "\n"
+        "labels of the gain | plain error | plain labels | worth it | error | labels | "
+        "labels of the gain |\n|" + " --- |" * 15 + "\n"
     )
     for step in STEPS:
-        rows = [miss for now, then, miss in found if (now, then) == step]
-        if not rows:
+        table = pd.DataFrame([vars(miss) for now, then, miss in found if (now, then) == step])
+        if not len(table):
             continue
-        table = pd.DataFrame([vars(row) for row in rows])
-        middle = table.median(numeric_only=True)
-        factor, of_gain, plain = (
-            np.exp(np.abs(np.log(table[name])).median())
-            for name in ("labels", "labels_of_gain", "plain_labels")
-        )
+        middle, worth = table.median(), table[table.gain >= WORTHY]
         sys.stdout.write(
-            f"| {step[0]}, {step[1]} | {len(rows)} | {100 * table.covered.mean():.0f} % | "
+            f"| {step[0]}, {step[1]} | {len(table)} | {100 * table.covered.mean():.0f} % | "
             f"{100 * middle.error:.1f} | {100 * middle.width:.1f} | "
             f"{100 * table.gain_covered.mean():.0f} % | {100 * middle.gain_error:.1f} | "
-            f"x {factor:.2f} | x {of_gain:.2f} | "
-            f"{100 * middle.plain_error:.1f} | x {plain:.2f} |\n"
+            f"{factor(table.labels)} | {factor(table.labels_of_gain)} | "
+            f"{100 * middle.plain_error:.1f} | {factor(table.plain_labels)} | {len(worth)} | "
+            f"{100 * worth.error.median():.1f} | {factor(worth.labels)} | "
+            f"{factor(worth.labels_of_gain)} |\n"
         )
+
+
+def factor(labels: pd.Series) -> str:
+    """Return the median factor by which labels are missed."""
+    return f"x {np.exp(np.abs(np.log(labels)).median()):.2f}"
 
 
 if __name__ == "__main__":
