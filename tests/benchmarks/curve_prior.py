@@ -10,14 +10,19 @@ those that `tests/benchmarks/transfer_record.py` leaves; what is measured on the
 folder.
 
     python -m tests.benchmarks.curve_prior --features FOLDER --kept FOLDER [--draws 6]
+        [--sources NAME ...]
+
+With some sources alone, the truth is that of the ridge that is measured, on these sources, in the
+draws of the record; pools whose features are not there are left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -26,6 +31,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from autotransfer.models.single_thread import single_thread
 from autotransfer.transferability.learning_curve.power_law import (
     FREEDOM,
     MISFIT,
@@ -36,13 +42,21 @@ from autotransfer.transferability.learning_curve.power_law import (
     basis,
     observed,
 )
-from autotransfer.transferability.learning_curve.subsampling import Grams, Subsampled, subsampled
+from autotransfer.transferability.learning_curve.subsampling import (
+    WEIGHED_BY,
+    Grams,
+    Subsampled,
+    _margins,
+    _spread,
+    subsampled,
+)
 from tests.benchmarks.transfer_cells import NO_SOURCE, WITH_JOINT
 from tests.benchmarks.transfer_table import read_record
 from tests.benchmarks.transfer_targets import TARGETS, Target, draw, labels_of, pool_of
 
 FROM, TO = (5, 10, 20), (5, 10, 20, 40)
 MOST_ITEMS = 450
+TRUE_DRAWS = 10  # of the record, whose mean is the truth
 LEAST_ERROR = 0.0025  # of the record: its accuracies are means over at most 400 items
 START = np.array([-2.1, -0.55, 0.0, -2.3])  # two means, and logarithms of the noise
 _NOTHING = 1e6  # variance of what only fills up
@@ -158,36 +172,99 @@ def truths() -> dict[str, Truth]:
     return found
 
 
-def measured(features: Path, target: Target, size: int, number: int) -> Subsampled | None:
-    """Return the accuracies with fewer labels of a draw; None where there is no such draw."""
-    pool = pool_of(target)
-    with np.load(features / pool.name / "pool.npz") as kept:
-        labels = labels_of(target, kept["labels"].astype(np.int64), tuple(kept["class_names"]))
-    drawn = draw(target, labels, size, number)
-    if drawn is None or len(drawn.labelled) > MOST_ITEMS:
-        return None
-    blocks = []
-    for path in sorted((features / pool.name).glob("*.npz")):
-        leaks = pool.leak == "CIFAR-10" and "cifar10" in path.stem
-        if path.stem not in ("pool", *NO_SOURCE) and not leaks:
-            with np.load(path) as kept:
-                x = kept[f"stage {len(kept.files)}"][drawn.labelled]
-            blocks.append(x.astype(np.float32))
-    y = labels[drawn.labelled]
-    num_classes = int(y.max()) + 1
-    return subsampled(Grams.of(blocks, y, num_classes), y, num_classes, seed=number)
+@dataclass(frozen=True)
+class Features:
+    """The kept features of the pools.
+
+    Args:
+        folder: Where they are.
+        sources: Those that are read; none for all.
+    """
+
+    folder: Path
+    sources: Sequence[str] = ()
+
+    def has(self, target: Target) -> bool:
+        """Return whether the features of a target are there."""
+        return all((self.folder / target.pool / f"{s}.npz").is_file() for s in self.sources)
+
+    def labels(self, target: Target) -> NDArray[np.int64]:
+        """Return (n,) the classes of the images of a target's pool, -1 for those not in it."""
+        with np.load(self.folder / target.pool / "pool.npz") as kept:
+            names = tuple(kept["class_names"])
+            return labels_of(target, kept["labels"].astype(np.int64), names)
+
+    def blocks(self, target: Target, places: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+        """Return (n, d) features of some images by every source that did not learn from them."""
+        found = []
+        for path in sorted((self.folder / target.pool).glob("*.npz")):
+            leaks = pool_of(target).leak == "CIFAR-10" and "cifar10" in path.stem
+            unread = self.sources and path.stem not in self.sources
+            if path.stem not in ("pool", *NO_SOURCE) and not leaks and not unread:
+                with np.load(path) as kept:
+                    found.append(kept[f"stage {len(kept.files)}"][places].astype(np.float32))
+        return found
+
+    def measured(self, target: Target, size: int, number: int) -> Subsampled | None:
+        """Return the accuracies with fewer labels of a draw; None where there is none."""
+        labels = self.labels(target)
+        drawn = draw(target, labels, size, number)
+        if drawn is None or len(drawn.labelled) > MOST_ITEMS:
+            return None
+        y = labels[drawn.labelled]
+        num_classes = int(y.max()) + 1
+        grams = Grams.of(self.blocks(target, drawn.labelled), y, num_classes)
+        return subsampled(grams, y, num_classes, seed=number)
+
+    def accuracy(self, target: Target, size: int, number: int) -> float:
+        """Return the accuracy of the ridge on the tested images of a draw of the record."""
+        labels = self.labels(target)
+        drawn = draw(target, labels, size, number)
+        assert drawn is not None
+        y = labels[np.concatenate([drawn.labelled, drawn.tested])]
+        n, num_classes = len(drawn.labelled), int(y.max()) + 1
+        blocks = self.blocks(target, np.concatenate([drawn.labelled, drawn.tested]))
+        with single_thread():
+            few = [_spread(y[:n], WEIGHED_BY)]
+            gram = Grams.of(blocks, y, num_classes).joint(few, y, num_classes)
+            margins = _margins(gram, y, num_classes, np.arange(n), np.arange(n, len(y)))
+        return float((margins > 0).mean())
+
+    def truth(self, target: Target, of_record: Truth, kept: Path) -> Truth:
+        """Return the mean accuracy of the ridge in the draws of the record.
+
+        Args:
+            target: The target.
+            of_record: What all sources together reach; its sizes are taken.
+            kept: Folder of what is there already.
+        """
+        path = kept / f"{target.name}.json"
+        if not path.exists():
+            found = {
+                size: float(np.mean([self.accuracy(target, size, i) for i in range(TRUE_DRAWS)]))
+                for size in of_record.accuracy if size in TO
+            }  # fmt: skip
+            path.write_text(json.dumps(found), encoding="utf-8")
+        means = json.loads(path.read_text(encoding="utf-8"))
+        return replace(of_record, accuracy={int(size): mean for size, mean in means.items()})
 
 
-def rows_of(features: Path, kept: Path, draws: int) -> Iterator[Row]:
+def rows_of(features: Features, kept: Path, draws: int) -> Iterator[Row]:
     """Yield what is measured in every draw; what is kept already is not measured again."""
     kept.mkdir(parents=True, exist_ok=True)
-    said = truths()
-    for number, size, target in product(range(draws), FROM, TARGETS):
-        if target.name not in said or size not in said[target.name].accuracy:
+    of_record = truths()
+    targets = [t for t in TARGETS if t.name in of_record and features.has(t)]
+    said = {
+        t.name: features.truth(t, of_record[t.name], kept)
+        if features.sources else of_record[t.name]
+        for t in targets
+    }  # fmt: skip
+    for number, size, target in product(range(draws), FROM, targets):
+        if size not in said[target.name].accuracy:
             continue
         path = kept / f"{target.name}-{size}-{number}.npz"
         if not path.exists():
-            found = measured(features, target, size, number)
+            found = features.measured(target, size, number)
             sizes = np.zeros(0) if found is None else found.sizes
             hits = np.zeros((0, 0)) if found is None else found.hits
             classes = 0 if found is None else found.num_classes
@@ -223,8 +300,10 @@ def main() -> None:
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--kept", type=Path, required=True)
     parser.add_argument("--draws", type=int, default=6)
+    parser.add_argument("--sources", nargs="+", default=())
     given = parser.parse_args()
-    rows = list(rows_of(given.features, given.kept, given.draws))
+    features = Features(given.features, given.sources)
+    rows = list(rows_of(features, given.kept, given.draws))
     prior, noise = of_numbers(likeliest(rows))
     shown = pd.DataFrame(
         {"these": [*prior.mean[:2], noise.of_items, noise.shared],

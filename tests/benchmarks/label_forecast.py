@@ -1,6 +1,7 @@
 """How good the forecast of labels is: from 5, 10 and 20 labels a class to 20 and 40.
 
     python -m tests.benchmarks.label_forecast --features FOLDER --kept FOLDER [--draws 6]
+        [--sources NAME ...]
 
 The forecast of each draw against the mean accuracy of the mixture of probes in the record of small
 transfers, by a prior and a noise from the targets of all other families (`curve_prior.py`): how
@@ -24,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from autotransfer.transferability.learning_curve.power_law import LEVEL, LearningCurve, fitted
-from tests.benchmarks.curve_prior import Row, likeliest, of_numbers, rows_of
+from tests.benchmarks.curve_prior import Features, Row, likeliest, of_numbers, rows_of
 from tests.benchmarks.forecast_bounds import FARTHEST, STEPS, WORTHY
 
 CHOOSING = ("awa", "caltech30", "cifar10", "digits", "grocery", "pacs")  # also of `label_free`
@@ -101,8 +102,10 @@ def main() -> None:
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--kept", type=Path, required=True)
     parser.add_argument("--draws", type=int, default=6)
+    parser.add_argument("--sources", nargs="+", default=())
     given = parser.parse_args()
-    found = list(misses(list(rows_of(given.features, given.kept, given.draws))))
+    features = Features(given.features, given.sources)
+    found = list(misses(list(rows_of(features, given.kept, given.draws))))
     sys.stdout.write(
         "| from, to | forecasts | covered | error | width | gain covered | gain error | labels | "
         "labels of the gain | plain error | plain labels | worth it | error | labels | "
