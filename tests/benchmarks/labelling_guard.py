@@ -18,7 +18,7 @@ on one side of zero with the truth on the other. Features are those that
 are not computed again:
 
     python -m tests.benchmarks.labelling_guard --features FOLDER --replays 2000 --kept FILE
-        [--minutes 4] [--workers 2]
+        [--minutes 4] [--workers 2] [--random 40] [--chosen 40]
 """
 
 from __future__ import annotations
@@ -139,20 +139,23 @@ def _rows(path: Path) -> Floats:
     return unit_rows(x - x.mean(axis=0)).astype(np.float32)
 
 
-def replayed(folder: Path, pool: str, seed: int) -> list[Tested]:
-    """Return what a replay says in every case."""
+def replayed(
+    folder: Path, pool: str, seed: int, num_random: int = RANDOM, num_chosen: int = CHOSEN
+) -> list[Tested]:
+    """Return what a replay with so many images of each kind says in every case."""
     xs, y = read(folder, pool)
     order = np.random.default_rng(seed).permutation(len(y))
     aside, rest = np.split(order, [round(SET_ASIDE * len(y))])
-    random, open_to_choice = rest[:RANDOM], rest[RANDOM:]
+    random, open_to_choice = rest[:num_random], rest[num_random:]
     replay = Replay(xs, y, aside)
     with single_thread():
-        picked = pick(xs[0][open_to_choice], CHOSEN, xs[0][random], y[random], seed=seed)
+        picked = pick(xs[0][open_to_choice], num_chosen, xs[0][random], y[random], seed=seed)
         chosen = open_to_choice[picked]
         both, none = np.concatenate([random, chosen]), np.zeros(0, dtype=np.int64)
-        together = np.stack([random, chosen], axis=1).ravel()  # as many of each in every fold
+        places = [(np.arange(len(c)) + late) / len(c) for c, late in ((random, 0), (chosen, 0.5))]
+        together = both[np.argsort(np.concatenate(places))]  # the same shares in every fold
         everything, all_labels = replay.folded(together, none), replay.truth(both)
-        others = open_to_choice[:CHOSEN]
+        others = open_to_choice[:num_chosen]
         said = {
             WITHOUT: (random, replay.folded(random, none), replay.truth(random)),
             OTHERS: (
@@ -162,7 +165,11 @@ def replayed(folder: Path, pool: str, seed: int) -> list[Tested]:
             ),
             GUARDED: (random, replay.folded(random, chosen), all_labels),
             ALL: (together, everything, all_labels),
-            ONLY_CHOSEN: (chosen, [rows[1::2] for rows in everything], all_labels),
+            ONLY_CHOSEN: (
+                chosen,
+                [rows[np.isin(together, chosen)] for rows in everything],
+                all_labels,
+            ),
         }
         found = []
         for case, (tested, (ours, theirs), (truth, error)) in said.items():
@@ -217,6 +224,8 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=np.inf)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--random", type=int, default=RANDOM)
+    parser.add_argument("--chosen", type=int, default=CHOSEN)
     given = parser.parse_args()
     until, keys = time.monotonic() + 60 * given.minutes, missing(given.kept, given.replays)
     chunk = 4 * given.workers
@@ -225,7 +234,9 @@ def main() -> None:
             if time.monotonic() > until:
                 break
             names, seeds = zip(*keys[i : i + chunk], strict=True)
-            for found in pool.map(replayed, [given.features] * len(names), names, seeds):
+            counts = [given.random] * len(names), [given.chosen] * len(names)
+            folders = [given.features] * len(names)
+            for found in pool.map(replayed, folders, names, seeds, *counts):
                 file.write(f"\n{json.dumps([asdict(one) for one in found])}")
             file.flush()
     sys.stdout.write("\n".join(table(pd.DataFrame(list(rows_in(given.kept))))) + "\n")
