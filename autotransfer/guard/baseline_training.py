@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -48,6 +49,12 @@ from autotransfer.search.cross_validation import LabelledContext
 Predictions = NDArray[np.float64]
 Lost = Callable[..., bool]
 
+_CLASSICAL: dict[str, Callable[..., Predictor]] = {
+    PIXELS: fit_pixels,
+    SPECTRA: fit_spectra,
+    DESCRIBED: fit_described,
+    TFIDF: fit_words,
+}
 STOPPED = "|stopped"  # what a baseline is kept under that could not win any more
 
 
@@ -83,17 +90,9 @@ class BaselineTrainer:
     ) -> tuple[Checkpoint, Predictions]:
         """Return a baseline trained on one division, or as far as it can win, and what it says."""
         source = self.source(name)
-        key = "|".join(
-            [
-                name,
-                source.fingerprint if source else "",
-                train.fingerprint,
-                tested.fingerprint,
-                ",".join(train.class_names),
-                str(self.seed),
-                repr(SCHEDULE),
-            ]
-        )
+        learnt = (source.fingerprint if source else "", train.fingerprint, tested.fingerprint)
+        settings = (",".join(train.class_names), str(self.seed), repr(SCHEDULE))
+        key = "|".join((name, *learnt, *settings))
         found = self.cache.get(key)
         if found is not None:
             return found
@@ -130,21 +129,11 @@ class BaselineTrainer:
         num_classes = len(images.class_names)
         if name == MAJORITY:
             return fit_majority(images, num_classes), True
-        if name == PIXELS:
-            with single_thread():  # many small fits: threads cost more than they give
-                pixels = fit_pixels(images, num_classes, seed=self.seed, deadline=deadline)
-            return pixels, deadline is None or time.monotonic() < deadline
-        if name == SPECTRA:
-            with single_thread():
-                spectra = fit_spectra(images, num_classes, seed=self.seed, deadline=deadline)
-            return spectra, deadline is None or time.monotonic() < deadline
-        if name == DESCRIBED:
-            with single_thread():
-                numbers = fit_described(images, num_classes, seed=self.seed, deadline=deadline)
-            return numbers, deadline is None or time.monotonic() < deadline
-        if name == TFIDF:
-            words = fit_words(images, num_classes, seed=self.seed, deadline=deadline)
-            return words, deadline is None or time.monotonic() < deadline
+        if name in _CLASSICAL:
+            # many small fits, but for words: threads cost more than they give
+            with nullcontext() if name == TFIDF else single_thread():
+                found = _CLASSICAL[name](images, num_classes, seed=self.seed, deadline=deadline)
+            return found, deadline is None or time.monotonic() < deadline
         source = self.source(name)
         assert source is not None
         task = self.context.task(source, images)

@@ -23,13 +23,7 @@ from autotransfer.guard.baseline_training import BaselineTrainer
 from autotransfer.guard.bootstrap import LEVEL, compare
 from autotransfer.guard.evaluation_split import EvaluationSplit
 from autotransfer.guard.out_of_fold import dealt
-from autotransfer.models.predictors.baselines import (
-    MAJORITY,
-    SCRATCH,
-    SMALL,
-    TITLES,
-    TOGETHER,
-)
+from autotransfer.models.predictors.baselines import MAJORITY, SCRATCH, SMALL, TITLES, TOGETHER
 from autotransfer.models.predictors.ensemble import EnsemblePredictor, Member
 from autotransfer.models.schedule import Limits
 from autotransfer.models.scoring import logit_adjusted
@@ -166,11 +160,7 @@ class Baselines:
         return Checkpoint(predictor, best.name, baseline=True, source=source)
 
     def over(
-        self,
-        name: str,
-        split: EvaluationSplit,
-        so_far: Sequence[TrainedBaseline],
-        again: float,
+        self, name: str, split: EvaluationSplit, so_far: Sequence[TrainedBaseline], again: float
     ) -> TrainedBaseline:
         """Return one baseline on every division, or as far as it can still win.
 
@@ -186,14 +176,13 @@ class Baselines:
         # out of fold the best is trained once more, on all items
         spare = int(choosing is None and len(divisions) > 1)
         learns = name in (SMALL, SCRATCH)
-        stopped = False
         for done, (train, tested) in enumerate(divisions):
             due = self._due(len(divisions) - done, spare, again)
             lost = partial(self._lost, so_far=so_far, split=first) if not done and learns else None
             kept, probabilities = self._trainer.on(name, train, tested, due, lost)
             parts.append(logit_adjusted(probabilities, self.context.class_weights))
-            if lost is not None and lost(parts[0]):
-                stopped = True
+            stopped = lost is not None and lost(parts[0])
+            if stopped:
                 break
             if done == 0 and choosing is not None and not learns and name != MAJORITY:
                 self._go_on((time.perf_counter() - began) * (len(divisions) - 1))
@@ -247,10 +236,7 @@ class Baselines:
         return now + (self.deadline - again - now) / (left + spare)
 
     def _rival(
-        self,
-        whole: Sequence[TrainedBaseline],
-        split: EvaluationSplit,
-        choosing: EvaluationSplit,
+        self, whole: Sequence[TrainedBaseline], split: EvaluationSplit, choosing: EvaluationSplit
     ) -> TrainedBaseline:
         """Return what transfer is compared with: chosen by what does not test it, or fixed."""
         fixed = next((b for b in whole if not len(b.validated)), None)
@@ -271,15 +257,8 @@ class Baselines:
         alone = next((b for b in whole if b.name == choice.alone), None)
         if alone is not None and (len(whole) == 1 or choosing is not split):
             return replace(alone, probabilities=probabilities, choice=choice, rival=True)
-        return TrainedBaseline(
-            TOGETHER,
-            probabilities,
-            whole=True,
-            kept=None,
-            seconds=seconds,
-            choice=choice,
-            rival=True,
-        )
+        found = TrainedBaseline(TOGETHER, probabilities, whole=True, kept=None, seconds=seconds)
+        return replace(found, choice=choice, rival=True)
 
     def _whole(self, name: str) -> Checkpoint:
         predictor, _ = self._trainer.fit(name, self.context.images, None)

@@ -24,9 +24,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom
 
-from autotransfer.guard.exact_limits import sign_limit, unseen
+from autotransfer.guard.exact_limits import mcnemar, sign_limit, unseen
 from autotransfer.models.metrics import Metric
 from autotransfer.results import Interval
 
@@ -141,18 +140,12 @@ class _Pair:
 
     @property
     def mcnemar(self) -> float:
-        """Return the two-sided mid-p of the exact McNemar test; 1 where no hit differs.
+        """Return the test's mid-p.
 
         Of several rounds a unit counts where one gets more right in at least half of them.
-
-        References:
-            Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13, 2013.
         """
         half = 0.5 - TOLERANCE
-        wins, losses = int((self.won >= half).sum()), int((self.won <= -half).sum())
-        decided, fewer = wins + losses, min(wins, losses)
-        tail = binom.cdf(fewer, decided, 0.5) - binom.pmf(fewer, decided, 0.5) / 2
-        return float(min(1.0, 2 * tail)) if decided > 0 else 1.0
+        return mcnemar(int((self.won >= half).sum()), int((self.won <= -half).sum()))
 
 
 def compare(

@@ -16,20 +16,10 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import DeadlineError
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.bootstrap import LEVEL, Comparison, compare, mean_score, rounds_of
-from autotransfer.guard.domains import (
-    CLAIM_FROM,
-    compare_domains,
-    domain_scores,
-)
+from autotransfer.guard.domains import CLAIM_FROM, compare_domains, domain_scores
 from autotransfer.guard.evaluation_split import OUT_OF_FOLD, EvaluationSplit
 from autotransfer.guard.selection_bias import competition_bound
-from autotransfer.guard.verdict import (
-    decide,
-    default_margin,
-    judge,
-    sentence,
-    too_few_sentence,
-)
+from autotransfer.guard.verdict import decide, default_margin, judge, sentence, too_few_sentence
 from autotransfer.models.calibration import calibration_error
 from autotransfer.models.heads import fit_ridge
 from autotransfer.models.metrics import Metric
@@ -167,7 +157,7 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
     told = sentence(comparison, decision, margin=margin, baseline=title, images=split.images)
     if not claimed:
         told = too_few_sentence(comparison, domains, baseline=title)
-    test = comparison.test
+    test, rounds = comparison.test, rounds_of(candidate.probabilities)
     verdict = Verdict(
         decision=decision,
         basis=split.basis,
@@ -188,7 +178,7 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         ),
         looks=terms.looks,
         mcnemar=comparison.mcnemar,
-        calibration_error=_calibration_error(candidate, split),
+        calibration_error=float(np.mean([calibration_error(p, split.labels) for p in rounds])),
         competition_bound=_bound(candidate, opened, terms),
         domains=domains,
         units=split.images if split.grouped else "",
@@ -237,7 +227,7 @@ def _compared(
         scores = _domains(finalist, other, opened)
         return compare_domains(metric, scores, level=terms.level, inflation=split.inflation)
     return compare(
-        opened.context.metric,
+        metric,
         split.labels,
         finalist,
         other,
@@ -264,11 +254,6 @@ def _shown(baseline: TrainedBaseline, opened: Opened) -> Baseline:
         labels = opened.chosen_by.labels[: len(said)]
     score = mean_score(opened.context.metric, labels, said)
     return Baseline(baseline.name, score, baseline.seconds, whole=baseline.whole)
-
-
-def _calibration_error(candidate: Candidate, split: EvaluationSplit) -> float:
-    rounds = rounds_of(candidate.probabilities)
-    return float(np.mean([calibration_error(said, split.labels) for said in rounds]))
 
 
 def _bound(candidate: Candidate, opened: Opened, terms: Terms) -> float | None:

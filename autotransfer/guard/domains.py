@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, t
+from scipy.stats import t
 
-from autotransfer.guard.bootstrap import DRAWS, LEVEL, TOLERANCE, Comparison, rounds_of
+from autotransfer.guard.bootstrap import DRAWS, LEVEL, TOLERANCE, Comparison, mean_score
+from autotransfer.guard.exact_limits import mcnemar
 from autotransfer.models.metrics import Metric
 from autotransfer.results import DomainScore, Interval
 
@@ -38,20 +39,12 @@ def domain_scores(
         rival: The same of what it is compared with.
         domains: (m,) name of the domain of each item.
     """
-    of = np.array(domains)
-
-    def score(said: NDArray[np.float64], here: NDArray[np.bool_]) -> float:
-        return float(np.mean([metric.score(labels[here], p[here]) for p in rounds_of(said)]))
-
-    return tuple(
-        DomainScore(
-            str(name),
-            int((of == name).sum()),
-            score(finalist, of == name),
-            score(rival, of == name),
-        )
-        for name in np.unique(of)
-    )
+    found = []
+    for name in np.unique(domains):
+        here = np.flatnonzero(np.array(domains) == name)
+        scores = (mean_score(metric, labels[here], p[..., here, :]) for p in (finalist, rival))
+        found.append(DomainScore(str(name), len(here), *scores))
+    return tuple(found)
 
 
 def compare_domains(
@@ -83,8 +76,6 @@ def compare_domains(
         test = Interval(test.value, max(0.0, test.low), min(1.0, test.high), n)
     grid = (np.arange(DRAWS) + 0.5) / DRAWS
     wins, losses = int((gaps > TOLERANCE).sum()), int((gaps < -TOLERANCE).sum())
-    decided, fewer = wins + losses, min(wins, losses)
-    tail = binom.cdf(fewer, decided, 0.5) - binom.pmf(fewer, decided, 0.5) / 2
     return Comparison(
         metric=metric,
         n=n,
@@ -94,6 +85,6 @@ def compare_domains(
         narrow=limits(mean, error, 2 * level),
         standard_error=error,
         minimum_detectable=float(t.ppf(1 - level, n - 1) + t.ppf(_POWER, n - 1)) * error,
-        mcnemar=float(min(1.0, 2 * tail)) if decided else 1.0,
+        mcnemar=mcnemar(wins, losses),
         draws=mean + error * t.ppf(grid, n - 1),
     )

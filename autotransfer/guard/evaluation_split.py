@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,18 +68,6 @@ def held_out_split(
         units: (m,) what belongs together among them.
     """
     return EvaluationSplit(((images, held_out),), units, HELD_OUT_ITEMS)
-
-
-def choosing_split(
-    divisions: Sequence[tuple[ImageSet, ImageSet]], units: NDArray[np.int64]
-) -> EvaluationSplit:
-    """Return the divisions of the search: where items are held out, they choose the rival.
-
-    Args:
-        divisions: Items to learn from, and those that validate.
-        units: (m,) what belongs together among the validating ones.
-    """
-    return EvaluationSplit(tuple(divisions), units, OUT_OF_FOLD)
 
 
 def out_of_fold_split(

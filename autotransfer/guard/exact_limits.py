@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.stats import beta, binom
 
 
 def sign_limit(parts: NDArray[np.float64], level: float) -> float:
@@ -48,6 +48,17 @@ def unseen(lost: NDArray[np.float64], level: float) -> float:
         return _above(0, n, level)
     size = squares / total
     return max(_above(whole, n, level), size * _above(total / size, n, level))
+
+
+def mcnemar(wins: int, losses: int) -> float:
+    """Return the two-sided mid-p of the exact McNemar test; 1 where nothing is won or lost.
+
+    References:
+        Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13, 2013.
+    """
+    decided, fewer = wins + losses, min(wins, losses)
+    tail = binom.cdf(fewer, decided, 0.5) - binom.pmf(fewer, decided, 0.5) / 2
+    return float(min(1.0, 2 * tail)) if decided > 0 else 1.0
 
 
 def _above(count: float, n: int, level: float) -> float:

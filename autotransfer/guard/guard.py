@@ -17,11 +17,7 @@ from autotransfer.guard.bootstrap import mean_score, rounds_of
 from autotransfer.guard.cause import cause_of, source_distance
 from autotransfer.guard.comparison import Candidate, Judgement, Opened, Terms, guard, open_test
 from autotransfer.guard.contamination import overlap_remark
-from autotransfer.guard.evaluation_split import (
-    EvaluationSplit,
-    held_out_split,
-    out_of_fold_split,
-)
+from autotransfer.guard.evaluation_split import EvaluationSplit, held_out_split, out_of_fold_split
 from autotransfer.guard.ledger import level_of, look
 from autotransfer.guard.promotion import Challenger
 from autotransfer.guard.rechoice import Rechoice

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from autotransfer.data.holdout import Division
 from autotransfer.guard.bootstrap import mean_score
-from autotransfer.guard.evaluation_split import EvaluationSplit, choosing_split
+from autotransfer.guard.evaluation_split import OUT_OF_FOLD, EvaluationSplit
 from autotransfer.guard.out_of_fold import ROUNDS, OutOfFold, select_out_of_fold
 from autotransfer.models.calibration import tempered
 from autotransfer.results import Outcome
@@ -33,7 +33,8 @@ class Rechoice:
     @property
     def split(self) -> EvaluationSplit:
         """Return what the search validated: where items are held out it chooses the rival."""
-        return choosing_split(self.finalists.context.divisions(), self._units())
+        divisions = tuple(self.finalists.context.divisions())
+        return EvaluationSplit(divisions, self._units(), OUT_OF_FOLD)
 
     def of(
         self,

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from autotransfer.errors import InvalidOptionError
 from autotransfer.guard.bootstrap import TOLERANCE, Comparison
 from autotransfer.guard.domains import CLAIM_FROM
 from autotransfer.models.metrics import Metric
@@ -59,12 +58,8 @@ def judge(comparison: Comparison, *, margin: float) -> Decision:
 
     Args:
         comparison: The gap and its intervals.
-        margin: The gap that counts as no difference, in units of the score.
-
-    Raises:
-        InvalidOptionError: If the margin is negative or not finite.
+        margin: The gap that counts as no difference, in units of the score, from 0 on.
     """
-    _check_margin(margin)
     gap = comparison.gap
     if gap.low > TOLERANCE:
         return Decision.POSITIVE
@@ -91,11 +86,7 @@ def decide(
         decision: What `judge` said.
         margin: The gap that counts as no difference, in units of the score.
         obvious: Whether the transfer is what anybody would try first.
-
-    Raises:
-        InvalidOptionError: If the margin is negative or not finite.
     """
-    _check_margin(margin)
     if decision is Decision.INCONCLUSIVE and obvious:
         return "transfer" if expected_gap(comparison) > 0 else "baseline"
     if decision is Decision.INCONCLUSIVE:
@@ -220,16 +211,3 @@ def _amount(metric: Metric, difference: float) -> str:
     digits = 1 if metric.reads_decisions else 3
     shown = f"{metric.scale * difference:.{digits}f}"
     return shown.removeprefix("-") if float(shown) == 0 else shown
-
-
-def _check_margin(margin: float) -> None:
-    """Refuse a margin that no gap can be compared with.
-
-    Raises:
-        InvalidOptionError: If it is negative or not finite.
-    """
-    if not (margin >= 0 and math.isfinite(margin)):
-        raise InvalidOptionError(
-            f"margin must be a number from 0 on, in units of the score, got {margin}; "
-            "0.01 is one point"
-        )

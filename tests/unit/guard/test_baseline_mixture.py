@@ -26,8 +26,8 @@ from autotransfer.guard.baseline_mixture import (
 )
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.evaluation_split import (
+    OUT_OF_FOLD,
     EvaluationSplit,
-    choosing_split,
     held_out_split,
     out_of_fold_split,
 )
@@ -266,7 +266,7 @@ def _searched(images: ImageSet) -> EvaluationSplit:
         (images.subset(np.flatnonzero(place != f)), images.subset(np.flatnonzero(place == f)))
         for f in range(3)
     ]
-    return choosing_split(divisions, np.arange(len(images)))
+    return EvaluationSplit(tuple(divisions), np.arange(len(images)), OUT_OF_FOLD)
 
 
 def test_on_held_out_items_the_rival_is_chosen_by_the_folds_of_the_search(
@@ -291,7 +291,7 @@ def test_on_held_out_items_the_rival_is_chosen_by_the_folds_of_the_search(
 
 def test_a_validation_split_of_the_users_own_chooses_the_rival(baselines: Baselines) -> None:
     images, own, sealed = baselines.context.images, shapes(3, 4, seed=7), shapes(3, 2, seed=3)
-    choosing = choosing_split([(images, own)], np.arange(len(own)))
+    choosing = EvaluationSplit(((images, own),), np.arange(len(own)), OUT_OF_FOLD)
     *single, rival = replace(baselines, choosing=choosing).on(
         held_out_split(images, sealed, np.arange(6))
     )

@@ -24,7 +24,6 @@ from autotransfer.guard.evaluation_split import (
     HELD_OUT_ITEMS,
     OUT_OF_FOLD,
     EvaluationSplit,
-    choosing_split,
 )
 from autotransfer.guard.selection_bias import competition_bound
 from autotransfer.models.metrics import metric_named
@@ -234,7 +233,7 @@ def test_of_what_was_stopped_the_labels_are_those_that_choose_the_rival(
     context: LabelledContext,
 ) -> None:
     other = ImageSet(_Unread(), range(N), np.zeros(N, dtype=np.int64), ("a", "b"))
-    choosing = choosing_split([(IMAGES, other)], np.arange(N))
+    choosing = EvaluationSplit(((IMAGES, other),), np.arange(N), OUT_OF_FOLD)
     opened = _opened(context, replace(PLAIN, basis=HELD_OUT_ITEMS), _Given(choosing=choosing))
     verdict = guard(CANDIDATE, opened, Terms()).verdict
     assert opened.chosen_by is choosing
