@@ -29,7 +29,8 @@ def with_settled_classes(listing: Listing) -> Listing:
     """
     if listing.classes is None:
         return listing
-    composed = {name: _composed(name) for name in {*listing.classes, *listing.class_names}}
+    given = {*listing.classes, *listing.class_names}
+    composed = {name: unicodedata.normalize("NFC", name) for name in given}
     names: Sequence[str] = list(dict.fromkeys(composed[name] for name in listing.class_names))
     if list(listing.class_names) == bytewise(listing.class_names):
         names = bytewise(names)
@@ -63,10 +64,6 @@ def refuse_unfit_names(names: Iterable[str], where: str) -> None:
                 f"{where}: the name of the class {named([name])} is no UTF-8 or has control "
                 "characters; rename it"
             )
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 def _doubts(names: Sequence[str]) -> list[str]:

@@ -14,13 +14,8 @@ from PIL import Image
 
 from autotransfer.data.dataset_labels import Labels, labels_of
 from autotransfer.data.image_set import ImageReader
-from autotransfer.data.images.dataset_items import (
-    DatasetReader,
-    JoinedReader,
-    is_table,
-    is_tensor,
-)
-from autotransfer.data.labels import class_names_of, flat_labels, named
+from autotransfer.data.images.dataset_items import DatasetReader, JoinedReader, is_table, is_tensor
+from autotransfer.data.labels import class_names_of, flat_labels, listed, named
 from autotransfer.data.listing import SPLITS, Listing, bytewise
 from autotransfer.data.sounds.listing import SoundColumn, sound_column
 from autotransfer.data.sounds.reading import GivenSounds
@@ -71,9 +66,7 @@ def read_dataset(target: Any, labels: Any | None = None) -> Listing:
         return _by_split(target)
     n = _length(target)
     if labels is not None:
-        found = flat_labels(labels, n)
-        given = (named(found), class_names_of(found))
-        return Listing(_reader(target), ["train"] * n, *given, name="dataset")
+        return listed(_reader(target), labels, "dataset")
     known = labels_of(target, range(n))
     reader = _reader(target, known.failed, known.claimed)
     classes, names = _classes(known)
@@ -81,9 +74,7 @@ def read_dataset(target: Any, labels: Any | None = None) -> Listing:
 
 
 def _reader(
-    target: Any,
-    failed: Mapping[int, str] | None = None,
-    claimed: Sequence[Any] | None = None,
+    target: Any, failed: Mapping[int, str] | None = None, claimed: Sequence[Any] | None = None
 ) -> ImageReader:
     sounds = sound_column(target) if is_table(target) else None
     if sounds is not None:
@@ -141,7 +132,8 @@ def _by_split(parts: Mapping[Any, Any]) -> Listing:
     names: dict[str, None] = {}
     for listing in listings.values():
         names |= dict.fromkeys(listing.class_names)
-    ordered = tuple(names) if _same_order(listings) else tuple(bytewise(names))
+    same_order = len({listing.class_names for listing in listings.values()}) == 1
+    ordered = tuple(names) if same_order else tuple(bytewise(names))
     return Listing(
         JoinedReader([listing.reader for listing in listings.values()]),
         [SPLITS[name] for name, listing in listings.items() for _ in listing.splits],
@@ -155,10 +147,6 @@ def _by_split(parts: Mapping[Any, Any]) -> Listing:
         ),
         name="dataset",
     )
-
-
-def _same_order(listings: Mapping[str, Listing]) -> bool:
-    return len({listing.class_names for listing in listings.values()}) == 1
 
 
 def _refuse_outside(values: Any, names: Mapping[int, str]) -> None:

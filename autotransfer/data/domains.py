@@ -77,20 +77,6 @@ def _in_folders(target: TargetLike, modality: Modality | None) -> Listing:
     )
 
 
-def with_domains(found: Listing, domains: Iterable[object]) -> Listing:
-    """Return items that were given one by one, the domain of each as its group.
-
-    Args:
-        found: The items, in the order in which they were given.
-        domains: (n,) name of the domain of each.
-
-    Raises:
-        InvalidTargetError: If there is not one for each item, or one has no name.
-    """
-    names = domain_names(domains, len(found.splits))
-    return replace(found, groups=names, splits=("train",) * len(names))
-
-
 def domain_names(domains: Iterable[object], num_items: int) -> tuple[str, ...]:
     """Return the names of the domains of so many items.
 

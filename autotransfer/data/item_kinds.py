@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageReader, ImageSet
 from autotransfer.data.images.reading import FileReader
-from autotransfer.data.labels import class_names_of, flat_labels, named
+from autotransfer.data.labels import listed
 from autotransfer.data.listing import Listing
 from autotransfer.data.modality import Modality
 from autotransfer.errors import CorruptImagesError, InvalidTargetError, one_line
@@ -185,11 +185,7 @@ def read_given(items: Any, modality: Modality, labels: Any | None = None) -> Lis
         reader = KindReader(LocalFileSystem(), paths, paths, modality=modality)
     else:
         reader = GivenItems([_encoded(value, i, kind) for i, value in enumerate(values)], modality)
-    splits = ["train"] * len(values)
-    if labels is None:
-        return Listing(reader, splits, name=kind.plural)
-    found = flat_labels(labels, len(values))
-    return Listing(reader, splits, named(found), class_names_of(found), name=kind.plural)
+    return listed(reader, labels, kind.plural)
 
 
 def _encoded(value: Any, position: int, kind: ItemKind) -> bytes:

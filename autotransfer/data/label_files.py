@@ -115,6 +115,11 @@ def with_labels(
     groups = opened.groups
     if groups is not None:  # an image that was labelled since is a group of its own
         groups = (*groups, *(f"labelled {digest}" for digest in more.digests))
+    drawn = sum(found.random)
+    told = (
+        f"{len(found.random)} further images have labels: {drawn} drawn at random may test; "
+        f"{len(found.random) - drawn} chosen for what they teach only train"
+    )
     return replace(
         opened,
         train=train,
@@ -122,8 +127,11 @@ def with_labels(
         groups=groups,
         validation=opened.validation and _renumbered(opened.validation, names),
         held_out=opened.held_out and _renumbered(opened.held_out, names),
-        untested=(*(opened.untested or (False,) * len(opened.train)), *_not(found.random)),
-        notes=(*opened.notes, *found.notes, *_told(found)),
+        untested=(
+            *(opened.untested or (False,) * len(opened.train)),
+            *(not r for r in found.random),
+        ),
+        notes=(*opened.notes, *found.notes, told),
     )
 
 
@@ -204,17 +212,4 @@ def _refuse_few(counts: Sequence[int], names: Sequence[str]) -> None:
 
 def _renumbered(images: ImageSet, names: tuple[str, ...]) -> ImageSet:
     """Return the same images; further classes stand at the end and change no number."""
-    labels = images.labels if images.labelled else None
-    return ImageSet(images.reader, images.positions, labels, names, depth=images.depth)
-
-
-def _not(values: Sequence[bool]) -> tuple[bool, ...]:
-    return tuple(not value for value in values)
-
-
-def _told(found: Labelled) -> list[str]:
-    chosen = len(found.random) - sum(found.random)
-    return [
-        f"{len(found.random)} further images have labels: {sum(found.random)} drawn at random may "
-        f"test; {chosen} chosen for what they teach only train"
-    ]
+    return images.relabelled(range(len(images)), images.labels, names)

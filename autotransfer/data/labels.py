@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from autotransfer.data.listing import bytewise
+from autotransfer.data.image_set import ImageReader
+from autotransfer.data.listing import Listing, bytewise
 from autotransfer.errors import InvalidTargetError
 
 _WANTED = "labels must be whole numbers or names"
@@ -42,6 +43,24 @@ def flat_labels(labels: Any, n: int) -> NDArray[Any]:
             raise InvalidTargetError(f"{_WANTED}, not fractions or NaN")
         return values.astype(np.int64)
     return values
+
+
+def listed(reader: ImageReader, labels: Any | None, name: str) -> Listing:
+    """Return items in memory, all to learn from, with labels or without.
+
+    Args:
+        reader: Of the n items.
+        labels: As for `flat_labels`; None without labels.
+        name: What they are called in messages.
+
+    Raises:
+        InvalidTargetError: If the labels do not fit.
+    """
+    splits = ["train"] * len(reader.names)
+    if labels is None:
+        return Listing(reader, splits, name=name)
+    values = flat_labels(labels, len(splits))
+    return Listing(reader, splits, named(values), class_names_of(values), name=name)
 
 
 def class_names_of(values: NDArray[Any]) -> tuple[str, ...]:

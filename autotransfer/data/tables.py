@@ -7,7 +7,6 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
@@ -65,19 +64,13 @@ def plain_columns(table: pd.DataFrame, text: str) -> pd.DataFrame:
     return table.set_axis(names, axis="columns")
 
 
-@contextmanager
-def _long_fields() -> Iterator[None]:
-    """Let a field be as long as a text may be; the module `csv` stops at 131,072 characters."""
+def _csv(content: bytes) -> pd.DataFrame:
+    """Return rows whose fields may be as long as a text; `csv` stops at 131,072 characters."""
     before = csv.field_size_limit(2 * LONGEST)
     try:
-        yield
+        return _frame(content)
     finally:
         csv.field_size_limit(before)
-
-
-def _csv(content: bytes) -> pd.DataFrame:
-    with _long_fields():
-        return _frame(content)
 
 
 def _frame(content: bytes) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from autotransfer.data.checking import Problems, Usable, checked, left_out_notes, usable_images
 from autotransfer.data.class_names import refuse_unfit_names
 from autotransfer.data.datasets import is_sequence_of_splits
-from autotransfer.data.domains import domain_names, domain_notes, find_domains, with_domains
+from autotransfer.data.domains import domain_names, domain_notes, find_domains
 from autotransfer.data.finding import TargetLike, find_items
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.listing import Listing, bytewise, named, shortened
@@ -124,7 +124,8 @@ def open_target(
         else:
             listing = find_domains(target, domain_column, modality)
         if domains is not None:
-            listing = with_domains(listing, domains)
+            names = domain_names(domains, len(listing.splits))
+            listing = replace(listing, groups=names, splits=("train",) * len(names))
         usable = checked(listing, on_bad_image)
         opened = _divide(listing, usable)
     if opened.labelled:
@@ -141,7 +142,6 @@ def open_images(
     images: TargetLike,
     *,
     on_bad_image: str | None = None,
-    every_row: bool = True,
     depth: int | None = None,
     modality: Modality | None = None,
 ) -> ImageSet:
@@ -153,7 +153,6 @@ def open_images(
     Args:
         images: In any form that `open_target` takes, or one PIL image.
         on_bad_image: As for `open_target`; a `DataWarning` names the images that are left out.
-        every_row: As for `open_usable`.
         depth: Bits that a value of 16 or 32 bits uses; None finds out from all of them.
         modality: What the items are; None tells it from them.
 
@@ -164,9 +163,7 @@ def open_images(
     """
     if isinstance(images, ImageSet) and on_bad_image in ("stop", None):
         return images.without_labels().at_depth(depth)
-    found, usable = open_usable(
-        images, on_bad_image, every_row=every_row, depth=depth, modality=modality
-    )
+    found, usable = open_usable(images, on_bad_image, depth=depth, modality=modality)
     for note in left_out_notes(usable.left_out, found.modality):
         warnings.warn(note, DataWarning, stacklevel=2)
     return found

@@ -67,10 +67,9 @@ class Tree:
             [entry.path for entry in self.images],
             [entry.below for entry in self.images],
         )
+        items = read_files(reader) if self.modality is Modality.TEXT else reader
         splits = ["train"] * len(self.images)
-        if self.modality is Modality.TEXT:
-            return Listing(read_files(reader), splits, notes=self.notes, name=self.place.name)
-        return Listing(reader, splits, notes=self.notes, name=self.place.name)
+        return Listing(items, splits, notes=self.notes, name=self.place.name)
 
 
 def reader_of(
@@ -156,7 +155,7 @@ def read_tree(tree: Tree) -> Listing:
         return tree.listing()
     divided = all(_is_split(top) for top in tops)
     if depths == {2 + divided}:
-        splits = [_split(part[start]) if divided else "train" for part in parts]
+        splits = [SPLITS[part[start].strip().lower()] if divided else "train" for part in parts]
         return _labelled(tree, splits, start, start + divided)
     finding = "these are splits, but not all of class folders: " if divided else ""
     if len(depths) > 1:
@@ -177,10 +176,6 @@ def _wrapping(parts: Sequence[tuple[str, ...]]) -> int:
 
 def _is_split(folder: str) -> bool:
     return folder.strip().lower() in SPLITS
-
-
-def _split(folder: str) -> str:
-    return SPLITS[folder.strip().lower()]
 
 
 def _labelled(tree: Tree, splits: Sequence[str], start: int, level: int) -> Listing:
@@ -211,11 +206,8 @@ def _uneven(parts: Sequence[tuple[str, ...]], kind: Modality) -> str:
     counts = Counter(map(len, parts))
     usual = max(counts, key=lambda depth: (counts[depth], -depth))
     odd = ["/".join(part) for part in parts if len(part) != usual]
-    what = (
-        f"there are loose {kind.plural} beside folders"
-        if min(counts) == 1
-        else "folders go deeper"
-    )
+    loose = f"there are loose {kind.plural} beside folders"
+    what = loose if min(counts) == 1 else "folders go deeper"
     return f"{what}: {named(odd, most=3)} lies on another level than {counts[usual]} {kind}(s)"
 
 

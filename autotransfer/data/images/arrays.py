@@ -19,7 +19,7 @@ from PIL import Image
 from autotransfer.data.image_set import ImageReader
 from autotransfer.data.images.dataset_items import DatasetReader
 from autotransfer.data.images.reading import ArrayReader, FileReader, PillowReader
-from autotransfer.data.labels import class_names_of, flat_labels, named
+from autotransfer.data.labels import class_names_of, flat_labels, listed, named
 from autotransfer.data.listing import SPLITS, Listing
 from autotransfer.data.storage import MAX_READ_BYTES, Location
 from autotransfer.errors import InvalidTargetError
@@ -40,13 +40,7 @@ def read_images(images: Any, labels: Any | None = None) -> Listing:
         InvalidTargetError: If the images are in none of these forms, or the labels do not fit.
     """
     reader = _reader([images] if isinstance(images, Image.Image) else images)
-    n = len(reader.names)
-    splits = ["train"] * n
-    name = "arrays" if isinstance(reader, ArrayReader) else "images"
-    if labels is None:
-        return Listing(reader, splits, name=name)
-    values = flat_labels(labels, n)
-    return Listing(reader, splits, named(values), class_names_of(values), name=name)
+    return listed(reader, labels, "arrays" if isinstance(reader, ArrayReader) else "images")
 
 
 def read_npz(place: Location) -> Listing:

@@ -271,16 +271,13 @@ def _visible(image: Image.Image) -> NDArray[np.uint8]:
 def _low_tiles(image: Image.Image) -> list[Any]:
     """Return how Pillow decodes the low bytes of RGB of 16 bits; nothing for other images."""
     tiles = getattr(image, "tile", [])
-    modes = [tile.args if isinstance(tile.args, str) else tile.args[:1] for tile in tiles]
-    if not tiles or not all((m if isinstance(m, str) else m[0]) in _LOW_BYTES for m in modes):
+    args = [(tile.args,) if isinstance(tile.args, str) else tile.args for tile in tiles]
+    if not all(mode in _LOW_BYTES for mode, *_ in args):
         return []
+    low = [(_LOW_BYTES[mode], *rest) for mode, *rest in args]
     return [
-        tile._replace(
-            args=_LOW_BYTES[tile.args]
-            if isinstance(tile.args, str)
-            else (_LOW_BYTES[tile.args[0]], *tile.args[1:])
-        )
-        for tile in tiles
+        tile._replace(args=new[0] if isinstance(tile.args, str) else new)
+        for tile, new in zip(tiles, low, strict=True)
     ]
 
 
@@ -306,14 +303,11 @@ def _shrink_while_decoding(image: Image.Image, min_side: int) -> None:
 
 
 def _turned(image: Image.Image) -> Image.Image:
-    return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
-
-
-def _orientation(image: Image.Image) -> int:
     try:
-        return int(image.getexif().get(Base.Orientation, 1))
+        orientation = int(image.getexif().get(Base.Orientation, 1))
     except _DAMAGE:
-        return 1  # a damaged EXIF block says nothing about the pixels
+        return image  # a damaged EXIF block says nothing about the pixels
+    return image if orientation == 1 else ImageOps.exif_transpose(image)
 
 
 def _from_floats(image: Image.Image) -> Image.Image:

@@ -107,8 +107,6 @@ def _agreeing(small: NDArray[np.uint8], members: NDArray[np.int64]) -> Iterator[
     rows = small[members].reshape(len(members), -1).astype(np.float32)
     centred = rows - rows.mean(axis=1, keepdims=True)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
-    for i, j in zip(
-        *np.nonzero(np.triu(centred @ centred.T >= LEAST_CORRELATION, 1)), strict=True
-    ):
+    for i, j in np.argwhere(np.triu(centred @ centred.T >= LEAST_CORRELATION, 1)):
         if np.abs(rows[i] - rows[j]).mean() <= MOST_DIFFERENCE:
             yield int(members[i]), int(members[j])

@@ -177,12 +177,7 @@ class ArrayReader:
             for row in self._rows
         )
 
-    def read(
-        self,
-        index: int,
-        min_side: int | None = None,  # noqa: ARG002
-        depth: int | None = None,  # noqa: ARG002
-    ) -> Image.Image:
+    def read(self, index: int, *_: Any) -> Image.Image:
         """Return one image as RGB; see `ImageReader.read`."""
         return upright_rgb(Image.fromarray(self._rows[index]))
 

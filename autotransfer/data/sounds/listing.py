@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageReader
-from autotransfer.data.labels import class_names_of, flat_labels, named
+from autotransfer.data.labels import listed
 from autotransfer.data.listing import Listing
 from autotransfer.data.sounds.decoding import EXTENSIONS
 from autotransfer.data.sounds.reading import GivenSounds, SoundReader
@@ -41,12 +41,7 @@ def read_sounds(sounds: Any, labels: Any | None = None) -> Listing:
             f"a target of type {type(sounds).__name__} holds no sounds; give a path, a list of "
             "paths or of pairs (samples, rate), or a table with the columns sound and label"
         )
-    reader = _reader(values)
-    splits = ["train"] * len(values)
-    if labels is None:
-        return Listing(reader, splits, name="sounds")
-    found = flat_labels(labels, len(splits))
-    return Listing(reader, splits, named(found), class_names_of(found), name="sounds")
+    return listed(_reader(values), labels, "sounds")
 
 
 def sound_column(dataset: Any) -> str | None:
@@ -76,12 +71,8 @@ class SoundColumn(Sequence[Any]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Any]: ...
     @override
-    def __getitem__(self, index: int | slice) -> Any:
+    def __getitem__(self, index: Any) -> Any:
         return self._rows[index][self._column]
 
 

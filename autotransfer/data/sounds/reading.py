@@ -28,7 +28,7 @@ class SoundReader(FileReader):
     decode = staticmethod(decode_sound)
 
     @override
-    def read(self, index: int, min_side: int | None = None, depth: int | None = None) -> Sound:
+    def read(self, index: int, *_: Any) -> Sound:
         """Return one sound.
 
         Raises:
@@ -63,12 +63,7 @@ class GivenSounds:
         """Return the sha256 of each file, or of samples and rate."""
         return Digests(len(self._sounds), self._digest)
 
-    def read(
-        self,
-        index: int,
-        min_side: int | None = None,  # noqa: ARG002
-        depth: int | None = None,  # noqa: ARG002
-    ) -> Sound:
+    def read(self, index: int, *_: Any) -> Sound:
         """Return one sound.
 
         Raises:

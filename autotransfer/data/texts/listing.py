@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autotransfer.data.images.decoding import EXTENSIONS
-from autotransfer.data.labels import class_names_of, flat_labels, named
+from autotransfer.data.labels import listed
 from autotransfer.data.listing import Listing
 from autotransfer.data.texts.reading import TextReader
 from autotransfer.errors import InvalidTargetError
@@ -59,12 +59,7 @@ def read_texts(texts: Any, labels: Any | None = None) -> Listing:
             f"a target of type {type(texts).__name__} holds no texts; give a path, a list of "
             "texts, (texts, labels), or a table with the columns text and label"
         )
-    reader = TextReader(list(texts))
-    splits = ["train"] * len(reader.names)
-    if labels is None:
-        return Listing(reader, splits, name="texts")
-    values = flat_labels(labels, len(splits))
-    return Listing(reader, splits, named(values), class_names_of(values), name="texts")
+    return listed(TextReader(list(texts)), labels, "texts")
 
 
 def text_column(dataset: Any) -> str | None:

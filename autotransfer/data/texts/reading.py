@@ -34,10 +34,8 @@ class TextReader:
         numbered = map(str, range(len(texts)))
         self.names = tuple(numbered if names is None else map(readable, names))
         self._texts = tuple(text if isinstance(text, str) else "" for text in texts)
-        self._problems = {
-            i: _no_text(text) for i, text in enumerate(texts) if not isinstance(text, str)
-        }
-        self._problems |= dict(problems or {})
+        no_texts = {i: _no_text(t) for i, t in enumerate(texts) if not isinstance(t, str)}
+        self._problems = {**no_texts, **(problems or {})}
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
@@ -47,12 +45,7 @@ class TextReader:
             for text in self._texts
         )
 
-    def read(
-        self,
-        index: int,
-        min_side: int | None = None,  # noqa: ARG002
-        depth: int | None = None,  # noqa: ARG002
-    ) -> str:
+    def read(self, index: int, *_: Any) -> str:
         """Return one text.
 
         Raises:
@@ -70,16 +63,14 @@ def read_files(reader: Any) -> TextReader:
     Args:
         reader: Has names, and returns the content of the file at a position.
     """
-    texts, problems = [], {}
-    for i, name in enumerate(reader.names):
+    texts, problems = [""] * len(reader.names), {}
+    for i in range(len(texts)):
         try:
-            texts.append(decode_text(reader.content(i)))
+            texts[i] = decode_text(reader.content(i))
+        except CorruptImagesError as error:
+            problems[i] = error.problems[0][1]
         except ValueError as error:
-            texts.append("")
-            problems[i] = (
-                error.problems[0][1] if isinstance(error, CorruptImagesError) else str(error)
-            )
-        assert len(texts) == i + 1, name
+            problems[i] = str(error)
     return TextReader(texts, reader.names, problems)
 
 

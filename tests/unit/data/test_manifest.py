@@ -12,7 +12,7 @@ import pytest
 from autotransfer.data.listing import Listing
 from autotransfer.data.manifest import read_manifest
 from autotransfer.data.storage import open_place
-from autotransfer.data.target import open_images, open_target
+from autotransfer.data.target import open_images, open_target, open_usable
 from autotransfer.errors import InvalidOptionError, InvalidTargetError
 
 
@@ -101,7 +101,7 @@ def test_predictions_have_an_image_for_every_row_in_the_order_of_the_rows(
     assert images.names == names
     assert images.digests[0] == images.digests[2] != images.digests[1]
     assert open_images([str(path.parent / name) for name in names]).digests == images.digests
-    assert open_images(write("image\n" + "\n".join(names)), every_row=False).names == (
+    assert open_usable(write("image\n" + "\n".join(names)), None, every_row=False)[0].names == (
         "pictures/000.png",
         "pictures/001.png",
         "pictures/002.png",
