@@ -53,12 +53,7 @@ class _Digits:
 
 
 def run_demo(
-    out: str | Path,
-    *,
-    trials: int,
-    seed: int,
-    say: Callable[[str], None],
-    **told: Any,
+    out: str | Path, *, trials: int, seed: int, say: Callable[[str], None], **told: Any
 ) -> Selection:
     """Return the selection of a fit on the embedded target.
 
@@ -140,16 +135,8 @@ def _write_sources(folder: Path, plain: _Digits, seed: int) -> Path:
     shuffled = np.random.default_rng(seed).permutation(plain.labels)
     stories = {
         "digits-all": (plain.pixels, plain.labels, "other digits, 0 to 9"),
-        "digits-0-to-4": (
-            plain.pixels[low],
-            plain.labels[low],
-            "other digits, 0 to 4",
-        ),
-        "digits-random-labels": (
-            plain.pixels,
-            shuffled,
-            "other digits with random labels",
-        ),
+        "digits-0-to-4": (plain.pixels[low], plain.labels[low], "other digits, 0 to 4"),
+        "digits-random-labels": (plain.pixels, shuffled, "other digits with random labels"),
     }
     entries = []
     for name, (pixels, labels, story) in stories.items():

@@ -17,7 +17,6 @@ from autotransfer.cli.options import (
     max_sources_option,
     option,
     quiet_optuna,
-    refuse_setting,
     say,
     several,
     starting,
@@ -34,7 +33,6 @@ from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPAC
     type=Word("scenario", SCENARIOS, closed=False),
     help="labelled, unlabelled or zero-shot; told from the target.",
 )
-@option("--setting", hidden=True, expose_value=False, callback=refuse_setting)
 @option("--source-data", metavar="PATH", help="Labelled source images.")
 @several("--class", "classes", "NAME", "Keep only this class of the source data")
 @option("--unlabelled", metavar="PATH", help="More target images without labels.")

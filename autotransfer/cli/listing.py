@@ -80,7 +80,6 @@ def spaces(plugins: tuple[str, ...], *, as_json: bool) -> None:
     ]
     if as_json:
         print_json({"spaces": found})
-        return
-    for space in found:
+    for space in () if as_json else found:
         click.echo(f"{space['name']}: {space['description']}")
         click.echo(f"  strategies: {', '.join(space['strategies'])}")

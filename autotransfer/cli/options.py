@@ -17,12 +17,10 @@ option = partial(click.option, show_default=True)
 device_words = Word("device", DEVICES, closed=False)
 
 
-def several(
-    flag: str, name: str, metavar: str, meaning: str, type_: click.ParamType[Any] | None = None
-) -> Callable[[Command], Command]:
+def several(flag: str, name: str, metavar: str, meaning: str) -> Callable[[Command], Command]:
     """Return an option that may be repeated."""
     told = f"{meaning}; may be repeated."
-    return click.option(flag, name, multiple=True, metavar=metavar, help=told, type=type_)
+    return click.option(flag, name, multiple=True, metavar=metavar, help=told)
 
 
 plugin_option = several(
@@ -49,18 +47,6 @@ bad_image_option = option(
     type=Word("rule", BAD_IMAGE_RULES, closed=False),
     help="stop, or skip bad images.",
 )
-
-
-def refuse_setting(_context: click.Context, _parameter: click.Parameter, value: Any) -> None:
-    """Refuse the former name of --scenario.
-
-    Raises:
-        UsageError: If it was given.
-    """
-    if value is not None:
-        raise click.UsageError(
-            "--setting is now called --scenario; it takes labelled, unlabelled or zero-shot"
-        )
 
 
 def common(command: Command) -> Command:

@@ -160,9 +160,8 @@ class LiveProgress(Plain):
 
         part = self._waiting[0] if self._waiting else "end"
         head = Spinner("dots", Text(f"{NOW[part]} ({self.time_text()})"))
-        if part == "search" and self._num_trials is not None:
-            return Group(head, self._bar(self._num_trials), *self._rest())
-        return Group(head, *self._rest())
+        most = self._num_trials if part == "search" else None
+        return Group(head, *([] if most is None else [self._bar(most)]), *self._rest())
 
     def _bar(self, num_trials: int) -> RenderableType:
         from rich.progress_bar import ProgressBar

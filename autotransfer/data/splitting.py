@@ -170,13 +170,13 @@ def _units(
     )
     num_units, unit_of = connected_components(links, directed=False)
     least = np.ones(num_units)
-    np.minimum.at(least, unit_of[: len(keys)], [_share(key) for key in keys.tolist()])
+    np.minimum.at(least, unit_of[: len(keys)], [share_of(key, _SALT) for key in keys.tolist()])
     return unit_of[key_of].astype(np.int64), least
 
 
-def _share(key: str) -> float:
-    """Return a number in [0, 1), evenly spread, that depends on the key alone."""
-    digest = hashlib.sha256(_SALT + key.encode("utf-8", "surrogateescape")).digest()
+def share_of(key: str, salt: bytes) -> float:
+    """Return a number in [0, 1), evenly spread, that depends on key and salt alone."""
+    digest = hashlib.sha256(salt + key.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 

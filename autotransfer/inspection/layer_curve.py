@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -118,22 +119,15 @@ def layers(
     record = choose_sources(chosen, registry, len(opened.train), opened.train.modality).sources[0]
     images, readers = divide(opened).images, make_readers(chosen)
     reader = readers[record]
-    divisions = _divisions(images, repeats, chosen.seed)
+    splitter = StratifiedShuffleSplit(repeats, test_size=HELD_OUT, random_state=chosen.seed)
+    divisions = list(splitter.split(np.zeros(len(images)), images.labels))
     points, notes = [], []
     for mode in modes:
         for copied in range(reader.num_stages + 1):
             try:
+                point = partial(_accuracy, copied=copied, mode=mode, epochs=epochs)
                 found = tuple(
-                    _accuracy(
-                        record,
-                        reader,
-                        images,
-                        division,
-                        copied,
-                        mode=mode,
-                        epochs=epochs,
-                        seed=seed,
-                    )
+                    point(record, reader, images, division, seed=seed)
                     for seed, division in enumerate(divisions)
                 )
             except CutError as error:
@@ -151,20 +145,13 @@ def layers(
     )
 
 
-def _divisions(
-    images: ImageSet, repeats: int, seed: int
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    splitter = StratifiedShuffleSplit(repeats, test_size=HELD_OUT, random_state=seed)
-    return list(splitter.split(np.zeros(len(images)), images.labels))
-
-
 def _accuracy(
     source: Source,
     reader: Features,
     images: ImageSet,
     division: tuple[NDArray[np.int64], NDArray[np.int64]],
-    copied: int,
     *,
+    copied: int,
     mode: str,
     epochs: int,
     seed: int,

@@ -18,9 +18,8 @@ from sklearn.neighbors import NearestNeighbors
 from autotransfer.models.heads.ridge import fit_ridge
 from autotransfer.models.single_thread import single_thread
 
-TYPICAL_BELOW = (
-    3.0  # labels a class, the mean: below, typical images teach more than doubtful ones
-)
+# labels a class, the mean: below, typical images teach more than doubtful ones
+TYPICAL_BELOW = 3.0
 NEIGHBOURS = 20  # whose mean distance says how typical an image is
 DROPPED, DRAWS = 0.75, 3  # share of the features that is dropped, and how often
 CHANGED = 0.5  # share of the draws in which a doubtful image changes its class

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Sequence
-from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.labelling.suggestion import Asked
+from autotransfer.report.markup import encoded, templates_of
 
 SIDE = 320  # pixels
 _QUALITY = 80
@@ -42,34 +39,21 @@ def sheet_of(
         }
         for one in asked
     ]
-    template = _templates().get_template("sheet.html.jinja")
+    template = templates_of("autotransfer.labelling").get_template("sheet.html.jinja")
     return template.render(title=title, data=_script_json({
         "title": title, "items": items, "classes": list(class_names),
     }))  # fmt: skip
 
 
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("autotransfer.labelling"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
 def _script_json(value: object) -> Markup:
     """Return JSON that no text in it can end the script of."""
-    text = (
-        json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    )
+    text = json.dumps(value)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)  # noqa: S704 - escaped above
 
 
 def _content(images: ImageSet, position: int) -> str:
     image = images.read(position, SIDE)
     image.thumbnail((SIDE, SIDE))
-    stream = io.BytesIO()
-    image.convert("RGB").save(stream, "JPEG", quality=_QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    return "data:image/jpeg;base64," + encoded(image.convert("RGB"), "JPEG", quality=_QUALITY)

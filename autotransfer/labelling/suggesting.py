@@ -277,10 +277,8 @@ def _last_round(target: Any, opened: _Opened, chosen: Options) -> Round | None:
     features = [scenario.readers[source](division.images) for source in sources]
     scenario.readers.release()
     gains = gained(Grams.of(features, labels, num_classes), labels, num_classes, before, tested)
-    half = Z_90 * float(
-        np.sqrt((gains.var() + 1 / len(gains)) / len(gains))
-    )  # one more may differ
-    mean = float(gains.mean())
+    n, mean = len(gains), float(gains.mean())
+    half = Z_90 * float(np.sqrt((gains.var() + 1 / n) / n))  # one more may differ
     expected = gain_of(fitted(measured), len(kept), new)
     return Round(new, expected, Range(mean, mean - half, mean + half))
 
@@ -292,7 +290,8 @@ def _written(
     out: str | os.PathLike[str] | None,
 ) -> tuple[Path, Path]:
     """Write the table and the page."""
-    folder = _free(Path.cwd()) if out is None else Path(out)
+    free = (p for n in counting(1) if not (p := Path.cwd() / f"labels-{n}").exists())
+    folder = next(free) if out is None else Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=out is None)
     except FileExistsError:
@@ -307,10 +306,6 @@ def _written(
     return table, sheet
 
 
-def _free(place: Path) -> Path:
-    return next(p for n in counting(1) if not (p := place / f"labels-{n}").exists())
-
-
 def _stop(gain: float | None, count: int, worth: float) -> str:
     """Return why another round is not worth it."""
     if gain is None or 100 * gain >= worth:
@@ -321,12 +316,12 @@ def _stop(gain: float | None, count: int, worth: float) -> str:
     )
 
 
-def _check(count: object, worth: object) -> None:
+def _check(count: Any, worth: Any) -> None:
     whole = isinstance(count, int) and not isinstance(count, bool)
-    if not (whole and 1 <= int(str(count)) <= MOST_COUNT):
+    if not (whole and 1 <= count <= MOST_COUNT):
         raise InvalidOptionError(
             f"count must be a whole number from 1 to {MOST_COUNT}, got {count!r}"
         )
     number = isinstance(worth, int | float) and not isinstance(worth, bool)
-    if not (number and 0 <= float(str(worth)) <= 100):
+    if not (number and 0 <= worth <= 100):
         raise InvalidOptionError(f"worth must be a number of points from 0 to 100, got {worth!r}")

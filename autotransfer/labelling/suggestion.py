@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.label_files import CHOSEN, RANDOM
+from autotransfer.data.splitting import share_of
 from autotransfer.forecasts import LabelForecast, More, Range
 
 RANDOM_SHARE = 1 / 3  # of a round
@@ -125,7 +125,4 @@ def mixed(
 
 def _shares(images: ImageSet) -> NDArray[np.float64]:
     """Return (n,) numbers in [0, 1), evenly spread, that depend on the contents alone."""
-    return np.array([
-        int.from_bytes(hashlib.sha256(_SALT + d.encode()).digest()[:8], "big") / 2**64
-        for d in images.digests
-    ])  # fmt: skip
+    return np.array([share_of(digest, _SALT) for digest in images.digests])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 
 import optuna
@@ -164,23 +164,17 @@ def study_name(name: str, strategy: str) -> str:
 
 def floating(low: float, high: float, *, default: float, log: bool = False) -> Parameter:
     """Return a real parameter in [low, high]."""
-    with _space_errors():
-        distribution = FloatDistribution(low, high, log=log)
-    return Parameter(distribution, default)
+    return _parameter(partial(FloatDistribution, low, high, log=log), default)
 
 
 def integer(low: int, high: int, *, default: int, log: bool = False) -> Parameter:
     """Return a whole parameter in [low, high]."""
-    with _space_errors():
-        distribution = IntDistribution(low, high, log=log)
-    return Parameter(distribution, default)
+    return _parameter(partial(IntDistribution, low, high, log=log), default)
 
 
 def choice(options: Sequence[ParamValue], *, default: ParamValue) -> Parameter:
     """Return a parameter that is one of the options."""
-    with _space_errors():
-        distribution = CategoricalDistribution(tuple(options))
-    return Parameter(distribution, default)
+    return _parameter(partial(CategoricalDistribution, tuple(options)), default)
 
 
 def fixed(value: ParamValue) -> Parameter:
@@ -221,13 +215,13 @@ def describe(distribution: BaseDistribution) -> str:
     return f"[{low:g}, {high:g}]" + (" (log)" if distribution.log else "")  # type: ignore[attr-defined]
 
 
-@contextmanager
-def _space_errors() -> Iterator[None]:
-    """Let Optuna's refusal of a distribution be an error of the space."""
+def _parameter(made: Callable[[], BaseDistribution], default: ParamValue) -> Parameter:
+    """Return a parameter; Optuna's refusal of the distribution is an error of the space."""
     try:
-        yield
+        distribution = made()
     except ValueError as error:
         raise InvalidSpaceError(str(error)) from error
+    return Parameter(distribution, default)
 
 
 def _suggest(

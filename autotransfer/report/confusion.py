@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from autotransfer.report.answered import who_and_where
 from autotransfer.report.markup import joined, name, paragraph, rendered, table
@@ -20,7 +21,7 @@ def confusion_section(material: Material) -> Markup | None:
     if tested is None:
         return None
     names = [name(title) for title in material.class_names]
-    counts = confusion(tested.labels, tested.answers, len(names))
+    counts = confusion_matrix(tested.labels, tested.answers, labels=range(len(names)))
     parts = [who_and_where(tested)]
     if len(names) <= MOST_CLASSES:
         told = "Rows are the true classes, columns the answers, the last one the share found."
@@ -36,15 +37,6 @@ def confusion_section(material: Material) -> Markup | None:
     else:
         parts.append(paragraph("Every image was answered right."))
     return joined(parts)
-
-
-def confusion(
-    labels: NDArray[np.int64], answers: NDArray[np.int64], num_classes: int
-) -> NDArray[np.int64]:
-    """Return (K, K) counts; rows are the classes, columns the answers."""
-    counts = np.zeros((num_classes, num_classes), dtype=np.int64)
-    np.add.at(counts, (labels, answers), 1)
-    return counts
 
 
 def most_confused(counts: NDArray[np.int64]) -> list[tuple[int, int, int]]:

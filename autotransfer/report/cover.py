@@ -5,9 +5,10 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from autotransfer.models.predictors.baselines import TITLES
-from autotransfer.report.markup import clean, joined, name, rendered
+from autotransfer.report.markup import clean, name, rendered
 from autotransfer.report.material import Material
 from autotransfer.report.scale import Scale, tested_units
+from autotransfer.report.verdict import returned_told
 from autotransfer.results import Layers, Record
 from autotransfer.shares import source_weights
 
@@ -32,7 +33,7 @@ def cover(material: Material) -> Markup:
         sentence=clean(record.verdict.sentence.removeprefix(f"{decision}: "), 5000),
         **_answers(record),
         score=_score(record),
-        returned=_returned(record),
+        returned=Markup("returned: {}").format(returned_told(record)),
     )
 
 
@@ -45,7 +46,8 @@ def _answers(record: Record) -> dict[str, Markup]:
         how = [name(part) for part in (returned.strategy, _stages(returned.layers)) if part]
         return {"what": name(returned.source), "how": Markup("<br>").join(how)}
     tried = Markup("nothing<br>tried and left out:<br>{}").format(_what(record))
-    return {"what": tried, "how": _baseline(record)}
+    best = record.verdict.returned_baseline or record.verdict.best_baseline
+    return {"what": tried, "how": name(TITLES.get(best, best))}
 
 
 def _what(record: Record) -> Markup:
@@ -84,14 +86,3 @@ def _score(record: Record) -> Markup:
     interval = scale.interval(test).partition("(")[2][:-1]
     title = scale.title[:1].upper() + scale.title[1:]
     return Markup("{} {}, 95 % {}").format(title, f"{scale.shown(test.value):.3f}", interval)
-
-
-def _returned(record: Record) -> Markup:
-    if record.verdict.returned == "transfer":
-        return Markup("returned: the transferred model")
-    return joined([Markup("returned: the baseline"), _baseline(record)])
-
-
-def _baseline(record: Record) -> Markup:
-    best = record.verdict.returned_baseline or record.verdict.best_baseline
-    return name(TITLES.get(best, best))

@@ -50,7 +50,10 @@ def best_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 def _row(place: int, outcome: Outcome, record: Record, scale: Scale) -> list[Cell]:
     finalist = outcome.number == record.finalist.number
-    params = ", ".join(f"{key} {_short(value)}" for key, value in outcome.params.items())
+    params = ", ".join(
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in outcome.params.items()
+    )
     title = Markup("<strong>{}, finalist</strong>") if finalist else Markup("{}")
     reason = clean(outcome.reason, 160)
     return [
@@ -74,10 +77,6 @@ def _spread(outcome: Outcome, record: Record, scale: Scale) -> Cell:
     if record.verdict.domains:
         return scale.shown(min(outcome.fold_values))
     return pstdev(outcome.fold_values)
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _counts(outcomes: Sequence[Outcome]) -> str:

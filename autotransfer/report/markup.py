@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from PIL import Image
 
 NOTHING = "\N{EN DASH}"  # stands where there is no value
 LONGEST = 300  # characters of a text that came from outside
@@ -28,14 +31,19 @@ def clean(value: object, length: int = LONGEST) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("autotransfer.report"),
-    autoescape=True,
-    finalize=clean,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    keep_trailing_newline=True,
-)
+def templates_of(package: str, **more: Any) -> Environment:
+    """Return the templates of a package, which escape what is put into them."""
+    return Environment(
+        loader=PackageLoader(package),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        **more,
+    )
+
+
+_TEMPLATES = templates_of("autotransfer.report", finalize=clean)
 _TEMPLATES.globals["nothing"] = NOTHING
 
 
@@ -94,6 +102,13 @@ def table(
 def folded(summary: str, body: Markup) -> Markup:
     """Return what opens when its summary is touched."""
     return Markup("<details><summary>{}</summary>{}</details>").format(clean(summary), body)
+
+
+def encoded(image: Image.Image, kind: str, **how: Any) -> str:
+    """Return the content of an image file as base64; `kind` and `how` are as Pillow saves it."""
+    stream = io.BytesIO()
+    image.save(stream, kind, **how)
+    return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 def bar(share: float) -> Markup:

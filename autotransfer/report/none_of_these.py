@@ -37,10 +37,11 @@ def none_of_these_section(material: Material) -> Markup | None:
         surest = members[np.argsort(-rejected.probability[members], kind="stable")]
         parts.append(paragraph(f"Group {place} of {len(order)}, {len(members)} in all"))
         parts.append(gallery(_card(rejected, int(i), place) for i in surest[:count]))
+    n, kind = len(rejected.images), rejected.images.modality
     told = (
-        f"{len(rejected.images)} {_kind(rejected, len(rejected.images))} more probably none of "
-        f"your classes than not; {min(SHOWN, len(rejected.images))} are shown, the surest of each "
-        "group. Name the groups in the column label of this table: "
+        f"{n} {f'{kind} is' if n == 1 else f'{kind.plural} are'} more probably none of your "
+        f"classes than not; {min(SHOWN, n)} are shown, the surest of each group. Name the groups "
+        "in the column label of this table: "
     )
     table = _table(rejected, {int(number): i for i, number in enumerate(order, start=1)}, groups)
     after = ". What you can name may become a class of the source data."
@@ -79,11 +80,6 @@ def _shares(sizes: NDArray[np.int64]) -> list[int]:
             if shown[i] < size and sum(shown) < SHOWN:
                 shown[i] += 1
     return shown
-
-
-def _kind(rejected: Rejected, count: int) -> str:
-    kind = rejected.images.modality
-    return f"{kind} is" if count == 1 else f"{kind.plural} are"
 
 
 def _card(rejected: Rejected, i: int, group: int) -> Markup:

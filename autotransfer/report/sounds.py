@@ -13,7 +13,7 @@ from PIL import Image
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.sounds.decoding import needed
 from autotransfer.data.sounds.spectrogram import Frames, log_mel
-from autotransfer.report.markup import clean
+from autotransfer.report.markup import clean, encoded
 
 FRAMES = Frames(bands=64)
 SECONDS = 5.0  # of the beginning, at 16 kHz: 100 KB as FLAC
@@ -43,6 +43,4 @@ def _spectrogram(samples: np.ndarray) -> str:
     rows = log_mel(torch.from_numpy(samples), FRAMES).numpy()
     levels = np.clip((rows.max() - rows) / _RANGE, 0, 1) * 255
     image = Image.fromarray(levels.T[::-1].astype(np.uint8)).resize((_WIDTH, _HEIGHT))
-    stream = io.BytesIO()
-    image.save(stream, "PNG")
-    return base64.b64encode(stream.getvalue()).decode("ascii")
+    return encoded(image, "PNG")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
@@ -12,7 +10,7 @@ from PIL import Image
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.item_kinds import offered_kind
 from autotransfer.data.modality import Modality
-from autotransfer.report.markup import clean, joined, name
+from autotransfer.report.markup import clean, encoded, joined, name
 from autotransfer.report.sounds import player
 
 SIDE = 112  # pixels, for 6 KB an image
@@ -29,9 +27,7 @@ def thumbnail(images: ImageSet, position: int, alt: str) -> Markup:
         times = SIDE // max(image.size)
         size = (image.width * times, image.height * times)
         image = image.resize(size, Image.Resampling.NEAREST)
-    stream = io.BytesIO()
-    image.convert("RGB").save(stream, "JPEG", quality=_QUALITY)
-    content = base64.b64encode(stream.getvalue()).decode("ascii")
+    content = encoded(image.convert("RGB"), "JPEG", quality=_QUALITY)
     return Markup('<img src="data:image/jpeg;base64,{}" width="{}" height="{}" alt="{}">').format(
         content, image.width, image.height, clean(alt)
     )

@@ -7,15 +7,7 @@ from matplotlib.axes import Axes
 
 from autotransfer.models.predictors.baselines import TITLES
 from autotransfer.report.figures import FAINT, Bar, figure, intervals
-from autotransfer.report.markup import (
-    NOTHING,
-    bullets,
-    facts,
-    folded,
-    joined,
-    name,
-    table,
-)
+from autotransfer.report.markup import NOTHING, bullets, facts, folded, joined, name, table
 from autotransfer.report.material import Material
 from autotransfer.report.scale import Scale, tested_units
 from autotransfer.results import Record
@@ -29,18 +21,15 @@ def verdict_section(material: Material) -> Markup:
     record, scale = material.record, Scale.of(material.record)
     verdict, finalist = record.verdict, record.finalist
     score, alone = finalist.value, len(record.chosen) == 1
-    parts = [
-        facts(
-            [
-                ("source", name(sources_told(record))),
-                ("strategy", name(finalist.strategy)),
-                *([("layers", finalist.layers.told)] if alone and finalist.layers else []),
-                ("returned", _returned(record)),
-                ("tested on", _tested_on(record)),
-                ("validation score", NOTHING if score is None else f"{scale.shown(score):.3f}"),
-            ],
-        ),
+    told = [
+        ("source", name(sources_told(record))),
+        ("strategy", name(finalist.strategy)),
+        *([("layers", finalist.layers.told)] if alone and finalist.layers else []),
+        ("returned", returned_told(record)),
+        ("tested on", _tested_on(record)),
+        ("validation score", NOTHING if score is None else f"{scale.shown(score):.3f}"),
     ]
+    parts = [facts(told)]
     if verdict.test is not None:
         parts.append(table(("predictor", scale.title), _scores(record, scale), "Tested scores"))
         parts.append(_gaps(record, scale))
@@ -64,7 +53,8 @@ def _members(record: Record) -> list[Markup]:
     return [first, *more]
 
 
-def _returned(record: Record) -> Markup:
+def returned_told(record: Record) -> Markup:
+    """Return in a few words what the fit returns."""
     if record.verdict.returned == "transfer":
         return Markup("the transferred model")
     best = record.verdict.returned_baseline or record.verdict.best_baseline

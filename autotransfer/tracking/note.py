@@ -6,7 +6,7 @@ import html
 import re
 from collections import Counter
 
-from autotransfer.results import Interval, Record, Share, State
+from autotransfer.results import Interval, Record, State
 from autotransfer.shares import sources_told
 from autotransfer.tracking.projection import one_line, shown
 
@@ -19,6 +19,10 @@ def note(record: Record) -> str:
     """Return winner and score, then the verdict: MLflow shows three lines before "Show more"."""
     verdict, finalist, test = record.verdict, record.finalist, record.verdict.test
     name = escaped(record.metric)
+    members: list[tuple[str, ...]] = [
+        (f"{m.weight:.2f}", m.source or "pixels", m.strategy, m.layers.told if m.layers else "")
+        for m in record.chosen
+    ]
     parts = [
         f"**{escaped(sources_told(record))}** · {escaped(finalist.strategy)} · "
         + ("no target labels" if test is None else f"{name} **{_interval(test, record.metric)}**"),
@@ -33,15 +37,7 @@ def note(record: Record) -> str:
                 *((b.name, _shown(b.test, record.metric)) for b in verdict.baselines),
             ],
         ),
-        _table(
-            ("weight", "source", "by", "layers"),
-            [
-                (f"{m.weight:.2f}", m.source or "pixels", m.strategy, _layers(m))
-                for m in record.chosen
-            ]
-            if len(record.chosen) > 1
-            else [],
-        ),
+        _table(("weight", "source", "by", "layers"), members if len(members) > 1 else []),
         _table(
             ("rank", "source", "score"),
             [(str(row.rank), row.source, f"{row.score:.2f}") for row in record.ranking.rows],
@@ -55,10 +51,6 @@ def note(record: Record) -> str:
     ]
     text = "\n\n".join(part for part in parts if part)
     return text if len(text) <= NOTE_LENGTH else text[:NOTE_LENGTH] + " …"
-
-
-def _layers(member: Share) -> str:
-    return "" if member.layers is None else member.layers.told
 
 
 def _story(record: Record) -> str:
@@ -87,14 +79,11 @@ def _next(record: Record) -> str:
     """Return how the result is used."""
     if record.run_id is None:
         return ""
+    model = one_line(record.model.replace("`", ""), 300)
     return (
         f"Use it: `mlflow.pyfunc.load_model('runs:/{record.run_id}/model')` takes paths of "
-        f"items; `autotransfer predict {_plain(record.model)} IMAGES` does the same."
+        f"items; `autotransfer predict {model} IMAGES` does the same."
     )
-
-
-def _plain(text: str) -> str:
-    return one_line(text.replace("`", ""), 300)
 
 
 def escaped(text: str, length: int = 200) -> str:

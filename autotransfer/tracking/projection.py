@@ -197,9 +197,7 @@ def record_tags(record: Record) -> dict[str, str]:
         "finalist": str(record.finalist.number),
     }
     if record.members:
-        tags["members"] = ", ".join(
-            f"{member.weight:.2f} {member.told}" for member in record.chosen
-        )
+        tags["members"] = ", ".join(f"{m.weight:.2f} {m.told}" for m in record.chosen)
     tags |= {f"provenance.{key(name)}": value for name, value in record.provenance.items()}
     return {name: one_line(value) for name, value in tags.items()}
 

@@ -16,9 +16,8 @@ from mlflow.types import ColSpec, Schema
 from autotransfer.results import RECORD_FILE
 from autotransfer.tracking.columns import answer_columns
 
-SERVING = (
-    Path(__file__).parents[1] / "selection" / "serving.py"
-)  # run by MLflow, above us in the layers
+# run by MLflow, above us in the layers
+SERVING = Path(__file__).parents[1] / "selection" / "serving.py"
 _PINNED = ("autotransfer", "torch", "timm")  # what decides whether the same file loads the same
 _EXTRAS = {
     "text": ("tokenizers", "transformers"),

@@ -265,8 +265,8 @@ class Tracker:
         return True
 
     def _write_waiting(self) -> None:
-        for number in list(self._waiting):
-            self._write(self._waiting[number])
+        for number, outcome in list(self._waiting.items()):
+            self._write(outcome)
             del self._waiting[number]
 
     def _write(self, outcome: Outcome) -> None:

@@ -8,13 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
@@ -100,7 +98,7 @@ class Viewer:
         try:
             self._wait_until_it_answers(command)
         except BaseException:
-            self._stop()
+            self.__exit__()
             raise
         return self
 
@@ -115,14 +113,18 @@ class Viewer:
                 )
             time.sleep(0.5)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop the server."""
-        self._stop()
+        assert self._process is not None
+        with suppress(ProcessLookupError):  # the first of them may have ended before the others
+            os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
+        finally:  # a second interrupt does not wait
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     def wait(self) -> int:
         """Return the server's exit code when it ends; 0 after Ctrl-C."""
@@ -136,20 +138,8 @@ class Viewer:
         try:
             with urllib.request.urlopen(f"{self.address}/health", timeout=2) as answer:  # noqa: S310 - our own server
                 return bool(answer.status == 200)
-        except (OSError, urllib.error.URLError):
+        except OSError:
             return False
-
-    def _stop(self) -> None:
-        assert self._process is not None
-        with suppress(ProcessLookupError):  # the first of them may have ended before the others
-            os.killpg(self._process.pid, signal.SIGTERM)
-        try:
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(10)
-        finally:  # a second interrupt does not wait
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
 
 
 def _free_port(host: str, first: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Sequence
@@ -46,7 +45,7 @@ def look_at_hub() -> Finding:
     try:
         with urllib.request.urlopen(endpoint, timeout=TIMEOUT) as answer:  # noqa: S310 - https, of the library
             return Finding("hub", "ok", f"{endpoint} answers ({answer.status})")
-    except (OSError, urllib.error.URLError) as error:
+    except OSError as error:
         remedy = (
             "use a catalogue of local files (--sources catalogue.toml), or set HF_ENDPOINT or the "
             "proxy (HTTPS_PROXY) of your network"
