@@ -14,11 +14,7 @@ from autotransfer.models.heads.linear import (
     unit_rows,
     with_absent,
 )
-from autotransfer.models.heads.logistic import (
-    DEFAULT_C,
-    full_head,
-    solve_logistic,
-)
+from autotransfer.models.heads.logistic import DEFAULT_C, full_head, solve_logistic
 from autotransfer.models.heads.ridge import HeldOutRidge, leave_one_out
 from autotransfer.models.heads.unit_ridge import fit_unit_ridge
 from autotransfer.models.mixture_weights import mixture_weights

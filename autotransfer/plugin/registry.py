@@ -191,7 +191,8 @@ def discover(*, files: Sequence[Path] = (), entry_point_group: str = NAMESPACE) 
     discovery = _Discovery(manager)
     for point in sorted(entry_points(group=entry_point_group), key=_precedence):
         _add_entry_point(discovery, point)
-    named = {_there(path): path for path in (*_files_of_environment(), *files)}
+    always = filter(None, os.environ.get(PLUGIN_VARIABLE, "").split(os.pathsep))
+    named = {_there(path): path for path in (*map(Path, always), *files)}
     for path in named.values():  # one file may be named twice: here and in the environment
         _add_file(discovery, path)
     for plugin in discovery.broken:
@@ -269,11 +270,6 @@ def _is_installed(path: Path) -> bool:
         return False
     spec = importlib.util.find_spec(path.stem)
     return spec is not None and Path(spec.origin or "").resolve() != path.resolve()
-
-
-def _files_of_environment() -> list[Path]:
-    text = os.environ.get(PLUGIN_VARIABLE, "")
-    return [Path(item) for item in text.split(os.pathsep) if item]
 
 
 def _hooks_of(manager: pluggy.PluginManager, module: Any) -> Iterable[str]:

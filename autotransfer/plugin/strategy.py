@@ -134,8 +134,7 @@ class Task:
         Raises:
             InvalidOptionError: If there are none.
         """
-        found = "unlabelled target items"
-        return _there(self.unlabelled, strategy, found, "--unlabelled PATH")
+        return _there(self.unlabelled, strategy, "unlabelled target items", "--unlabelled PATH")
 
     def needed_source_images(self, strategy: str) -> ImageSet:
         """Return the labelled source items, for a strategy that cannot do without.
@@ -143,8 +142,7 @@ class Task:
         Raises:
             InvalidOptionError: If there are none.
         """
-        found = "labelled source items"
-        return _there(self.source_images, strategy, found, "--source-data PATH")
+        return _there(self.source_images, strategy, "labelled source items", "--source-data PATH")
 
     @property
     def info(self) -> TaskInfo:

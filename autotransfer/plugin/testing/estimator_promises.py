@@ -25,12 +25,12 @@ def generated_statistics(*, n: int = 60, d: int = 8, head: bool = True) -> Stati
     return Statistics.of(features.astype(np.float32), labels, probabilities if head else None)
 
 
-def _finite(estimator: TransferabilityEstimator) -> None:
+def _the_score_is_a_finite_number(estimator: TransferabilityEstimator) -> None:
     score = estimator.score(generated_statistics())
     demand(math.isfinite(score), f"the score is {score}")
 
 
-def _repeatable(estimator: TransferabilityEstimator) -> None:
+def _the_same_statistics_give_the_same_score(estimator: TransferabilityEstimator) -> None:
     first = estimator.score(generated_statistics())
     second = estimator.score(generated_statistics())
     demand(
@@ -39,7 +39,9 @@ def _repeatable(estimator: TransferabilityEstimator) -> None:
     )
 
 
-def _few_images(estimator: TransferabilityEstimator) -> None:
+def _fewer_items_than_features_give_a_number_or_say_why_not(
+    estimator: TransferabilityEstimator,
+) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         try:
@@ -50,7 +52,7 @@ def _few_images(estimator: TransferabilityEstimator) -> None:
             demand(math.isfinite(score), f"12 items with 40 features have the score {score}")
 
 
-def _says_when_a_head_is_missing(estimator: TransferabilityEstimator) -> None:
+def _it_says_when_it_needs_a_head(estimator: TransferabilityEstimator) -> None:
     if Need.SOURCE_HEAD not in estimator.needs:
         raise DoesNotApply("it needs no head")
     try:
@@ -62,23 +64,19 @@ def _says_when_a_head_is_missing(estimator: TransferabilityEstimator) -> None:
 
 ESTIMATOR_PROMISES: tuple[Promise[TransferabilityEstimator], ...] = (
     Promise(
-        "the-score-is-a-finite-number",
-        _finite,
+        _the_score_is_a_finite_number,
         "return a float; raise UndefinedScoreError where there is no value, never NaN",
     ),
     Promise(
-        "the-same-statistics-give-the-same-score",
-        _repeatable,
+        _the_same_statistics_give_the_same_score,
         "fix the seed of all that is random, and do not change the statistics in place",
     ),
     Promise(
-        "fewer-items-than-features-give-a-number-or-say-why-not",
-        _few_images,
+        _fewer_items_than_features_give_a_number_or_say_why_not,
         "raise UndefinedScoreError with the reason where n <= d leaves no value",
     ),
     Promise(
-        "it-says-when-it-needs-a-head",
-        _says_when_a_head_is_missing,
+        _it_says_when_it_needs_a_head,
         "read the probabilities with statistics.require_probabilities(self.name)",
     ),
 )

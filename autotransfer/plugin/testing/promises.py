@@ -31,15 +31,18 @@ class Promise(Generic[Subject]):
     """One thing that a plugin owes the core.
 
     Args:
-        name: What is promised, as a sentence in kebab-case.
         keep: Returns when the promise is kept, raises when it is not: `BrokenPromiseError` with
-            what was found, or whatever the plugin itself raised.
+            what was found, or whatever the plugin itself raised. Its name is the promise.
         remedy: What the author has to do when it is broken.
     """
 
-    name: str
     keep: Callable[[Subject], None]
     remedy: str
+
+    @property
+    def name(self) -> str:
+        """Return what is promised, as a sentence in kebab-case."""
+        return self.keep.__name__.strip("_").replace("_", "-")
 
 
 def demand(kept: bool, found: str, remedy: str = "") -> None:  # noqa: FBT001 - "demand that ..."

@@ -18,12 +18,7 @@ from autotransfer.models.predictors.base import Predictor
 from autotransfer.plugin.space import SHARED_KNOBS, depth, learning_rate_multiplier, regularisation
 from autotransfer.plugin.strategy import Task
 from autotransfer.plugin.testing.generators import disturbed_generators, generator_states
-from autotransfer.plugin.testing.promises import (
-    BrokenPromiseError,
-    DoesNotApply,
-    Promise,
-    demand,
-)
+from autotransfer.plugin.testing.promises import BrokenPromiseError, DoesNotApply, Promise, demand
 from autotransfer.plugin.testing.tiny import shapes, task_for
 from autotransfer.plugin.testing.workbench import Workbench
 
@@ -31,7 +26,7 @@ _TOLERANCE = 1e-6
 _KNOBS = dict(zip(SHARED_KNOBS, (learning_rate_multiplier, regularisation, depth), strict=True))
 
 
-def _space_is_valid(bench: Workbench) -> None:
+def _the_defaults_lie_inside_the_space(bench: Workbench) -> None:
     space = bench.strategy.space(bench.task().info)
     demand(
         space.contains(space.defaults()),
@@ -39,7 +34,7 @@ def _space_is_valid(bench: Workbench) -> None:
     )
 
 
-def _knobs_keep_their_range(bench: Workbench) -> None:
+def _shared_knobs_keep_their_range(bench: Workbench) -> None:
     for name, parameter in bench.strategy.space(bench.task().info).parameters.items():
         if name in _KNOBS:
             demand(
@@ -48,7 +43,7 @@ def _knobs_keep_their_range(bench: Workbench) -> None:
             )
 
 
-def _rows_sum_to_one(bench: Workbench) -> None:
+def _a_row_an_item_sums_to_one(bench: Workbench) -> None:
     task, unseen = bench.task(), shapes(3, 2, seed=9)
     found = bench.fit(task).predict(unseen, task.features)
     expected = (len(unseen), len(task.class_names))
@@ -61,7 +56,7 @@ def _rows_sum_to_one(bench: Workbench) -> None:
     )
 
 
-def _same_seed_same_bits(bench: Workbench) -> None:
+def _the_same_seed_gives_the_same_bits(bench: Workbench) -> None:
     task = bench.task()
     first = bench.fit(task).predict(task.train, task.features)
     with torch.random.fork_rng(devices=()):
@@ -73,7 +68,7 @@ def _same_seed_same_bits(bench: Workbench) -> None:
     )
 
 
-def _generators_left_alone(bench: Workbench) -> None:
+def _the_global_generators_are_left_alone(bench: Workbench) -> None:
     task = bench.task()
     with disturbed_generators():
         before = generator_states()
@@ -83,7 +78,7 @@ def _generators_left_alone(bench: Workbench) -> None:
     demand(not moved, f"{' and '.join(moved)} global generator was seeded or drawn from")
 
 
-def _training_images_stay(bench: Workbench) -> None:
+def _the_training_items_stay_as_they_are(bench: Workbench) -> None:
     task = bench.task()
 
     def content() -> list[bytes]:
@@ -95,12 +90,12 @@ def _training_images_stay(bench: Workbench) -> None:
     demand(content() == before, "training items or labels were changed in place")
 
 
-def _two_classes_two_images(bench: Workbench) -> None:
+def _two_classes_with_two_items_each_work(bench: Workbench) -> None:
     task = bench.task(2, 2)
     _all_rows(bench.fit(task), task)
 
 
-def _one_image_a_class(bench: Workbench) -> None:
+def _one_item_a_class_works_or_is_refused_in_words(bench: Workbench) -> None:
     task = bench.task(2, 1)
     try:
         predictor = bench.fit(task)
@@ -117,13 +112,13 @@ def _all_rows(predictor: Predictor, task: Task) -> None:
     demand(bool(np.isfinite(found).all()), "some probabilities are not finite")
 
 
-def _state_on_the_cpu(bench: Workbench) -> None:
+def _what_is_saved_lies_on_the_cpu(bench: Workbench) -> None:
     tensors, _ = bench.fit(bench.task()).state()
     devices = {tensor.device.type for tensor in tensors.values()}
     demand(devices <= {"cpu"}, f"state() has tensors on {', '.join(sorted(devices))}")
 
 
-def _saved_and_restored(bench: Workbench) -> None:
+def _a_saved_predictor_predicts_the_same(bench: Workbench) -> None:
     task = bench.task()
     predictor = bench.fit(task)
     tensors, info = predictor.state()
@@ -137,7 +132,7 @@ def _saved_and_restored(bench: Workbench) -> None:
     demand(bool(gap <= _TOLERANCE), f"restored probabilities differ by up to {gap:.3g}")
 
 
-def _pruning_passes(bench: Workbench) -> None:
+def _pruning_passes_through(bench: Workbench) -> None:
     def prune(_progress: float, _predictor: Predictor, /) -> None:
         raise optuna.TrialPruned("enough")
 
@@ -150,7 +145,7 @@ def _pruning_passes(bench: Workbench) -> None:
     )
 
 
-def _deadline_is_kept(bench: Workbench) -> None:
+def _a_deadline_in_the_past_is_honoured(bench: Workbench) -> None:
     task, past = bench.task(), time.monotonic() - 1
     if not bench.strategy.trains:
         bench.fit(task, deadline=past)
@@ -162,7 +157,7 @@ def _deadline_is_kept(bench: Workbench) -> None:
     raise BrokenPromiseError("fit went on although the deadline was over")
 
 
-def _better_than_chance(bench: Workbench) -> None:
+def _training_items_are_predicted_better_than_chance(bench: Workbench) -> None:
     task = bench.task()
     found = bench.fit(task).predict(task.train, task.features)
     accuracy, chance = (found.argmax(axis=1) == task.train.labels).mean(), 1 / found.shape[1]
@@ -172,7 +167,7 @@ def _better_than_chance(bench: Workbench) -> None:
     )
 
 
-def _other_items(bench: Workbench) -> None:
+def _it_works_on_all_items_that_it_says_it_reads(bench: Workbench) -> None:
     """Fit, save and restore on texts and on sounds, as far as the strategy says it reads them."""
     if bench.build is not task_for:
         raise DoesNotApply("its task is not the usual one")
@@ -185,88 +180,71 @@ def _other_items(bench: Workbench) -> None:
         if bench.strategy.unfit(other.task(2, 3).info):
             continue
         _all_rows(other.fit(other.task(2, 3)), other.task(2, 3))
-        _saved_and_restored(other)
+        _a_saved_predictor_predicts_the_same(other)
 
 
 STRATEGY_PROMISES: tuple[Promise[Workbench], ...] = (
     Promise(
-        "the-defaults-lie-inside-the-space",
-        _space_is_valid,
+        _the_defaults_lie_inside_the_space,
         "give every parameter of space() a default within its range",
     ),
     Promise(
-        "shared-knobs-keep-their-range",
-        _knobs_keep_their_range,
+        _shared_knobs_keep_their_range,
         f"build {', '.join(SHARED_KNOBS)} with the functions of these names in "
         "autotransfer.plugin.parameters and choose only the default, or give your parameter "
         "another name",
     ),
     Promise(
-        "a-row-an-item-sums-to-one",
-        _rows_sum_to_one,
+        _a_row_an_item_sums_to_one,
         "return probabilities of the classes task.class_names from predict(): a softmax of "
         "the scores, in that order",
     ),
     Promise(
-        "the-same-seed-gives-the-same-bits",
-        _same_seed_same_bits,
+        _the_same_seed_gives_the_same_bits,
         "draw all that is random from a generator seeded with trial.seed: "
         "torch.Generator().manual_seed(trial.seed) or numpy.random.default_rng(trial.seed)",
     ),
     Promise(
-        "the-global-generators-are-left-alone",
-        _generators_left_alone,
+        _the_global_generators_are_left_alone,
         "pass a generator of your own to all that is random; where a library draws from the "
         "global one, put it in `with torch.random.fork_rng(devices=()):`",
     ),
     Promise(
-        "the-training-items-stay-as-they-are",
-        _training_images_stay,
+        _the_training_items_stay_as_they_are,
         "copy before you write: task.train[i].copy(), task.train.labels.copy()",
     ),
     Promise(
-        "two-classes-with-two-items-each-work",
-        _two_classes_two_images,
+        _two_classes_with_two_items_each_work,
         "try fit() on four items of two classes; do not split them further",
     ),
     Promise(
-        "one-item-a-class-works-or-is-refused-in-words",
-        _one_image_a_class,
+        _one_item_a_class_works_or_is_refused_in_words,
         "try fit() on two items of two classes; where that cannot work, raise an error of "
         "autotransfer.plugin.errors that says why",
     ),
+    Promise(_what_is_saved_lies_on_the_cpu, "call .cpu() on every tensor that state() returns"),
     Promise(
-        "what-is-saved-lies-on-the-cpu",
-        _state_on_the_cpu,
-        "call .cpu() on every tensor that state() returns",
-    ),
-    Promise(
-        "a-saved-predictor-predicts-the-same",
-        _saved_and_restored,
+        _a_saved_predictor_predicts_the_same,
         "let state() return all that predict() reads, tensors in the first part and what "
         "json.dumps takes in the second, and let restore() put it back",
     ),
     Promise(
-        "pruning-passes-through",
-        _pruning_passes,
+        _pruning_passes_through,
         "call trial.report(progress, predictor) while it trains and let optuna.TrialPruned "
         "through, or say `trains = False` where it trains no layer",
     ),
     Promise(
-        "a-deadline-in-the-past-is-honoured",
-        _deadline_is_kept,
+        _a_deadline_in_the_past_is_honoured,
         "pass limits=training.Limits(trial.deadline) to training.train, or raise "
         "errors.DeadlineError yourself when time.monotonic() is beyond trial.deadline",
     ),
     Promise(
-        "training-items-are-predicted-better-than-chance",
-        _better_than_chance,
+        _training_items_are_predicted_better_than_chance,
         "see whether labels and columns are in the same order, and whether fit() learns at all "
         "at the default point",
     ),
     Promise(
-        "it-works-on-all-items-that-it-says-it-reads",
-        _other_items,
+        _it_works_on_all_items_that_it_says_it_reads,
         "name in `modalities` the kinds of items that it works on; read them through "
         "task.features, or as the kind they are: a text is a str, a sound has samples",
     ),

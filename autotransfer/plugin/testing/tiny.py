@@ -43,8 +43,7 @@ def shapes(num_classes: int = 3, per_class: int = 6, *, seed: int = 0) -> ImageS
             noisy = 0.5 + 0.3 * bars + rng.normal(0, 0.05, (SIDE, SIDE, 3))
             pixels.append(np.round(255 * np.clip(noisy, 0, 1)).astype(np.uint8))
             labels.append(f"direction {label}")
-    opened = open_target((np.stack(pixels), labels), minimum_per_class=1)
-    return opened.train
+    return _opened(np.stack(pixels), labels, Modality.IMAGE)
 
 
 def phrases(num_classes: int = 3, per_class: int = 6, *, seed: int = 0) -> ImageSet:
@@ -73,7 +72,7 @@ def tones(num_classes: int = 3, per_class: int = 6, *, seed: int = 0) -> ImageSe
     return _opened(sounds, labels, Modality.SOUND)
 
 
-def _opened(items: list[Any], labels: list[str], modality: Modality) -> ImageSet:
+def _opened(items: Any, labels: list[str], modality: Modality) -> ImageSet:
     return open_target((items, labels), minimum_per_class=1, modality=modality).train
 
 
@@ -159,14 +158,9 @@ def _described(task: Task) -> Task:
     means = np.stack([x[labels == k].mean(axis=0) for k in range(len(task.class_names))])
     values = np.vstack([means, means[:2].mean(axis=0), means[-2:].mean(axis=0)])
     names = (*task.class_names, "between the first", "between the last")
-    table = Attributes(
-        tuple(map(str, range(values.shape[1]))),
-        names,
-        values.astype(np.float64),
-        len(task.class_names),
-        describer=task.source.name,
-        describer_key=task.source.fingerprint,
-    )
+    columns, seen = tuple(map(str, range(values.shape[1]))), len(task.class_names)
+    table = Attributes(columns, names, values.astype(np.float64), seen)
+    table = replace(table, describer=task.source.name, describer_key=task.source.fingerprint)
     return replace(task, class_names=names, attributes=table)
 
 

@@ -49,12 +49,7 @@ class Workbench:
         return space.defaults()
 
     def fit(
-        self,
-        task: Task,
-        *,
-        report: Report = _ignore,
-        deadline: float | None = None,
-        seed: int = 0,
+        self, task: Task, *, report: Report = _ignore, deadline: float | None = None, seed: int = 0
     ) -> Predictor:
         """Return what the strategy learns from the task at its default point.
 
