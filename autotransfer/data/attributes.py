@@ -61,10 +61,7 @@ class Attributes:
         place = {name: i for i, name in enumerate(self.class_names)}
         order = [place[name] for name in (*seen, *unseen)]
         return replace(
-            self,
-            class_names=(*seen, *unseen),
-            values=self.values[order],
-            num_seen=len(seen),
+            self, class_names=(*seen, *unseen), values=self.values[order], num_seen=len(seen)
         )
 
 

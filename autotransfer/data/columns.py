@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,15 @@ import pandas as pd
 
 _RGB = 3
 _LEAST = 4  # pixels of a side of an image
+
+
+def values_of(target: Any) -> list[Any] | None:
+    """Return what a list, an array or a column holds; None if it is none of these."""
+    if isinstance(target, str | bytes | Mapping) or getattr(target, "ndim", 1) != 1:
+        return None
+    if hasattr(target, "tolist"):
+        return list(target.tolist())
+    return list(target) if isinstance(target, Sequence) else None
 
 
 def without_table(images: Any) -> Any:

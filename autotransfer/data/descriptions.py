@@ -10,7 +10,7 @@ from typing import Any
 
 from autotransfer.data.listing import named
 from autotransfer.data.storage import open_place
-from autotransfer.data.tables import read_table
+from autotransfer.data.tables import cell_text, read_table
 from autotransfer.data.texts.near_duplicates import normalised
 from autotransfer.errors import InvalidTargetError
 
@@ -28,7 +28,7 @@ def read_descriptions(table: Any) -> dict[str, str]:
         InvalidTargetError: If it cannot be used; the message says what to do.
     """
     title = title_of(table)
-    rows = [(str(name), _text(text)) for name, text in _rows(table, title)]
+    rows = [(str(name), cell_text(text)) for name, text in _rows(table, title)]
     if not rows:
         raise InvalidTargetError(f"{title}: it describes no class; add a row for each class")
     found: dict[str, str] = {}
@@ -77,8 +77,3 @@ def _rows(table: Any, title: str) -> list[tuple[Any, Any]]:
             f"description are needed (there are {named(list(map(str, found.columns)), _NAMED)})"
         )
     return list(zip(found[COLUMNS[0]], found[COLUMNS[1]], strict=True))
-
-
-def _text(value: object) -> str:
-    missing = value is None or value != value  # NaN is how a table lacks one
-    return "" if missing else str(value).strip()

@@ -46,7 +46,12 @@ def find_items(
     """
     if isinstance(target, str | os.PathLike):
         place = open_place(os.fspath(target))
-        found = _at(place, group_column, any_shape=any_shape, every_row=every_row, kind=modality)
+        table = place.table and place.filesystem.isfile(place.root)
+        if table and not place.root.lower().endswith(".npz"):
+            found = read_manifest(place, group_column, every_row=every_row, modality=modality)
+        else:
+            _refuse_group_column(group_column)
+            found = read_npz(place) if table else _in_tree(place, modality, any_shape=any_shape)
     else:
         found = _in_memory(target, group_column, every_row=every_row, kind=modality)
     refuse_other(found.reader, modality)
@@ -77,21 +82,7 @@ def _in_memory(
     return read_images(items, labels)
 
 
-def _at(
-    place: Location,
-    group_column: str | None,
-    *,
-    any_shape: bool,
-    every_row: bool,
-    kind: Modality | None,
-) -> Listing:
-    """Return the items at a place; a group column is for tables alone."""
-    arrays = place.root.lower().endswith(".npz")
-    if place.table and not arrays and place.filesystem.isfile(place.root):
-        return read_manifest(place, group_column, every_row=every_row, modality=kind)
-    _refuse_group_column(group_column)
-    if place.table and place.filesystem.isfile(place.root):
-        return read_npz(place)
+def _in_tree(place: Location, kind: Modality | None, *, any_shape: bool) -> Listing:
     tree = grow_tree(place, kind)
     return tree.listing() if any_shape else read_tree(tree)
 

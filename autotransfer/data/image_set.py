@@ -158,12 +158,10 @@ class ImageSet:
         """Return the images at the given positions of this set."""
         positions = np.asarray(indices, dtype=np.int64)
         labels = None if self._labels is None else self._labels[positions]
-        return ImageSet(
-            self._reader, self._indices[positions], labels, self.class_names, depth=self.depth
-        )
+        return self.relabelled(positions, labels, self.class_names)
 
     def relabelled(
-        self, indices: ArrayLike, labels: ArrayLike, class_names: Sequence[str]
+        self, indices: ArrayLike, labels: ArrayLike | None, class_names: Sequence[str]
     ) -> ImageSet:
         """Return the images at the given positions, with (n,) labels among other classes."""
         places = self._indices[np.asarray(indices, dtype=np.int64)]

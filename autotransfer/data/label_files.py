@@ -16,7 +16,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.joined import joined
 from autotransfer.data.listing import bytewise, named
 from autotransfer.data.storage import open_place
-from autotransfer.data.tables import read_table
+from autotransfer.data.tables import cell_text, read_table
 from autotransfer.data.target import Target
 from autotransfer.errors import InvalidTargetError
 
@@ -60,21 +60,22 @@ def read_labels(files: Sequence[str | os.PathLike[str]], images: ImageSet, where
     notes: list[str] = []
     for file in files:
         told, blank = _rows(file)
-        unknown = [name for name in (*told, *blank) if name not in place]
+        labelled = dict.fromkeys(name for name, *_ in told)
+        unknown = [name for name in (*labelled, *blank) if name not in place]
         if unknown:
             raise InvalidTargetError(
                 f"{file}: {named(unknown)} {'is' if len(unknown) == 1 else 'are'} none of the "
                 f"{len(place)} images of {where}; label images of this set, or name the set that "
                 "they are from with --unlabelled"
             )
-        for name, (label, random) in told.items():
+        for name, label, random in told:
             before = found.setdefault(place[name], (label, random))
             if before[0] != label:
                 raise InvalidTargetError(
                     f"{file}: {named([name])} is labelled {named([before[0], label])}; it can "
                     "have one label: correct the table"
                 )
-        notes += _left_out(file, blank, len(told))
+        notes += _left_out(file, blank, len(labelled))
     order = sorted(found)
     return Labelled(
         tuple(order),
@@ -135,41 +136,29 @@ def with_labels(
     )
 
 
-def _rows(
-    file: str | os.PathLike[str],
-) -> tuple[dict[str, tuple[str, bool]], dict[str, bool]]:
-    """Return label and draw of each labelled image, and the draw of those without a label."""
+def _rows(file: str | os.PathLike[str]) -> tuple[list[tuple[str, str, bool]], dict[str, bool]]:
+    """Return name, label and draw of labelled images, and the draw of those without a label."""
     table = read_table(open_place(os.fspath(file)))
     if not {IMAGE, LABEL} <= set(table):
         raise InvalidTargetError(
             f"{file}: the columns image and label are needed, and drawn where `autotransfer "
             f"label` chose the images; it has {named(table.columns)}"
         )
-    told: dict[str, tuple[str, bool]] = {}
-    blank: dict[str, bool] = {}
+    told, blank = list[tuple[str, str, bool]](), dict[str, bool]()
     drawn = table[DRAWN] if DRAWN in table else [CHOSEN] * len(table)
     for image, label, how in zip(table[IMAGE], table[LABEL], drawn, strict=True):
-        name, text = plain(str(image)), plain(_text(label))
-        way = _text(how).casefold()
+        name, text = plain(str(image)), unicodedata.normalize("NFC", plain(cell_text(label)))
+        way = cell_text(how).casefold()
         if way not in (RANDOM, CHOSEN):
             raise InvalidTargetError(
                 f"{file}: drawn must be {RANDOM} or {CHOSEN}, got {named([how])} for "
                 f"{named([name])}; do not change this column"
             )
-        if not text:
+        if text:
+            told.append((name, text, way == RANDOM))
+        else:
             blank[name] = way == RANDOM
-            continue
-        before = told.setdefault(name, (unicodedata.normalize("NFC", text), way == RANDOM))
-        if before[0] != text:
-            raise InvalidTargetError(
-                f"{file}: {named([name])} is labelled {named([before[0], text])}; it can have one "
-                "label: correct the table"
-            )
     return told, blank
-
-
-def _text(value: object) -> str:
-    return "" if value is None or value != value else str(value).strip()  # NaN is not itself
 
 
 def _left_out(file: object, blank: dict[str, bool], num_told: int) -> list[str]:

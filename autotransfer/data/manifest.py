@@ -56,6 +56,7 @@ def read_manifest(
     *,
     every_row: bool = False,
     modality: Modality | None = None,
+    given: pd.DataFrame | None = None,
 ) -> Listing:
     """Return the items of a table with the column image or text and maybe label, split and group.
 
@@ -69,13 +70,38 @@ def read_manifest(
         every_row: Whether there is one image for each row, in the order of the rows, as is right
             for predictions; nothing but the column of items is read then.
         modality: What its items are; None tells it from the columns.
+        given: What the table holds; None reads it.
 
     Raises:
         InvalidTargetError: If it cannot be read, a column or a value is missing, a split is
             unknown, or an image is listed twice with different values.
     """
-    table = read_table(place)
-    return _listing(table, place, group_column, every_row=every_row, modality=modality)
+    table = read_table(place) if given is None else given
+    kind = modality or _kind_of(table, place)
+    meanings = (kind,) if every_row else (kind, _LABEL, _SPLIT, _GROUP)
+    column_of = _columns(table, place, group_column, meanings)
+    if not len(table):
+        raise InvalidTargetError(f"{place.text}: the table has no rows")
+    cells, notes = list(table[column_of[kind]]), _notes(table, column_of, group_column)
+    if kind == Modality.TEXT:
+        names = tuple(f"row {i + 1}" for i in range(len(cells)))
+        told = _told(table, column_of, place, names)
+        return _of_rows(TextReader(cells, names), told, notes, place)
+    contents, names = _images(cells, column_of[kind], place)
+    told = _told(table, column_of, place, names)
+    order: Sequence[int] = range(len(names))
+    paths: Sequence[Any] = order
+    if contents is None:
+        paths, spelt = paths_below(names, place)
+        notes = (*notes, *spelt)
+    if contents is None and not every_row:
+        order, repeated = _without_repetitions(names, paths, [*told.values()], place)
+        notes = (*notes, *repeated)
+    rows = {meaning: [texts[i] for i in order] for meaning, texts in told.items()}
+    reader = reader_of(
+        kind, contents or place.filesystem, [paths[i] for i in order], [names[i] for i in order]
+    )
+    return _of_rows(reader, rows, notes, place)
 
 
 def is_frame(target: Any) -> bool:
@@ -111,42 +137,7 @@ def read_frame(
     if labels is not None:
         given = flat_labels(labels, len(table)).tolist()
         table = table.assign(**{_LABEL: pd.Series(given, table.index, dtype=object)})
-    return _listing(table, place, group_column, every_row=every_row, modality=modality)
-
-
-def _listing(
-    table: pd.DataFrame,
-    place: Location,
-    group_column: str | None,
-    *,
-    every_row: bool,
-    modality: Modality | None,
-) -> Listing:
-    kind = modality or _kind_of(table, place)
-    meanings = (kind,) if every_row else (kind, _LABEL, _SPLIT, _GROUP)
-    column_of = _columns(table, place, group_column, meanings)
-    if not len(table):
-        raise InvalidTargetError(f"{place.text}: the table has no rows")
-    cells, notes = list(table[column_of[kind]]), _notes(table, column_of, group_column)
-    if kind == Modality.TEXT:
-        names = tuple(f"row {i + 1}" for i in range(len(cells)))
-        told = _told(table, column_of, place, names)
-        return _of_rows(TextReader(cells, names), told, notes, place)
-    contents, names = _images(cells, column_of[kind], place)
-    told = _told(table, column_of, place, names)
-    order: Sequence[int] = range(len(names))
-    paths: Sequence[Any] = order
-    if contents is None:
-        paths, spelt = paths_below(names, place)
-        notes = (*notes, *spelt)
-    if contents is None and not every_row:
-        order, repeated = _without_repetitions(names, paths, [*told.values()], place)
-        notes = (*notes, *repeated)
-    rows = {meaning: [texts[i] for i in order] for meaning, texts in told.items()}
-    reader = reader_of(
-        kind, contents or place.filesystem, [paths[i] for i in order], [names[i] for i in order]
-    )
-    return _of_rows(reader, rows, notes, place)
+    return read_manifest(place, group_column, every_row=every_row, modality=modality, given=table)
 
 
 def _kind_of(table: pd.DataFrame, place: Location) -> Modality:

@@ -139,9 +139,7 @@ def only_tested(folds: Sequence[Fold], untested: NDArray[np.bool_]) -> tuple[Fol
 
 
 def units_of(
-    images: ImageSet,
-    groups: Sequence[str] | None = None,
-    same: NDArray[np.int64] = NO_PAIRS,
+    images: ImageSet, groups: Sequence[str] | None = None, same: NDArray[np.int64] = NO_PAIRS
 ) -> NDArray[np.int64]:
     """Return the (n,) number of the unit that each image belongs to.
 

@@ -216,8 +216,11 @@ def _locate(text: str) -> Location:
 
 
 def _archive(place: Location, protocol: str) -> Any:
-    """Return the file system inside a file."""
-    content = place.filesystem.open(place.root, "rb")
+    """Return the file system inside a file.
+
+    Reading one member of a compressed tar decompresses everything before it, so that is copied.
+    """
+    content: Any = place.filesystem.open(place.root, "rb")
     try:
         if protocol == "zip":
             return _zip(content, place.text)
@@ -226,7 +229,8 @@ def _archive(place: Location, protocol: str) -> Any:
         for magic, decompressed in _COMPRESSIONS.items():
             if start.startswith(magic):
                 with content, decompressed(content) as stream:
-                    return _plain_tar(stream, place.text)
+                    content = _plain_tar(stream, place.text)
+                break
         opened = TarFileSystem(fo=content)
     except BaseException:
         content.close()
@@ -251,36 +255,26 @@ def _zip(content: IO[bytes], text: str) -> ZipFileSystem:
     return opened
 
 
-def _plain_tar(stream: IO[bytes], text: str) -> TarFileSystem:
-    """Return a compressed tar as a plain one, in a file that has no name on the disk.
-
-    Reading one member of a compressed tar decompresses everything before it.
-    """
-    plain = _PlainTar(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - closed at the end
-    try:
-        _copy(stream, plain, text)
-        opened = TarFileSystem(fo=plain)
-    except BaseException:
-        plain.close()
-        raise
-    weakref.finalize(opened, plain.close)
-    return opened
-
-
 class _PlainTar(io.BufferedRandom):
     """A file without a name; fsspec tells from the path that it is not compressed."""
 
     path = "plain.tar"
 
 
-def _copy(stream: IO[bytes], plain: IO[bytes], text: str) -> None:
-    while block := stream.read(1 << 20):
-        plain.write(block)
-        if plain.tell() > MAX_UNPACKED_BYTES:
-            raise InvalidTargetError(
-                f"{text}: unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB, the limit"
-            )
-    plain.seek(0)
+def _plain_tar(stream: IO[bytes], text: str) -> IO[bytes]:
+    """Return a compressed tar as a plain one, in a file that has no name on the disk."""
+    plain = _PlainTar(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - closed at the end
+    with contextlib.ExitStack() as failed:
+        failed.callback(plain.close)
+        while block := stream.read(1 << 20):
+            plain.write(block)
+            if plain.tell() > MAX_UNPACKED_BYTES:
+                raise InvalidTargetError(
+                    f"{text}: unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB, the limit"
+                )
+        plain.seek(0)
+        failed.pop_all()
+    return plain
 
 
 def _walk(root: str) -> Iterator[Entry]:

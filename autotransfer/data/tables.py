@@ -49,6 +49,12 @@ def read_table(place: Location) -> pd.DataFrame:
     return plain_columns(table, place.text)
 
 
+def cell_text(value: object) -> str:
+    """Return a cell as text without blanks at its ends; empty where there is nothing in it."""
+    missing = value is None or value != value  # NaN is how a table lacks one
+    return "" if missing else str(value).strip()
+
+
 def plain_columns(table: pd.DataFrame, text: str) -> pd.DataFrame:
     """Return a table whose columns have different names of text; a named index is a column.
 

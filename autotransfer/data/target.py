@@ -116,8 +116,8 @@ def open_target(
         names = None if domains is None else domain_names(domains, len(target))
         usable = usable_images(target, on_bad_image)
         images = target.subset(usable.good).at_depth(usable.depth)
-        opened = Target("images", images, None, None, target.class_names)
-        opened = replace(opened, groups=_of(names, usable.good))
+        groups = _of(names, usable.good)
+        opened = Target("images", images, None, None, target.class_names, groups=groups)
     else:
         if domain_column is None:
             listing = find_items(target, group_column, modality=modality)

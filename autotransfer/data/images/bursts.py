@@ -93,12 +93,8 @@ def _share_alike(images: ImageSet, pairs: Pairs) -> float:
     if not len(pairs):
         return 0.0
     needed, places = np.unique(pairs, return_inverse=True)
-    small = np.empty((len(needed), SIDE * SIDE), dtype=np.float64)
-
-    def shrink(position: int) -> None:
-        small[position] = small_grey(images.read(int(needed[position]), SIDE)).ravel()
-
-    in_threads(shrink, range(len(needed)))
+    read = in_threads(lambda i: small_grey(images.read(i, SIDE)).ravel(), needed.tolist())
+    small = np.array(read, dtype=np.float64)
     small -= small.mean(axis=1, keepdims=True)
     small /= np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-9)
     one, other = small[places.reshape(pairs.shape)].transpose(1, 0, 2)

@@ -29,6 +29,9 @@ class DatasetReader:
         failed: Why items could not be read when their labels were.
         claimed: Label that the dataset states for each item beside the items, where it does.
 
+    Attributes:
+        digests: The sha256 of each image: of its file where the dataset has it, else pixels.
+
     Raises:
         InvalidTargetError: If its items hold no image.
     """
@@ -42,19 +45,9 @@ class DatasetReader:
         self._dataset = _undecoded(dataset)
         self.names = tuple(str(i) for i in range(len(dataset)))
         self._lock = threading.Lock()  # few datasets can be read by several threads
-        self._digests: dict[int, str] = {}
+        self.digests = Digests(len(self.names), self.read)
         self._failed = failed or {}
         self._claimed = claimed
-
-    @property
-    def digests(self) -> Digests:
-        """Return the sha256 of each image: of its file where the dataset has it, else pixels."""
-        return Digests(len(self.names), self._digest)
-
-    def _digest(self, index: int) -> str:
-        if index not in self._digests:
-            self.read(index)
-        return self._digests[index]
 
     def read(
         self, index: int, min_side: int | None = None, depth: int | None = None
@@ -86,7 +79,7 @@ class DatasetReader:
         return image
 
     def _note(self, index: int, digest: str) -> None:
-        if self._digests.setdefault(index, digest) != digest:
+        if self.digests.known.setdefault(index, digest) != digest:
             raise InvalidTargetError(
                 f"the dataset returns another image {index} at every read; give it without "
                 "random transforms, the images are varied during training anyway"
@@ -104,25 +97,25 @@ class DatasetReader:
 
 
 class JoinedReader:
-    """Several readers of one modality, one after the other."""
+    """Several readers or sets of one modality, one after the other.
 
-    def __init__(self, parts: Sequence[Any]) -> None:
+    Args:
+        parts: The readers.
+        names: What each of all items is called; None numbers them.
+    """
+
+    def __init__(self, parts: Sequence[Any], names: Sequence[str] | None = None) -> None:
         self._parts = parts
         self.modality = next(
             (part.modality for part in parts if hasattr(part, "modality")), Modality.IMAGE
         )
         self._places = [(p, i) for p, part in enumerate(parts) for i in range(len(part.names))]
-        self.names = tuple(str(i) for i in range(len(self._places)))
+        self.names = tuple(map(str, range(len(self._places)) if names is None else names))
+        self.digests = Digests(len(self._places), self._look)
 
-    @property
-    def digests(self) -> Digests:
-        """Return the digests of all parts."""
-        return Digests(len(self._places), self._digest)
-
-    def _digest(self, index: int) -> str:
+    def _look(self, index: int) -> None:
         part, place = self._places[index]
-        digest: str = self._parts[part].digests[place]
-        return digest
+        self.digests.known[index] = self._parts[part].digests[place]
 
     def read(self, index: int, min_side: int | None = None, depth: int | None = None) -> Any:
         """Return one item; see `ImageReader.read`.

@@ -39,14 +39,8 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
             next.
     """
     places = [(images, i) for images in sets for i in range(len(images))]
-    small = np.empty((len(places), SIDE, SIDE), dtype=np.uint8)
-
-    def shrink(position: int) -> None:
-        images, i = places[position]
-        small[position] = small_grey(images.read(i, SIDE))
-
-    in_threads(shrink, range(len(places)))
-    return alike_pairs(small)
+    small = in_threads(lambda place: small_grey(place[0].read(place[1], SIDE)), places)
+    return alike_pairs(np.array(small, np.uint8).reshape(-1, SIDE, SIDE))
 
 
 def alike_pairs(small: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -57,7 +51,9 @@ def alike_pairs(small: NDArray[np.uint8]) -> NDArray[np.int64]:
     """
     if len(small) < 2:
         return np.empty((0, 2), dtype=np.int64)
-    clear = np.flatnonzero(_of_pieces(small, _contrasts) >= LEAST_CONTRAST)
+    clear = np.flatnonzero(
+        _of_pieces(small, lambda piece: piece.std(axis=(1, 2))) >= LEAST_CONTRAST
+    )
     pairs = {
         (min(i, j), max(i, j))
         for bucket in _buckets(_of_pieces(small, _hashes)[clear])
@@ -78,11 +74,6 @@ def _of_pieces(
     """Return what is measured of all images, a few thousand at a time: floats take memory."""
     pieces = [small[i : i + _PIECE] for i in range(0, len(small), _PIECE)]
     return np.concatenate([measure(piece.astype(np.float32)) for piece in pieces])
-
-
-def _contrasts(small: NDArray[np.float32]) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = small.std(axis=(1, 2))
-    return found
 
 
 def _hashes(small: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import threading
-from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from typing import ClassVar
 
@@ -17,6 +15,7 @@ from torch import Tensor
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.decoding import in_threads
 from autotransfer.data.modality import Modality
+from autotransfer.data.recent import Recent
 from autotransfer.errors import InvalidOptionError
 from autotransfer.results import Json
 
@@ -160,40 +159,19 @@ class PixelStore:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._pixels: OrderedDict[tuple[str, Geometry], Tensor] = OrderedDict()
-        self._lock = threading.Lock()
+        self._pixels: Recent[tuple[str, Geometry], Tensor] = Recent(max_bytes, lambda p: p.nbytes)
 
     def get(self, images: ImageSet, geometry: Geometry) -> Tensor:
         """Return the uint8 (n, 3, s, s) pixels of the images; each content decoded once."""
         digests = images.pixel_keys
-        found = self._found(digests, geometry)
+        kept = {digest: self._pixels.get((digest, geometry)) for digest in digests}
+        found = {digest: pixels for digest, pixels in kept.items() if pixels is not None}
         missing = {d: i for i, d in reversed(list(enumerate(digests))) if d not in found}
         fresh = _decoded(images.subset(list(missing.values())), geometry)
         for digest, pixels in zip(missing, fresh, strict=True):
             found[digest] = pixels
-            self._keep((digest, geometry), pixels)
+            self._pixels.put((digest, geometry), pixels)
         return _stacked([found[digest] for digest in digests], geometry)
-
-    def _found(self, digests: tuple[str, ...], geometry: Geometry) -> dict[str, Tensor]:
-        found = {}
-        with self._lock:
-            for digest in digests:
-                if (digest, geometry) in self._pixels:
-                    self._pixels.move_to_end((digest, geometry))
-                    found[digest] = self._pixels[digest, geometry]
-        return found
-
-    def _keep(self, key: tuple[str, Geometry], pixels: Tensor) -> None:
-        with self._lock:
-            if key in self._pixels:
-                return
-            self._pixels[key] = pixels
-            self._bytes += pixels.nbytes
-            while self._bytes > self._max_bytes:
-                _, oldest = self._pixels.popitem(last=False)
-                self._bytes -= oldest.nbytes
 
 
 def _decoded(images: ImageSet, geometry: Geometry) -> list[Tensor]:

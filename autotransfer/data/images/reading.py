@@ -49,21 +49,19 @@ class Digests(Sequence[str]):
 
     Args:
         n: How many there are.
-        find: Returns the digest for a position.
+        look: Reads the item at a position and puts its digest into `known`.
+
+    Attributes:
+        known: Those of items that were read, by position.
     """
 
-    def __init__(self, n: int, find: Callable[[int], str]) -> None:
-        self._n, self._find = n, find
+    def __init__(self, n: int, look: Callable[[int], object]) -> None:
+        self._n, self._look = n, look
+        self.known: dict[int, str] = {}
 
     @override
     def __len__(self) -> int:
         return self._n
-
-    @override
-    def __eq__(self, other: object) -> bool:
-        return tuple(self) == other
-
-    __hash__ = None  # type: ignore[assignment]
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -72,8 +70,11 @@ class Digests(Sequence[str]):
     @override
     def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
         if isinstance(index, slice):
-            return tuple(self._find(i) for i in range(self._n)[index])
-        return self._find(range(self._n)[index])
+            return tuple(self[i] for i in range(self._n)[index])
+        place = range(self._n)[index]
+        if place not in self.known:
+            self._look(place)
+        return self.known[place]
 
 
 class FileReader:
@@ -86,6 +87,8 @@ class FileReader:
 
     Attributes:
         decode: Returns what the bytes of a file hold; see `decode_image`.
+        local: Whether these are plain files of this machine.
+        digests: The sha256 of each file; files that were read before are not read again.
     """
 
     decode: ClassVar[Callable[..., Any]] = staticmethod(decode_image)
@@ -94,16 +97,11 @@ class FileReader:
         self.names = tuple(map(readable, names))
         self._filesystem = filesystem
         self._paths = tuple(paths)
-        self._local = isinstance(filesystem, LocalFileSystem)
+        self.local = isinstance(filesystem, LocalFileSystem)
         # the members of an archive share one file object, and so one position
         in_archive = isinstance(filesystem, AbstractArchiveFileSystem)
         self._lock = threading.Lock() if in_archive else None
-        self._digests: dict[int, str] = {}
-
-    @property
-    def digests(self) -> Digests:
-        """Return the sha256 of each file; files that were read before are not read again."""
-        return Digests(len(self._paths), self._digest)
+        self.digests = Digests(len(self._paths), self.content)
 
     def read(self, index: int, min_side: int | None = None, depth: int | None = None) -> Any:
         """Return one image, upright, as RGB; see `ImageReader.read`.
@@ -116,11 +114,6 @@ class FileReader:
             return self.decode(content, min_side, depth)
         except ValueError as error:
             raise CorruptImagesError([(self.names[index], str(error))]) from None
-
-    @property
-    def local(self) -> bool:
-        """Return whether these are plain files of this machine."""
-        return self._local
 
     def content(self, index: int) -> bytes:
         """Return the encoded image.
@@ -136,17 +129,13 @@ class FileReader:
             reason = f"unreadable ({shortened(error)})"
             raise CorruptImagesError([(self.names[index], reason)]) from None
         digest = hashlib.sha256(content).hexdigest()
-        if self._digests.setdefault(index, digest) != digest:  # its features would be of neither
+        if self.digests.known.setdefault(index, digest) != digest:
+            # its features would be of neither
             raise CorruptImagesError([(self.names[index], "changed after it was first read")])
         return content
 
-    def _digest(self, index: int) -> str:
-        if index not in self._digests:
-            self.content(index)
-        return self._digests[index]
-
     def _bytes(self, path: str) -> bytes:
-        if self._local:
+        if self.local:
             return file_bytes(path)
         if self._lock is None:
             return _within_limit(self._filesystem.cat_file(path, end=MAX_FILE_BYTES + 1))
@@ -187,24 +176,20 @@ class PillowReader:
 
     Args:
         images: The images, of any size and mode.
+
+    Attributes:
+        digests: The sha256 of the size and the pixels of each image.
     """
 
     def __init__(self, images: Sequence[Image.Image]) -> None:
         self.names = tuple(map(str, range(len(images))))
         self._images = list(images)
         self._lock = threading.Lock()  # one that was opened from a file is decoded when it is read
-        self._digests: dict[int, str] = {}
+        self.digests = Digests(len(self._images), self._look)
 
-    @property
-    def digests(self) -> Digests:
-        """Return the sha256 of the size and the pixels of each image."""
-        return Digests(len(self._images), self._digest)
-
-    def _digest(self, index: int) -> str:
-        if index not in self._digests:
-            image, read = self._images[index], self.read(index)
-            self._digests[index] = pixel_digest(image if DEEPEST in read.info else read)
-        return self._digests[index]
+    def _look(self, index: int) -> None:
+        image, read = self._images[index], self.read(index)
+        self.digests.known[index] = pixel_digest(image if DEEPEST in read.info else read)
 
     def read(
         self,

@@ -93,9 +93,7 @@ def decode_sound(content: bytes, *_: Any, most_samples: int | None = None) -> So
                     f"{frames * file.channels:,} samples; {most_samples:,} is the limit"
                 )
             channels = file.read(dtype="float32", always_2d=True)  # (t, channels)
-    except library.SoundFileError as error:
-        raise ValueError(f"no sound that can be read ({_plain(error)})") from None
-    except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
+    except (library.SoundFileError, RuntimeError, TypeError, OverflowError, MemoryError) as error:
         raise ValueError(f"no sound that can be read ({_plain(error)})") from None
     return sound_of(channels, rate)
 
@@ -115,8 +113,8 @@ def sound_of(samples: Any, rate: Any) -> Sound:
     if values.ndim not in (1, 2) or values.dtype.kind not in "iuf":
         raise ValueError(f"samples of the shape {values.shape} and type {values.dtype}")
     if values.dtype.kind == "u":
-        values = values.astype(np.int64) - np.iinfo(values.dtype).max // 2
-        values = values / (np.iinfo(np.asarray(samples).dtype).max // 2 + 1)
+        half = np.iinfo(values.dtype).max // 2
+        values = (values.astype(np.int64) - half) / (half + 1)
     elif values.dtype.kind == "i":
         values = values / -float(np.iinfo(values.dtype).min)
     if values.ndim == 2:

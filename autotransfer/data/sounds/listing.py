@@ -10,6 +10,7 @@ import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 from typing_extensions import override
 
+from autotransfer.data.columns import values_of
 from autotransfer.data.image_set import ImageReader
 from autotransfer.data.labels import listed
 from autotransfer.data.listing import Listing
@@ -77,13 +78,9 @@ class SoundColumn(Sequence[Any]):
 
 
 def _values(target: Any) -> list[Any] | None:
-    if isinstance(target, str | bytes | Mapping) or getattr(target, "ndim", 1) != 1:
-        return None
     if isinstance(target, tuple) and not all(map(_is_sound, target)):
         return None  # splits, or one pair
-    if hasattr(target, "tolist"):
-        return list(target.tolist())
-    return list(target) if isinstance(target, Sequence) else None
+    return values_of(target)
 
 
 def _reader(values: Sequence[Any]) -> ImageReader:

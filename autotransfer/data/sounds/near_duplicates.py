@@ -31,16 +31,11 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
         *sets: Sounds; labels are not read. Positions go on from one set to the next.
     """
     places = [(sounds, i) for sounds in sets for i in range(len(sounds))]
-    small = np.empty((len(places), SIDE, SIDE), dtype=np.uint8)
-    frames = np.empty(len(places))
-
-    def shrink(position: int) -> None:
-        sounds, i = places[position]
-        small[position], frames[position] = small_spectrogram(sounds.read(i))
-
-    in_threads(shrink, range(len(places)))
-    pairs = alike_pairs(small)
-    lengths = np.log(frames[pairs]) if len(pairs) else np.zeros((0, 2))
+    found = in_threads(lambda place: small_spectrogram(place[0].read(place[1])), places)
+    small = np.array([levels for levels, _ in found], np.uint8)
+    pairs = alike_pairs(small.reshape(-1, SIDE, SIDE))
+    frames: NDArray[np.float64] = np.log([count for _, count in found])
+    lengths = frames[pairs]
     return pairs[np.abs(lengths[:, 0] - lengths[:, 1]) <= _LENGTHS]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -15,6 +13,7 @@ from typing_extensions import override
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.reading import Digests, FileReader, file_bytes
 from autotransfer.data.modality import Modality
+from autotransfer.data.recent import Recent
 from autotransfer.data.sounds.decoding import Sound, decode_sound, sound_of
 from autotransfer.errors import CorruptImagesError
 
@@ -34,11 +33,10 @@ class SoundReader(FileReader):
         Raises:
             CorruptImagesError: If the file is no sound that can be used.
         """
-        digest = self._digests.get(index)
-        found = None if digest is None else _decoded.get(digest)
+        found = _decoded.get(self.digests.known.get(index, ""))
         if found is None:
             found = super().read(index)
-            _decoded.put(self._digests[index], found)
+            _decoded.put(self.digests[index], found)
         return found
 
 
@@ -48,20 +46,17 @@ class GivenSounds:
     Args:
         sounds: Each (samples, rate); a mapping with `array` and `sampling_rate`, or with `bytes`
             or `path`, as Hugging Face has them; the bytes of a file; or a path.
-        names: What each is called; None numbers them.
+
+    Attributes:
+        digests: The sha256 of each file, or of samples and rate.
     """
 
     modality: ClassVar[Modality] = Modality.SOUND
 
-    def __init__(self, sounds: Sequence[Any], names: Sequence[str] | None = None) -> None:
+    def __init__(self, sounds: Sequence[Any]) -> None:
         self._sounds = sounds
-        self.names = tuple(map(str, range(len(sounds)) if names is None else names))
-        self._digests: dict[int, str] = {}
-
-    @property
-    def digests(self) -> Digests:
-        """Return the sha256 of each file, or of samples and rate."""
-        return Digests(len(self._sounds), self._digest)
+        self.names = tuple(map(str, range(len(sounds))))
+        self.digests = Digests(len(sounds), self.read)
 
     def read(self, index: int, *_: Any) -> Sound:
         """Return one sound.
@@ -69,7 +64,7 @@ class GivenSounds:
         Raises:
             CorruptImagesError: If it is none that can be used.
         """
-        found = _decoded.get(self._digests.get(index, ""))
+        found = _decoded.get(self.digests.known.get(index, ""))
         if found is not None:
             return found
         try:
@@ -78,42 +73,12 @@ class GivenSounds:
             raise CorruptImagesError([(self.names[index], "there is no such file")]) from None
         except (ValueError, TypeError, OSError) as error:
             raise CorruptImagesError([(self.names[index], str(error))]) from None
-        self._digests[index] = digest
+        self.digests.known[index] = digest
         _decoded.put(digest, found)
         return found
 
-    def _digest(self, index: int) -> str:
-        if index not in self._digests:
-            self.read(index)
-        return self._digests[index]
 
-
-class _Decoded:
-    """Decoded sounds by their digest; those not used for longest go first."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._bytes = most, 0
-        self._sounds: OrderedDict[str, Sound] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, digest: str) -> Sound | None:
-        with self._lock:
-            if digest in self._sounds:
-                self._sounds.move_to_end(digest)
-            return self._sounds.get(digest)
-
-    def put(self, digest: str, sound: Sound) -> None:
-        with self._lock:
-            if digest in self._sounds:
-                return
-            self._sounds[digest] = sound
-            self._bytes += sound.samples.nbytes
-            while self._bytes > self._most:
-                _, oldest = self._sounds.popitem(last=False)
-                self._bytes -= oldest.samples.nbytes
-
-
-_decoded = _Decoded(MEMORY)
+_decoded: Recent[str, Sound] = Recent(MEMORY, lambda sound: sound.samples.nbytes)
 
 
 def sounds_of(items: ImageSet) -> list[Sound]:

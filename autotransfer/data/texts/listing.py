@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from autotransfer.data.columns import values_of
 from autotransfer.data.images.decoding import EXTENSIONS
 from autotransfer.data.labels import listed
 from autotransfer.data.listing import Listing
@@ -24,24 +25,12 @@ def is_texts(target: Any) -> bool:
     Where nobody says so, texts are told from paths by their spaces: none ends like an image, some
     has a space, and the first one names no file.
     """
-    values = strings_of(target)
-    if not values:
+    values = values_of(target)
+    if not values or not all(isinstance(value, str) for value in values):
         return False
     if any(value.lower().endswith(EXTENSIONS) for value in values):
         return False
     return any(" " in value.strip() for value in values) and not _is_file(values[0])
-
-
-def strings_of(target: Any) -> list[str] | None:
-    """Return a list, an array or a column as strings; None if it holds anything else."""
-    if isinstance(target, str | bytes | Mapping) or getattr(target, "ndim", 1) != 1:
-        return None
-    column = hasattr(target, "tolist") and getattr(target.dtype, "kind", "O") in "OUT"
-    if not (column or isinstance(target, Sequence)):
-        return None
-    values = target.tolist() if column else list(target)
-    strings = [value for value in values if isinstance(value, str)]
-    return strings if strings and len(strings) == len(values) else None
 
 
 def read_texts(texts: Any, labels: Any | None = None) -> Listing:

@@ -46,6 +46,20 @@ def test_two_tables_that_disagree_are_refused(tmp_path: Path) -> None:
         read_labels([first, second], images, "the images")
 
 
+def test_two_rows_of_one_table_that_disagree_are_refused(tmp_path: Path) -> None:
+    images = shapes(2, 3, seed=0).without_labels()
+    rows = (f"{images.names[0]},dog,random", f"{images.names[0]},cat,random")
+    with pytest.raises(InvalidTargetError, match=r"labelled 'dog', 'cat'; it can have one"):
+        read_labels([_table(tmp_path / "a.csv", *rows)], images, "the images")
+
+
+def test_an_accent_in_two_characters_is_the_same_label(tmp_path: Path) -> None:
+    images = shapes(2, 3, seed=0).without_labels()
+    rows = (f"{images.names[0]},cafe\u0301,random", f"{images.names[0]},caf\u00e9,random")
+    found = read_labels([_table(tmp_path / "a.csv", *rows)], images, "the images")
+    assert found.labels == ("caf\u00e9",)
+
+
 def test_a_class_that_is_not_named_as_new_is_refused_and_one_that_is_stands_at_the_end() -> None:
     images = shapes(2, 8, seed=0)
     known, pool = images.subset(np.arange(10)), images.subset(np.arange(10, 16)).without_labels()
