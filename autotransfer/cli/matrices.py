@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from autotransfer.models.precomputed_features import Matrices
-    from autotransfer.selection.selection import Selection
+import numpy as np
+
+from autotransfer.errors import InvalidTargetError
+from autotransfer.models.precomputed_features import Matrices
+from autotransfer.orchestrator import fit_features
+from autotransfer.selection.selection import Selection
 
 BASELINE = "baseline"  # the matrix of this name uses no source
 
@@ -17,11 +20,6 @@ def run_features(matrices: tuple[Matrices, Matrices | None], options: dict[str, 
     Raises:
         InvalidTargetError: If they have no labels.
     """
-    import numpy as np
-
-    from autotransfer.errors import InvalidTargetError
-    from autotransfer.orchestrator import fit_features
-
     train, test = matrices
     if train.labels is None:
         raise InvalidTargetError("the feature matrices come without labels; add an array y")

@@ -6,18 +6,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
 from typing_extensions import override
 
 from autotransfer.cli.groups import filled
 from autotransfer.cli.options import say
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from autotransfer.models.metrics import Metric
-    from autotransfer.results import Outcome
+from autotransfer.models.metrics import METRICS, Metric
+from autotransfer.results import Outcome
 
 SHOWN = 5  # trials of the live leaderboard
 LINES = 3  # of a note that stays
@@ -67,11 +69,6 @@ def progress_of(metric: str, seconds: float | None, trials: int | None = None) -
     if not sys.stderr.isatty():
         yield Plain()
         return
-    from rich.console import Console
-    from rich.live import Live
-
-    from autotransfer.models.metrics import METRICS
-
     console = Console(stderr=True)
     shown = LiveProgress(METRICS.get(metric), seconds, console.print, num_trials=trials)
     with Live(console=console, get_renderable=shown.render, refresh_per_second=2, transient=True):
@@ -117,8 +114,6 @@ class LiveProgress(Plain):
     @override
     def on_part(self, part: str, seconds: float) -> None:
         """Keep a line of the part that is done, and go on to the next."""
-        from rich.text import Text
-
         told = "" if part == "guard" else self._told(part)
         line = f"{PARTS.get(part, part)} in {seconds:.0f} s{told}"
         self._keep(Text("\n".join(filled(line, "", "  ")[:LINES])))
@@ -154,36 +149,23 @@ class LiveProgress(Plain):
 
     def render(self) -> RenderableType:
         """Return what is on the screen now."""
-        from rich.console import Group
-        from rich.spinner import Spinner
-        from rich.text import Text
-
         part = self._waiting[0] if self._waiting else "end"
         head = Spinner("dots", Text(f"{NOW[part]} ({self.time_text()})"))
         most = self._num_trials if part == "search" else None
         return Group(head, *([] if most is None else [self._bar(most)]), *self._rest())
 
     def _bar(self, num_trials: int) -> RenderableType:
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
-
         row = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=num_trials, completed=self._trials, width=30)
         row.add_row("", bar, Text(f"trial {self._trials} of {num_trials}"))
         return row
 
     def _rest(self) -> list[RenderableType]:
-        from rich.text import Text
-
         last = Text(f"  {self._last}", style="dim", overflow="ellipsis", no_wrap=True)
         leaders = self.leaders()
         return [last, *([self._table(leaders)] if leaders else [])]
 
     def _table(self, leaders: list[Outcome]) -> RenderableType:
-        from rich.table import Table
-        from rich.text import Text
-
         title = "score" if self._metric is None else self._metric.title
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
         table.add_column(title, justify="right")

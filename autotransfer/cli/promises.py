@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
 from autotransfer.cli.groups import filled
 from autotransfer.cli.options import print_json, say
-
-if TYPE_CHECKING:
-    from autotransfer.plugin.registry import Registry
-    from autotransfer.plugin.testing import Finding
+from autotransfer.plugin.registry import Registry
+from autotransfer.plugin.testing import Finding
+from autotransfer.plugin.testing.plugin_checks import check_named
 
 BROKEN = 2
 _WORDS = {True: "kept", False: "BROKEN", None: "does not apply"}
@@ -20,8 +18,6 @@ _WORDS = {True: "kept", False: "BROKEN", None: "does not apply"}
 
 def print_check(registry: Registry, name: str, *, as_json: bool) -> int:
     """Print how a part or a plugin keeps its promises; return the exit code."""
-    from autotransfer.plugin.testing.plugin_checks import check_named
-
     findings, causes = [], set()
     for finding in check_named(registry, name):
         findings.append(finding)

@@ -18,21 +18,22 @@ from autotransfer.cli.zero_shot_texts import zero_shot_json, zero_shot_text
 from autotransfer.data.modality import plural_of
 from autotransfer.guard.domains import CLAIM_FROM
 from autotransfer.models.catalogue.default_sets import measured_sizes
-from autotransfer.models.metrics import METRICS, Metric
+from autotransfer.models.metrics import Metric
 from autotransfer.models.source import HubWeights, LocalWeights, Source
-from autotransfer.report.scale import tested_units
-from autotransfer.results import REPORT_FILE, Decision, Interval, Outcome, Record, Skipped, State
+from autotransfer.report.scale import Scale, tested_units
+from autotransfer.results import REPORT_FILE, Decision, Outcome, Record, Skipped, State
 from autotransfer.shares import sources_told
 
 _RUNNERS_UP = 3
 _MEMBERS = 6
+_LIMITS = ("value", "low", "high")
 _REASONS = 4  # for which something was not tried; the report has them all
 
 
 def fit_json(record: Record) -> dict[str, Any]:
     """Return the object that `fit --json` prints."""
-    verdict, finalist = record.verdict, record.finalist
-    metric = METRICS.get(record.metric)
+    verdict, finalist, scale = record.verdict, record.finalist, Scale.of(record)
+    metric, test = scale.metric, verdict.test
     return {
         "verdict": str(verdict.decision),
         **picked(verdict, "basis", "sentence", "returned"),
@@ -43,14 +44,15 @@ def fit_json(record: Record) -> dict[str, Any]:
         "metric": record.metric,
         "validation": None if metric is None else _validation(finalist, metric),
         **picked(finalist, "validators", "through"),
-        "test": verdict.test and _shown(verdict.test, metric),
+        "test": test and {**dict(zip(_LIMITS, scale.bounds(test), strict=True)), "n": test.n},
         "baselines": [
-            {"name": baseline.name, "test": _displayed(baseline.test, metric)}
+            {"name": baseline.name, "test": _displayed(baseline.test, scale)}
             for baseline in verdict.baselines
         ],
-        "gap": verdict.gap and _bounds(verdict.gap) | picked(verdict, "minimum_detectable"),
-        "gap_reference": verdict.gap_reference and _bounds(verdict.gap_reference),
-        "returned_test": _displayed(verdict.returned_test, metric),
+        "gap": verdict.gap
+        and picked(verdict.gap, *_LIMITS) | picked(verdict, "minimum_detectable"),
+        "gap_reference": verdict.gap_reference and picked(verdict.gap_reference, *_LIMITS),
+        "returned_test": _displayed(verdict.returned_test, scale),
         "evidence": picked(
             verdict, "competed", "optimism", "looks", "cause", "remarks", "mcnemar",
             "calibration_error", "competition_bound",
@@ -101,8 +103,7 @@ def source_json(source: Source) -> dict[str, Any]:
 
 def fit_text(record: Record) -> str:
     """Return the end of a fit on one screen."""
-    verdict, finalist = record.verdict, record.finalist
-    metric = METRICS.get(record.metric)
+    verdict, finalist, scale = record.verdict, record.finalist, Scale.of(record)
     lines = [
         "",
         f"verdict: {verdict.decision}",
@@ -110,7 +111,7 @@ def fit_text(record: Record) -> str:
         *(line for remark in verdict.remarks for line in wrapped(remark, "  ")),
         "",
         *_chosen_text(record),
-        *_test_text(record, metric),
+        *_test_text(record, scale),
     ]
     if record.zero_shot is not None:
         lines += zero_shot_text(record.zero_shot)
@@ -120,13 +121,13 @@ def fit_text(record: Record) -> str:
         lines.append(f"  through   {' -> '.join(shown.through)}")
     if shown.adaptation:
         lines.append(f"  inputs    {shown.adaptation}")
-    if verdict.gap_reference is not None and metric is not None:
-        gap, scale = verdict.gap_reference, metric.scale
+    if verdict.gap_reference is not None and scale.metric is not None:
+        gap, low, high = (scale.difference(getattr(verdict.gap_reference, k)) for k in _LIMITS)
         lines.append(
-            f"  search    {gap.value * scale:+.1f} {metric.unit} over a probe of the default "
-            f"source (95 % {gap.low * scale:.1f} to {gap.high * scale:.1f})"
+            f"  search    {gap:+.1f} {scale.unit} over a probe of the default source (95 % "
+            f"{low:.1f} to {high:.1f})"
         )
-    lines += ["", "tried", *_tried(record, metric), "", *_skipped_text(record.skipped)]
+    lines += ["", "tried", *_tried(record, scale), "", *_skipped_text(record.skipped)]
     lines += [] if record.stopped is None else [*wrapped(record.stopped.reason), ""]
     lines += _forced_text(record.forced)
     lines += [] if record.forecast is None else [*forecast_text(record.forecast), ""]
@@ -151,8 +152,8 @@ def _validation(outcome: Outcome, metric: Metric) -> dict[str, float | None]:
     }
 
 
-def _bounds(interval: Interval) -> dict[str, float]:
-    return picked(interval, "value", "low", "high")
+def _displayed(score: float | None, scale: Scale) -> float | None:
+    return None if score is None else scale.shown(score)
 
 
 def _counts(record: Record) -> dict[str, int]:
@@ -161,20 +162,7 @@ def _counts(record: Record) -> dict[str, int]:
     return {str(state): states[state] for state in State}
 
 
-def _displayed(score: float | None, metric: Metric | None) -> float | None:
-    """Return a score as people read it; label-free ones are shown as they are."""
-    return score if score is None or metric is None else metric.display(score)
-
-
-def _shown(interval: Interval, metric: Metric | None) -> dict[str, float | int]:
-    value, low, high = (
-        bound if metric is None else metric.display(bound)
-        for bound in (interval.value, interval.low, interval.high)
-    )
-    return {"value": value, "low": min(low, high), "high": max(low, high), "n": interval.n}
-
-
-def _test_text(record: Record, metric: Metric | None) -> list[str]:
+def _test_text(record: Record, scale: Scale) -> list[str]:
     """Return the score of the finalist and of the baselines; both need target labels."""
     verdict = record.verdict
     if verdict.test is None:
@@ -182,16 +170,16 @@ def _test_text(record: Record, metric: Metric | None) -> list[str]:
         return [
             f"  test      none: {'nothing was tested' if labelled else 'no target label was seen'}"
         ]
-    title = "accuracy" if metric is None else metric.title
-    shown = _shown(verdict.test, metric)
-    interval = f"95 % interval {shown['low']:.3f} to {shown['high']:.3f}"
+    title = "accuracy" if scale.metric is None else scale.title
+    value, low, high = scale.bounds(verdict.test)
+    interval = f"95 % interval {low:.3f} to {high:.3f}"
     if 0 < len(verdict.domains) < CLAIM_FROM:
         interval = "no interval from so few"
-    counted = f"{shown['n']} {tested_units(record)} ({title})"
-    lines = titled("test", f"{shown['value']:.3f}, {interval}, {counted}")
+    counted = f"{verdict.test.n} {tested_units(record)} ({title})"
+    lines = titled("test", f"{value:.3f}, {interval}, {counted}")
     tested = [(b.test, b.name, b.whole) for b in verdict.baselines if b.test is not None]
     return lines + [
-        f"  baseline  {_displayed(score, metric):.3f} {name}"
+        f"  baseline  {scale.shown(score):.3f} {name}"
         + ("" if whole else " (stopped after a fold: it could not win any more)")
         for score, name, whole in sorted(tested, reverse=True)
     ]
@@ -228,22 +216,21 @@ def _layers_text(outcome: Outcome) -> str:
     return "" if outcome.layers is None else f" ({outcome.layers.told})"
 
 
-def _tried(record: Record, metric: Metric | None) -> list[str]:
+def _tried(record: Record, scale: Scale) -> list[str]:
     complete = [o for o in record.outcomes if o.value is not None]
     complete.sort(key=lambda outcome: -(outcome.value or 0.0))
     lines = [
         line
         for o in complete[: _RUNNERS_UP + 1]
         for line in filled(
-            f"{_displayed(o.value or 0.0, metric):.3f}  {o.source} | {o.strategy}"
-            f"{_layers_text(o)}",
+            f"{scale.shown(o.value or 0.0):.3f}  {o.source} | {o.strategy}{_layers_text(o)}",
             "  ",
             " " * 9,
         )
     ]
     counts = ", ".join(f"{count} {state}" for state, count in _counts(record).items())
     probes = sum(outcome.probe for outcome in record.outcomes)
-    kind = "label-free" if metric is None else "validation"
+    kind = "label-free" if scale.metric is None else "validation"
     return [*lines, f"  probes: {probes}; trials: {counts} ({kind} scores)"]
 
 

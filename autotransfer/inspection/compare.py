@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.near_duplicates import near_duplicates
@@ -23,9 +22,7 @@ from autotransfer.plugin.registry import discover
 from autotransfer.results import Decision, Interval
 from autotransfer.scenarios.option_checks import check_number
 from autotransfer.search.storage import STORAGE_FILE
-from autotransfer.selection.selection import Selection, load
-
-Probabilities = NDArray[np.float64]
+from autotransfer.selection.selection import load
 
 
 @dataclass(frozen=True)
@@ -102,12 +99,14 @@ def compare_models(
         )
     opened = open_target(images, minimum_per_class=1, on_bad_image=on_bad_image)
     shown = _with_classes(opened.held_out or opened.train, names)
-    fresh = _unseen(shown, models)
+    seen = {digest for model in models for digest in model.kept.seen}
+    fresh = shown.subset([i for i, digest in enumerate(shown.digests) if digest not in seen])
     if not len(fresh):
         raise InvalidTargetError(
             f"the models have learnt from all {len(shown)} images; compare them on new ones"
         )
-    said = [_predicted(model, fresh, names) for model in models]
+    columns = [[model.class_names.index(name) for name in names] for model in models]
+    said = [m.predict_proba(fresh)[:, of] for m, of in zip(models, columns, strict=True)]
     answers = np.concatenate([p.argmax(axis=1) for p in said])
     looks = look(Path.cwd() / STORAGE_FILE, fresh.digests * 2, answers, "compare")
     score = metric_named(metric)
@@ -154,14 +153,3 @@ def _with_classes(images: ImageSet, names: Sequence[str]) -> ImageSet:
         )
     column = np.array([names.index(name) for name in images.class_names], dtype=np.int64)
     return ImageSet(images, np.arange(len(images)), column[images.labels], names)
-
-
-def _unseen(images: ImageSet, models: Sequence[Selection]) -> ImageSet:
-    """Return the images that no model has learnt from."""
-    seen = {digest for model in models for digest in model.kept.seen}
-    return images.subset([i for i, d in enumerate(images.digests) if d not in seen])
-
-
-def _predicted(model: Selection, images: ImageSet, names: Sequence[str]) -> Probabilities:
-    found = model.predict_proba(images)
-    return found[:, [model.class_names.index(name) for name in names]]

@@ -119,12 +119,8 @@ def _with_null(
     order = np.random.default_rng(seed).permutation(len(pooled))
     a, b = pooled[order[: len(first)]], pooled[order[len(first) :]]
     null = domain_distance(a, b, ["js-divergence"])["js-divergence"]
-    distances = {}
-    for name, value in found.items():
-        distances[name] = value
-        if name == "js-divergence":
-            distances["js-null"] = null
-    return distances
+    place, items = [*found].index("js-divergence") + 1, [*found.items()]
+    return dict([*items[:place], ("js-null", null), *items[place:]])
 
 
 def _notes(first: ImageSet, second: ImageSet) -> tuple[str, ...]:

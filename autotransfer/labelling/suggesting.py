@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count as counting
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,60 @@ class _Known:
         items: Labelled images; None where there are none.
         readers: The feature cache.
         sources: Whose features choose, the best first.
+        scenario: None without any label.
+        ranking: Of its sources; None without any label.
+        class_names: Known classes.
     """
 
     pool: ImageSet
     items: ImageSet | None
     readers: FeatureReaders
     sources: tuple[Source, ...]
+    scenario: Labelled | None = None
+    ranking: Any = None
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, target: Any, request: Request) -> _Known:
+        options = request.options
+        if options.unlabelled is None and not options.labels:
+            return cls._without_labels(target, request)
+        scenario = Labelled.open(target, request)
+        pool = scenario.problem.unlabelled
+        if options.unlabelled is None:
+            pool, *_ = open_unlabelled(target, on_bad_image=options.on_bad_image)
+        parts = (scenario.problem.target.train, scenario.problem.target.validation,
+                 scenario.problem.target.held_out)  # fmt: skip
+        seen = {digest for part in parts if part is not None for digest in part.digests}
+        if pool is None:
+            raise InvalidTargetError("every image has a label already; add images without labels")
+        _refuse_unseen(pool)
+        pool = pool.subset([i for i, d in enumerate(pool.digests) if d not in seen])
+        ranking, _ = scenario.rank()
+        by_name = {source.name: source for source in scenario.sources.sources}
+        sources = tuple(by_name[name] for name in ranking.shortlist[:MOST_SOURCES])
+        known = cls(pool, scenario.items, scenario.readers, sources)
+        return replace(known, scenario=scenario, ranking=ranking, class_names=scenario.class_names)
+
+    @classmethod
+    def _without_labels(cls, target: Any, request: Request) -> _Known:
+        options = request.options
+        pool, class_names, name, notes = open_unlabelled(target, on_bad_image=options.on_bad_image)
+        _refuse_unseen(pool)
+        if class_names:
+            raise InvalidOptionError(
+                f"{name} has labels, {len(class_names)} classes; name the images to choose from "
+                "as well: autotransfer label TARGET UNLABELLED"
+            )
+        sources = choose_sources(options, request.registry, len(pool), pool.modality).sources
+        readers = make_readers(options)
+        ranked = _label_free(sources, pool.sample(RANKED_BY, options.seed), readers)
+        told = (
+            f"no label yet: {len(sources)} source(s) are ranked by the effective rank of their "
+            "features (RankMe), which needs none",
+        )
+        return cls(pool, None, readers, ranked[:MOST_SOURCES], notes=(*notes, *told))
 
     def features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return (n, d) features of the pool and (m, d) of the labelled images, side by side."""
@@ -106,87 +154,28 @@ def suggest_labels(
     _check(count, worth)
     given = {**options, "labels": tuple(labels), "unlabelled": unlabelled}
     with requested(given, "suggest_labels") as request:
-        opened = _Opened.of(target, request)
-        known, chosen = opened.known, request.options
+        known, chosen = _Known.of(target, request), request.options
         if not len(known.pool):
             raise InvalidTargetError("every image has a label already; add images without labels")
         asked, notes = _asked(known, min(count, len(known.pool)), chosen.seed)
         forecast = last = None
-        if opened.scenario is not None:
-            forecast = label_forecast(opened.scenario, opened.ranking, further=count)
-            last = _last_round(target, opened, chosen)
+        if known.scenario is not None:
+            forecast = label_forecast(known.scenario, known.ranking, further=count)
+            last = _last_round(target, known, chosen)
         following = None if forecast is None else forecast.more[0]
-        table, sheet = _written(asked, known, opened.class_names, out)
+        table, sheet = _written(asked, known, out)
         return Suggestion(
             asked,
             tuple(source.name for source in known.sources),
             str(table),
             str(sheet),
-            opened.class_names,
+            known.class_names,
             forecast,
             following,
             last,
             _stop(None if following is None else following.gain.value, count, worth),
-            (*opened.notes, *notes),
+            (*known.notes, *notes),
         )
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """An opened target with what its images without labels are.
-
-    Args:
-        scenario: None without any label.
-        ranking: Of its sources; None without any label.
-        class_names: Known classes.
-    """
-
-    known: _Known
-    scenario: Labelled | None = None
-    ranking: Any = None
-    class_names: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, target: Any, request: Request) -> _Opened:
-        options = request.options
-        if options.unlabelled is None and not options.labels:
-            return cls._without_labels(target, request)
-        scenario = Labelled.open(target, request)
-        pool = scenario.problem.unlabelled
-        if options.unlabelled is None:
-            pool, *_ = open_unlabelled(target, on_bad_image=options.on_bad_image)
-        parts = (scenario.problem.target.train, scenario.problem.target.validation,
-                 scenario.problem.target.held_out)  # fmt: skip
-        seen = {digest for part in parts if part is not None for digest in part.digests}
-        if pool is None:
-            raise InvalidTargetError("every image has a label already; add images without labels")
-        _refuse_unseen(pool)
-        pool = pool.subset([i for i, d in enumerate(pool.digests) if d not in seen])
-        ranking, _ = scenario.rank()
-        by_name = {source.name: source for source in scenario.sources.sources}
-        sources = tuple(by_name[name] for name in ranking.shortlist[:MOST_SOURCES])
-        known = _Known(pool, scenario.items, scenario.readers, sources)
-        return cls(known, scenario, ranking, scenario.class_names)
-
-    @classmethod
-    def _without_labels(cls, target: Any, request: Request) -> _Opened:
-        options = request.options
-        pool, class_names, name, notes = open_unlabelled(target, on_bad_image=options.on_bad_image)
-        _refuse_unseen(pool)
-        if class_names:
-            raise InvalidOptionError(
-                f"{name} has labels, {len(class_names)} classes; name the images to choose from "
-                "as well: autotransfer label TARGET UNLABELLED"
-            )
-        sources = choose_sources(options, request.registry, len(pool), pool.modality).sources
-        readers = make_readers(options)
-        ranked = _label_free(sources, pool.sample(RANKED_BY, options.seed), readers)
-        told = (
-            f"no label yet: {len(sources)} source(s) are ranked by the effective rank of their "
-            "features (RankMe), which needs none",
-        )
-        return cls(_Known(pool, None, readers, ranked[:MOST_SOURCES]), notes=(*notes, *told))
 
 
 def _refuse_unseen(pool: ImageSet) -> None:
@@ -258,9 +247,9 @@ def _of_new_classes(
     return chosen, names, [told] if found else []
 
 
-def _last_round(target: Any, opened: _Opened, chosen: Options) -> Round | None:
+def _last_round(target: Any, known: _Known, chosen: Options) -> Round | None:
     """Return what the labels of the last table have brought, beside what was forecast."""
-    scenario, sources = opened.scenario, opened.known.sources
+    scenario, sources = known.scenario, known.sources
     if scenario is None or not chosen.labels:
         return None
     where = target if chosen.unlabelled is None else chosen.unlabelled
@@ -284,10 +273,7 @@ def _last_round(target: Any, opened: _Opened, chosen: Options) -> Round | None:
 
 
 def _written(
-    asked: Sequence[Asked],
-    known: _Known,
-    class_names: Sequence[str],
-    out: str | os.PathLike[str] | None,
+    asked: Sequence[Asked], known: _Known, out: str | os.PathLike[str] | None
 ) -> tuple[Path, Path]:
     """Write the table and the page."""
     free = (p for n in counting(1) if not (p := Path.cwd() / f"labels-{n}").exists())
@@ -301,7 +287,7 @@ def _written(
     rows = [(IMAGE, LABEL, DRAWN), *((one.image, "", one.drawn) for one in asked)]
     table, sheet = folder / "labels.csv", folder / "labels.html"
     write_whole(table, csv_text(rows).encode(errors="surrogateescape"))
-    page = sheet_of(folder.name, asked, known.pool, class_names)
+    page = sheet_of(folder.name, asked, known.pool, known.class_names)
     write_whole(sheet, page.encode(errors="replace"))
     return table, sheet
 

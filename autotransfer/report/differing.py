@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import binom, chi2_contingency, mannwhitneyu
 
 from autotransfer.report.looks import NUMBERS, Look
@@ -55,15 +54,8 @@ def differences(first: Sequence[Look], second: Sequence[Look]) -> list[Differenc
     found = [_number(name, first, second) for name in NUMBERS]
     cameras = [[look.camera for look in looks if look.camera] for looks in (first, second)]
     if min(map(len, cameras)) >= FEWEST:
-        found.append(_shares("camera", *cameras))
+        found.append(share_difference("camera", *cameras))
     return sorted(_holm([one for one in found if one is not None]), key=lambda one: -abs(one.size))
-
-
-def class_difference(
-    first: NDArray[np.int64], second: NDArray[np.int64], names: Sequence[str]
-) -> Difference:
-    """Return the difference of the class shares of (n,) and (m,) labels."""
-    return _shares("classes", [names[k] for k in first], [names[k] for k in second])
 
 
 def telling_apart(distance: float, n: int) -> tuple[float, float]:
@@ -95,7 +87,8 @@ def _number(name: str, first: Sequence[Look], second: Sequence[Look]) -> Differe
     return Difference(name, *medians, size, float(test.pvalue))
 
 
-def _shares(name: str, first: Sequence[str], second: Sequence[str]) -> Difference:
+def share_difference(name: str, first: Sequence[str], second: Sequence[str]) -> Difference:
+    """Return the difference of the shares of what two sets hold, such as classes."""
     left, right = Counter(first), Counter(second)
     kinds = list(dict.fromkeys([*left, *right]))
     table = np.array([[counts[kind] for kind in kinds] for counts in (left, right)])

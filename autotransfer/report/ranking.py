@@ -50,13 +50,11 @@ def ranking_section(material: Material) -> Markup | None:
     best = ", ".join(f"{row.rank} {row.source}" for row in drawn[:3])
     alt = f"Ranks of {len(ranking.rows)} sources with intervals; the first are {best}"
     chart = figure(plot, key="rank", height=45 + _ROW * len(drawn), alt=alt, caption=caption)
-    return joined([chart, _constant(ranking), folded("All sources and scores", _table(ranking))])
-
-
-def _constant(ranking: Ranking) -> Markup:
-    told = Markup("Without looking at the target one would have taken {}.")
-    chosen = ranking.constant_choice
-    return paragraph(told.format(name(chosen))) if chosen else Markup("")
+    constant = Markup("Without looking at the target one would have taken {}.").format(
+        name(ranking.constant_choice)
+    )
+    parts = [chart, paragraph(constant) if ranking.constant_choice else Markup("")]
+    return joined([*parts, folded("All sources and scores", _table(ranking))])
 
 
 def _table(ranking: Ranking) -> Markup:

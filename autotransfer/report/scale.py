@@ -42,10 +42,15 @@ class Scale:
         """Return a difference in its unit; positive is better."""
         return gap if self.metric is None else gap * self.metric.scale
 
+    def bounds(self, interval: Interval) -> tuple[float, float, float]:
+        """Return the score, the lower and the upper limit as people read them."""
+        low, high = sorted((self.shown(interval.low), self.shown(interval.high)))
+        return self.shown(interval.value), low, high
+
     def interval(self, interval: Interval) -> str:
         """Return "0.912 (0.880 to 0.940)"."""
-        low, high = sorted((self.shown(interval.low), self.shown(interval.high)))
-        return f"{self.shown(interval.value):.3f} ({low:.3f} to {high:.3f})"
+        score, low, high = self.bounds(interval)
+        return f"{score:.3f} ({low:.3f} to {high:.3f})"
 
     def gap(self, interval: Interval) -> str:
         """Return "+3.1 points (+1.0 to +5.2)"."""

@@ -13,8 +13,8 @@ from autotransfer.report.differing import (
     FEWEST,
     SIGNIFICANT,
     Difference,
-    class_difference,
     differences,
+    share_difference,
     telling_apart,
 )
 from autotransfer.report.looks import looks_of
@@ -95,7 +95,8 @@ def kind_of_shift(
 def _classes(first: ImageSet, second: ImageSet) -> Difference | None:
     if not (first.labelled and second.labelled and first.class_names == second.class_names):
         return None
-    return class_difference(first.labels, second.labels, first.class_names)
+    told = [[images.class_names[k] for k in images.labels] for images in (first, second)]
+    return share_difference("classes", *told)
 
 
 def _told_apart(

@@ -36,10 +36,6 @@ def by_reason(skipped: Sequence[Skipped]) -> dict[str, list[str]]:
     for skip in skipped:
         short = "not in the shortlist" in skip.reason
         reason = "not in the shortlist" if short else skip.reason
-        pair = f"{skip.strategy} on {skip.source}"
-        if skip.source == "*":
-            pair = skip.strategy
-        elif skip.strategy == "*":
-            pair = skip.source
-        found.setdefault(reason, []).append(pair)
+        pair = (part for part in (skip.strategy, skip.source) if part != "*")
+        found.setdefault(reason, []).append(" on ".join(pair))
     return found

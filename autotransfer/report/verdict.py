@@ -20,17 +20,18 @@ def verdict_section(material: Material) -> Markup:
     """Return verdict, scores, gaps and remarks."""
     record, scale = material.record, Scale.of(material.record)
     verdict, finalist = record.verdict, record.finalist
-    score, alone = finalist.value, len(record.chosen) == 1
+    score, alone, test = finalist.value, len(record.chosen) == 1, verdict.test
+    counted = "" if test is None else f", {test.n} {tested_units(record)}"
     told = [
         ("source", name(sources_told(record))),
         ("strategy", name(finalist.strategy)),
         *([("layers", finalist.layers.told)] if alone and finalist.layers else []),
         ("returned", returned_told(record)),
-        ("tested on", _tested_on(record)),
+        ("tested on", verdict.basis + counted),
         ("validation score", NOTHING if score is None else f"{scale.shown(score):.3f}"),
     ]
     parts = [facts(told)]
-    if verdict.test is not None:
+    if test is not None:
         parts.append(table(("predictor", scale.title), _scores(record, scale), "Tested scores"))
         parts.append(_gaps(record, scale))
     parts += [bullets(verdict.remarks), *_members(record)]
@@ -59,12 +60,6 @@ def returned_told(record: Record) -> Markup:
         return Markup("the transferred model")
     best = record.verdict.returned_baseline or record.verdict.best_baseline
     return Markup("the baseline {}").format(name(TITLES.get(best, best)))
-
-
-def _tested_on(record: Record) -> str:
-    test = record.verdict.test
-    counted = "" if test is None else f", {test.n} {tested_units(record)}"
-    return record.verdict.basis + counted
 
 
 def _scores(record: Record, scale: Scale) -> list[tuple[str | Markup, str]]:

@@ -116,29 +116,25 @@ def record_figures(record: Record) -> tuple[Figure, ...]:
         *_interval(f"test/{metric}", verdict.test, metric),
         *_interval("gap/baseline", verdict.gap),
         *_interval("gap/reference", verdict.gap_reference),
+        *_unknown(record.open_world),
     ]
-    if verdict.minimum_detectable is not None:
-        figures.append(Figure("gap/minimum_detectable", verdict.minimum_detectable))
-    if verdict.returned_test is not None:
-        figures.append(Figure("test/returned", shown(verdict.returned_test, metric)))
+    scores = {
+        "test/returned": verdict.returned_test,
+        **{f"baseline/{key(baseline.name)}": baseline.test for baseline in verdict.baselines},
+        **{f"domain/{key(domain.name)}": domain.test for domain in verdict.domains},
+        f"val/{metric}": record.finalist.value,
+    }
+    figures += [
+        Figure(n, shown(value, metric)) for n, value in scores.items() if value is not None
+    ]
     evidence = {
+        "gap/minimum_detectable": verdict.minimum_detectable,
         "test/optimism": verdict.optimism,
         "test/calibration_error": verdict.calibration_error,
         "gap/mcnemar": verdict.mcnemar,
         "gap/competition_bound": verdict.competition_bound,
     }
     figures += [Figure(name, value) for name, value in evidence.items() if value is not None]
-    figures += [
-        Figure(f"baseline/{key(b.name)}", shown(b.test, metric))
-        for b in verdict.baselines
-        if b.test is not None
-    ]
-    figures += [
-        Figure(f"domain/{key(found.name)}", shown(found.test, metric)) for found in verdict.domains
-    ]
-    figures += _unknown(record.open_world)
-    if record.finalist.value is not None:
-        figures.append(Figure(f"val/{metric}", shown(record.finalist.value, metric)))
     counts = Counter(outcome.state for outcome in record.outcomes if not outcome.probe)
     figures.append(Figure("probes", sum(outcome.probe for outcome in record.outcomes)))
     figures += [Figure(f"trials/{state}", counts[state]) for state in State]

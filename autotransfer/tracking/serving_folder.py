@@ -42,20 +42,17 @@ def write_serving_folder(selection: Path, folder: Path, class_names: Sequence[st
     )
     name, *numbers = answer_columns(class_names)
     outputs = Schema([ColSpec("string", name), *(ColSpec("double", n) for n in numbers)])
+    record = json.loads((selection / RECORD_FILE).read_text("utf-8"))
+    modality = str(record.get("modality", "image"))  # a record says it of all but images
     pyfunc.save_model(
         folder / "model",
         python_model=str(SERVING),
         artifacts={"selection": str(kept)},
-        pip_requirements=[*_pinned((*_PINNED, *_EXTRAS.get(_modality_in(selection), ())))],
+        pip_requirements=[*_pinned((*_PINNED, *_EXTRAS.get(modality, ())))],
         # Without inputs: a schema would take a table or an array, never both.
         signature=ModelSignature(outputs=outputs),
     )
     return folder / "model"
-
-
-def _modality_in(selection: Path) -> str:
-    """Return what the items of a saved selection are, which its record says of all but images."""
-    return str(json.loads((selection / RECORD_FILE).read_text("utf-8")).get("modality", "image"))
 
 
 def _pinned(packages: Sequence[str]) -> Iterator[str]:

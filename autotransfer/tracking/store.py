@@ -64,11 +64,6 @@ class Store:
         return masked_url(self.uri)
 
     @property
-    def _local(self) -> bool:
-        """Whether artifacts go where we say; a server has its own place for them."""
-        return is_database(self.uri) or self.uri.startswith("file:") or ":" not in self.uri
-
-    @property
     def client(self) -> MlflowClient:
         """Return the client; MLflow's tables are made where the database is new."""
         if self._client is None:
@@ -79,7 +74,9 @@ class Store:
         """Return the id of the experiment, which is made where it is not there."""
         found = self.client.get_experiment_by_name(self._experiment)
         if found is None:
-            place = self._artifacts.as_uri() if self._local else None
+            local = is_database(self.uri) or self.uri.startswith("file:") or ":" not in self.uri
+            # a server has its own place for artifacts
+            place = self._artifacts.as_uri() if local else None
             try:
                 return str(self.client.create_experiment(self._experiment, place, tags=_KIND))
             except MlflowException as error:
@@ -134,7 +131,11 @@ def open_client(uri: str) -> MlflowClient:
         file = sqlite_file(uri)
         if file is not None:
             ensure_tables(file)
-        try_database(uri)
+        engine = sqlalchemy.create_engine(uri)  # MLflow alone would try for 100 seconds
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
     return MlflowClient(uri, uri)
 
 
@@ -166,15 +167,6 @@ def patience() -> Iterator[None]:
         logger.setLevel(level)
         for name in added:
             os.environ.pop(name, None)
-
-
-def try_database(uri: str) -> None:
-    """Raise at once where a database does not open; MLflow alone would try for 100 seconds."""
-    engine = sqlalchemy.create_engine(uri)
-    try:
-        engine.connect().close()
-    finally:
-        engine.dispose()
 
 
 def _active(experiment: Experiment) -> str:

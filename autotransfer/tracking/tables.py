@@ -102,7 +102,8 @@ def half_made(path: Path) -> bool:
             database.execute("BEGIN IMMEDIATE")  # nobody else is writing
             rows = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             tables = {str(name) for (name,) in rows if not name.startswith("sqlite_")}
-            if not _of_mlflow(tables):
+            known = {*Base.metadata.tables, *FirstBase.metadata.tables, _VERSION}
+            if any(t not in known and not t.startswith("_alembic_tmp_") for t in tables):
                 return False
             if any(_first(database, name) for name in _USED if name in tables):
                 return False
@@ -116,11 +117,6 @@ def _first(database: sqlite3.Connection, table: str) -> tuple[object, ...] | Non
     found: tuple[object, ...] | None
     found = database.execute(f"SELECT * FROM {table}").fetchone()  # noqa: S608 - ours
     return found
-
-
-def _of_mlflow(tables: set[str]) -> bool:
-    known = {*Base.metadata.tables, *FirstBase.metadata.tables, _VERSION}
-    return all(name in known or name.startswith("_alembic_tmp_") for name in tables)
 
 
 @cache

@@ -47,7 +47,8 @@ def look_at_torchvision() -> Finding:
     try:
         torchvision.ops.nms(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.ones(1), 0.5)
     except (RuntimeError, AttributeError, ImportError) as error:
-        problem = f"{found}; its compiled part does not load ({_first_line(error)})"
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        problem = f"{found}; its compiled part does not load ({reason})"
         remedy = "install torch and torchvision again in one command, from the same index"
         return Finding("torch", "wrong", problem, remedy)
     return Finding("torch", "ok", found)
@@ -105,7 +106,3 @@ def look_at_extras() -> list[Finding]:
 
 def _plain(version: str) -> str:
     return version.partition("+")[0]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

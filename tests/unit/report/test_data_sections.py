@@ -17,8 +17,8 @@ from autotransfer.data.target import open_target
 from autotransfer.plugin.testing import shapes
 from autotransfer.report.differing import (
     Difference,
-    class_difference,
     differences,
+    share_difference,
     telling_apart,
 )
 from autotransfer.report.embedding import embedding_section, mixing, plane
@@ -97,7 +97,7 @@ def test_cameras_are_compared_by_their_shares() -> None:
 
 
 def test_class_shares_differ_by_their_total_variation() -> None:
-    found = class_difference(np.repeat([0, 1], [30, 10]), np.repeat([0, 1], [10, 30]), "ab")
+    found = share_difference("classes", "a" * 30 + "b" * 10, "a" * 10 + "b" * 30)
     assert found.size == pytest.approx(0.5)
     assert found.clear
 
