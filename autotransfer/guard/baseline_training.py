@@ -18,10 +18,10 @@ from autotransfer.guard.from_scratch import (
     CannotWinError,
     Hopeless,
     fit_scratch,
-    fit_untrained,
     hopeless_where,
     untrained_twin,
 )
+from autotransfer.models.heads import fit_ridge
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.baselines import (
     DESCRIBED,
@@ -36,6 +36,7 @@ from autotransfer.models.predictors.baselines import (
 )
 from autotransfer.models.predictors.described import fit_described
 from autotransfer.models.predictors.dummy import fit_majority
+from autotransfer.models.predictors.neural import HeadPredictor
 from autotransfer.models.predictors.pixels import fit_pixels
 from autotransfer.models.predictors.spectra import fit_spectra
 from autotransfer.models.predictors.words import fit_words
@@ -63,7 +64,7 @@ class BaselineTrainer:
     """Trains baselines.
 
     Args:
-        context: The features, and how a trained one is asked.
+        context: The search items, the features, which baselines there are, and how one is asked.
         finalist: The source whose architecture is trained from scratch.
     """
 
@@ -80,7 +81,7 @@ class BaselineTrainer:
             return small_network(self.context.images.modality, self.seed)
         return untrained_twin(self.finalist, self.seed) if name in (UNTRAINED, SCRATCH) else None
 
-    def on(
+    def trained_on(
         self,
         name: str,
         train: ImageSet,
@@ -138,5 +139,6 @@ class BaselineTrainer:
         assert source is not None
         task = self.context.task(source, images)
         if name in (UNTRAINED, GIVEN):
-            return fit_untrained(task), True
+            head = fit_ridge(task.features(images), images.labels, len(task.class_names))
+            return HeadPredictor(head, task.features.num_stages), True
         return fit_scratch(task, seed=self.seed, deadline=deadline, hopeless=hopeless)

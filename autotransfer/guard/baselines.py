@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.errors import DeadlineError, OverrunError, ReducedBudgetWarning
-from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baseline_mixture import BaselineChoice, choose_baseline, chosen_out_of_fold
 from autotransfer.guard.baseline_training import BaselineTrainer
 from autotransfer.guard.bootstrap import LEVEL, compare
@@ -27,9 +26,7 @@ from autotransfer.models.predictors.baselines import MAJORITY, SCRATCH, SMALL, T
 from autotransfer.models.predictors.ensemble import EnsemblePredictor, Member
 from autotransfer.models.schedule import Limits
 from autotransfer.models.scoring import logit_adjusted
-from autotransfer.models.source import Source
 from autotransfer.search.checkpoint import Checkpoint
-from autotransfer.search.cross_validation import LabelledContext
 from autotransfer.search.watchdog import GRACE_SECONDS, ended_at
 
 Predictions = NDArray[np.float64]
@@ -68,21 +65,15 @@ class TrainedBaseline:
 
 
 @dataclass(frozen=True)
-class Baselines:
-    """Trains baselines, or takes them from where earlier ones are.
+class Baselines(BaselineTrainer):
+    """Every baseline, and the rival among them.
 
     Args:
-        context: The search items, the features and which baselines there are.
-        finalist: The source whose architecture is trained from scratch.
         deadline: `time.monotonic()` at which the last one has to be done.
         choosing: What the rival is chosen by; None where the test is out of fold and does that.
         most_seconds: What each network from scratch may take; None is no limit.
     """
 
-    context: LabelledContext
-    finalist: Source
-    cache: BaselineCache
-    seed: int
     deadline: float | None
     choosing: EvaluationSplit | None = None
     most_seconds: float | None = None
@@ -144,7 +135,10 @@ class Baselines:
         left = {baseline.name: baseline.kept for baseline in taken}
 
         def whole(name: str) -> Checkpoint:
-            return left.get(name) or self._whole(name)
+            if kept := left.get(name):
+                return kept
+            predictor, _ = self.fit(name, self.context.images, None)
+            return Checkpoint(predictor, name, baseline=True, source=self.source(name))
 
         if best.choice is None:
             return whole(best.name)
@@ -179,7 +173,7 @@ class Baselines:
         for done, (train, tested) in enumerate(divisions):
             due = self._due(len(divisions) - done, spare, again)
             lost = partial(self._lost, so_far=so_far, split=first) if not done and learns else None
-            kept, probabilities = self._trainer.on(name, train, tested, due, lost)
+            kept, probabilities = self.trained_on(name, train, tested, due, lost)
             parts.append(logit_adjusted(probabilities, self.context.class_weights))
             stopped = lost is not None and lost(parts[0])
             if stopped:
@@ -208,7 +202,7 @@ class Baselines:
         try:
             Limits(self.deadline).go_on(0)
             with ended_at(None if self.deadline is None else self.deadline - GRACE_SECONDS):
-                kept, said = self._trainer.on(name, *split.divisions[0], self.deadline)
+                kept, said = self.trained_on(name, *split.divisions[0], self.deadline)
         except (DeadlineError, OverrunError):
             return []
         warnings.warn(
@@ -259,14 +253,6 @@ class Baselines:
             return replace(alone, probabilities=probabilities, choice=choice, rival=True)
         found = TrainedBaseline(TOGETHER, probabilities, whole=True, kept=None, seconds=seconds)
         return replace(found, choice=choice, rival=True)
-
-    def _whole(self, name: str) -> Checkpoint:
-        predictor, _ = self._trainer.fit(name, self.context.images, None)
-        return Checkpoint(predictor, name, baseline=True, source=self._trainer.source(name))
-
-    @property
-    def _trainer(self) -> BaselineTrainer:
-        return BaselineTrainer(self.context, self.finalist, self.cache, self.seed)
 
     def _lost(
         self,

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from autotransfer.guard.exact_limits import mcnemar, sign_limit, unseen
@@ -184,7 +185,7 @@ def compare(
     belongs = np.arange(len(truth)) if units is None else np.asarray(units)
     order = _own_order(truth, np.stack([first.mean(axis=0), second.mean(axis=0)]))
     truth, first, second = truth[order], first[:, order], second[:, order]
-    unit_of = _numbered(belongs[order])
+    unit_of = pd.factorize(belongs[order])[0]  # by their first occurrence: 0, 1, ...
     pair = _Pair.of(metric, truth, first, second, unit_of)
     own, theirs = _sampled_scores(metric, truth, (first, second), unit_of, draws=draws, seed=seed)
     sampled, n = own - theirs, len(pair.parts)
@@ -215,14 +216,6 @@ def mean_score(metric: Metric, labels: NDArray[np.int64], said: NDArray[np.float
 def rounds_of(said: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return predictions as (R, n, K); what has no rounds is one."""
     return said if said.ndim == 3 else said[None]
-
-
-def _numbered(units: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the units numbered by their first occurrence: 0, 1, ..."""
-    _, first, number = np.unique(units, return_index=True, return_inverse=True)
-    place = np.argsort(np.argsort(first))
-    renumbered: NDArray[np.int64] = place[number].astype(np.int64)
-    return renumbered
 
 
 def _paired(

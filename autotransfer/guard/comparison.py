@@ -56,14 +56,6 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """The verdict, and the baseline that is returned where transfer is not."""
-
-    verdict: Verdict
-    baseline: TrainedBaseline
-
-
-@dataclass(frozen=True)
 class Terms:
     """What a verdict is given by.
 
@@ -135,8 +127,8 @@ def open_test(
     return Opened(split, baselines.choosing or split, context, probed, tuple(found.values()))
 
 
-def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
-    """Return the tested verdict on a candidate.
+def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Verdict:
+    """Return the tested verdict on a candidate; where transfer is not returned, the rival is.
 
     Args:
         candidate: What the search chose, or the obvious.
@@ -158,7 +150,7 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
     if not claimed:
         told = too_few_sentence(comparison, domains, baseline=title)
     test, rounds = comparison.test, rounds_of(candidate.probabilities)
-    verdict = Verdict(
+    return Verdict(
         decision=decision,
         basis=split.basis,
         sentence=told,
@@ -183,7 +175,6 @@ def guard(candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
         domains=domains,
         units=split.images if split.grouped else "",
     )
-    return Judgement(verdict, rival)
 
 
 def _why(rival: TrainedBaseline, metric: Metric) -> tuple[str, ...]:

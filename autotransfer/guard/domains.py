@@ -48,11 +48,7 @@ def domain_scores(
 
 
 def compare_domains(
-    metric: Metric,
-    scores: Sequence[DomainScore],
-    *,
-    level: float = LEVEL,
-    inflation: float = 1.0,
+    metric: Metric, scores: Sequence[DomainScore], *, level: float = LEVEL, inflation: float = 1.0
 ) -> Comparison:
     """Return the mean gap over domains, with the interval of Student's t over domains.
 

@@ -57,21 +57,12 @@ class EvaluationSplit:
         return self.domains is not None or len(np.unique(self.units)) < len(self.units)
 
 
-def held_out_split(
-    images: ImageSet, held_out: ImageSet, units: NDArray[np.int64]
-) -> EvaluationSplit:
-    """Return the test on items that nothing has touched before.
-
-    Args:
-        images: All open items.
-        held_out: (m,) the held-out ones.
-        units: (m,) what belongs together among them.
-    """
-    return EvaluationSplit(((images, held_out),), units, HELD_OUT_ITEMS)
-
-
 def out_of_fold_split(
-    images: ImageSet, folds: tuple[Fold, ...], units: NDArray[np.int64], inflation: float
+    images: ImageSet,
+    folds: tuple[Fold, ...],
+    units: NDArray[np.int64],
+    inflation: float,
+    domains: tuple[str, ...] | None = None,
 ) -> EvaluationSplit:
     """Return the test on all items, each predicted by what learnt from the other folds.
 
@@ -81,9 +72,11 @@ def out_of_fold_split(
         units: (n,) what belongs together among them.
         inflation: What the variance of a gap is multiplied by, because what is compared was
             chosen among others.
+        domains: (n,) name of the domain of each item, where whole domains are left out.
     """
     divisions = tuple(
         (images.subset(fold.train), images.subset(fold.validation)) for fold in folds
     )
     held_out = np.concatenate([fold.validation for fold in folds])
-    return EvaluationSplit(divisions, units[held_out], OUT_OF_FOLD, inflation)
+    of = None if domains is None else tuple(domains[i] for i in held_out)
+    return EvaluationSplit(divisions, units[held_out], OUT_OF_FOLD, inflation, of)

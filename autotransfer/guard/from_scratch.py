@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.images.preprocessing import Preprocessing
-from autotransfer.models.heads import fit_ridge
-from autotransfer.models.predictors.neural import HeadedSuffix, HeadPredictor, NetworkPredictor
+from autotransfer.models.predictors.neural import HeadedSuffix, NetworkPredictor
 from autotransfer.models.schedule import Limits, Schedule
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.training import train
@@ -41,13 +40,6 @@ def untrained_twin(source: Source, seed: int) -> Source:
         pretrained_on="nothing",
         num_pretraining_images=None,
     )
-
-
-def fit_untrained(task: Task) -> HeadPredictor:
-    """Return a ridge head on the last stage of the untrained network."""
-    features = task.features(task.train)
-    head = fit_ridge(features, task.train.labels, len(task.class_names))
-    return HeadPredictor(head, task.features.num_stages)
 
 
 def hopeless_where(

@@ -15,9 +15,9 @@ from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
 from autotransfer.guard.bootstrap import mean_score, rounds_of
 from autotransfer.guard.cause import cause_of, source_distance
-from autotransfer.guard.comparison import Candidate, Judgement, Opened, Terms, guard, open_test
+from autotransfer.guard.comparison import Candidate, Opened, Terms, guard, open_test
 from autotransfer.guard.contamination import overlap_remark
-from autotransfer.guard.evaluation_split import EvaluationSplit, held_out_split, out_of_fold_split
+from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, EvaluationSplit, out_of_fold_split
 from autotransfer.guard.ledger import level_of, look
 from autotransfer.guard.promotion import Challenger
 from autotransfer.guard.rechoice import Rechoice
@@ -68,18 +68,10 @@ class Decided:
     """
 
     entry: _Entry
-    judgement: Judgement
+    verdict: Verdict
     opened: Opened
     baselines: Baselines
     looked_at: int = 1
-
-    @property
-    def competitors(self) -> int:
-        """Return among how many models the tested items have chosen the one that is returned.
-
-        The rival is one, chosen without them.
-        """
-        return self.looked_at + 1
 
 
 @dataclass(frozen=True)
@@ -124,16 +116,16 @@ class Guard:
         )
         reference = self._reference(split)
         opened = open_test(split, context, reference, baselines, finalists.say)
-        judgement = self._look(first, opened)
-        yield Decided(first, judgement, opened, baselines)
+        verdict = self._look(first, opened)
+        yield Decided(first, verdict, opened, baselines)
         second = finalists.second(finalist, outcomes)
-        if judgement.verdict.returned == "baseline" and second is not None:
+        if verdict.returned == "baseline" and second is not None:
             finalists.say(f"not supported; testing {second.outcome.strategy} in its place")
             entry = self._entry(second, outcomes, split)
             found = self._look(entry, opened)
-            remark = _replaced(finalist.outcome, judgement.verdict, context.metric)
-            verdict = replace(found.verdict, remarks=(*found.verdict.remarks, remark))
-            yield Decided(entry, replace(found, verdict=verdict), opened, baselines, 2)
+            remark = _replaced(finalist.outcome, verdict, context.metric)
+            verdict = replace(found, remarks=(*found.remarks, remark))
+            yield Decided(entry, verdict, opened, baselines, 2)
 
     def finished(
         self, decided: Decided, outcomes: Sequence[Outcome], *, late: bool = False
@@ -145,16 +137,17 @@ class Guard:
             outcomes: Everything that was tried.
             late: Whether no time is left: a baseline is then not trained again on all items.
         """
-        finalists, entry, judgement = self.finalists, decided.entry, decided.judgement
+        finalists, entry = self.finalists, decided.entry
         verdict = self._explained(decided, outcomes, late=late)
         if verdict.returned == "transfer":
             kept = entry.kept or finalists.train(entry.finalist, outcomes)
             said = entry.candidate.probabilities
         else:
             kept = self._baseline(decided, late=late)
-            said = judgement.baseline.probabilities
+            said = decided.opened.rival.probabilities
         context, terms = finalists.context, self._terms(verdict.looks)
-        terms = replace(terms, level=terms.level / decided.competitors)
+        # the tested items have chosen among those looked at and the rival, chosen without them
+        terms = replace(terms, level=terms.level / (decided.looked_at + 1))
         challenger = Challenger(
             decided.opened.split, said, context, terms, finalists.registry, self.end
         )
@@ -170,7 +163,7 @@ class Guard:
         source = finalists.arms.source(finalist.outcome.source)
         return _Entry(finalist, candidate, kept, source)
 
-    def _look(self, entry: _Entry, opened: Opened) -> Judgement:
+    def _look(self, entry: _Entry, opened: Opened) -> Verdict:
         """Return the verdict on one candidate; every look at the items costs some error."""
         finalists, split = self.finalists, opened.split
         digests = [d for _, tested in split.divisions for d in tested.digests]
@@ -201,12 +194,11 @@ class Guard:
     def _split(self) -> EvaluationSplit:
         context, division = self.finalists.context, self.division
         if division.held_out is not None:
-            return held_out_split(context.images, division.held_out, division.held_out_units)
-        split = out_of_fold_split(context.images, context.folds, division.units, INFLATION)
-        if not division.by_domain or division.groups is None:
-            return split
-        held_out = np.concatenate([fold.validation for fold in context.folds])
-        return replace(split, domains=tuple(division.groups[i] for i in held_out))
+            # items that nothing has touched before
+            pair, units = (context.images, division.held_out), division.held_out_units
+            return EvaluationSplit((pair,), units, HELD_OUT_ITEMS)
+        units, domains = division.units, division.domains
+        return out_of_fold_split(context.images, context.folds, units, INFLATION, domains)
 
     @property
     def _rechoice(self) -> Rechoice:
@@ -236,7 +228,7 @@ class Guard:
 
     def _baseline(self, decided: Decided, *, late: bool) -> Checkpoint:
         """Return the baseline, trained on all that is not held-out, or what its test has left."""
-        best, out_of_fold = decided.judgement.baseline, self.division.held_out is None
+        best, out_of_fold = decided.opened.rival, self.division.held_out is None
         if late and out_of_fold:
             warnings.warn(
                 f"no time was left to train the baseline {TITLES[best.returned]!r} on all search "
@@ -252,7 +244,7 @@ class Guard:
         )
 
     def _explained(self, decided: Decided, outcomes: Sequence[Outcome], *, late: bool) -> Verdict:
-        verdict, entry, opened = decided.judgement.verdict, decided.entry, decided.opened
+        verdict, entry, opened = decided.verdict, decided.entry, decided.opened
         outcome, source = entry.finalist.outcome, entry.source
         context, metric = self.finalists.context, self.finalists.context.metric
         remarks = [*verdict.remarks, _competition(verdict, metric.scale)]

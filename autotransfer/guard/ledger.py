@@ -43,15 +43,15 @@ def look(file: Path, digests: Sequence[str], answers: NDArray[np.int64], fit: st
     order = np.argsort(digests, kind="stable")
     said = "|".join(f"{digests[i]}{answers[i]}" for i in order)
     token = hashlib.sha256(said.encode()).hexdigest()[:24]
-    images = sorted(set(digests))
+    items = sorted({digest[:24] for digest in digests})
     try:
         with closing(sqlite3.connect(file, timeout=30.0)) as connection, connection:
             connection.execute(_TABLE)
             connection.executemany(
                 "INSERT OR IGNORE INTO looks VALUES (?, ?, ?)",
-                [(image[:24], token, fit) for image in images],
+                [(item, token, fit) for item in items],
             )
-            return _number(connection, [image[:24] for image in images])
+            return _number(connection, items)
     except sqlite3.Error as error:
         warnings.warn(
             f"the ledger of tested items, {file}, could not be written ({error}); this test "
@@ -67,12 +67,12 @@ def level_of(number: int) -> float:
     return LEVEL / number**2
 
 
-def _number(connection: sqlite3.Connection, images: Sequence[str]) -> int:
+def _number(connection: sqlite3.Connection, items: Sequence[str]) -> int:
     """Return the mean number of looks at the items, rounded up from a half."""
     total = 0
-    for start in range(0, len(images), 500):
-        some = images[start : start + 500]
+    for start in range(0, len(items), 500):
+        some = items[start : start + 500]
         marks = ",".join("?" * len(some))
         query = f"SELECT COUNT(*) FROM looks WHERE item IN ({marks})"  # noqa: S608 - only marks
         total += connection.execute(query, some).fetchone()[0]
-    return max(1, int(total / len(images) + 0.5))
+    return max(1, int(total / len(items) + 0.5))

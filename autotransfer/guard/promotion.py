@@ -35,6 +35,10 @@ from autotransfer.search.watchdog import GRACE_SECONDS, ended_at
 from autotransfer.tracking.registration import Promotion
 
 
+def _stays(reason: str) -> Promotion:
+    return Promotion(moves=False, reason=reason)
+
+
 @dataclass(frozen=True)
 class Challenger:
     """What a returned model says of items that it did not learn from.
@@ -63,28 +67,19 @@ class Challenger:
             with ended_at(self.deadline):
                 return self._against(folder)
         except (DeadlineError, OverrunError):
-            return Promotion(
-                moves=False,
-                reason="no time was left to compare the two; a larger --seconds leaves some",
-            )
+            return _stays("no time was left to compare the two; a larger --seconds leaves some")
 
     def _against(self, folder: Path) -> Promotion:
         champion, names = read_checkpoint(folder, self.registry), self.context.images.class_names
         theirs = record_in(folder / RECORD_FILE).class_names
         if set(theirs) != set(names):
-            return Promotion(
-                moves=False,
-                reason=f"it tells other classes apart: {', '.join(theirs[:5])}",
-            )
+            return _stays(f"it tells other classes apart: {', '.join(theirs[:5])}")
         seen = set(champion.seen)
         tested = [items for _, items in self.split.divisions]
         fresh = [[i for i, d in enumerate(items.digests) if d not in seen] for items in tested]
         if not any(fresh):
-            return Promotion(
-                moves=False,
-                reason=f"it has learnt from all {len(self.split.units)} images that could compare "
-                "the two",
-            )
+            n = len(self.split.units)
+            return _stays(f"it has learnt from all {n} images that could compare the two")
         reader = self.context.reader_of(champion.source)
         column = [theirs.index(name) for name in names]
         parts = [items.subset(rows) for items, rows in zip(tested, fresh, strict=True) if rows]
@@ -117,10 +112,8 @@ class Challenger:
         """Return what the items at some places say of both models."""
         metric, terms = self.context.metric, self.terms
         if self.split.domains is not None:
-            return Promotion(
-                moves=False,
-                reason="models of left-out domains are not compared by items; --promote moves it",
-            )
+            told = "models of left-out domains are not compared by items; --promote moves it"
+            return _stays(told)
         found = compare(
             metric,
             self.split.labels[kept],

@@ -22,7 +22,7 @@ from autotransfer.data.splitting import make_folds
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baseline_mixture import choose_baseline, fit_mixture
 from autotransfer.guard.baselines import Baselines, Predictions
-from autotransfer.guard.evaluation_split import EvaluationSplit, held_out_split, out_of_fold_split
+from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, EvaluationSplit, out_of_fold_split
 from autotransfer.models.metrics import metric_named
 from autotransfer.models.predictors.baselines import MAJORITY
 from autotransfer.plugin.registry import discover
@@ -40,7 +40,7 @@ def lost(folder: Path, seed: int) -> tuple[float, float, float]:
     train, test = world.images(LABELS_A_CLASS)
     context = LabelledContext(train, (), None, world.readers, ACCURACY)
     baselines = Baselines(context, source, BaselineCache(discover(), folder), seed, None)
-    stand = held_out_split(train, test, np.arange(len(test)))
+    stand = EvaluationSplit(((train, test),), np.arange(len(test)), HELD_OUT_ITEMS)
     final = _said(baselines, stand)
     folds = make_folds(train, seed=seed, every_item=True)
     tested = out_of_fold_split(train, folds, np.arange(len(train)), 1.0)

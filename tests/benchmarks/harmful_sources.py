@@ -24,7 +24,7 @@ from autotransfer.data.target import open_target
 from autotransfer.errors import AutotransferWarning
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
-from autotransfer.guard.evaluation_split import held_out_split
+from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, EvaluationSplit
 from autotransfer.models.metrics import metric_named
 from autotransfer.scenarios.inputs import choose_sources, discover_plugins, make_readers
 from autotransfer.scenarios.options import read_options
@@ -57,7 +57,7 @@ def gap(given: argparse.Namespace, name: str, seed: int) -> tuple[float, str, st
     source = choose_sources(chosen, registry, len(opened.train)).sources[0]
     context = LabelledContext(opened.train, (), None, make_readers(chosen), ACCURACY)
     baselines = Baselines(context, source, BaselineCache(registry), seed, None)
-    stand = held_out_split(opened.train, test, np.arange(len(test)))
+    stand = EvaluationSplit(((opened.train, test),), np.arange(len(test)), HELD_OUT_ITEMS)
     trained = [b for b in baselines.on(stand) if not b.rival]
     best = max(ACCURACY.score(test.labels, b.probabilities) for b in trained)
     got = ACCURACY.score(test.labels, selection.predict_proba(test))

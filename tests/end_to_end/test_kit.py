@@ -22,7 +22,7 @@ from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.target import open_target
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
-from autotransfer.guard.evaluation_split import held_out_split
+from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, EvaluationSplit
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
@@ -170,7 +170,7 @@ def test_with_a_harmful_source_alone_what_is_returned_is_no_worse_than_the_basel
         context = LabelledContext(pictures, (), None, readers, metric_named("accuracy"))
         source = _source_of(kit, "mobilenetv1-025-person")
         baselines = Baselines(context, source, BaselineCache(registry), seed, None)
-        stand = held_out_split(pictures, test, np.arange(len(test)))
+        stand = EvaluationSplit(((pictures, test),), np.arange(len(test)), HELD_OUT_ITEMS)
         best = max(
             float(np.mean(b.probabilities.argmax(axis=1) == test.labels))
             for b in baselines.on(stand)

@@ -24,7 +24,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import AutotransferWarning
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
-from autotransfer.guard.evaluation_split import held_out_split
+from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, EvaluationSplit
 from autotransfer.models.metrics import metric_named
 from autotransfer.plugin.registry import discover
 from autotransfer.search.cross_validation import LabelledContext
@@ -79,7 +79,7 @@ def fitted(folder: Path, kind: str, seed: int, *, held_out: bool) -> Ending:
     baselines = Baselines(
         context, task.source, BaselineCache(discover(), folder / "baselines"), seed, None
     )
-    stand = held_out_split(train, test, np.arange(len(test)))
+    stand = EvaluationSplit(((train, test),), np.arange(len(test)), HELD_OUT_ITEMS)
     trained = [b for b in baselines.on(stand) if not b.rival]
     best = max(ACCURACY.score(test.labels, b.probabilities) for b in trained)
     got = ACCURACY.score(test.labels, selection.predict_proba(test))

@@ -17,7 +17,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.data.splitting import Fold
 from autotransfer.guard import guard as module
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
-from autotransfer.guard.comparison import Candidate, Judgement, Opened, Terms
+from autotransfer.guard.comparison import Candidate, Opened, Terms
 from autotransfer.guard.evaluation_split import EvaluationSplit
 from autotransfer.guard.guard import Guard, Judged
 from autotransfer.guard.verdict import UNGUARDED
@@ -26,7 +26,7 @@ from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_readers, tiny_source
-from autotransfer.results import Decision, Interval, Outcome, Ranking, State
+from autotransfer.results import Decision, Interval, Outcome, Ranking, State, Verdict
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.choice import Choice
@@ -48,7 +48,9 @@ HELD_OUT = np.concatenate([fold.validation for fold in FOLDS])
 SHARES = Checkpoint(
     MajorityPredictor(np.array([0.5, 0.5])), "majority", baseline=True, source=None
 )
-INSTEAD = TrainedBaseline("majority", np.zeros((0, 2)), whole=True, kept=SHARES, seconds=0)
+INSTEAD = TrainedBaseline(
+    "majority", np.zeros((0, 2)), whole=True, kept=SHARES, seconds=0, rival=True
+)
 GROUPS = tuple(f"patient {i // 2}" for i in range(N))
 NO_PAIRS = np.empty((0, 2), dtype=np.int64)
 NOBODY = registry_of()
@@ -99,12 +101,12 @@ class ScriptedGuard:
         self.opened.append(Opened(split, chosen_by, context, np.zeros((0, 2)), self.baselines))
         return self.opened[-1]
 
-    def guard(self, candidate: Candidate, opened: Opened, terms: Terms) -> Judgement:
+    def guard(self, candidate: Candidate, opened: Opened, terms: Terms) -> Verdict:
         """Return the verdict of this look."""
         assert opened is self.opened[0]
         returned: Any = self.returns[len(self.looks)]
         self.looks.append(Handed(candidate, opened.split, opened.chosen_by, terms))
-        verdict = replace(
+        return replace(
             UNGUARDED,
             decision=Decision.INCONCLUSIVE,
             basis=opened.split.basis,
@@ -112,7 +114,6 @@ class ScriptedGuard:
             gap=Interval(-0.02 * len(self.looks), -0.125, 0.04, N),
             looks=terms.looks,
         )
-        return Judgement(verdict, INSTEAD)
 
 
 def open_division() -> Division:

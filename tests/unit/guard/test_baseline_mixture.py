@@ -26,9 +26,9 @@ from autotransfer.guard.baseline_mixture import (
 )
 from autotransfer.guard.baselines import Baselines, TrainedBaseline
 from autotransfer.guard.evaluation_split import (
+    HELD_OUT_ITEMS,
     OUT_OF_FOLD,
     EvaluationSplit,
-    held_out_split,
     out_of_fold_split,
 )
 from autotransfer.guard.out_of_fold import PARTS, ROUNDS, dealt
@@ -273,7 +273,10 @@ def test_on_held_out_items_the_rival_is_chosen_by_the_folds_of_the_search(
     baselines: Baselines,
 ) -> None:
     images, sealed = baselines.context.images, shapes(3, 2, seed=3)
-    split, choosing = held_out_split(images, sealed, np.arange(len(sealed))), _searched(images)
+    split, choosing = (
+        EvaluationSplit(((images, sealed),), np.arange(len(sealed)), HELD_OUT_ITEMS),
+        _searched(images),
+    )
     *single, rival = replace(baselines, choosing=choosing).on(split)
     assert [b.name for b in single] == [MAJORITY, PIXELS, UNTRAINED]
     said = {b.name: b.validated for b in single}
@@ -293,7 +296,7 @@ def test_a_validation_split_of_the_users_own_chooses_the_rival(baselines: Baseli
     images, own, sealed = baselines.context.images, shapes(3, 4, seed=7), shapes(3, 2, seed=3)
     choosing = EvaluationSplit(((images, own),), np.arange(len(own)), OUT_OF_FOLD)
     *single, rival = replace(baselines, choosing=choosing).on(
-        held_out_split(images, sealed, np.arange(6))
+        EvaluationSplit(((images, sealed),), np.arange(6), HELD_OUT_ITEMS)
     )
     assert all(len(b.validated) == len(own) for b in single)
     assert rival.rival
@@ -304,7 +307,10 @@ def test_where_no_time_is_left_to_choose_the_rival_is_fixed_beforehand(
     baselines: Baselines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images, sealed = baselines.context.images, shapes(3, 2, seed=3)
-    split, choosing = held_out_split(images, sealed, np.arange(len(sealed))), _searched(images)
+    split, choosing = (
+        EvaluationSplit(((images, sealed),), np.arange(len(sealed)), HELD_OUT_ITEMS),
+        _searched(images),
+    )
     baselines = replace(baselines, deadline=time.monotonic() + 100)
     monkeypatch.setattr(Baselines, "_go_on", _refuse)  # of three folds more, none fits
     with pytest.warns(ReducedBudgetWarning, match="no time was left") as told:
@@ -324,7 +330,7 @@ def test_where_class_shares_are_all_that_there_is_no_time_is_said_to_be_missing(
     baselines: Baselines,
 ) -> None:
     images, held_out = baselines.context.images, shapes(3, 2, seed=3)
-    split = held_out_split(images, held_out, np.arange(len(held_out)))
+    split = EvaluationSplit(((images, held_out),), np.arange(len(held_out)), HELD_OUT_ITEMS)
     bare = replace(baselines.context, baselines=(MAJORITY,))
     *_, rival = replace(baselines, context=bare, choosing=_searched(images)).on(split)
     assert (rival.name, rival.rival) == (MAJORITY, True)

@@ -6,7 +6,7 @@ from autotransfer.data.splitting import Fold
 from autotransfer.guard.evaluation_split import (
     HELD_OUT_ITEMS,
     OUT_OF_FOLD,
-    held_out_split,
+    EvaluationSplit,
     out_of_fold_split,
 )
 from autotransfer.plugin.testing import shapes
@@ -39,7 +39,7 @@ def test_each_fold_is_predicted_by_what_learnt_from_the_others() -> None:
 
 def test_sealed_pictures_are_one_division_with_units_of_their_own() -> None:
     sealed = shapes(2, 2, seed=1)
-    stand = held_out_split(IMAGES, sealed, np.array([7, 7, 8, 9]))
+    stand = EvaluationSplit(((IMAGES, sealed),), np.array([7, 7, 8, 9]), HELD_OUT_ITEMS)
     assert [(len(train), len(tested)) for train, tested in stand.divisions] == [(6, 4)]
     assert stand.labels.tolist() == sealed.labels.tolist()
     assert stand.units.tolist() == [7, 7, 8, 9]

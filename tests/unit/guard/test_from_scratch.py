@@ -73,16 +73,16 @@ def test_one_that_was_stopped_is_taken_from_the_cache_as_long_as_it_has_lost(
         slacks.append(slack)
         return True
 
-    _, first = trainer.on(SCRATCH, IMAGES, TESTED, None, lost)
+    _, first = trainer.trained_on(SCRATCH, IMAGES, TESTED, None, lost)
     assert len(slacks) == 1
     with monkeypatch.context() as patch:
         patch.setattr(BaselineTrainer, "fit", None)  # nothing is trained
-        _, again = trainer.on(SCRATCH, IMAGES, TESTED, None, lost)
+        _, again = trainer.trained_on(SCRATCH, IMAGES, TESTED, None, lost)
     np.testing.assert_array_equal(again, first)
-    _, whole = trainer.on(SCRATCH, IMAGES, TESTED, None, lambda *_: False)
+    _, whole = trainer.trained_on(SCRATCH, IMAGES, TESTED, None, lambda *_: False)
     assert np.abs(whole - first).max() > 0.01  # it was trained to the end
     monkeypatch.setattr(BaselineTrainer, "fit", None)
-    _, kept = trainer.on(SCRATCH, IMAGES, TESTED, None, lost)
+    _, kept = trainer.trained_on(SCRATCH, IMAGES, TESTED, None, lost)
     np.testing.assert_array_equal(kept, whole)
 
 
@@ -95,7 +95,7 @@ def test_what_is_weighted_is_held_against_others_that_are(trainer: BaselineTrain
         seen.append(said)
         return False
 
-    weighted.on(SCRATCH, IMAGES, TESTED, None, lost)
+    weighted.trained_on(SCRATCH, IMAGES, TESTED, None, lost)
     assert (seen[0].argmax(axis=1) == 0).all()
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from autotransfer.guard import rechoice
 from autotransfer.guard.bootstrap import LEVEL
-from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, OUT_OF_FOLD, held_out_split
+from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, OUT_OF_FOLD, EvaluationSplit
 from autotransfer.guard.guard import Guard
 from autotransfer.guard.ledger import look
 from autotransfer.guard.out_of_fold import select_out_of_fold
@@ -166,7 +166,7 @@ def test_the_default_source_is_read_where_all_items_take_half_of_the_time_at_mos
     due = time.monotonic() + seconds
     division = held_out_division(range(6))
     guard = Guard(finalists, division, reference, Ranking((), ()), "shapes", due)
-    split = held_out_split(IMAGES, HELD_OUT_IMAGES, division.held_out_units)
+    split = EvaluationSplit(((IMAGES, HELD_OUT_IMAGES),), division.held_out_units, HELD_OUT_ITEMS)
     assert guard._reference(split) is (reference if read else None)
 
 

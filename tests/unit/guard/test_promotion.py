@@ -12,7 +12,7 @@ import pytest
 
 from autotransfer.guard import promotion as module
 from autotransfer.guard.comparison import Terms
-from autotransfer.guard.evaluation_split import held_out_split, out_of_fold_split
+from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, EvaluationSplit, out_of_fold_split
 from autotransfer.guard.promotion import Challenger
 from autotransfer.models.features import FeatureReaders
 from autotransfer.models.metrics import metric_named
@@ -57,7 +57,7 @@ def contest(
         context = LabelledContext(
             IMAGES, FOLDS, None, tiny_readers(tmp_path), metric_named("accuracy")
         )
-        split = held_out_split(IMAGES, TESTED, np.arange(M))
+        split = EvaluationSplit(((IMAGES, TESTED),), np.arange(M), HELD_OUT_ITEMS)
         said, terms = right(TESTED, ours), terms or Terms()
         return Challenger(split, said, context, terms, NOBODY, **changes).contest(tmp_path)
 

@@ -16,7 +16,7 @@ from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.data.target import open_target
 from autotransfer.guard.baseline_cache import BaselineCache
 from autotransfer.guard.baselines import Baselines
-from autotransfer.guard.evaluation_split import held_out_split
+from autotransfer.guard.evaluation_split import HELD_OUT_ITEMS, EvaluationSplit
 from autotransfer.models.feature_store import FeatureStore, RowLayout
 from autotransfer.models.features import Features
 from autotransfer.models.metrics import metric_named
@@ -189,7 +189,7 @@ def test_each_size_has_a_baseline_of_its_own(sizes: tuple[Source, Source], tmp_p
     images = shapes(3, 6)
     noise = np.random.default_rng(0).integers(0, 256, (6, 40, 40, 3), dtype=np.uint8)
     sealed = open_target((noise, [*images.class_names] * 2), minimum_per_class=1).train
-    stand = held_out_split(images, sealed, np.arange(len(sealed)))
+    stand = EvaluationSplit(((images, sealed),), np.arange(len(sealed)), HELD_OUT_ITEMS)
     readers, cache = tiny_readers(tmp_path), BaselineCache(discover(), tmp_path / "kept")
     context = LabelledContext(
         images, (), None, readers, metric_named("accuracy"), baselines=("untrained-features",)
