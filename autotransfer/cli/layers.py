@@ -85,11 +85,10 @@ def _draw(curve: LayerCurve, out: Path, kind: str) -> None:
     for mode, colour in _COLOURS.items():
         points = curve.of(mode)
         if points:
-            copied, means, errors = zip(
-                *((p.copied, p.mean, p.error) for p in points), strict=True
-            )
+            copied, errors = [p.copied for p in points], [p.error for p in points]
             style: dict[str, Any] = {"marker": "o", "capsize": 3, "color": colour}
-            axes.errorbar(copied, means, yerr=errors, label=f"copied, then {mode}", **style)
+            style |= {"yerr": errors, "label": f"copied, then {mode}"}
+            axes.errorbar(copied, [p.mean for p in points], **style)
     axes.set(
         xlabel="stages copied from the source (the rest starts from scratch)",
         ylabel=f"accuracy on held-out {curve.items}",

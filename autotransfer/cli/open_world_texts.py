@@ -8,9 +8,10 @@ from autotransfer.cli.groups import titled
 from autotransfer.cli.options import picked
 from autotransfer.data.modality import plural_of
 from autotransfer.models.metrics import metric_named
-from autotransfer.results import OpenWorld, Record, UnknownImages
+from autotransfer.results import OpenWorld, Record
 
 _SHOWN = 12
+_BY_AUDIT = ("known_accuracy", "recall", "harmonic")  # figures that audit labels give
 
 
 def open_world_json(record: Record) -> dict[str, Any]:
@@ -33,20 +34,15 @@ def open_world_json(record: Record) -> dict[str, Any]:
         told["class_shares"] = {n: picked(share, "value", "low", "high") for n, share in shares}
     if found.unknown is not None:
         share = found.unknown.share
+        audited = {key: getattr(found.unknown, key) for key in _BY_AUDIT}
         told["unknown"] = share and {
             "share": share.value,
             **picked(share, "low", "high"),
             **picked(found.unknown, "rejected"),
             "n": found.unknown.num_images,
-            **_audited(found.unknown),
+            **{k: picked(f, "value", "low", "high") for k, f in audited.items() if f is not None},
         }
     return told
-
-
-def _audited(found: UnknownImages) -> dict[str, Any]:
-    """Return the figures by audit labels; nothing without."""
-    figures = {key: getattr(found, key) for key in ("known_accuracy", "recall", "harmonic")}
-    return {key: picked(f, "value", "low", "high") for key, f in figures.items() if f is not None}
 
 
 def open_world_text(record: Record) -> list[str]:

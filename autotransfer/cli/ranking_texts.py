@@ -54,7 +54,9 @@ def rank_text(ranking: Ranking, skipped: Sequence[Skipped]) -> str:
         interval = f"{row.rank_low}-{row.rank_high}"
         scores = "".join(f" {_number(row.estimators.get(name)):>9}" for name in names)
         probe = _number(_accuracy(row))
-        scores += _on_domains(row) * by_domain
+        found = row.left_out
+        cells = (None, None) if found is None else (found.mean, found.by_domain[found.worst])
+        scores += f" {_number(cells[0]):>7} {_number(cells[1]):>6}" * by_domain
         stage = f"{row.stage}/{len(row.stage_accuracies)}"
         lines.append(
             f"{row.rank:>4}{mark} {interval:>9}  {row.source:<{width}} {row.score:>6.2f}{scores} "
@@ -71,13 +73,6 @@ def rank_text(ranking: Ranking, skipped: Sequence[Skipped]) -> str:
     lines += [] if ranking.labels is None else forecast_text(ranking.labels)
     lines += [f"{skip.source}: left out, {skip.reason}" for skip in skipped]
     return "\n".join(lines)
-
-
-def _on_domains(row: RankedSource) -> str:
-    """Return the cells of a row: the mean over left-out domains, and the worst of them."""
-    found = row.left_out
-    cells = (None, None) if found is None else (found.mean, found.by_domain[found.worst])
-    return f" {_number(cells[0]):>7} {_number(cells[1]):>6}"
 
 
 def _domain_note(best: RankedSource) -> list[str]:

@@ -12,7 +12,6 @@ from autotransfer.cli.options import common, option, print_json, say
 if TYPE_CHECKING:
     from autotransfer.models.catalogue import Sources
     from autotransfer.models.catalogue.verification import Check
-    from autotransfer.models.source import Source
 
 FAULTS_FOUND = 2
 
@@ -25,6 +24,7 @@ def sources(**options: Any) -> int:
     """List the sources: the default set, a catalogue, or named ones."""
     from autotransfer.errors import InvalidOptionError
     from autotransfer.models.catalogue import resolve_sources, told_left_out
+    from autotransfer.models.catalogue.default_sets import measured_sizes
     from autotransfer.plugin.registry import discover
     from autotransfer.tracking.named_sources import named_sources
 
@@ -46,10 +46,13 @@ def sources(**options: Any) -> int:
         listed = [source_json(source) for source in resolved.sources]
         print_json({"sources": listed, "skipped": [vars(skip) for skip in resolved.skipped]})
         return 0
+    sizes = measured_sizes()
     for source in resolved.sources:
+        size = sizes.get(source.name)
+        cost = "" if size is None else f"; {size.megabytes:.0f} MB, {size.gmacs:.2f} GMAC an image"
         click.echo(
             f"{source.name}: {source.architecture}, {source.preprocessing.told}, "
-            f"trained on {source.pretrained_on}; licence {source.license}{_size(source)}"
+            f"trained on {source.pretrained_on}; licence {source.license}{cost}"
         )
     for skip in resolved.skipped:
         click.echo(f"{skip.source}: skipped, {skip.reason}")
@@ -57,14 +60,6 @@ def sources(**options: Any) -> int:
     if left:
         click.echo(left)
     return 0
-
-
-def _size(source: Source) -> str:
-    """Return what a default source costs, in words; empty for any other."""
-    from autotransfer.models.catalogue.default_sets import measured_sizes
-
-    size = measured_sizes().get(source.name)
-    return "" if size is None else f"; {size.megabytes:.0f} MB, {size.gmacs:.2f} GMAC an image"
 
 
 def _check(resolved: Sources, on: str | None, *, as_json: bool) -> int:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autotransfer.cli.groups import filled, titled
 from autotransfer.cli.options import picked
-
-if TYPE_CHECKING:
-    from autotransfer.results import ZeroShotFigures, ZeroShotFindings
-    from autotransfer.scenarios.zero_shot.prediction import Explanation
+from autotransfer.results import ZeroShotFigures, ZeroShotFindings
+from autotransfer.scenarios.zero_shot.prediction import Explanation
 
 
 def zero_shot_json(found: ZeroShotFindings) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def _in_memory(
     items, labels = target if pair else (target, None)
     items = without_table(items)
     if is_frame(items):
-        return read_frame(items, labels, group_column, every_row=every_row, modality=kind)
+        how = {"group_column": group_column, "every_row": every_row, "modality": kind}
+        return read_frame(items, labels, **how)
     _refuse_group_column(group_column)
     listed = isinstance(items, list) or not is_dataset(items)
     asked = kind is Modality.SOUND and (listed or is_sounds(items))

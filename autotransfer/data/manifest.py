@@ -112,22 +112,13 @@ def is_frame(target: Any) -> bool:
     return table and not hasattr(target, "features")  # a dataset of Hugging Face has them
 
 
-def read_frame(
-    frame: Any,
-    labels: Any | None = None,
-    group_column: str | None = None,
-    *,
-    every_row: bool = False,
-    modality: Modality | None = None,
-) -> Listing:
+def read_frame(frame: Any, labels: Any | None = None, **how: Any) -> Listing:
     """Return the items of a table in memory; paths are relative to the working folder.
 
     Args:
         frame: A table as in `read_manifest`, of pandas or with `to_pandas`.
         labels: (n,) labels; None takes those of the table, if it has some.
-        group_column: As in `read_manifest`.
-        every_row: As in `read_manifest`.
-        modality: As in `read_manifest`.
+        **how: The options of `read_manifest`.
 
     Raises:
         InvalidTargetError: As in `read_manifest`.
@@ -137,7 +128,7 @@ def read_frame(
     if labels is not None:
         given = flat_labels(labels, len(table)).tolist()
         table = table.assign(**{_LABEL: pd.Series(given, table.index, dtype=object)})
-    return read_manifest(place, group_column, every_row=every_row, modality=modality, given=table)
+    return read_manifest(place, given=table, **how)
 
 
 def _kind_of(table: pd.DataFrame, place: Location) -> Modality:

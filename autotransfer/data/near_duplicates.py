@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,19 +30,20 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
             next.
     """
     if sets[0].modality not in _FINDERS:
-        return _equal(*sets)
+        pairs = equal_pairs([digest for items in sets for digest in items.digests])
+        return np.array([*pairs], np.int64).reshape(-1, 2)
     found: NDArray[np.int64] = importlib.import_module(_FINDERS[sets[0].modality]).near_duplicates(
         *sets
     )
     return found
 
 
-def _equal(*sets: ImageSet) -> NDArray[np.int64]:
-    """Return the pairs of items with the same bytes, each with the first of its kind."""
+def equal_pairs(keys: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield the first place of each key that occurs again, and that of each repetition."""
     first: dict[str, int] = {}
-    digests = [digest for items in sets for digest in items.digests]
-    pairs = [(first.setdefault(digest, i), i) for i, digest in enumerate(digests)]
-    return np.array([pair for pair in pairs if pair[0] != pair[1]], np.int64).reshape(-1, 2)
+    for i, key in enumerate(keys):
+        if first.setdefault(key, i) != i:
+            yield first[key], i
 
 
 def related_notes(items: ImageSet) -> tuple[str, ...]:

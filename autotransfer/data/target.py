@@ -214,8 +214,7 @@ def open_unlabelled(
         CorruptImagesError: If images cannot be decoded and `on_bad_image` is "stop".
     """
     if isinstance(target, ImageSet):
-        usable = usable_images(target, on_bad_image)
-        images = target.without_labels().subset(usable.good).at_depth(usable.depth)
+        images, usable = open_usable(target, on_bad_image)
         return images, target.class_names, "images", usable.notes
     if isinstance(target, tuple) and len(target) == 2 and not is_sequence_of_splits(target):
         target = target[0]

@@ -109,28 +109,14 @@ def compare_models(
     said = [m.predict_proba(fresh)[:, of] for m, of in zip(models, columns, strict=True)]
     answers = np.concatenate([p.argmax(axis=1) for p in said])
     looks = look(Path.cwd() / STORAGE_FILE, fresh.digests * 2, answers, "compare")
-    score = metric_named(metric)
-    comparison = compare(
-        score,
-        fresh.labels,
-        said[0],
-        said[1],
-        units=units_of(fresh, None, near_duplicates(fresh)),
-        level=level_of(looks),
-        seed=seed,
-    )
+    score, units = metric_named(metric), units_of(fresh, None, near_duplicates(fresh))
+    comparison = compare(score, fresh.labels, *said, units=units, level=level_of(looks), seed=seed)
     margin = default_margin(score, comparison.n) if margin is None else margin
     decision = judge(comparison, margin=margin)
+    named = {"subject": Path(first).name, "rival": Path(second).name, "images": "labelled images"}
     return ModelComparison(
         decision=decision,
-        sentence=sentence(
-            comparison,
-            decision,
-            margin=margin,
-            subject=Path(first).name,
-            rival=Path(second).name,
-            images="labelled images",
-        ),
+        sentence=sentence(comparison, decision, margin=margin, **named),
         metric=score.name,
         scores=(comparison.test.value, comparison.rival),
         gap=comparison.gap,

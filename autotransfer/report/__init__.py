@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from autotransfer.report.material import Material, Predicted
-from autotransfer.report.page import report_faults, write_report
+from autotransfer.report.page import report_faults
 
-__all__ = ["Material", "Predicted", "report_faults", "write_report"]
+__all__ = ["Material", "Predicted", "report_faults"]

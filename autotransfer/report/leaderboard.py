@@ -33,8 +33,10 @@ def leaderboard_section(material: Material) -> Markup | None:
     if len(ordered) > MOST:
         rest = f"{len(ordered) - MOST} further ones are in selection.json."
         parts.append(paragraph(rest, "quiet"))
-    parts.append(paragraph(_counts(record.outcomes), "quiet"))
-    return joined(parts)
+    trials = [o for o in record.outcomes if not o.probe]
+    counts = ", ".join(f"{sum(o.state is state for o in trials)} {state}" for state in State)
+    told = f"Probes: {len(ordered) - len(trials)}; trials: {counts}."
+    return joined([*parts, paragraph(told, "quiet")])
 
 
 def best_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -77,9 +79,3 @@ def _spread(outcome: Outcome, record: Record, scale: Scale) -> Cell:
     if record.verdict.domains:
         return scale.shown(min(outcome.fold_values))
     return pstdev(outcome.fold_values)
-
-
-def _counts(outcomes: Sequence[Outcome]) -> str:
-    trials = [o for o in outcomes if not o.probe]
-    counts = ", ".join(f"{sum(o.state is state for o in trials)} {state}" for state in State)
-    return f"Probes: {len(outcomes) - len(trials)}; trials: {counts}."

@@ -36,7 +36,12 @@ def none_of_these_section(material: Material) -> Markup | None:
         members = np.flatnonzero(groups == number)
         surest = members[np.argsort(-rejected.probability[members], kind="stable")]
         parts.append(paragraph(f"Group {place} of {len(order)}, {len(members)} in all"))
-        parts.append(gallery(_card(rejected, int(i), place) for i in surest[:count]))
+        cards = []
+        for i in map(int, surest[:count]):
+            sure = f"{100 * rejected.probability[i]:.0f} % sure"
+            alt = f"group {place}, {sure}: {rejected.images.names[i]}"
+            cards.append(card(rejected.images, i, [sure], alt))
+        parts.append(gallery(cards))
     n, kind = len(rejected.images), rejected.images.modality
     told = (
         f"{n} {f'{kind} is' if n == 1 else f'{kind.plural} are'} more probably none of your "
@@ -80,12 +85,6 @@ def _shares(sizes: NDArray[np.int64]) -> list[int]:
             if shown[i] < size and sum(shown) < SHOWN:
                 shown[i] += 1
     return shown
-
-
-def _card(rejected: Rejected, i: int, group: int) -> Markup:
-    sure = f"{100 * rejected.probability[i]:.0f} % sure"
-    alt = f"group {group}, {sure}: {rejected.images.names[i]}"
-    return card(rejected.images, i, [sure], alt)
 
 
 def _table(rejected: Rejected, places: dict[int, int], groups: NDArray[np.int64]) -> Markup:

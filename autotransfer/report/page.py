@@ -113,42 +113,24 @@ def report_faults(
 ) -> tuple[str, ...]:
     """Write the report of a fit; return what went wrong, in sentences, each of them warned of.
 
+    The other sections are there all the same.
+
     Args:
         folder: Of the selection.
         record: What was found.
         gather: Returns what the report is made from.
-        deadline: `time.monotonic()` at which it has to be there; None is two minutes from now.
+        deadline: `time.monotonic()` at which it has to be there; what comes too late is left
+            out. None is two minutes from now.
     """
     until = time.monotonic() + MOST_SECONDS
     try:
-        due = until if deadline is None else min(until, deadline)
-        faults = write_report(folder, gather(record), due)
+        material = gather(record)
+        bodies, faults = built(material, until if deadline is None else min(until, deadline))
+        write_whole(folder / REPORT_FILE, page(material, bodies))
     except Exception as error:  # noqa: BLE001 - a fault in the report must never lose a fit
         faults = (f"no report was written ({type(error).__name__}: {error})",)
     for fault in faults:
         warnings.warn(fault, ReportWarning, stacklevel=4)
-    return faults
-
-
-def write_report(
-    folder: Path, material: Material, deadline: float | None = None
-) -> tuple[str, ...]:
-    """Write the report of a fit.
-
-    Args:
-        folder: Of the selection.
-        material: What it is made from.
-        deadline: `time.monotonic()` at which it has to be there; what comes too late is left
-            out. None is no limit.
-
-    Returns:
-        What went wrong, in sentences; the other sections are there all the same.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    bodies, faults = built(material, deadline)
-    write_whole(folder / REPORT_FILE, page(material, bodies))
     return faults
 
 

@@ -247,11 +247,6 @@ def view_state(metric: str) -> str:
     return json.dumps(state)
 
 
-def child_status(outcome: Outcome) -> str:
-    """Return MLflow's status; pruned is a good end, and KILLED would look like a failure."""
-    return "FAILED" if outcome.state is State.FAILED else "FINISHED"
-
-
 def shown(score: float, metric: str) -> float:
     """Return a score of the search as people read it; log loss is positive again."""
     return METRICS[metric].display(score) if metric in METRICS else score

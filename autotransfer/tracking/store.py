@@ -16,11 +16,11 @@ from pathlib import Path
 
 import sqlalchemy
 from mlflow import MlflowClient
-from mlflow.entities import Experiment, Metric, Param, RunTag
+from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from autotransfer.errors import TrackingWarning
-from autotransfer.masking import masked_url, note_secrets
+from autotransfer.masking import note_secrets
 from autotransfer.tracking.places import is_database, store_uri
 from autotransfer.tracking.projection import Figure
 from autotransfer.tracking.tables import ensure_tables, sqlite_file
@@ -59,11 +59,6 @@ class Store:
         self._client: MlflowClient | None = None
 
     @property
-    def display_uri(self) -> str:
-        """Return the URI without its secrets."""
-        return masked_url(self.uri)
-
-    @property
     def client(self) -> MlflowClient:
         """Return the client; MLflow's tables are made where the database is new."""
         if self._client is None:
@@ -83,7 +78,12 @@ class Store:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
                 found = self.client.get_experiment_by_name(self._experiment)
-        return _active(found)
+        if found.lifecycle_stage != "active":
+            raise MlflowException(
+                f"the experiment {found.name!r} was deleted; restore it (mlflow experiments "
+                f"restore -x {found.experiment_id}) or name another one"
+            )
+        return str(found.experiment_id)
 
     def log(
         self,
@@ -167,12 +167,3 @@ def patience() -> Iterator[None]:
         logger.setLevel(level)
         for name in added:
             os.environ.pop(name, None)
-
-
-def _active(experiment: Experiment) -> str:
-    if experiment.lifecycle_stage != "active":
-        raise MlflowException(
-            f"the experiment {experiment.name!r} was deleted; restore it "
-            f"(mlflow experiments restore -x {experiment.experiment_id}) or name another one"
-        )
-    return str(experiment.experiment_id)

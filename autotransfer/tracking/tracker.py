@@ -22,7 +22,8 @@ from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter
 
 from autotransfer.errors import TrackingWarning
-from autotransfer.results import REPORT_FILE, Outcome, Record
+from autotransfer.masking import masked_url
+from autotransfer.results import REPORT_FILE, Outcome, Record, State
 from autotransfer.tracking import projection
 from autotransfer.tracking.logged_model import write_model
 from autotransfer.tracking.note import note
@@ -78,15 +79,14 @@ class Tracker:
         self._parent: _Written | None = None
         self._children: dict[int, _Written] = {}
         self._waiting: dict[int, Outcome] = {}
-        self._retry_at = 0.0
-        self._pause = RETRY_SECONDS
+        self._retry_at, self._pause = 0.0, RETRY_SECONDS
         self._warned = self._ended = False
         self._finished_ms = 0  # of run and model, so that a figure is one point
 
     @property
     def uri(self) -> str:
         """Return where the records go, without its secrets."""
-        return self._store.display_uri
+        return masked_url(self._store.uri)
 
     @property
     def reached(self) -> bool:
@@ -285,7 +285,9 @@ class Tracker:
         if outcome.error:
             client.log_text(child.run_id, outcome.error, "error.txt")
         end_ms = child.start_ms + int(outcome.seconds * 1000)
-        client.set_terminated(child.run_id, projection.child_status(outcome), end_ms)
+        # pruned is a good end, and KILLED would look like a failure
+        status = "FAILED" if outcome.state is State.FAILED else "FINISHED"
+        client.set_terminated(child.run_id, status, end_ms)
         self._children[outcome.number] = _Written(child.run_id, child.start_ms, complete=True)
 
     def _create_child(self, outcome: Outcome) -> _Written:

@@ -133,11 +133,9 @@ class JoinedReader:
 
 def reason_of(error: Exception) -> str:
     """Return in a few words why an item cannot be read."""
-    return (
-        "there is no such file"
-        if isinstance(error, FileNotFoundError)
-        else (str(error) or type(error).__name__)
-    )
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    return str(error) or type(error).__name__
 
 
 def is_table(target: Any) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.data.near_duplicates import equal_pairs
 from autotransfer.data.texts.reading import texts_of
 
 LEAST_OVERLAP = 0.9  # of the shingles of both: one word in a hundred may differ
@@ -35,7 +36,7 @@ def near_duplicates(*sets: ImageSet) -> NDArray[np.int64]:
         *sets: Texts; labels are not read. Positions go on from one set to the next.
     """
     plain = [normalised(text) for texts in sets for text in texts_of(texts)]
-    pairs = {*_equal(plain), *_alike(plain)}
+    pairs = {*equal_pairs(plain), *_alike(plain)}
     return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
 
 
@@ -47,14 +48,6 @@ def normalised(text: str) -> str:
     letters = unicodedata.normalize("NFKD", text).casefold()
     kept = "".join(c for c in letters if not unicodedata.combining(c))
     return _SPACES.sub(" ", kept).strip() or text.strip()
-
-
-def _equal(plain: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield each text that is equal to an earlier one, with the first of its kind."""
-    first: dict[str, int] = {}
-    for i, text in enumerate(plain):
-        if first.setdefault(text, i) != i:
-            yield first[text], i
 
 
 def _alike(plain: Sequence[str]) -> Iterator[tuple[int, int]]:

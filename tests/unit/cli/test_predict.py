@@ -22,7 +22,7 @@ from PIL import Image
 
 import autotransfer
 from autotransfer.cli import run
-from autotransfer.cli.predict import unknown_sentence
+from autotransfer.cli.prediction_texts import unknown_sentence
 from autotransfer.data.csv_cells import plain
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import (

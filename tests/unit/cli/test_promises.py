@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from autotransfer.cli import promises
 from autotransfer.cli.promises import print_check
-from autotransfer.plugin.testing import Finding, plugin_checks
+from autotransfer.plugin.testing import Finding
 
 FAULT = "ValueError: no head (in mine.py, line 3)"
 
@@ -20,7 +21,7 @@ def test_a_cause_of_several_broken_promises_is_told_once(
         yield Finding(name, "it stops", kept=False, problem="it went on", remedy="look at due")
         yield Finding(name, "it has a name", kept=True)
 
-    monkeypatch.setattr(plugin_checks, "check_named", found)
+    monkeypatch.setattr(promises, "check_named", found)
     registry: Any = None
     assert print_check(registry, "mine", as_json=False) == 2
     assert capsys.readouterr().out.splitlines() == [

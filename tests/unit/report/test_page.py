@@ -14,7 +14,7 @@ from markupsafe import Markup
 from typing_extensions import override
 
 from autotransfer.data.target import open_target
-from autotransfer.report import Material, Predicted, write_report
+from autotransfer.report import Material, Predicted, report_faults
 from autotransfer.report.material import Rejected
 from autotransfer.report.page import NO_TIME, SECTIONS, Section, built, page
 from autotransfer.results import RankedSource, Ranking, Skipped
@@ -166,7 +166,7 @@ def test_a_section_that_goes_on_is_ended_at_the_deadline(material: Material) -> 
 
 
 def test_the_report_is_written_whole(material: Material, tmp_path: Path) -> None:
-    assert write_report(tmp_path, material) == ()
+    assert report_faults(tmp_path, material.record, lambda _: material) == ()
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")

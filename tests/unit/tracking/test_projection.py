@@ -22,7 +22,6 @@ from autotransfer.results import (
 )
 from autotransfer.tracking.projection import (
     best_so_far,
-    child_status,
     key,
     one_line,
     outcome_figures,
@@ -141,8 +140,6 @@ def test_the_state_of_a_trial_is_a_tag_and_only_a_failure_looks_like_one(
         "strategy": "feature-extraction",
     }
     assert outcome_tags(make_outcome(), "abc")["layers"] == "stage 4, copied 4, tuned 0"
-    assert child_status(pruned) == "FINISHED"
-    assert child_status(replace(pruned, state=State.FAILED)) == "FAILED"
 
 
 def test_the_curve_never_falls_and_counts_every_second(

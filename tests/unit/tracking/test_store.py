@@ -16,6 +16,7 @@ from autotransfer.errors import InvalidOptionError
 from autotransfer.tracking.places import check_uri, embedded_uri
 from autotransfer.tracking.projection import Figure
 from autotransfer.tracking.store import Store, patience
+from autotransfer.tracking.tracker import Tracker
 
 
 @pytest.fixture
@@ -43,8 +44,8 @@ def test_the_environment_names_the_store_unless_the_call_does(
 
 
 def test_user_and_password_are_not_shown(tmp_path: Path) -> None:
-    store = Store("postgresql://ann:secret@db:5432/runs", "e", tmp_path)
-    assert store.display_uri == "postgresql://***@db:5432/runs"
+    tracker = Tracker("postgresql://ann:secret@db:5432/runs", "e", tmp_path)
+    assert tracker.uri == "postgresql://***@db:5432/runs"
 
 
 @pytest.mark.parametrize(
