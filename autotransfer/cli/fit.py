@@ -24,6 +24,13 @@ from autotransfer.cli.options import (
 from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPACES, Word
 
 
+def _refuse_setting(_context: click.Context, _parameter: click.Parameter, value: Any) -> None:
+    if value is not None:
+        raise click.UsageError(
+            "--setting is now called --scenario; it takes labelled, unlabelled or zero-shot"
+        )
+
+
 @click.command(
     cls=GroupedCommand, short_help="Find what to transfer to TARGET, train it and test it."
 )
@@ -33,6 +40,7 @@ from autotransfer.cli.words import EXECUTORS, METRICS, SAMPLERS, SCENARIOS, SPAC
     type=Word("scenario", SCENARIOS, closed=False),
     help="labelled, unlabelled or zero-shot; told from the target.",
 )
+@option("--setting", hidden=True, expose_value=False, callback=_refuse_setting)
 @option("--source-data", metavar="PATH", help="Labelled source images.")
 @several("--class", "classes", "NAME", "Keep only this class of the source data")
 @option("--unlabelled", metavar="PATH", help="More target images without labels.")

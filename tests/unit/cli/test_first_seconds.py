@@ -42,6 +42,7 @@ def test_plain_mistakes_are_refused_before_anything_heavy_is_loaded(tmp_path: Pa
         ["fit", str(photos), "--budget", "10x"],
         ["fit", str(photos), "--trials", "0"],
         ["fit", str(photos), "--sampler", "tpo"],
+        ["fit", str(photos), "--setting", "labelled"],
     ]
     code = f"import sys, autotransfer.cli\nfor a in {mistakes!r}:\n    "
     code += f"assert autotransfer.cli.run(a) == 2, a\n{HEAVY}\nassert not heavy, heavy\n"
@@ -57,6 +58,8 @@ def test_plain_mistakes_are_refused_before_anything_heavy_is_loaded(tmp_path: Pa
         "autotransfer: budget '10x' is not understood; write '90s', '10m', '2h' or '40 trials'",
         "autotransfer: trials must be a whole number from 1 to 1000000000, got 0",
         "autotransfer: no sampler named 'tpo'; did you mean 'tpe'? available: tpe, gp, random",
+        "autotransfer: --setting is now called --scenario; it takes labelled, unlabelled or "
+        "zero-shot",
     ]
 
 
