@@ -26,8 +26,7 @@ def tempered(probabilities: NDArray[np.float64], temperature: float) -> NDArray[
     if temperature == 1.0:
         return probabilities
     logits = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)) / temperature
-    softer: NDArray[np.float64] = softmax(logits, axis=1)
-    return softer
+    return softmax(logits, axis=1)
 
 
 def tempered_tensor(probabilities: Tensor, temperature: float) -> Tensor:

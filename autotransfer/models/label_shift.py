@@ -73,5 +73,4 @@ def bbse_shares(
         said[:, k] = known[labels == k].mean(axis=0)
     rows = np.vstack([said, np.full(num_classes, _SUM)])
     shares, _ = nnls(rows, np.append(probabilities.mean(axis=0), _SUM))
-    found: NDArray[np.float64] = shares / max(float(shares.sum()), 1e-12)
-    return found
+    return shares / max(float(shares.sum()), 1e-12)

@@ -196,8 +196,7 @@ class LogLoss(Metric):
 
     @override
     def _credits(self, labels: Labels, probabilities: Array) -> Array:
-        shares: Array = log_right(labels, probabilities) / len(labels)
-        return shares
+        return log_right(labels, probabilities) / len(labels)
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
@@ -254,5 +253,4 @@ def _mean_ratio(parts: Array, totals: Array) -> Array:
 def log_right(labels: Labels, probabilities: Array) -> Array:
     """Return the (n,) log probabilities of the right classes, in nats."""
     right = probabilities[np.arange(len(labels)), labels]
-    logs: Array = np.log(np.maximum(right, SMALLEST_PROBABILITY))
-    return logs
+    return np.log(np.maximum(right, SMALLEST_PROBABILITY))

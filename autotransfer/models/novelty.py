@@ -100,8 +100,7 @@ class Novelty:
         new = [surprise(known, score) for known, score in zip(columns, found, strict=True)]
         total = surprise(np.sum(sums, axis=0), np.sum(new, axis=0))
         share = np.exp(-np.clip(total, 1e-9, _LARGEST_SURPRISE))
-        z: NDArray[np.float64] = np.clip(norm.isf(share), LOWEST, HIGHEST)
-        return z
+        return np.clip(norm.isf(share), LOWEST, HIGHEST)
 
 
 def _centres(

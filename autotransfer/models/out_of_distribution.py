@@ -139,8 +139,7 @@ class Rejection:
 
     def rejected(self, features: NDArray[np.floating], share: float) -> NDArray[np.bool_]:
         """Return (n,) whether images with these (n, d) features are none of the classes."""
-        far: NDArray[np.bool_] = self.strangeness(features) > self.threshold(share)
-        return far
+        return self.strangeness(features) > self.threshold(share)
 
     def distance(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the (n,) distances of images to the k-th nearest image of the fit."""

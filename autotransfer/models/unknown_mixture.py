@@ -127,8 +127,7 @@ def _probabilities(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         both = _mixed(known, unknown)  # (spread, beyond, width, share, B)
         part = _SHARES[:, None] * unknown[None, :, :, None, :] / both
         found += np.tensordot(of_shift, part, axes=4)
-    rising: NDArray[np.float64] = np.maximum.accumulate(np.clip(found, 0.0, 1.0))
-    return rising
+    return np.maximum.accumulate(np.clip(found, 0.0, 1.0))
 
 
 def _mixed(known: NDArray[np.float64], unknown: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -174,8 +173,7 @@ def _evenly(start: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the shares of the bins where scores spread evenly from (..., 1) starts upwards."""
     below = np.clip((_EDGES - start) / np.maximum(HIGHEST - start, _BIN), 0.0, 1.0)
     below[..., -1] = 1.0
-    found: NDArray[np.float64] = np.diff(below, axis=-1)
-    return found
+    return np.diff(below, axis=-1)
 
 
 def _binned(
@@ -183,5 +181,4 @@ def _binned(
 ) -> NDArray[np.float64]:
     below = norm.cdf((_EDGES - mean) / deviation)
     below[..., 0], below[..., -1] = 0.0, 1.0
-    found: NDArray[np.float64] = np.diff(below, axis=-1) + _TINY
-    return found
+    return np.diff(below, axis=-1) + _TINY

@@ -112,5 +112,4 @@ def p_values(known: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray
     """
     ordered = np.sort(known)
     above = len(ordered) - np.searchsorted(ordered, scores, side="left")
-    found: NDArray[np.float64] = (1 + above) / (len(ordered) + 1)
-    return found
+    return (1 + above) / (len(ordered) + 1)

@@ -87,5 +87,4 @@ def sinkhorn(cost: NDArray[np.float64], entropy: float) -> NDArray[np.float64]:
         rows = np.exp(kernel + f[:, None] + g).sum(axis=1)
         if np.abs(rows - 1 / n).sum() < TOLERANCE:
             break
-    plan: NDArray[np.float64] = np.exp(kernel + f[:, None] + g)
-    return plan
+    return np.exp(kernel + f[:, None] + g)

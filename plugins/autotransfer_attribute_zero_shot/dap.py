@@ -50,8 +50,7 @@ def logistic_attributes(x: Array, targets: Array, weights: Array, penalty: float
     start = np.zeros((r + 1) * targets.shape[1])
     with linear_algebra.single_thread():
         found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
-    beta: Array = found.x.reshape(r + 1, -1)
-    return beta
+    return found.x.reshape(r + 1, -1)
 
 
 def platt(scores: Array, targets: Array, weights: Array) -> tuple[Array, Array]:

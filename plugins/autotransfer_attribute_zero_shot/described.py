@@ -181,5 +181,4 @@ def ridge_to(rows: Array, wanted: Array, penalty: float) -> Array:
     """
     gram = rows @ rows.T
     e = max(float(np.trace(gram)) / len(rows), 1e-300)
-    found: Array = rows.T @ linear_algebra.solved(gram + penalty * e * np.eye(len(rows)), wanted)
-    return found
+    return rows.T @ linear_algebra.solved(gram + penalty * e * np.eye(len(rows)), wanted)

@@ -45,15 +45,13 @@ class Towers:
     def scores(self, z: Array, y: Array) -> Array:
         """Return the (n, c) scores of (n, d) features against (c, a) rows."""
         key = y @ self.keys
-        found: Array = self.query(z) @ (unit_rows(key) if self.unit_keys else key).T
-        return found
+        return self.query(z) @ (unit_rows(key) if self.unit_keys else key).T
 
     def parts(self, z: Array, y: Array) -> Array:
         """Return (n, c, a) what each attribute adds to the scores."""
         length = np.maximum(np.linalg.norm(y @ self.keys, axis=1, keepdims=True), _SMALLEST)
         scaled = y / length if self.unit_keys else y
-        found: Array = (self.query(z) @ self.keys.T)[:, None, :] * scaled[None, :, :]
-        return found
+        return (self.query(z) @ self.keys.T)[:, None, :] * scaled[None, :, :]
 
 
 @dataclass(frozen=True)

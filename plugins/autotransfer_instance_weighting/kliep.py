@@ -35,8 +35,7 @@ class RatioModel:
 
     def ratio(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the (n,) ratios of (n, d) rows."""
-        values: NDArray[np.float64] = kernel(x, self.centres, self.width) @ self.alpha
-        return values
+        return kernel(x, self.centres, self.width) @ self.alpha
 
 
 def kliep(
@@ -87,8 +86,7 @@ def kernel(
     x: NDArray[np.floating], centres: NDArray[np.floating], width: float
 ) -> NDArray[np.float64]:
     """Return the (n, c) Gaussian kernel."""
-    values: NDArray[np.float64] = np.exp(-cdist(x, centres, "sqeuclidean") / (2 * width**2))
-    return values
+    return np.exp(-cdist(x, centres, "sqeuclidean") / (2 * width**2))
 
 
 def _held_out(

@@ -30,8 +30,7 @@ def matched_labels(images: ImageSet, class_names: Sequence[str]) -> NDArray[np.i
         )
     place = {name: number for number, name in enumerate(class_names)}
     table = np.array([place[name] for name in images.class_names], dtype=np.int64)
-    matched: NDArray[np.int64] = table[images.labels]
-    return matched
+    return table[images.labels]
 
 
 def some_of_each(labels: NDArray[np.int64], most: int, *, seed: int) -> NDArray[np.int64]:

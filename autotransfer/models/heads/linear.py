@@ -28,13 +28,11 @@ class LinearHead:
 
     def logits(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the (n, K) scores of (n, d) features."""
-        scores: NDArray[np.float64] = features.astype(np.float64) @ self.weight.T + self.bias
-        return scores
+        return features.astype(np.float64) @ self.weight.T + self.bias
 
     def probabilities(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the (n, K) class probabilities of (n, d) features."""
-        probabilities: NDArray[np.float64] = softmax(self.logits(features), axis=1)
-        return probabilities
+        return softmax(self.logits(features), axis=1)
 
 
 @dataclass(frozen=True)

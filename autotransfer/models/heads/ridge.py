@@ -76,8 +76,7 @@ class GramDecomposition:
         a = (Xc Xc' + penalty)^-1 y, less what Xc' would take away: all outside the columns of U.
         """
         inner = (self.left.T @ targets) / (self.eigenvalues + penalty)[:, None]  # (r, K)
-        dual: NDArray[np.float64] = self.left @ inner
-        return dual
+        return self.left @ inner
 
     def held_out(
         self, targets: NDArray[np.float64], penalties: NDArray[np.float64]

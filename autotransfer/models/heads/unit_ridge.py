@@ -80,5 +80,4 @@ def _fit(features: NDArray[np.floating], labels: NDArray[np.int64], num_classes:
 
 
 def _losses(fit: HeldOutRidge, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    losses: NDArray[np.float64] = -np.log(np.maximum(fit.likely(labels), _SMALLEST))
-    return losses
+    return -np.log(np.maximum(fit.likely(labels), _SMALLEST))

@@ -119,5 +119,4 @@ _NUM_FEATURES = {"hog": 1764, "raw": 3072}  # 7 x 7 blocks x 4 cells x 9; 32 x 3
 def _pixels(image: Image.Image, side: int) -> NDArray[np.float32]:
     """Return the (side, side, 3) pixels in [0, 1] of the whole image, squeezed or enlarged."""
     small = image.resize((side, side), Image.Resampling.BILINEAR)
-    shares: NDArray[np.float32] = np.asarray(small, dtype=np.float32) / np.float32(255)
-    return shares
+    return np.asarray(small, dtype=np.float32) / np.float32(255)

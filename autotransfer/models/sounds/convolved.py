@@ -59,8 +59,7 @@ class ConvolvedEncoder(SoundEncoder):
 
     @override
     def ended(self, hidden: Tensor) -> Tensor:
-        found: Tensor = self._model.encoder.layer_norm(hidden) if self._stable else hidden
-        return found
+        return self._model.encoder.layer_norm(hidden) if self._stable else hidden
 
     @property
     def _model(self) -> Any:

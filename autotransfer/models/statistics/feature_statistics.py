@@ -171,8 +171,7 @@ class Statistics:
     @cached_property
     def class_means(self) -> Array:
         """Return the (K, d) class means, with the overall mean taken off."""
-        means: Array = self.moments.class_sums / self.counts[:, None]
-        return means
+        return self.moments.class_sums / self.counts[:, None]
 
     @property
     def trace(self) -> float:
@@ -205,8 +204,7 @@ class Statistics:
         """
         values, vectors = self.spectrum.values, self.spectrum.vectors
         if self.is_dual:
-            turned: Array = vectors * np.sqrt(values)
-            return turned
+            return vectors * np.sqrt(values)
         return np.concatenate([block @ vectors for _, block in self.centred_blocks()])
 
     @cached_property

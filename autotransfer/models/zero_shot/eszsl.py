@@ -133,5 +133,4 @@ def row_kernel(rows: Array, others: Array, lam: float) -> Array:
 
 def solved(matrix: Array, right: Array) -> Array:
     """Return the solution of a symmetric positive definite system."""
-    found: Array = scipy.linalg.solve(matrix, right, assume_a="pos", check_finite=False)
-    return found
+    return scipy.linalg.solve(matrix, right, assume_a="pos", check_finite=False)

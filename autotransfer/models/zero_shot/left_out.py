@@ -117,8 +117,7 @@ class LeftOut:
                 evidence = self.problem.left_out_evidence(positions, gamma)[:, kept]
                 total[place] += _told_apart(evidence[first] @ toward, evidence[~first] @ toward)
         means = total.reshape(len(self.gammas), len(drawn), len(self.lams)) / len(pairs)
-        found: Array = means.transpose(1, 0, 2).reshape(len(drawn), -1)
-        return found
+        return means.transpose(1, 0, 2).reshape(len(drawn), -1)
 
     def accuracies(self, groups: Sequence[Sequence[int]]) -> Array:
         """Return (G,) mean per-class top-1 among the classes of each group, over the groups."""

@@ -78,5 +78,4 @@ def co_tuning_loss(logits: Tensor, relationship: Tensor, targets: Tensor) -> Ten
     References:
         You et al., Co-Tuning for Transfer Learning, NeurIPS 2020.
     """
-    loss: Tensor = -(relationship[targets] * torch.log_softmax(logits, dim=1)).sum(dim=1).mean()
-    return loss
+    return -(relationship[targets] * torch.log_softmax(logits, dim=1)).sum(dim=1).mean()
