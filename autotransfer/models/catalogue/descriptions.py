@@ -5,9 +5,9 @@ from __future__ import annotations
 from autotransfer.data.modality import Modality
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.catalogue import timm_names
-from autotransfer.models.sounds.default_sets import describe_sound_set, sound_set
+from autotransfer.models.catalogue.folder_sources import source_on_hub
+from autotransfer.models.catalogue.hub_sets import HUB_SETS, describe_hub_set
 from autotransfer.models.source import Source
-from autotransfer.models.texts.default_sets import describe_text_set, text_set
 
 _NONE = (
     "there is no default set of sources for {}; name some with --sources CATALOGUE, and the "
@@ -25,14 +25,16 @@ def default_set_of(name: str, modality: Modality | None) -> tuple[Source, ...]:
     Raises:
         InvalidSourceError: If there is no default set for such items, or it cannot be fetched.
     """
+    modality = modality or Modality.IMAGE
+    if modality in HUB_SETS:
+        models = HUB_SETS[modality][name]
+        return tuple(source_on_hub(model.name, license=model.license) for model in models)
     _refuse_no_set(modality)
-    if modality is Modality.TEXT:
-        return text_set(name)
-    return sound_set(name) if modality is Modality.SOUND else timm_names.default_set(name)
+    return timm_names.default_set(name)
 
 
-def _refuse_no_set(modality: Modality | None) -> None:
-    if modality not in (None, Modality.IMAGE, Modality.TEXT, Modality.SOUND):
+def _refuse_no_set(modality: Modality) -> None:
+    if modality is not Modality.IMAGE:
         raise InvalidSourceError(_NONE.format(modality.plural))
 
 
@@ -47,9 +49,7 @@ def describe_default_set(name: str, modality: Modality, num_items: int) -> str:
     Raises:
         InvalidSourceError: If there is no default set for such items.
     """
+    if modality in HUB_SETS:
+        return describe_hub_set(name, modality, num_items)
     _refuse_no_set(modality)
-    if modality is Modality.TEXT:
-        return describe_text_set(name, num_items)
-    if modality is Modality.SOUND:
-        return describe_sound_set(name, num_items)
     return timm_names.describe_default_set(name, num_items)

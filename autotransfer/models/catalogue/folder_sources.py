@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from autotransfer.models.hub import cached_only_when_unreachable
-from autotransfer.models.sounds.folders import (
-    is_sound_folder,
-    sound_source_of_folder,
-    sound_source_of_hub,
-)
+from autotransfer.models.sounds import folders as sounds
 from autotransfer.models.source import Source
-from autotransfer.models.texts.folders import (
-    CONFIG,
-    HUB_NAME,
-    fetched,
-    is_text_folder,
-    source_of_folder,
-    source_of_hub,
-)
+from autotransfer.models.texts import folders as texts
 
-__all__ = ["HUB_NAME", "is_source_folder", "source_in_folder", "source_on_hub"]
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def is_source_folder(path: Path) -> bool:
     """Return whether a folder holds a source of texts or of sounds."""
-    return is_sound_folder(path) or is_text_folder(path)
+    return sounds.is_sound_folder(path) or texts.is_text_folder(path)
 
 
 def source_in_folder(
@@ -49,8 +40,10 @@ def source_in_folder(
         InvalidSourceError: If a file is missing or cannot be read, or only files are there that
             would have to be executed.
     """
-    found = sound_source_of_folder if is_sound_folder(path) else source_of_folder
-    return found(path, name, license=license, origin=origin, pretrained_on=pretrained_on)
+    of_sounds = sounds.is_sound_folder(path)
+    read = sounds.sound_source_of_folder if of_sounds else texts.source_of_folder
+    found, origin = read(path, name), origin or str(path)
+    return replace(found, license=license, origin=origin, pretrained_on=pretrained_on)
 
 
 def source_on_hub(name: str, *, license: str = "unknown") -> Source:
@@ -64,7 +57,10 @@ def source_on_hub(name: str, *, license: str = "unknown") -> Source:
         InvalidSourceError: If the files cannot be had, or are those of no source.
     """
     with cached_only_when_unreachable():
-        config = fetched(name, CONFIG)
-    if config is not None and is_sound_folder(config.parent):
-        return sound_source_of_hub(name, license=license)
-    return source_of_hub(name, license=license)
+        config = texts.fetched(name, texts.CONFIG)
+        if config is not None and sounds.is_sound_folder(config.parent):
+            found = [texts.fetched(name, file, sounds.FILES) for file in sounds.FILES]
+        else:
+            found = [texts.fetched(name, file) for file in texts.FILES]
+    folder = next(path.parent for path in found if path is not None)
+    return source_in_folder(folder, name, license=license, origin=f"hub:{name}")

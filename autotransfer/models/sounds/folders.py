@@ -9,11 +9,10 @@ from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.data.untrusted_files import read_object, refused_as
 from autotransfer.errors import InvalidOptionError, InvalidSourceError
 from autotransfer.models.builders import SOUND_ENCODERS
-from autotransfer.models.hub import cached_only_when_unreachable
 from autotransfer.models.sounds.kinds import KINDS
 from autotransfer.models.sounds.reading_rules import rate_of, reading_of, seconds_of
 from autotransfer.models.source import Source
-from autotransfer.models.texts.folders import CONFIG, TOKENIZER, WEIGHTS, fetched, weights_in
+from autotransfer.models.texts.folders import CONFIG, TOKENIZER, WEIGHTS, weights_in
 from autotransfer.models.texts.transformer import arguments_of
 
 READING = "preprocessor_config.json"
@@ -33,22 +32,12 @@ def is_sound_folder(path: Path) -> bool:
         return False
 
 
-def sound_source_of_folder(
-    path: Path,
-    name: str = "",
-    *,
-    license: str = "unknown",
-    origin: str = "",
-    pretrained_on: str = "unknown",
-) -> Source:
+def sound_source_of_folder(path: Path, name: str = "") -> Source:
     """Return the encoder of sounds in a folder.
 
     Args:
         path: Holds config.json, preprocessor_config.json and model.safetensors.
         name: Name of the source; empty takes that of the folder.
-        license: Licence of the weights.
-        origin: Where they were published; empty takes the path.
-        pretrained_on: What they were trained on.
 
     Raises:
         InvalidSourceError: If a file is missing or cannot be read, it is of another kind, or only
@@ -79,32 +68,7 @@ def sound_source_of_folder(
         reading, rate = reading_of(kind, told, read), rate_of(told)
         preprocessing = _preprocessing(rate, seconds_of(reading, rate))
         arguments = {"config": arguments_of(read), "reading": reading}
-    return Source(
-        name,
-        f"{SOUND_ENCODERS}/{kind}",
-        weights,
-        preprocessing,
-        arguments,
-        license=license,
-        origin=origin or str(path),
-        pretrained_on=pretrained_on,
-    )
-
-
-def sound_source_of_hub(name: str, *, license: str = "unknown") -> Source:
-    """Return an encoder of sounds of the hub by its name, its files fetched once.
-
-    Args:
-        name: OWNER/MODEL.
-        license: Licence of the weights.
-
-    Raises:
-        InvalidSourceError: If the files cannot be had, or are not those of such an encoder.
-    """
-    with cached_only_when_unreachable():
-        found = [fetched(name, file, FILES) for file in FILES]
-    folder = next(path.parent for path in found if path is not None)
-    return sound_source_of_folder(folder, name, license=license, origin=f"hub:{name}")
+    return Source(name, f"{SOUND_ENCODERS}/{kind}", weights, preprocessing, arguments)
 
 
 def _preprocessing(rate: int, seconds: float) -> SoundPreprocessing:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ from autotransfer.data.texts.preprocessing import LONGEST, TextPreprocessing
 from autotransfer.data.untrusted_files import read_object, refused_as
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.builders import STATIC, TRANSFORMERS
-from autotransfer.models.hub import cached_only_when_unreachable
 from autotransfer.models.source import LocalWeights, Source
 from autotransfer.models.texts.tokens import tokenizer_file
 from autotransfer.models.weights import hub_reason, sha256_of
@@ -35,33 +32,18 @@ def is_text_folder(path: Path) -> bool:
         return False
 
 
-def source_of_folder(
-    path: Path,
-    name: str = "",
-    *,
-    license: str = "unknown",
-    origin: str = "",
-    pretrained_on: str = "unknown",
-) -> Source:
+def source_of_folder(path: Path, name: str = "") -> Source:
     """Return the source in a folder: an encoder where there is a config.json, else a table.
 
     Args:
         path: Holds tokenizer.json, model.safetensors and, for an encoder, config.json.
         name: Name of the source; empty takes that of the folder.
-        license: Licence of the weights.
-        origin: Where they were published; empty takes the path.
-        pretrained_on: What they were trained on.
 
     Raises:
         InvalidSourceError: If a file is missing or cannot be read, or only files are there that
             would have to be executed.
     """
-    found = _source_in(path, name or path.resolve().name)
-    origin = origin or str(path)
-    return replace(found, license=license, origin=origin, pretrained_on=pretrained_on)
-
-
-def _source_in(path: Path, name: str) -> Source:
+    name = name or path.resolve().name
     weights = weights_in(path, name)
     config = {}
     if (path / CONFIG).is_file():
@@ -149,25 +131,6 @@ def _shape_of_table(path: Path, name: str) -> tuple[int, int]:
             f"{len(tables)}; an encoder needs a {CONFIG} with a model_type beside it"
         )
     return tables[0]
-
-
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-
-
-def source_of_hub(name: str, *, license: str = "unknown") -> Source:
-    """Return a source of the hub by its name, OWNER/MODEL, its files fetched once.
-
-    Args:
-        name: As the hub has it.
-        license: Licence of the weights.
-
-    Raises:
-        InvalidSourceError: If the files cannot be had, or are not those of a source of texts.
-    """
-    with cached_only_when_unreachable():
-        found = [fetched(name, file) for file in FILES]
-    folder = next(path.parent for path in found if path is not None)
-    return source_of_folder(folder, name, license=license, origin=f"hub:{name}")
 
 
 def fetched(name: str, file: str, needed: tuple[str, ...] = (TOKENIZER, WEIGHTS)) -> Path | None:

@@ -16,8 +16,7 @@ from autotransfer.errors import InvalidSourceError, NoCandidateError
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.catalogue import resolve_sources
 from autotransfer.models.catalogue.descriptions import describe_default_set
-from autotransfer.models.sounds import default_sets
-from autotransfer.models.sounds.default_sets import SOUND_SETS
+from autotransfer.models.catalogue.hub_sets import HUB_SETS
 from autotransfer.models.sounds.folders import FILES, sound_source_of_folder
 from autotransfer.models.source import source_from_json, source_to_json
 from autotransfer.models.texts import folders
@@ -179,7 +178,7 @@ def test_default_sets_are_fetched_with_their_licences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = _serve(write_encoder(tmp_path / "any"), monkeypatch)
-    for name, models in SOUND_SETS.items():
+    for name, models in HUB_SETS[Modality.SOUND].items():
         found = resolve_sources(name, modality=Modality.SOUND).sources
         assert [(s.name, s.license) for s in found] == [(m.name, m.license) for m in models]
     assert "openai/whisper-tiny/model.safetensors" in asked
@@ -199,4 +198,4 @@ def test_a_default_set_says_what_it_costs_before() -> None:
     # 131e9 multiplications of 120 sounds at 0.05 s for each 1e9
     assert "BSD-3-Clause, 346 MB to fetch once, about 13.1 min for 120 sounds" in told
     assert "(each is filled up to 10.24 s)" in told
-    assert default_sets.describe_sound_set("tiny", 60).count("\n") == 1
+    assert describe_default_set("tiny", Modality.SOUND, 60).count("\n") == 1
