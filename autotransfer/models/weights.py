@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from autotransfer.data.atomic_files import written_whole
 from autotransfer.data.untrusted_files import plain_file, refused_as
@@ -20,6 +20,7 @@ from autotransfer.errors import InvalidSourceError
 from autotransfer.models.source import LocalWeights, Source
 
 _CHUNK = 1 << 20
+_NAMED_KEYS = 3
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 
@@ -104,6 +105,33 @@ def _unwrapped(content: object, path: Path, name: str) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise InvalidSourceError(f"{name}: {path} holds no state dict of tensors")
     return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def load_weights(
+    network: nn.Module, state: Mapping[str, Tensor], source: Source, *, spare: Sequence[str] = ()
+) -> None:
+    """Load tensors into a network, each of which has its place there.
+
+    Args:
+        network: Filled in place.
+        state: Tensors by their names.
+        source: Named in errors.
+        spare: Parts of the names of tensors that may be missing.
+
+    Raises:
+        InvalidSourceError: If tensors are missing, have no place, or have other shapes.
+    """
+    where = f"source {source.name!r}: the weights do not fit {source.architecture}"
+    try:
+        missing, unexpected = network.load_state_dict(dict(state), strict=False)
+    except RuntimeError as error:
+        raise InvalidSourceError(f"{where} ({str(error).splitlines()[-1].strip()})") from error
+    missing = [name for name in missing if not any(part in name for part in spare)]
+    if missing or unexpected:
+        raise InvalidSourceError(
+            f"{where}: {len(missing)} tensors missing ({', '.join(missing[:_NAMED_KEYS])}), "
+            f"{len(unexpected)} unexpected ({', '.join(unexpected[:_NAMED_KEYS])})"
+        )
 
 
 def write_state_dict(path: Path, tensors: Mapping[str, Tensor]) -> str:

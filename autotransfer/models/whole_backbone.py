@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 
-import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -30,12 +29,6 @@ class WholeBackbone(Backbone):
         """Return a copy of the whole; its parameters learn."""
         self._refuse_cut(stage)
         return copy.deepcopy(self)
-
-    @property
-    def device(self) -> torch.device:
-        """Return where the network computes."""
-        found = next(self.parameters(), None)
-        return torch.device("cpu") if found is None else found.device
 
     def _refuse_cut(self, stage: int) -> None:
         if stage:

@@ -36,14 +36,9 @@ class ConvolvedEncoder(SoundEncoder):
         # norm before each part of a layer, and one after the last layer
         self._stable = bool(getattr(model.config, "do_stable_layer_norm", False))
 
-    @property
-    @override
-    def width(self) -> int:
-        return int(self._model.config.hidden_size)
-
     @override
     def begun(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        model = self._model
+        model = self.model
         hidden, mask = _convolved(model.feature_extractor, x[:, 0], x[:, 1].sum(1).long())
         hidden = first_of(model.feature_projection(hidden.transpose(1, 2))) * mask.unsqueeze(2)
         hidden = hidden + model.encoder.pos_conv_embed(hidden)
@@ -59,11 +54,7 @@ class ConvolvedEncoder(SoundEncoder):
 
     @override
     def ended(self, hidden: Tensor) -> Tensor:
-        return self._model.encoder.layer_norm(hidden) if self._stable else hidden
-
-    @property
-    def _model(self) -> Any:
-        return self.model
+        return self.model.encoder.layer_norm(hidden) if self._stable else hidden
 
 
 class WavLMEncoder(ConvolvedEncoder):
@@ -72,7 +63,7 @@ class WavLMEncoder(ConvolvedEncoder):
     @override
     def run(self, layer: nn.Module, hidden: Tensor, mask: Tensor) -> Tensor:
         b, f = mask.shape
-        bias = self._model.encoder.layers.get_submodule("0").attention.compute_bias(f, f)
+        bias = self.model.encoder.layers.get_submodule("0").attention.compute_bias(f, f)
         bias = bias.unsqueeze(0).repeat(b, 1, 1, 1).view(-1, f, f)
         with warnings.catch_warnings():  # of a mask that is true or false beside a bias in numbers
             warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")

@@ -39,6 +39,7 @@ class SoundEncoder(nn.Module, ABC):
     places: ClassVar[tuple[str, ...]] = ("layers",)
     beginning: ClassVar[tuple[str, ...]]
     fixed: ClassVar[bool] = False
+    model: Any
 
     def __init__(self, model: nn.Module, first: int = 0) -> None:
         super().__init__()
@@ -61,9 +62,9 @@ class SoundEncoder(nn.Module, ABC):
         return self.first + len(self.layers)
 
     @property
-    @abstractmethod
     def width(self) -> int:
         """Return the number d of a state."""
+        return int(self.model.config.hidden_size)
 
     @abstractmethod
     def begun(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ References:
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -26,15 +26,10 @@ class PatchEncoder(SoundEncoder):
     beginning: ClassVar[tuple[str, ...]] = ("embeddings",)
     fixed: ClassVar[bool] = True
 
-    @property
-    @override
-    def width(self) -> int:
-        return int(self._model.config.hidden_size)
-
     @override
     def begun(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        hidden: Tensor = self._model.embeddings(x[:, :-1].transpose(1, 2))
-        config = self._model.config
+        hidden: Tensor = self.model.embeddings(x[:, :-1].transpose(1, 2))
+        config = self.model.config
         wide = (x.shape[2] - config.patch_size) // config.time_stride + 1
         frames = x[:, -1].sum(1)
         whole = torch.div(frames - config.patch_size, config.time_stride, rounding_mode="floor")
@@ -49,7 +44,7 @@ class PatchEncoder(SoundEncoder):
 
     @override
     def ended(self, hidden: Tensor) -> Tensor:
-        found: Tensor = self._model.layernorm(hidden)
+        found: Tensor = self.model.layernorm(hidden)
         return found
 
     @override
@@ -61,10 +56,6 @@ class PatchEncoder(SoundEncoder):
     def pooled_width(self, *, last: bool) -> int:
         return (3 if last else 2) * self.width
 
-    @property
-    def _model(self) -> Any:
-        return self.model
-
 
 class WhisperEncoder(SoundEncoder):
     """The encoder of Whisper; a frame stands for a fiftieth of a second."""
@@ -72,14 +63,9 @@ class WhisperEncoder(SoundEncoder):
     beginning: ClassVar[tuple[str, ...]] = ("conv1", "conv2", "embed_positions")
     fixed: ClassVar[bool] = True
 
-    @property
-    @override
-    def width(self) -> int:
-        return int(self._model.config.d_model)
-
     @override
     def begun(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        model = self._model
+        model = self.model
         hidden = nn.functional.gelu(model.conv1(x[:, :-1]))
         hidden = nn.functional.gelu(model.conv2(hidden)).transpose(1, 2)
         return hidden + model.embed_positions.weight, x[:, -1, ::2]
@@ -90,9 +76,5 @@ class WhisperEncoder(SoundEncoder):
 
     @override
     def ended(self, hidden: Tensor) -> Tensor:
-        found: Tensor = self._model.layer_norm(hidden)
+        found: Tensor = self.model.layer_norm(hidden)
         return found
-
-    @property
-    def _model(self) -> Any:
-        return self.model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import warnings
 from collections.abc import Mapping
 
@@ -11,9 +12,10 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.data.sounds.preprocessing import SoundPreprocessing
-from autotransfer.data.untrusted_files import reason
-from autotransfer.errors import CutError, InvalidSourceError, UndefinedScoreError
+from autotransfer.data.untrusted_files import refused_as
+from autotransfer.errors import InvalidSourceError
 from autotransfer.models.backbone import Backbone, StageFeatures
+from autotransfer.models.cutting import Suffix
 from autotransfer.models.network_size import LimitedNetwork
 from autotransfer.models.sounds.backbone import SoundBackbone
 from autotransfer.models.sounds.encoder import LAYER, SoundEncoder
@@ -83,13 +85,6 @@ class SoundTransformer(SoundBackbone):
         return row[: int(row[:, -1].sum())].clone()
 
     @override
-    def classifier(self) -> nn.Linear:
-        raise UndefinedScoreError(
-            f"{self.source.name} has no linear classifier of its own; choose a conservation that "
-            "needs none (l2-sp, delta, rkd)"
-        )
-
-    @override
     def suffix(self, stage: int) -> nn.Module:
         """Return a copy of the layers after a stage, of stage 0 the whole; its parameters learn.
 
@@ -97,7 +92,7 @@ class SoundTransformer(SoundBackbone):
             CutError: If nothing comes after the stage, or the two halves differ from the whole.
         """
         if stage == 0:
-            return Whole(copy.deepcopy(self.encoder))
+            return Suffix(copy.deepcopy(self.encoder), operator.call)
         if stage >= self.num_stages:
             self.refuse_cut(stage)
         return self.after(self.encoder.ends[stage - 1], stage)
@@ -112,55 +107,19 @@ class SoundTransformer(SoundBackbone):
         Raises:
             CutError: If the two halves differ from the whole.
         """
-        sample = self.sample()
-        try:
-            suffix = LaterLayers(self.encoder.after(depth)).eval()
-            with torch.no_grad():
-                states, mask = self.encoder.states(sample, most=depth)
-                found = suffix(with_mask(states[depth], mask))
-                same = torch.allclose(found, self(sample), atol=1e-5, rtol=1e-4)
-        except Exception as error:
-            raise CutError(self.source.name, stage, str(error).split("\n")[0]) from error
-        if not same:
-            raise CutError(self.source.name, stage, "the two halves differ from the whole")
-        return suffix
+
+        def halves(x: Tensor) -> tuple[nn.Module, Tensor]:
+            states, mask = self.encoder.states(x, most=depth)
+            return Suffix(self.encoder.after(depth), _later), with_mask(states[depth], mask)
+
+        return self.checked_suffix(stage, halves)
 
 
-class Whole(nn.Module):
-    """A whole encoder, from what it reads to (b, d) features.
-
-    Args:
-        network: The encoder.
-    """
-
-    def __init__(self, network: SoundEncoder) -> None:
-        super().__init__()
-        self.network = network
-
-    @override
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the (b, d) features of what the front makes of sounds."""
-        found: Tensor = self.network(x)
-        return found
-
-
-class LaterLayers(nn.Module):
-    """The layers after a cut, from (b, f, d + 1) states with their mask to (b, d) features.
-
-    Args:
-        network: The encoder without its beginning.
-    """
-
-    def __init__(self, network: SoundEncoder) -> None:
-        super().__init__()
-        self.network = network
-
-    @override
-    def forward(self, z: Tensor) -> Tensor:
-        """Return the (b, d) features of states."""
-        hidden, mask = z[:, :, :-1], z[:, :, -1]
-        states = self.network.later(hidden, mask)
-        return self.network.pooled(states[-1], mask, last=True)
+def _later(network: nn.Module, z: Tensor) -> Tensor:
+    """Return the (b, w) features of (b, f, d + 1) states with their mask, by the later layers."""
+    assert isinstance(network, SoundEncoder)
+    hidden, mask = z[:, :, :-1], z[:, :, -1]
+    return network.pooled(network.later(hidden, mask)[-1], mask, last=True)
 
 
 def build(source: Source, *, pretrained: bool) -> Backbone:
@@ -193,16 +152,12 @@ def _made(
     source: Source, name: str, kind: Kind, state: Mapping[str, Tensor] | None
 ) -> tuple[nn.Module, nn.Module]:
     found, where = library(), f"source {source.name!r}: {name} as in its config.json"
-    try:
+    with refused_as(InvalidSourceError, f"{where} cannot be made"):
         config = found.CONFIG_MAPPING[name](**arguments_of(source.kwargs["config"]))
         with LimitedNetwork(where, state):
             model = kind.made(found, config)
         rate = source.preprocessing.sample_rate
         return model, kind.front(source.kwargs["reading"], rate)
-    except InvalidSourceError:
-        raise
-    except Exception as error:
-        raise InvalidSourceError(f"{where} cannot be made ({reason(error)})") from error
 
 
 def _named(state: Mapping[str, Tensor], model: nn.Module, kind: Kind) -> dict[str, Tensor]:

@@ -63,11 +63,11 @@ class TextBackbone(Backbone):
         return row[: int(row[:, -1].sum())].clone()
 
     @override
-    def classifier(self) -> nn.Linear:
-        raise UndefinedScoreError(
-            f"{self.source.name} has no linear classifier of its own; choose a conservation that "
-            "needs none (l2-sp, delta, rkd)"
-        )
+    def suffix(self, stage: int) -> nn.Module:
+        """Return a copy of the whole, whose parameters learn; after its last stage is nothing."""
+        if stage:
+            self.refuse_cut(stage)
+        return WholeTexts(self)
 
     @override
     def sample(self, size: int = 2) -> Tensor:
@@ -89,11 +89,6 @@ class TextBackbone(Backbone):
             raise UndefinedScoreError(f"{self.source.name} is no encoder with layers")
         rows: Tensor = model.get_input_embeddings().weight
         return rows
-
-    @property
-    def device(self) -> torch.device:
-        """Return where the network computes."""
-        return next(self.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:

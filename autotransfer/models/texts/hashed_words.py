@@ -13,7 +13,7 @@ from autotransfer.data.texts.preprocessing import TextPreprocessing
 from autotransfer.models.builders import WORDS, BackboneBuilder
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.stages import Stage
-from autotransfer.models.texts.backbone import TextBackbone, WholeTexts
+from autotransfer.models.texts.backbone import TextBackbone
 from autotransfer.models.texts.tokens import HASHED_WORDS
 
 WIDTH = 128
@@ -40,13 +40,6 @@ class HashedWordsBackbone(TextBackbone):
     def found_stages(self) -> tuple[Stage, ...]:
         """Return the one stage."""
         return (Stage("rows", WIDTH),)
-
-    @override
-    def suffix(self, stage: int) -> nn.Module:
-        """Return a copy; after its one stage there is nothing."""
-        if stage:
-            self.refuse_cut(stage)
-        return WholeTexts(self)
 
 
 def small_text_source(seed: int = 0) -> Source:

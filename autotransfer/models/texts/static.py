@@ -10,7 +10,7 @@ from autotransfer.errors import InvalidSourceError
 from autotransfer.models.backbone import Backbone
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.stages import Stage
-from autotransfer.models.texts.backbone import TextBackbone, WholeTexts
+from autotransfer.models.texts.backbone import TextBackbone
 from autotransfer.models.weights import read_state_dict
 
 LARGEST = 10**9  # numbers of a table
@@ -46,13 +46,6 @@ class StaticBackbone(TextBackbone):
         """Return the one stage."""
         assert isinstance(self.network, Embedding)
         return (Stage("embedding", self.network.weight.shape[1]),)
-
-    @override
-    def suffix(self, stage: int) -> nn.Module:
-        """Return a copy of the table; after its one stage there is nothing."""
-        if stage:
-            self.refuse_cut(stage)
-        return WholeTexts(self)
 
 
 def build(source: Source, *, pretrained: bool) -> Backbone:

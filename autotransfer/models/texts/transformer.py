@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.data.untrusted_files import reason
-from autotransfer.errors import CutError, InvalidSourceError
+from autotransfer.data.untrusted_files import refused_as
+from autotransfer.errors import InvalidSourceError
 from autotransfer.models.architecture import LARGEST, LONGEST, MOST_ENTRIES
 from autotransfer.models.backbone import Backbone
 from autotransfer.models.network_size import LimitedNetwork
@@ -26,13 +26,12 @@ from autotransfer.models.source import Source, Untrained
 from autotransfer.models.stages import MAX_STAGES, Stage
 from autotransfer.models.texts.backbone import (
     TextBackbone,
-    WholeTexts,
     pooled,
     with_mask,
     without_pooler,
 )
 from autotransfer.models.texts.tokens import needed
-from autotransfer.models.weights import read_state_dict
+from autotransfer.models.weights import load_weights, read_state_dict
 from autotransfer.results import Json
 
 # Encoders whose code comes with transformers; nothing else is ever run.
@@ -143,10 +142,8 @@ class TransformerBackbone(TextBackbone):
 
     @override
     def suffix(self, stage: int) -> nn.Module:
-        if stage == 0:
-            return WholeTexts(self)
-        if stage >= self.num_stages:
-            self.refuse_cut(stage)
+        if not 0 < stage < self.num_stages:
+            return super().suffix(stage)
         return self.after(self._depths[stage - 1], stage)
 
     def after(self, depth: int, stage: int = 0) -> nn.Module:
@@ -159,19 +156,14 @@ class TransformerBackbone(TextBackbone):
         Raises:
             CutError: If the two halves differ from the whole.
         """
-        assert isinstance(self.network, Encoder)
-        sample = self.sample()
-        try:
-            suffix = LaterLayers(self.network, depth, self._preprocessing.pooling)
-            with torch.no_grad():
-                hidden = self.network.hidden(sample[:, 0], sample[:, 1])[depth]
-                found = suffix.eval()(with_mask(hidden, sample[:, 1]))
-                same = torch.allclose(found, self(sample), atol=1e-5, rtol=1e-4)
-        except Exception as error:
-            raise CutError(self.source.name, stage, str(error).split("\n")[0]) from error
-        if not same:
-            raise CutError(self.source.name, stage, "the two halves differ from the whole")
-        return suffix
+        network = self.network
+        assert isinstance(network, Encoder)
+
+        def halves(x: Tensor) -> tuple[nn.Module, Tensor]:
+            suffix = LaterLayers(network, depth, self._preprocessing.pooling)
+            return suffix, with_mask(network.hidden(x[:, 0], x[:, 1])[depth], x[:, 1])
+
+        return self.checked_suffix(stage, halves)
 
 
 class LaterLayers(nn.Module):
@@ -268,15 +260,10 @@ def _created(source: Source, state: Mapping[str, Tensor] | None) -> Encoder:
             f"{', '.join(MODEL_TYPES)}"
         )
     where = f"source {source.name!r}: {kind} as in its config.json"
-    try:
-        arguments = arguments_of(source.kwargs)
-        config = library.CONFIG_MAPPING[kind](**arguments)
+    with refused_as(InvalidSourceError, f"{where} cannot be made"):
+        config = library.CONFIG_MAPPING[kind](**arguments_of(source.kwargs))
         with LimitedNetwork(where, state):
             return Encoder(library.AutoModel.from_config(config))
-    except InvalidSourceError:
-        raise
-    except Exception as error:
-        raise InvalidSourceError(f"{where} cannot be made ({reason(error)})") from error
 
 
 def load_tensors(
@@ -303,19 +290,7 @@ def load_tensors(
         for k, v in state.items()
         if k.startswith(prefix) and k.removeprefix(prefix) in wanted
     }
-    missing = [k for k in wanted if k not in found and not any(part in k for part in _NO_WEIGHTS)]
-    if missing:
-        raise InvalidSourceError(
-            f"source {source.name!r}: the weights do not fit {source.architecture}: "
-            f"{len(missing)} tensors missing ({', '.join(missing[:3])})"
-        )
-    try:
-        model.load_state_dict(found, strict=False)
-    except RuntimeError as error:
-        raise InvalidSourceError(
-            f"source {source.name!r}: the weights do not fit {source.architecture} "
-            f"({str(error).splitlines()[-1].strip()})"
-        ) from error
+    load_weights(model, found, source, spare=_NO_WEIGHTS)
 
 
 def _prefixes(state: Mapping[str, Tensor]) -> list[str]:
