@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from autotransfer.models.predictors.base import StageInputs
 
 PRIOR_IMAGES = 32  # what the pretrained statistics count as, when a domain has few images
 
@@ -29,6 +33,7 @@ class DomainStatistics:
 
     def __init__(self, network: nn.Module) -> None:
         self.layers = batch_norms(network)
+        self._network = network
         self._away = [_copies(layer) for layer in self.layers]
 
     @contextmanager
@@ -39,6 +44,13 @@ class DomainStatistics:
             yield
         finally:
             self._exchange()
+
+    def adapt(self, own: StageInputs, others: StageInputs, batch_size: int, most: int) -> None:
+        """Move either set towards the images of its domain; see `adapt_statistics_to`."""
+        if self.layers:
+            adapt_statistics_to(self._network, own, batch_size, most)
+            with self.other():
+                adapt_statistics_to(self._network, others, batch_size, most)
 
     def _exchange(self) -> None:
         here = [_of(layer) for layer in self.layers]
@@ -85,6 +97,27 @@ def adapt_statistics(
         for value, prior in zip(_of(layer), old, strict=True):
             value.copy_(share * value + (1 - share) * prior)
         layer.momentum = momentum
+
+
+def adapt_statistics_to(
+    network: nn.Module, inputs: StageInputs, batch_size: int, most: int
+) -> None:
+    """Move the running statistics towards those of images from all over a set, in place.
+
+    Images often come sorted by class. The statistics of a batch of one class are not those of
+    the domain: their variance lacks what lies between classes.
+
+    Args:
+        network: As for `adapt_statistics`.
+        inputs: Of the network.
+        batch_size: Images of a batch, about.
+        most: Images that are read.
+    """
+    n = min(len(inputs), most)
+    shown = np.linspace(0, len(inputs) - 1, n).astype(np.int64)
+    count, device = math.ceil(n / max(batch_size, 2)), next(network.parameters()).device
+    pieces = [shown[start::count] for start in range(count)]
+    adapt_statistics(network, lambda: (inputs.batch(piece).to(device) for piece in pieces), n)
 
 
 def _measure(

@@ -3,7 +3,12 @@
 from autotransfer.data.sounds.spectrogram import Frames, mel_power
 from autotransfer.models.activation_memory import put_together
 from autotransfer.models.backbone import fresh_backbone, load_backbone
-from autotransfer.models.batch_norm import DomainStatistics, adapt_statistics, batch_norms
+from autotransfer.models.batch_norm import (
+    DomainStatistics,
+    adapt_statistics,
+    adapt_statistics_to,
+    batch_norms,
+)
 from autotransfer.models.builders import BackboneBuilder
 from autotransfer.models.item_backbone import ItemBackbone
 from autotransfer.models.predictors.base import StageInputs, tensors_under
@@ -41,5 +46,6 @@ __all__ = [
     "put_together",
     "batch_norms",
     "adapt_statistics",
+    "adapt_statistics_to",
     "DomainStatistics",
 ]

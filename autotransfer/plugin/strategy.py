@@ -270,10 +270,16 @@ class Strategy(ABC):
 
 
 class NetworkStrategy(Strategy):
-    """A strategy that trains layers of the source: its answer is a `NetworkPredictor`."""
+    """A strategy that trains layers of the source: its answer is a `NetworkPredictor`.
+
+    Attributes:
+        predictor: The class of its answers.
+    """
+
+    predictor: ClassVar[type[NetworkPredictor]] = NetworkPredictor
 
     @override
     def restore(
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> Predictor:
-        return NetworkPredictor.restored(tensors, info, source)
+        return self.predictor.restored(tensors, info, source)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from torch import Tensor
-from typing_extensions import override
-
-from autotransfer.plugin import ParamValue, sources, training
-from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
+from autotransfer.plugin import sources
+from autotransfer_adaptation.two_domains import TwoDomains
 
 
 class AdaBn(TwoDomains):
@@ -22,9 +17,3 @@ class AdaBn(TwoDomains):
     name = "adabn"
     modalities = frozenset({sources.Modality.IMAGE})  # networks for texts have no batch norm
     priority = 3
-
-    @override
-    def loss(
-        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
-    ) -> Tensor:
-        return source_loss(domains, step)[0]

@@ -7,19 +7,16 @@ soft labels and an unregularised network would only repeat themselves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.plugin import (
     ImageSet,
-    Layers,
     Need,
-    ParamValue,
     Predictor,
     ScenarioKind,
     SearchSpace,
@@ -29,18 +26,16 @@ from autotransfer.plugin import (
     errors,
     networks,
     parameters,
-    sources,
     training,
 )
 from autotransfer_adaptation.three_sets import labels_as_of
 from autotransfer_adaptation.two_domains import (
     PRETRAINED,
-    WEIGHT_DECAY,
+    STATISTICS_IMAGES,
     Plan,
     common_space,
     planned,
     repeated,
-    spread_batches,
 )
 
 DROP = 0.1  # share of the least certain images of a hop; Kumar et al. 2020, section 5
@@ -71,32 +66,23 @@ class DirectSelfTraining(networks.NetworkStrategy):
 
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
-        hops, params = self.hops(task), trial.params
+        hops = self.hops(task)
         fewest = min(map(len, (task.train, *hops, *task.through)))
-        headed, plan = planned(networks.HeadedSuffix, task, params, fewest, trial.seed)
-        walk = _Walk(headed, plan, params, trial)
-        stages = task.features.num_stages
-        copied = 0 if isinstance(task.source.weights, sources.Untrained) else stages
-        layers = Layers(stages, copied, stages - plan.frozen)
+        headed, plan = planned(networks.HeadedSuffix, task, trial.params, fewest, trial.seed)
+        walk = _Walk(task, headed, plan, trial)
         source_steps = max(1, round(SOURCE_SHARE * plan.steps))
         hop_steps = max(1, (plan.steps - source_steps) // len(hops))
-        walk.learn(task.features.inputs(task.train, plan.frozen), task.train.labels, source_steps)
+        walk.learn(task.train, task.train.labels, source_steps)
         for number, images in enumerate(hops, start=1):
-            inputs = task.features.inputs(images, plan.frozen)
-            walk.read_statistics(inputs)
-            known = images is not task.unlabelled and images.labelled
-            if known:
-                walk.learn(inputs, labels_as_of(task.class_names, images), hop_steps)
+            walk.read_statistics(images)
+            if images is not task.unlabelled and images.labelled:
+                walk.learn(images, labels_as_of(task.class_names, images), hop_steps)
             else:
-                walk.teach_itself(inputs, hop_steps)
+                walk.teach_itself(images, hop_steps)
             if number < len(hops):
-                found = networks.NetworkPredictor.of(
-                    headed, task.source, frozen=plan.frozen, layers=layers
-                )
-                trial.report(number / len(hops), found)
-        target = task.needed_unlabelled(self.name)
-        walk.read_statistics(task.features.inputs(target, plan.frozen))
-        return networks.NetworkPredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
+                trial.report(number / len(hops), walk.predictor())
+        walk.read_statistics(task.needed_unlabelled(self.name))
+        return walk.predictor()
 
 
 class GradualSelfTraining(DirectSelfTraining):
@@ -124,57 +110,48 @@ class GradualSelfTraining(DirectSelfTraining):
 class _Walk:
     """One network on its way."""
 
+    task: Task
     headed: networks.HeadedSuffix
     plan: Plan
-    params: Mapping[str, ParamValue]
     trial: Trial
 
-    def learn(self, inputs: networks.StageInputs, labels: NDArray[np.int64], steps: int) -> None:
-        """Train on labelled images for so many steps."""
+    def predictor(self) -> Predictor:
+        """Return a snapshot of the network."""
+        return networks.NetworkPredictor.of(
+            self.headed, self.task.source, frozen=self.plan.frozen, layers=self.plan.layers
+        )
+
+    def inputs(self, images: ImageSet) -> networks.StageInputs:
+        """Return what the layers that learn read of images."""
+        return self.task.features.inputs(images, self.plan.frozen)
+
+    def learn(self, images: ImageSet, labels: NDArray[np.int64], steps: int) -> None:
+        """Train on images with labels for so many steps."""
         plan = replace(self.plan, steps=steps, batch_size=min(self.plan.batch_size, len(labels)))
         shown, order = repeated(labels, plan, self.trial.seed)
+        inputs = self.inputs(images)
         training.train(
             self.headed,
             lambda positions, _: inputs.batch(order[positions]),
             shown,
-            training.Schedule(
-                epochs=1,
-                batch_size=plan.batch_size,
-                learning_rate=plan.learning_rate,
-                weight_decay=WEIGHT_DECAY * float(self.params["regularisation"]),
-                keep_batch_statistics=plan.keep,
-            ),
+            plan.schedule(),
             seed=self.trial.seed,
             limits=training.Limits(self.trial.deadline),
         )
 
-    def teach_itself(self, inputs: networks.StageInputs, steps: int) -> None:
+    def teach_itself(self, images: ImageSet, steps: int) -> None:
         """Label images by the network as it is, and train on the more certain ones."""
-        shares = networks.predict_batches(self.headed, inputs.batch, len(inputs))
-        kept = most_certain(shares, float(self.params["drop"]))
+        shares = networks.predict_batches(self.headed, self.inputs(images).batch, len(images))
+        kept = most_certain(shares, float(self.trial.params["drop"]))
         labels = shares.argmax(axis=1).astype(np.int64)
-        self.learn(_Chosen(inputs, kept), labels[kept], steps)
+        self.learn(images.subset(kept), labels[kept], steps)
 
-    def read_statistics(self, inputs: networks.StageInputs) -> None:
+    def read_statistics(self, images: ImageSet) -> None:
         """Give batch norm the statistics of the images that come next."""
         if not self.plan.keep and networks.batch_norms(self.headed.suffix):
-            batches = spread_batches(inputs, self.headed, self.plan.batch_size)
-            networks.adapt_statistics(self.headed.suffix, *batches)
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """Some of the images of a set."""
-
-    inputs: networks.StageInputs
-    positions: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def batch(self, positions: NDArray[np.int64]) -> Tensor:
-        """Return the inputs at (b,) positions among those chosen."""
-        return self.inputs.batch(self.positions[positions])
+            networks.adapt_statistics_to(
+                self.headed.suffix, self.inputs(images), self.plan.batch_size, STATISTICS_IMAGES
+            )
 
 
 def most_certain(shares: NDArray[np.float64], drop: float) -> NDArray[np.int64]:

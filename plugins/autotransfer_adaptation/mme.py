@@ -15,14 +15,10 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.plugin import (
-    Json,
-    Layers,
     Need,
     ParamValue,
     Predictor,
     SearchSpace,
-    Source,
-    Strategy,
     Task,
     TaskInfo,
     Trial,
@@ -35,20 +31,15 @@ from autotransfer.plugin import (
 from autotransfer_adaptation.cosine import CosineHeaded, CosinePredictor
 from autotransfer_adaptation.mcc import TEMPERATURE, class_confusion
 from autotransfer_adaptation.reversal import reverse
-from autotransfer_adaptation.three_sets import (
-    STRONG_VIEWS,
-    ThreeSets,
-    give_statistics,
-    shared_source,
-)
-from autotransfer_adaptation.two_domains import WEIGHT_DECAY, common_space, planned, repeated
+from autotransfer_adaptation.three_sets import STRONG_VIEWS, ThreeSets, shared_source
+from autotransfer_adaptation.two_domains import STATISTICS_IMAGES, common_space, planned, repeated
 from autotransfer_fix_match import Aligned, pseudo_loss
 
 ENTROPY_WEIGHT = 0.1  # Saito et al. 2019, section 4.1
 HEAD_MULTIPLIER = 10.0  # of the prototypes over pretrained layers, as in the paper
 
 
-class Mme(Strategy):
+class Mme(networks.NetworkStrategy):
     """Cross-entropy on both domains, and what unlabelled target images add to it.
 
     `alignment` is minimax entropy, or class confusion in its place; `alignment_weight` 0 and
@@ -63,6 +54,7 @@ class Mme(Strategy):
     """
 
     name = "mme"
+    predictor = CosinePredictor
     needs = frozenset({Need.TARGET_LABELS, Need.SOURCE_IMAGES, Need.UNLABELLED_TARGET})
 
     @override
@@ -92,31 +84,26 @@ class Mme(Strategy):
             task, images, plan.frozen, STRONG_VIEWS if float(params["pseudo_weight"]) else 0
         )
         statistics = networks.DomainStatistics(headed.suffix)
-        stages = task.features.num_stages
         untrained = isinstance(task.source.weights, sources.Untrained)
-        layers = Layers(stages, 0 if untrained else stages, stages - plan.frozen)
+
+        def adapt() -> None:
+            statistics.adapt(sets.plain, sets.source, plan.batch_size, STATISTICS_IMAGES)
+
         if not untrained:
-            give_statistics(headed, statistics, sets, plan)
+            adapt()
             _start(headed, statistics, sets)
 
         def snapshot() -> Predictor:
             if not plan.keep:
-                give_statistics(headed, statistics, sets, plan)
-            return CosinePredictor.of(headed, task.source, frozen=plan.frozen, layers=layers)
+                adapt()
+            return CosinePredictor.of(headed, task.source, frozen=plan.frozen, layers=plan.layers)
 
         labels, order = repeated(task.train.labels, plan, trial.seed)
         training.train(
             headed,
             lambda positions, _: sets.labelled.batch(order[positions]),
             labels,
-            training.Schedule(
-                epochs=1,
-                batch_size=plan.batch_size,
-                learning_rate=plan.learning_rate,
-                head_multiplier=1.0 if untrained else HEAD_MULTIPLIER,
-                weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
-                keep_batch_statistics=plan.keep,
-            ),
+            plan.schedule(1.0 if untrained else HEAD_MULTIPLIER),
             seed=trial.seed,
             limits=training.Limits(trial.deadline),
             head=list(headed.head.parameters()),
@@ -124,12 +111,6 @@ class Mme(Strategy):
             objective=_objective(headed, sets, statistics, params, trial.seed),
         )
         return snapshot()
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return CosinePredictor.restored(tensors, info, source)
 
 
 def adversarial_entropy(headed: CosineHeaded, features: Tensor) -> Tensor:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from torch import Tensor
-from typing_extensions import override
-
-from autotransfer.plugin import ParamValue, training
-from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
+from autotransfer_adaptation.two_domains import TwoDomains
 
 
 class SourceOnly(TwoDomains):
@@ -23,9 +17,3 @@ class SourceOnly(TwoDomains):
     target_statistics = False
     most_passes = 50
     shifts_source_features = False
-
-    @override
-    def loss(
-        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
-    ) -> Tensor:
-        return source_loss(domains, step)[0]

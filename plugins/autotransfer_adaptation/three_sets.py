@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.plugin import ImageSet, Task, View, errors, networks
-from autotransfer_adaptation.cosine import CosineHeaded
-from autotransfer_adaptation.two_domains import Plan, spread_batches
 
 STRONG_VIEWS = 4  # of each unlabelled image; each is computed once behind the frozen stages
 
@@ -73,16 +71,3 @@ def labels_as_of(class_names: tuple[str, ...], images: ImageSet) -> NDArray[np.i
     """Return (n,) the labels of images as places among the classes; -1 for others."""
     place = [class_names.index(name) if name in class_names else -1 for name in images.class_names]
     return np.array(place, dtype=np.int64)[images.labels]
-
-
-def give_statistics(
-    headed: CosineHeaded, statistics: networks.DomainStatistics, sets: ThreeSets, plan: Plan
-) -> None:
-    """Give batch norm the statistics of target images, and the other set those of the source."""
-    if not statistics.layers:
-        return
-    networks.adapt_statistics(headed.suffix, *spread_batches(sets.plain, headed, plan.batch_size))
-    with statistics.other():
-        networks.adapt_statistics(
-            headed.suffix, *spread_batches(sets.source, headed, plan.batch_size)
-        )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -31,6 +30,7 @@ from autotransfer.plugin import (
     sources,
     training,
 )
+from autotransfer_fine_tune.learning import Trained
 
 WEIGHT_DECAY = 1e-2
 SCRATCH = (500, 64, 1e-3)  # steps, items of each domain in a step, learning rate
@@ -58,6 +58,8 @@ class Plan:
         batch_size: Images of each domain in a step.
         learning_rate: Peak rate.
         keep: Whether batch norm keeps the statistics that it has while training.
+        weight_decay: Of all layers that learn.
+        layers: What to report.
     """
 
     frozen: int
@@ -65,6 +67,19 @@ class Plan:
     batch_size: int
     learning_rate: float
     keep: bool
+    weight_decay: float
+    layers: Layers
+
+    def schedule(self, head_multiplier: float = 1.0) -> training.Schedule:
+        """Return one long pass, whose images `repeated` has in order."""
+        return training.Schedule(
+            epochs=1,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            head_multiplier=head_multiplier,
+            weight_decay=self.weight_decay,
+            keep_batch_statistics=self.keep,
+        )
 
 
 @dataclass
@@ -119,19 +134,6 @@ class Domains:
         return np.concatenate(features)[back], np.concatenate(shares)[back]
 
 
-class _Learner(nn.Module):
-    """The network and its critic, so that one optimiser has both."""
-
-    def __init__(self, headed: networks.HeadedSuffix, critic: nn.Module) -> None:
-        super().__init__()
-        self.headed, self.critic = headed, critic
-
-    @override
-    def forward(self, z: Tensor) -> Tensor:
-        logits: Tensor = self.headed(z)
-        return logits
-
-
 def common_space() -> SearchSpace:
     """Return the parameters of all methods that train on several domains."""
     return parameters.training_space(
@@ -175,54 +177,43 @@ class TwoDomains(networks.NetworkStrategy):
         """Return what learns beside the network; called under the seed of the trial."""
         return nn.Identity()
 
-    @abstractmethod
     def loss(
-        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
+        self,
+        domains: Domains,
+        step: training.Step,
+        params: Mapping[str, ParamValue],  # noqa: ARG002 - for methods with an objective
     ) -> Tensor:
-        """Return the scalar that is minimised."""
+        """Return the scalar that is minimised: the cross-entropy of the source."""
+        return source_loss(domains, step)[0]
 
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
-        images = self._target(task)
+        reads_target = Need.UNLABELLED_TARGET in self.needs
+        images = task.needed_unlabelled(self.name) if reads_target else None
         domains = _prepared(self, task, images, params, trial.seed)
         plan = domains.plan
-        stages = task.features.num_stages
-        copied = 0 if isinstance(task.source.weights, sources.Untrained) else stages
-        layers = Layers(stages, copied, stages - plan.frozen)
 
         def snapshot() -> Predictor:
             if self.target_statistics:
                 take_statistics(domains)
             return networks.NetworkPredictor.of(
-                domains.headed, task.source, frozen=plan.frozen, layers=layers
+                domains.headed, task.source, frozen=plan.frozen, layers=plan.layers
             )
 
         source = task.features.inputs(task.train, plan.frozen)
         labels, order = repeated(task.train.labels, plan, trial.seed)
-        schedule = training.Schedule(
-            epochs=1,
-            batch_size=plan.batch_size,
-            learning_rate=plan.learning_rate,
-            weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
-            keep_batch_statistics=plan.keep,
-        )
         training.train(
-            _Learner(domains.headed, domains.critic),
+            Trained(domains.headed, domains.critic),
             lambda positions, _: source.batch(order[positions]),
             labels,
-            schedule,
+            plan.schedule(),
             seed=trial.seed,
             limits=training.Limits(trial.deadline),
             on_rung=lambda progress: trial.report(progress, snapshot()),
             objective=lambda step: self.loss(domains, step, params),
         )
         return snapshot()
-
-    def _target(self, task: Task) -> ImageSet | None:
-        if Need.UNLABELLED_TARGET not in self.needs:
-            return None
-        return task.needed_unlabelled(self.name)
 
 
 def source_loss(domains: Domains, step: training.Step) -> tuple[Tensor, Tensor]:
@@ -259,27 +250,22 @@ def planned(
     kind: type[Headed], task: Task, params: Mapping[str, ParamValue], num_images: int, seed: int
 ) -> tuple[Headed, Plan]:
     """Return the layers that learn, and how, with so many images in the smallest domain."""
-    backbone = task.backbone()
-    plan = _plan(task, params, num_images, backbone.num_stages)
-    K = len(task.class_names)
-    frozen, headed = kind.after(backbone, plan.frozen, K, task.device, seed=seed)
-    untrained = isinstance(task.source.weights, sources.Untrained)
-    if kind is networks.HeadedSuffix and not untrained and task.source.modality in FROM_PROBE:
-        headed.set_head(heads.fit_logistic(task.features(task.train), task.train.labels, K))
-    return headed, replace(plan, frozen=frozen)
-
-
-def _plan(task: Task, params: Mapping[str, ParamValue], num_images: int, num_stages: int) -> Plan:
-    untrained = isinstance(task.source.weights, sources.Untrained)
+    backbone, K = task.backbone(), len(task.class_names)
+    stages, untrained = backbone.num_stages, isinstance(task.source.weights, sources.Untrained)
     pretrained = PRETRAINED.get(task.source.modality, PRETRAINED[sources.Modality.IMAGE])
     steps, batch_size, rate = SCRATCH if untrained else pretrained
-    frozen = min(round(float(params["depth"]) * num_stages), num_stages - 1)
-    return Plan(
-        frozen=0 if untrained else frozen,
+    stage = 0 if untrained else round(float(params["depth"]) * stages)
+    frozen, headed = kind.after(backbone, stage, K, task.device, seed=seed)
+    if kind is networks.HeadedSuffix and not untrained and task.source.modality in FROM_PROBE:
+        headed.set_head(heads.fit_logistic(task.features(task.train), task.train.labels, K))
+    return headed, Plan(
+        frozen=frozen,
         steps=max(1, round(steps * float(params["effort"]))),
         batch_size=max(2, min(batch_size, num_images)),
         learning_rate=rate * float(params["learning_rate_multiplier"]),
         keep=not untrained and num_images < FEW_IMAGES,
+        weight_decay=WEIGHT_DECAY * float(params["regularisation"]),
+        layers=Layers(stages, 0 if untrained else stages, stages - frozen),
     )
 
 
@@ -291,20 +277,17 @@ def repeated(
     The loop counts in passes over the images, the methods here in steps: so one long pass
     shows every image as often as the steps allow.
     """
-    shown = plan.steps * plan.batch_size
-    generator = np.random.default_rng(seed)
-    passes = math.ceil(shown / len(labels))
-    order = np.concatenate([generator.permutation(len(labels)) for _ in range(passes)])[:shown]
+    order = training.Cycle(len(labels), seed).next(plan.steps * plan.batch_size)
     return labels[order], order
 
 
 def take_statistics(domains: Domains) -> None:
     """Give batch norm the statistics of target images."""
     target, plan = domains.target, domains.plan
-    if target is None or plan.keep:
-        return
-    batches, n = spread_batches(target, domains.headed, plan.batch_size)
-    networks.adapt_statistics(domains.headed.suffix, batches, n)
+    if target is not None and not plan.keep:
+        networks.adapt_statistics_to(
+            domains.headed.suffix, target, plan.batch_size, STATISTICS_IMAGES
+        )
 
 
 def interleaved(n: int, batch_size: int) -> list[NDArray[np.int64]]:
@@ -315,14 +298,3 @@ def interleaved(n: int, batch_size: int) -> list[NDArray[np.int64]]:
     """
     count = math.ceil(n / max(batch_size, 2))
     return [np.arange(start, n, count, dtype=np.int64) for start in range(count)]
-
-
-def spread_batches(
-    inputs: networks.StageInputs, headed: networks.HeadedSuffix, batch_size: int
-) -> tuple[Callable[[], Iterator[Tensor]], int]:
-    """Return batches of images from all over a set, each time anew, and how many they are."""
-    n = min(len(inputs), STATISTICS_IMAGES)
-    shown = np.linspace(0, len(inputs) - 1, n).astype(np.int64)
-    pieces = [shown[p] for p in interleaved(n, batch_size)]
-    device = next(headed.parameters()).device
-    return lambda: (inputs.batch(piece).to(device) for piece in pieces), n

@@ -7,7 +7,6 @@ the end.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,7 +99,8 @@ class ContinuedPretraining(networks.NetworkStrategy):
             return networks.NetworkPredictor.of(headed, task.source, frozen=frozen, layers=layers)
 
         steps = round(STEPS * float(params["effort"]))
-        shown = _order(len(images), steps, trial.seed)
+        cycle = training.Cycle(len(images), trial.seed)
+        shown = cycle.next(steps * min(BATCH_SIZE, len(images)))
         if steps and len(images) > 1:
             learns = _learner(task, backbone, headed.suffix, shown, frozen=frozen, seed=trial.seed)
             training.train(
@@ -227,15 +227,6 @@ def _objective(
         return loss
 
     return objective
-
-
-def _order(n: int, steps: int, seed: int) -> NDArray[np.int64]:
-    """Return which images the steps show, each once before any comes again."""
-    size = min(BATCH_SIZE, n)
-    generator = np.random.default_rng(seed)
-    passes = math.ceil(steps * size / n)
-    order = [generator.permutation(n) for _ in range(max(passes, 1))]
-    return np.concatenate(order)[: steps * size]
 
 
 @hookimpl

@@ -9,7 +9,7 @@ head is thrown away.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -36,10 +36,8 @@ from autotransfer.plugin import (
     sources,
     training,
 )
-from autotransfer_multi_task.gradient_projection import project, projected_loss
+from autotransfer_multi_task.gradient_projection import projected_loss
 from autotransfer_multi_task.two_heads import Draws, TwoHeads
-
-__all__ = ["DomainStatistics", "MultiTask", "adapt_statistics", "annealed", "project"]
 
 LEARNING_RATE = 3e-4
 WEIGHT_DECAY = 1e-2
@@ -141,12 +139,8 @@ def _separated(
 ) -> networks.DomainStatistics | None:
     """Return the statistics of both domains, each started from its own images."""
     statistics = networks.DomainStatistics(suffix)
-    if not statistics.layers:
-        return None
-    networks.adapt_statistics(suffix, _mixed_batches(target), min(len(target), MOST_IMAGES))
-    with statistics.other():
-        networks.adapt_statistics(suffix, _mixed_batches(source), min(len(source), MOST_IMAGES))
-    return statistics
+    statistics.adapt(target, source, BATCH_SIZE, MOST_IMAGES)
+    return statistics if statistics.layers else None
 
 
 def _away(statistics: networks.DomainStatistics | None) -> AbstractContextManager[None]:
@@ -157,27 +151,12 @@ def _probe(
     suffix: nn.Module, inputs: networks.StageInputs, labels: NDArray[np.int64], num_classes: int
 ) -> heads.LinearHead:
     """Return the ridge probe on the features as they are now, from a spread of the images."""
-    with torch.inference_mode():
-        rows = [suffix(batch).double().cpu().numpy() for batch in _in_batches(inputs, PROBED)()]
-    return heads.fit_ridge(np.concatenate(rows), labels[_spread(inputs, PROBED)], num_classes)
-
-
-def _spread(inputs: networks.StageInputs, most: int) -> NDArray[np.int64]:
-    return np.linspace(0, len(inputs) - 1, min(len(inputs), most)).astype(np.int64)
-
-
-def _in_batches(inputs: networks.StageInputs, most: int) -> Callable[[], Iterator[Tensor]]:
-    """Return batches of about the same size, none of a single image where there are more."""
-    shown = _spread(inputs, most)
+    shown = np.linspace(0, len(inputs) - 1, min(len(inputs), PROBED)).astype(np.int64)
+    # batches of about the same size, none of a single image where there are more
     pieces = np.array_split(shown, math.ceil(len(shown) / BATCH_SIZE))
-    return lambda: (inputs.batch(piece) for piece in pieces)
-
-
-def _mixed_batches(inputs: networks.StageInputs) -> Callable[[], Iterator[Tensor]]:
-    """Return batches with images from everywhere: those of one class have other statistics."""
-    shown = _spread(inputs, MOST_IMAGES)
-    count = math.ceil(len(shown) / BATCH_SIZE)
-    return lambda: (inputs.batch(shown[start::count]) for start in range(count))
+    with torch.inference_mode():
+        rows = [suffix(inputs.batch(piece)).double().cpu().numpy() for piece in pieces]
+    return heads.fit_ridge(np.concatenate(rows), labels[shown], num_classes)
 
 
 def _objective(

@@ -13,7 +13,7 @@ from autotransfer.models.predictors.neural import HeadedSuffix
 from autotransfer.models.small_cnn import small_source
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_task
-from autotransfer.results import ScenarioKind
+from autotransfer.results import Layers, ScenarioKind
 from autotransfer_adaptation import Dann, Mcc, autotransfer_strategies
 from autotransfer_adaptation.class_shares import ClassShares
 from autotransfer_adaptation.dann import Critic, domain_loss
@@ -223,7 +223,12 @@ def test_statistics_and_descriptions_do_not_depend_on_the_order_of_the_pictures(
     sorted_rows = torch.tensor([[-1.0]] * 32 + [[1.0]] * 32)
     norm = torch.nn.BatchNorm1d(1)
     headed = HeadedSuffix(norm, 1, 2)
-    domains = Domains(headed, Rows(sorted_rows), Plan(0, 1, 16, 1e-3, keep=False), 0)
+    domains = Domains(
+        headed,
+        Rows(sorted_rows),
+        Plan(0, 1, 16, 1e-3, keep=False, weight_decay=0.0, layers=Layers(1, 0, 1)),
+        0,
+    )
     take_statistics(domains)
     assert norm.running_mean is not None
     assert norm.running_mean.item() == pytest.approx(0.0, abs=1e-6)
