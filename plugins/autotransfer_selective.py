@@ -26,7 +26,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -37,19 +37,14 @@ from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.plugin import (
-    FeatureReader,
-    ImageSet,
     Json,
-    Layers,
     Need,
-    Predictor,
     PredictorState,
     SearchSpace,
     Source,
     Strategy,
     Task,
     TaskInfo,
-    TensorReader,
     Trial,
     heads,
     hookimpl,
@@ -126,7 +121,10 @@ class SelectiveTransfer(Strategy):
     ) -> SelectivePredictor:
         kept = tuple(float(share) for share in info["kept"])
         mixture = tuple(float(share) for share in info["mixture"])
-        return SelectivePredictor(heads.restore_head(tensors, info), kept, mixture)
+        head = heads.restore_head(tensors, info)
+        return SelectivePredictor(
+            head.head, head.stage, below=head.below, kept=kept, mixture=mixture
+        )
 
 
 @dataclass(frozen=True)
@@ -281,36 +279,21 @@ class _Problem:
 
 
 @dataclass(frozen=True)
-class SelectivePredictor(Predictor):
-    """A linear head on the stages that are left, and what was left of each.
+class SelectivePredictor(heads.HeadPredictor):
+    """A head on the stages that are left, gates and standardisation folded into its weights.
 
     Args:
-        probe: The head, gates and standardisation folded into its weights.
         kept: Share of the columns of each stage up to the depth that are read.
         mixture: Share of each stage in the mixture; empty without one.
     """
 
-    probe: heads.HeadPredictor
-    kept: tuple[float, ...]
-    mixture: tuple[float, ...]
-
-    @override
-    def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
-        return self.probe.predict(images, features)
-
-    @override
-    def traced(self, features: TensorReader) -> Tensor:
-        return self.probe.traced(features)
+    kept: tuple[float, ...] = field(kw_only=True)
+    mixture: tuple[float, ...] = field(kw_only=True)
 
     @override
     def state(self) -> PredictorState:
-        tensors, info = self.probe.state()
+        tensors, info = super().state()
         return tensors, {**info, "kept": list(self.kept), "mixture": list(self.mixture)}
-
-    @property
-    @override
-    def layers(self) -> Layers:
-        return self.probe.layers
 
 
 def _predictor(head: heads.LinearHead, gates: Gates, columns: Columns) -> SelectivePredictor:
@@ -320,8 +303,13 @@ def _predictor(head: heads.LinearHead, gates: Gates, columns: Columns) -> Select
     read = np.flatnonzero(kept)
     weight = np.ascontiguousarray(head.weight[:, np.isin(columns.stage_of, read)])
     *below, stage = (int(place) + 1 for place in read)
-    probe = heads.HeadPredictor(heads.LinearHead(weight, head.bias), stage, below=tuple(below))
-    return SelectivePredictor(probe, tuple(kept.tolist()), tuple(gates.mixture.tolist()))
+    return SelectivePredictor(
+        heads.LinearHead(weight, head.bias),
+        stage,
+        below=tuple(below),
+        kept=tuple(kept.tolist()),
+        mixture=tuple(gates.mixture.tolist()),
+    )
 
 
 @hookimpl

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -76,7 +76,7 @@ def pool(output: Tensor, num_features: int) -> Tensor:
 
 
 @contextmanager
-def captured(network: nn.Module, names: list[str]) -> Iterator[dict[str, Tensor]]:
+def captured(network: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Tensor]]:
     """Yield a dictionary that a forward pass fills with the raw outputs of the modules."""
     found: dict[str, Tensor] = {}
 

@@ -21,6 +21,7 @@ from autotransfer.models.predictors.neural import (
     restore_network,
 )
 from autotransfer.models.sounds.backbone import Heard, SoundBackbone
+from autotransfer.models.stages import captured
 from autotransfer.models.texts.backbone import TextBackbone
 from autotransfer.plugin.strategy import NetworkStrategy
 
@@ -44,6 +45,7 @@ __all__ = [
     "predict_batches",
     "PREDICTION_BATCH",
     "put_together",
+    "captured",
     "batch_norms",
     "adapt_statistics",
     "adapt_statistics_to",

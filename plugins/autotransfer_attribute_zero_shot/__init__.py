@@ -6,20 +6,14 @@ knob `depth`; `regularisation` multiplies the penalty that held-out classes chos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.plugin import (
-    Json,
-    Need,
     Predictor,
-    ScenarioKind,
     SearchSpace,
-    Source,
     Strategy,
     Task,
     TaskInfo,
@@ -31,10 +25,11 @@ from autotransfer.plugin import (
     zero_shot,
 )
 from autotransfer_attribute_zero_shot.described import CorrectedDescription, NearestDescription
-from autotransfer_attribute_zero_shot.heads import HEADS, HeadTask, eszsl_left_out
+from autotransfer_attribute_zero_shot.head_task import TO_FEATURES, HeadTask
+from autotransfer_attribute_zero_shot.heads import HEADS, eszsl_left_out, fit_head
 from autotransfer_attribute_zero_shot.mean import MeanOfEszsl
-from autotransfer_attribute_zero_shot.predictor import TowersPredictor, restore_towers
-from autotransfer_attribute_zero_shot.sae import DIRECTIONS, TO_FEATURES
+from autotransfer_attribute_zero_shot.predictor import TowersPredictor, TowersStrategy
+from autotransfer_attribute_zero_shot.sae import DIRECTIONS
 from autotransfer_attribute_zero_shot.scaling import (
     FEATURE_SCALINGS,
     ROW_SCALINGS,
@@ -90,13 +85,10 @@ class Prepared:
         return cls(table, stage, features, rows, head_task)
 
 
-class AttributeZeroShot(Strategy):
+class AttributeZeroShot(TowersStrategy):
     """ESZSL, SAE, DAP or an embedding of features and attributes."""
 
     name = "attribute-zero-shot"
-    needs = frozenset({Need.ATTRIBUTES})
-    scenarios = frozenset({ScenarioKind.ZERO_SHOT})
-    trains = False
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
@@ -112,7 +104,7 @@ class AttributeZeroShot(Strategy):
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
         prepared = Prepared.of(task, trial)
-        towers = HEADS[str(trial.params["head"])](prepared.head_task)
+        towers = fit_head(str(trial.params["head"]), prepared.head_task)
         explained = _ridge(
             prepared.head_task.decomposition, prepared.table.values[task.train.labels]
         )
@@ -131,12 +123,6 @@ class AttributeZeroShot(Strategy):
             return None
         prepared = Prepared.of(task, trial)
         return eszsl_left_out(prepared.head_task, prepared.rows.apply(prepared.table.values))
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return restore_towers(tensors, info)
 
 
 def _ridge(found: linear_algebra.Decomposition, values: Array) -> Array:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from autotransfer.plugin import linear_algebra
+from autotransfer_attribute_zero_shot.head_task import HeadTask
 from autotransfer_attribute_zero_shot.predictor import Towers
 from autotransfer_attribute_zero_shot.scaling import Array
 
@@ -79,37 +79,28 @@ def platt(scores: Array, targets: Array, weights: Array) -> tuple[Array, Array]:
     return found.x[:a], found.x[a:]
 
 
-def fit_dap(
-    z: linear_algebra.Decomposition,
-    labels: NDArray[np.int64],
-    shares: Array,
-    groups: Sequence[Sequence[int]],
-    *,
-    strength: float,
-) -> Towers:
+def fit_dap(task: HeadTask, groups: Sequence[Sequence[int]]) -> Towers:
     """Return the towers of direct attribute prediction.
 
     The score of a row of shares r is the sum of r logit p + (1 - r) logit (1 - p), less the same
     of the mean share over the seen classes; what does not depend on the row is left out.
 
     Args:
-        z: Decomposition of the (n, d) scaled features.
-        labels: (n,) classes in [0, K).
-        shares: (K, a) attributes of the seen classes in [0, 1].
+        task: Its rows are the (K, a) attributes of the seen classes in [0, 1].
         groups: Classes to hold out together, for the calibration; each class at least once, or
             none at all.
-        strength: Multiplies the penalty.
 
     References:
         Lampert et al., Learning to detect unseen object classes by between-class attribute
         transfer, CVPR 2009, equation 2.
     """
+    z, labels, shares = task.decomposition, task.labels, task.rows
     order = np.argsort(-z.values)[:MOST_DIRECTIONS]
     x, targets = z.coordinates[:, order], shares[labels]
     x = x / np.sqrt(max(float(np.square(x).sum(axis=1).mean()), 1e-300))
     scale = np.sqrt(max(float(np.square(z.coordinates[:, order]).sum(axis=1).mean()), 1e-300))
     weights = 1 / np.bincount(labels)[labels]
-    penalty = PENALTY * strength * x.shape[1] ** -0.5
+    penalty = PENALTY * task.strength * x.shape[1] ** -0.5
     held_out = np.zeros_like(targets)
     for group in groups:
         out = np.isin(labels, group)

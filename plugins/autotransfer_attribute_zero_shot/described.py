@@ -6,38 +6,33 @@ classes with items teach is how a description differs from the texts of its clas
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.plugin import (
-    Json,
     Need,
-    Predictor,
-    ScenarioKind,
     SearchSpace,
-    Source,
-    Strategy,
     Task,
     TaskInfo,
     Trial,
     errors,
+    heads,
     linear_algebra,
     parameters,
     sources,
     zero_shot,
 )
-from autotransfer_attribute_zero_shot.predictor import Towers, TowersPredictor, restore_towers
-from autotransfer_attribute_zero_shot.scaling import Array, Scaling, unit_rows
+from autotransfer_attribute_zero_shot.predictor import Towers, TowersPredictor, TowersStrategy
+from autotransfer_attribute_zero_shot.scaling import Array, Scaling
 
 PENALTY = 0.3  # of the correction at regularisation 1, in mean eigenvalues of the descriptions
 
 
-class NearestDescription(Strategy):
+class NearestDescription(TowersStrategy):
     """The class whose description has the largest cosine with the item; nothing is learnt.
 
     It is what others have to beat wherever descriptions and items are read by one source.
@@ -50,9 +45,7 @@ class NearestDescription(Strategy):
     name = "nearest-description"
     priority = 10
     needs = frozenset({Need.ATTRIBUTES, Need.DESCRIPTIONS})
-    scenarios = frozenset({ScenarioKind.ZERO_SHOT})
     modalities = frozenset({sources.Modality.TEXT})  # as descriptions are
-    trains = False
     obvious = True
 
     @override
@@ -95,9 +88,9 @@ class NearestDescription(Strategy):
                 f"{self.name} needs descriptions that its own source has read; give them with "
                 "--descriptions CSV"
             )
-        x = unit_rows(np.asarray(task.features(task.train, stage), np.float64))
+        x = heads.unit_rows(np.asarray(task.features(task.train, stage), np.float64))
         d, labels = x.shape[1], task.train.labels
-        rows = unit_rows(table.values[: table.num_seen])
+        rows = heads.unit_rows(table.values[: table.num_seen])
         keys = np.eye(d) + self.correction(x, labels, rows, trial)
         towers = Towers(np.eye(d), np.zeros(d), keys, unit_keys=True)
         spread = float(towers.scores(x, rows).std())
@@ -111,12 +104,6 @@ class NearestDescription(Strategy):
             table.values,
             stage,
         )
-
-    @override
-    def restore(
-        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
-    ) -> Predictor:
-        return restore_towers(tensors, info)
 
 
 class CorrectedDescription(NearestDescription):
@@ -141,7 +128,7 @@ class CorrectedDescription(NearestDescription):
 
     @override
     def correction(self, x: Array, labels: NDArray[np.int64], rows: Array, trial: Trial) -> Array:
-        means = unit_rows(np.stack([x[labels == k].mean(axis=0) for k in range(len(rows))]))
+        means = heads.unit_rows(np.stack([x[labels == k].mean(axis=0) for k in range(len(rows))]))
         return ridge_to(rows, means - rows, PENALTY * float(trial.params["regularisation"]))
 
 

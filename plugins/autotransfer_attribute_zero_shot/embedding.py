@@ -6,12 +6,11 @@ import time
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
-from autotransfer.plugin import errors, linear_algebra
+from autotransfer.plugin import errors
+from autotransfer_attribute_zero_shot.head_task import HeadTask
 from autotransfer_attribute_zero_shot.predictor import Towers
-from autotransfer_attribute_zero_shot.scaling import Array
 
 WIDTH = 128
 TEMPERATURE = 0.05
@@ -21,15 +20,7 @@ _RATE = 3e-3
 _NOISE = 1.0  # std of the noise on features, in units of their root mean square
 
 
-def fit_embedding(
-    z: linear_algebra.Decomposition,
-    labels: NDArray[np.int64],
-    rows: Array,
-    *,
-    strength: float,
-    seed: int,
-    deadline: float | None,
-) -> Towers:
+def fit_embedding(task: HeadTask) -> Towers:
     """Return the towers of f(x) = P'z + p and g(y) = G'y, compared by their cosine.
 
     Cross-entropy over the seen classes at temperature 0.05, all images in every step, classes
@@ -37,12 +28,7 @@ def fit_embedding(
     what regularises is noise on the features: on average a ridge penalty on P.
 
     Args:
-        z: Decomposition of the (n, d) scaled features.
-        labels: (n,) classes in [0, K).
-        rows: (K, a) scaled rows of the seen classes.
-        strength: Multiplies the variance of the noise.
-        seed: Initialises both maps.
-        deadline: `time.monotonic()` of the end; None is no limit.
+        task: Its strength multiplies the variance of the noise, its seed initialises both maps.
 
     Raises:
         DeadlineError: If it is reached.
@@ -51,13 +37,14 @@ def fit_embedding(
         Frome et al., DeViSE: A deep visual-semantic embedding model, NIPS 2013, for the common
         space; Radford et al., arXiv:2103.00020, for the loss.
     """
+    z, labels, rows = task.decomposition, task.labels, task.rows
     order = np.argsort(-z.values)[:MOST_DIRECTIONS]
     spread = np.sqrt(max(float(z.values[order].mean()) / len(labels), 1e-300))
     x = torch.from_numpy((z.coordinates[:, order] / spread).astype(np.float32))
     y = torch.from_numpy(rows.astype(np.float32))
     truth = torch.from_numpy(labels.copy())  # labels are read-only
     counts = torch.bincount(truth, minlength=len(rows)).float()
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(task.seed)
 
     def start(height: int, width: int) -> torch.Tensor:
         values: torch.Tensor = torch.randn(height, width, generator=generator) / height**0.5
@@ -66,10 +53,10 @@ def fit_embedding(
     queries, keys = start(x.shape[1], WIDTH), start(y.shape[1], WIDTH)
     bias = torch.zeros(WIDTH, requires_grad=True)
     optimiser = torch.optim.Adam([queries, keys, bias], lr=_RATE)
-    noise = _NOISE * float(np.sqrt(strength))
+    noise = _NOISE * float(np.sqrt(task.strength))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
     for _ in range(_STEPS):
-        if deadline is not None and time.monotonic() > deadline:
+        if task.deadline is not None and time.monotonic() > task.deadline:
             raise errors.DeadlineError("the embedding was not trained in time")
         shaken = x + noise * torch.randn(x.shape, generator=generator)
         cosines = functional.normalize(shaken @ queries + bias) @ functional.normalize(y @ keys).T

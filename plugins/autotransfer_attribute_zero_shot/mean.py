@@ -118,10 +118,6 @@ class MeanOfEszsl(Strategy):
     trains = False
     obvious = True
 
-    def companions(self, task: Task) -> tuple[Source, ...]:
-        """Return the further sources that are read."""
-        return task.companions
-
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of()
@@ -158,15 +154,14 @@ class MeanOfEszsl(Strategy):
         table = task.attributes
         if table is None:
             raise errors.InvalidTargetError(f"{self.name} needs attributes of the classes")
-        others = self.companions(task)
-        readers = [task.features, *(task.features.of(source) for source in others)]
+        readers = [task.features, *(task.features.of(source) for source in task.companions)]
         return [
             (
                 source,
                 reader.num_stages,
                 MiddleTask.of(reader(task.train, reader.num_stages), task.train.labels, table),
             )
-            for source, reader in zip((task.source, *others), readers, strict=True)
+            for source, reader in zip((task.source, *task.companions), readers, strict=True)
         ]
 
     @override
@@ -180,21 +175,6 @@ class MeanOfEszsl(Strategy):
                 for number, (read, inner) in enumerate(zip(origins, info["members"], strict=True))
             )
         )
-
-
-class DefaultEszsl(MeanOfEszsl):
-    """ESZSL on the last stage of the default source alone, at the middle penalties.
-
-    It is not offered: on one source the penalties are worth choosing. The benchmark compares it.
-    """
-
-    name = "default-eszsl"
-    priority = 30
-    needs = frozenset({Need.ATTRIBUTES})
-
-    @override
-    def companions(self, task: Task) -> tuple[Source, ...]:
-        return ()
 
 
 def _mean(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:

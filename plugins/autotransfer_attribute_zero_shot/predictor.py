@@ -11,8 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.plugin import FeatureReader, ImageSet, Json, Layers, PredictorState, zero_shot
-from autotransfer_attribute_zero_shot.scaling import Array, Scaling, unit_rows
+from autotransfer.plugin import (
+    FeatureReader,
+    ImageSet,
+    Json,
+    Layers,
+    Need,
+    PredictorState,
+    ScenarioKind,
+    Source,
+    Strategy,
+    heads,
+    zero_shot,
+)
+from autotransfer_attribute_zero_shot.scaling import Array, Scaling
 
 _SMALLEST = 1e-12
 
@@ -40,12 +52,12 @@ class Towers:
     def query(self, z: Array) -> Array:
         """Return (n, h) what is compared with the rows."""
         found: Array = z @ self.queries + self.bias
-        return self.sharpness * (unit_rows(found) if self.unit_queries else found)
+        return self.sharpness * (heads.unit_rows(found) if self.unit_queries else found)
 
     def scores(self, z: Array, y: Array) -> Array:
         """Return the (n, c) scores of (n, d) features against (c, a) rows."""
         key = y @ self.keys
-        return self.query(z) @ (unit_rows(key) if self.unit_keys else key).T
+        return self.query(z) @ (heads.unit_rows(key) if self.unit_keys else key).T
 
     def parts(self, z: Array, y: Array) -> Array:
         """Return (n, c, a) what each attribute adds to the scores."""
@@ -148,3 +160,17 @@ def restore_towers(tensors: Mapping[str, Tensor], info: Mapping[str, Json]) -> T
         arrays["table"],
         int(info["stage"]),
     )
+
+
+class TowersStrategy(Strategy):
+    """A strategy whose answer is a `TowersPredictor`."""
+
+    needs = frozenset({Need.ATTRIBUTES})
+    scenarios = frozenset({ScenarioKind.ZERO_SHOT})
+    trains = False
+
+    @override
+    def restore(
+        self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
+    ) -> TowersPredictor:
+        return restore_towers(tensors, info)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autotransfer.plugin import linear_algebra
+from autotransfer_attribute_zero_shot.head_task import TO_ATTRIBUTES, TO_FEATURES, HeadTask
 from autotransfer_attribute_zero_shot.predictor import Towers
 from autotransfer_attribute_zero_shot.scaling import Array
 
-TO_FEATURES, TO_ATTRIBUTES = "to features", "to attributes"
 DIRECTIONS = (TO_FEATURES, TO_ATTRIBUTES)
 
 
@@ -36,31 +35,19 @@ def semantic_autoencoder(
     return found
 
 
-def fit_sae(
-    z: linear_algebra.Decomposition,
-    labels: NDArray[np.int64],
-    rows: Array,
-    *,
-    strength: float,
-    direction: str,
-) -> Towers:
+def fit_sae(task: HeadTask) -> Towers:
     """Return the towers of a semantic autoencoder.
 
     Args:
-        z: Decomposition of the (n, d) scaled features.
-        labels: (n,) classes in [0, K).
-        rows: (K, a) scaled rows of the seen classes.
-        strength: The penalty, in units in which both terms of the equation weigh the same.
-        direction: "to features" decodes a row and compares it with the features; "to attributes"
-            encodes the features and compares them with the row. Both by the cosine.
+        task: Its strength is the penalty, in units in which both terms of the equation weigh the
+            same. The direction "to features" decodes a row and compares it with the features;
+            "to attributes" encodes the features and compares them with the row. Both by the
+            cosine.
     """
-    semantics = rows[labels]
+    z, semantics = task.decomposition, task.rows[task.labels]
     unit = float(np.square(semantics).sum() / max(z.values.sum(), 1e-300))
-    weight = semantic_autoencoder(z, semantics, strength * unit)
-    a = len(weight)
-    if direction == TO_FEATURES:
-        d = weight.shape[1]
-        towers = Towers(np.eye(d), np.zeros(d), weight, unit_keys=True, unit_queries=True)
-    else:
-        towers = Towers(weight.T, np.zeros(a), np.eye(a), unit_queries=True)
-    return towers
+    weight = semantic_autoencoder(z, semantics, task.strength * unit)
+    a, d = weight.shape
+    if task.direction == TO_FEATURES:
+        return Towers(np.eye(d), np.zeros(d), weight, unit_keys=True, unit_queries=True)
+    return Towers(weight.T, np.zeros(a), np.eye(a), unit_queries=True)

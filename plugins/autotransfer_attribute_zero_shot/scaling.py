@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.plugin import heads
+
 Array = NDArray[np.float64]
 
 _SMALLEST = 1e-12
@@ -31,13 +33,7 @@ class Scaling:
     def apply(self, x: NDArray[np.floating]) -> Array:
         """Return the (n, d) rows to scale."""
         found: Array = np.subtract(x, self.centre, dtype=np.float64) * self.scale
-        return unit_rows(found) if self.unit else found
-
-
-def unit_rows(x: Array) -> Array:
-    """Return the (n, d) rows with length one."""
-    found: Array = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), _SMALLEST)
-    return found
+        return heads.unit_rows(found) if self.unit else found
 
 
 def feature_scaling(features: NDArray[np.floating], kind: str) -> Scaling:

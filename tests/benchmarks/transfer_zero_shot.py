@@ -16,7 +16,8 @@ from scipy.special import softmax
 
 from autotransfer.scenarios.zero_shot.refits import Point
 from autotransfer_attribute_zero_shot import AttributeZeroShot
-from autotransfer_attribute_zero_shot.mean import DefaultEszsl, MeanOfEszsl
+from autotransfer_attribute_zero_shot.mean import MeanOfEszsl
+from tests.benchmarks.default_eszsl import DefaultEszsl
 from tests.benchmarks.transfer_cells import Key, scored
 from tests.benchmarks.transfer_features import Features
 from tests.benchmarks.transfer_targets import POOLS, Pool

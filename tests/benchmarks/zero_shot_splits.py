@@ -36,7 +36,7 @@ from autotransfer.scenarios.zero_shot.metrics import per_class_top1
 from autotransfer.scenarios.zero_shot.refits import Point
 from autotransfer.scenarios.zero_shot.trials import ZeroShotContext
 from autotransfer.search.choice import Terms, choose
-from autotransfer_attribute_zero_shot.mean import DefaultEszsl
+from tests.benchmarks.default_eszsl import DefaultEszsl
 
 OURS, MEAN = "what a fit returns", "mean-of-eszsl"
 T_975 = {5: 2.776, 10: 2.262, 20: 2.093}  # Student's t by the number of splits; 1.96 for others

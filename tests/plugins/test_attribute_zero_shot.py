@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from autotransfer.errors import DeadlineError
 from autotransfer.models.zero_shot.eszsl import Decomposition
 from autotransfer_attribute_zero_shot.dap import fit_dap, logistic_attributes, platt
 from autotransfer_attribute_zero_shot.embedding import fit_embedding
-from autotransfer_attribute_zero_shot.heads import HEADS, HeadTask, eszsl_left_out, fit_eszsl
+from autotransfer_attribute_zero_shot.head_task import HeadTask
+from autotransfer_attribute_zero_shot.heads import HEADS, eszsl_left_out, fit_eszsl, fit_head
 from autotransfer_attribute_zero_shot.predictor import Towers
 from autotransfer_attribute_zero_shot.sae import DIRECTIONS, semantic_autoencoder
 from autotransfer_attribute_zero_shot.scaling import (
@@ -58,7 +60,7 @@ def test_every_head_tells_classes_apart_that_it_has_not_seen(head: str, directio
     task, z, labels, rows = _task(direction=direction)
     scale = share_scaling(rows[:10]) if head == "dap" else row_scaling(rows, "centred")
     task = HeadTask(task.z, task.labels, scale.apply(rows[:10]), 1.0, 0, None, direction)
-    towers = HEADS[head](task)
+    towers = fit_head(head, task)
     found = towers.scores(z, scale.apply(rows[10:])).argmax(axis=1)
     assert (found == labels).mean() > 0.5  # chance is 0.25
     assert towers.scores(task.z, task.rows).std() == pytest.approx(1.0)
@@ -87,7 +89,7 @@ def test_the_penalties_that_are_returned_are_those_of_the_chosen_candidate() -> 
     from autotransfer.models.zero_shot.left_out import LeftOut
     from autotransfer_attribute_zero_shot.heads import chosen_penalties
 
-    gamma, lam = chosen_penalties(LeftOut.of(task.decomposition, task.labels, task.rows), 0)
+    gamma, lam = chosen_penalties(LeftOut.of(task.decomposition, task.labels, task.rows), task)
     whole = Eszsl.of(task.z, task.labels, task.rows).compatibility(3 * gamma, lam)
     ratio = towers.scores(z, rows) / (z @ whole @ rows.T)
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-6)
@@ -117,35 +119,23 @@ def test_platt_silences_scores_that_say_nothing_and_keeps_those_that_do() -> Non
 def test_direct_attribute_prediction_works_without_calibration() -> None:
     task, z, labels, rows = _task()
     scale = share_scaling(rows[:10])
-    towers = fit_dap(task.decomposition, task.labels, scale.apply(rows[:10]), [], strength=1.0)
+    towers = fit_dap(replace(task, rows=scale.apply(rows[:10])), [])
     assert (towers.scores(z, scale.apply(rows[10:])).argmax(axis=1) == labels).mean() > 0.5
 
 
 def test_the_embedding_is_the_same_for_a_seed_and_leaves_the_generator_alone() -> None:
     task, _, _, rows = _task()
     before = torch.get_rng_state()
-    first, again, other = (
-        fit_embedding(
-            task.decomposition, task.labels, rows[:10], strength=1.0, seed=s, deadline=None
-        )
-        for s in (3, 3, 4)
-    )
+    first, again, other = (fit_embedding(replace(task, rows=rows[:10], seed=s)) for s in (3, 3, 4))
     assert torch.equal(before, torch.get_rng_state())
     np.testing.assert_array_equal(first.queries, again.queries)
     assert not np.array_equal(first.queries, other.queries)
 
 
 def test_the_embedding_honours_a_deadline() -> None:
-    task, _, _, rows = _task()
+    task, *_ = _task()
     with pytest.raises(DeadlineError):
-        fit_embedding(
-            task.decomposition,
-            task.labels,
-            rows[:10],
-            strength=1.0,
-            seed=0,
-            deadline=time.monotonic() - 1,
-        )
+        fit_embedding(replace(task, deadline=time.monotonic() - 1))
 
 
 @pytest.mark.parametrize("kind", FEATURE_SCALINGS)

@@ -17,8 +17,9 @@ from autotransfer.scenarios.zero_shot.pairwise_guard import judge_pairs
 from autotransfer.scenarios.zero_shot.refits import Point
 from autotransfer.scenarios.zero_shot.verdict import LEVEL, decide
 from autotransfer.search.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from autotransfer_attribute_zero_shot.mean import DefaultEszsl, MeanOfEszsl, MeanPredictor
+from autotransfer_attribute_zero_shot.mean import MeanOfEszsl, MeanPredictor
 from autotransfer_attribute_zero_shot.middle import MiddleTask, middle_eszsl, ridge
+from tests.benchmarks.default_eszsl import DefaultEszsl
 from tests.plugins.zero_shot_toys import Toy, digits_toy, shapes_toy
 
 Array = NDArray[np.float64]

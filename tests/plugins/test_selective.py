@@ -169,11 +169,11 @@ def test_what_is_switched_off_is_said_and_not_read(task: Task, gates: str) -> No
     num_stages = round(0.8 * task.features.num_stages)
     kept = found.state()[1]["kept"]
     assert len(kept) == num_stages
-    assert found.probe.stages == tuple(i + 1 for i, share in enumerate(kept) if share > 0)
-    assert found.layers.stage == max(found.probe.stages)
+    assert found.stages == tuple(i + 1 for i, share in enumerate(kept) if share > 0)
+    assert found.layers.stage == max(found.stages)
     if gates == "channels":
         assert found.mixture == ()
-        read = (found.probe.head.weight != 0).any(axis=0).sum()
+        read = (found.head.weight != 0).any(axis=0).sum()
         widths = [task.features(task.train, i + 1).shape[1] for i in range(num_stages)]
         assert read == pytest.approx(np.dot(kept, widths))
     else:

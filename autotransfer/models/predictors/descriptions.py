@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -94,7 +95,8 @@ def best_description(
     for strength, name in product(STRENGTHS, spaces):
         if not folds or (deadline is not None and time.monotonic() >= deadline):
             break
-        value = _validated(spaces[name].rows, labels, num_classes, folds=folds, strength=strength)
+        fit = partial(_fit, strength=strength)
+        value = validated(spaces[name].rows, labels, num_classes, folds, fit)
         if value > best_value:
             best, best_value = (name, strength), value
     name, strength = best
@@ -141,18 +143,25 @@ def _fit(
     )
 
 
-def _validated(
-    rows: NDArray[np.float64],
+def validated(
+    rows: Any,
     labels: NDArray[np.int64],
     num_classes: int,
-    *,
     folds: list[NDArray[np.bool_]],
-    strength: float,
+    fit: Callable[[Any, NDArray[np.int64], int], LinearHead],
 ) -> float:
-    """Return the mean log probability of the right classes of held-out images."""
-    probabilities = np.empty((len(rows), num_classes))
+    """Return the mean log probability of the right classes of held-out items.
+
+    Args:
+        rows: (n, d), dense or sparse.
+        labels: (n,) classes in [0, K).
+        num_classes: K.
+        folds: (n,) masks of what is held out in turn.
+        fit: Returns a head, given rows, their classes and K.
+    """
+    probabilities = np.empty((len(labels), num_classes))
     for held_out in folds:
-        head = _fit(rows[~held_out], labels[~held_out], num_classes, strength)
+        head = fit(rows[~held_out], labels[~held_out], num_classes)
         probabilities[held_out] = head.probabilities(rows[held_out])
     return METRICS["log_loss"].score(labels, probabilities)
 

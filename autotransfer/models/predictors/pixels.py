@@ -86,13 +86,10 @@ def describe(images: ImageSet, descriptions: tuple[str, ...]) -> dict[str, NDArr
 
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
         rows = list(threads.map(describe_one, range(len(images))))
-    described = {}
-    for column, name in enumerate(descriptions):
-        matrix = np.empty((len(rows), _NUM_FEATURES[name]), dtype=np.float32)
-        for index, row in enumerate(rows):
-            matrix[index] = row[column]
-        described[name] = matrix
-    return described
+    return {
+        name: np.array([row[column] for row in rows], np.float32).reshape(-1, _NUM_FEATURES[name])
+        for column, name in enumerate(descriptions)
+    }
 
 
 def _hog(image: Image.Image) -> NDArray[np.float32]:

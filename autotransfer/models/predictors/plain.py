@@ -18,18 +18,6 @@ MOST_WORDS = 2000  # and as many runs of letters
 _SMALLEST = 1e-9  # standard deviation
 
 
-def _raw_pixels(images: ImageSet) -> NDArray[np.floating]:
-    return describe(images, ("raw",))["raw"]
-
-
-def _counted_words(texts: ImageSet) -> NDArray[np.floating]:
-    return word_counts(texts, MOST_WORDS)
-
-
-def _spectra(sounds: ImageSet) -> NDArray[np.floating]:
-    return _standardised(describe_sounds(sounds)["log-mel"])
-
-
 def _standardised(given: NDArray[np.floating]) -> NDArray[np.floating]:
     rows = given.astype(np.float64)
     found: NDArray[np.floating] = (rows - rows.mean(0)) / np.maximum(rows.std(0), _SMALLEST)
@@ -53,7 +41,10 @@ def plain_rows(items: ImageSet) -> tuple[str, NDArray[np.floating]] | None:
 
 # What it is called in a sentence, and what makes the (n, d) rows.
 _PLAIN: Mapping[Modality, tuple[str, Callable[[ImageSet], NDArray[np.floating]]]] = {
-    Modality.IMAGE: ("the raw pixels", _raw_pixels),
-    Modality.TEXT: ("counted words", _counted_words),
-    Modality.SOUND: ("statistics of the spectrum", _spectra),
+    Modality.IMAGE: ("the raw pixels", lambda images: describe(images, ("raw",))["raw"]),
+    Modality.TEXT: ("counted words", lambda texts: word_counts(texts, MOST_WORDS)),
+    Modality.SOUND: (
+        "statistics of the spectrum",
+        lambda sounds: _standardised(describe_sounds(sounds)["log-mel"]),
+    ),
 }

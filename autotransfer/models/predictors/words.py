@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
+from scipy.sparse import hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.texts.reading import texts_of
 from autotransfer.errors import InvalidTargetError
-from autotransfer.models.metrics import METRICS
+from autotransfer.models.heads.linear import LinearHead
+from autotransfer.models.heads.logistic import full_head, solve_logistic
 from autotransfer.models.predictors.base import FeatureReader, Predictor, PredictorState
-from autotransfer.models.predictors.descriptions import stratified_folds
+from autotransfer.models.predictors.descriptions import stratified_folds, validated
 from autotransfer.results import Json
 
 STRENGTHS = (10.0, 100.0, 1.0)  # C, the likeliest first: a deadline may end the grid
@@ -52,10 +51,7 @@ class WordPredictor(Predictor):
 
     @override
     def predict(self, images: ImageSet, features: FeatureReader) -> NDArray[np.float64]:
-        scores = self._rows(texts_of(images)) @ self.weight.T + self.bias
-        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-        found: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
-        return found
+        return LinearHead(self.weight, self.bias).probabilities(self._rows(texts_of(images)))
 
     @override
     def state(self) -> PredictorState:
@@ -129,22 +125,16 @@ def fit_words(
     for strength in STRENGTHS:
         if not folds or (deadline is not None and time.monotonic() >= deadline):
             break
-        said = np.empty((len(labels), num_classes))
-        for out in folds:
-            weight, bias = _fitted(rows[~out], labels[~out], num_classes, strength)
-            scores = rows[out] @ weight.T + bias
-            shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-            said[out] = shares / shares.sum(axis=1, keepdims=True)
-        value = METRICS["log_loss"].score(labels, said)
+        value = validated(rows, labels, num_classes, folds, partial(_fit, strength=strength))
         if value > best_value:
             best, best_value = strength, value
-    weight, bias = _fitted(rows, labels, num_classes, best)
+    head = _fit(rows, labels, num_classes, best)
     terms = {
         kind: tuple(map(str, vectorizer.get_feature_names_out()))
         for kind, vectorizer in vectorizers.items()
     }
     idf = np.concatenate([vectorizer.idf_ for vectorizer in vectorizers.values()])
-    return WordPredictor(terms, idf, weight, bias)
+    return WordPredictor(terms, idf, head.weight, head.bias)
 
 
 def word_counts(texts: ImageSet, most: int) -> NDArray[np.float64]:
@@ -185,23 +175,8 @@ def _vectorizer(kind: str, vocabulary: list[str] | None = None) -> TfidfVectoriz
 
 
 def _side_by_side(blocks: Sequence[Any]) -> Any:
-    from scipy.sparse import hstack
-
     return hstack(blocks).tocsr()
 
 
-def _fitted(
-    rows: Any, labels: NDArray[np.int64], num_classes: int, strength: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (K, d) weights and (K,) offsets; a class without a text is all but impossible."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # by then no answer changes
-        model = LogisticRegression(C=strength, max_iter=300).fit(rows, labels)
-    present = model.classes_
-    weight, bias = np.zeros((num_classes, rows.shape[1])), np.full(num_classes, -30.0)
-    if len(present) == 2:  # one row: for the second class against the first
-        weight[present], bias[present] = [-0.5 * model.coef_[0], 0.5 * model.coef_[0]], 0.0
-        bias[present] = [-0.5 * model.intercept_[0], 0.5 * model.intercept_[0]]
-    else:
-        weight[present], bias[present] = model.coef_, model.intercept_
-    return weight, bias
+def _fit(rows: Any, labels: NDArray[np.int64], num_classes: int, strength: float) -> LinearHead:
+    return full_head(solve_logistic(rows, labels, strength), num_classes)

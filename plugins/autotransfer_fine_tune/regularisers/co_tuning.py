@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import Tensor
 
 _TEMPERATURES = (0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0)
@@ -29,15 +30,9 @@ def calibrated(
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599.
     """
     logs = np.log(np.clip(probabilities.astype(np.float64), 1e-12, None))
-    found = [_sharpened(logs / temperature) for temperature in _TEMPERATURES]
+    found = [softmax(logs / temperature, axis=1) for temperature in _TEMPERATURES]
     losses = [_left_out_loss(p, labels, num_classes) for p in found]
     return found[int(np.argmin(losses))]
-
-
-def _sharpened(logs: NDArray[np.float64]) -> NDArray[np.float64]:
-    scaled = np.exp(logs - logs.max(axis=1, keepdims=True))
-    probabilities: NDArray[np.float64] = scaled / scaled.sum(axis=1, keepdims=True)
-    return probabilities
 
 
 def _left_out_loss(p: NDArray[np.float64], labels: NDArray[np.int64], num_classes: int) -> float:

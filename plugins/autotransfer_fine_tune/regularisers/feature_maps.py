@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from autotransfer.plugin import networks
 
 _SMALLEST = 1e-6
 
@@ -38,15 +39,8 @@ class FeatureMaps:
     @contextmanager
     def watched(self) -> Iterator[FeatureMaps]:
         """Keep the outputs of the network's modules as it runs."""
-        handles = [
-            self._network.get_submodule(name).register_forward_hook(_keep(self._now, name))
-            for name in self._names
-        ]
-        try:
+        with networks.captured(self._network, self._names) as self._now:
             yield self
-        finally:
-            for handle in handles:
-                handle.remove()
 
     def distance(self, inputs: Tensor) -> Tensor:
         """Return the mean distance of the maps of the last forward pass, a scalar.
@@ -54,25 +48,11 @@ class FeatureMaps:
         Args:
             inputs: What that pass read; the source's copy reads the same.
         """
-        found: dict[str, Tensor] = {}
-        handles = [
-            self._source.get_submodule(name).register_forward_hook(_keep(found, name))
-            for name in self._names
-        ]
-        with torch.no_grad():
+        with torch.no_grad(), networks.captured(self._source, self._names) as found:
             self._source(inputs)
-        for handle in handles:
-            handle.remove()
         distances = [
             (self._now[name] - found[name]).square().mean()
             / found[name].square().mean().clamp_min(_SMALLEST)
             for name in self._names
         ]
         return torch.stack(distances).mean()
-
-
-def _keep(into: dict[str, Tensor], name: str) -> Callable[..., None]:
-    def hook(_module: nn.Module, _arguments: Any, output: Tensor) -> None:
-        into[name] = output
-
-    return hook

@@ -39,11 +39,3 @@ class StartingPoint:
                 self._parameters, self._start, self._rates, strict=True
             ):
                 parameter.lerp_(start, min(amount * rate, 1.0))
-
-    def distance(self) -> float:
-        """Return the Euclidean distance from the start."""
-        squares = [
-            (parameter.detach() - start).square().sum()
-            for parameter, start in zip(self._parameters, self._start, strict=True)
-        ]
-        return float(torch.stack(squares).sum().sqrt()) if squares else 0.0

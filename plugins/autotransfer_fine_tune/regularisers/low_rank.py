@@ -28,6 +28,9 @@ class LowRank(nn.Module):
         rank: Largest r, at least 1.
         seed: Seeds A; torch's global state is left as it was.
 
+    Attributes:
+        changed: Names of the weights that a change is learnt for.
+
     References:
         Hu et al., LoRA: Low-rank adaptation of large language models, ICLR 2022,
         arXiv:2106.09685, equation 3.
@@ -40,7 +43,7 @@ class LowRank(nn.Module):
         if rank < 1:
             raise ValueError(f"rank must be at least 1, got {rank}")
         self.network = network
-        self._names: list[str] = []
+        self.changed: tuple[str, ...] = ()
         self.down, self.up = nn.ParameterList(), nn.ParameterList()
         generator = torch.Generator().manual_seed(seed)
         for name, weight in network.named_parameters():
@@ -49,19 +52,14 @@ class LowRank(nn.Module):
                 continue
             out, into = weight.flatten(1).shape
             down = torch.randn(r, into, generator=generator) / into**0.5
-            self._names.append(name)
+            self.changed += (name,)
             self.down.append(nn.Parameter(down.to(weight)))
             self.up.append(nn.Parameter(weight.new_zeros(out, r)))
-
-    @property
-    def changed(self) -> tuple[str, ...]:
-        """Return the names of the weights that a change is learnt for."""
-        return tuple(self._names)
 
     def weight_of(self, name: str) -> str:
         """Return the name in the network of what a parameter of this module is or changes."""
         kind, _, rest = name.partition(".")
-        return rest if kind == "network" else self._names[int(rest)]
+        return rest if kind == "network" else self.changed[int(rest)]
 
     @override
     def forward(self, inputs: Tensor) -> Tensor:
@@ -72,7 +70,7 @@ class LowRank(nn.Module):
     @contextmanager
     def merged(self) -> Iterator[nn.Module]:
         """Give the network with the changes in its weights; at the end they are taken out."""
-        weights = {name: self.network.get_parameter(name) for name in self._names}
+        weights = {name: self.network.get_parameter(name) for name in self.changed}
         before = {name: weight.detach().clone() for name, weight in weights.items()}
         self.merge()
         try:
@@ -90,7 +88,7 @@ class LowRank(nn.Module):
 
     def _changed_weights(self) -> dict[str, Tensor]:
         found = {}
-        for name, down, up in zip(self._names, self.down, self.up, strict=True):
+        for name, down, up in zip(self.changed, self.down, self.up, strict=True):
             weight = self.network.get_parameter(name)
             found[name] = weight + ALPHA / len(down) * (up @ down).view_as(weight)
         return found

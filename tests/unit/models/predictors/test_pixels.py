@@ -140,7 +140,7 @@ def test_a_deadline_that_is_over_leaves_the_first_candidate(
     def forbidden(*args: object, **kwargs: object) -> float:
         raise AssertionError("a candidate was tried after the deadline")
 
-    monkeypatch.setattr(descriptions, "_validated", forbidden)
+    monkeypatch.setattr(descriptions, "validated", forbidden)
     predictor = fit_pixels(coloured([0, 1, 2] * 4), 3, seed=0, deadline=time.monotonic() - 1)
     assert predictor.description == "hog"
 
