@@ -27,11 +27,9 @@ from autotransfer.models.statistics.input_checks import (
     not_finite,
 )
 from autotransfer.models.statistics.moments import (
-    Batch,
     Labelled,
     Moments,
     dual_moments,
-    merged_moments,
     primal_moments,
 )
 
@@ -89,38 +87,6 @@ class Statistics:
         if not np.isfinite(statistics.mean).all():
             raise InvalidTargetError(not_finite(rows))
         return statistics
-
-    def merge(self, *others: Statistics) -> Statistics:
-        """Return the statistics of all batches together, in the order given.
-
-        Where every batch has its (d, d) Gram already, the Grams are merged too (Chan, Golub
-        and LeVeque 1983) and the rows are not read again.
-
-        Raises:
-            InvalidTargetError: If widths differ, or only some batches have probabilities.
-        """
-        parts = (self, *others)
-        given = [part.probabilities for part in parts if part.probabilities is not None]
-        if len(given) not in (0, len(parts)):
-            raise InvalidTargetError(
-                f"{len(given)} of {len(parts)} batches have source probabilities; "
-                "give them for all batches or for none"
-            )
-        widths = sorted({part.num_features for part in parts})
-        if len(widths) > 1:
-            raise InvalidTargetError(f"batches have different numbers of features: {widths}")
-        merged = Statistics.of(
-            np.concatenate([part.rows for part in parts]),
-            np.concatenate([part.classes[part.labels] for part in parts]),
-            np.concatenate(given) if given else None,
-        )
-        if all("moments" in part.__dict__ and not part.is_dual for part in parts):
-            batches = [
-                Batch(part.labelled, part.moments, np.searchsorted(merged.classes, part.classes))
-                for part in parts
-            ]
-            merged.__dict__["moments"] = merged_moments(batches, merged.mean, merged.num_classes)
-        return merged
 
     @property
     def num_images(self) -> int:

@@ -1,8 +1,8 @@
-"""Sums over centred rows: from one pass, or from those of batches."""
+"""Sums over centred rows, from one pass."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,36 +85,3 @@ def dual_moments(batch: Labelled) -> Moments:
         products += block @ batch.mean[part]
     mirror_lower(gram)
     return Moments(sums, np.diagonal(gram).copy(), gram, products)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One batch to merge: its rows, its moments, and the merged class of each of its classes."""
-
-    labelled: Labelled
-    moments: Moments
-    places: NDArray[np.int64]
-
-
-def merged_moments(batches: Sequence[Batch], mean: Array, num_classes: int) -> Moments:
-    """Return the moments about the common mean from those about each batch's own mean.
-
-    References:
-        Chan, Golub and LeVeque, Algorithms for computing the sample variance, The American
-        Statistician 1983, for matrices.
-    """
-    d = len(mean)
-    gram: Array = np.zeros((d, d), order="F")
-    sums = np.zeros((num_classes, d))
-    norms, products = [], []
-    for batch in batches:
-        own, shift = batch.moments, batch.labelled.mean - mean
-        gram += own.gram
-        gram += len(own.squared_norms) * np.outer(shift, shift)
-        counts = np.bincount(batch.labelled.labels, minlength=len(batch.places))
-        sums[batch.places] += own.class_sums + counts[:, None] * shift
-        sides = np.stack([shift, mean], axis=1)  # (d, 2)
-        along = np.concatenate([block @ sides for _, block in batch.labelled.blocks()])
-        norms.append(own.squared_norms + 2 * along[:, 0] + shift @ shift)
-        products.append(along[:, 1] + shift @ mean)
-    return Moments(sums, np.concatenate(norms), gram, np.concatenate(products))

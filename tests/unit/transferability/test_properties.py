@@ -94,37 +94,6 @@ def test_float32_equals_float64(seed: int, shape: tuple[int, int, int]) -> None:
     assert found == pytest.approx(scores(sample, names), rel=1e-5, abs=1e-9)
 
 
-@QUICK
-@given(SEEDS, SHAPES, st.integers(2, 5))
-def test_merged_batches_equal_one_pass(
-    seed: int, shape: tuple[int, int, int], num_batches: int
-) -> None:
-    sample = draw(seed, *shape)
-    parts = np.array_split(np.arange(shape[0]), num_batches)
-    batches = [Statistics.of(*(array[part] for array in sample.arguments())) for part in parts]
-    merged = batches[0].merge(*batches[1:])
-    found = {estimator.name: estimator.score(merged) for estimator in CHEAP}
-    assert found == pytest.approx(scores(sample), rel=1e-9, abs=1e-12)
-
-
-@QUICK
-@given(SEEDS)
-def test_merged_grams_equal_the_gram_of_all_rows(seed: int) -> None:
-    sample = draw(seed, n=90, d=7)
-    parts = (slice(0, 20), slice(20, 50), slice(50, 90))
-    order = np.argsort(sample.labels, kind="stable")  # batches hold different classes
-    batches = [Statistics.of(sample.features[order[p]], sample.labels[order[p]]) for p in parts]
-    for batch in batches:
-        assert len(batch.gram) == 7
-    merged = batches[0].merge(*batches[1:])
-    assert "moments" in merged.__dict__  # taken over, not computed again
-    whole = Statistics.of(sample.features[order], sample.labels[order])
-    np.testing.assert_allclose(merged.gram, whole.gram, rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(merged.moments.class_sums, whole.moments.class_sums, atol=1e-10)
-    np.testing.assert_allclose(merged.moments.squared_norms, whole.moments.squared_norms)
-    np.testing.assert_allclose(merged.moments.mean_products, whole.moments.mean_products)
-
-
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: estimator.name)
 @pytest.mark.parametrize("shape", [(60, 7), (24, 50)])
 def test_one_image_in_a_class_is_fine(

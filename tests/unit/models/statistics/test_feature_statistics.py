@@ -113,18 +113,6 @@ def test_half_precision_probabilities_are_taken() -> None:
     assert Statistics.of(np.ones((4, 3)), [0, 1, 0, 1], halves).probabilities is not None
 
 
-def test_batches_of_different_widths_do_not_merge() -> None:
-    first = Statistics.of(np.ones((2, 3)), [0, 1])
-    with pytest.raises(InvalidTargetError, match=r"\[3, 4\]"):
-        first.merge(Statistics.of(np.ones((2, 4)), [0, 1]))
-
-
-def test_batches_merge_with_all_probabilities_or_none() -> None:
-    first = Statistics.of(np.ones((2, 3)), [0, 1], np.full((2, 2), 0.5))
-    with pytest.raises(InvalidTargetError, match="1 of 2 batches"):
-        first.merge(Statistics.of(np.ones((2, 3)), [0, 1]))
-
-
 def test_a_score_without_its_head_says_so(sample: Sample) -> None:
     with pytest.raises(UndefinedScoreError, match="source's head"):
         Statistics.of(sample.features, sample.labels).require_probabilities("leep")
