@@ -64,7 +64,7 @@ def check_arguments(where: str, arguments: Mapping[str, Json]) -> None:
                 "in docs/howto/own-weights.md; a file of weights is named by the key weights"
             )
         bounds = _COUNTS.get(name)
-        if not _plain(value) or (bounds is not None and not _count(value, *bounds)):
+        if not is_plain(value) or (bounds is not None and not _count(value, *bounds)):
             raise InvalidSourceError(
                 f"{where}: {name} in kwargs must be "
                 + (
@@ -80,9 +80,20 @@ def _count(value: Json, least: int, most: int) -> bool:
     return type(value) is int and least <= value <= most
 
 
-def _plain(value: Json, depth: int = 0) -> bool:
+def is_plain(value: Json, depth: int = 0, *, tables: bool = False) -> bool:
+    """Return whether a value is a number, a short word, true, false, nothing, or a list of those.
+
+    Args:
+        value: What a file says.
+        depth: In how many lists or tables it lies.
+        tables: Whether there may be tables as well, and any fraction.
+    """
+    if tables and isinstance(value, dict):
+        value = list(value.values())
     match value:
         case None | bool():
+            return True
+        case float() if tables:
             return True
         case int() | float():
             return math.isfinite(value) and abs(value) <= LARGEST
@@ -90,5 +101,5 @@ def _plain(value: Json, depth: int = 0) -> bool:
             return len(value) <= LONGEST
         case list() | tuple():
             short = depth < 2 and len(value) <= MOST_ENTRIES
-            return short and all(_plain(entry, depth + 1) for entry in value)
+            return short and all(is_plain(entry, depth + 1, tables=tables) for entry in value)
     return False

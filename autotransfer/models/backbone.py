@@ -339,7 +339,7 @@ def _create(
         raise
     except Exception as error:
         if fetch and not isinstance(error, TypeError | AttributeError):
-            raise hub_error(source, error) from error
+            raise hub_error(source.name, error) from error
         raise InvalidSourceError(
             f"source {source.name!r}: {name} does not take {arguments} ({reason(error)})"
         ) from error

@@ -27,10 +27,6 @@ _OURS = {  # imported when such a source is there
 Loader = Callable[..., Any]
 
 
-def _as_it_is(name: str) -> str:
-    return name
-
-
 @dataclass(frozen=True)
 class BackboneBuilder:
     """Makes the networks of a kind of architecture that timm does not know.
@@ -43,7 +39,7 @@ class BackboneBuilder:
 
     kind: str
     build: Callable[[Any], Any]
-    rename: Callable[[str], str] = _as_it_is
+    rename: Callable[[str], str] = lambda name: name
 
 
 _OFFERED: dict[str, BackboneBuilder] = {}  # by plugins, for the whole process, as timm keeps its

@@ -22,7 +22,6 @@ import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +72,7 @@ class RowLayout:
         if not 1 <= stage <= len(self.widths):
             raise ValueError(f"stage must be in 1..{len(self.widths)}, got {stage}")
         bounds = np.cumsum((0, *self.widths))
-        start, stop = list(pairwise(bounds))[stage - 1]
-        return int(start), int(stop)
+        return int(bounds[stage - 1]), int(bounds[stage])
 
 
 def made_private(folder: Path) -> Path:

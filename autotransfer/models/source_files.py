@@ -31,8 +31,7 @@ def with_files(source: Source, folder: Path, stem: str) -> Source:
             return source
     target = folder / f"{stem}.safetensors"
     sha256 = write_state_dict(target, load_backbone(source).network.state_dict())
-    kwargs = {**source.kwargs}
-    return replace(source, weights=LocalWeights(Path(target.name), sha256), kwargs=kwargs)
+    return replace(source, weights=LocalWeights(Path(target.name), sha256))
 
 
 def _with_tokenizer(source: Source, folder: Path, stem: str) -> Source:

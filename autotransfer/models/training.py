@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -94,26 +95,49 @@ def train(
         FloatingPointError: If the loss is not finite.
         torch.OutOfMemoryError: If half a batch does not fit either.
     """
-    limits = limits or Limits()
-    devices = [p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"][:1]
-    with torch.random.fork_rng(devices=devices):
+    limits, minimised = limits or Limits(), objective or cross_entropy(schedule)
+    with _forked(network):
         torch.manual_seed(seed)
         optimiser = _optimiser(network, schedule, head, rate_of, decay_of)
-        minimised = objective or cross_entropy(schedule)
-        steps = _run(
-            network,
-            batch,
-            labels,
-            schedule,
-            seed,
-            limits=limits,
-            optimiser=optimiser,
-            objective=minimised,
-            on_rung=on_rung,
-            after_step=after_step,
-        )
+        generator, device = np.random.default_rng(seed), next(network.parameters()).device
+        peaks = [group["lr"] for group in optimiser.param_groups]
+        planned = schedule.epochs * math.ceil(len(labels) / schedule.batch_size)
+        rungs = list(RUNGS)
+        order = endless_order(len(labels), schedule.batch_size, generator)
+        began, step, pieces = 0.0, 0, 1
+        _train_mode(network, schedule)
+        while step < planned and limits.go_on(step):
+            if step == 1:  # the first step pays for allocations and is no measure of the rest
+                began = limits.clock()
+            if step == 1 + _MEASURED_STEPS:
+                seconds = (limits.clock() - began) / _MEASURED_STEPS
+                planned = limits.planned_steps(planned, done=step, seconds_per_step=seconds)
+            rate = schedule.rate((step + 1) / planned)
+            for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+                group["lr"] = peak * rate
+            positions = next(order)
+            targets = torch.from_numpy(labels[positions]).to(device)
+            inputs = batch(positions, generator).to(device)
+            shown = Step(network, inputs, targets, positions, step / planned, generator)
+            learn = partial(_accumulate, shown, minimised, optimiser)
+            pieces = fitted(learn, pieces=pieces, size=len(shown.targets))
+            nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
+            optimiser.step()
+            if after_step is not None:
+                after_step(schedule.learning_rate * rate)
+            step += 1
+            while on_rung and rungs and rungs[0] <= step / planned < 1:
+                network.eval()
+                on_rung(rungs.pop(0))
+                _train_mode(network, schedule)
     network.eval()
-    return steps
+    return step
+
+
+def _forked(network: nn.Module) -> AbstractContextManager[None]:
+    """Leave torch's global state as it was, on the device of the network as well."""
+    devices = [p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"][:1]
+    return torch.random.fork_rng(devices=devices)
 
 
 def cross_entropy(schedule: Schedule) -> Objective:
@@ -142,53 +166,6 @@ def mixed(step: Step, alpha: float) -> tuple[Tensor, Tensor, Tensor, float]:
     order = torch.from_numpy(step.generator.permutation(len(step.inputs)))
     inputs = share * step.inputs + (1 - share) * step.inputs[order]
     return inputs, step.targets, step.targets[order.to(step.targets.device)], share
-
-
-def _run(
-    network: nn.Module,
-    batch: BatchSource,
-    labels: NDArray[np.int64],
-    schedule: Schedule,
-    seed: int,
-    *,
-    limits: Limits,
-    optimiser: torch.optim.Optimizer,
-    objective: Objective,
-    on_rung: Callable[[float], None] | None,
-    after_step: Callable[[float], None] | None,
-) -> int:
-    generator, device = np.random.default_rng(seed), next(network.parameters()).device
-    peaks = [group["lr"] for group in optimiser.param_groups]
-    planned = schedule.epochs * math.ceil(len(labels) / schedule.batch_size)
-    rungs = list(RUNGS)
-    order = endless_order(len(labels), schedule.batch_size, generator)
-    began, step, pieces = 0.0, 0, 1
-    _train_mode(network, schedule)
-    while step < planned and limits.go_on(step):
-        if step == 1:  # the first step pays for allocations and is no measure of the rest
-            began = limits.clock()
-        if step == 1 + _MEASURED_STEPS:
-            seconds = (limits.clock() - began) / _MEASURED_STEPS
-            planned = limits.planned_steps(planned, done=step, seconds_per_step=seconds)
-        rate = schedule.rate((step + 1) / planned)
-        for group, peak in zip(optimiser.param_groups, peaks, strict=True):
-            group["lr"] = peak * rate
-        positions = next(order)
-        targets = torch.from_numpy(labels[positions]).to(device)
-        inputs = batch(positions, generator).to(device)
-        shown = Step(network, inputs, targets, positions, step / planned, generator)
-        learn = partial(_accumulate, shown, objective, optimiser)
-        pieces = fitted(learn, pieces=pieces, size=len(shown.targets))
-        nn.utils.clip_grad_norm_(network.parameters(), schedule.clip)
-        optimiser.step()
-        if after_step is not None:
-            after_step(schedule.learning_rate * rate)
-        step += 1
-        while on_rung and rungs and rungs[0] <= step / planned < 1:
-            network.eval()
-            on_rung(rungs.pop(0))
-            _train_mode(network, schedule)
-    return step
 
 
 def _train_mode(network: nn.Module, schedule: Schedule) -> None:

@@ -142,13 +142,8 @@ def write_state_dict(path: Path, tensors: Mapping[str, Tensor]) -> str:
     return sha256_of(path)
 
 
-def hub_error(source: Source, error: Exception) -> InvalidSourceError:
-    """Return the error for weights that timm could not fetch, with the ways out."""
-    return hub_reason(source.name, error)
-
-
-def hub_reason(name: str, error: Exception) -> InvalidSourceError:
-    """Return the same for a source of that name."""
+def hub_error(name: str, error: Exception) -> InvalidSourceError:
+    """Return the error for weights of a source that could not be fetched, with the ways out."""
     reason = (str(error).splitlines() or [type(error).__name__])[0].split(". ")[0][:200]
     return InvalidSourceError(
         f"source {name!r}: its pretrained weights could not be fetched ({reason}). Without "

@@ -20,29 +20,14 @@ from autotransfer_adaptation.shot import Shot
 from autotransfer_adaptation.source_only import SourceOnly
 from autotransfer_adaptation.source_probe import SourceProbe
 
-__all__ = [
-    "AdaBn",
-    "Cdan",
-    "Dann",
-    "DeepCoral",
-    "DirectSelfTraining",
-    "FeatureCoral",
-    "FeatureTransport",
-    "GradualSelfTraining",
-    "Mcc",
-    "Mme",
-    "Shot",
-    "SourceOnly",
-    "SourceProbe",
-]
-
 
 @hookimpl
 def autotransfer_strategies() -> list[Strategy]:
     """Offer the strategies."""
-    plain: list[Strategy] = [SourceOnly(), SourceProbe()]
-    frozen: list[Strategy] = [FeatureCoral(), FeatureTransport()]
-    trained: list[Strategy] = [AdaBn(), Cdan(), Dann(), DeepCoral(), Mcc(), Shot()]
-    stepping: list[Strategy] = [DirectSelfTraining(), GradualSelfTraining()]
-    few_labels: list[Strategy] = [Mme()]
-    return [*plain, *frozen, *trained, *stepping, *few_labels]
+    return [
+        *(SourceOnly(), SourceProbe()),
+        *(FeatureCoral(), FeatureTransport()),
+        *(AdaBn(), Cdan(), Dann(), DeepCoral(), Mcc(), Shot()),
+        *(DirectSelfTraining(), GradualSelfTraining()),
+        Mme(),
+    ]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.plugin import ParamValue, SearchSpace, parameters, training
+from autotransfer.plugin import SearchSpace, parameters, training
 from autotransfer_adaptation.dann import STRENGTHS, Critic, domain_loss
 from autotransfer_adaptation.reversal import reverse, strength
 from autotransfer_adaptation.two_domains import Domains, TwoDomains
@@ -36,9 +34,7 @@ class Cdan(TwoDomains):
         return JointCritic(num_features, num_classes)
 
     @override
-    def loss(
-        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
-    ) -> Tensor:
+    def loss(self, domains: Domains, step: training.Step) -> Tensor:
         headed, critic = domains.headed, domains.critic
         assert isinstance(critic, JointCritic)
         source = headed.features(step.inputs)  # (b, d)
@@ -47,7 +43,7 @@ class Cdan(TwoDomains):
         logits = headed.head(features)
         loss = nn.functional.cross_entropy(logits[: len(source)], step.targets)
         shares = logits.softmax(dim=1).detach()  # (2 b, K)
-        lambda_ = strength(step.progress, float(params["lambda_max"]))
+        lambda_ = strength(step.progress, float(domains.params["lambda_max"]))
         scores = critic.joint(reverse(features, lambda_), shares)
         of_source, of_target = certainty(shares).tensor_split([len(source)])
         return loss + domain_loss(scores, len(source), of_source, of_target)

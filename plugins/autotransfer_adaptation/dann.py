@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.plugin import ParamValue, SearchSpace, networks, parameters, training
+from autotransfer.plugin import SearchSpace, networks, parameters, training
 from autotransfer_adaptation.class_shares import ClassShares
 from autotransfer_adaptation.reversal import reverse, strength
 from autotransfer_adaptation.two_domains import Domains, TwoDomains
@@ -49,15 +47,13 @@ class Dann(TwoDomains):
         return Critic(num_features, num_classes)
 
     @override
-    def loss(
-        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
-    ) -> Tensor:
+    def loss(self, domains: Domains, step: training.Step) -> Tensor:
         headed, critic = domains.headed, domains.critic
         assert isinstance(critic, Critic)
         drawn = domains.draw(len(step.inputs))
-        source, target = _features(headed, step.inputs, drawn, str(params["batches"]))
+        source, target = _features(headed, step.inputs, drawn, str(domains.params["batches"]))
         weights = None
-        if params["class_shares"] == "gated":
+        if domains.params["class_shares"] == "gated":
             with torch.no_grad():
                 critic.shares.note(headed.head(target).softmax(dim=1))
             weights = critic.shares.weights(step.targets, step.progress)
@@ -65,7 +61,7 @@ class Dann(TwoDomains):
             nn.functional.cross_entropy(headed.head(source), step.targets, reduction="none"),
             weights,
         )
-        lambda_ = strength(step.progress, float(params["lambda_max"]))
+        lambda_ = strength(step.progress, float(domains.params["lambda_max"]))
         scores = critic(reverse(torch.cat([source, target]), lambda_))
         return loss + domain_loss(scores, len(source), weights)
 

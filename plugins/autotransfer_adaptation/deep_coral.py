@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.plugin import ParamValue, SearchSpace, parameters, training
+from autotransfer.plugin import SearchSpace, parameters, training
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 
@@ -26,12 +24,10 @@ class DeepCoral(TwoDomains):
         return SearchSpace.of(weight=parameters.floating(0.1, 100.0, default=10.0, log=True))
 
     @override
-    def loss(
-        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
-    ) -> Tensor:
+    def loss(self, domains: Domains, step: training.Step) -> Tensor:
         loss, source = source_loss(domains, step)
         target = domains.headed.features(domains.draw(len(step.inputs)))
-        return loss + float(params["weight"]) * covariance_distance(source, target)
+        return loss + float(domains.params["weight"]) * covariance_distance(source, target)
 
 
 def covariance_distance(source: Tensor, target: Tensor) -> Tensor:

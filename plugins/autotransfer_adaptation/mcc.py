@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from autotransfer.plugin import ParamValue, SearchSpace, parameters, training
+from autotransfer.plugin import SearchSpace, parameters, training
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 TEMPERATURE = 2.5  # Jin et al. 2020, section 4.1
@@ -34,13 +32,13 @@ class Mcc(TwoDomains):
         )
 
     @override
-    def loss(
-        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
-    ) -> Tensor:
+    def loss(self, domains: Domains, step: training.Step) -> Tensor:
         loss, _ = source_loss(domains, step)
         logits = domains.headed(domains.draw(len(step.inputs)))
-        confusion = class_confusion(logits, float(params["temperature"]), domains.class_shares)
-        return loss + float(params["weight"]) * confusion
+        confusion = class_confusion(
+            logits, float(domains.params["temperature"]), domains.class_shares
+        )
+        return loss + float(domains.params["weight"]) * confusion
 
 
 def class_confusion(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
-from autotransfer.plugin import ParamValue, SearchSpace, parameters, training
+from autotransfer.plugin import SearchSpace, parameters, training
 from autotransfer_adaptation.two_domains import Domains, TwoDomains, source_loss
 
 SOURCE_SHARE = 0.6  # of the steps, on source images; afterwards none of them is seen
@@ -39,9 +37,7 @@ class Shot(TwoDomains):
         return PseudoLabels()
 
     @override
-    def loss(
-        self, domains: Domains, step: training.Step, params: Mapping[str, ParamValue]
-    ) -> Tensor:
+    def loss(self, domains: Domains, step: training.Step) -> Tensor:
         if step.progress < SOURCE_SHARE:
             return source_loss(domains, step)[0]
         labels = domains.critic
@@ -53,7 +49,9 @@ class Shot(TwoDomains):
         logits = nn.functional.linear(features, head.weight.detach(), head.bias.detach())
         targets = labels.values[positions].to(logits.device)
         loss = nn.functional.cross_entropy(logits, targets)
-        return information_loss(logits, domains.class_shares) + float(params["beta"]) * loss
+        return (
+            information_loss(logits, domains.class_shares) + float(domains.params["beta"]) * loss
+        )
 
 
 def information_loss(logits: Tensor, class_shares: Tensor | None = None) -> Tensor:

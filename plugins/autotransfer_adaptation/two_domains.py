@@ -93,6 +93,7 @@ class Domains:
         seed: Draws target images.
         critic: What learns beside the network and is thrown away.
         class_shares: (K,) shares of the classes in the target; None where all are alike.
+        params: Of the trial.
     """
 
     headed: networks.HeadedSuffix
@@ -101,6 +102,7 @@ class Domains:
     seed: int
     critic: nn.Module = field(default_factory=nn.Identity)
     class_shares: Tensor | None = None
+    params: Mapping[str, ParamValue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._cycle = training.Cycle(0 if self.target is None else len(self.target), self.seed + 1)
@@ -177,21 +179,15 @@ class TwoDomains(networks.NetworkStrategy):
         """Return what learns beside the network; called under the seed of the trial."""
         return nn.Identity()
 
-    def loss(
-        self,
-        domains: Domains,
-        step: training.Step,
-        params: Mapping[str, ParamValue],  # noqa: ARG002 - for methods with an objective
-    ) -> Tensor:
+    def loss(self, domains: Domains, step: training.Step) -> Tensor:
         """Return the scalar that is minimised: the cross-entropy of the source."""
         return source_loss(domains, step)[0]
 
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
-        params = trial.params
         reads_target = Need.UNLABELLED_TARGET in self.needs
         images = task.needed_unlabelled(self.name) if reads_target else None
-        domains = _prepared(self, task, images, params, trial.seed)
+        domains = _prepared(self, task, images, trial.params, trial.seed)
         plan = domains.plan
 
         def snapshot() -> Predictor:
@@ -211,7 +207,7 @@ class TwoDomains(networks.NetworkStrategy):
             seed=trial.seed,
             limits=training.Limits(trial.deadline),
             on_rung=lambda progress: trial.report(progress, snapshot()),
-            objective=lambda step: self.loss(domains, step, params),
+            objective=lambda step: self.loss(domains, step),
         )
         return snapshot()
 
@@ -243,7 +239,7 @@ def _prepared(
         critic = strategy.critic(width, K).to(task.device)
     target = None if images is None else task.features.inputs(images, plan.frozen)
     shares = None if task.class_shares is None else torch.tensor(task.class_shares)
-    return Domains(headed, target, plan, seed, critic, shares)
+    return Domains(headed, target, plan, seed, critic, shares, params)
 
 
 def planned(

@@ -135,18 +135,15 @@ class FusionPredictor(Predictor):
     @override
     def composition(self) -> tuple[Share, ...]:
         """Return what each probe weighs, with the share that its source has in the joint one."""
-        joint = {
-            (part.source.name, part.predictor.stage): part.weight * self.joint.weight
-            for part in self.joint.parts
-        }
-        own = {(p.source.name, p.predictor.stage): 0.0 for p in self._all}
-        for probe in self.probes:
-            own[probe.source.name, probe.predictor.stage] += probe.weight
-        layers = {(p.source.name, p.predictor.stage): p.predictor.layers for p in self._all}
-        return tuple(
-            Share(key[0], PROBE, layers[key], weight + joint.get(key, 0.0))
-            for key, weight in own.items()
-        )
+        weighed = [(probe, probe.weight) for probe in self.probes]
+        weighed += [(part, part.weight * self.joint.weight) for part in self.joint.parts]
+        found: dict[tuple[str, int], Share] = {}
+        for probe, weight in weighed:
+            name, predictor = probe.source.name, probe.predictor
+            before = found.get((name, predictor.stage))
+            total = weight if before is None else before.weight + weight
+            found[name, predictor.stage] = Share(name, PROBE, predictor.layers, total)
+        return tuple(found.values())
 
 
 def restore_fusion(

@@ -41,15 +41,6 @@ from autotransfer_instance_weighting.weighted_logistic import (
     fit_weighted_logistic,
 )
 
-__all__ = [
-    "InstanceWeighting",
-    "density_ratio",
-    "effective_number",
-    "fit_weighted_logistic",
-    "kliep",
-    "tradaboost",
-]
-
 WEIGHTINGS = ("density-ratio", "kliep", "tradaboost", "none")
 LEAST_EFFECTIVE = 0.1  # of the source images; below, the weights are those of a few images
 MOST_SOURCE_IMAGES = 2000  # more change the head little and the time of a trial a lot

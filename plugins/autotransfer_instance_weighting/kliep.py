@@ -79,7 +79,9 @@ def kliep(
             f"{', '.join(f'{w:g}' for w in widths)} (times the median distance): the images "
             "have nothing in common at this stage; choose another weighting or depth"
         )
-    return _fit(source, target, centres, best * unit)
+    near = kernel(source, centres, best * unit).mean(axis=0)
+    alpha = _alpha(near, kernel(target, centres, best * unit))
+    return RatioModel(centres, alpha, best * unit)
 
 
 def kernel(
@@ -105,17 +107,6 @@ def _held_out(
         with np.errstate(divide="ignore"):
             logs.append(np.log(on_target[fold_of == fold] @ alpha))
     return float(np.concatenate(logs).mean())
-
-
-def _fit(
-    source: NDArray[np.floating],
-    target: NDArray[np.floating],
-    centres: NDArray[np.float64],
-    width: float,
-) -> RatioModel:
-    on_source = kernel(source, centres, width).mean(axis=0)
-    alpha = _alpha(on_source, kernel(target, centres, width))
-    return RatioModel(centres, alpha, width)
 
 
 def _alpha(on_source: NDArray[np.float64], on_target: NDArray[np.float64]) -> NDArray[np.float64]:

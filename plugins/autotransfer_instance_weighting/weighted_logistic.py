@@ -32,7 +32,9 @@ def fit_weighted_logistic(
     kept = weights > 0
     x, y, w = features[kept].astype(np.float64), labels[kept], weights[kept]
     w = w * (effective_number(w) / w.sum())
-    scale = _weighted_standardisation(x, w)
+    mean = np.average(x, axis=0, weights=w)
+    std = np.sqrt(np.average(np.square(x - mean), axis=0, weights=w))
+    scale = heads.Standardisation(mean, np.where(std > 1e-6, std, 1.0))
     solver = heads.solve_logistic(scale.apply(x), y, heads.DEFAULT_C / regularisation, w)
     return scale.fold_into(heads.full_head(solver, num_classes))
 
@@ -40,11 +42,3 @@ def fit_weighted_logistic(
 def effective_number(weights: NDArray[np.float64]) -> float:
     """Return (sum w)^2 / sum w^2: how many rows of equal weight say as much (Kish 1965)."""
     return float(weights.sum() ** 2 / np.square(weights).sum())
-
-
-def _weighted_standardisation(
-    x: NDArray[np.float64], weights: NDArray[np.float64]
-) -> heads.Standardisation:
-    mean = np.average(x, axis=0, weights=weights)
-    std = np.sqrt(np.average(np.square(x - mean), axis=0, weights=weights))
-    return heads.Standardisation(mean, np.where(std > 1e-6, std, 1.0))

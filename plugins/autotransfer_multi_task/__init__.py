@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.plugin import (
-    ImageSet,
     Layers,
     Need,
     ParamValue,
@@ -72,7 +71,8 @@ class MultiTask(networks.NetworkStrategy):
     def fit(self, task: Task, trial: Trial) -> Predictor:
         params = trial.params
         schedule = _schedule(params, task)
-        images = _source_images(task, schedule, trial.seed)
+        images = task.needed_source_images(self.name)
+        images = images.sample(schedule.epochs * len(task.train), trial.seed)  # what can be shown
         backbone, K, Z = task.backbone(), len(task.class_names), len(images.class_names)
         stage = round(float(params["depth"]) * backbone.num_stages)
         frozen, headed = networks.HeadedSuffix.after(
@@ -126,12 +126,6 @@ def _schedule(params: Mapping[str, ParamValue], task: Task) -> training.Schedule
             len(task.train), pretrained=pretrained
         ),
     )
-
-
-def _source_images(task: Task, schedule: training.Schedule, seed: int) -> ImageSet:
-    """Return the labelled source images, at most as many as the steps can show."""
-    images = task.needed_source_images("multi-task")
-    return images.sample(schedule.epochs * len(task.train), seed)
 
 
 def _separated(

@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -96,9 +98,13 @@ def grid_cost(z: Any, labels: Any, rows: Any) -> tuple[float, float, float]:
         left = np.linalg.solve(z.T @ z + np.eye(z.shape[1]), z.T @ y @ rows)
         np.linalg.solve(rows.T @ rows + np.eye(rows.shape[1]), left.T)
 
-    one = least(lambda: Eszsl.of(z, labels, rows).grid([1.0], [1.0]))
-    grid = least(lambda: Eszsl.of(z, labels, rows).grid(PENALTIES, PENALTIES))
-    return one, grid, least(direct)
+    def grid(penalties: Sequence[float]) -> None:
+        problem = Eszsl.of(z, labels, rows)
+        for gamma, lam in product(penalties, penalties):
+            problem.compatibility(gamma, lam)
+
+    one, grid_of_all = least(lambda: grid([1.0])), least(lambda: grid(PENALTIES))
+    return one, grid_of_all, least(direct)
 
 
 def main() -> int:

@@ -14,13 +14,13 @@ from autotransfer.models.small_cnn import small_source
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer.results import Layers, ScenarioKind
-from autotransfer_adaptation import Dann, Mcc, autotransfer_strategies
+from autotransfer_adaptation import autotransfer_strategies
 from autotransfer_adaptation.class_shares import ClassShares
-from autotransfer_adaptation.dann import Critic, domain_loss
+from autotransfer_adaptation.dann import Critic, Dann, domain_loss
 from autotransfer_adaptation.deep_coral import covariance_distance
 from autotransfer_adaptation.feature_coral import coral
 from autotransfer_adaptation.feature_transport import sinkhorn, transported
-from autotransfer_adaptation.mcc import class_confusion
+from autotransfer_adaptation.mcc import Mcc, class_confusion
 from autotransfer_adaptation.reversal import reverse, strength
 from autotransfer_adaptation.shot import cluster_labels, information_loss
 from autotransfer_adaptation.two_domains import Domains, Plan, interleaved, take_statistics

@@ -14,7 +14,8 @@ from autotransfer.models.texts.hashed_words import small_text_source
 from autotransfer.plugin import networks
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.results import ScenarioKind
-from autotransfer_adaptation import Dann, SourceOnly
+from autotransfer_adaptation.dann import Dann
+from autotransfer_adaptation.source_only import SourceOnly
 from autotransfer_adaptation.two_domains import PRETRAINED, SCRATCH, planned
 from tests.tiny_texts import task_on, text_set, write_encoder
 

@@ -12,8 +12,11 @@ from autotransfer.models.small_cnn import small_source
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer.results import ScenarioKind
-from autotransfer_adaptation import DirectSelfTraining, GradualSelfTraining
-from autotransfer_adaptation.gradual import most_certain
+from autotransfer_adaptation.gradual import (
+    DirectSelfTraining,
+    GradualSelfTraining,
+    most_certain,
+)
 
 
 def _task(cache: Path, through: tuple[ImageSet, ...]) -> Task:

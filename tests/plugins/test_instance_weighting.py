@@ -14,18 +14,16 @@ from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.neural import HeadPredictor
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_task
-from autotransfer_instance_weighting import (
-    InstanceWeighting,
-    density_ratio,
+from autotransfer_instance_weighting import InstanceWeighting, source_weights
+from autotransfer_instance_weighting.density_ratio import density_ratio
+from autotransfer_instance_weighting.kliep import kliep
+from autotransfer_instance_weighting.rows import some_of_each
+from autotransfer_instance_weighting.tradaboost import Boosting, Vote, tradaboost
+from autotransfer_instance_weighting.voting import VotePredictor
+from autotransfer_instance_weighting.weighted_logistic import (
     effective_number,
     fit_weighted_logistic,
-    kliep,
-    source_weights,
-    tradaboost,
 )
-from autotransfer_instance_weighting.rows import some_of_each
-from autotransfer_instance_weighting.tradaboost import Boosting, Vote
-from autotransfer_instance_weighting.voting import VotePredictor
 
 SHIFT = 1.0
 

@@ -18,9 +18,9 @@ from autotransfer.models.batch_order import Cycle
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer.results import Decision, State
-from autotransfer_adaptation import Mme, mme, two_domains
+from autotransfer_adaptation import mme, two_domains
 from autotransfer_adaptation.cosine import TEMPERATURE, CosineHeaded
-from autotransfer_adaptation.mme import adversarial_entropy
+from autotransfer_adaptation.mme import Mme, adversarial_entropy
 from autotransfer_adaptation.three_sets import ThreeSets, shared_source
 
 

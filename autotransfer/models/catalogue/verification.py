@@ -99,14 +99,10 @@ def check_source(
 def _faults(source: Source, backbone: Backbone) -> list[str]:
     """Return what is wrong whatever the images show."""
     faults = []
-    if not all(0 <= value <= 1 for value in source.preprocessing.mean):
-        faults.append(
-            f"mean {source.preprocessing.mean} must be for pixels in [0, 1]; divide by 255"
-        )
-    if not all(value <= 1 for value in source.preprocessing.std):
-        faults.append(
-            f"std {source.preprocessing.std} must be for pixels in [0, 1]; divide by 255"
-        )
+    for name in ("mean", "std"):
+        values = getattr(source.preprocessing, name)
+        if not all(0 <= value <= 1 for value in values):
+            faults.append(f"{name} {values} must be for pixels in [0, 1]; divide by 255")
     width, names = backbone.num_source_classes, source.class_names
     if names is not None and width and len(names) != width:
         faults.append(f"there are {len(names)} class names, but the head has {width} classes")

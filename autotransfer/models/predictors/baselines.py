@@ -12,7 +12,7 @@ from autotransfer.errors import UnknownNameError
 from autotransfer.models.predictors.base import Predictor
 from autotransfer.models.predictors.described import ItemPredictor
 from autotransfer.models.predictors.descriptions import DescriptionPredictor
-from autotransfer.models.predictors.dummy import restore_majority
+from autotransfer.models.predictors.dummy import MajorityPredictor
 from autotransfer.models.predictors.ensemble import restore_ensemble
 from autotransfer.models.predictors.neural import restore_head, restore_network
 from autotransfer.models.predictors.pixels import PixelPredictor
@@ -79,7 +79,7 @@ def restore_baseline(
         return _DESCRIBED[name].restore(tensors, info)
     match name:
         case "majority":
-            return restore_majority(tensors, info)
+            return MajorityPredictor(tensors["shares"].numpy())
         case "tf-idf":
             return restore_words(tensors, info)
         case "untrained-features" | "given-baseline":

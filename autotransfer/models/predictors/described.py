@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.item_kinds import described
-from autotransfer.models.predictors.descriptions import DescriptionPredictor, best_description
+from autotransfer.models.predictors.descriptions import DescriptionPredictor
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class ItemPredictor(DescriptionPredictor):
     """A linear classifier on the numbers that a plugin says about its items."""
 
     titles: ClassVar[Mapping[str, str]] = {}
+    baseline = "the baseline of numbers"
 
     @override
     def described(self, items: ImageSet) -> NDArray[np.float32]:
@@ -46,12 +47,11 @@ def fit_described(
         deadline: `time.monotonic()` after which no further strength is tried.
 
     Raises:
+        InvalidTargetError: If the items are of fewer than two classes.
         ValueError: If the plugin describes none.
     """
     rows = described(train)
     if rows is None:
         raise ValueError(f"nothing describes {train.modality.plural}")
-    found = best_description(
-        {str(train.modality): rows}, train.labels, num_classes, seed=seed, deadline=deadline
-    )
-    return ItemPredictor(*found)
+    named = {str(train.modality): rows}
+    return ItemPredictor.fitted(named, train, num_classes, seed=seed, deadline=deadline)

@@ -17,6 +17,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
+from autotransfer.errors import InvalidTargetError
 from autotransfer.models.heads.linear import LinearHead, Standardisation
 from autotransfer.models.heads.logistic import DEFAULT_C, fit_logistic
 from autotransfer.models.linear_algebra import principal_axes
@@ -37,12 +38,17 @@ class DescriptionPredictor(Predictor):
     Args:
         description: Its name, one of `titles`.
         head: Reads the description; standardisation and components are folded in.
+
+    Attributes:
+        titles: The names of descriptions for people.
+        baseline: What it is called in a sentence.
     """
 
     description: str
     head: LinearHead
 
     titles: ClassVar[Mapping[str, str]]
+    baseline: ClassVar[str]
 
     @abstractmethod
     def described(self, items: ImageSet) -> NDArray[np.float32]:
@@ -66,42 +72,52 @@ class DescriptionPredictor(Predictor):
         return tensors, {"description": self.description}
 
     @classmethod
+    def fitted(
+        cls,
+        described: Mapping[str, NDArray[np.float32]],
+        train: ImageSet,
+        num_classes: int,
+        *,
+        seed: int,
+        deadline: float | None,
+    ) -> Self:
+        """Return the classifier on the description that is validated best.
+
+        Args:
+            described: (n, d) rows of each description, the likeliest first.
+            train: The labelled items.
+            num_classes: K.
+            seed: Seeds the folds.
+            deadline: `time.monotonic()` after which no further candidate is tried.
+
+        Raises:
+            InvalidTargetError: If the items are of fewer than two classes.
+        """
+        labels, items = train.labels, train.modality
+        if len(np.unique(labels)) < 2:
+            raise InvalidTargetError(
+                f"{cls.baseline} needs training {items.plural} of at least 2 classes, got "
+                f"{len(np.unique(labels))} in {len(labels)} {items}(s)"
+            )
+        spaces = {name: _Components.of(rows) for name, rows in described.items()}
+        folds = stratified_folds(labels, seed)
+        best, best_value = (next(iter(spaces)), STRENGTHS[0]), -np.inf
+        for strength, name in product(STRENGTHS, spaces):
+            if not folds or (deadline is not None and time.monotonic() >= deadline):
+                break
+            fit = partial(_fit, strength=strength)
+            value = validated(spaces[name].rows, labels, num_classes, folds, fit)
+            if value > best_value:
+                best, best_value = (name, strength), value
+        name, strength = best
+        head = _fit(spaces[name].rows, labels, num_classes, strength)
+        return cls(name, spaces[name].fold_into(head))
+
+    @classmethod
     def restore(cls, tensors: Mapping[str, Tensor], info: Mapping[str, Json]) -> Self:
         """Return the predictor whose `state()` was (tensors, info)."""
         head = LinearHead(tensors["weight"].numpy(), tensors["bias"].numpy())
         return cls(str(info["description"]), head)
-
-
-def best_description(
-    described: Mapping[str, NDArray[np.float32]],
-    labels: NDArray[np.int64],
-    num_classes: int,
-    *,
-    seed: int,
-    deadline: float | None,
-) -> tuple[str, LinearHead]:
-    """Return the name of the description that is validated best, and a head that reads it.
-
-    Args:
-        described: (n, d) rows of each, the likeliest first.
-        labels: (n,) classes in [0, K).
-        num_classes: K.
-        seed: Seeds the folds.
-        deadline: `time.monotonic()` after which no further candidate is tried.
-    """
-    spaces = {name: _Components.of(rows) for name, rows in described.items()}
-    folds = stratified_folds(labels, seed)
-    best, best_value = (next(iter(spaces)), STRENGTHS[0]), -np.inf
-    for strength, name in product(STRENGTHS, spaces):
-        if not folds or (deadline is not None and time.monotonic() >= deadline):
-            break
-        fit = partial(_fit, strength=strength)
-        value = validated(spaces[name].rows, labels, num_classes, folds, fit)
-        if value > best_value:
-            best, best_value = (name, strength), value
-    name, strength = best
-    head = _fit(spaces[name].rows, labels, num_classes, strength)
-    return name, spaces[name].fold_into(head)
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.models.predictors.base import FeatureReader, Predictor, PredictorState
-from autotransfer.results import Json
 
 
 @dataclass(frozen=True)
@@ -44,11 +41,3 @@ def fit_majority(train: ImageSet, num_classes: int) -> MajorityPredictor:
     """
     counts = np.bincount(train.labels, minlength=num_classes) + 1.0
     return MajorityPredictor(counts / counts.sum())
-
-
-def restore_majority(
-    tensors: Mapping[str, Tensor],
-    info: Mapping[str, Json],  # noqa: ARG001, the common signature
-) -> MajorityPredictor:
-    """Return the predictor whose `state()` was (tensors, info)."""
-    return MajorityPredictor(tensors["shares"].numpy())

@@ -14,8 +14,7 @@ from skimage.feature import hog
 from typing_extensions import override
 
 from autotransfer.data.image_set import ImageSet
-from autotransfer.errors import InvalidTargetError
-from autotransfer.models.predictors.descriptions import DescriptionPredictor, best_description
+from autotransfer.models.predictors.descriptions import DescriptionPredictor
 
 TITLES: Mapping[str, str] = {
     "hog": "HOG + logistic regression",
@@ -31,6 +30,7 @@ class PixelPredictor(DescriptionPredictor):
     """A linear classifier on a fixed description of the pixels: "hog" or "raw"."""
 
     titles = TITLES
+    baseline = "the pixel baseline"
 
     @override
     def described(self, items: ImageSet) -> NDArray[np.float32]:
@@ -59,16 +59,8 @@ def fit_pixels(
     Raises:
         InvalidTargetError: If the images are of fewer than two classes.
     """
-    labels = train.labels
-    if len(np.unique(labels)) < 2:
-        raise InvalidTargetError(
-            "the pixel baseline needs training images of at least 2 classes, got "
-            f"{len(np.unique(labels))} in {len(labels)} image(s)"
-        )
-    found = best_description(
-        describe(train, tuple(TITLES)), labels, num_classes, seed=seed, deadline=deadline
-    )
-    return PixelPredictor(*found)
+    described = describe(train, tuple(TITLES))
+    return PixelPredictor.fitted(described, train, num_classes, seed=seed, deadline=deadline)
 
 
 def describe(images: ImageSet, descriptions: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:

@@ -16,8 +16,7 @@ from autotransfer.data.images.decoding import in_threads
 from autotransfer.data.sounds.decoding import Sound
 from autotransfer.data.sounds.reading import sounds_of
 from autotransfer.data.sounds.spectrogram import USUAL, log_mel, mfcc
-from autotransfer.errors import InvalidTargetError
-from autotransfer.models.predictors.descriptions import DescriptionPredictor, best_description
+from autotransfer.models.predictors.descriptions import DescriptionPredictor
 
 TITLES: Mapping[str, str] = {
     "log-mel": "log-mel statistics + logistic regression",
@@ -32,6 +31,7 @@ class SpectrumPredictor(DescriptionPredictor):
     """A linear classifier on a fixed description of the spectrum: "log-mel" or "mfcc"."""
 
     titles = TITLES
+    baseline = "the baseline of spectra"
 
     @override
     def described(self, items: ImageSet) -> NDArray[np.float32]:
@@ -54,16 +54,8 @@ def fit_spectra(
     Raises:
         InvalidTargetError: If the sounds are of fewer than two classes.
     """
-    labels = train.labels
-    if len(np.unique(labels)) < 2:
-        raise InvalidTargetError(
-            "the baseline of spectra needs training sounds of at least 2 classes, got "
-            f"{len(np.unique(labels))} in {len(labels)} sound(s)"
-        )
-    found = best_description(
-        describe_sounds(train), labels, num_classes, seed=seed, deadline=deadline
-    )
-    return SpectrumPredictor(*found)
+    described = describe_sounds(train)
+    return SpectrumPredictor.fitted(described, train, num_classes, seed=seed, deadline=deadline)
 
 
 def describe_sounds(sounds: ImageSet) -> dict[str, NDArray[np.float32]]:

@@ -139,8 +139,12 @@ def mean_and_std(states: Tensor, frames: Tensor) -> Tensor:
         states: (b, f, d).
         frames: (b,) how many frames of each are there.
     """
-    there = torch.arange(states.shape[1], device=states.device) < frames[:, None]
-    return masked_mean_and_std(states, there.to(states.dtype))
+    return masked_mean_and_std(states, frame_mask(states.shape[1], frames).to(states.dtype))
+
+
+def frame_mask(count: int, frames: Tensor) -> Tensor:
+    """Return (b, count): 1 for the first frames of each, as many as there are, 0 for the rest."""
+    return (torch.arange(count, device=frames.device) < frames[:, None]).float()
 
 
 def masked_mean_and_std(states: Tensor, mask: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from autotransfer.models.sounds.backbone import frame_mask
 from autotransfer.models.sounds.encoder import SoundEncoder, first_of
 
 
@@ -106,7 +107,7 @@ def _convolved(extractor: Any, waves: Tensor, lengths: Tensor) -> tuple[Tensor, 
         size, step = layer.conv.kernel_size[0], layer.conv.stride[0]
         lengths = 1 + torch.div(lengths - size, step, rounding_mode="floor")
         x = layer.activation(_normed(getattr(layer, "layer_norm", None), x, lengths))
-    return x, _there(x, lengths)
+    return x, frame_mask(x.shape[2], lengths).to(x.dtype)
 
 
 def _normed(norm: nn.Module | None, x: Tensor, lengths: Tensor) -> Tensor:
@@ -115,13 +116,9 @@ def _normed(norm: nn.Module | None, x: Tensor, lengths: Tensor) -> Tensor:
     if not isinstance(norm, nn.GroupNorm):
         found: Tensor = norm(x.transpose(1, 2)).transpose(1, 2)
         return found
-    mask = _there(x, lengths).unsqueeze(1)
+    mask = frame_mask(x.shape[2], lengths).to(x.dtype).unsqueeze(1)
     count = lengths.view(-1, 1, 1)
     mean = (x * mask).sum(2, keepdim=True) / count
     off = (x - mean) * mask
     variance = off.square().sum(2, keepdim=True) / count
     return off / (variance + norm.eps).sqrt() * norm.weight[:, None] + norm.bias[:, None]
-
-
-def _there(x: Tensor, lengths: Tensor) -> Tensor:
-    return (torch.arange(x.shape[2], device=x.device) < lengths[:, None]).to(x.dtype)

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
+from autotransfer.models.sounds.backbone import frame_mask
+
 _LEAST = 1e-7  # variance of samples, as transformers has it
 _WINDOW, _HOP = 400, 160  # samples, of AST at 16 kHz
 _FOURIER = 512
@@ -100,8 +102,7 @@ class MelFront(nn.Module):
 
     def there(self, frames: Tensor) -> Tensor:
         """Return a (b, 1, frames) mask of the frames of each sound, at least one."""
-        places = torch.arange(self._frames, device=frames.device)
-        return (places < frames.clamp(min=1)[:, None]).unsqueeze(1).float()
+        return frame_mask(self._frames, frames.clamp(min=1)).unsqueeze(1)
 
     def filled(self, x: Tensor, count: int) -> Tensor:
         """Return (..., count) of (..., t): cut, or filled up with zeros at the end."""

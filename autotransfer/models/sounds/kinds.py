@@ -15,7 +15,6 @@ from typing import Any
 
 from torch import nn
 
-from autotransfer.errors import InvalidSourceError
 from autotransfer.models.sounds.convolved import ConvolvedEncoder, WavLMEncoder
 from autotransfer.models.sounds.encoder import SoundEncoder
 from autotransfer.models.sounds.fronts import WaveFront, kaldi_front, whisper_front
@@ -133,15 +132,3 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
     }
 )
-
-
-def library() -> Any:
-    """Return transformers.
-
-    Raises:
-        InvalidSourceError: If it is not installed; the message says how to do so.
-    """
-    try:
-        return importlib.import_module("transformers")
-    except ImportError as error:
-        raise InvalidSourceError(f"{INSTALL} ({error})") from error

@@ -9,7 +9,7 @@ from typing_extensions import override
 from autotransfer.data.sounds.preprocessing import SoundPreprocessing
 from autotransfer.data.sounds.spectrogram import USUAL, log_mel
 from autotransfer.models.builders import LOG_MEL, BackboneBuilder
-from autotransfer.models.sounds.backbone import Heard, SoundBackbone
+from autotransfer.models.sounds.backbone import Heard, SoundBackbone, frame_mask
 from autotransfer.models.source import Source, Untrained
 
 WIDTHS = (16, 32, 64)
@@ -37,14 +37,14 @@ class LogMelNetwork(nn.Module):
         """Return the (b, f, d) states of the last layer; see `Heard`."""
         rows = log_mel(waves)  # (b, f, bands)
         frames = 1 + torch.div(lengths, USUAL.hop, rounding_mode="floor")
-        there = _there(rows.shape[1], frames)
+        there = frame_mask(rows.shape[1], frames)
         total = (there.sum(1) * rows.shape[2]).view(-1, 1, 1)
         mean = (rows * there.unsqueeze(2)).sum((1, 2), keepdim=True) / total
         off = (rows - mean) * there.unsqueeze(2)
         std = (off.square().sum((1, 2), keepdim=True) / total).sqrt().clamp(min=1e-3)
         x = (off / std).unsqueeze(1)  # (b, 1, f, bands)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = norm(convolution(x)).relu() * _there(x.shape[2], frames)[:, None, :, None]
+            x = norm(convolution(x)).relu() * frame_mask(x.shape[2], frames)[:, None, :, None]
             x, frames = self.pool(x), torch.div(frames + 1, 2, rounding_mode="floor")
         return Heard([x.permute(0, 2, 1, 3).flatten(2)], frames)
 
@@ -63,8 +63,3 @@ def small_sound_source(seed: int = 0) -> Source:
 
 
 build = BackboneBuilder(LOG_MEL, lambda source: SoundBackbone(source, LogMelNetwork()))
-
-
-def _there(count: int, frames: Tensor) -> Tensor:
-    """Return (b, count): 1 for frames that are there, 0 for those that fill up."""
-    return (torch.arange(count, device=frames.device) < frames[:, None]).float()

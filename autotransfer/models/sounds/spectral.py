@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from autotransfer.models.sounds.backbone import frame_mask
 from autotransfer.models.sounds.encoder import SoundEncoder, first_of
 
 _OWN = 2  # tokens of AST that stand for no patch; their mean is its own pooling
@@ -33,8 +34,7 @@ class PatchEncoder(SoundEncoder):
         wide = (x.shape[2] - config.patch_size) // config.time_stride + 1
         frames = x[:, -1].sum(1)
         whole = torch.div(frames - config.patch_size, config.time_stride, rounding_mode="floor")
-        places = torch.arange(wide, device=x.device)
-        there = (places < (1 + whole).clamp(min=1)[:, None]).to(x.dtype)
+        there = frame_mask(wide, (1 + whole).clamp(min=1)).to(x.dtype)
         high = (x.shape[1] - 1 - config.patch_size) // config.frequency_stride + 1
         return hidden, torch.cat([there.new_zeros(x.shape[0], _OWN), there.repeat(1, high)], dim=1)
 

@@ -19,10 +19,11 @@ from autotransfer.models.cutting import Suffix
 from autotransfer.models.network_size import LimitedNetwork
 from autotransfer.models.sounds.backbone import SoundBackbone
 from autotransfer.models.sounds.encoder import LAYER, SoundEncoder
-from autotransfer.models.sounds.kinds import KINDS, Kind, library
+from autotransfer.models.sounds.kinds import INSTALL, KINDS, Kind
 from autotransfer.models.source import Source, Untrained
 from autotransfer.models.stages import Stage
 from autotransfer.models.texts.backbone import with_mask
+from autotransfer.models.texts.tokens import needed
 from autotransfer.models.texts.transformer import arguments_of, load_tensors
 from autotransfer.models.weights import read_state_dict
 
@@ -151,7 +152,8 @@ def build(source: Source, *, pretrained: bool) -> Backbone:
 def _made(
     source: Source, name: str, kind: Kind, state: Mapping[str, Tensor] | None
 ) -> tuple[nn.Module, nn.Module]:
-    found, where = library(), f"source {source.name!r}: {name} as in its config.json"
+    found = needed("transformers", INSTALL)
+    where = f"source {source.name!r}: {name} as in its config.json"
     with refused_as(InvalidSourceError, f"{where} cannot be made"):
         config = found.CONFIG_MAPPING[name](**arguments_of(source.kwargs["config"]))
         with LimitedNetwork(where, state):

@@ -15,6 +15,7 @@ from autotransfer.data.texts.reading import texts_of
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.backbone import Backbone, StageFeatures
 from autotransfer.models.source import Source
+from autotransfer.models.stages import Stage
 from autotransfer.models.texts.tokens import Tokens
 
 _SAMPLE_TOKENS = 5
@@ -28,7 +29,8 @@ class TextBackbone(Backbone):
 
     Args:
         source: What the network was made from.
-        network: Has a method `hidden` that returns the (b, t, d) hidden states after each stage.
+        network: Has a method `hidden` that returns the (b, t, d) hidden states after each stage,
+            and its `stages`.
         special: Whether its tokens have marks of beginning and end.
     """
 
@@ -37,6 +39,11 @@ class TextBackbone(Backbone):
         self._preprocessing = source.preprocessing
         self._tokens = Tokens(source.preprocessing, special=special)
         super().__init__(source, network)
+
+    @override
+    def found_stages(self) -> tuple[Stage, ...]:
+        stages: tuple[Stage, ...] = self.network.stages  # type: ignore[assignment]
+        return stages
 
     @override
     def prepared(self, items: ImageSet, view: View = PLAIN) -> Tensor:
@@ -49,8 +56,8 @@ class TextBackbone(Backbone):
 
     @override
     def features(self, x: Tensor) -> StageFeatures:
-        mask = x[:, 1].to(self.dtype)
-        return StageFeatures([self._pooled(h, mask) for h in self._hidden(x)], None)
+        mask, pooling = x[:, 1].float(), self._preprocessing.pooling
+        return StageFeatures([pooled(h, mask, pooling) for h in self._hidden(x)], None)
 
     @override
     def activations(self, x: Tensor, stage: int) -> Tensor:
@@ -90,17 +97,9 @@ class TextBackbone(Backbone):
         rows: Tensor = model.get_input_embeddings().weight
         return rows
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Return the kind of its numbers."""
-        return next(self.parameters()).dtype
-
     def _hidden(self, x: Tensor) -> list[Tensor]:
         hidden: list[Tensor] = self.network.hidden(x[:, 0], x[:, 1])  # type: ignore[operator]
         return hidden
-
-    def _pooled(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        return pooled(hidden, mask, self._preprocessing.pooling)
 
 
 class WholeTexts(nn.Module):

@@ -15,7 +15,7 @@ from autotransfer.errors import InvalidSourceError
 from autotransfer.models.builders import STATIC, TRANSFORMERS
 from autotransfer.models.source import LocalWeights, Source
 from autotransfer.models.texts.tokens import tokenizer_file
-from autotransfer.models.weights import hub_reason, sha256_of
+from autotransfer.models.weights import hub_error, sha256_of
 
 TOKENIZER, CONFIG, WEIGHTS = "tokenizer.json", "config.json", "model.safetensors"
 SENTENCES, POOLING = "sentence_bert_config.json", "1_Pooling/config.json"
@@ -157,4 +157,4 @@ def fetched(name: str, file: str, needed: tuple[str, ...] = (TOKENIZER, WEIGHTS)
             ) from None
         if file in (SENTENCES, POOLING):  # an encoder can do without
             return None
-        raise hub_reason(name, error) from error
+        raise hub_error(name, error) from error

@@ -7,7 +7,6 @@ References:
 from __future__ import annotations
 
 from torch import Tensor, nn
-from typing_extensions import override
 
 from autotransfer.data.texts.preprocessing import TextPreprocessing
 from autotransfer.models.builders import WORDS, BackboneBuilder
@@ -23,6 +22,8 @@ MOST_WORDS = 2000  # words and pairs of words of a text
 class HashedWords(nn.Module):
     """A row for each word and pair of words, learnt from nothing."""
 
+    stages = (Stage("rows", WIDTH),)
+
     def __init__(self) -> None:
         super().__init__()
         self.rows = nn.Embedding(HASHED_WORDS, WIDTH)
@@ -31,15 +32,6 @@ class HashedWords(nn.Module):
     def hidden(self, ids: Tensor, _mask: Tensor) -> list[Tensor]:
         """Return the (b, t, d) rows of (b, t) hashed words."""
         return [self.rows(ids)]
-
-
-class HashedWordsBackbone(TextBackbone):
-    """The small network behind the face of `Backbone`."""
-
-    @override
-    def found_stages(self) -> tuple[Stage, ...]:
-        """Return the one stage."""
-        return (Stage("rows", WIDTH),)
 
 
 def small_text_source(seed: int = 0) -> Source:
@@ -55,4 +47,4 @@ def small_text_source(seed: int = 0) -> Source:
     )
 
 
-build = BackboneBuilder(WORDS, lambda source: HashedWordsBackbone(source, HashedWords()))
+build = BackboneBuilder(WORDS, lambda source: TextBackbone(source, HashedWords()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from typing_extensions import override
 
 from autotransfer.errors import InvalidSourceError
 from autotransfer.models.backbone import Backbone
@@ -27,25 +26,13 @@ class Embedding(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(weight, requires_grad=False)
         self.embedding = nn.Identity()  # where the one stage can be watched
+        self.stages = (Stage("embedding", weight.shape[1]),)
 
     def hidden(self, ids: Tensor, mask: Tensor) -> list[Tensor]:
         """Return the (b, t, d) rows of (b, t) tokens."""
         rows = nn.functional.embedding(ids.clamp(max=len(self.weight) - 1), self.weight)
         self.embedding(rows * mask.unsqueeze(2))
         return [rows]
-
-
-class StaticBackbone(TextBackbone):
-    """A table of embeddings: one stage, the mean over the tokens."""
-
-    def __init__(self, source: Source, network: Embedding) -> None:
-        super().__init__(source, network, special=False)
-
-    @override
-    def found_stages(self) -> tuple[Stage, ...]:
-        """Return the one stage."""
-        assert isinstance(self.network, Embedding)
-        return (Stage("embedding", self.network.weight.shape[1]),)
 
 
 def build(source: Source, *, pretrained: bool) -> Backbone:
@@ -58,11 +45,12 @@ def build(source: Source, *, pretrained: bool) -> Backbone:
     if not 0 < rows * width <= LARGEST:
         raise InvalidSourceError(f"source {source.name!r}: a table of {rows} x {width} numbers")
     state = read_state_dict(source) if pretrained else None
-    if state is not None:
-        return StaticBackbone(source, Embedding(table_of(state, source.name))).eval()
-    seed = source.weights.seed if isinstance(source.weights, Untrained) else 0
-    generator = torch.Generator().manual_seed(seed)
-    return StaticBackbone(source, Embedding(torch.randn(rows, width, generator=generator))).eval()
+    if state is None:
+        seed = source.weights.seed if isinstance(source.weights, Untrained) else 0
+        table = torch.randn(rows, width, generator=torch.Generator().manual_seed(seed))
+    else:
+        table = table_of(state, source.name)
+    return TextBackbone(source, Embedding(table), special=False).eval()
 
 
 def table_of(state: dict[str, Tensor], name: str) -> Tensor:

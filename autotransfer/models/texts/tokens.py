@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import zlib
 from collections.abc import Sequence
@@ -30,18 +31,20 @@ _INSTALL = "texts need the extra `text`: pip install 'autotransfer[text]'"
 _WORD = re.compile(r"\w+")
 
 
-def needed(module: str) -> Any:
-    """Return a module of the extra `text`.
+def needed(module: str, install: str = _INSTALL) -> Any:
+    """Return a module of an extra.
+
+    Args:
+        module: Its name.
+        install: What the message begins with; the default is for the extra `text`.
 
     Raises:
         InvalidSourceError: If it is not installed; the message says how to do so.
     """
-    import importlib
-
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise InvalidSourceError(f"{_INSTALL} ({error})") from error
+        raise InvalidSourceError(f"{install} ({error})") from error
 
 
 class Tokens:

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from autotransfer.data.untrusted_files import refused_as
 from autotransfer.errors import InvalidSourceError
-from autotransfer.models.architecture import LARGEST, LONGEST, MOST_ENTRIES
+from autotransfer.models.architecture import LONGEST, is_plain
 from autotransfer.models.backbone import Backbone
 from autotransfer.models.network_size import LimitedNetwork
 from autotransfer.models.source import Source, Untrained
@@ -62,7 +62,7 @@ def arguments_of(config: Mapping[str, Any]) -> dict[str, Json]:
     for name, value in config.items():
         if name.startswith("_") or name in _LEFT_OUT or value is None:
             continue
-        if not _plain(value):
+        if not is_plain(value, tables=True):
             raise ValueError(f"{name} in config.json is {str(value)[:LONGEST]!r}")
         found[name] = value
     return found
@@ -301,19 +301,3 @@ def _prefixes(state: Mapping[str, Tensor]) -> list[str]:
 def _shared(prefix: str, state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> bool:
     """Return whether half of the wanted tensors are there under a prefix."""
     return 2 * sum(prefix + key in state for key in wanted) >= len(wanted)
-
-
-def _plain(value: Json, depth: int = 0) -> bool:
-    match value:
-        case None | bool() | float():
-            return True
-        case int():
-            return abs(value) <= LARGEST
-        case str():
-            return len(value) <= LONGEST
-        case list() | tuple():
-            return len(value) <= MOST_ENTRIES and all(_plain(v, depth + 1) for v in value)
-        case dict():
-            short = depth < 2 and len(value) <= MOST_ENTRIES
-            return short and all(_plain(v, depth + 1) for v in value.values())
-    return False

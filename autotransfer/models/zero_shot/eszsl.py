@@ -6,7 +6,6 @@ way of leaving classes out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,10 +13,12 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from autotransfer.models.heads.ridge import targets_of
 from autotransfer.models.linear_algebra import principal_axes
 from autotransfer.models.single_thread import single_thread
 
 Array = NDArray[np.float64]
+class_targets = targets_of  # by the name that the plugin API has
 
 PENALTIES = tuple(np.logspace(-3, 3, 7).tolist())  # in units of the mean eigenvalue
 _RANK_TOLERANCE = 1e-10  # of the largest eigenvalue
@@ -49,11 +50,6 @@ class Decomposition:
     def unit(self) -> float:
         """Return the mean eigenvalue, in which penalties are counted."""
         return float(self.values.mean()) if len(self.values) else 1.0
-
-
-def class_targets(labels: NDArray[np.int64], num_classes: int) -> Array:
-    """Return (n, K) targets: 1 for the class of an image, -1 for the others."""
-    return np.where(np.equal.outer(labels, np.arange(num_classes)), 1.0, -1.0)
 
 
 @dataclass(frozen=True)
@@ -89,17 +85,9 @@ class Eszsl:
 
     def compatibility(self, gamma: float, lam: float) -> Array:
         """Return V, (d, a), for penalties on features and on attributes: score = z V a."""
-        (found,) = self.grid([gamma], [lam])[0]
-        return found
-
-    def grid(self, gammas: Sequence[float], lams: Sequence[float]) -> list[list[Array]]:
-        """Return V for every pair of penalties: one list a gamma, in it one V a lambda."""
         evidence = self.moments @ self.rows.coordinates  # (r, q)
-        found = []
-        for gamma in gammas:
-            left = self.features.basis @ (evidence / (self.features.values + gamma)[:, None])
-            found.append([(left / (self.rows.values + lam)) @ self.rows.basis.T for lam in lams])
-        return found
+        left = self.features.basis @ (evidence / (self.features.values + gamma)[:, None])
+        return (left / (self.rows.values + lam)) @ self.rows.basis.T
 
     def left_out_evidence(self, positions: NDArray[np.int64], gamma: float) -> Array:
         """Return the (b, K) class evidence z B of images that B = (Z'Z + gamma I)^-1 Z'Y misses.

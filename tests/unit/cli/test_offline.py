@@ -49,7 +49,7 @@ def test_the_second_source_that_cannot_be_fetched_refers_to_the_first() -> None:
 
 def test_the_error_names_every_way_out() -> None:
     source = Source("far", "resnet18", HubWeights("x"), tiny_source().preprocessing)
-    told = str(hub_error(source, OSError("no route. And so on")))
+    told = str(hub_error(source.name, OSError("no route. And so on")))
     for way in ("(no route)", "--sources catalogue.toml", "HF_HOME", "HF_ENDPOINT"):
         assert way in told
 

@@ -72,7 +72,7 @@ def test_an_untrained_source_has_no_file() -> None:
 
 def test_the_error_of_a_hub_names_the_ways_out() -> None:
     source = Source("far", "resnet18", Untrained(), Preprocessing(32))
-    text = str(hub_error(source, OSError("no route to host")))
+    text = str(hub_error(source.name, OSError("no route to host")))
     assert "catalogue" in text
     assert "HF_HOME" in text
     assert "no route to host" in text

@@ -7,7 +7,8 @@ from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.models.predictors.base import FeatureReader
-from autotransfer.models.predictors.dummy import fit_majority, restore_majority
+from autotransfer.models.predictors.baselines import restore_baseline
+from autotransfer.models.predictors.dummy import fit_majority
 
 NO_FEATURES = cast("FeatureReader", None)  # the baseline must not look at the source
 
@@ -31,7 +32,7 @@ def test_the_shares_count_one_more_picture_of_each_class() -> None:
 
 def test_a_restored_predictor_gives_the_same_shares() -> None:
     predictor = fit_majority(IMAGES, 3)
-    restored = restore_majority(*predictor.state())
+    restored = restore_baseline("majority", *predictor.state(), None)
     assert np.array_equal(
         restored.predict(IMAGES, NO_FEATURES), predictor.predict(IMAGES, NO_FEATURES)
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,10 @@ def test_targets_are_one_for_the_class_and_minus_one_for_the_others() -> None:
 def test_every_point_of_the_grid_equals_a_direct_dense_solution(n: int, d: int) -> None:
     z, labels, rows = _problem(n, d)
     gammas, lams = [0.01, 1.0, 30.0], [0.1, 5.0]
-    grid = Eszsl.of(z, labels, rows).grid(gammas, lams)
-    for gamma, line in zip(gammas, grid, strict=True):
-        for lam, found in zip(lams, line, strict=True):
-            expected = _direct(z, class_targets(labels, 6), rows, gamma, lam)
-            np.testing.assert_allclose(found, expected, atol=1e-8)
+    problem = Eszsl.of(z, labels, rows)
+    for gamma, lam in product(gammas, lams):
+        expected = _direct(z, class_targets(labels, 6), rows, gamma, lam)
+        np.testing.assert_allclose(problem.compatibility(gamma, lam), expected, atol=1e-8)
 
 
 def test_more_attributes_than_classes_are_no_harm() -> None:
@@ -75,7 +75,8 @@ def test_the_whole_grid_takes_two_decompositions(monkeypatch: pytest.MonkeyPatch
         return principal_axes(x, **options)
 
     monkeypatch.setattr(module, "principal_axes", counted)
-    found = Eszsl.of(z, labels, rows).grid(penalties, penalties)
+    problem = Eszsl.of(z, labels, rows)
+    found = {pair: problem.compatibility(*pair) for pair in product(penalties, penalties)}
     assert made == [(80, 30), (6, 4)]
     expected = _direct(z, class_targets(labels, 6), rows, penalties[2], penalties[5])
-    np.testing.assert_allclose(found[2][5], expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found[penalties[2], penalties[5]], expected, rtol=1e-6, atol=1e-9)
