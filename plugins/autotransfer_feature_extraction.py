@@ -104,11 +104,8 @@ def _scales(blocks: Sequence[NDArray[np.floating]]) -> NDArray[np.float64] | Non
     if len(blocks) == 1:
         return None
     roots = [np.sqrt(np.square(block, dtype=np.float64).mean()) for block in blocks]
-    parts = [
-        np.full(block.shape[1], 1 / max(root, 1e-12))
-        for block, root in zip(blocks, roots, strict=True)
-    ]
-    return np.concatenate(parts)
+    factors = [1 / max(root, 1e-12) for root in roots]
+    return np.repeat(factors, [block.shape[1] for block in blocks])
 
 
 @hookimpl

@@ -142,7 +142,8 @@ class FeatureTable:
     def set_layout(self, layout: RowLayout) -> None:
         """Fix the meaning of the columns, before the first row."""
         self.layout = layout
-        self._guarded(lambda: self._write_layout(layout))
+        values = {**asdict(layout), "sha256": _layout_hash(layout)}
+        self._guarded(lambda: write_whole(self._folder / _LAYOUT_FILE, json.dumps(values)))
         self._open_shards()  # those of a layout that was damaged
 
     def append(self, digests: Sequence[str], rows: NDArray[np.float32]) -> None:
@@ -185,10 +186,6 @@ class FeatureTable:
             file.write(content.getvalue())
         self._last = path
         self._store.evict(keep=self._folder)
-
-    def _write_layout(self, layout: RowLayout) -> None:
-        values = {**asdict(layout), "sha256": _layout_hash(layout)}
-        write_whole(self._folder / _LAYOUT_FILE, json.dumps(values))
 
     def _guarded(self, write: Callable[[], None]) -> None:
         """Write, or go on in memory alone when the folder cannot be written."""

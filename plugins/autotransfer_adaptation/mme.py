@@ -131,14 +131,11 @@ def _start(headed: CosineHeaded, statistics: networks.DomainStatistics, sets: Th
     device = headed.head.weight.device
     with torch.no_grad(), statistics.other():
         shown = np.linspace(0, len(sets.source) - 1, min(len(sets.source), 500)).astype(np.int64)
-        rows = [headed.features(sets.source.batch(p).to(device)) for p in _pieces(shown)]
+        pieces = np.array_split(shown, -(-len(shown) // 32))
+        rows = [headed.features(sets.source.batch(piece).to(device)) for piece in pieces]
     headed.start_from_means(
         torch.cat(rows), torch.from_numpy(sets.source_labels[shown]).to(device)
     )
-
-
-def _pieces(positions: np.ndarray) -> list[np.ndarray]:
-    return np.array_split(positions, -(-len(positions) // 32))
 
 
 def _objective(

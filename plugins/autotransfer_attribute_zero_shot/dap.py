@@ -97,8 +97,8 @@ def fit_dap(task: HeadTask, groups: Sequence[Sequence[int]]) -> Towers:
     z, labels, shares = task.decomposition, task.labels, task.rows
     order = np.argsort(-z.values)[:MOST_DIRECTIONS]
     x, targets = z.coordinates[:, order], shares[labels]
-    x = x / np.sqrt(max(float(np.square(x).sum(axis=1).mean()), 1e-300))
-    scale = np.sqrt(max(float(np.square(z.coordinates[:, order]).sum(axis=1).mean()), 1e-300))
+    scale = np.sqrt(max(float(np.square(x).sum(axis=1).mean()), 1e-300))
+    x = x / scale
     weights = 1 / np.bincount(labels)[labels]
     penalty = PENALTY * task.strength * x.shape[1] ** -0.5
     held_out = np.zeros_like(targets)

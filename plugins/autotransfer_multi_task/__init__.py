@@ -9,7 +9,7 @@ head is thrown away.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -36,7 +36,7 @@ from autotransfer.plugin import (
     training,
 )
 from autotransfer_multi_task.gradient_projection import projected_loss
-from autotransfer_multi_task.two_heads import Draws, TwoHeads
+from autotransfer_multi_task.two_heads import TwoHeads
 
 LEARNING_RATE = 3e-4
 WEIGHT_DECAY = 1e-2
@@ -95,6 +95,12 @@ class MultiTask(networks.NetworkStrategy):
                 network.headed, task.source, frozen=frozen, layers=layers
             )
 
+        cycle = training.Cycle(len(images), trial.seed)
+
+        def draw(size: int) -> tuple[Tensor, Tensor]:
+            positions = cycle.next(size)
+            return source.batch(positions), torch.from_numpy(images.labels[positions])
+
         training.train(
             network,
             lambda positions, _: target.batch(positions),
@@ -104,9 +110,7 @@ class MultiTask(networks.NetworkStrategy):
             limits=training.Limits(trial.deadline),
             head=network.heads(),
             on_rung=lambda progress: trial.report(progress, snapshot()),
-            objective=_objective(
-                network, Draws(source, images.labels, trial.seed), params, statistics
-            ),
+            objective=_objective(network, draw, params, statistics),
         )
         return snapshot()
 
@@ -155,7 +159,7 @@ def _probe(
 
 def _objective(
     network: TwoHeads,
-    draws: Draws,
+    draw: Callable[[int], tuple[Tensor, Tensor]],
     params: Mapping[str, ParamValue],
     statistics: networks.DomainStatistics | None,
 ) -> training.Objective:
@@ -168,7 +172,7 @@ def _objective(
         w = annealed(weight, step.progress)
         if w == 0.0:
             return loss
-        inputs, labels = draws.draw(len(step.inputs))
+        inputs, labels = draw(len(step.inputs))
         with _away(statistics):
             logits = network.source_logits(inputs.to(step.inputs.device))
         other = w * nn.functional.cross_entropy(logits, labels.to(step.inputs.device))

@@ -66,9 +66,7 @@ def describe_sounds(sounds: ImageSet) -> dict[str, NDArray[np.float32]]:
 
     rows = in_threads(describe_one, range(len(sounds)))
     return {
-        name: np.stack([row[name] for row in rows])
-        if rows
-        else np.empty((0, (PARTS + 1) * width), np.float32)
+        name: np.array([row[name] for row in rows], np.float32).reshape(-1, (PARTS + 1) * width)
         for name, width in (("log-mel", USUAL.bands), ("mfcc", MFCC))
     }
 

@@ -132,23 +132,18 @@ def _checked(found: object) -> Heard:
     return found
 
 
-def mean_and_std(states: Tensor, frames: Tensor) -> Tensor:
-    """Return (b, 2 d): mean and standard deviation over the frames that are there.
-
-    Args:
-        states: (b, f, d).
-        frames: (b,) how many frames of each are there.
-    """
-    return masked_mean_and_std(states, frame_mask(states.shape[1], frames).to(states.dtype))
-
-
 def frame_mask(count: int, frames: Tensor) -> Tensor:
     """Return (b, count): 1 for the first frames of each, as many as there are, 0 for the rest."""
     return (torch.arange(count, device=frames.device) < frames[:, None]).float()
 
 
 def masked_mean_and_std(states: Tensor, mask: Tensor) -> Tensor:
-    """Return the same for a (b, f) mask that is 1 where a frame is there."""
+    """Return (b, 2 d): mean and standard deviation over the frames that are there.
+
+    Args:
+        states: (b, f, d).
+        mask: (b, f) 1 where a frame is there.
+    """
     weights = mask.unsqueeze(2)
     count = weights.sum(1).clamp(min=1)
     mean = (states * weights).sum(1) / count
@@ -157,7 +152,8 @@ def masked_mean_and_std(states: Tensor, mask: Tensor) -> Tensor:
 
 
 def _pooled(found: Heard) -> list[Tensor]:
-    rows = [mean_and_std(states, found.frames) for states in found.layers]
+    masks = [frame_mask(x.shape[1], found.frames).to(x.dtype) for x in found.layers]
+    rows = list(map(masked_mean_and_std, found.layers, masks))
     if found.embedding is not None:
         rows.insert(len(rows) - 1, found.embedding)
     return rows

@@ -75,7 +75,9 @@ class Tokens:
         mask = mask_token(self._preprocessing) if view.kind == MASK else None
         if view.kind == MASK and mask is None:
             raise ValueError("the tokenizer has no token for what is masked")
-        rows = [_varied(row, digest, view, mask) for row, digest in self._rows(texts, digests)]
+        keys = list(digests) or [""] * len(texts)
+        cut = zip(self._rows(texts), keys, strict=True)
+        rows = [_varied(row, key, view, mask) for row, key in cut]
         longest = max(map(len, rows), default=1)
         found = torch.zeros((len(rows), 2, longest), dtype=torch.long)
         for i, row in enumerate(rows):
@@ -83,17 +85,13 @@ class Tokens:
             found[i, 1, : len(row)] = 1
         return found
 
-    def _rows(self, texts: Sequence[str], digests: Sequence[str]) -> list[tuple[list[int], str]]:
-        keys = list(digests) or [""] * len(texts)
-        most = self._preprocessing.max_tokens
-        file = self._preprocessing.tokenizer
+    def _rows(self, texts: Sequence[str]) -> list[list[int]]:
+        most, file = self._preprocessing.max_tokens, self._preprocessing.tokenizer
         if file is None:
-            return [
-                (hashed(text)[:most] or [1], key) for text, key in zip(texts, keys, strict=True)
-            ]
+            return [hashed(text)[:most] or [1] for text in texts]
         tokenizer = _tokenizer(file.path, file.sha256, most)
         encoded = tokenizer.encode_batch(list(texts), add_special_tokens=self._special)
-        return [([*(item.ids or [0])], key) for item, key in zip(encoded, keys, strict=True)]
+        return [item.ids or [0] for item in encoded]
 
 
 def hashed(text: str) -> list[int]:

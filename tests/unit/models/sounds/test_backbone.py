@@ -18,7 +18,7 @@ from autotransfer.models import backbone
 from autotransfer.models.backbone import Backbone, load_backbone
 from autotransfer.models.builders import BackboneBuilder, offer
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
-from autotransfer.models.sounds.backbone import SoundBackbone, mean_and_std
+from autotransfer.models.sounds.backbone import SoundBackbone, frame_mask, masked_mean_and_std
 from autotransfer.models.sounds.small_network import small_sound_source
 from autotransfer.models.source import LocalWeights, Source, source_from_json, source_to_json
 from autotransfer.models.weights import sha256_of
@@ -56,7 +56,7 @@ def test_features_do_not_depend_on_what_fills_up_the_batch(name: str, ears: Sour
 
 def test_mean_and_deviation_are_of_the_frames_that_are_there() -> None:
     states = torch.tensor([[[1.0], [3.0], [99.0]]])
-    found = mean_and_std(states, torch.tensor([2]))
+    found = masked_mean_and_std(states, frame_mask(3, torch.tensor([2])))
     assert found.tolist() == [[2.0, 1.0]]
 
 
