@@ -89,20 +89,13 @@ class SelectiveTransfer(Strategy):
         top = max(1, round(float(params["depth"]) * task.features.num_stages))
         blocks = [task.features(task.train, stage) for stage in range(1, top + 1)]
         columns = Columns.of(blocks)
-        kind = str(params["gates"])
         x = np.concatenate(blocks, axis=1)
         strength = float(params["regularisation"])
         scale = heads.Standardisation.of(x)
         standardised = scale.apply(x)
-        gates = learn_gates(
-            standardised,
-            task.train.labels,
-            len(task.class_names),
-            columns,
-            kind=kind,
-            penalty=float(params["penalty"]),
-            regularisation=strength,
-        )
+        rows, K = standardised.astype(np.float32), len(task.class_names)
+        problem = Problem(rows, task.train.labels, K, columns, str(params["gates"]))
+        gates = learn_gates(problem, float(params["penalty"]), strength)
         open_columns = gates.scales > 0
         head = heads.fit_logistic(
             standardised[:, open_columns] * gates.scales[open_columns],
@@ -159,16 +152,7 @@ class Gates:
     mixture: NDArray[np.float64]
 
 
-def learn_gates(
-    x: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    num_classes: int,
-    columns: Columns,
-    *,
-    kind: str,
-    penalty: float,
-    regularisation: float = 1.0,
-) -> Gates:
+def learn_gates(problem: Problem, penalty: float, regularisation: float = 1.0) -> Gates:
     """Return the scales that lower the penalised log loss most, jointly with a linear head.
 
     The loss an image is cross-entropy + ||W||^2 / (2 C n) + penalty * sum(s), with the C of the
@@ -176,16 +160,11 @@ def learn_gates(
     one stays open: a head without columns would know nothing.
 
     Args:
-        x: (n, d) standardised features, the stages side by side.
-        labels: (n,) classes in [0, K).
-        num_classes: K.
-        columns: Where the stages are.
-        kind: "channels", "stages" or "both".
+        problem: What is learnt from.
         penalty: Price of an open gate, in nats an image; without effect on "stages".
         regularisation: Divides C.
     """
-    problem = _Problem(x.astype(np.float32), labels, num_classes, columns, kind)
-    decay = regularisation / (heads.DEFAULT_C * len(x))
+    decay = regularisation / (heads.DEFAULT_C * len(problem.x))
     start = np.zeros(sum(problem.sizes))  # every gate half open, every stage alike
     while True:
         loss = partial(problem.loss, decay=decay, penalty=penalty)
@@ -206,15 +185,22 @@ def learn_gates(
             break
         penalty /= 10  # nothing that the head could gain is worth one gate at this price
     scales = np.where(gate >= OFF * gate.max(), gate * outer, 0.0)
-    return Gates(scales, np.zeros(0) if kind == "channels" else mixture)
+    return Gates(scales, np.zeros(0) if problem.kind == "channels" else mixture)
 
 
 @dataclass(frozen=True)
-class _Problem:
-    """The loss that head and scales minimise together; the arguments are those of `learn_gates`.
+class Problem:
+    """The loss that head and scales minimise together.
 
     The unknowns are one vector: head weights (K, d), bias (K,), theta (d,) and phi (S,). What
     `kind` leaves out has no gradient and stays at its start.
+
+    Args:
+        x: (n, d) standardised features, the stages side by side.
+        labels: (n,) classes in [0, K).
+        num_classes: K.
+        columns: Where the stages are.
+        kind: "channels", "stages" or "both".
     """
 
     x: NDArray[np.float32]

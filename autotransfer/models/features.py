@@ -48,36 +48,22 @@ class Features:
     hooks on the network that they share.
 
     Args:
-        store: Where rows of features are kept.
-        pixels: Decoded images, shared by all sources of one input size.
-        load: Returns the pretrained network; called only when something is missing.
-        others: Returns the features of another source.
-        activations: Where raw stage outputs are kept, shared by all sources.
+        source: Whose they are.
+        readers: Those of all sources, with what they share.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        store: FeatureStore,
-        pixels: PixelStore,
-        load: Loader,
-        device: torch.device,
-        *,
-        others: Callable[[Source], Features],
-        activations: ActivationMemory,
-    ) -> None:
+    def __init__(self, source: Source, readers: FeatureReaders) -> None:
         self.source = source
-        self.of = others
-        self.device = device
+        self.of: Callable[[Source], Features] = readers.__getitem__
+        self.device = readers.device
         self.seconds = 0.0  # of forward passes, decoding included
         self.passed = 0  # images that went through the network
-        self._rows = store.table(source)
-        self._pixels = pixels
-        self._load = load
+        self._rows = readers.store.table(source)
+        self._pixels, self._load = readers.pixels, readers.load
         self._backbone: Backbone | None = None
         self._frozen: Backbone | None = None  # the same features in less time
         self._awaited = 0  # images, since the network was loaded
-        self._activations = activations
+        self._activations = readers.activations
         self._lock = threading.RLock()  # of the network and the rows
 
     @property
@@ -257,7 +243,9 @@ class FeatureReaders:
 
     Args:
         store: Where rows of features are kept.
-        load: Returns the pretrained network of a source.
+        pixels: Decoded images, shared by all sources of one input size.
+        load: Returns the pretrained network of a source; called only when something is missing.
+        device: Where to compute.
         activation_bytes: Memory for raw stage outputs, of all sources together.
     """
 
@@ -271,22 +259,14 @@ class FeatureReaders:
     ) -> None:
         self.device = device
         self.load = load
-        self._store, self._pixels = store, pixels
-        self._activations = ActivationMemory(activation_bytes)
+        self.store, self.pixels = store, pixels
+        self.activations = ActivationMemory(activation_bytes)
         self._readers: dict[str, Features] = {}
 
     def __getitem__(self, source: Source) -> Features:
         key = source.fingerprint
         if key not in self._readers:
-            self._readers[key] = Features(
-                source,
-                self._store,
-                self._pixels,
-                self.load,
-                self.device,
-                others=self.__getitem__,
-                activations=self._activations,
-            )
+            self._readers[key] = Features(source, self)
         return self._readers[key]
 
     def release(self, keep: Sequence[Source] = ()) -> None:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from autotransfer.plugin import (
-    ImageSet,
     Layers,
     Need,
     ParamValue,
@@ -185,9 +184,7 @@ class TwoDomains(networks.NetworkStrategy):
 
     @override
     def fit(self, task: Task, trial: Trial) -> Predictor:
-        reads_target = Need.UNLABELLED_TARGET in self.needs
-        images = task.needed_unlabelled(self.name) if reads_target else None
-        domains = _prepared(self, task, images, trial.params, trial.seed)
+        domains = _prepared(self, task, trial)
         plan = domains.plan
 
         def snapshot() -> Predictor:
@@ -219,27 +216,21 @@ def source_loss(domains: Domains, step: training.Step) -> tuple[Tensor, Tensor]:
     return loss, features
 
 
-def _prepared(
-    strategy: TwoDomains,
-    task: Task,
-    images: ImageSet | None,
-    params: Mapping[str, ParamValue],
-    seed: int,
-) -> Domains:
-    num_target = len(task.train) if images is None else len(images)
-    headed, plan = planned(
-        networks.HeadedSuffix, task, params, min(len(task.train), num_target), seed
-    )
+def _prepared(strategy: TwoDomains, task: Task, trial: Trial) -> Domains:
+    reads_target = Need.UNLABELLED_TARGET in strategy.needs
+    images = task.needed_unlabelled(strategy.name) if reads_target else None
+    fewest = len(task.train) if images is None else min(len(task.train), len(images))
+    headed, plan = planned(networks.HeadedSuffix, task, trial.params, fewest, trial.seed)
     if strategy.most_passes is not None and isinstance(task.source.weights, sources.Untrained):
         most = strategy.most_passes * len(task.train) // plan.batch_size
         plan = replace(plan, steps=min(plan.steps, max(most, FEWEST_STEPS)))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(trial.seed)
         width, K = headed.head.in_features, headed.head.out_features
         critic = strategy.critic(width, K).to(task.device)
     target = None if images is None else task.features.inputs(images, plan.frozen)
     shares = None if task.class_shares is None else torch.tensor(task.class_shares)
-    return Domains(headed, target, plan, seed, critic, shares, params)
+    return Domains(headed, target, plan, trial.seed, critic, shares, trial.params)
 
 
 def planned(

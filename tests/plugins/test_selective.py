@@ -16,13 +16,20 @@ from autotransfer.plugin.testing import shapes, tiny_task
 from autotransfer_selective import (
     GATES,
     Columns,
+    Gates,
+    Problem,
     SelectivePredictor,
     SelectiveTransfer,
-    _Problem,
     learn_gates,
 )
 
 Block = NDArray[np.float64]
+
+
+def _gates(
+    x: Block, labels: NDArray[np.int64], columns: Columns, kind: str, penalty: float
+) -> Gates:
+    return learn_gates(Problem(x.astype(np.float32), labels, 3, columns, kind), penalty)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +72,7 @@ def _second_stage_knows(n: int = 120) -> tuple[list[Block], NDArray[np.int64]]:
 
 def test_channels_of_noise_are_switched_off_and_most_that_inform_are_kept() -> None:
     x, labels = _half_noise()
-    gates = learn_gates(x, labels, 3, Columns.of([x]), kind="channels", penalty=1e-2)
+    gates = _gates(x, labels, Columns.of([x]), "channels", 1e-2)
     left = gates.scales > 0
     assert not left[10:].any()
     assert left[:10].sum() >= 6
@@ -73,7 +80,7 @@ def test_channels_of_noise_are_switched_off_and_most_that_inform_are_kept() -> N
 
 def test_without_a_price_every_gate_opens_and_the_head_is_the_ungated_one() -> None:
     x, labels = _half_noise()
-    gates = learn_gates(x, labels, 3, Columns.of([x]), kind="channels", penalty=0.0)
+    gates = _gates(x, labels, Columns.of([x]), "channels", 0.0)
     np.testing.assert_allclose(gates.scales, 1.0, atol=0.02)
     gated = fit_logistic(x * gates.scales, labels, 3, standardise=False)
     plain = fit_logistic(x, labels, 3, standardise=False)
@@ -85,7 +92,7 @@ def test_without_a_price_every_gate_opens_and_the_head_is_the_ungated_one() -> N
 def test_the_mixture_finds_the_one_stage_that_knows_the_class() -> None:
     blocks, labels = _second_stage_knows()
     x, columns = np.hstack(blocks), Columns.of(blocks)
-    mixture = learn_gates(x, labels, 3, columns, kind="stages", penalty=0.0).mixture
+    mixture = _gates(x, labels, columns, "stages", 0.0).mixture
     assert mixture[1] > 0.8
     assert mixture.sum() == pytest.approx(1.0)
 
@@ -98,7 +105,7 @@ def test_no_other_mixture_has_a_lower_loss() -> None:
         for d, strength in ((20, 0.4), (10, 0.7))
     ]
     x, columns = np.hstack(blocks), Columns.of(blocks)
-    problem = _Problem(x.astype(np.float32), labels, 3, columns, "stages")
+    problem = Problem(x.astype(np.float32), labels, 3, columns, "stages")
     decay = 10 / len(x)
     start = np.zeros(sum(problem.sizes))
 
@@ -113,7 +120,7 @@ def test_no_other_mixture_has_a_lower_loss() -> None:
 
     shares = np.linspace(0.02, 0.98, 25)
     losses = [best_with(share) for share in shares]
-    found = learn_gates(x, labels, 3, columns, kind="stages", penalty=0.0).mixture
+    found = _gates(x, labels, columns, "stages", 0.0).mixture
     assert best_with(float(found[0])) <= min(losses) + 1e-4
     assert found[0] == pytest.approx(shares[int(np.argmin(losses))], abs=0.05)
 
@@ -122,7 +129,7 @@ def test_no_other_mixture_has_a_lower_loss() -> None:
 def test_the_gradient_is_that_of_the_loss(kind: str) -> None:
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(12, 7)).astype(np.float32), rng.integers(0, 3, 12)
-    problem = _Problem(x, labels, 3, Columns.of([x[:, :2], x[:, 2:]]), kind)
+    problem = Problem(x, labels, 3, Columns.of([x[:, :2], x[:, 2:]]), kind)
     point = rng.normal(size=sum(problem.sizes))
 
     def value(unknowns: Block) -> float:
@@ -135,7 +142,7 @@ def test_the_gradient_is_that_of_the_loss(kind: str) -> None:
 def test_a_mixture_of_the_last_stage_alone_is_a_plain_probe_of_it() -> None:
     x = np.zeros((4, 5), dtype=np.float32)
     columns = Columns.of([x[:, :2], x[:, 2:]])
-    problem = _Problem(x, np.zeros(4, dtype=np.int64), 2, columns, "stages")
+    problem = Problem(x, np.zeros(4, dtype=np.int64), 2, columns, "stages")
     np.testing.assert_allclose(problem.stage_scales(np.array([0.0, 1.0])), [0, 0, 1, 1, 1])
     # half of the mixture on each: sqrt(0.5 * 3 / 2) and sqrt(0.5)
     expected = [0.75**0.5] * 2 + [0.5**0.5] * 3
@@ -146,7 +153,7 @@ def test_a_mixture_of_the_last_stage_alone_is_a_plain_probe_of_it() -> None:
 def test_a_price_that_nothing_is_worth_still_leaves_a_channel(kind: str) -> None:
     x, labels = _half_noise(30)
     columns = Columns.of([x[:, :5], x[:, 5:]])
-    gates = learn_gates(x, labels, 3, columns, kind=kind, penalty=100.0)
+    gates = _gates(x, labels, columns, kind, 100.0)
     assert (gates.scales > 0).any()
     assert np.isfinite(gates.scales).all()
 

@@ -76,6 +76,10 @@ def check_source(
         pixels: Decoded images.
         load: Returns the network.
     """
+
+    def untold(why: str) -> Check:
+        return Check(source.name, ok=None, findings=(why,))
+
     try:
         backbone = load(source)
     except InvalidSourceError as error:
@@ -84,16 +88,14 @@ def check_source(
     if faults:
         return Check(source.name, ok=False, findings=tuple(faults))
     if images is None:
-        return Check(source.name, ok=None, findings=("no images were given (--on IMAGES)",))
+        return untold("no images were given (--on IMAGES)")
     if not backbone.num_source_classes or source.class_names is None:
         missing = "class names" if backbone.num_source_classes else "classifier"
-        return Check(source.name, ok=None, findings=(f"it has no {missing} to check with",))
+        return untold(f"it has no {missing} to check with")
     known, columns = known_images(images, source.class_names, most=MOST_IMAGES)
     if len(np.unique(known.labels)) < 2:
-        return Check(
-            source.name, ok=None, findings=("fewer than two classes of the images are its own",)
-        )
-    return _by_accuracy(source, backbone, known, columns, pixels)
+        return untold("fewer than two classes of the images are its own")
+    return _by_accuracy(backbone, known, columns, pixels)
 
 
 def _faults(source: Source, backbone: Backbone) -> list[str]:
@@ -113,12 +115,9 @@ def _faults(source: Source, backbone: Backbone) -> list[str]:
 
 
 def _by_accuracy(
-    source: Source,
-    backbone: Backbone,
-    images: ImageSet,
-    columns: NDArray[np.int64],
-    pixels: PixelStore,
+    backbone: Backbone, images: ImageSet, columns: NDArray[np.int64], pixels: PixelStore
 ) -> Check:
+    source = backbone.source
     decoded = pixels.get(images, Geometry.of(source.preprocessing))
     stated = _logits(backbone, decoded, source.preprocessing)
     right = _hits(stated, images.labels, columns)
@@ -130,7 +129,7 @@ def _by_accuracy(
         chance=float(shares.max()),
         num_images=len(images),
     )
-    alternatives = _other_inputs(source, backbone, decoded, images, columns)
+    alternatives = _other_inputs(backbone, decoded, images, columns)
     alternatives |= _other_classes(stated, source, images, columns)
     limit = SIGNIFICANCE / max(len(alternatives), 1)
     better = {
@@ -173,14 +172,10 @@ def _against_chance(check: Check, num_right: int, chance: float) -> Check:
 
 
 def _other_inputs(
-    source: Source,
-    backbone: Backbone,
-    decoded: torch.Tensor,
-    images: ImageSet,
-    columns: NDArray[np.int64],
+    backbone: Backbone, decoded: torch.Tensor, images: ImageSet, columns: NDArray[np.int64]
 ) -> dict[str, Hits]:
     """Return what the head would be right about with other channels or other statistics."""
-    stated = source.preprocessing
+    stated = backbone.source.preprocessing
     flipped = _logits(backbone, decoded.flip(1), stated)
     swapped = "the network expects blue, green, red; swap the channels of its first layer"
     found = {swapped: _hits(flipped, images.labels, columns)}
