@@ -272,8 +272,7 @@ class Strategy(ABC):
 class NetworkStrategy(Strategy):
     """A strategy that trains layers of the source: its answer is a `NetworkPredictor`.
 
-    Attributes:
-        predictor: The class of its answers.
+    `predictor` is the class of its answers.
     """
 
     predictor: ClassVar[type[NetworkPredictor]] = NetworkPredictor

@@ -80,7 +80,7 @@ class Probe:
 
 
 class _Fusion(Strategy):
-    """Probes of the own source and of every companion, with a weight for each."""
+    """Probes of the own source and, where they are needed, of every companion, each weighed."""
 
     needs = frozenset({Need.TARGET_LABELS, Need.COMPANIONS})
     trains = False
@@ -90,10 +90,6 @@ class _Fusion(Strategy):
     def fused(self, probes: Sequence[Probe], task: Task) -> FusionPredictor:
         """Return the probes with their weights, which sum to one."""
 
-    def companions(self, task: Task) -> tuple[Source, ...]:
-        """Return the further sources that get a probe."""
-        return task.companions
-
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return SearchSpace.of()
@@ -101,7 +97,8 @@ class _Fusion(Strategy):
     @override
     def fit(self, task: Task, trial: Trial) -> FusionPredictor:
         probes = [Probe.of(task.source, task.features, task)]
-        probes += [Probe.of(s, task.features.of(s), task) for s in self.companions(task)]
+        others = task.companions if Need.COMPANIONS in self.needs else ()
+        probes += [Probe.of(s, task.features.of(s), task) for s in others]
         return self.fused(_different(probes), task)
 
     @override
@@ -109,22 +106,6 @@ class _Fusion(Strategy):
         self, tensors: Mapping[str, Tensor], info: Mapping[str, Json], source: Source
     ) -> FusionPredictor:
         return restore_fusion(tensors, info, source)
-
-
-class DefaultProbe(_Fusion):
-    """A ridge probe on the default source alone: the model to beat."""
-
-    name = "default-probe"
-    priority = 30
-    needs = frozenset({Need.TARGET_LABELS})
-
-    @override
-    def companions(self, task: Task) -> tuple[Source, ...]:
-        return ()
-
-    @override
-    def fused(self, probes: Sequence[Probe], task: Task) -> FusionPredictor:
-        return FusionPredictor(_weighted(probes, [1.0]))
 
 
 class MeanOfProbes(_Fusion):
@@ -136,6 +117,14 @@ class MeanOfProbes(_Fusion):
     @override
     def fused(self, probes: Sequence[Probe], task: Task) -> FusionPredictor:
         return FusionPredictor(_weighted(probes, [1 / len(probes)] * len(probes)))
+
+
+class DefaultProbe(MeanOfProbes):
+    """A ridge probe on the default source alone: the model to beat."""
+
+    name = "default-probe"
+    priority = 30
+    needs = frozenset({Need.TARGET_LABELS})
 
 
 class MixtureOfProbes(_Fusion):
