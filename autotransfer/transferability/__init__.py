@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from numpy.typing import ArrayLike
 
-from autotransfer.data.untrusted_files import refused_as
-from autotransfer.errors import UndefinedScoreError, UnknownNameError
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.plugin.hookspecs import hookimpl
+from autotransfer.transferability.named_values import named_values
 from autotransfer.transferability.scores.gbc import Gbc, GbcDiagonal
 from autotransfer.transferability.scores.h_score import HScore
 from autotransfer.transferability.scores.knn import NearestNeighbour
@@ -99,35 +97,7 @@ def score_features(
         UndefinedScoreError: If a named score has no value here.
         InvalidTargetError: A ValueError, if the input cannot be used.
     """
-    known = {estimator.name: estimator for estimator in ESTIMATORS}
-    chosen = _chosen(known, estimators)
-    statistics = Statistics.of(X, y, source_probabilities)
-    scores = {}
-    for estimator in chosen:
-        try:
-            scores[estimator.name] = _score(estimator, statistics)
-        except UndefinedScoreError:
-            if estimators is not None:
-                raise
-    return scores
-
-
-def _score(estimator: TransferabilityEstimator, statistics: Statistics) -> float:
-    """Return a score; what a library cannot compute, or makes NaN, is undefined."""
-    with refused_as(UndefinedScoreError, f"{estimator.name} has no value here"):
-        value = float(estimator.score(statistics))
-        if math.isnan(value):
-            raise UndefinedScoreError(f"{estimator.name} has no value here: it is NaN")
-    return value
-
-
-def _chosen(
-    known: dict[str, TransferabilityEstimator], names: Sequence[str] | None
-) -> list[TransferabilityEstimator]:
-    if names is None:
-        return list(known.values())
-    wanted = [names] if isinstance(names, str) else list(names)
-    for name in wanted:
-        if name not in known:
-            raise UnknownNameError("estimator", name, list(known))
-    return [known[name] for name in wanted]
+    known = {estimator.name: estimator.score for estimator in ESTIMATORS}
+    return named_values(
+        "estimator", known, estimators, lambda: Statistics.of(X, y, source_probabilities)
+    )

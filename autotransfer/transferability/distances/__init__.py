@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from autotransfer.transferability.distances.distance import MEASURES, domain_distance
-from autotransfer.transferability.distances.measure import DomainDistance
 from autotransfer.transferability.distances.samples import Samples
 from autotransfer.transferability.distances.wording import describe, levels
 
-__all__ = ["MEASURES", "DomainDistance", "Samples", "describe", "domain_distance", "levels"]
+__all__ = ["MEASURES", "Samples", "describe", "domain_distance", "levels"]

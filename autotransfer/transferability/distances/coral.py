@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
-from typing_extensions import override
 
 from autotransfer.models.linear_algebra import Array
-from autotransfer.transferability.distances.measure import DomainDistance
 from autotransfer.transferability.distances.samples import Samples
 
 
 def coral(samples: Samples) -> float:
-    """Return |C1 - C2|_F^2 / (4 d^2) of the unbiased covariances; in feature units ^ 4."""
+    """Return |C1 - C2|_F^2 / (4 d^2) of the unbiased covariances; in feature units ^ 4.
+
+    References:
+        Sun and Saenko, Deep CORAL, ECCV 2016 workshops, arXiv:1607.01719, equation 1.
+    """
     samples.require("coral", 2)
     left, right = _scaled(samples.left), _scaled(samples.right)
     # |A'A - B'B|^2 through products of the smaller sides
@@ -33,17 +33,3 @@ def _product(first: Array, second: Array) -> float:
     if len(first) * len(second) <= first.shape[1] ** 2:
         return float(np.square(first @ second.T).sum())
     return float(np.sum((first.T @ first) * (second.T @ second)))
-
-
-class Coral(DomainDistance):
-    """Squared Frobenius distance of covariances over 4 d^2; grows with feature scale ^ 4.
-
-    References:
-        Sun and Saenko, Deep CORAL, ECCV 2016 workshops, arXiv:1607.01719, equation 1.
-    """
-
-    name: ClassVar[str] = "coral"
-
-    @override
-    def distance(self, samples: Samples) -> float:
-        return coral(samples)

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from numpy.typing import ArrayLike
 
-from autotransfer.data.untrusted_files import refused_as
-from autotransfer.errors import UndefinedScoreError, UnknownNameError
-from autotransfer.transferability.distances.coral import Coral
-from autotransfer.transferability.distances.energy import Energy
-from autotransfer.transferability.distances.frechet import Frechet
-from autotransfer.transferability.distances.js_divergence import JsDivergence
-from autotransfer.transferability.distances.measure import DomainDistance
-from autotransfer.transferability.distances.mmd import Mmd, MmdPValue, MultiKernelMmd
-from autotransfer.transferability.distances.proxy_a import ProxyADistance, ProxyANull
+from autotransfer.transferability.distances.coral import coral
+from autotransfer.transferability.distances.energy import energy
+from autotransfer.transferability.distances.frechet import frechet
+from autotransfer.transferability.distances.js_divergence import js_divergence
+from autotransfer.transferability.distances.mmd import mmd, mmd_p_value, multi_kernel_mmd
+from autotransfer.transferability.distances.proxy_a import proxy_a_distance, proxy_a_null
 from autotransfer.transferability.distances.samples import Samples
-from autotransfer.transferability.distances.sliced_wasserstein import SlicedWasserstein
+from autotransfer.transferability.distances.sliced_wasserstein import sliced_wasserstein
+from autotransfer.transferability.named_values import named_values
 
-MEASURES: tuple[DomainDistance, ...] = (
-    Mmd(),
-    MmdPValue(),
-    MultiKernelMmd(),
-    JsDivergence(),
-    ProxyADistance(),
-    ProxyANull(),
-    Coral(),
-    Frechet(),
-    Energy(),
-    SlicedWasserstein(),
-)
+# Each is a finite number, lower is closer, or raises `UndefinedScoreError` where it has no value.
+MEASURES: Mapping[str, Callable[[Samples], float]] = {
+    "mmd": mmd,
+    "mmd-p-value": mmd_p_value,
+    "mk-mmd": multi_kernel_mmd,
+    "js-divergence": js_divergence,
+    "proxy-a-distance": proxy_a_distance,
+    "proxy-a-null": proxy_a_null,
+    "coral": coral,
+    "frechet": frechet,
+    "energy": energy,
+    "sliced-wasserstein": sliced_wasserstein,
+}
 
 
 def domain_distance(
@@ -51,26 +49,4 @@ def domain_distance(
         UndefinedScoreError: If a named measure has no value here.
         InvalidTargetError: A ValueError, if the input cannot be used.
     """
-    known = {measure.name: measure for measure in MEASURES}
-    names = [measures] if isinstance(measures, str) else measures
-    for name in names or ():
-        if name not in known:
-            raise UnknownNameError("measure", name, list(known))
-    samples = Samples.of(X1, X2)
-    values = {}
-    for name in known if names is None else names:
-        try:
-            values[name] = _distance(known[name], samples)
-        except UndefinedScoreError:
-            if names is not None:
-                raise
-    return values
-
-
-def _distance(measure: DomainDistance, samples: Samples) -> float:
-    """Return a distance; what a library cannot compute, or makes NaN, is undefined."""
-    with refused_as(UndefinedScoreError, f"{measure.name} has no value here"):
-        value = float(measure.distance(samples))
-        if math.isnan(value):
-            raise UndefinedScoreError(f"{measure.name} has no value here: it is NaN")
-    return value
+    return named_values("measure", MEASURES, measures, lambda: Samples.of(X1, X2))

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from scipy import linalg
-from typing_extensions import override
 
 from autotransfer.models.linear_algebra import Array
-from autotransfer.transferability.distances.measure import DomainDistance
 from autotransfer.transferability.distances.samples import Samples
 
 
@@ -18,6 +14,10 @@ def frechet(samples: Samples) -> float:
 
     The last trace is the nuclear norm of A1 A2' with S = A'A: no matrix root, which loses its
     digits where a covariance is rank-deficient. Biased upwards by about d / n: compare equal n.
+
+    References:
+        Dowson and Landau, The Frechet distance between multivariate normal distributions,
+        Journal of Multivariate Analysis 1982; Heusel et al., NIPS 2017, arXiv:1706.08500.
     """
     samples.require("frechet", 2)
     left, right = _root(samples.left), _root(samples.right)
@@ -34,18 +34,3 @@ def _root(sample: Array) -> Array:
     if len(centred) > centred.shape[1]:
         root = linalg.qr(centred, mode="r", check_finite=False)[0][: centred.shape[1]]
     return root
-
-
-class Frechet(DomainDistance):
-    """Squared 2-Wasserstein distance of fitted Gaussians; unbiased covariances.
-
-    References:
-        Dowson and Landau, The Frechet distance between multivariate normal distributions,
-        Journal of Multivariate Analysis 1982; Heusel et al., NIPS 2017, arXiv:1706.08500.
-    """
-
-    name: ClassVar[str] = "frechet"
-
-    @override
-    def distance(self, samples: Samples) -> float:
-        return frechet(samples)

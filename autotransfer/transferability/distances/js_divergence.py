@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from scipy.special import xlogy
-from typing_extensions import override
 
 from autotransfer.models.linear_algebra import Array
-from autotransfer.transferability.distances.measure import DomainDistance
 from autotransfer.transferability.distances.samples import Samples
 
 BINS = 32
@@ -20,6 +16,10 @@ def js_divergence(samples: Samples) -> float:
 
     Histograms of 32 equal bins over the common range; a constant feature counts as 0.
     Positively biased for few images: two halves of one set are not at 0.
+
+    References:
+        Lin, Divergence measures based on the Shannon entropy, IEEE Trans. Information Theory
+        1991.
     """
     total = 0.0
     for left, right in zip(samples.left.T, samples.right.T, strict=True):
@@ -37,18 +37,3 @@ def _divergence(first: Array, second: Array) -> float:
     first, second, middle = first[present], second[present], middle[present]
     nats = (xlogy(first, first / middle) + xlogy(second, second / middle)).sum() / 2
     return float(nats / np.log(2))
-
-
-class JsDivergence(DomainDistance):
-    """Mean Jensen-Shannon divergence of single features: bits, the divergence and not its root.
-
-    References:
-        Lin, Divergence measures based on the Shannon entropy, IEEE Trans. Information Theory
-        1991.
-    """
-
-    name: ClassVar[str] = "js-divergence"
-
-    @override
-    def distance(self, samples: Samples) -> float:
-        return js_divergence(samples)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
-from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.linear_algebra import Array
-from autotransfer.transferability.distances.measure import DomainDistance
 from autotransfer.transferability.distances.samples import SEED, Samples
 
 BANDWIDTHS = (0.5, 1.0, 2.0)  # multiples of the mean squared distance, multi-kernel form
@@ -20,17 +16,13 @@ def mmd(samples: Samples) -> float:
     """Return the unbiased squared MMD; near 0, or below, where the domains agree.
 
     One kernel exp(-d^2 / (2 s^2)) with s^2 the median of the squared distances between
-    different images of both sets together.
+    different images of both sets together, at most 2000 a side.
+
+    References:
+        Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012, equation 3.
     """
     samples.require("mmd", 2)
     return _unbiased(_median_kernel(samples), len(samples.pairwise[0]))
-
-
-def biased_mmd(samples: Samples) -> float:
-    """Return the V-statistic of the same kernel: never negative, about 2 / n too large."""
-    kernel, n = _median_kernel(samples), len(samples.pairwise[0])
-    within = kernel[:n, :n].mean() + kernel[n:, n:].mean()
-    return float(within - 2 * kernel[:n, n:].mean())
 
 
 def multi_kernel_mmd(samples: Samples) -> float:
@@ -111,37 +103,3 @@ def _unbiased(kernel: Array, n: int) -> float:
 
 def _off_diagonal(matrix: Array) -> float:
     return float(matrix.sum() - np.trace(matrix))
-
-
-class Mmd(DomainDistance):
-    """Unbiased squared MMD, median heuristic on squared distances, at most 2000 images a side.
-
-    References:
-        Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012, equation 3.
-    """
-
-    name: ClassVar[str] = "mmd"
-
-    @override
-    def distance(self, samples: Samples) -> float:
-        return mmd(samples)
-
-
-class MmdPValue(DomainDistance):
-    """The permutation p-value of the MMD: a test, for which small means different."""
-
-    name: ClassVar[str] = "mmd-p-value"
-
-    @override
-    def distance(self, samples: Samples) -> float:
-        return mmd_p_value(samples)
-
-
-class MultiKernelMmd(DomainDistance):
-    """Squared MMD with three bandwidths, as used in deep adaptation networks."""
-
-    name: ClassVar[str] = "mk-mmd"
-
-    @override
-    def distance(self, samples: Samples) -> float:
-        return multi_kernel_mmd(samples)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from typing_extensions import override
 
 from autotransfer.models.linear_algebra import Array
-from autotransfer.transferability.distances.measure import DomainDistance
 from autotransfer.transferability.distances.samples import SEED, Samples
 
 FOLDS = 5
@@ -27,6 +24,10 @@ def proxy_a_distance(samples: Samples) -> float:
 
     Cross-fitted in five folds on equally many images of each set. In many features nearly any
     two sets separate: read it beside `proxy_a_null`.
+
+    References:
+        Ben-David et al., Analysis of Representations for Domain Adaptation, NIPS 2006;
+        Ganin et al., JMLR 17, 2016.
     """
     samples.require("proxy-a-distance", FOLDS)
     n = min(len(samples.left), len(samples.right))
@@ -58,28 +59,3 @@ def _distance(pooled: Array, side: NDArray[np.int64]) -> float:
         hits += int((classifier.predict(pooled[held_out]) == side[held_out]).sum())
     error = 1 - hits / len(side)
     return float(np.clip(2 * (1 - 2 * error), 0.0, 2.0))
-
-
-class ProxyADistance(DomainDistance):
-    """Linear separability of the domains, in [0, 2].
-
-    References:
-        Ben-David et al., Analysis of Representations for Domain Adaptation, NIPS 2006;
-        Ganin et al., JMLR 17, 2016.
-    """
-
-    name: ClassVar[str] = "proxy-a-distance"
-
-    @override
-    def distance(self, samples: Samples) -> float:
-        return proxy_a_distance(samples)
-
-
-class ProxyANull(DomainDistance):
-    """The proxy A-distance of a random split, to compare it with."""
-
-    name: ClassVar[str] = "proxy-a-null"
-
-    @override
-    def distance(self, samples: Samples) -> float:
-        return proxy_a_null(samples)

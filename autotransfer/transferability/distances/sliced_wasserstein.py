@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
-from typing_extensions import override
 
 from autotransfer.models.linear_algebra import Array
-from autotransfer.transferability.distances.measure import DomainDistance
 from autotransfer.transferability.distances.samples import SEED, Samples
 
 PROJECTIONS = 64
@@ -19,6 +15,10 @@ def sliced_wasserstein(samples: Samples, seed: int = SEED) -> float:
 
     In feature units. The directions depend on the seed and the width alone, so that values of
     one backbone compare.
+
+    References:
+        Bonneel et al., Sliced and Radon Wasserstein Barycenters of Measures, Journal of
+        Mathematical Imaging and Vision 2015.
     """
     # the generator of the public implementation (POT), to agree with its directions
     generator = np.random.RandomState(seed)
@@ -37,18 +37,3 @@ def _squared_transport(left: Array, right: Array) -> Array:
     own, other = (steps - 1) // m, (steps - 1) // n
     squares: Array = weights @ np.square(left[own] - right[other])
     return squares
-
-
-class SlicedWasserstein(DomainDistance):
-    """Sliced 2-Wasserstein distance, 64 projections with a fixed seed.
-
-    References:
-        Bonneel et al., Sliced and Radon Wasserstein Barycenters of Measures, Journal of
-        Mathematical Imaging and Vision 2015.
-    """
-
-    name: ClassVar[str] = "sliced-wasserstein"
-
-    @override
-    def distance(self, samples: Samples) -> float:
-        return sliced_wasserstein(samples)

@@ -14,7 +14,7 @@ from autotransfer.transferability.distances import MEASURES, Samples, describe, 
 from autotransfer.transferability.distances.mmd import mmd, mmd_p_value
 
 Array = NDArray[np.float64]
-NAMES = tuple(measure.name for measure in MEASURES)
+NAMES = tuple(MEASURES)
 SYMMETRIC = tuple(n for n in NAMES if n not in ("mmd-p-value", "proxy-a-null", "proxy-a-distance"))
 
 
