@@ -84,8 +84,7 @@ def _split_mmd(product: Array, parts: tuple[Array, Array, Array]) -> float:
 def _median_kernel(samples: Samples) -> Array:
     squares = samples.squared_distances
     median = np.median(squares[np.triu_indices(len(squares), 1)])
-    kernel: Array = np.exp(-squares / (2 * _positive(float(median))))
-    return kernel
+    return np.exp(-squares / (2 * _positive(float(median))))
 
 
 def _positive(square: float) -> float:

@@ -60,8 +60,7 @@ class Samples:
     def squared_distances(self) -> Array:
         """Return the (p, p) squared distances within and between the samples of `pairwise`."""
         pooled = np.concatenate(self.pairwise)
-        distances: Array = cdist(pooled, pooled, "sqeuclidean")
-        return distances
+        return cdist(pooled, pooled, "sqeuclidean")
 
     def require(self, name: str, num_images: int) -> None:
         """Refuse samples that are too small.
@@ -98,5 +97,4 @@ def _cut(sample: Array, generator: np.random.Generator) -> Array:
     if len(sample) <= MAXIMUM_PAIRWISE:
         return sample
     kept = generator.choice(len(sample), MAXIMUM_PAIRWISE, replace=False)
-    cut: Array = sample[np.sort(kept)]
-    return cut
+    return sample[np.sort(kept)]

@@ -35,5 +35,4 @@ def _squared_transport(left: Array, right: Array) -> Array:
     steps = np.union1d(np.arange(1, n + 1) * m, np.arange(1, m + 1) * n)  # levels times n m
     weights = np.diff(steps, prepend=0) / (n * m)
     own, other = (steps - 1) // m, (steps - 1) // n
-    squares: Array = weights @ np.square(left[own] - right[other])
-    return squares
+    return weights @ np.square(left[own] - right[other])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from autotransfer.errors import UndefinedScoreError
 
 LEVELS = ("near", "moderate", "far")
+_PHRASES = {"near": "near", "moderate": "moderately far apart", "far": "far apart"}
 SIGNIFICANCE = 0.05  # permutation p-value from which the MMD is taken for chance
 
 # values from which a measure says moderate and far; only measures that do not depend on the scale
@@ -63,16 +64,12 @@ def describe(distances: Mapping[str, float]) -> str:
         for name, level in found.items()
         if level != overall
     ]
-    sentence = f"The two sets are {_phrase(overall)} ({', '.join(agree)})"
+    sentence = f"The two sets are {_PHRASES[overall]} ({', '.join(agree)})"
     return sentence + (f", but {' and '.join(differ)}." if differ else "; the measures agree.")
 
 
 def _level(value: float, bounds: tuple[float, float]) -> str:
     return LEVELS[sum(value >= bound for bound in bounds)]
-
-
-def _phrase(level: str) -> str:
-    return {"near": "near", "moderate": "moderately far apart", "far": "far apart"}[level]
 
 
 def _said(name: str, distances: Mapping[str, float]) -> str:

@@ -29,7 +29,8 @@ def mean_ranks(
         (S,) ranks among the D different sources, in [1, D]. A score that only m of them have is
         stretched to the same range. A source without any score gets D.
     """
-    table = _table(scores, list(families))
+    rows = [[score.get(name, np.nan) for name in families] for score in scores]
+    table = np.array(rows, dtype=np.float64).reshape(len(scores), len(families))
     first, place = _without_clones(table)
     different = table[first]
     ranks = _stretched_ranks(different)
@@ -49,12 +50,6 @@ def places(consensus: NDArray[np.float64]) -> NDArray[np.int64]:
     found = np.empty(len(consensus), dtype=np.int64)
     found[np.argsort(consensus, kind="stable")] = np.arange(1, len(consensus) + 1)
     return found
-
-
-def _table(scores: Sequence[Mapping[str, float]], names: Sequence[str]) -> NDArray[np.float64]:
-    """Return the (S, E) scores, NaN where undefined."""
-    rows = [[score.get(name, np.nan) for name in names] for score in scores]
-    return np.array(rows, dtype=np.float64).reshape(len(scores), len(names))
 
 
 def _without_clones(table: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from scipy.stats import rankdata
@@ -92,7 +92,5 @@ def _places(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Mapping[s
     }
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(file, timeout=30.0)) as connection:
-        yield connection
+def _opened(file: Path) -> closing[sqlite3.Connection]:
+    return closing(sqlite3.connect(file, timeout=30.0))

@@ -109,7 +109,13 @@ def score_source(
     labels = images.labels
     hits = np.full((len(stages), len(images)), np.nan)
     with single_thread():  # a few hundred rows: threads cost more than they give
-        statistics = _statistics(reader.source, stages[-1], labels, probabilities)
+        if not np.isfinite(stages[-1]).all():
+            num_wrong = int((~np.isfinite(stages[-1])).any(axis=1).sum())
+            raise InvalidSourceError(
+                f"source {reader.source.name!r}: {num_wrong} of {len(images)} items give features "
+                "that are not finite; its weights or its preprocessing are wrong"
+            )
+        statistics = Statistics.of(stages[-1], labels, probabilities)
         scores = scores_of(statistics, estimators)
         for row, features in zip(hits[:-1], stages[:-1], strict=True):
             if np.isfinite(features).all():
@@ -152,21 +158,6 @@ def scores_of(
         if np.isfinite(value):
             found[estimator.name] = value
     return found
-
-
-def _statistics(
-    source: Source,
-    features: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    probabilities: NDArray[np.float32] | None,
-) -> Statistics:
-    if not np.isfinite(features).all():
-        raise InvalidSourceError(
-            f"source {source.name!r}: {int((~np.isfinite(features)).any(axis=1).sum())} of "
-            f"{len(features)} items give features that are not finite; its weights or its "
-            "preprocessing are wrong"
-        )
-    return Statistics.of(features, labels, probabilities)
 
 
 def _hits(statistics: Statistics) -> NDArray[np.float64]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import numpy as np
 from scipy.special import logsumexp
-from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.linear_algebra import Array, squared_distances
@@ -39,18 +37,12 @@ def log_gbc(statistics: Statistics) -> float:
 def _spherical(statistics: Statistics) -> Iterator[Array]:
     """Yield minus the Bhattacharyya distances of some classes to all others, flat."""
     d, means = statistics.num_features, statistics.class_means
-    variances = _spherical_variances(statistics)
+    variances = _diagonal_variances(statistics).mean(axis=1)  # (K,) of a feature in each class
     for part, mask in _pairs(statistics.num_classes):
         middle = (variances[part, None] + variances) / 2
         ratio = np.log(middle) - np.log(np.outer(variances[part], variances)) / 2
         between = squared_distances(means[part], means)
         yield -(between / (8 * middle) + d / 2 * ratio)[mask]
-
-
-def _spherical_variances(statistics: Statistics) -> Array:
-    """Return the (K,) mean variance of a feature within each class."""
-    variances: Array = _diagonal_variances(statistics).mean(axis=1)
-    return variances
 
 
 def gbc_diagonal(statistics: Statistics) -> float:
@@ -106,12 +98,9 @@ class Gbc(TransferabilityEstimator):
         CVPR 2022, arXiv:2111.12780.
     """
 
-    name: ClassVar[str] = "gbc"
-    family: ClassVar[str] = "gaussian overlap"
-
-    @override
-    def score(self, statistics: Statistics) -> float:
-        return gbc(statistics)
+    name = "gbc"
+    family = "gaussian overlap"
+    score = staticmethod(gbc)
 
 
 class GbcDiagonal(TransferabilityEstimator):
@@ -121,9 +110,6 @@ class GbcDiagonal(TransferabilityEstimator):
         Pandy et al., CVPR 2022, arXiv:2111.12780, with diagonal covariances.
     """
 
-    name: ClassVar[str] = "gbc-diagonal"
-    family: ClassVar[str] = "gaussian overlap"
-
-    @override
-    def score(self, statistics: Statistics) -> float:
-        return gbc_diagonal(statistics)
+    name = "gbc-diagonal"
+    family = "gaussian overlap"
+    score = staticmethod(gbc_diagonal)

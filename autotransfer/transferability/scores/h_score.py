@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from typing import ClassVar
 
 import numpy as np
 from scipy import linalg
 from scipy.linalg import lapack
-from typing_extensions import override
 
 from autotransfer.errors import DataWarning
 from autotransfer.models.linear_algebra import EPSILON, Array
@@ -51,11 +49,9 @@ def _whitened(statistics: Statistics) -> Array:
     scaled = (statistics.moments.class_sums / np.sqrt(statistics.counts)[:, None]).T
     factor = _factor(statistics)
     if factor is not None:
-        solved: Array = linalg.solve_triangular(factor, scaled, lower=True, check_finite=False)
-        return solved
+        return linalg.solve_triangular(factor, scaled, lower=True, check_finite=False)
     spectrum = statistics.spectrum  # null directions would add their rounding
-    turned: Array = (spectrum.vectors.T @ scaled) / np.sqrt(spectrum.values)[:, None]
-    return turned
+    return (spectrum.vectors.T @ scaled) / np.sqrt(spectrum.values)[:, None]
 
 
 def _factor(statistics: Statistics) -> Array | None:
@@ -77,9 +73,6 @@ class HScore(TransferabilityEstimator):
         learning, ICIP 2019. Pseudo-inverse with rank tolerance max(n, d) eps.
     """
 
-    name: ClassVar[str] = "h-score"
-    family: ClassVar[str] = "linear fit"
-
-    @override
-    def score(self, statistics: Statistics) -> float:
-        return h_score(statistics)
+    name = "h-score"
+    family = "linear fit"
+    score = staticmethod(h_score)

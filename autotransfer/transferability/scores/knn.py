@@ -1,12 +1,9 @@
-"""Leave-one-out accuracy of the nearest neighbours."""
+"""Leave-one-out accuracy of the nearest neighbour."""
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.linear_algebra import Array, spans
@@ -16,33 +13,25 @@ from autotransfer.plugin.estimator import TransferabilityEstimator
 _COLUMNS_AT_ONCE = 1024
 
 
-def knn(statistics: Statistics, num_neighbours: int = 1) -> float:
-    """Return the fraction of images that their nearest other images classify rightly.
+def knn(statistics: Statistics) -> float:
+    """Return the fraction of images that their nearest other image classifies rightly.
 
-    Euclidean distance; a vote that is even goes to the class of the nearest.
+    Euclidean distance; of equal distances the first counts.
 
     Args:
         statistics: Of the source on the target.
-        num_neighbours: How many others vote.
 
     Raises:
-        UndefinedScoreError: If no class has two images, or there are too few images.
+        UndefinedScoreError: If no class has two images.
     """
     statistics.require_spread("knn")
-    n = statistics.num_images
-    if not 1 <= num_neighbours < n:
-        raise UndefinedScoreError(
-            f"knn with {num_neighbours} neighbours needs more images than that; there are {n}"
-        )
     if statistics.counts.max() < 2:
         raise UndefinedScoreError("knn is undefined: no class has two images")
-    rows = statistics.rows
+    rows, labels, n = statistics.rows, statistics.labels, statistics.num_images
     norms = _squared_norms(statistics)
     hits = 0
     for part in spans(n, max(statistics.num_features, _COLUMNS_AT_ONCE)):
-        nearest = _nearest(rows, norms, part, num_neighbours)
-        voted = _vote(statistics.labels[nearest])
-        hits += int((voted == statistics.labels[part]).sum())
+        hits += int((labels[_nearest(rows, norms, part)] == labels[part]).sum())
     return hits / n
 
 
@@ -55,14 +44,11 @@ def _squared_norms(statistics: Statistics) -> Array:
     return np.concatenate([np.einsum("ij,ij->i", block, block) for block in blocks])
 
 
-def _nearest(
-    rows: NDArray[np.floating], norms: Array, part: slice, num_neighbours: int
-) -> NDArray[np.int64]:
-    """Return the (b, k) positions of the nearest others of the rows in `part`."""
+def _nearest(rows: NDArray[np.floating], norms: Array, part: slice) -> NDArray[np.int64]:
+    """Return the (b,) positions of the nearest others of the rows in `part`."""
     queries = rows[part].astype(np.float64)
     own = np.arange(part.start, part.stop)
-    best = np.full((len(queries), num_neighbours), np.inf)
-    where = np.zeros((len(queries), num_neighbours), dtype=np.int64)
+    best, where = np.full(len(queries), np.inf), np.zeros(len(queries), dtype=np.int64)
     for start in range(0, len(rows), _COLUMNS_AT_ONCE):
         stop = min(start + _COLUMNS_AT_ONCE, len(rows))
         distances = queries @ rows[start:stop].astype(np.float64).T
@@ -70,34 +56,11 @@ def _nearest(
         distances += norms[start:stop]
         inside = (own >= start) & (own < stop)
         distances[np.flatnonzero(inside), own[inside] - start] = np.inf  # never itself
-        best, where = _keep_nearest(best, where, distances, start)
-    return where
-
-
-def _keep_nearest(
-    best: Array, where: NDArray[np.int64], distances: Array, start: int
-) -> tuple[Array, NDArray[np.int64]]:
-    if best.shape[1] == 1:
-        closest = distances.argmin(axis=1)[:, None]
-        found = np.take_along_axis(distances, closest, axis=1)
+        closest = distances.argmin(axis=1)
+        found = distances[np.arange(len(queries)), closest]
         closer = found < best  # of equal distances the first counts
-        return np.where(closer, found, best), np.where(closer, closest + start, where)
-    places = np.broadcast_to(np.arange(start, start + distances.shape[1]), distances.shape)
-    both = np.concatenate([best, distances], axis=1)
-    order = np.argsort(both, axis=1, kind="stable")[:, : best.shape[1]]
-    all_places = np.concatenate([where, places], axis=1)
-    return (
-        np.take_along_axis(both, order, axis=1),
-        np.take_along_axis(all_places, order, axis=1),
-    )
-
-
-def _vote(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the majority of each row of (b, k) labels; the nearest decides an even vote."""
-    if labels.shape[1] == 1:
-        return labels[:, 0]
-    same = (labels[:, :, None] == labels[:, None, :]).sum(axis=2)  # (b, k) votes for each label
-    return np.take_along_axis(labels, same.argmax(axis=1)[:, None], axis=1)[:, 0]
+        best, where = np.where(closer, found, best), np.where(closer, closest + start, where)
+    return where
 
 
 class NearestNeighbour(TransferabilityEstimator):
@@ -108,12 +71,6 @@ class NearestNeighbour(TransferabilityEstimator):
         1967; as a transferability score: Bolya et al., NeurIPS 2021, arXiv:2111.06977.
     """
 
-    name: ClassVar[str] = "knn"
-    family: ClassVar[str] = "neighbours"
-
-    def __init__(self, num_neighbours: int = 1) -> None:
-        self.num_neighbours = num_neighbours
-
-    @override
-    def score(self, statistics: Statistics) -> float:
-        return knn(statistics, self.num_neighbours)
+    name = "knn"
+    family = "neighbours"
+    score = staticmethod(knn)

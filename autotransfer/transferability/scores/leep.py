@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
-from autotransfer.models.linear_algebra import Array
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.plugin.need import Need
@@ -25,18 +22,12 @@ def leep(probabilities: NDArray[np.floating], by_class: list[NDArray[np.int64]])
     joint = np.stack(
         [probabilities[own].sum(axis=0, dtype=np.float64) for own in by_class]
     )  # (K, Z)
-    conditional = _conditional(joint)
+    mass = joint.sum(axis=0)  # a source class without any predicts nothing instead of 0 / 0
+    conditional = np.divide(joint, mass, out=np.zeros_like(joint), where=mass > 0)
     total = 0.0
     for own, given_source in zip(by_class, conditional, strict=True):
         total += float(np.log(probabilities[own] @ given_source).sum())
     return total / n
-
-
-def _conditional(joint: Array) -> Array:
-    """Return P(y | z); a source class without any mass predicts nothing instead of 0 / 0."""
-    mass = joint.sum(axis=0)
-    conditional: Array = np.divide(joint, mass, out=np.zeros_like(joint), where=mass > 0)
-    return conditional
 
 
 class Leep(TransferabilityEstimator):
@@ -47,9 +38,9 @@ class Leep(TransferabilityEstimator):
         Representations, ICML 2020, arXiv:2002.12462.
     """
 
-    name: ClassVar[str] = "leep"
-    family: ClassVar[str] = "source head"
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.SOURCE_HEAD})
+    name = "leep"
+    family = "source head"
+    needs = frozenset({Need.SOURCE_HEAD})
 
     @override
     def score(self, statistics: Statistics) -> float:

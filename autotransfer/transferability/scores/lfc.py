@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
-from typing_extensions import override
 
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.plugin.estimator import TransferabilityEstimator
@@ -30,9 +27,6 @@ class Lfc(TransferabilityEstimator):
         fine-tuning, 2021, arXiv:2102.00084.
     """
 
-    name: ClassVar[str] = "lfc"
-    family: ClassVar[str] = "linear fit"
-
-    @override
-    def score(self, statistics: Statistics) -> float:
-        return lfc(statistics)
+    name = "lfc"
+    family = "linear fit"
+    score = staticmethod(lfc)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 import numpy as np
-from typing_extensions import override
 
 from autotransfer.models.linear_algebra import EPSILON, Array, Tridiagonal
 from autotransfer.models.statistics.feature_statistics import Statistics
@@ -146,9 +144,6 @@ class LogME(TransferabilityEstimator):
         ICML 2021, arXiv:2102.11005, algorithm 1; with the full log-determinant.
     """
 
-    name: ClassVar[str] = "logme"
-    family: ClassVar[str] = "linear fit"
-
-    @override
-    def score(self, statistics: Statistics) -> float:
-        return logme(statistics)
+    name = "logme"
+    family = "linear fit"
+    score = staticmethod(logme)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
-from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.statistics.feature_statistics import Statistics
@@ -70,8 +68,5 @@ class NLeep(TransferabilityEstimator):
         Li et al., Ranking Neural Checkpoints, CVPR 2021, arXiv:2011.11200.
     """
 
-    name: ClassVar[str] = "n-leep"
-
-    @override
-    def score(self, statistics: Statistics) -> float:
-        return n_leep(statistics)
+    name = "n-leep"
+    score = staticmethod(n_leep)

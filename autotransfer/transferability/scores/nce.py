@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
@@ -35,9 +33,9 @@ class Nce(TransferabilityEstimator):
         Tasks, ICCV 2019, arXiv:1908.08142; no smoothing of the counts.
     """
 
-    name: ClassVar[str] = "nce"
-    family: ClassVar[str] = "source head"
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.SOURCE_HEAD})
+    name = "nce"
+    family = "source head"
+    needs = frozenset({Need.SOURCE_HEAD})
 
     @override
     def score(self, statistics: Statistics) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
@@ -103,8 +101,8 @@ class Parc(TransferabilityEstimator):
         Learning, NeurIPS 2021, arXiv:2111.06977.
     """
 
-    name: ClassVar[str] = "parc"
-    family: ClassVar[str] = "neighbours"
+    name = "parc"
+    family = "neighbours"
 
     def __init__(self, num_components: int | None = None) -> None:
         self.num_components = num_components

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.heads.logistic import fit_logistic
@@ -18,7 +15,7 @@ FOLDS = 5
 _ALWAYS_TRAIN = -1
 
 
-def folds_of(statistics: Statistics, num_folds: int = FOLDS) -> NDArray[np.int64]:
+def folds_of(statistics: Statistics) -> NDArray[np.int64]:
     """Return the (n,) fold of each image, stratified; -1 for an image alone in its class.
 
     The images of a class are dealt out in their order, from where the class before stopped.
@@ -27,12 +24,12 @@ def folds_of(statistics: Statistics, num_folds: int = FOLDS) -> NDArray[np.int64
     dealt = 0
     for own in statistics.positions_by_class():
         if len(own) > 1:
-            folds[own] = (dealt + np.arange(len(own))) % num_folds
+            folds[own] = (dealt + np.arange(len(own))) % FOLDS
             dealt += len(own)
     return folds
 
 
-def probe_cv(statistics: Statistics, num_folds: int = FOLDS) -> float:
+def probe_cv(statistics: Statistics) -> float:
     """Return the accuracy of logistic regression on images that it was not fitted to.
 
     Raises:
@@ -40,7 +37,7 @@ def probe_cv(statistics: Statistics, num_folds: int = FOLDS) -> float:
     """
     statistics.require_spread("probe-cv")
     require_affordable(statistics, "probe-cv")
-    folds = folds_of(statistics, num_folds)
+    folds = folds_of(statistics)
     tested = folds != _ALWAYS_TRAIN
     if not tested.any():
         raise UndefinedScoreError("probe-cv is undefined: no class has two images")
@@ -62,9 +59,6 @@ class ProbeCv(TransferabilityEstimator):
         Royal Statistical Society B 1974.
     """
 
-    name: ClassVar[str] = "probe-cv"
-    family: ClassVar[str] = "probe"
-
-    @override
-    def score(self, statistics: Statistics) -> float:
-        return probe_cv(statistics)
+    name = "probe-cv"
+    family = "probe"
+    score = staticmethod(probe_cv)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.linear_algebra import EPSILON
@@ -46,8 +43,5 @@ class RankMe(TransferabilityEstimator):
         Self-Supervised Representations by Their Rank, ICML 2023, arXiv:2210.02885.
     """
 
-    name: ClassVar[str] = "rankme"
-
-    @override
-    def score(self, statistics: Statistics) -> float:
-        return rankme(statistics)
+    name = "rankme"
+    score = staticmethod(rankme)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from scipy import linalg
-from typing_extensions import override
 
 from autotransfer.models.linear_algebra import Array
 from autotransfer.models.statistics.feature_statistics import Statistics
@@ -57,15 +54,10 @@ def _primal(statistics: Statistics, amount: float, ridge: float) -> Array:
 
 def _dual(statistics: Statistics, amount: float, ridge: float) -> Array:
     """Return the same through the spectrum of the (n, n) dual."""
-    values = statistics.spectrum.values
+    values, vectors = statistics.spectrum.values, statistics.spectrum.vectors
     filtered = values / ((1 - amount) / statistics.num_images * values + ridge)
-    sums = np.stack(
-        [
-            statistics.spectrum.vectors[positions].sum(axis=0)
-            for positions in statistics.positions_by_class()
-        ]
-    )
-    traces: Array = np.square(sums) @ filtered / statistics.counts
+    sums = [vectors[own].sum(axis=0) for own in statistics.positions_by_class()]
+    traces: Array = np.square(np.stack(sums)) @ filtered / statistics.counts
     return traces
 
 
@@ -77,9 +69,6 @@ class RegularisedHScore(TransferabilityEstimator):
         Ledoit and Wolf 2004.
     """
 
-    name: ClassVar[str] = "regularised-h-score"
-    family: ClassVar[str] = "linear fit"
-
-    @override
-    def score(self, statistics: Statistics) -> float:
-        return regularised_h_score(statistics)
+    name = "regularised-h-score"
+    family = "linear fit"
+    score = staticmethod(regularised_h_score)

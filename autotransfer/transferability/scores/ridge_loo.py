@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import numpy as np
-from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.heads.ridge import PENALTIES, held_out_scores
@@ -91,9 +89,6 @@ class RidgeLoo(TransferabilityEstimator):
         for prediction, Technometrics 1974 (PRESS).
     """
 
-    name: ClassVar[str] = "ridge-loo"
-    family: ClassVar[str] = "probe"
-
-    @override
-    def score(self, statistics: Statistics) -> float:
-        return ridge_loo(statistics)
+    name = "ridge-loo"
+    family = "probe"
+    score = staticmethod(ridge_loo)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from scipy import linalg
 from scipy.special import softmax
-from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.linear_algebra import Array, add_outer, mirror_lower, spans
@@ -31,8 +29,7 @@ class _Discriminant:
 
     def posterior(self, rows: Array) -> Array:
         """Return the (b, K) class probabilities of centred (b, r) rows."""
-        found: Array = softmax(rows @ self.weight.T + self.offset, axis=1)
-        return found
+        return softmax(rows @ self.weight.T + self.offset, axis=1)
 
 
 def sfda(statistics: Statistics) -> float:
@@ -84,16 +81,14 @@ def _ones(statistics: Statistics) -> Array:
     for part, block in statistics.centred_blocks():
         sums[part] = block.sum(axis=1)
     spectrum = statistics.spectrum
-    turned: Array = (spectrum.vectors.T @ sums) / np.sqrt(spectrum.values)
-    return turned
+    return (spectrum.vectors.T @ sums) / np.sqrt(spectrum.values)
 
 
 def _within(statistics: Statistics, means: Array) -> Array:
     """Return the covariance within classes, from the shared Gram."""
     gram = np.diag(statistics.spectrum.values) if statistics.is_dual else statistics.gram
     between = means.T @ (statistics.counts[:, None] * means)
-    within: Array = (gram - between) / statistics.num_images
-    return within
+    return (gram - between) / statistics.num_images
 
 
 def _shrinkage(within: Array, start: Array) -> float:
@@ -154,8 +149,7 @@ def _mixed_means(statistics: Statistics, means: Array, confidence: Array) -> Arr
     sums = np.zeros_like(means)
     for part, block in _mixed_blocks(statistics, means, confidence):
         sums += class_indicator(statistics.labels[part], statistics.num_classes) @ block
-    mixed: Array = sums / statistics.counts[:, None]
-    return mixed
+    return sums / statistics.counts[:, None]
 
 
 def _mixed_within(
@@ -178,9 +172,6 @@ class Sfda(TransferabilityEstimator):
         Self-challenging Fisher Space, ECCV 2022, arXiv:2207.03036.
     """
 
-    name: ClassVar[str] = "sfda"
-    family: ClassVar[str] = "linear fit"
-
-    @override
-    def score(self, statistics: Statistics) -> float:
-        return sfda(statistics)
+    name = "sfda"
+    family = "linear fit"
+    score = staticmethod(sfda)

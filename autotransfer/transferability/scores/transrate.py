@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 from typing_extensions import override
@@ -24,12 +24,9 @@ def transrate(statistics: Statistics, weighting: Weighting = "size") -> float:
             paper's listing).
     """
     statistics.require_spread("transrate")
-    n = statistics.num_images
+    n, K = statistics.num_images, statistics.num_classes
     total = _rate(np.array(statistics.gram, order="F"), n)
-    if weighting == "size":
-        weights = statistics.counts / n
-    else:
-        weights = np.full(statistics.num_classes, 1 / statistics.num_classes)
+    weights = statistics.counts / n if weighting == "size" else np.full(K, 1 / K)
     return total - float(weights @ _class_rates(statistics))
 
 
@@ -69,7 +66,7 @@ class TransRate(TransferabilityEstimator):
         arXiv:2106.09362.
     """
 
-    name: ClassVar[str] = "transrate"
+    name = "transrate"
 
     def __init__(self, weighting: Weighting = "size") -> None:
         self.weighting: Weighting = weighting
