@@ -44,11 +44,7 @@ from autotransfer.models.predictors.base import FeatureReader, Predictor
 from autotransfer.models.predictors.baselines import restore_baseline
 from autotransfer.models.predictors.ensemble import ENSEMBLE, restore_ensemble
 from autotransfer.models.scoring import logit_adjusted
-from autotransfer.models.source import (
-    Source,
-    source_in,
-    source_to_json,
-)
+from autotransfer.models.source import Source, source_in, source_to_json
 from autotransfer.models.source_files import with_files
 from autotransfer.models.weights import read_tensors, write_state_dict
 from autotransfer.plugin.registry import Registry

@@ -22,12 +22,7 @@ from autotransfer.models.training import RUNGS
 from autotransfer.plugin.need import Need
 from autotransfer.plugin.strategy import Strategy, Task, Trial
 from autotransfer.results import Outcome, ScenarioKind, State
-from autotransfer.search.pruning import (
-    RUNGS_PER_FOLD,
-    calibrated_losses,
-    clearly_worse,
-    step_of,
-)
+from autotransfer.search.pruning import RUNGS_PER_FOLD, calibrated_losses, clearly_worse, step_of
 from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec, attempted
 
 _LAST_RUNG = RUNGS_PER_FOLD - 1

@@ -102,7 +102,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["AUTOTRANSFER_CACHE"] = cache
         context, workshop, specs = prepared(given)
-        inline, slots = InlineExecutor(context), ProcessExecutor(workshop, context, workers=SLOTS)
+        inline, slots = InlineExecutor(context), ProcessExecutor(workshop, workers=SLOTS)
         slots._threads = 1  # on more cores than slots as well
         try:
             seconds_of(inline, specs[:1])

@@ -124,7 +124,7 @@ def test_a_killed_worker_and_a_killed_node_cost_no_trial(
 
     strategy = discover(files=[plugin]).strategy("slow")
     executor = RayExecutor(
-        WorkerContext.of(context, [plugin], 1 << 26), context, workers=None, address=None
+        WorkerContext.of(context, [plugin], 1 << 26), workers=None, address=None
     )
     try:
         assert executor.slots == 2
@@ -159,9 +159,7 @@ def test_a_trial_whose_actors_end_before_they_start_is_no_lost_trial(
     from autotransfer.search.executors.ray_cluster import RayExecutor
 
     strategy = discover(files=[plugin]).strategy("slow")
-    executor = RayExecutor(
-        WorkerContext.of(context, [plugin], 1 << 26), context, workers=1, address=None
-    )
+    executor = RayExecutor(WorkerContext.of(context, [plugin], 1 << 26), workers=1, address=None)
     launch = executor._launch
     ended: list[Any] = []
 

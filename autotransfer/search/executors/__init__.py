@@ -94,8 +94,6 @@ def open_executor(
     if name == "ray":
         # not at the top: Ray costs a second to import, and is not always there
         cluster = importlib.import_module("autotransfer.search.executors.ray_cluster")
-        found: Executor = cluster.RayExecutor(
-            worker_context, context, workers=workers, address=ray_address
-        )
+        found: Executor = cluster.RayExecutor(worker_context, workers=workers, address=ray_address)
         return found
-    return ProcessExecutor(worker_context, context, workers=workers)
+    return ProcessExecutor(worker_context, workers=workers)

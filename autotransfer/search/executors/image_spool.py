@@ -84,8 +84,7 @@ def spool_folder(cache: Path) -> Path:
     spools = cache / SPOOL
     spools.mkdir(parents=True, exist_ok=True)
     folder = spools / uuid.uuid4().hex
-    _held[folder] = _lock(folder)
-    _held[folder].acquire()  # before it is there: nobody else takes it for abandoned
+    _hold(folder)  # before it is there: nobody else takes it for abandoned
     folder.mkdir(0o700)
     return folder
 
@@ -107,14 +106,11 @@ def sweep_spools(cache: Path) -> None:
         if folder in _held:
             continue
         with suppress(OSError):  # held by a fit that runs, or of another user
-            _held[folder] = _lock(folder)
-            try:
-                _held[folder].acquire()
-            except OSError:
-                del _held[folder]
-                raise
+            _hold(folder)
             remove_spool(folder)
 
 
-def _lock(folder: Path) -> FileLock:
-    return FileLock(folder.with_suffix(".lock"), timeout=0)
+def _hold(folder: Path) -> None:
+    lock = FileLock(folder.with_suffix(".lock"), timeout=0)
+    lock.acquire()
+    _held[folder] = lock

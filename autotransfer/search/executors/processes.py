@@ -27,7 +27,7 @@ from autotransfer.search.executors.lost_trials import (
     seconds_until_late,
 )
 from autotransfer.search.executors.worker_context import TrialRequest, TrialResponse, WorkerContext
-from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
+from autotransfer.search.trial import TrialResult, TrialSpec
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _CORES_PER_WORKER = 2
@@ -56,15 +56,12 @@ class ProcessExecutor:
         workers: Number of slots; None is one for every two cores.
     """
 
-    def __init__(
-        self, worker_context: WorkerContext, context: TrialContext, *, workers: int | None
-    ) -> None:
+    def __init__(self, worker_context: WorkerContext, *, workers: int | None) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         self.slots = workers or max(1, cores // _CORES_PER_WORKER)
         self._threads = max(1, cores // self.slots)
         self._whole = worker_context
         self._worker_context = worker_context.share(self.slots)
-        self._context = context
         self._slots: list[_Slot] = []
         self._lost: Counter[int] = Counter()
 

@@ -24,13 +24,8 @@ from autotransfer.search.executors.lost_trials import (
     lost_result,
     seconds_until_late,
 )
-from autotransfer.search.executors.worker_context import (
-    TrialRequest,
-    TrialResponse,
-    Worker,
-    WorkerContext,
-)
-from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec
+from autotransfer.search.executors.worker_context import TrialRequest, Worker, WorkerContext
+from autotransfer.search.trial import TrialResult, TrialSpec
 
 _ANSWER_SECONDS = 10.0  # of an idle actor that is asked whether it is there
 _LOOK_SECONDS = 5.0  # between two looks whether the cluster has room for an actor that waits
@@ -65,24 +60,17 @@ class RayExecutor:
     """
 
     def __init__(
-        self,
-        worker_context: WorkerContext,
-        context: TrialContext,
-        *,
-        workers: int | None,
-        address: str | None,
+        self, worker_context: WorkerContext, *, workers: int | None, address: str | None
     ) -> None:
         self._own = not ray.is_initialized()
         if self._own:
             _connect(address)
-        cards = 1 if context.readers.device.type == "cuda" else 0
-        room = ray.cluster_resources()
-        capacity = room.get("GPU" if cards else "CPU", 1)
-        self.slots = workers or max(1, int(capacity))
+        cards = 1 if worker_context.device == "cuda" else 0
+        self._unit = "GPU" if cards else "CPU"
+        self.slots = workers or max(1, self._room())
         self._whole = worker_context
         self._worker_context = ray.put(worker_context.share(self.slots))
-        self._actor = ray.remote(num_cpus=1, num_gpus=cards, max_restarts=0)(_Worker)
-        self._unit = "GPU" if cards else "CPU"
+        self._actor = ray.remote(num_cpus=1, num_gpus=cards, max_restarts=0)(Worker)
         self._idle: list[Any] = []
         self._flights: dict[Any, _Flight] = {}
         self._queue: list[TrialSpec] = []
@@ -193,19 +181,6 @@ class RayExecutor:
         if all(flight.begun for flight in self._flights.values()):
             return late
         return _LOOK_SECONDS if late is None else min(late, _LOOK_SECONDS)
-
-
-class _Worker:
-    """An opened worker context on a node."""
-
-    def __init__(self, worker_context: WorkerContext) -> None:
-        self._worker = Worker(worker_context)
-
-    def run(self, request: TrialRequest) -> TrialResponse:
-        return self._worker.run(request)
-
-    def pid(self) -> int:
-        return os.getpid()
 
 
 def _next_of(flight: _Flight) -> Any:

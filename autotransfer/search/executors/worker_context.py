@@ -6,6 +6,7 @@ the same feature cache, and sends back what the trained predictor's `state()` sa
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -174,6 +175,10 @@ class Worker:
         )
         kind = cast(Any, worker_context.kind)
         self._context: TrialContext = kind(**worker_context.fields, readers=readers)
+
+    def pid(self) -> int:
+        """Return the id of its process."""
+        return os.getpid()
 
     def run(self, request: TrialRequest) -> TrialResponse:
         """Run one trial."""

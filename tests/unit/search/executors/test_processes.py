@@ -31,7 +31,7 @@ def strategy(plugin: Path) -> Strategy:
 
 @pytest.fixture
 def slots(context: LabelledContext, plugin: Path) -> Iterator[ProcessExecutor]:
-    executor = ProcessExecutor(WorkerContext.of(context, [plugin], 1 << 26), context, workers=1)
+    executor = ProcessExecutor(WorkerContext.of(context, [plugin], 1 << 26), workers=1)
     yield executor
     executor.close()
 
@@ -80,7 +80,7 @@ def test_a_worker_works_in_the_same_context_whatever_its_fields(
     weighted = replace(context, class_weights=weights, unlabelled=context.images.without_labels())
     workshop = WorkerContext.of(weighted, [plugin], 1 << 26)
     spec = _spec(0, weighted, strategy, "good")
-    executor = ProcessExecutor(workshop, weighted, workers=1)
+    executor = ProcessExecutor(workshop, workers=1)
     try:
         executor.submit(spec)
         (theirs,) = executor.wait()
@@ -125,7 +125,7 @@ def test_closing_ends_every_worker_and_deletes_what_was_copied(
     context: LabelledContext, plugin: Path, strategy: Strategy
 ) -> None:
     workshop = WorkerContext.of(context, [plugin], 1 << 26)
-    executor = ProcessExecutor(workshop, context, workers=1)
+    executor = ProcessExecutor(workshop, workers=1)
     executor.submit(_spec(0, context, strategy, "hangs"))
     (pid,) = executor.pids
     executor.close()

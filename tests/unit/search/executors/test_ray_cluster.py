@@ -123,9 +123,8 @@ def _spec(number: int) -> TrialSpec:
 def _executor(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> ray_cluster.RayExecutor:
     monkeypatch.setattr(ray_cluster, "ray", cluster)
     monkeypatch.setattr(ray_cluster, "_LOOK_SECONDS", 0.0)
-    workshop: Any = SimpleNamespace(share=lambda _slots: None, remove=lambda: None)
-    context: Any = SimpleNamespace(readers=SimpleNamespace(device=SimpleNamespace(type="cpu")))
-    return ray_cluster.RayExecutor(workshop, context, workers=None, address=None)
+    workshop: Any = SimpleNamespace(share=lambda _slots: None, remove=lambda: None, device="cpu")
+    return ray_cluster.RayExecutor(workshop, workers=None, address=None)
 
 
 def _numbers(results: list[TrialResult]) -> list[int]:
