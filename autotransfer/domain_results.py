@@ -79,12 +79,7 @@ class UnknownImages:
     recall: Range | None = None
     harmonic: Range | None = None
 
-    @property
-    def told(self) -> str:
-        """Return it in one sentence, of images."""
-        return self.told_of("image", "images")
-
-    def told_of(self, item: str, items: str) -> str:
+    def told_of(self, item: str = "image", items: str = "images") -> str:
         """Return it in one sentence.
 
         Args:

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, replace
 
 import optuna
 
-from autotransfer.models.source import Source
 from autotransfer.plugin.strategy import Strategy
 from autotransfer.results import Outcome, ParamValue, Stopped
 from autotransfer.search.arms import Arms
@@ -21,13 +20,7 @@ from autotransfer.search.budget import SearchLimits
 from autotransfer.search.cost import CostModel
 from autotransfer.search.executor import Executor
 from autotransfer.search.interrupts import Interrupts
-from autotransfer.search.probes import (
-    ProbePoint,
-    by_probes,
-    first_points,
-    further_points,
-    ordered,
-)
+from autotransfer.search.probes import ProbePoint, by_probes, first_points, further_points, ordered
 from autotransfer.search.pruning import Losses, rivals
 from autotransfer.search.skip_rules import reason_to_skip, takes_more_than_the_rest
 from autotransfer.search.study import Study
@@ -42,10 +35,6 @@ OnResult = Callable[[TrialResult], Outcome]
 OnRecorded = Callable[[Outcome], None]
 RunProbe = Callable[[TrialSpec, TrialContext], TrialResult]
 Say = Callable[[str], None]
-
-
-def _in_context(spec: TrialSpec, context: TrialContext) -> TrialResult:
-    return context.run(spec)
 
 
 @dataclass
@@ -85,7 +74,7 @@ class Search:
     on_recorded: OnRecorded
     say: Say
     earlier: Callable[[Arms], Sequence[Mapping[str, ParamValue]]] = lambda _arms: ()
-    run_probe: RunProbe = _in_context
+    run_probe: RunProbe = lambda spec, context: context.run(spec)
     obvious: Sequence[ProbePoint] = ()
     last_resort: Sequence[ProbePoint] = ()
     answered: Callable[[Sequence[Outcome]], bool] = lambda outcomes: best_of(outcomes) is not None
@@ -146,7 +135,9 @@ class Search:
         with self.interrupts.held():
             known = self.study.recall(_ORDER)
         if known is None:
-            self._probe_all(self._unrun(first_points(self.arms, self._stages_of)), 1.0)
+            readers = self.context.readers
+            stages = first_points(self.arms, lambda source: readers[source].num_stages)
+            self._probe_all(self._unrun(stages), 1.0)
             if self.further:
                 more = self._unrun(further_points(self.arms, self.outcomes))
                 self._probe_all(more, PROBE_SHARE)
@@ -155,9 +146,6 @@ class Search:
                 self.study.remember(_ORDER, [source.name for source in found])
         with self.interrupts.held():
             self.arms = ordered(self.arms, self.study.recall(_ORDER)).trained
-
-    def _stages_of(self, source: Source) -> int:
-        return self.context.readers[source].num_stages
 
     def _unrun(self, points: Iterable[ProbePoint]) -> Iterator[ProbePoint]:
         done = {_place(o.source, o.strategy, o.params) for o in self.outcomes}
@@ -174,7 +162,7 @@ class Search:
             left = min(self.limits.seconds_left(self.outcomes), until - self.limits.clock())
             if left < math.inf:
                 left -= self.context.reading_seconds(point.strategy, point.source)
-            if not self._fits(point.source, point.strategy, point.params, left):
+            if not self._fits(point, left):
                 self._note_forced("some probes were left out: no time was left for them")
                 continue
             self._run(point, deadline=self.limits.end(self.outcomes))
@@ -220,10 +208,10 @@ class Search:
                 return False
             with self.interrupts.held():
                 trial = self.study.optuna.ask()
-                source, strategy, params = self._proposed(trial)
-                reason = self._reason_to_dismiss(source, strategy, params)
+                point = self._proposed(trial)
+                reason = self._reason_to_dismiss(point)
                 if reason is None:
-                    self.executor.submit(self._spec(trial, source, strategy, params))
+                    self.executor.submit(self._spec(trial, point))
                     self.running[trial.number] = trial
                     return True
                 self.study.dismiss(trial, reason)
@@ -265,16 +253,16 @@ class Search:
         }
         return len(tried) + len(self.running) >= self.arms.num_points
 
-    def _proposed(self, trial: optuna.Trial) -> tuple[Source, Strategy, dict[str, ParamValue]]:
+    def _proposed(self, trial: optuna.Trial) -> ProbePoint:
         rank = trial.suggest_int("source_rank", 1, len(self.arms.sources), log=True)
         names = [strategy.name for strategy in self.arms.strategies]
         name = trial.suggest_categorical("strategy", names)
         params = self.arms.spaces[name].suggest(trial, name)
-        return self.arms.sources[rank - 1], self.arms.strategies[names.index(name)], params
+        strategy = self.arms.strategies[names.index(name)]
+        return ProbePoint(self.arms.sources[rank - 1], strategy, params)
 
-    def _reason_to_dismiss(
-        self, source: Source, strategy: Strategy, params: Mapping[str, ParamValue]
-    ) -> str | None:
+    def _reason_to_dismiss(self, point: ProbePoint) -> str | None:
+        source, strategy, params = point.source, point.strategy, point.params
         if not self.arms.open(source, strategy):
             return "the source has nothing that the strategy could read"
         same = [o for o in self.outcomes if (o.source, o.strategy) == (source.name, strategy.name)]
@@ -286,7 +274,7 @@ class Search:
         if reason is not None:
             return reason
         left = self.limits.seconds_left(self.outcomes)
-        if not self._fits(source, strategy, params, left):
+        if not self._fits(point, left):
             self._note_forced(f"{strategy.name} on {source.name} was not started: too little time")
             return "would not end in time"
         return None
@@ -297,33 +285,22 @@ class Search:
             return None
         return f"{strategy.name} has had {most} trials"
 
-    def _fits(
-        self,
-        source: Source,
-        strategy: Strategy,
-        params: Mapping[str, ParamValue],
-        seconds_left: float,
-    ) -> bool:
+    def _fits(self, point: ProbePoint, seconds_left: float) -> bool:
         """Return whether a trial is likely to end in so many seconds."""
         if seconds_left == float("inf"):
             return True
         model = CostModel.of(self.outcomes, self.context.num_fits)
-        predicted = model.seconds(source.name, strategy.name, params)
+        predicted = model.seconds(point.source.name, point.strategy.name, point.params)
         return (predicted or 0.0) < seconds_left
 
-    def _spec(
-        self,
-        trial: optuna.Trial,
-        source: Source,
-        strategy: Strategy,
-        params: Mapping[str, ParamValue],
-    ) -> TrialSpec:
-        known = [losses for name, losses in self.losses.values() if name == strategy.name]
+    def _spec(self, trial: optuna.Trial, point: ProbePoint) -> TrialSpec:
+        named = point.strategy.name
+        known = [losses for name, losses in self.losses.values() if name == named]
         return TrialSpec(
             number=trial.number,
-            source=source,
-            strategy=strategy,
-            params=params,
+            source=point.source,
+            strategy=point.strategy,
+            params=point.params,
             seed=self.context.seed_of(self.seed, trial.number),
             deadline=self.limits.end(self.outcomes),
             rivals=rivals(known, self.context.num_steps),

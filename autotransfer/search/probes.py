@@ -25,7 +25,7 @@ VARIED_SOURCES = 2  # on which every choice of a probe's parameters is tried, on
 
 @dataclass(frozen=True)
 class ProbePoint:
-    """One point of an arm that trains no layer."""
+    """One point of an arm; a probe where its strategy trains no layer."""
 
     source: Source
     strategy: Strategy

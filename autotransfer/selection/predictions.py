@@ -119,20 +119,17 @@ class Predictions:
             )
         return self.record.zero_shot
 
-    @property
-    def _reader(self) -> FeatureReader:
-        source = self.kept.source
-        return NO_FEATURES if source is None else self._readers[source]
-
     def _opened(
         self, images: Any, on_bad_image: str | None = None
     ) -> tuple[ImageSet, FeatureReader]:
         """Return items in any form as a set, and what reads them."""
-        if not isinstance(images, Mapping):
-            return self._images(images, on_bad_image), self._reader
-        source, matrices = self.kept.source, Matrices.of(images)
-        readers = MatrixReaders(matrices)
-        return matrices.items, NO_FEATURES if source is None else readers[source]
+        source, readers = self.kept.source, self._readers
+        if isinstance(images, Mapping):
+            matrices = Matrices.of(images)
+            items, readers = matrices.items, MatrixReaders(matrices)
+        else:
+            items = self._images(images, on_bad_image)
+        return items, NO_FEATURES if source is None else readers[source]
 
     def feature_blocks(self, images: Any, taps: Sequence[Tap]) -> list[NDArray[np.float32]]:
         """Return for each tap the (n, d) frozen features of items, read once.
@@ -282,7 +279,7 @@ class Predictions:
             seen = self.record.open_world
             if seen is None or seen.unknown is None:
                 return "there is no reject option: no pretrained source has looked at the target"
-            return f"there is no reject option: {seen.unknown.told}"
+            return f"there is no reject option: {seen.unknown.told_of()}"
         if self.kept.source is None:
             return (
                 f"there is no reject option: the baseline {self.kept.strategy!r} was returned, "

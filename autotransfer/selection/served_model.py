@@ -203,15 +203,12 @@ def _decoded(
 
 def _column(model_input: Any, kind: Modality) -> list[Any]:
     names = (str(kind), "item")
-    if isinstance(model_input, dict):
-        found = next((model_input[name] for name in names if name in model_input), None)
-        model_input = pd.DataFrame(columns=list(model_input)) if found is None else found
-    if isinstance(model_input, pd.DataFrame):
-        known = [name for name in names if name in model_input.columns]
+    if isinstance(model_input, dict | pd.DataFrame):
+        known = [name for name in names if name in model_input]
         if not known:
             what = "a text" if kind is Modality.TEXT else f"{_an(kind)} file in base64"
             raise InvalidTargetError(
-                f"the table has the columns {', '.join(map(str, model_input.columns))}; it needs "
+                f"the table has the columns {', '.join(map(str, model_input))}; it needs "
                 f"a column named {kind}, with {what} in each row"
             )
         model_input = model_input[known[0]]

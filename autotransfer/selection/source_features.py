@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from autotransfer.selection.taps import Tap, taps_of
+from autotransfer.selection.taps import taps_of
 
 if TYPE_CHECKING:
     from autotransfer.selection.predictions import Predictions
@@ -41,8 +40,7 @@ class SourceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "taps_")
         blocks = self.selection.feature_blocks(X, self.taps_)
         self._widths = [block.shape[1] for block in blocks]
-        found: NDArray[np.float32] = np.concatenate(blocks, axis=1)
-        return found
+        return np.concatenate(blocks, axis=1)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:  # noqa: ARG002
         """Return the (d,) names, `source-stage-number`; known once something was transformed.
@@ -51,18 +49,15 @@ class SourceFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             input_features: Not read; images have no columns.
         """
         check_is_fitted(self, "_widths")
-        return np.array(_names(self.taps_, self._widths), dtype=object)
+        names = [
+            f"{tap.source.name}-{'last' if tap.stage is None else tap.stage}-{i}"
+            for tap, width in zip(self.taps_, self._widths, strict=True)
+            for i in range(width)
+        ]
+        return np.array(names, dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.requires_fit = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def _names(taps: Sequence[Tap], widths: Sequence[int]) -> list[str]:
-    return [
-        f"{tap.source.name}-{'last' if tap.stage is None else tap.stage}-{i}"
-        for tap, width in zip(taps, widths, strict=True)
-        for i in range(width)
-    ]

@@ -45,7 +45,7 @@ OPSET = 18
 INPUT, OUTPUT = "items", "probabilities"
 _NEEDED = ("onnx", "onnxruntime", "onnxscript")
 _PIXEL_BYTES = 1 << 28
-_SIZES = ((3 / 4, 1.0), (1.7, 1.2), (2.6, 3.9))  # height and width, in units of the input's side
+_SIZES = ((1.7, 1.2), (3 / 4, 1.0), (2.6, 3.9))  # height and width, in units of the input's side
 
 
 def export_onnx(
@@ -81,55 +81,39 @@ def export_onnx(
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ExportError(f"{path} cannot be written: {folder} is no folder that can be written")
     _refuse_missing()
-    source = _source(kept)
-    if source.modality is Modality.TEXT:
-        return _export_texts(path, kept, source, _metadata(class_names, about))
-    if source.modality is Modality.SOUND:
-        return _export_sounds(path, kept, source, _metadata(class_names, about))
-    graph = CheckpointGraph(kept, source).eval()
-    batches = _samples(source)
-    program = _program(graph, (torch.from_numpy(batches[1]),), kept.strategy, [INPUT])
-    program.model.metadata_props.update(_metadata(class_names, about))
+    graph, batches, inputs = _ready(kept, _source(kept))
+    names = json.dumps(list(class_names), ensure_ascii=False)
+    program = _program(graph, inputs[0])
+    program.model.metadata_props.update({**about, "class_names": names, **_told(graph, path)})
     with _written(path) as temporary:
         program.save(str(temporary))
-        return _difference(temporary, kept, source, [_images(b) for b in batches], batches)
-
-
-def _export_texts(
-    path: Path, kept: Checkpoint, source: Source, metadata: Mapping[str, str]
-) -> float:
-    """Write a predictor of texts, with its tokenizers beside it; see `export_onnx`."""
-    graph, texts = TextGraph(kept, source).eval(), sample_texts()
-    names = [name for file in graph.files for name in file.inputs]
-    first, *others = ([*range(3)], [3], [*range(5)])
-    tokens = _tokens(graph.files, texts.subset(first))
-    program = _program(
-        graph, tuple(torch.from_numpy(tokens[name]) for name in names), kept.strategy, names
-    )
-    program.model.metadata_props.update({**metadata, INPUTS: told_inputs(graph.files, path)})
-    batches = [texts.subset(rows) for rows in (first, *others)]
-    with _written(path) as temporary:
-        program.save(str(temporary))
-        inputs = [_tokens(graph.files, batch) for batch in batches]
-        found = _difference(temporary, kept, source, batches, inputs)
-        for file in graph.files:
+        found = _difference(temporary, graph, batches, inputs)
+        for file in graph.files if isinstance(graph, TextGraph) else ():
             write_whole(file.beside(path), file.content)
         return found
 
 
-def _export_sounds(
-    path: Path, kept: Checkpoint, source: Source, metadata: Mapping[str, str]
-) -> float:
-    """Write a predictor of sounds; see `export_onnx`."""
-    graph, batches = SoundGraph(kept, source).eval(), sample_sounds()
-    inputs = [fed(graph.rules, batch) for batch in batches]
-    names = [name for rule in graph.rules for name in rule.inputs]
-    given = tuple(torch.from_numpy(inputs[0][name]) for name in names)
-    program = _program(graph, given, kept.strategy, names)
-    program.model.metadata_props.update({**metadata, INPUTS: told_reading(graph.rules)})
-    with _written(path) as temporary:
-        program.save(str(temporary))
-        return _difference(temporary, kept, source, batches, inputs)
+def _ready(
+    kept: Checkpoint, source: Source
+) -> tuple[CheckpointGraph, Sequence[ImageSet], Sequence[Mapping[str, NDArray[Any]]]]:
+    """Return the graph of a predictor, samples, and the same as the graph takes them."""
+    if source.modality is Modality.TEXT:
+        of_texts, texts = TextGraph(kept, source), sample_texts()
+        parts = [texts.subset(rows) for rows in ([*range(3)], [3], [*range(5)])]
+        return of_texts, parts, [_tokens(of_texts.files, part) for part in parts]
+    if source.modality is Modality.SOUND:
+        of_sounds, sounds = SoundGraph(kept, source), sample_sounds()
+        return of_sounds, sounds, [fed(of_sounds.rules, batch) for batch in sounds]
+    pixels = _samples(source)
+    images = [ImageSet(ArrayReader(batch), np.arange(len(batch))) for batch in pixels]
+    return CheckpointGraph(kept, source), images, [{INPUT: batch} for batch in pixels]
+
+
+def _told(graph: CheckpointGraph, path: Path) -> dict[str, str]:
+    """Return what the metadata of a graph says of its inputs."""
+    if isinstance(graph, TextGraph):
+        return {INPUTS: told_inputs(graph.files, path)}
+    return {INPUTS: told_reading(graph.rules)} if isinstance(graph, SoundGraph) else {}
 
 
 def _tokens(files: Sequence[TokenFile], texts: ImageSet) -> dict[str, NDArray[np.int64]]:
@@ -139,10 +123,6 @@ def _tokens(files: Sequence[TokenFile], texts: ImageSet) -> dict[str, NDArray[np
         for file in files
         for name, array in zip(file.inputs, file.tokens(given), strict=True)
     }
-
-
-def _metadata(class_names: Sequence[str], about: Mapping[str, str]) -> dict[str, str]:
-    return {**about, "class_names": json.dumps(list(class_names), ensure_ascii=False)}
 
 
 @contextmanager
@@ -182,17 +162,15 @@ def _source(kept: Checkpoint) -> Source:
     return kept.source
 
 
-def _program(
-    graph: CheckpointGraph, given: tuple[torch.Tensor, ...], strategy: str, names: Sequence[str]
-) -> Any:
+def _program(graph: CheckpointGraph, inputs: Mapping[str, NDArray[Any]]) -> Any:
     """Return what torch makes of the graph; all sizes but channels may be others later.
 
     Args:
         graph: What is written.
-        given: An example of each input.
-        strategy: Named in errors.
-        names: Of the inputs.
+        inputs: An example of each, by name.
     """
+    graph.eval()
+    given = tuple(map(torch.from_numpy, inputs.values()))
     n, *sizes = (Dim.DYNAMIC for _ in range(3))
     shapes = [dict(enumerate((n, *sizes)[: min(x.ndim, 3)])) for x in given]
     try:
@@ -204,13 +182,15 @@ def _program(
                 given,
                 dynamo=True,
                 dynamic_shapes=(tuple(shapes),),
-                input_names=list(names),
+                input_names=list(inputs),
                 output_names=[OUTPUT],
                 opset_version=OPSET,
                 verbose=False,
             )
     except AutotransferError as error:
-        raise ExportError(f"the strategy {strategy!r} cannot be exported: {error}") from error
+        raise ExportError(
+            f"the strategy {graph.kept.strategy!r} cannot be exported: {error}"
+        ) from error
     except Exception as error:
         raise ExportError(
             f"torch cannot write this network as ONNX ({_reason(error)}); predict with "
@@ -219,7 +199,7 @@ def _program(
 
 
 def _samples(source: Source) -> list[NDArray[np.uint8]]:
-    """Return batches (2, h, w, 3) of smooth noise, small, large and long."""
+    """Return batches (2, h, w, 3) of smooth noise, large, small and long."""
     rng = np.random.default_rng(0)
     batches = []
     for tall, wide in _SIZES:
@@ -237,12 +217,12 @@ def _samples(source: Source) -> list[NDArray[np.uint8]]:
 
 def _difference(
     path: Path,
-    kept: Checkpoint,
-    source: Source,
+    graph: CheckpointGraph,
     batches: Sequence[ImageSet],
-    inputs: Sequence[NDArray[np.uint8] | Mapping[str, NDArray[Any]]],
+    inputs: Sequence[Mapping[str, NDArray[Any]]],
 ) -> float:
     """Return the largest difference between the graph and the predictor."""
+    kept, source = graph.kept, graph.source
     with tempfile.TemporaryDirectory() as cache:  # the samples are nobody's items
         readers = FeatureReaders(
             FeatureStore(Path(cache)), PixelStore(_PIXEL_BYTES), load_backbone, torch.device("cpu")
@@ -257,10 +237,6 @@ def _difference(
             f"another source than {source.name!r} ({source.architecture}), or report the fault"
         )
     return difference
-
-
-def _images(batch: NDArray[np.uint8]) -> ImageSet:
-    return ImageSet(ArrayReader(batch), np.arange(len(batch)))
 
 
 def run_onnx(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,6 @@ class CheckpointGraph(nn.Module):
         self.kept = kept
         self.source = source
         self._backbones: dict[str, Backbone] = {}
-        self._resizes: dict[Geometry, ResizeAndCrop] = {}
 
     @override
     def forward(self, *inputs: Tensor) -> Tensor:
@@ -53,7 +52,27 @@ class CheckpointGraph(nn.Module):
     def reader(self, *inputs: Tensor) -> TensorReader:
         """Return what the predictor reads of a batch."""
         (images,) = inputs
-        return _Reader(self, self.source, {}, images, {})
+        return SourceReader(self, self.source, partial(self._of_images, images, {}), {})
+
+    def _of_images(
+        self, images: Tensor, resized: dict[Geometry, Tensor], source: Source, stage: int
+    ) -> Tensor:
+        preprocessing = source.preprocessing
+        assert isinstance(preprocessing, Preprocessing)
+        geometry = Geometry.of(preprocessing)
+        if geometry not in resized:
+            resized[geometry] = ResizeAndCrop(geometry)(images)
+        pixels = resized[geometry].clone()  # what follows works in place
+        ready = to_channels(standardise(pixels, preprocessing), source.num_channels)
+        if stage == 0:
+            return ready
+        backbone = self.backbone(source)
+        module = backbone.stages[stage - 1].module
+        # `Backbone.activations` stops the pass by an exception, which a tracer does not follow;
+        # what runs after the stage is not part of the graph.
+        with captured(backbone.network, [module]) as found:
+            backbone(ready)
+        return found[module]
 
     def backbone(self, source: Source) -> Backbone:
         """Return the frozen network of a source, loaded once."""
@@ -64,24 +83,25 @@ class CheckpointGraph(nn.Module):
             self.add_module(f"source_{len(self._backbones)}", found)
         return self._backbones[key]
 
-    def resize(self, geometry: Geometry) -> ResizeAndCrop:
-        """Return what brings items to a size."""
-        return self._resizes.setdefault(geometry, ResizeAndCrop(geometry))
 
-
-class SourceReader(ABC):
+class SourceReader:
     """One batch as one source sees it; nothing is computed twice.
 
     Args:
         graph: What has the networks.
         source: The source.
+        read: Returns what the layers of a source after a stage read; of stage 0 its input.
         readers: Those of the batch that there are, by the fingerprint of their source.
     """
 
     def __init__(
-        self, graph: CheckpointGraph, source: Source, readers: dict[str, SourceReader]
+        self,
+        graph: CheckpointGraph,
+        source: Source,
+        read: Callable[[Source, int], Tensor],
+        readers: dict[str, SourceReader],
     ) -> None:
-        self._graph, self._source, self._readers = graph, source, readers
+        self._graph, self._source, self._read, self._readers = graph, source, read, readers
         self._pooled: Sequence[Tensor] | None = None
         readers.setdefault(source.fingerprint, self)
 
@@ -91,52 +111,12 @@ class SourceReader(ABC):
             self._pooled = self._graph.backbone(self._source).features(self.inputs(0)).pooled
         return self._pooled[stage - 1].float()
 
-    @abstractmethod
     def inputs(self, stage: int) -> Tensor:
         """Return what the layers after a stage read; of stage 0 the network's input."""
-
-    @abstractmethod
-    def beside(self, source: Source) -> SourceReader:
-        """Return the same batch as another source sees it."""
+        return self._read(self._source, stage)
 
     def of(self, source: Source) -> SourceReader:
         """Return the same batch as a source sees it, which may have a reader already."""
-        return self._readers.get(source.fingerprint) or self.beside(source)
-
-
-class _Reader(SourceReader):
-    """A batch of images."""
-
-    def __init__(
-        self,
-        graph: CheckpointGraph,
-        source: Source,
-        readers: dict[str, SourceReader],
-        images: Tensor,
-        resized: dict[Geometry, Tensor],
-    ) -> None:
-        super().__init__(graph, source, readers)
-        self._images, self._resized = images, resized
-
-    @override
-    def inputs(self, stage: int) -> Tensor:
-        preprocessing = self._source.preprocessing
-        assert isinstance(preprocessing, Preprocessing)
-        geometry = Geometry.of(preprocessing)
-        if geometry not in self._resized:
-            self._resized[geometry] = self._graph.resize(geometry)(self._images)
-        pixels = self._resized[geometry].clone()  # what follows works in place
-        ready = to_channels(standardise(pixels, preprocessing), self._source.num_channels)
-        if stage == 0:
-            return ready
-        backbone = self._graph.backbone(self._source)
-        module = backbone.stages[stage - 1].module
-        # `Backbone.activations` stops the pass by an exception, which a tracer does not follow;
-        # what runs after the stage is not part of the graph.
-        with captured(backbone.network, [module]) as found:
-            backbone(ready)
-        return found[module]
-
-    @override
-    def beside(self, source: Source) -> _Reader:
-        return _Reader(self._graph, source, self._readers, self._images, self._resized)
+        return self._readers.get(source.fingerprint) or SourceReader(
+            self._graph, source, self._read, self._readers
+        )

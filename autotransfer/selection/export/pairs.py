@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable, Iterable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -47,31 +48,13 @@ class PairGraph(CheckpointGraph):
     @override
     def reader(self, *inputs: Tensor) -> TensorReader:
         pairs = [torch.stack(inputs[i : i + 2], dim=1) for i in range(0, len(inputs), 2)]
-        return _Reader(self, self.source, {}, dict(zip(self.ways, pairs, strict=True)))
+        read = partial(self._of_pairs, dict(zip(self.ways, pairs, strict=True)))
+        return SourceReader(self, self.source, read, {})
 
-
-class _Reader(SourceReader):
-    """A batch, as each way of reading has it."""
-
-    def __init__(
-        self,
-        graph: PairGraph,
-        source: Source,
-        readers: dict[str, SourceReader],
-        pairs: Mapping[Hashable, Tensor],
-    ) -> None:
-        super().__init__(graph, source, readers)
-        self._pair_graph, self._pairs = graph, pairs
-
-    @override
-    def inputs(self, stage: int) -> Tensor:
-        graph, backbone = self._pair_graph, self._graph.backbone(self._source)
-        ready = graph.ready(backbone, self._pairs[graph.way_of(self._source)])
+    def _of_pairs(self, pairs: Mapping[Hashable, Tensor], source: Source, stage: int) -> Tensor:
+        backbone = self.backbone(source)
+        ready = self.ready(backbone, pairs[self.way_of(source)])
         return backbone.activations(ready, stage) if stage else ready
-
-    @override
-    def beside(self, source: Source) -> _Reader:
-        return _Reader(self._pair_graph, source, self._readers, self._pairs)
 
 
 def input_names(values: str, mask: str, number: int) -> tuple[str, str]:

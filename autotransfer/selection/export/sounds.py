@@ -106,15 +106,16 @@ def sample_sounds() -> list[ImageSet]:
 
 def told_reading(rules: Sequence[ReadingRule]) -> str:
     """Return how the inputs of a graph are read as JSON, for its metadata."""
-    told = [
-        {
-            WAVES: rule.inputs[0],
-            MASK: rule.inputs[1],
-            "sample_rate": rule.preprocessing.sample_rate,
-            "max_seconds": rule.preprocessing.max_seconds,
-            "channels": "the mean of all",
-            "fill": "zeros at the end, where the mask is 0",
-        }
-        for rule in rules
-    ]
-    return json.dumps(told)
+    return json.dumps(
+        [
+            {
+                WAVES: rule.inputs[0],
+                MASK: rule.inputs[1],
+                "sample_rate": rule.preprocessing.sample_rate,
+                "max_seconds": rule.preprocessing.max_seconds,
+                "channels": "the mean of all",
+                "fill": "zeros at the end, where the mask is 0",
+            }
+            for rule in rules
+        ]
+    )

@@ -134,16 +134,17 @@ def tokenizers_beside(path: Path) -> tuple[Path, ...]:
 
 def told_inputs(files: Sequence[TokenFile], path: Path) -> str:
     """Return what makes the inputs of a graph as JSON, for its metadata."""
-    told: list[dict[str, Any]] = [
-        {
-            "ids": file.inputs[0],
-            "mask": file.inputs[1],
-            "tokenizer": file.beside(path).name,
-            "max_tokens": file.key[1],
-        }
-        for file in files
-    ]
-    return json.dumps(told)
+    return json.dumps(
+        [
+            {
+                "ids": file.inputs[0],
+                "mask": file.inputs[1],
+                "tokenizer": file.beside(path).name,
+                "max_tokens": file.key[1],
+            }
+            for file in files
+        ]
+    )
 
 
 def _key(source: Source) -> _Key:

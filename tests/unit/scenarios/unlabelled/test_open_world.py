@@ -252,7 +252,7 @@ def test_images_of_a_class_that_nobody_named_are_counted_and_teach_nothing() -> 
     assert of_kept.sum() > 0.95 * known.sum()  # nearly all known ones are left
     assert kept.held_out is problem.target.held_out
     assert {share.n for share in found.class_shares} <= {len(kept.learn)}
-    assert f"{unknown.rejected} of {len(known)} are rejected" in unknown.told
+    assert f"{unknown.rejected} of {len(known)} are rejected" in unknown.told_of()
 
 
 def test_what_rejects_is_the_same_when_a_study_goes_on() -> None:
@@ -278,18 +278,20 @@ def test_a_study_that_was_begun_without_looking_for_unknown_images_rejects_none(
 
 
 def test_what_is_said_of_unknown_images_has_the_share_the_interval_and_the_number() -> None:
-    told = UnknownImages(Range(0.12, 0.05, 0.2), 40, 400).told
+    told = UnknownImages(Range(0.12, 0.05, 0.2), 40, 400).told_of()
     assert told == (
         "12 % of your images seem to be none of the classes (5 % to 20 %); 40 of 400 are "
         "rejected, and teach nothing"
     )
-    assert UnknownImages(Range(0.3, 0.1, 0.4), 0, 400).told.endswith(
-        "which ones cannot be told, and none is rejected"
+    assert (
+        UnknownImages(Range(0.3, 0.1, 0.4), 0, 400)
+        .told_of()
+        .endswith("which ones cannot be told, and none is rejected")
     )
     none = UnknownImages(Range(0.01, 0.0, 0.08), 0, 400)
-    assert none.told.endswith("up to 8 % may be, and none is rejected")
+    assert none.told_of().endswith("up to 8 % may be, and none is rejected")
     doubt = UnknownImages(None, 0, 400, "too strange")
-    assert doubt.told == "how many images are none of the classes is not known: too strange"
+    assert doubt.told_of() == "how many images are none of the classes is not known: too strange"
     seen = OpenWorld(SHARES, unknown=none)
-    assert open_world_sentences(seen, NAMES)[1] == none.told
+    assert open_world_sentences(seen, NAMES)[1] == none.told_of()
     assert len(open_world_sentences(OpenWorld(SHARES), NAMES)) == 1
