@@ -202,12 +202,8 @@ def _reason_against(strategy: Strategy, num_sources: int, terms: Terms) -> str:
     for need, reason in _LACKING.items():
         if need in strategy.needs and not given[need]:
             return reason
-    absent = set() if terms.scenario is ScenarioKind.ZERO_SHOT else {Need.ATTRIBUTES}
-    missing = absent & strategy.needs
-    if missing:
-        return (
-            f"needs {' and '.join(sorted(missing))}, which a {terms.scenario} target does not have"
-        )
+    if Need.ATTRIBUTES in strategy.needs and terms.scenario is not ScenarioKind.ZERO_SHOT:
+        return f"needs {Need.ATTRIBUTES}, which a {terms.scenario} target does not have"
     return "" if strategy.name in terms.named else _reason_to_wait(strategy, terms)
 
 

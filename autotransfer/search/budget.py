@@ -11,10 +11,6 @@ from autotransfer.results import Outcome, State
 MAX_FAILURES = 20  # beyond the number of trials that count
 
 
-def _nothing(_outcomes: Sequence[Outcome]) -> float:
-    return 0.0
-
-
 @dataclass(frozen=True)
 class SearchLimits:
     """When the search ends.
@@ -33,7 +29,7 @@ class SearchLimits:
     deadline: float | None
     clock: Callable[[], float] = time.monotonic
     began: float = 0.0
-    reserve: Callable[[Sequence[Outcome]], float] = _nothing
+    reserve: Callable[[Sequence[Outcome]], float] = lambda _outcomes: 0.0
 
     def end(self, outcomes: Sequence[Outcome]) -> float | None:
         """Return `clock()` at which the search has to be over; None is no limit."""

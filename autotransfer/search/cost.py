@@ -80,18 +80,16 @@ def _done(outcome: Outcome, num_folds: int) -> float:
 
 def _effects(pairs: Mapping[tuple[str, str], float]) -> tuple[dict[str, float], dict[str, float]]:
     """Return the effects of strategies and sources by shrunk least squares."""
+    if not pairs:
+        return {}, {}
     strategies = sorted({strategy for _, strategy in pairs})
     sources = sorted({source for source, _ in pairs})
-    columns = {("strategy", name): i for i, name in enumerate(strategies)}
-    columns |= {("source", name): len(strategies) + i for i, name in enumerate(sources)}
-    design = np.zeros((len(pairs), len(columns)))
-    for row, (source, strategy) in enumerate(pairs):
-        design[row, columns["source", source]] = 1
-        design[row, columns["strategy", strategy]] = 1
+    design = np.array(
+        [[*(s == own for s in strategies), *(s == of for s in sources)] for of, own in pairs],
+        dtype=float,
+    )
     penalty = np.diag([1e-9] * len(strategies) + [_SHRINKAGE] * len(sources))
     logs = np.log(np.array(list(pairs.values())))
-    found = np.linalg.solve(design.T @ design + penalty, design.T @ logs) if pairs else np.empty(0)
-    return (
-        {name: float(found[columns["strategy", name]]) for name in strategies},
-        {name: float(found[columns["source", name]]) for name in sources},
-    )
+    found = np.linalg.solve(design.T @ design + penalty, design.T @ logs).tolist()
+    of_strategies = dict(zip(strategies, found, strict=False))
+    return of_strategies, dict(zip(sources, found[len(strategies) :], strict=True))

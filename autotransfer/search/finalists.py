@@ -280,23 +280,16 @@ class Finalists:
         context = self.context
         if not outcome.fold_values or context.validation is not None or not context.same_classes:
             return False
-        _, held_out = self.context.divisions()[0]
-        raw = predicted(
-            kept.predictor,
-            held_out,
-            self.context.reader_of(kept.source),
-            len(self.context.images.class_names),
-        )
-        found = logit_adjusted(raw, self.context.class_weights)
+        _, held_out = context.divisions()[0]
+        num_classes = len(context.images.class_names)
+        raw = predicted(kept.predictor, held_out, context.reader_of(kept.source), num_classes)
+        found = logit_adjusted(raw, context.class_weights)
         expected = outcome.fold_values[0]
         error = (max(expected * (1 - expected), 0.01) / len(held_out)) ** 0.5
         return bool(self.context.metric.score(held_out.labels, found) < expected - error)
 
     def _combined(
-        self,
-        choice: Choice,
-        outcomes: Sequence[Outcome],
-        predictions: Mapping[int, Predictions],
+        self, choice: Choice, outcomes: Sequence[Outcome], predictions: Mapping[int, Predictions]
     ) -> Finalist:
         """Return several candidates as one more outcome."""
         context = self.context

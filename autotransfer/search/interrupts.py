@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -20,21 +20,26 @@ SIGNALS = tuple(
 _RAISING = (*SIGNALS, *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else []))
 
 
-@contextmanager
-def ended_like_interrupts() -> Iterator[None]:
+def ended_like_interrupts() -> AbstractContextManager[None]:
     """Raise `KeyboardInterrupt` in the block for every signal that asks the process to end.
 
     Those that somebody handles or ignores, as `nohup` does, are left alone.
     """
+    return _handled(signal.SIG_DFL, signal.default_int_handler)
+
+
+@contextmanager
+def _handled(usual: Any, handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    """Handle in the block the signals that are handled as usual; in the main thread alone."""
     main = threading.current_thread() is threading.main_thread()
-    taken = [s for s in SIGNALS if main and signal.getsignal(s) is signal.SIG_DFL]
+    taken = [s for s in SIGNALS if main and signal.getsignal(s) is usual]
     for number in taken:
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, handler)
     try:
         yield
     finally:
         for number in taken:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, usual)
 
 
 @contextmanager
@@ -76,19 +81,9 @@ class Interrupts:
         self._depth = 0
         self._waiting = False
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> AbstractContextManager[None]:
         """Take interrupts in the block."""
-        main = threading.current_thread() is threading.main_thread()
-        usual = signal.default_int_handler
-        taken = [s for s in SIGNALS if main and signal.getsignal(s) is usual]
-        for number in taken:
-            signal.signal(number, self._take)
-        try:
-            yield
-        finally:
-            for number in taken:
-                signal.signal(number, usual)
+        return _handled(signal.default_int_handler, self._take)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -51,8 +51,7 @@ def calibrated_losses(
     logs = np.log(np.maximum(probabilities, _TINY))  # (n, K)
     sharpened = inverse_temperature(logs, labels, reach=_REACH) * logs
     likely = log_softmax(sharpened, axis=1)[np.arange(len(labels)), labels]
-    losses: NDArray[np.float32] = (-likely).astype(np.float32)
-    return losses
+    return (-likely).astype(np.float32)
 
 
 def rivals(known: Iterable[Losses], steps: int) -> tuple[NDArray[np.float32] | None, ...]:

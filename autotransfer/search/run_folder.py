@@ -65,7 +65,9 @@ class RunFolder:
         folder = self.trial_folder(outcome)
         try:
             if validation is not None:
-                self._write_validation(outcome, validation)
+                path = self._validation_file(outcome)
+                with written_whole(path) as temporary, temporary.open("wb") as stream:
+                    np.save(stream, validation.astype(np.float32))
             better = [path for place, path in self._kept() if place <= _order(outcome)]
             if len(better) >= _KEPT and folder not in better and not always:
                 return
@@ -103,11 +105,6 @@ class RunFolder:
             if outcome.value is not None and path.is_file():
                 found[outcome.number] = np.load(path, allow_pickle=False).astype(np.float64)
         return found
-
-    def _write_validation(self, outcome: Outcome, validation: NDArray[np.float64]) -> None:
-        path = self._validation_file(outcome)
-        with written_whole(path) as temporary, temporary.open("wb") as stream:
-            np.save(stream, validation.astype(np.float32))
 
     def _validation_file(self, outcome: Outcome) -> Path:
         return self.folder / _VALIDATION / f"{outcome.number:05d}.npy"

@@ -50,12 +50,8 @@ class Study:
     def outcomes(self) -> list[Outcome]:
         """Return every outcome so far: the probes, then the trials by number."""
         attributes = self.optuna.user_attrs
-        probes = [
-            _OUTCOMES.validate_python(value)
-            for key, value in attributes.items()
-            if key.startswith(_PROBE)
-        ]
-        probes.sort(key=lambda outcome: -outcome.number)
+        kept = [value for key, value in attributes.items() if key.startswith(_PROBE)]
+        probes = sorted(map(_OUTCOMES.validate_python, kept), key=lambda o: -o.number)
         trials = [
             _OUTCOMES.validate_python(trial.user_attrs[_OUTCOME])
             for trial in self.optuna.get_trials(deepcopy=False)
@@ -114,11 +110,8 @@ class Study:
 
     def _known_points(self) -> set[str]:
         """Return every point that was tried, is running or waits."""
-        points = set()
-        for trial in self.optuna.get_trials(deepcopy=False):
-            fixed = trial.system_attrs.get("fixed_params", {})
-            points.add(_key(fixed or trial.params))
-        return points
+        trials = self.optuna.get_trials(deepcopy=False)
+        return {_key(t.system_attrs.get("fixed_params") or t.params) for t in trials}
 
     def recover(self) -> None:
         """Put right what an ended driver left: finished trials are told, others queued again."""

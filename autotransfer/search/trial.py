@@ -99,10 +99,7 @@ def attempted(
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a strategy does, we go on
         outcome = replace(
-            blank,
-            state=State.FAILED,
-            reason=one_line(error),
-            error=masked(traceback.format_exc()),
+            blank, state=State.FAILED, reason=one_line(error), error=masked(traceback.format_exc())
         )
     if device.type == "cuda":
         torch.cuda.empty_cache()
