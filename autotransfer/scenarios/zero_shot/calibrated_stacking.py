@@ -56,7 +56,6 @@ class Calibration:
     unseen: float
     seen: float
     area: float
-    divisions: int
 
 
 def calibrate(divisions: Sequence[Division]) -> Calibration:
@@ -75,7 +74,7 @@ def calibrate(divisions: Sequence[Division]) -> Calibration:
         raise ValueError(f"{len(divisions)} division(s); at least {LEAST_DIVISIONS} are needed")
     curves = [division.curve for division in divisions]
     tried = np.unique(np.concatenate([curve.stacking_offsets for curve in curves]))
-    mean = np.mean([_harmonic_at(curve, tried) for curve in curves], axis=0)
+    mean = np.mean([curve.harmonic[curve.places(tried)] for curve in curves], axis=0)
     best = np.flatnonzero(mean >= mean.max() - 1e-12)
     stretch = best[: np.flatnonzero(np.append(np.diff(best), 2) > 1)[0] + 1]
     stacking_offset = float(tried[stretch].mean())
@@ -86,13 +85,7 @@ def calibrate(divisions: Sequence[Division]) -> Calibration:
         unseen=float(unseen),
         seen=float(seen),
         area=float(np.mean([curve.area for curve in curves])),
-        divisions=len(divisions),
     )
-
-
-def _harmonic_at(curve: SeenUnseen, stacking_offsets: Array) -> Array:
-    edges = (curve.stacking_offsets[1:] + curve.stacking_offsets[:-1]) / 2
-    return curve.harmonic[np.searchsorted(edges, stacking_offsets)]
 
 
 def _inverse_temperature(divisions: Sequence[Division]) -> float:

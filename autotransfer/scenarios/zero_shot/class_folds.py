@@ -40,21 +40,18 @@ def held_out_groups(num_seen: int, size: int, repeats: int, *, seed: int) -> lis
     return groups
 
 
-def class_folds(
-    labels: NDArray[np.int64], num_unseen: int, *, seed: int, repeats: int = REPEATS
-) -> tuple[Fold, ...]:
+def class_folds(labels: NDArray[np.int64], num_unseen: int, *, seed: int) -> tuple[Fold, ...]:
     """Return folds whose validation images are all images of some classes.
 
     Args:
         labels: (n,) seen class of each image; every class occurs.
         num_unseen: Number of classes without images.
         seed: Same seed and labels, same folds.
-        repeats: Number of folds.
     """
     num_seen = int(labels.max()) + 1
     size = num_held_out(num_seen, num_unseen)
     folds = []
-    for group in held_out_groups(num_seen, size, repeats, seed=seed):
+    for group in held_out_groups(num_seen, size, REPEATS, seed=seed):
         out = np.isin(labels, group)
         folds.append(Fold(np.flatnonzero(~out), np.flatnonzero(out)))
     return tuple(folds)

@@ -7,7 +7,7 @@ held out with every other one. The null exchanges attribute rows, drawn from the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from autotransfer.scenarios.zero_shot.metrics import (
 )
 from autotransfer.scenarios.zero_shot.pairwise_guard import judge_pairs
 from autotransfer.scenarios.zero_shot.refits import Point, as_attribute_predictor
-from autotransfer.scenarios.zero_shot.verdict import HELD_OUT, HELD_OUT_ITEMS, Evidence, verdict_of
+from autotransfer.scenarios.zero_shot.verdict import HELD_OUT, HELD_OUT_ITEMS, verdict_of
 from autotransfer.search.checkpoint import Checkpoint
 
 _CURVE_POINTS = 50
@@ -84,12 +84,24 @@ def guard_zero_shot(
             _held_out_item_figures(scores, held_out, table, calibration, evidence.score)
         )
     verdict = verdict_of(evidence)
-    if verdict.returned == "transfer":
-        kept = finalist
-    else:
+    kept = finalist
+    if verdict.returned != "transfer":
         shares = np.full(len(table.class_names), 1 / len(table.class_names))
         kept = Checkpoint(MajorityPredictor(shares), MAJORITY, baseline=True, source=None)
-    zero_shot = _zero_shot(table, calibration, figures, evidence)
+    zero_shot = replace(
+        uncalibrated(table),
+        stacking_offset=calibration.stacking_offset,
+        inverse_temperature=calibration.inverse_temperature,
+        figures=tuple(figures),
+        p_value=evidence.p_value,
+        null_high=evidence.null_high,
+        pairs=evidence.pairs,
+        nearest_seen_class=evidence.nearest,
+        known_to_source=evidence.known,
+        without_known=evidence.without_known,
+        own_head=evidence.own_head,
+        competitors=evidence.competitors,
+    )
     return Findings(verdict, kept, zero_shot)
 
 
@@ -140,30 +152,4 @@ def _held_out_item_figures(
     points = tuple((float(curve.unseen[i]), float(curve.seen[i])) for i in places)
     return ZeroShotFigures(
         HELD_OUT_ITEMS, unseen, seen, harmonic_mean(unseen, seen), curve.area, alone, points
-    )
-
-
-def _zero_shot(
-    table: Attributes,
-    calibration: Calibration,
-    figures: Sequence[ZeroShotFigures],
-    evidence: Evidence,
-) -> ZeroShotFindings:
-    return ZeroShotFindings(
-        seen=table.seen,
-        unseen=table.unseen,
-        attributes=table.names,
-        values=tuple(tuple(row) for row in table.values.tolist()),
-        stacking_offset=calibration.stacking_offset,
-        inverse_temperature=calibration.inverse_temperature,
-        figures=tuple(figures),
-        p_value=evidence.p_value,
-        null_high=evidence.null_high,
-        pairs=evidence.pairs,
-        nearest_seen_class=evidence.nearest,
-        known_to_source=evidence.known,
-        without_known=evidence.without_known,
-        own_head=evidence.own_head,
-        competitors=evidence.competitors,
-        describer=table.describer,
     )

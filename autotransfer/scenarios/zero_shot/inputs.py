@@ -113,21 +113,16 @@ def _described(
     if found.right is not None:
         share = f"{100 * found.right:.1f} % of the classes seen"
         right = f", whose nearest description is right for {share}"
-    return replace(
-        with_seen_first(
-            title,
-            Attributes(
-                tuple(f"{found.source.name} {i + 1}" for i in range(width)),
-                names,
-                found.values,
-                0,
-                describer=found.source.name,
-                describer_key=found.source.fingerprint,
-            ),
-            seen,
-        ),
-        notes=(f"the descriptions are read by {found.source.name}{right}",),
+    table = Attributes(
+        tuple(f"{found.source.name} {i + 1}" for i in range(width)),
+        names,
+        found.values,
+        0,
+        (f"the descriptions are read by {found.source.name}{right}",),
+        found.source.name,
+        found.source.fingerprint,
     )
+    return with_seen_first(title, table, seen)
 
 
 def _relabelled(images: ImageSet, table: Attributes) -> ImageSet:

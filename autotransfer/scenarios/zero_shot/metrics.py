@@ -51,8 +51,7 @@ class SeenUnseen:
     def harmonic(self) -> Array:
         """Return the (m,) harmonic means."""
         total = self.unseen + self.seen
-        found: Array = 2 * self.unseen * self.seen / np.maximum(total, 1e-300)
-        return found
+        return 2 * self.unseen * self.seen / np.maximum(total, 1e-300)
 
     @property
     def area(self) -> float:
@@ -66,9 +65,13 @@ class SeenUnseen:
 
     def at(self, stacking_offset: float) -> tuple[float, float]:
         """Return (U, S) at a stacking_offset."""
-        edges = (self.stacking_offsets[1:] + self.stacking_offsets[:-1]) / 2
-        place = int(np.searchsorted(edges, stacking_offset))
+        place = self.places(np.array(stacking_offset))
         return float(self.unseen[place]), float(self.seen[place])
+
+    def places(self, stacking_offsets: Array) -> NDArray[np.int64]:
+        """Return which stretch of the curve each of some stacking offsets is in."""
+        edges = (self.stacking_offsets[1:] + self.stacking_offsets[:-1]) / 2
+        return np.searchsorted(edges, stacking_offsets)
 
 
 def seen_unseen_curve(scores: Array, labels: NDArray[np.int64], num_seen: int) -> SeenUnseen:

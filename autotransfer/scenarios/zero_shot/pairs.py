@@ -127,15 +127,13 @@ def _told_apart(
     place = np.zeros((num_rows, num_rows), dtype=np.int64)  # of a pair of rows, either way round
     place[above, below] = place[below, above] = np.arange(len(above))
     drawn = _shares(sides, above, below)[:, place[rows, others]]
-    turned: Array = np.where(rows < others, drawn, 1 - drawn)
-    return turned
+    return np.where(rows < others, drawn, 1 - drawn)
 
 
 def _shares(sides: Sequence[Array], rows: NDArray[np.int64], others: NDArray[np.int64]) -> Array:
     """Return the (G, N) per-class top-1 of fixed pairs of rows, ties counting half."""
     first, second = (_lead(side, rows, others) for side in sides)
-    found: Array = (2 + first - second) / 4
-    return found
+    return (2 + first - second) / 4
 
 
 def _lead(side: Array, rows: NDArray[np.int64], others: NDArray[np.int64]) -> Array:
@@ -149,11 +147,6 @@ def _lead(side: Array, rows: NDArray[np.int64], others: NDArray[np.int64]) -> Ar
     return found
 
 
-def _share(margins: Array) -> float:
-    """Return the share of positive margins, ties counting half."""
-    return float((np.sign(margins).mean() + 1) / 2)
-
-
 def _nearest(
     sides: Sequence[Array], pair: tuple[int, int], likeness: Array, num_seen: int, chosen: int
 ) -> float:
@@ -163,7 +156,7 @@ def _nearest(
     for own, other, side in ((0, 1, sides[0]), (1, 0, sides[1])):
         named = rest[side[chosen][:, rest].argmax(axis=1)]  # (b,)
         margin = likeness[named, pair[own]] - likeness[named, pair[other]]
-        shares.append(_share(margin))
+        shares.append((np.sign(margin).mean() + 1) / 2)  # of those above zero, ties counting half
     return float(np.mean(shares))
 
 

@@ -44,8 +44,7 @@ def probabilities(
         scores[:, :num_seen] -= zero_shot.stacking_offset
     else:
         scores = predictor.scores(images, features, rows[num_seen:])
-    found: Array = softmax(zero_shot.inverse_temperature * scores, axis=1)
-    return found
+    return softmax(zero_shot.inverse_temperature * scores, axis=1)
 
 
 @dataclass(frozen=True)

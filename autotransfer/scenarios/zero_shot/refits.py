@@ -24,24 +24,15 @@ _PARTS = 4  # one in four images of the seen classes is held back to calibrate w
 Array = NDArray[np.float64]
 
 
-def _ignore(_progress: float, _predictor: Predictor, /) -> None:
-    """Take a report and do nothing."""
-
-
 @dataclass(frozen=True)
 class Point:
-    """One point of an arm, which can be fitted again.
-
-    Args:
-        deadline: `time.monotonic()` of the end; None is no limit.
-    """
+    """One point of an arm, which can be fitted again."""
 
     context: ZeroShotContext
     source: Source
     strategy: Strategy
     params: dict[str, ParamValue]
     seed: int
-    deadline: float | None = None
 
     @property
     def reader(self) -> FeatureReader:
@@ -51,7 +42,7 @@ class Point:
     @property
     def trial(self) -> Trial:
         """Return the rules of a fit."""
-        return Trial(self.params, _ignore, self.deadline, self.seed)
+        return Trial(self.params, lambda _progress, _predictor: None, None, self.seed)
 
     @property
     def sources(self) -> tuple[Source, ...]:

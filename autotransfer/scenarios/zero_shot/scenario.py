@@ -119,11 +119,8 @@ class ZeroShot(Labelled):
             seed = context.seed_of(run.options.seed, outcome.number)
             return Point(context, source, strategy, dict(outcome.params), seed)
 
-        others = [
-            o
-            for o in searched.outcomes
-            if o.state is State.COMPLETE and o.number != outcome.number
-        ]
+        complete = [o for o in searched.outcomes if o.state is State.COMPLETE]
+        others = [o for o in complete if o.number != outcome.number]
         others.sort(key=lambda other: -(other.value or 0.0))
         found = guard_zero_shot(
             finalists.train(finalist, searched.outcomes),
