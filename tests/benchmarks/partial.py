@@ -34,7 +34,11 @@ from autotransfer.plugin.registry import Registry, discover
 from autotransfer.plugin.strategy import TaskInfo
 from autotransfer.results import ScenarioKind
 from autotransfer.scenarios.unlabelled.arms import reads_target
-from autotransfer.scenarios.unlabelled.class_shares import ClassShares, read_class_shares
+from autotransfer.scenarios.unlabelled.class_shares import (
+    LEAST_ABSENT,
+    ClassShares,
+    read_class_shares,
+)
 from autotransfer.scenarios.unlabelled.consensus import Candidate, decide
 from autotransfer.scenarios.unlabelled.holdout import divide_source, divide_target
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
@@ -124,7 +128,7 @@ def _run(
         _write(chosen.results, row | _of_shares(found, np.concatenate(truth)))
     for name, weighed in wanted[1:]:
         strategy = registry.strategies[name]
-        needless = weighed and not (found.partial and reads_target(strategy))
+        needless = weighed and not (_is_partial(found) and reads_target(strategy))
         unfit = shift.network == "small_cnn" and not strategy.trains
         if (*key, name, weighed) in done or needless or unfit:
             continue
@@ -160,6 +164,11 @@ def _run(
         print(shift.name, seed, "cut" if cut else "all", name, weighed, right.mean())  # noqa: T201
 
 
+def _is_partial(found: ClassShares) -> bool:
+    """Return whether so many classes are believed to be absent that it has to be minded."""
+    return not found.doubt and float(found.absent.mean()) >= LEAST_ABSENT
+
+
 def _of_shares(found: ClassShares, truth: Any) -> dict[str, Any]:
     """Return how far the class shares are off, in points."""
     num_classes = len(found.value)
@@ -169,7 +178,7 @@ def _of_shares(found: ClassShares, truth: Any) -> dict[str, Any]:
         "method": "shares",
         "weighed": False,
         "known": not found.doubt,
-        "partial": found.partial,
+        "partial": _is_partial(found),
         "apart": found.apart,
         "error": float(100 * np.abs(found.value - right).mean()),
         "uniform": float(100 * np.abs(1 / num_classes - right).mean()),

@@ -81,12 +81,9 @@ def arms_without_labels(
     tried = {source.name for source, _ in pairs}
     kept = tuple(source for source in shortlist if source.name in tried)
     arms = Arms(kept, tuple(usable), spaces, closed)
-    told = {s.name for s in strategies if _is_ours(s) and not s.reads(modality)}.union(named)
+    ours = [s for s in strategies if ScenarioKind.UNLABELLED in s.scenarios]
+    told = {s.name for s in ours if not s.reads(modality)}.union(named)
     return arms, [*(skip for skip in skipped if skip.strategy in told), *apart]
-
-
-def _is_ours(strategy: Strategy) -> bool:
-    return ScenarioKind.UNLABELLED in strategy.scenarios
 
 
 def _reason_of_source(strategy: Strategy, info: TaskInfo) -> str:

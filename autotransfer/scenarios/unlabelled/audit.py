@@ -109,10 +109,7 @@ def draw(
 
 
 def estimate(
-    drawn: Draw,
-    labels: dict[int, int],
-    finalist: NDArray[np.int64],
-    baseline: NDArray[np.int64],
+    drawn: Draw, labels: dict[int, int], finalist: NDArray[np.int64], baseline: NDArray[np.int64]
 ) -> Estimate:
     """Return the gap and both accuracies with 95 % intervals, for further images like these.
 
@@ -133,13 +130,7 @@ def estimate(
     s, n = drawn.share, drawn.num_images
     wins, losses = int(won.sum()), int(lost.sum())
     gap = _gap(wins, losses, len(differing), s, n)
-    return Estimate(
-        gap,
-        _accuracy(won, both, s, n, len(won) + len(both)),
-        _accuracy(lost, both, s, n, len(won) + len(both)),
-        wins,
-        losses,
-    )
+    return Estimate(gap, _accuracy(won, both, s, n), _accuracy(lost, both, s, n), wins, losses)
 
 
 def _gap(wins: int, losses: int, labelled: int, share: float, n: int) -> Interval:
@@ -155,9 +146,7 @@ def _gap(wins: int, losses: int, labelled: int, share: float, n: int) -> Interva
                     labelled)  # fmt: skip
 
 
-def _accuracy(
-    right: NDArray[np.bool_], both: NDArray[np.bool_], share: float, n: int, labelled: int
-) -> Interval:
+def _accuracy(right: NDArray[np.bool_], both: NDArray[np.bool_], share: float, n: int) -> Interval:
     """Return the stratified accuracy: where the two differ, and where they agree."""
     strata = ((share, right), (1 - share, both))
     means = [(hits.sum() + 1) / (len(hits) + 2) for _, hits in strata]
@@ -168,5 +157,5 @@ def _accuracy(
     variance += (means[0] - means[1]) ** 2 * share * (1 - share) / max(n, 1)
     centre = sum(w * m for (w, _), m in zip(strata, means, strict=True))
     half = _Z * float(np.sqrt(variance))
-    low, high = min(centre - half, value), max(centre + half, value)
-    return Interval(float(value), float(max(low, 0.0)), float(min(high, 1.0)), labelled)
+    low, high = max(min(centre - half, value), 0.0), min(max(centre + half, value), 1.0)
+    return Interval(float(value), float(low), float(high), len(right) + len(both))

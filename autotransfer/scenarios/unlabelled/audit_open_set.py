@@ -26,12 +26,12 @@ class OpenSetAudit:
     Args:
         known_accuracy: Share of the images of the classes that are answered right and not
             rejected.
-        unknown_recall: Share of the others that are rejected.
+        recall: Share of the others that are rejected.
         harmonic: Harmonic mean of the two.
     """
 
     known_accuracy: Range
-    unknown_recall: Range
+    recall: Range
     harmonic: Range
 
     @property
@@ -39,7 +39,7 @@ class OpenSetAudit:
         """Return it in one sentence."""
         known, recall, both = (
             f"{100 * r.value:.0f} % ({100 * r.low:.0f} % to {100 * r.high:.0f} %)"
-            for r in (self.known_accuracy, self.unknown_recall, self.harmonic)
+            for r in (self.known_accuracy, self.recall, self.harmonic)
         )
         return (
             f"with what is rejected as none of the classes: known accuracy {known}, unknown "

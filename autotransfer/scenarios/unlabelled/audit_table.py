@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from autotransfer.data import tables
 from autotransfer.data.atomic_files import write_whole
@@ -25,6 +26,7 @@ from autotransfer.scenarios.unlabelled.consensus import Choice
 AUDIT_FILE = "audit.csv"
 MARGIN = 0.01  # of accuracy: a gap within it is no difference
 _NAMED = 5
+_DRAWS = TypeAdapter(Draw)
 
 
 def number_or_table(text: str | int) -> int | Path:
@@ -158,7 +160,7 @@ def audited(
     transfer = decision is Decision.POSITIVE or (
         decision is Decision.INCONCLUSIVE and found.gap.value > 0
     )
-    gap = found.gap
+    gap, those = found.gap, " that are not rejected" if drawn.num_rejected else ""
     return replace(
         verdict,
         decision=decision,
@@ -167,7 +169,7 @@ def audited(
             f"{decision}: the adapted predictor gains {100 * gap.value:+.1f} points over "
             f"source-only, 95 % interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f} "
             f"({found.wins} wins and {found.losses} losses among {len(drawn.differing)} labelled "
-            f"{kind}; the two differ on {100 * drawn.share:.0f} % of all{_not_rejected(drawn)})"
+            f"{kind}; the two differ on {100 * drawn.share:.0f} % of all{those})"
         ),
         returned="transfer" if transfer else "baseline",
         test=found.finalist,
@@ -176,10 +178,6 @@ def audited(
         minimum_detectable=float(2.8 / 1.96 * (gap.high - gap.low) / 2),
         returned_test=(found.finalist if transfer else found.baseline).value,
     )
-
-
-def _not_rejected(drawn: Draw) -> str:
-    return " that are not rejected" if drawn.num_rejected else ""
 
 
 def _decision(found: Estimate, margin: float) -> Decision:
@@ -193,12 +191,4 @@ def _decision(found: Estimate, margin: float) -> Decision:
 
 def draw_of(plan: Mapping[str, Any]) -> Draw:
     """Return the draw of a plan; one of version 0.1 has no rejected images."""
-    stored = plan["draw"]
-    return Draw(
-        tuple(stored["differing"]),
-        tuple(stored["agreeing"]),
-        stored["num_differing"],
-        stored["num_images"],
-        tuple(stored.get("rejected", ())),
-        stored.get("num_rejected", 0),
-    )
+    return _DRAWS.validate_python(plan["draw"])

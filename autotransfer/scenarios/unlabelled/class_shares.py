@@ -72,13 +72,7 @@ class ClassShares:
     @property
     def absent(self) -> NDArray[np.bool_]:
         """Return (K,) which classes seem not to be in the target."""
-        lacking: NDArray[np.bool_] = self.value < ABSENT * self.source
-        return lacking
-
-    @property
-    def partial(self) -> bool:
-        """Return whether so many classes are believed to be absent that it has to be minded."""
-        return not self.doubt and float(self.absent.mean()) >= LEAST_ABSENT
+        return self.value < ABSENT * self.source
 
 
 @dataclass(frozen=True)

@@ -272,29 +272,19 @@ def sentence_of(choice: Choice, kind: str = "images") -> str:
         choice: What was decided.
         kind: The word for several items.
     """
-    advice = _ADVICE.format(kind)
     finalist, baseline = choice.finalist, choice.baseline
     plain = f"{baseline.strategy} on {baseline.source}"
+    adapted = "" if finalist is None else f"{finalist.strategy} on {finalist.source}"
     if finalist is None:
-        return f"unverified: {plain} is returned, because {choice.refused}; {advice}" + _warning(
-            choice
+        said = f"{plain} is returned, because {choice.refused}"
+    elif choice.refused:
+        said = f"{plain} is returned; {adapted} does not replace it, because {choice.refused}"
+    else:
+        against = f" ({' and '.join(choice.opposing)} against)" if choice.opposing else ""
+        said = (
+            f"{adapted} is returned: it passes the gates, {' and '.join(choice.preferring)} "
+            f"prefer it to {plain}{against}, and it changes {100 * choice.changed:.0f} % of the "
+            "answers"
         )
-    adapted = f"{finalist.strategy} on {finalist.source}"
-    if choice.refused:
-        return (
-            f"unverified: {plain} is returned; {adapted} does not replace it, because "
-            f"{choice.refused}; {advice}" + _warning(choice)
-        )
-    agreeing = " and ".join(choice.preferring)
-    against = f" ({' and '.join(choice.opposing)} against)" if choice.opposing else ""
-    return (
-        f"unverified: {adapted} is returned: it passes the gates, {agreeing} prefer it to "
-        f"{plain}{against}, and it changes {100 * choice.changed:.0f} % of the answers; {advice}"
-        + _warning(choice)
-    )
-
-
-def _warning(choice: Choice) -> str:
-    if not choice.baseline.fault:
-        return ""
-    return f". Beware: of source-only, {choice.baseline.fault}"
+    beware = f". Beware: of source-only, {baseline.fault}" if baseline.fault else ""
+    return f"unverified: {said}; {_ADVICE.format(kind)}{beware}"

@@ -82,7 +82,7 @@ def open_problem(target: Any, chosen: Options, registry: Registry) -> Unlabelled
     )
     source, told = open_source_data(chosen, images.modality)
     _compare_classes(named, source.class_names)
-    images, source_images = _without_shared(images, source)
+    source_images = _without_shared(images, source)
     _check_size(images, len(source.class_names))
     for note in (*notes, *told):
         chosen.say(note)
@@ -151,12 +151,12 @@ def _check_size(images: ImageSet, num_classes: int) -> None:
         )
 
 
-def _without_shared(target: ImageSet, source: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """Return both sets, without the source images that are in the target as well."""
+def _without_shared(target: ImageSet, source: ImageSet) -> ImageSet:
+    """Return the source images without those that are in the target as well."""
     shared = set(target.digests)
     kept = np.array([digest not in shared for digest in source.digests])
     if kept.all():
-        return target, source
+        return source
     if not kept.any():
         raise InvalidTargetError(
             f"every source {source.modality} is in the target as well, so nothing is left to "
@@ -169,4 +169,4 @@ def _without_shared(target: ImageSet, source: ImageSet) -> tuple[ImageSet, Image
         DataWarning,
         stacklevel=5,
     )
-    return target, source.subset(np.flatnonzero(kept))
+    return source.subset(np.flatnonzero(kept))

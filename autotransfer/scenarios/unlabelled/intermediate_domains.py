@@ -102,12 +102,7 @@ def open_intermediate_domains(
 
 
 def _opened(
-    place: Any,
-    chosen: Options,
-    class_names: Sequence[str],
-    ours: set[str],
-    *,
-    modality: Modality,
+    place: Any, chosen: Options, class_names: Sequence[str], ours: set[str], *, modality: Modality
 ) -> IntermediateDomain:
     images, named, name, _ = open_unlabelled(
         place, on_bad_image=chosen.on_bad_image, modality=modality
@@ -152,7 +147,7 @@ def choose_domain_path(
         seed: Of the images that are compared.
     """
     sets = {SOURCE: source_images, **{s.name: s.images for s in domains}, TARGET: target_images}
-    rows = {name: reader(_sampled(images, seed)) for name, images in sets.items()}
+    rows = {name: reader(sampled(images, seed)) for name, images in sets.items()}
     distances = {
         frozenset(pair): domain_distance(rows[pair[0]], rows[pair[1]], [DISTANCE])[DISTANCE]
         for pair in combinations(sets, 2)
@@ -196,6 +191,6 @@ def _refusal(path: Path) -> str:
     )
 
 
-def _sampled(images: ImageSet, seed: int) -> ImageSet:
+def sampled(images: ImageSet, seed: int) -> ImageSet:
     """Return some images in random order: a distance may read only the first ones of a set."""
     return images.subset(np.random.default_rng(seed).permutation(len(images))[:SEEN])

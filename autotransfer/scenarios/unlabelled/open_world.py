@@ -8,6 +8,7 @@ from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.modality import USUAL, Modality
@@ -28,6 +29,7 @@ from autotransfer.scenarios.unlabelled.unknown_classes import (
 from autotransfer.search.study import Study
 
 _KEY = "open world"
+_OPEN_WORLDS = TypeAdapter(OpenWorld)
 FEWEST_JUDGING = 20  # held-out images; where rejection would leave fewer, all of them judge
 _NAMED = 10
 
@@ -125,13 +127,7 @@ def with_open_set_audit(found: OpenWorld | None, audit: OpenSetAudit | None) -> 
     """Return what was seen, with what audit labels say of the rejected images."""
     if found is None or found.unknown is None or audit is None:
         return found
-    unknown = replace(
-        found.unknown,
-        known_accuracy=audit.known_accuracy,
-        recall=audit.unknown_recall,
-        harmonic=audit.harmonic,
-    )
-    return replace(found, unknown=unknown)
+    return replace(found, unknown=replace(found.unknown, **vars(audit)))
 
 
 def _unknown_images(
@@ -173,12 +169,7 @@ def remembered(study: Study, look: Callable[[], OpenWorld]) -> OpenWorld:
         found = look()
         study.remember(_KEY, asdict(found))
         return found
-    shares = tuple(Interval(**share) for share in kept["class_shares"])
-    unknown = kept.get("unknown")  # none in a study of version 0.1
-    if unknown is not None:
-        share = unknown["share"]
-        unknown = UnknownImages(**{**unknown, "share": share and Range(**share)})
-    return OpenWorld(shares, tuple(kept["absent"]), kept["doubt"], unknown)
+    return _OPEN_WORLDS.validate_python(kept)  # a study of version 0.1 has no unknown images
 
 
 def weighed_shares(found: OpenWorld | None, learn: ImageSet) -> tuple[float, ...] | None:

@@ -19,14 +19,13 @@ from autotransfer.models.source import Source, Untrained
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.results import RankedSource, Ranking, Skipped
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
+from autotransfer.scenarios.unlabelled.intermediate_domains import DISTANCE, sampled
 from autotransfer.transferability.distances import domain_distance
 from autotransfer.transferability.ranking.race_rounds import HURRIED, UNKNOWN_PACE, affordable
 from autotransfer.transferability.scores.ridge_loo import RidgeLoo
 
-SEEN = 300  # images of each domain
 LEAST_SEEN = 40  # images of each domain, whatever time is left
 SHORTLIST = 2  # pretrained sources, unless the user says how many
-DISTANCE = "proxy-a-distance"
 ACCURACY = "ridge-loo"
 
 
@@ -53,8 +52,7 @@ def rank_without_labels(
     untrained = [s for s in sources.sources if isinstance(s.weights, Untrained)]
     measured: dict[str, tuple[dict[str, float], float]] = {}
     skipped: list[Skipped] = []
-    labelled = _sampled(problem.source.learn, seed)
-    target = _sampled(problem.target.learn, seed)
+    labelled, target = (sampled(part.learn, seed) for part in (problem.source, problem.target))
     for place, source in enumerate(pretrained):
         began = time.perf_counter()
         left = math.inf if due is None else due - time.monotonic()
@@ -78,18 +76,21 @@ def rank_without_labels(
     mean_ranks = np.mean([rankdata([-v for v in values]) for values in columns], axis=0)
     order = sorted(range(len(names)), key=lambda i: (mean_ranks[i], names[i]))
     kept = [source for source in pretrained if source.name in measured]
-    by_name = {source.name: source for source in [*kept, *untrained]}
+    layouts = {source.name: problem.readers[source].layout for source in [*kept, *untrained]}
     placed = [(names[i], float(mean_ranks[i]), *measured[names[i]]) for i in order]
     placed += [(source.name, float(len(names) + 1), {}, 0.0) for source in untrained]
     rows = [
-        _row(
-            by_name[name],
-            place,
-            score,
-            scores,
-            seconds,
-            readers=problem.readers,
-            num_images=len(labelled),
+        RankedSource(
+            source=name,
+            rank=place,
+            rank_low=place,
+            rank_high=place,
+            score=score,
+            stage=len(layouts[name].widths),
+            estimators=scores,
+            seconds=seconds,
+            megabytes=layouts[name].megabytes,
+            num_images=len(labelled) if scores else 0,
         )
         for place, (name, score, scores, seconds) in enumerate(placed, start=1)
     ]
@@ -135,33 +136,3 @@ def _scores(
     rng = np.random.default_rng(0)  # images often come by class; the distance reads the first
     distance = domain_distance(rng.permutation(x), rng.permutation(y), [DISTANCE])[DISTANCE]
     return {ACCURACY: accuracy, DISTANCE: -distance}
-
-
-def _sampled(images: ImageSet, seed: int) -> ImageSet:
-    """Return some images in random order: a distance may read only the first ones of a set."""
-    return images.subset(np.random.default_rng(seed).permutation(len(images))[:SEEN])
-
-
-def _row(
-    source: Source,
-    place: int,
-    score: float,
-    scores: dict[str, float],
-    seconds: float,
-    *,
-    readers: FeatureReaders,
-    num_images: int,
-) -> RankedSource:
-    layout = readers[source].layout
-    return RankedSource(
-        source=source.name,
-        rank=place,
-        rank_low=place,
-        rank_high=place,
-        score=score,
-        stage=len(layout.widths),
-        estimators=scores,
-        seconds=seconds,
-        megabytes=layout.megabytes,
-        num_images=num_images if scores else 0,
-    )

@@ -14,6 +14,7 @@ from autotransfer.models.features import FeatureReaders
 from autotransfer.report import Material, Predicted
 from autotransfer.report.material import Rejected, no_images
 from autotransfer.results import Record
+from autotransfer.scenarios.unlabelled.holdout import Part
 from autotransfer.search.checkpoint import Checkpoint
 
 
@@ -25,8 +26,7 @@ def domain_names(modality: Modality) -> tuple[str, str]:
 def material_without_labels(
     record: Record,
     readers: FeatureReaders,
-    learnt: Mapping[str, ImageSet],
-    held_out: Mapping[str, ImageSet],
+    parts: Mapping[str, Part],
     returned: Checkpoint,
     *,
     predictors: Mapping[str, Checkpoint],
@@ -36,8 +36,8 @@ def material_without_labels(
     Args:
         record: What was found.
         readers: Features of the sources.
-        learnt: Source and target items that were learnt from, under their names, in this order.
-        held_out: Those that were held back, under the same names.
+        parts: Source and target items, learnt from or held back, by what they are called, in this
+            order.
         returned: What is returned.
         predictors: Source-only first, then the finalist where it adapts, by what they are
             called.
@@ -51,12 +51,12 @@ def material_without_labels(
     def checked() -> Predicted:
         title, plain = next(iter(predictors.items()))
         assert plain.source is not None
-        images = held_out[of_source]
+        images = parts[of_source].held_out
         said = plain.predict(images, readers[plain.source])
         return Predicted(title, f"held-out {of_source}", images, said)
 
     def rejected() -> Rejected | None:
-        open_set, images = returned.open_set, learnt[of_target]
+        open_set, images = returned.open_set, parts[of_target].learn
         if open_set is None or not open_set.found:
             return None
         features = readers[open_set.source](images)
@@ -64,16 +64,16 @@ def material_without_labels(
         places = np.flatnonzero(out)
         return Rejected(images.subset(places), features[places], probability[places])
 
-    source, (of_source, of_target) = returned.source, tuple(learnt)
+    source, (of_source, of_target) = returned.source, tuple(parts)
     assert source is not None
     return Material(
         record,
-        images=dict(learnt),
+        images={name: part.learn for name, part in parts.items()},
         checked=cache(checked),
         rejected=cache(rejected) if returned.open_set is not None else no_images,
         unlabelled=of_target,
         predict=lambda images: returned.predict(images, readers[source]),
         features=readers[source],
         embeddings={title: embedded(kept) for title, kept in predictors.items()},
-        domains=dict(held_out),
+        domains={name: part.held_out for name, part in parts.items()},
     )

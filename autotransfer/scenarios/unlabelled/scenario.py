@@ -261,8 +261,8 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
     def material(
         self, searched: Searched[UnlabelledContext], judged: Judged[Choice], run: Run
     ) -> Callable[[Record], Material]:
-        parts, choice = (self.problem.source, self.problem.target), judged.finalist
-        names = domain_names(self.items.modality)
+        choice, both = judged.finalist, (self.problem.source, self.problem.target)
+        parts = dict(zip(domain_names(self.items.modality), both, strict=True))
         read = partial(self._checkpoint, searched, run)
 
         def gathered(record: Record) -> Material:
@@ -271,12 +271,7 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
             if choice.finalist is not None:
                 predictors[f"after {choice.finalist.strategy}"] = read(choice.finalist.number)
             return material_without_labels(
-                record,
-                self.readers,
-                {name: part.learn for name, part in zip(names, parts, strict=True)},
-                {name: part.held_out for name, part in zip(names, parts, strict=True)},
-                judged.kept,
-                predictors=predictors,
+                record, self.readers, parts, judged.kept, predictors=predictors
             )
 
         return gathered

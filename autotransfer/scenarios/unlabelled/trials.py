@@ -27,18 +27,11 @@ from autotransfer.scenarios.unlabelled.validators import Evidence, Mixed, valida
 from autotransfer.scenarios.unlabelled.validators.certainty import reason_against
 from autotransfer.scenarios.unlabelled.validators.mixval import SHARE
 from autotransfer.search.run_folder import RunFolder
-from autotransfer.search.trial import (
-    TrialContext,
-    TrialResult,
-    TrialSpec,
-    attempted,
-    trial_seed,
-)
+from autotransfer.search.trial import TrialContext, TrialResult, TrialSpec, attempted, trial_seed
 from autotransfer.transferability.ranking.race_rounds import affordable
 
 METRIC = "label-free"  # what trials are compared by; it is no accuracy
 NUM_BLENDS = 300
-_ANSWERS = "target.npy"  # in the folder of a trial, until version 0.1
 
 
 @dataclass(frozen=True)
@@ -189,12 +182,9 @@ def affordable_share(
 ) -> float:
     """Return the share of all images, blends included, that a source can read by a deadline."""
     source, target = problem.source, problem.target
-    parts = [
-        source.learn,
-        source.held_out,
-        target.learn,
-        *([target.held_out] if target.apart else []),
-    ]
+    parts = [source.learn, source.held_out, target.learn]
+    if target.apart:
+        parts.append(target.held_out)
     missing = sum(reader.missing(part) for part in parts) + min(len(target.held_out), NUM_BLENDS)
     if deadline is None:
         return 1.0
@@ -205,11 +195,7 @@ def affordable_share(
 
 def answers_of(outcome: Outcome, place: RunFolder) -> NDArray[np.int64]:
     """Return the (n,) class of each held-out target image that a trial has named."""
-    found = place.validations([outcome])
-    if not found:
-        saved = np.load(place.trial_folder(outcome) / _ANSWERS, allow_pickle=False)
-        return np.asarray(saved, dtype=np.int64)
-    answers: NDArray[np.int64] = found[outcome.number].argmax(axis=1)
+    answers: NDArray[np.int64] = place.validations([outcome])[outcome.number].argmax(axis=1)
     return answers
 
 

@@ -7,7 +7,6 @@ together.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.scenarios.unlabelled.validators.certainty import (
@@ -27,34 +26,29 @@ from autotransfer.scenarios.unlabelled.validators.target_features import (
     rank_me,
 )
 
-__all__ = ["DECIDING", "LOGGED", "VALIDATORS", "Evidence", "Mixed", "validate"]
+__all__ = ["DECIDING", "LOGGED", "Evidence", "Mixed", "validate"]
 
 Validator = Callable[[Evidence], float]
 
 # Ensemble agreement joins these where the candidates are compared: it needs all of them.
-DECIDING: Mapping[str, Validator] = MappingProxyType(
-    {
-        "source-accuracy": source_accuracy,
-        "diversity": diversity,
-        "entropy": negative_entropy,
-        "infomax": infomax,
-        "bnm": bnm,
-        "class-ami": class_ami,
-        "circular": circular,
-        "mixval": mixval,
-    }
-)
+DECIDING: Mapping[str, Validator] = {
+    "source-accuracy": source_accuracy,
+    "diversity": diversity,
+    "entropy": negative_entropy,
+    "infomax": infomax,
+    "bnm": bnm,
+    "class-ami": class_ami,
+    "circular": circular,
+    "mixval": mixval,
+}
 # In public benchmarks these choose collapsed or useless predictors: written down, never used.
-LOGGED: Mapping[str, Validator] = MappingProxyType(
-    {"snd": snd, "rank-me": rank_me, "iwcv": iwcv, "dev": dev}
-)
-VALIDATORS: Mapping[str, Validator] = MappingProxyType({**DECIDING, **LOGGED})
+LOGGED: Mapping[str, Validator] = {"snd": snd, "rank-me": rank_me, "iwcv": iwcv, "dev": dev}
 
 
 def validate(evidence: Evidence) -> dict[str, float]:
     """Return the value of every validator that has one here."""
     found = {}
-    for name, validator in VALIDATORS.items():
+    for name, validator in {**DECIDING, **LOGGED}.items():
         try:
             found[name] = validator(evidence)
         except UndefinedScoreError:

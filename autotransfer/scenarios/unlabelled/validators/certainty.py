@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from autotransfer.scenarios.unlabelled.validators.evidence import SMALLEST, Evidence, entropy_of
+from autotransfer.models.heads.linear import unit_rows
+from autotransfer.scenarios.unlabelled.validators.evidence import Evidence, entropy_of
 from autotransfer.scenarios.unlabelled.validators.target_features import in_predicted_groups
 
 LEAST = 0.7  # of log K; skewed targets stay above it, collapsed predictors do not
@@ -95,8 +96,7 @@ def snd(evidence: Evidence) -> float:
         Saito et al., Tune it the Right Way: Unsupervised Validation of Domain Adaptation via Soft
         Neighborhood Density, ICCV 2021, arXiv:2108.10860, equations 1 to 3.
     """
-    rows = evidence.target[:_MOST]
-    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), SMALLEST)
+    rows = unit_rows(evidence.target[:_MOST])
     similarities = rows @ rows.T / TEMPERATURE
     np.fill_diagonal(similarities, -np.inf)
     similarities -= similarities.max(axis=1, keepdims=True)

@@ -9,6 +9,7 @@ from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.heads import fit_ridge
+from autotransfer.models.heads.linear import unit_rows
 from autotransfer.models.single_thread import single_thread
 from autotransfer.scenarios.unlabelled.validators.evidence import SMALLEST, Evidence
 from autotransfer.transferability.scores.rankme import effective_rank
@@ -50,7 +51,7 @@ def class_ami(evidence: Evidence) -> float:
         Musgrave, Belongie & Lim, Benchmarking Validation Methods for Unsupervised Domain
         Adaptation, arXiv:2208.07360.
     """
-    groups = _clusters(_of_length_one(evidence.target_features), evidence.num_classes, evidence)
+    groups = _clusters(unit_rows(evidence.target_features), evidence.num_classes, evidence)
     return float(adjusted_mutual_info_score(evidence.answers, groups))
 
 
@@ -68,7 +69,7 @@ def in_predicted_groups(evidence: Evidence) -> bool:
     predicted = int((counts >= LEAST_SHARE * len(evidence.target)).sum())
     if predicted < 2 or evidence.frozen is None:
         return False
-    rows = _of_length_one(evidence.frozen)
+    rows = unit_rows(evidence.frozen)
     few, of_all = (_clusters(rows, k, evidence) for k in (predicted, evidence.num_classes))
     if adjusted_mutual_info_score(evidence.answers, few) < GROUPED:
         return False
@@ -78,13 +79,6 @@ def in_predicted_groups(evidence: Evidence) -> bool:
         for groups in (few[shown], of_all[shown])
     )
     return bool(as_predicted >= as_all)
-
-
-def _of_length_one(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    rows: NDArray[np.float64] = features / np.maximum(
-        np.linalg.norm(features, axis=1, keepdims=True), SMALLEST
-    )
-    return rows
 
 
 def _clusters(rows: NDArray[np.float64], number: int, evidence: Evidence) -> NDArray[np.int64]:

@@ -32,7 +32,6 @@ def _found(target: NDArray[np.float64]) -> ClassShares:
 def test_classes_that_are_not_in_the_target_are_found_and_the_shares_are_right() -> None:
     found = _found(_draw([150, 0, 50, 0, 0], 3)[0])
     assert found.doubt == ""
-    assert found.partial
     assert found.absent.tolist() == [False, True, False, True, True]
     np.testing.assert_allclose(found.value, [0.75, 0, 0.25, 0, 0], atol=0.03)
     assert (found.low <= [0.75, 0.02, 0.25, 0.02, 0.02]).all()
@@ -42,7 +41,6 @@ def test_classes_that_are_not_in_the_target_are_found_and_the_shares_are_right()
 def test_where_all_classes_are_there_none_is_absent() -> None:
     found = _found(_draw([40, 40, 40, 40, 40], 3)[0])
     assert found.doubt == ""
-    assert not found.partial
     assert not found.absent.any()
     np.testing.assert_allclose(found.value, 0.2, atol=0.03)
 
@@ -51,7 +49,6 @@ def test_a_shift_that_makes_one_class_look_like_another_is_doubted() -> None:
     target, _ = _draw([40, 40, 40, 40, 40], 3)
     found = _found(target + 4 * CENTRES[0])  # everything looks like the first class
     assert "look too different" in found.doubt.replace("looks", "look")
-    assert not found.partial
 
 
 def test_a_few_images_tell_no_shares() -> None:
