@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from autotransfer.domain_results import DomainScore as DomainScore
 from autotransfer.domain_results import UnknownImages as UnknownImages
@@ -15,10 +15,6 @@ from autotransfer.ranking_results import RankedSource as RankedSource
 from autotransfer.ranking_results import Ranking as Ranking
 from autotransfer.zero_shot_results import ZeroShotFigures as ZeroShotFigures
 from autotransfer.zero_shot_results import ZeroShotFindings as ZeroShotFindings
-
-if TYPE_CHECKING:
-    pass
-
 
 ParamValue: TypeAlias = str | int | float | bool
 Json: TypeAlias = Any  # what json.dumps takes

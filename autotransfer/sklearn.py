@@ -241,8 +241,7 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         """Return (n, K) probabilities of images in any form that `fit` takes, as `classes_`."""
         check_is_fitted(self, "selection_")
         found: NDArray[np.float64] = self.selection_.predict_proba(self._images(X, reset=False))
-        ordered: NDArray[np.float64] = found[:, self._columns]
-        return ordered
+        return found[:, self._columns]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the (n,) most probable classes."""

@@ -156,13 +156,12 @@ class Scenario(ABC, Generic[ContextT, FinalistT]):
 
     def tracked(self, candidates: Candidates) -> dict[str, ParamValue]:
         """Return what MLflow shows of the target and its candidates."""
-        shortlist = ", ".join(source.name for source in candidates.arms.sources)
         return {
             "target": self.name,
             "scenario": str(self.kind),
             "metric": self.metric,
             **self.parameters,
-            "shortlist": shortlist,
+            "shortlist": ", ".join(source.name for source in candidates.arms.sources),
         }
 
     @abstractmethod

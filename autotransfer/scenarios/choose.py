@@ -43,8 +43,9 @@ def kind_of(target: Any, options: Options) -> ScenarioKind:
     """
     asked = options.scenario
     if asked not in (None, *ScenarioKind):
+        renamed = "; described is now zero-shot" if asked == "described" else ""
         raise InvalidOptionError(
-            f"scenario must be one of {', '.join(ScenarioKind)}, got {asked!r}{_renamed(asked)}"
+            f"scenario must be one of {', '.join(ScenarioKind)}, got {asked!r}{renamed}"
         )
     if _tells_classes(options):
         return ScenarioKind.ZERO_SHOT
@@ -84,8 +85,3 @@ def _tells_classes(options: Options) -> bool:
             "leave out one of the two"
         )
     return bool(told)
-
-
-def _renamed(asked: str | None) -> str:
-    """Return what a former name is called now."""
-    return "; described is now zero-shot" if asked == "described" else ""

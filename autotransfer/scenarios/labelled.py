@@ -13,11 +13,7 @@ from typing_extensions import override
 
 from autotransfer.data.holdout import Division, divide, notes_on_classes, unseen_among
 from autotransfer.data.splitting import Fold
-from autotransfer.errors import (
-    BudgetExhaustedError,
-    DeadlineError,
-    OverrunError,
-)
+from autotransfer.errors import BudgetExhaustedError, DeadlineError, OverrunError
 from autotransfer.forecasts import LabelForecast
 from autotransfer.guard.guard import Decided, Guard
 from autotransfer.guard.guard import Judged as GuardJudged

@@ -147,16 +147,14 @@ def check_name(option: str, name: Any, forbidden: str = "", *, folder: bool = Fa
 def _check_kinds(given: Mapping[str, Any]) -> None:
     for option in NUMBERS:
         check_number(option, given.get(option))
-    for option in _TEXTS:
-        value = given[option]
-        if not isinstance(value, str | None):
-            raise InvalidOptionError(f"{option} must be a text, got {value!r}")
-    for option in _SWITCHES:
-        value = given[option]
-        if not isinstance(value, bool | np.bool_ | None):  # None is the default
-            raise InvalidOptionError(f"{option} must be True or False, got {value!r}")
-    if not isinstance(given["space"], str | os.PathLike):
-        raise InvalidOptionError(f"space must be a name or a file, got {given['space']!r}")
+    for options, kinds, allowed in (
+        (_TEXTS, str | None, "a text"),
+        (_SWITCHES, bool | np.bool_ | None, "True or False"),  # None is the default
+        (("space",), str | os.PathLike, "a name or a file"),
+    ):
+        for option in options:
+            if not isinstance(given[option], kinds):
+                raise InvalidOptionError(f"{option} must be {allowed}, got {given[option]!r}")
     for option in _LISTS:
         check_list(option, given[option])
 

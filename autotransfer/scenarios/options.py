@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -194,16 +194,12 @@ def read_options(given: dict[str, Any]) -> Options:
         raise InvalidOptionError(f"no option {name!r}{meant}{rest}")
     if isinstance(given.get("source"), str):
         given = {**given, "source": (given["source"],)}
-    chosen = Options(**{name: _or_default(name, value) for name, value in given.items()})
+    defaults: dict[str, Any] = {option.name: option.default for option in fields(Options)}
+    chosen = Options(**{n: defaults[n] if v is None else v for n, v in given.items()})
     note_secrets(*given.values())
     check_options(vars(chosen))
     budget_of(chosen)
     return chosen
-
-
-def _or_default(name: str, value: Any) -> Any:
-    """Return an option; None stands for its default."""
-    return Options.__dataclass_fields__[name].default if value is None else value
 
 
 _WITH_LABELS = "is for a target with labels; leave it out"
@@ -219,45 +215,29 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "audit_labels": _WITHOUT_LABELS,
     },
     "precomputed": {
-        "scenario": _OF_IMAGES,
-        "source_data": _OF_IMAGES,
+        **dict.fromkeys(("scenario", "source_data", "attributes", "descriptions"), _OF_IMAGES),
+        **dict.fromkeys(("group_column", "domain_column", "unlabelled", "through"), _OF_IMAGES),
+        **dict.fromkeys(("labels", "new_classes", "max_mb", "max_ms", "on_bad_image"), _OF_IMAGES),
         "classes": _OF_SOURCE_DATA,
-        "attributes": _OF_IMAGES,
-        "descriptions": _OF_IMAGES,
-        "group_column": _OF_IMAGES,
-        "domain_column": _OF_IMAGES,
         "modality": "is for items; features were given, so leave it out",
-        "unlabelled": _OF_IMAGES,
-        "through": _OF_IMAGES,
         "audit_labels": _WITHOUT_LABELS,
-        "labels": _OF_IMAGES,
-        "new_classes": _OF_IMAGES,
         "sources": "is for images; the sources are those whose features were given",
         "license": "is for pretrained networks; features were given, so leave it out",
-        "max_mb": _OF_IMAGES,
-        "max_ms": _OF_IMAGES,
-        "on_bad_image": _OF_IMAGES,
     },
     "unlabelled": {
+        **dict.fromkeys(("new_classes", "group_column", "domain_column", "domains"), _WITH_LABELS),
+        **dict.fromkeys(("metric", "class_weights", "warm_start"), _WITH_LABELS),
         "labels": "makes it a target with labels; add --scenario labelled, or leave it out",
-        "new_classes": _WITH_LABELS,
         "unlabelled": "is for images beside labelled ones, and the target itself has no labels; "
         "put them all into the target",
-        "group_column": _WITH_LABELS,
-        "domain_column": _WITH_LABELS,
-        "domains": _WITH_LABELS,
-        "metric": _WITH_LABELS,
-        "class_weights": _WITH_LABELS,
-        "warm_start": _WITH_LABELS,
         "keep_searching": "is for a target with labels: only such a search ends before its time",
         "guard": "is for a target with labels: without them nothing is tested; leave it out",
     },
     "zero-shot": {
-        "labels": _BESIDE_ATTRIBUTES,
-        "new_classes": _BESIDE_ATTRIBUTES,
-        "source_data": _BESIDE_ATTRIBUTES,
+        **dict.fromkeys(
+            ("labels", "new_classes", "source_data", "unlabelled"), _BESIDE_ATTRIBUTES
+        ),
         "classes": _OF_SOURCE_DATA,
-        "unlabelled": _BESIDE_ATTRIBUTES,
         "through": _WITHOUT_LABELS,
         "audit_labels": _WITHOUT_LABELS,
         "group_column": "cannot be used beside attributes: classes are held out, not images",

@@ -295,7 +295,4 @@ def _noted_warnings() -> Iterator[list[str]]:
 
     with warnings.catch_warnings():
         warnings.showwarning = note
-        try:
-            yield texts
-        finally:
-            warnings.showwarning = show
+        yield texts
