@@ -212,20 +212,19 @@ class Labelled(Scenario[LabelledContext, Finalist]):
     def judge(
         self, finalist: Finalist, searched: Searched[LabelledContext], run: Run
     ) -> Judged[Finalist]:
-        finalists, clock = self._finalists(searched.candidates, searched.context, run), run.clock
-        judged: Judged[Finalist] | None = None
+        clock, judged = run.clock, None
         if run.options.guard and not clock.over:
             with suppress(DeadlineError, OverrunError), ended_at(clock.closing()):
-                judged = self._tested(finalist, finalists, searched, run)
+                judged = self._tested(finalist, searched, run)
         if judged is None and self._decided is not None:
-            guard = self._guard(finalists, searched, run)
+            guard = self._guard(searched, run)
             judged = _judged(guard.finished(self._decided, searched.outcomes, late=True))
         if judged is None:
             reason = INTERRUPTED if clock.stopped else NO_TIME
             verdict = untested(reason) if run.options.guard else UNGUARDED
-            judged = self._untested(
-                finalist, finalists.train(finalist, searched.outcomes), verdict
-            )
+            finalists = self._finalists(searched.candidates, searched.context, run)
+            kept = finalists.train(finalist, searched.outcomes)
+            judged = self._untested(finalist, kept, verdict)
         return replace(judged, kept=with_rejection(judged.kept, self.items, self.readers))
 
     def _untested(
@@ -235,22 +234,18 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         return Judged(verdict, kept, finalist, finalist.outcome)
 
     def _tested(
-        self,
-        finalist: Finalist,
-        finalists: Finalists,
-        searched: Searched[LabelledContext],
-        run: Run,
+        self, finalist: Finalist, searched: Searched[LabelledContext], run: Run
     ) -> Judged[Finalist]:
         """Return the verdict of the guard."""
-        guard = self._guard(finalists, searched, run)
+        guard = self._guard(searched, run)
         for decided in guard.decisions(finalist, searched.outcomes):
             self._decided = decided
         assert self._decided is not None
         return _judged(guard.finished(self._decided, searched.outcomes))
 
-    def _guard(self, finalists: Finalists, searched: Searched[LabelledContext], run: Run) -> Guard:
+    def _guard(self, searched: Searched[LabelledContext], run: Run) -> Guard:
         return Guard(
-            finalists,
+            self._finalists(searched.candidates, searched.context, run),
             self.division,
             self.sources.sources[0],
             searched.ranking,

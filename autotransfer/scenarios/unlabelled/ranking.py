@@ -14,15 +14,15 @@ from scipy.stats import rankdata
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import AutotransferError
 from autotransfer.models.catalogue import Sources
-from autotransfer.models.features import FeatureReaders, Features
-from autotransfer.models.source import Source, Untrained
+from autotransfer.models.features import Features
+from autotransfer.models.source import Untrained
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.results import RankedSource, Ranking, Skipped
 from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
 from autotransfer.scenarios.unlabelled.intermediate_domains import DISTANCE, sampled
 from autotransfer.transferability.distances import domain_distance
 from autotransfer.transferability.ranking.race_rounds import HURRIED, UNKNOWN_PACE, affordable
-from autotransfer.transferability.scores.ridge_loo import RidgeLoo
+from autotransfer.transferability.scores.ridge_loo import ridge_loo
 
 LEAST_SEEN = 40  # images of each domain, whatever time is left
 SHORTLIST = 2  # pretrained sources, unless the user says how many
@@ -66,7 +66,7 @@ def rank_without_labels(
             ):
                 skipped.append(Skipped(source.name, "*", "no time was left to rank it"))
                 continue
-            scores = _scores(source, problem.readers, labelled, target)
+            scores = _scores(reader, labelled, target)
         except AutotransferError as error:
             skipped.append(Skipped(source.name, "*", str(error).split("\n")[0]))
             continue
@@ -117,22 +117,18 @@ def _affordable(
     seconds = seconds / (others + 1) - (time.monotonic() - began)
     most = max(len(labelled), len(target))
     n = affordable((reader.pace or UNKNOWN_PACE) * 2, most, seconds, least=LEAST_SEEN)
-    return labelled.subset(np.arange(min(n, len(labelled)))), target.subset(
-        np.arange(min(n, len(target)))
-    )
+    first, second = (images.subset(np.arange(len(images))[:n]) for images in (labelled, target))
+    return first, second
 
 
 def _missing(reader: Features, labelled: ImageSet, target: ImageSet) -> int:
     return reader.missing(labelled) + reader.missing(target)
 
 
-def _scores(
-    source: Source, readers: FeatureReaders, labelled: ImageSet, target: ImageSet
-) -> dict[str, float]:
+def _scores(reader: Features, labelled: ImageSet, target: ImageSet) -> dict[str, float]:
     """Return both scores; higher is better, so the distance is negative."""
-    reader = readers[source]
     x, y = reader(labelled), reader(target)
-    accuracy = RidgeLoo().score(Statistics.of(x, labelled.labels))
+    accuracy = ridge_loo(Statistics.of(x, labelled.labels))
     rng = np.random.default_rng(0)  # images often come by class; the distance reads the first
     distance = domain_distance(rng.permutation(x), rng.permutation(y), [DISTANCE])[DISTANCE]
     return {ACCURACY: accuracy, DISTANCE: -distance}

@@ -29,7 +29,7 @@ from autotransfer.scenarios.zero_shot.refits import Point
 from autotransfer.scenarios.zero_shot.trials import ZeroShotContext
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.cross_validation import LabelledContext
-from autotransfer.search.finalists import Finalist, Finalists
+from autotransfer.search.finalists import Finalist
 
 PER_CLASS = "balanced_accuracy"  # per-class top-1
 METRICS = ("accuracy", PER_CLASS)
@@ -103,11 +103,7 @@ class ZeroShot(Labelled):
 
     @override
     def _tested(
-        self,
-        finalist: Finalist,
-        finalists: Finalists,
-        searched: Searched[LabelledContext],
-        run: Run,
+        self, finalist: Finalist, searched: Searched[LabelledContext], run: Run
     ) -> Judged[Finalist]:
         """Return the verdict, tested beside the trials that the finalist competed with."""
         context, outcome = searched.context, finalist.outcome
@@ -123,7 +119,7 @@ class ZeroShot(Labelled):
         others = [o for o in complete if o.number != outcome.number]
         others.sort(key=lambda other: -(other.value or 0.0))
         found = guard_zero_shot(
-            finalists.train(finalist, searched.outcomes),
+            self._finalists(searched.candidates, context, run).train(finalist, searched.outcomes),
             point(outcome),
             [point(other) for other in others[:COMPETITORS]],
             self.division.held_out,

@@ -179,12 +179,14 @@ def test_a_guard_that_time_has_ended_leaves_the_finalist_unverified(
     assert scenario.judge(finalist, _searched(scenario), run).verdict == untested(NO_TIME)
 
 
-def test_the_guard_and_the_contest_know_their_ends(tmp_path: Path) -> None:
+def test_the_guard_and_the_contest_know_their_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scenario, run = _scenario(tmp_path), _run(1000.0)
     run.options = scenario.request.options
     scenario.__dict__["sources"] = Sources((tiny_source(),), ())
-    finalists: Any = None
-    guard = scenario._guard(finalists, _searched(scenario), run)
+    monkeypatch.setattr(scenario, "_finalists", lambda *_: None)
+    guard = scenario._guard(_searched(scenario), run)
     assert guard.deadline == run.clock.closing(COMPARING_SECONDS)
     assert guard.end == run.clock.deadline(1)
 
