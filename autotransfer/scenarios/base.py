@@ -30,7 +30,7 @@ from autotransfer.scenarios.run import Request, Run
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.probes import ProbePoint
-from autotransfer.search.recorder import Forecast, no_forecast
+from autotransfer.search.recorder import Forecast
 from autotransfer.search.trial import TrialContext, best_of
 
 ContextT = TypeVar("ContextT", bound=TrialContext)
@@ -223,7 +223,7 @@ class Scenario(ABC, Generic[ContextT, FinalistT]):
 
     def progress_forecast(self, context: ContextT, run: Run) -> Forecast:  # noqa: ARG002
         """Return what says how the search goes on."""
-        return no_forecast
+        return lambda _outcomes, _seconds, _seconds_left: None
 
     @abstractmethod
     def choose(self, searched: Searched[ContextT], run: Run) -> FinalistT:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autotransfer.data.holdout import Division
 from autotransfer.data.image_set import ImageSet
@@ -21,7 +20,7 @@ from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.finalists import Finalist, Finalists
 
 LEARNT, UNLABELLED, SOURCE = "training images", "images without labels", "source images"
-VALIDATION, TARGET = "validation images", "target images"
+VALIDATION = "validation images"
 
 
 @dataclass(frozen=True)
@@ -96,13 +95,13 @@ class Ended:
         if not choice.weights.keys() <= trials.keys():
             return None
         said = tempered(choice.mix(trials), self.finalist.temperature)
-        return Predicted("the finalist", VALIDATION, self._validated()[0], said)
+        return Predicted("the finalist", VALIDATION, self._validated, said)
 
     def _out_of_fold(self, subject: str) -> Predicted | None:
         trials = self.finalists.candidates(self.outcomes)
         if not trials:
             return None
-        images, folds = self._validated()
+        images, folds = self._validated, self.finalists.folds
         found = select_out_of_fold(
             trials,
             folds,
@@ -112,11 +111,10 @@ class Ended:
         )
         return Predicted(subject, OUT_OF_FOLD, images, found.probabilities, found.raw)
 
-    def _validated(self) -> tuple[ImageSet, NDArray[np.int64]]:
-        """Return the images of the kept predictions in their order, and the fold of each."""
+    @property
+    def _validated(self) -> ImageSet:
+        """Return the images of the kept predictions in their order."""
         context = self.finalists.context
         if context.validation is not None:
-            return context.validation, np.zeros(len(context.validation), dtype=np.int64)
-        parts = [fold.validation for fold in context.folds]
-        folds = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        return context.images.subset(np.concatenate(parts)), folds
+            return context.validation
+        return context.images.subset(np.concatenate([fold.validation for fold in context.folds]))

@@ -20,10 +20,6 @@ Write = Callable[[Outcome], None]
 Forecast = Callable[[Sequence[Outcome], float, float], str | None]
 
 
-def no_forecast(_outcomes: Sequence[Outcome], _seconds: float, _seconds_left: float) -> None:
-    """Say nothing of what to expect."""
-
-
 @dataclass(kw_only=True)
 class TrialRecorder:
     """Keeps what trials leave behind.
@@ -46,7 +42,7 @@ class TrialRecorder:
     write: Write
     say: Callable[[str], None]
     on_outcome: Write
-    forecast: Forecast = no_forecast
+    forecast: Forecast = lambda _outcomes, _seconds, _seconds_left: None
     _outcomes: list[Outcome] = field(default_factory=list, init=False)
     _next_forecast: float = field(default=FORECAST_SECONDS, init=False)
 

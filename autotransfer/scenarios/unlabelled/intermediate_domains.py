@@ -168,15 +168,9 @@ def common_source(sources: Sequence[Source], shortlist: Sequence[str]) -> Source
 
 def left_out(domains: Sequence[IntermediateDomain], domain_path: DomainPath) -> list[Skipped]:
     """Return the intermediate sets that are not on the path, with the reason."""
-    return [
-        Skipped(
-            f"through {domain.name}",
-            "*",
-            domain_path.refused or f"not on the path {domain_path.sentence}",
-        )
-        for domain in domains
-        if domain.name not in domain_path.names
-    ]
+    reason = domain_path.refused or f"not on the path {domain_path.sentence}"
+    apart = [domain.name for domain in domains if domain.name not in domain_path.names]
+    return [Skipped(f"through {name}", "*", reason) for name in apart]
 
 
 def _measured(path: Path) -> str:

@@ -7,7 +7,7 @@ held out with every other one. The null exchanges attribute rows, drawn from the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,15 +31,6 @@ from autotransfer.search.checkpoint import Checkpoint
 _CURVE_POINTS = 50
 
 
-@dataclass(frozen=True)
-class Findings:
-    """The verdict, what is returned because of it, and the figures beside it."""
-
-    verdict: Verdict
-    kept: Checkpoint
-    zero_shot: ZeroShotFindings
-
-
 def guard_zero_shot(
     finalist: Checkpoint,
     point: Point,
@@ -50,8 +41,8 @@ def guard_zero_shot(
     seed: int,
     deadline: float | None,
     say: Callable[[str], None],
-) -> Findings:
-    """Return the tested verdict.
+) -> tuple[Verdict, Checkpoint, ZeroShotFindings]:
+    """Return the tested verdict, what is returned because of it, and the figures beside it.
 
     Args:
         finalist: Trained on all images of the seen classes.
@@ -102,7 +93,7 @@ def guard_zero_shot(
         own_head=evidence.own_head,
         competitors=evidence.competitors,
     )
-    return Findings(verdict, kept, zero_shot)
+    return verdict, kept, zero_shot
 
 
 def uncalibrated(table: Attributes) -> ZeroShotFindings:

@@ -118,7 +118,7 @@ class ZeroShot(Labelled):
         complete = [o for o in searched.outcomes if o.state is State.COMPLETE]
         others = [o for o in complete if o.number != outcome.number]
         others.sort(key=lambda other: -(other.value or 0.0))
-        found = guard_zero_shot(
+        verdict, kept, zero_shot = guard_zero_shot(
             self._finalists(searched.candidates, context, run).train(finalist, searched.outcomes),
             point(outcome),
             [point(other) for other in others[:COMPETITORS]],
@@ -128,7 +128,7 @@ class ZeroShot(Labelled):
             deadline=run.clock.closing(COMPARING_SECONDS),
             say=run.options.say,
         )
-        return Judged(found.verdict, found.kept, finalist, outcome, zero_shot=found.zero_shot)
+        return Judged(verdict, kept, finalist, outcome, zero_shot=zero_shot)
 
     @override
     def _untested(

@@ -111,9 +111,7 @@ def verdict_of(evidence: Evidence) -> Verdict:
         Baseline(CHANCE, evidence.chance, 0.0),
         Baseline(EXCHANGED, evidence.null_mean, evidence.seconds),
     )
-    best, rival = max(
-        ((CHANCE, evidence.chance), (EXCHANGED, evidence.null_mean)), key=lambda pair: pair[1]
-    )
+    rival = max(evidence.chance, evidence.null_mean)
     n, spread = evidence.num_classes, float(np.std(evidence.null))
     return Verdict(
         decision=decision,
@@ -122,7 +120,7 @@ def verdict_of(evidence: Evidence) -> Verdict:
         returned=returned,
         test=Interval(evidence.score, evidence.low, evidence.high, n),
         baselines=baselines,
-        best_baseline=best,
+        best_baseline=CHANCE if rival == evidence.chance else EXCHANGED,
         gap=Interval(evidence.score - rival, evidence.low - rival, evidence.high - rival, n),
         minimum_detectable=max(evidence.null_high - rival, 0.0) + _POWER * spread,
         returned_test=evidence.score if returned == "transfer" else evidence.chance,

@@ -65,11 +65,6 @@ class ProcessExecutor:
         self._slots: list[_Slot] = []
         self._lost: Counter[int] = Counter()
 
-    @property
-    def pids(self) -> list[int]:
-        """Return the process id of every worker."""
-        return [slot.process.pid for slot in self._slots]
-
     def submit(self, spec: TrialSpec) -> None:
         """Give a trial to a worker that is idle; a new one is started where there is none."""
         slot = next((slot for slot in self._slots if slot.spec is None), None) or self._started()

@@ -77,12 +77,6 @@ class RayExecutor:
         self._lost: Counter[int] = Counter()
         self._unplaced: Counter[int] = Counter()
 
-    @property
-    def pids(self) -> list[int]:
-        """Return the process id of every idle worker."""
-        found: list[int] = ray.get([actor.pid.remote() for actor in self._idle])
-        return found
-
     def submit(self, spec: TrialSpec) -> None:
         """Take a trial; a new actor gets it in `wait`, once it answers."""
         self._queue.append(spec)

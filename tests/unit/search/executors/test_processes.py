@@ -127,10 +127,10 @@ def test_closing_ends_every_worker_and_deletes_what_was_copied(
     workshop = WorkerContext.of(context, [plugin], 1 << 26)
     executor = ProcessExecutor(workshop, workers=1)
     executor.submit(_spec(0, context, strategy, "hangs"))
-    (pid,) = executor.pids
+    (slot,) = executor._slots
     executor.close()
     with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+        os.kill(slot.process.pid, 0)
     assert not workshop.spool.exists()
 
 
