@@ -133,7 +133,7 @@ def main() -> int:
         None,
         problem.readers,
         metric_named("balanced_accuracy"),
-        attributes=problem.attributes,
+        table=problem.attributes,
     )
     tests = (open_target(given.seen_test).train, open_target(given.unseen_test).train)
     sys.stdout.write("| source | head | " + " | ".join(COLUMNS) + " |\n")

@@ -78,7 +78,7 @@ class Split:
             metric_named("balanced_accuracy"),
             shortlist=given.sources,
             pool=given.sources,
-            attributes=rows,
+            table=rows,
         )
         return cls(context, tests)
 

@@ -62,7 +62,7 @@ class Toy:
             MatrixReaders(given),
             metric_named("balanced_accuracy"),
             pool=given.sources,
-            attributes=self.table,
+            table=self.table,
         )
         source = given.sources[0]
         defaults = strategy.space(context.task(source, items).info).defaults()

@@ -72,7 +72,7 @@ class ZeroShot(Labelled):
         """Return what all trials share; classes are held out in each fold, not images."""
         shared = super().context(candidates)
         held = {part.name: getattr(shared, part.name) for part in fields(LabelledContext)}
-        return ZeroShotContext(**held, attributes=self.table)
+        return ZeroShotContext(**held, table=self.table)
 
     @override
     def material(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,16 +25,10 @@ class ZeroShotContext(LabelledContext):
     """Images of the seen classes; in every fold some classes play the unseen ones.
 
     Args:
-        attributes: Rows of all classes, those with images first, in the order of the labels.
+        table: Rows of all classes, those with images first, in the order of the labels.
     """
 
-    attributes: Attributes | None = None
-
-    @property
-    def table(self) -> Attributes:
-        """Return the rows of all classes."""
-        assert self.attributes is not None
-        return self.attributes
+    table: Attributes = field(kw_only=True)
 
     @property
     @override
