@@ -226,14 +226,10 @@ class AutoTransferClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mi
         opened = open_target(
             (images, [names[k] for k in encoded]), minimum_per_class=1, on_bad_image=None
         ).train
-        temporary = tempfile.TemporaryDirectory() if self.workspace is None else None
-        try:
-            place = Path(temporary.name) if temporary is not None else Path(str(self.workspace))
+        with tempfile.TemporaryDirectory() as temporary:
+            place = Path(temporary if self.workspace is None else self.workspace)
             place.mkdir(parents=True, exist_ok=True)
             self.selection_ = fit(opened, workspace=place, **self._options())
-        finally:
-            if temporary is not None:
-                temporary.cleanup()
         self._columns = [self.selection_.class_names.index(name) for name in names]
         return self
 
