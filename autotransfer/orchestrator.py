@@ -134,6 +134,7 @@ def _fit(scenario: Scenario[Any, Any]) -> Selection:
 def _answered(scenario: Scenario[Any, Any], run: Run) -> Selection:
     """Return the selection: rank, search, choose, judge, close."""
     run.check_same_problem(scenario.identity, scenario.differing)
+    run = replace(run, run_probe=scenario.first_answer(run))
     ranking, unranked = _ranked(scenario, run)
     candidates = scenario.candidates(ranking, run)
     run.clock.mark("rank")
@@ -212,6 +213,7 @@ def _search(
         on_result=recorder.keep,
         on_recorded=recorder.show,
         say=options.say,
+        run_probe=run.run_probe,
         earlier=scenario.first_points(run),
         obvious=candidates.obvious,
         last_resort=candidates.last_resort,

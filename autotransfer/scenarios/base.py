@@ -29,6 +29,7 @@ from autotransfer.results import (
 from autotransfer.scenarios.run import Request, Run
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
+from autotransfer.search.driver import RunProbe, in_context
 from autotransfer.search.probes import ProbePoint
 from autotransfer.search.recorder import Forecast
 from autotransfer.search.trial import TrialContext, best_of
@@ -192,6 +193,10 @@ class Scenario(ABC, Generic[ContextT, FinalistT]):
             judged: The verdict of a fit and everything that was tried; None before a fit.
         """
         return None
+
+    def first_answer(self, run: Run) -> RunProbe:  # noqa: ARG002 - of those that have one
+        """Say what answers before the sources are ranked; return what runs the probes."""
+        return in_context
 
     @abstractmethod
     def candidates(self, ranking: Ranking, run: Run) -> Candidates:

@@ -70,7 +70,7 @@ class LabelledSources:
         if len(ranking.rows) <= len(ranking.shortlist):
             return ()
         return nested_shortlists(
-            self._named(row.source for row in ranking.rows),
+            self.named(row.source for row in ranking.rows),
             self.division.images,
             folds,
             self.problem.readers,
@@ -80,6 +80,14 @@ class LabelledSources:
             max_sources=self.request.options.max_sources,
             domains=self.division.domains,
         )
+
+    def default_probe(self) -> ProbePoint | None:
+        """Return the first of the obvious; None where it reads more than the default source."""
+        default = self.sources.sources[0]
+        beside = {Need.COMPANIONS, Need.DESCRIPTIONS}
+        for point in self._obvious((default,), self.sources.sources)[:1]:
+            return None if beside & point.strategy.needs else point
+        return None
 
     def candidates(self, ranking: Ranking, clock: Clock) -> Candidates:
         """Return what competes, the features of the sources read as far as time allows.
@@ -98,7 +106,7 @@ class LabelledSources:
             pool = self._within_limits(everything)
         obvious = self._obvious(everything, pool)
         terms = self._terms(obvious=bool(obvious))
-        shortlist = self._named(ranking.shortlist)
+        shortlist = self.named(ranking.shortlist)
         arms, unfit = arms_of(shortlist, strategies, self.request.preset, terms)
         unlisted = [
             Skipped(r.source, "*", f"rank {r.rank} of {len(ranking.rows)}: not in the shortlist")
@@ -147,7 +155,7 @@ class LabelledSources:
         ranked = default.name in {row.source for row in ranking.rows}
         if ranked and fits(self._parts, self.problem.readers[default], due):
             return (default,)
-        return tuple(self._named(ranking.shortlist[:1]))
+        return tuple(self.named(ranking.shortlist[:1]))
 
     @property
     def _parts(self) -> list[ImageSet]:
@@ -164,7 +172,7 @@ class LabelledSources:
         ranked = [*ranking.shortlist, *(row.source for row in ranking.rows)]
         order = dict.fromkeys([default, *ranked, *(s.name for s in self.sources.sources)])
         return read_all(
-            self._named(order),
+            self.named(order),
             {ranking.shortlist[0]},
             self._parts,
             self.division.held_out,
@@ -244,7 +252,7 @@ class LabelledSources:
             describer_key=self._describer_key,
         )
 
-    def _named(self, names: Iterable[str]) -> list[Source]:
+    def named(self, names: Iterable[str]) -> list[Source]:
         """Return sources by their names."""
         by_name = {source.name: source for source in self.sources.sources}
         return [by_name[name] for name in names]

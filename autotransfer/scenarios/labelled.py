@@ -21,6 +21,7 @@ from autotransfer.guard.verdict import INTERRUPTED, NO_TIME, UNGUARDED, untested
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.catalogue.leakage import without_leaks
 from autotransfer.models.metrics import metric_named
+from autotransfer.models.source import Source
 from autotransfer.plugin.estimator import TransferabilityEstimator
 from autotransfer.report import Material
 from autotransfer.results import (
@@ -35,7 +36,9 @@ from autotransfer.results import (
 from autotransfer.scenarios.base import Candidates, Enough, Judged, Scenario, Searched
 from autotransfer.scenarios.candidates import LabelledSources
 from autotransfer.scenarios.class_weights import class_weights_of
-from autotransfer.scenarios.clock import GUARD_SHARE, POOL_SHARE
+from autotransfer.scenarios.clock import GUARD_SHARE
+from autotransfer.scenarios.fewer_items import items_read
+from autotransfer.scenarios.first_answer import first_answer
 from autotransfer.scenarios.inputs import Problem, problem_of_items, within_limits
 from autotransfer.scenarios.label_forecast import label_forecast
 from autotransfer.scenarios.labelled_report import Ended
@@ -46,8 +49,9 @@ from autotransfer.scenarios.worth import enough
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint, with_rejection
 from autotransfer.search.cross_validation import LabelledContext
+from autotransfer.search.driver import RunProbe
 from autotransfer.search.finalists import Finalist, Finalists
-from autotransfer.search.pool import beginning, read_parts
+from autotransfer.search.pool import beginning
 from autotransfer.search.recorder import Forecast, refit_reserve
 from autotransfer.search.storage import STORAGE_FILE
 from autotransfer.search.study import load_studies
@@ -59,7 +63,6 @@ from autotransfer.transferability.ranking.forecast import forecast
 
 LEAST_BASELINES = 20.0  # seconds; else they take no longer than the search did
 COMPARING_SECONDS = 1.0  # of the guard, without other work on the machine: resampling
-_KEPT = "items"  # how many of each part are read; kept, as trials are compared on the same ones
 
 
 class Labelled(Scenario[LabelledContext, Finalist]):
@@ -146,12 +149,22 @@ class Labelled(Scenario[LabelledContext, Finalist]):
         return label_forecast(self, ranking, judged)
 
     @override
+    def first_answer(self, run: Run) -> RunProbe:
+        return first_answer(self._ordered_sources.default_probe(), self._context(), run)
+
+    @override
     def candidates(self, ranking: Ranking, run: Run) -> Candidates:
         self._keep_affordable(ranking, run)
         return self._ordered_sources.candidates(ranking, run.clock)
 
     @override
     def context(self, candidates: Candidates) -> LabelledContext:
+        return self._context(candidates.arms.sources, candidates.pool)
+
+    def _context(
+        self, shortlist: tuple[Source, ...] = (), pool: tuple[Source, ...] = ()
+    ) -> LabelledContext:
+        """Return what all trials of these sources share."""
         problem, options = self.problem, self.request.options
         parts = (self.items, self.division.held_out, problem.target.validation)
         return LabelledContext(
@@ -161,12 +174,12 @@ class Labelled(Scenario[LabelledContext, Finalist]):
             self.readers,
             metric_named(self.metric),
             unseen_among(problem.source_images, parts, "source"),
-            candidates.arms.sources,
+            shortlist,
             problem.baselines,
             problem.baseline_source,
             class_weights_of(options, self.items),
             unseen_among(problem.unlabelled, parts, "unlabelled"),
-            candidates.pool,
+            pool,
             self.division.by_domain,
         )
 
@@ -274,19 +287,11 @@ class Labelled(Scenario[LabelledContext, Finalist]):
 
     def _keep_affordable(self, ranking: Ranking, run: Run) -> None:
         """Learn from fewer items where there is no time to read all of them with one source."""
-        kept, target = run.study.recall(_KEPT), self.problem.target
+        target = self.problem.target
         parts = [self.items, *([] if target.validation is None else [target.validation])]
-        if kept is None:
-            best = next(s for s in self.sources.sources if s.name == ranking.shortlist[0])
-            due, seed = run.clock.deadline(POOL_SHARE), run.options.seed
-            kept = read_parts(parts, self.readers[best], due, seed)
-            run.study.remember(_KEPT, kept)
-            if kept != [len(part) for part in parts]:
-                again = ", nor to make the shortlist again for each fold"
-                run.study.note_forced(
-                    f"the search read {kept[0]} of {len(self.items)} items: no time was left for "
-                    f"more{again if self.division.held_out is None else ''}"
-                )
+        (best,) = self._ordered_sources.named(ranking.shortlist[:1])
+        out_of_fold = self.division.held_out is None
+        kept = items_read(parts, lambda: self.readers[best], run, out_of_fold=out_of_fold)
         if kept == [len(part) for part in parts]:
             return
         self._reduced = True

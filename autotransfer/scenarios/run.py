@@ -26,6 +26,7 @@ from autotransfer.scenarios.inputs import choose_preset, discover_plugins
 from autotransfer.scenarios.options import Options, budget_of, device_of, read_options
 from autotransfer.scenarios.ranking_options import refuse_options_of_a_fit
 from autotransfer.scenarios.speaking import quiet_libraries, told_by
+from autotransfer.search.driver import RunProbe, in_context
 from autotransfer.search.executors.image_spool import sweep_spools
 from autotransfer.search.run_folder import RunFolder, claim
 from autotransfer.search.study import Study, open_study
@@ -122,6 +123,7 @@ class Run:
 
     Args:
         study: Where proposals come from and outcomes go.
+        run_probe: Runs the probes.
     """
 
     request: Request
@@ -129,6 +131,7 @@ class Run:
     place: RunFolder
     study: Study
     tracker: Tracker
+    run_probe: RunProbe = in_context
 
     @property
     def options(self) -> Options:

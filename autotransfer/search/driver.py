@@ -37,6 +37,11 @@ RunProbe = Callable[[TrialSpec, TrialContext], TrialResult]
 Say = Callable[[str], None]
 
 
+def in_context(spec: TrialSpec, context: TrialContext) -> TrialResult:
+    """Run a probe."""
+    return context.run(spec)
+
+
 @dataclass
 class Search:
     """One search: its state is the only place that changes.
@@ -74,7 +79,7 @@ class Search:
     on_recorded: OnRecorded
     say: Say
     earlier: Callable[[Arms], Sequence[Mapping[str, ParamValue]]] = lambda _arms: ()
-    run_probe: RunProbe = lambda spec, context: context.run(spec)
+    run_probe: RunProbe = in_context
     obvious: Sequence[ProbePoint] = ()
     last_resort: Sequence[ProbePoint] = ()
     answered: Callable[[Sequence[Outcome]], bool] = lambda outcomes: best_of(outcomes) is not None
