@@ -171,6 +171,26 @@ def test_mlflow_is_imported_where_a_fit_begins_or_a_model_is_served_alone() -> N
     assert users <= allowed
 
 
+HEAVY = ("timm", "torchvision", "torch._dynamo", "pandas", "pyarrow", "sklearn", "scipy.stats",
+         "matplotlib", "mlflow")  # fmt: skip
+
+
+def test_nothing_is_imported_that_a_fit_of_cached_features_could_do_without() -> None:
+    """Together these take as long as PyTorch; each is imported where it is used."""
+    code = (
+        "import sys, autotransfer.orchestrator\n"
+        "from autotransfer.scenarios.inputs import discover_plugins\n"
+        "from autotransfer.scenarios.options import read_options\n"
+        "discover_plugins(read_options({}))\n"
+        f"heavy = set({HEAVY}) & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys, autotransfer.cli\n"

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
+
+from autotransfer.data.pandas_types import is_pandas
 
 _RGB = 3
 _LEAST = 4  # pixels of a side of an image
@@ -28,7 +29,7 @@ def without_table(images: Any) -> Any:
         images: What a user gave as images. A table of one column needs no name for it, and an
             array (h, w, 3) is one image.
     """
-    if isinstance(images, pd.DataFrame) and images.shape[1] == 1:
+    if is_pandas(images, "DataFrame") and images.shape[1] == 1:
         return images.iloc[:, 0].tolist()
     if not isinstance(images, np.ndarray):
         return images

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from autotransfer.data.images.dataset_items import LABEL_KEYS, is_table, label_of, reason_of
 from autotransfer.data.labels import plain_label
 from autotransfer.data.listing import bytewise
+from autotransfer.data.pandas_types import is_pandas
 from autotransfer.errors import InvalidTargetError
 
 
@@ -198,7 +198,9 @@ def _by_number(names: Any) -> dict[int, str] | None:
         items = [(plain_label(key), plain_label(value)) for key, value in names.items()]
         if all(isinstance(value, int) for _, value in items):
             items = [(number, name) for name, number in items]
-    elif isinstance(names, Sequence | np.ndarray | pd.Index) and not isinstance(names, str):
+    elif isinstance(names, str):
+        return None
+    elif isinstance(names, Sequence | np.ndarray) or is_pandas(names, "Index"):
         items = list(enumerate(names))
     else:
         return None

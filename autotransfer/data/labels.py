@@ -6,11 +6,11 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from autotransfer.data.image_set import ImageReader
 from autotransfer.data.listing import Listing, bytewise
+from autotransfer.data.pandas_types import is_missing
 from autotransfer.errors import InvalidTargetError
 
 _WANTED = "labels must be whole numbers or names"
@@ -133,7 +133,7 @@ def _of_objects(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _missing(value: Any) -> bool:
-    return bool(np.ndim(value) == 0 and pd.isna(value))
+    return bool(np.ndim(value) == 0 and is_missing(value))
 
 
 def _type(value: Any) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from fsspec.implementations.local import LocalFileSystem
 
 from autotransfer.data.image_set import ImageReader
@@ -18,6 +17,7 @@ from autotransfer.data.labels import flat_labels
 from autotransfer.data.listing import SPLITS, Listing, bytewise, named, path_bytes, shortened
 from autotransfer.data.manifest_paths import paths_below
 from autotransfer.data.modality import Modality
+from autotransfer.data.pandas_types import Frame, as_column, is_missing, is_pandas, is_scalar
 from autotransfer.data.sounds.decoding import EXTENSIONS as OF_SOUNDS
 from autotransfer.data.storage import Location
 from autotransfer.data.tables import plain_columns, read_table
@@ -56,7 +56,7 @@ def read_manifest(
     *,
     every_row: bool = False,
     modality: Modality | None = None,
-    given: pd.DataFrame | None = None,
+    given: Frame | None = None,
 ) -> Listing:
     """Return the items of a table with the column image or text and maybe label, split and group.
 
@@ -106,7 +106,7 @@ def read_manifest(
 
 def is_frame(target: Any) -> bool:
     """Return whether this is a table in memory: of pandas, Polars or Arrow."""
-    if isinstance(target, pd.DataFrame):
+    if is_pandas(target, "DataFrame"):
         return True
     table = hasattr(target, "to_pandas") and hasattr(target, "columns")  # not a column alone
     return table and not hasattr(target, "features")  # a dataset of Hugging Face has them
@@ -127,11 +127,11 @@ def read_frame(frame: Any, labels: Any | None = None, **how: Any) -> Listing:
     table = plain_columns(frame.to_pandas() if hasattr(frame, "to_pandas") else frame, place.text)
     if labels is not None:
         given = flat_labels(labels, len(table)).tolist()
-        table = table.assign(**{_LABEL: pd.Series(given, table.index, dtype=object)})
+        table = table.assign(**{_LABEL: as_column(given, table)})
     return read_manifest(place, given=table, **how)
 
 
-def _kind_of(table: pd.DataFrame, place: Location) -> Modality:
+def _kind_of(table: Frame, place: Location) -> Modality:
     """Return what the items of a table are, by its columns; images come first.
 
     Paths that all end like a sound are those of sounds.
@@ -147,7 +147,7 @@ def _kind_of(table: pd.DataFrame, place: Location) -> Modality:
 
 
 def _told(
-    table: pd.DataFrame, column_of: Mapping[str, str], place: Location, names: Sequence[str]
+    table: Frame, column_of: Mapping[str, str], place: Location, names: Sequence[str]
 ) -> dict[str, list[str]]:
     """Return label, split and group of each row, as far as there are such columns."""
     return {
@@ -176,7 +176,7 @@ def _of_rows(
 
 
 def _columns(
-    table: pd.DataFrame, place: Location, group_column: str | None, meanings: Sequence[str]
+    table: Frame, place: Location, group_column: str | None, meanings: Sequence[str]
 ) -> dict[str, str]:
     """Return the name of the column for each of the meanings that the table has."""
     found = {meaning: _column(table, meaning, place) for meaning in meanings}
@@ -197,7 +197,7 @@ def _columns(
     return {meaning: column for meaning, column in found.items() if column is not None}
 
 
-def _column(table: pd.DataFrame, meaning: str, place: Location) -> str | None:
+def _column(table: Frame, meaning: str, place: Location) -> str | None:
     if meaning in table:
         return meaning
     found = [*_matching(table, (meaning,))] or [*_matching(table, _COLUMNS.get(meaning, _PATHS))]
@@ -209,7 +209,7 @@ def _column(table: pd.DataFrame, meaning: str, place: Location) -> str | None:
     return found[0] if found else None
 
 
-def _matching(table: pd.DataFrame, names: Sequence[str]) -> Iterator[str]:
+def _matching(table: Frame, names: Sequence[str]) -> Iterator[str]:
     """Yield the columns of these names, an exact one first."""
     yield from (column for column in table.columns if column in names)
     plain = {_plain(name) for name in names}
@@ -231,12 +231,12 @@ def _filled(
 
 
 def _text(value: Any, column: str, place: Location, where: str) -> str:
-    if not pd.api.types.is_scalar(value) or isinstance(value, bytes):
+    if not is_scalar(value) or isinstance(value, bytes):
         raise InvalidTargetError(
             f"{place.text}: the column {named([column])} has a value of type "
             f"{type(value).__name__} for {where}; it must have one text or number a row"
         )
-    text = "" if pd.isna(value) else str(value).strip()
+    text = "" if is_missing(value) else str(value).strip()
     if not text:
         raise InvalidTargetError(
             f"{place.text}: the column {named([column])} is empty for {where}; fill it in, or "
@@ -315,9 +315,7 @@ def _without_repetitions(
     return sorted(first.values(), key=lambda i: path_bytes(names[i])), note
 
 
-def _notes(
-    table: pd.DataFrame, column_of: Mapping[str, str], asked: str | None
-) -> tuple[str, ...]:
+def _notes(table: Frame, column_of: Mapping[str, str], asked: str | None) -> tuple[str, ...]:
     """Return which columns have another meaning than their names say, unless that was asked."""
     known = {*_COLUMNS, *Modality, _plain(asked or "")}
     renamed = {meaning: c for meaning, c in column_of.items() if _plain(c) not in known}

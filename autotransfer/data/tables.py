@@ -7,15 +7,15 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
-
-import pandas as pd
-import pyarrow.parquet
+from typing import TYPE_CHECKING, Any
 
 from autotransfer.data.listing import named, shortened
 from autotransfer.data.storage import Location
 from autotransfer.data.texts.decoding import LONGEST, decode_text
 from autotransfer.errors import InvalidTargetError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SEPARATORS = ",;\t|"
 _FOREIGN = {
@@ -80,6 +80,8 @@ def _csv(content: bytes) -> pd.DataFrame:
 
 
 def _frame(content: bytes) -> pd.DataFrame:
+    import pandas as pd
+
     rows = _rows(_decoded(content))
     line, header = next(rows, (0, []))
     if not header:
@@ -126,6 +128,8 @@ def _decoded(content: bytes) -> str:
 
 
 def _json_lines(content: bytes) -> pd.DataFrame:
+    import pandas as pd
+
     rows = []
     for number, line in enumerate(content.decode("utf-8-sig").splitlines(), start=1):
         if not line.strip():
@@ -141,6 +145,8 @@ def _json_lines(content: bytes) -> pd.DataFrame:
 
 
 def _parquet(content: bytes) -> pd.DataFrame:
+    import pandas as pd
+
     table = pd.read_parquet(io.BytesIO(content))
     for column, names in _numbered_classes(content).items():
         if column in table:
@@ -150,6 +156,8 @@ def _parquet(content: bytes) -> pd.DataFrame:
 
 def _numbered_classes(content: bytes) -> dict[str, list[str]]:
     """Return the class names that Hugging Face writes beside a column of numbers."""
+    import pyarrow.parquet
+
     metadata = pyarrow.parquet.read_schema(io.BytesIO(content)).metadata or {}
     said: Any = json.loads(metadata.get(b"huggingface", b"{}"))
     features = said.get("info", {}).get("features", {})

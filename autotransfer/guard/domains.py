@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
 
 from autotransfer.guard.bootstrap import DRAWS, LEVEL, TOLERANCE, Comparison, mean_score
 from autotransfer.guard.exact_limits import mcnemar
@@ -58,6 +57,8 @@ def compare_domains(
         level: Error on each side of the interval.
         inflation: What the variance is multiplied by.
     """
+    from scipy.stats import t
+
     own = np.array([score.test for score in scores])
     gaps = own - np.array([score.rival for score in scores])
     n, mean = len(gaps), float(gaps.mean())

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, binom
+from scipy.special import betaincc, betaincinv
 
 
 def sign_limit(parts: NDArray[np.float64], level: float) -> float:
@@ -31,7 +31,7 @@ def sign_limit(parts: NDArray[np.float64], level: float) -> float:
     wins = effective * float(parts[parts > 0].sum()) / total
     if wins <= 0:
         return -total
-    share = float(beta.ppf(level, wins, max(effective - wins, 0.0) + 1))
+    share = float(betaincinv(wins, max(effective - wins, 0.0) + 1, level))
     return (2 * share - 1) * total
 
 
@@ -57,12 +57,15 @@ def mcnemar(wins: int, losses: int) -> float:
         Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13, 2013.
     """
     decided, fewer = wins + losses, min(wins, losses)
-    tail = binom.cdf(fewer, decided, 0.5) - binom.pmf(fewer, decided, 0.5) / 2
-    return float(min(1.0, 2 * tail)) if decided > 0 else 1.0
+    if decided == 0:
+        return 1.0
+    at_most = betaincc(fewer + 1, decided - fewer, 0.5)
+    below = betaincc(fewer, decided - fewer + 1, 0.5) if fewer > 0 else 0.0
+    return float(min(1.0, at_most + below))  # twice the mean of the two
 
 
 def _above(count: float, n: int, level: float) -> float:
     """Return by how much the share behind `count` of n may be higher than it looks."""
     if count >= n:
         return 0.0
-    return float(beta.ppf(1 - level, count + 1, n - count)) - count / n
+    return float(betaincinv(count + 1, n - count, 1 - level)) - count / n

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-import timm
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
@@ -29,6 +28,7 @@ from autotransfer.models.network_size import LimitedNetwork
 from autotransfer.models.small_cnn import SMALL_NETWORK
 from autotransfer.models.source import HubWeights, Source, Untrained
 from autotransfer.models.stages import Stage, captured, find_stages, pool
+from autotransfer.models.timm_models import is_timm_model, timm_models
 from autotransfer.models.timm_outputs import num_source_classes, pooled_and_logits, pooled_output
 from autotransfer.models.weights import hub_error, load_weights, read_state_dict
 
@@ -324,7 +324,7 @@ def fresh_backbone(source: Source, seed: int) -> Backbone:
 def _create(
     source: Source, name: str, state: Mapping[str, Tensor] | None, *, fetch: bool = False
 ) -> nn.Module:
-    if not timm.is_model(name):
+    if not is_timm_model(name):
         raise InvalidSourceError(
             f"source {source.name!r}: timm has no architecture {name!r}, nor is it our "
             f"{SMALL_NETWORK}; if a file registers it, name that file with --plugin"
@@ -334,7 +334,7 @@ def _create(
     arguments = dict(source.kwargs)
     try:
         with LimitedNetwork(f"source {source.name!r}: {name} with {arguments}", state):
-            network: nn.Module = timm.create_model(name, pretrained=fetch, **arguments)
+            network: nn.Module = timm_models().create_model(name, pretrained=fetch, **arguments)
     except InvalidSourceError:
         raise
     except Exception as error:

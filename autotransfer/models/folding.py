@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -49,6 +48,8 @@ def _pairs(backbone: Backbone) -> list[tuple[str, str]]:
 
     What is called more than once in a pass is left out.
     """
+    from timm.layers import BatchNormAct2d
+
     made_by: dict[int, str] = {}
     outputs: list[Tensor] = []  # kept, so that no other tensor takes their identity
     calls: list[tuple[str, str]] = []
@@ -79,6 +80,8 @@ def _pairs(backbone: Backbone) -> list[tuple[str, str]]:
 
 
 def _fold(backbone: Backbone, before: str, norm: str) -> None:
+    from timm.layers import BatchNormAct2d
+
     layer, affine = backbone.get_submodule(before), backbone.get_submodule(norm)
     assert isinstance(layer, nn.Conv2d)
     assert isinstance(affine, nn.BatchNorm2d)

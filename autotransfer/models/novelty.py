@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from autotransfer.models.heads.linear import LinearHead, Standardisation, unit_rows
 from autotransfer.models.heads.ridge import fit_ridge_held_out
@@ -88,6 +87,8 @@ class Novelty:
         Args:
             features: (n, d).
         """
+        from scipy.stats import norm
+
         x = directions(self.scale.apply(features))
         found = [
             entropy_of(self.head.probabilities(x)),

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import timm
-from timm.models import register_model
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -100,7 +98,3 @@ def small_cnn(pretrained: bool = False, **kwargs: Any) -> SmallNetwork:  # noqa:
         raise ValueError("small_cnn has no pretrained weights")
     known = {key: kwargs[key] for key in ("num_classes", "in_chans") if key in kwargs}
     return SmallNetwork(**known)
-
-
-if not timm.is_model(SMALL_NETWORK):
-    register_model(small_cnn)

@@ -14,7 +14,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from autotransfer.models.novelty import HIGHEST, LOWEST
 
@@ -179,6 +178,8 @@ def _evenly(start: NDArray[np.float64]) -> NDArray[np.float64]:
 def _binned(
     mean: NDArray[np.float64] | float, deviation: NDArray[np.float64]
 ) -> NDArray[np.float64]:
+    from scipy.stats import norm
+
     below = norm.cdf((_EDGES - mean) / deviation)
     below[..., 0], below[..., -1] = 0.0, 1.0
     return np.diff(below, axis=-1) + _TINY

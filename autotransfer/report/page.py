@@ -130,7 +130,7 @@ def report_faults(
     except Exception as error:  # noqa: BLE001 - a fault in the report must never lose a fit
         faults = (f"no report was written ({type(error).__name__}: {error})",)
     for fault in faults:
-        warnings.warn(fault, ReportWarning, stacklevel=4)
+        warnings.warn(fault, ReportWarning, stacklevel=5)
     return faults
 
 

@@ -13,8 +13,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from scipy.stats import norm
-
 from autotransfer.models.metrics import Metric
 from autotransfer.results import Outcome, State, Stopped
 from autotransfer.search.expected_gain import NATS_PER_POINT, Gain
@@ -27,6 +25,8 @@ Measure = Callable[[Sequence[Outcome]], tuple[float, float] | None]
 
 def positive_part(mean: float, deviation: float) -> float:
     """Return the expectation of max(G, 0), where G is normal."""
+    from scipy.stats import norm
+
     if deviation <= 0:
         return max(mean, 0.0)
     z = mean / deviation

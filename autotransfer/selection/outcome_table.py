@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from statistics import pstdev
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from autotransfer.models.metrics import METRICS
 from autotransfer.results import Outcome, Record, State
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def leaderboard_of(record: Record) -> pd.DataFrame:
@@ -17,6 +19,8 @@ def leaderboard_of(record: Record) -> pd.DataFrame:
     std over the folds, log_loss, seconds, stage, copied and tuned stages, reason, and each
     parameter under `params.NAME`.
     """
+    import pandas as pd
+
     metric = METRICS.get(record.metric)
     found = sorted(
         record.outcomes,

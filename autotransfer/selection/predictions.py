@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -38,6 +37,9 @@ from autotransfer.scenarios.zero_shot.prediction import (
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.selection.taps import Tap
 from autotransfer.tracking.columns import answer_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PIXEL_BYTES = 1 << 30
 _LEAVE_OUT = "repair or remove them, or leave them out: predict_table(images, on_bad_image='skip')"
@@ -200,6 +202,8 @@ class Predictions:
             on_bad_image: "skip" leaves out the rows of images that cannot be decoded; a
                 `DataWarning` names them.
         """
+        import pandas as pd
+
         items, _ = self._opened(images, on_bad_image)
         given = images if isinstance(images, Mapping) else items  # decoded and checked once
         found = self.predict_proba(given, generalised=generalised)
@@ -308,6 +312,8 @@ def answer_table(classes: Sequence[str], found: NDArray[np.float64]) -> pd.DataF
         classes: Names of the K classes.
         found: (n, K) probabilities.
     """
+    import pandas as pd
+
     best = np.array(classes, dtype=object)[found.argmax(axis=1)]
     values = [best, found.max(axis=1), *found.T]
     return pd.DataFrame(dict(zip(answer_columns(classes), values, strict=True)))

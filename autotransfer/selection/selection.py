@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from typing_extensions import override
 
 from autotransfer.data.untrusted_files import refused_as
@@ -29,7 +28,9 @@ from autotransfer.selection.card import html_card, text_card
 from autotransfer.selection.export import export_onnx
 from autotransfer.selection.outcome_table import leaderboard_of
 from autotransfer.selection.predictions import Predictions
-from autotransfer.selection.source_features import SourceFeatures
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,6 +103,8 @@ class Selection(Predictions):
         Raises:
             InvalidOptionError: If what was returned reads no source.
         """
+        from autotransfer.selection.source_features import SourceFeatures
+
         transformer = SourceFeatures(self).fit()
         return transformer if images is None else transformer.transform(images)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 from typing_extensions import override
 
@@ -39,6 +38,8 @@ class FeatureTransport(AlignedProbe):
 
     @override
     def aligned(self, task: Task, trial: Trial, stage: int) -> NDArray[np.floating]:
+        from scipy.spatial.distance import cdist
+
         generator = np.random.default_rng(trial.seed)
         source = np.asarray(task.features(task.train, stage), dtype=np.float64)
         images = task.needed_unlabelled(self.name)
@@ -67,6 +68,8 @@ def transported(
         target: (m, d).
         entropy: Strength of the entropic term, in units of the largest cost.
     """
+    from scipy.spatial.distance import cdist
+
     cost = cdist(source, target, "sqeuclidean")
     plan = sinkhorn(cost / max(float(cost.max()), 1e-12), entropy)
     moved: NDArray[np.float64] = (plan / plan.sum(axis=1, keepdims=True)) @ target

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 
 LEAST_WEIGHT, MOST_WEIGHT = 0.05, 20.0
 PENALTY_C = 1.0  # for coordinates of about unit variance
@@ -31,6 +29,9 @@ def density_ratio(
         Bickel, Brueckner and Scheffer, Discriminative Learning for Differing Training and Test
         Distributions, ICML 2007.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+
     n_source, n_target = len(source), len(target)
     x = np.concatenate([source, target])
     of_target = np.repeat([0, 1], [n_source, n_target])

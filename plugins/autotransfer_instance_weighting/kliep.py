@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from autotransfer.plugin import errors
 
@@ -65,6 +64,8 @@ def kliep(
         Sugiyama et al., Direct importance estimation for covariate shift adaptation, Annals of
         the Institute of Statistical Mathematics 2008.
     """
+    from scipy.spatial.distance import cdist
+
     rng = np.random.default_rng(seed)
     target = np.asarray(target, dtype=np.float64)[rng.permutation(len(target))[:MOST_TARGET_ROWS]]
     centres = target[:MOST_CENTRES]
@@ -88,6 +89,8 @@ def kernel(
     x: NDArray[np.floating], centres: NDArray[np.floating], width: float
 ) -> NDArray[np.float64]:
     """Return the (n, c) Gaussian kernel."""
+    from scipy.spatial.distance import cdist
+
     return np.exp(-cdist(x, centres, "sqeuclidean") / (2 * width**2))
 
 

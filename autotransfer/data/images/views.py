@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torchvision.transforms import v2
+
+if TYPE_CHECKING:
+    from torchvision.transforms import v2
 
 RANDOM_KINDS = ("flip", "crop", "colour", "shift", "strong")
 WORDS, MASK = "words", "mask"
@@ -71,6 +74,8 @@ PLAIN = View()
 
 @cache
 def _transform(kind: str, side: int) -> v2.Transform:
+    from torchvision.transforms import v2
+
     flip = v2.RandomHorizontalFlip()
     if kind == "flip":
         return flip
@@ -90,6 +95,8 @@ def _strong() -> list[v2.Transform]:
         Cubuk et al., RandAugment, NeurIPS 2020, arXiv:1909.13719; DeVries and Taylor, Cutout,
         arXiv:1708.04552.
     """
+    from torchvision.transforms import v2
+
     operation = v2.RandomChoice(
         [v2.RandAugment(1, magnitude, fill=_GREY) for magnitude in _MAGNITUDES]
     )

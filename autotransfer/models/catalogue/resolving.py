@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-import timm
-
 from autotransfer.data.modality import Modality
 from autotransfer.errors import (
     AutotransferError,
@@ -34,6 +32,7 @@ from autotransfer.models.catalogue.timm_names import timm_source
 from autotransfer.models.catalogue.toml_catalogue import read_catalogue
 from autotransfer.models.small_cnn import SMALL_NETWORK, small_source
 from autotransfer.models.source import Source
+from autotransfer.models.timm_models import is_timm_model
 from autotransfer.results import Skipped
 
 SourceLike: TypeAlias = "str | Path | Source"
@@ -166,7 +165,7 @@ def _other(source: Source, modality: Modality | None) -> str:
 
 def _unknown(source: Source) -> str:
     """Return why timm cannot make a source; empty where it can."""
-    if is_known(source.architecture) or timm.is_model(source.architecture):
+    if is_known(source.architecture) or is_timm_model(source.architecture):
         return ""
     if kind := kind_of(source.architecture):
         return (

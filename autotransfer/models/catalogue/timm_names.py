@@ -6,12 +6,11 @@ import difflib
 import re
 from typing import Any
 
-import timm
-
 from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.errors import InvalidOptionError, InvalidSourceError, UnknownNameError
 from autotransfer.models.catalogue.default_sets import DEFAULT_SETS, measured_sizes
 from autotransfer.models.source import HubWeights, Source
+from autotransfer.models.timm_models import timm_models
 from autotransfer.results import Json
 
 _SECONDS_PER_GMAC = 0.05  # of one forward pass of an image on two laptop cores, an estimate
@@ -44,7 +43,7 @@ def timm_source(name: str) -> Source:
         UnknownNameError: If timm has no such name; close ones are listed.
         InvalidSourceError: If there are no pretrained weights for it, or not at that size.
     """
-    at_size = _AT_SIZE.fullmatch(name)
+    timm, at_size = timm_models(), _AT_SIZE.fullmatch(name)
     plain = name if at_size is None else at_size["name"]
     architecture = plain.split(".")[0]
     if not timm.is_model(architecture):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 _SHORTEST = 1e-12  # length of a row
 _ABSENT = -30.0  # of a class without a training image, to the mean of the others: about 1e-13
@@ -121,10 +121,12 @@ def inverse_temperature(
     References:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017, arXiv:1706.04599.
     """
+    rows = np.arange(len(labels))
 
     def loss(log_scale: float) -> float:
-        log_probabilities = log_softmax(np.exp(log_scale) * scores, axis=1)
-        return -float(log_probabilities[np.arange(len(labels)), labels].mean())
+        logits = np.exp(log_scale) * scores
+        logits -= logits.max(axis=1, keepdims=True)
+        return -float((logits[rows, labels] - np.log(np.exp(logits).sum(axis=1))).mean())
 
     found = minimize_scalar(loss, bounds=(-reach, reach), method="bounded")
     return float(np.exp(found.x))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from autotransfer.models.heads.linear import LinearHead, scale_of, with_absent
 from autotransfer.models.linear_algebra import principal_axes
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 DEFAULT_C = 0.1  # with standardised features; the searched range is four decades around it
 MAX_ITERATIONS = 300
@@ -63,6 +65,9 @@ def solve_logistic(
         weights: (n,) of the rows; None is one each.
         again: An earlier fit to start from; it is changed.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     solver = again or LogisticRegression(C=strength, max_iter=MAX_ITERATIONS, warm_start=True)
     with warnings.catch_warnings():  # an early stop of the solver is a regulariser, not a fault
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -6,13 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import hstack
-from sklearn.feature_extraction.text import TfidfVectorizer
 from torch import Tensor
 from typing_extensions import override
 
@@ -24,6 +23,9 @@ from autotransfer.models.heads.logistic import full_head, solve_logistic
 from autotransfer.models.predictors.base import FeatureReader, Predictor, PredictorState
 from autotransfer.models.predictors.descriptions import stratified_folds, validated
 from autotransfer.results import Json
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 STRENGTHS = (10.0, 100.0, 1.0)  # C, the likeliest first: a deadline may end the grid
 MOST_TERMS = 50_000  # of words and of runs of letters, the most frequent ones
@@ -168,6 +170,8 @@ def _plain(texts: Sequence[str]) -> list[str]:
 
 
 def _vectorizer(kind: str, vocabulary: list[str] | None = None) -> TfidfVectorizer:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     most = MOST_TERMS if vocabulary is None else None
     return TfidfVectorizer(
         **_KINDS[kind], sublinear_tf=True, max_features=most, vocabulary=vocabulary

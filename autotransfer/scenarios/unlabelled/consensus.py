@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from autotransfer.scenarios.unlabelled.validators.ensemble_agreement import (
     ensemble_agreement,
@@ -214,6 +213,8 @@ def _all_prefer(candidate: Candidate, other: Candidate) -> bool:
 
 def _best(candidates: Sequence[Candidate], validators: Sequence[str]) -> Candidate:
     """Return the candidate with the best mean rank; ties go to the better priority."""
+    from scipy.stats import rankdata
+
     optimised = frozenset().union(*(candidate.optimises for candidate in candidates))
     usable = [name for name in validators if name not in optimised]
     ranks = np.zeros(len(candidates))

@@ -9,7 +9,6 @@ import math
 import time
 
 import numpy as np
-from scipy.stats import rankdata
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import AutotransferError
@@ -48,6 +47,8 @@ def rank_without_labels(
         max_sources: Number of pretrained sources on the shortlist; None is the default.
         due: `time.monotonic()` at which it has to end, with at least one source; None is no limit.
     """
+    from scipy.stats import rankdata
+
     pretrained = [s for s in sources.sources if not isinstance(s.weights, Untrained)]
     untrained = [s for s in sources.sources if isinstance(s.weights, Untrained)]
     measured: dict[str, tuple[dict[str, float], float]] = {}

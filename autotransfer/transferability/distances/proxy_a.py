@@ -6,11 +6,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from autotransfer.models.linear_algebra import Array
 from autotransfer.transferability.distances.samples import SEED, Samples
@@ -47,6 +42,12 @@ def proxy_a_null(samples: Samples, seed: int = SEED) -> float:
 
 
 def _distance(pooled: Array, side: NDArray[np.int64]) -> float:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     hits = 0
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
     for train, held_out in folds.split(pooled, side):

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 _SAME = 1e-9  # relative difference of scores below which two sources are one source twice
 
@@ -71,6 +70,8 @@ def _without_clones(table: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDAr
 
 def _stretched_ranks(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (D, E) ranks of each score, among those that have it, over [0.5, D + 0.5]."""
+    from scipy.stats import rankdata
+
     ranks = np.full(table.shape, np.nan)
     for column, values in zip(ranks.T, table.T, strict=True):
         defined = ~np.isnan(values)

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from scipy.stats import rankdata
-
 from autotransfer.errors import DataWarning
 from autotransfer.models.source import Source
 from autotransfer.results import Outcome
@@ -77,6 +75,8 @@ def record_places(
 
 
 def _places(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Mapping[str, float]:
+    from scipy.stats import rankdata
+
     best: dict[str, float] = {}
     for outcome in outcomes:
         if outcome.value is not None:

@@ -6,8 +6,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.statistics.feature_statistics import Statistics
@@ -49,6 +47,9 @@ def _reduced(statistics: Statistics) -> NDArray[np.floating]:
 
 def _posterior(features: NDArray[np.floating], components: int) -> NDArray[np.floating]:
     """Return the (n, components) posterior probabilities of the mixture."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     mixture = GaussianMixture(n_components=components, random_state=SEED)
     try:
         with warnings.catch_warnings():

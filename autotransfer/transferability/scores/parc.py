@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
-from sklearn.decomposition import PCA
 from typing_extensions import override
 
 from autotransfer.errors import UndefinedScoreError
@@ -31,6 +29,8 @@ def parc(statistics: Statistics, num_components: int | None = None) -> float:
     Raises:
         UndefinedScoreError: If every pair is of one class, or none is, or the rows are flat.
     """
+    from scipy.stats import rankdata
+
     statistics.require_spread("parc")
     chosen = _chosen(statistics)
     features = _standardised(_reduced(statistics, num_components)[chosen])
@@ -53,6 +53,8 @@ def _chosen(statistics: Statistics) -> NDArray[np.int64]:
 
 
 def _reduced(statistics: Statistics, num_components: int | None) -> Array:
+    from sklearn.decomposition import PCA
+
     rows = statistics.rows.astype(np.float64)
     if num_components is None:
         return rows

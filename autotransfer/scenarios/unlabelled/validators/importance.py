@@ -6,8 +6,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from autotransfer.models.heads.linear import Standardisation
 from autotransfer.models.single_thread import single_thread
@@ -23,6 +21,9 @@ def importance(evidence: Evidence) -> NDArray[np.float64]:
         Bickel, Bruckner & Scheffer, Discriminative Learning for Differing Training and Test
         Distributions, ICML 2007.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     source, target = evidence.source_features, evidence.target_features
     both = np.concatenate([source, target])
     rows = Standardisation.of(both).apply(both)

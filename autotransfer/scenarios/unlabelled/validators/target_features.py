@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 
 from autotransfer.errors import UndefinedScoreError
 from autotransfer.models.heads import fit_ridge
@@ -51,6 +49,8 @@ def class_ami(evidence: Evidence) -> float:
         Musgrave, Belongie & Lim, Benchmarking Validation Methods for Unsupervised Domain
         Adaptation, arXiv:2208.07360.
     """
+    from sklearn.metrics import adjusted_mutual_info_score
+
     groups = _clusters(unit_rows(evidence.target_features), evidence.num_classes, evidence)
     return float(adjusted_mutual_info_score(evidence.answers, groups))
 
@@ -65,6 +65,8 @@ def in_predicted_groups(evidence: Evidence) -> bool:
     References:
         Rousseeuw, Silhouettes, Journal of Computational and Applied Mathematics 20, 1987.
     """
+    from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
+
     counts = np.bincount(evidence.answers)
     predicted = int((counts >= LEAST_SHARE * len(evidence.target)).sum())
     if predicted < 2 or evidence.frozen is None:
@@ -83,6 +85,8 @@ def in_predicted_groups(evidence: Evidence) -> bool:
 
 def _clusters(rows: NDArray[np.float64], number: int, evidence: Evidence) -> NDArray[np.int64]:
     """Return the (n,) cluster of each row, as far as there are so many different rows."""
+    from sklearn.cluster import KMeans
+
     with single_thread():
         number = min(number, len(np.unique(rows, axis=0)))
         clusters = KMeans(number, n_init=STARTS, random_state=evidence.seed)
