@@ -146,6 +146,7 @@ def _answered(scenario: Scenario[Any, Any], run: Run) -> Selection:
     finalist = run.despite_interrupt(lambda: scenario.choose(searched, run))
     judged = run.despite_interrupt(lambda: scenario.judge(finalist, searched, run))
     run.clock.mark("guard")
+    run.options.say(judged.verdict.sentence)  # record and report take seconds more
     record = record_of(scenario, searched, judged, unranked, run)
     selection = Selection(
         record, judged.kept, scenario.readers.device, plugins=tuple(run.options.plugins)
@@ -233,7 +234,6 @@ def _closed(
     """Save a selection and its report, whose faults are warnings, and mirror both to MLflow."""
     folder, record = run.place.folder, selection.record
     run.despite_interrupt(lambda: selection.save(folder))
-    run.options.say(record.verdict.sentence)  # safe by now; the report takes seconds more
     registered = ""
     try:
         registration = run.registration(contest)

@@ -53,7 +53,7 @@ def record_of(
         skipped=(*scenario.sources.skipped, *unranked, *unsaid),
         seconds=run.clock.seconds_of(scenario.readers),
         model=str(run.place.folder),
-        run_id=run.tracker.run_id,
+        run_id=run.tracker.open(),
         warnings=tuple(map(masked, (*scenario.notes, *dict.fromkeys(run.request.warnings)))),
         forced=run.study.forced,
         provenance={

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from optuna.exceptions import ExperimentalWarning
 
@@ -30,15 +30,15 @@ from autotransfer.search.driver import RunProbe, in_context
 from autotransfer.search.executors.image_spool import sweep_spools
 from autotransfer.search.run_folder import RunFolder, claim
 from autotransfer.search.study import Study, open_study
+from autotransfer.tracking.later import LaterTracker
 from autotransfer.tracking.places import OFF, STORE_FILE
 from autotransfer.tracking.plan import INTERRUPTED, PLAN, TrackingPlan, tracking_uri_of
 from autotransfer.tracking.projection import FIT_TAG
 from autotransfer.tracking.registration import Promotion, Registration
 
-if TYPE_CHECKING:
-    from autotransfer.tracking.tracker import Tracker
-
 StepT = TypeVar("StepT")
+
+RUN_ID = "run_id"  # of MLflow; kept, so that a resumed fit goes on in the same run
 
 _ABANDONED_SECONDS = 86_400.0  # no file of the cache is written for so long
 
@@ -130,7 +130,7 @@ class Run:
     clock: Clock
     place: RunFolder
     study: Study
-    tracker: Tracker
+    tracker: LaterTracker
     run_probe: RunProbe = in_context
 
     @property
@@ -197,7 +197,7 @@ class Run:
             )
 
     def start_tracking(self, params: Mapping[str, ParamValue], fingerprint: str) -> None:
-        """Name what the study compares, and begin or resume the run in MLflow.
+        """Name what the study compares, and say how the run in MLflow is opened, or resume it.
 
         How the run is opened is kept, so that `sync` can.
         """
@@ -207,7 +207,7 @@ class Run:
             study.optuna.set_metric_names([f"validation {params['metric']}"])
         if options.tracking_uri == OFF:
             return
-        run_id = study.recall("run_id")
+        run_id = study.recall(RUN_ID)
         if run_id is not None and self.tracker.resume(run_id):
             return
         told: dict[str, ParamValue] = {
@@ -237,7 +237,7 @@ class Run:
                 "MLflow was left out: no time was left to write it; `autotransfer sync` does"
             )
             return
-        study.remember("run_id", self.tracker.start(self.place.name, params=told, tags=tags))
+        self.tracker.start(self.place.name, params=told, tags=tags)
 
     def _time_for_tracking(self) -> bool:
         """Return whether MLflow can be written, its tables included, in half of what is left."""
@@ -272,9 +272,9 @@ def running(request: Request, target: str) -> Iterator[Run]:
             resume=options.resume,
         )
         uri = tracking_uri_of(study, options.tracking_uri)
-        from autotransfer.tracking.tracker import Tracker  # MLflow takes seconds to import
-
-        tracker = Tracker(uri, options.experiment, place.workspace)
+        tracker = LaterTracker(
+            uri, options.experiment, place.workspace, lambda run_id: study.remember(RUN_ID, run_id)
+        )
         try:
             yield Run(request, clock, place, study, tracker)
         except Exception as error:

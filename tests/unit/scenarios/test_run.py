@@ -24,9 +24,9 @@ from autotransfer.scenarios.run import UNTESTED, Request, Run, requested, runnin
 from autotransfer.search.arms import Arms
 from autotransfer.search.checkpoint import Checkpoint
 from autotransfer.search.study import open_study
+from autotransfer.tracking.later import LaterTracker
 from autotransfer.tracking.plan import INTERRUPTED, TrackingPlan
 from autotransfer.tracking.registration import Registration
-from autotransfer.tracking.tracker import Tracker
 from tests.unit.conftest import MakeOutcome, MakeRecord
 from tests.unit.report.test_more_labels import FORECAST
 from tests.unit.told import Teller, registry_of
@@ -100,7 +100,7 @@ def _run(tmp_path: Path, **options: Any) -> Run:
         ),
         "place": SimpleNamespace(name="mine", folder=tmp_path),
         "study": _Study(),
-        "tracker": SimpleNamespace(run_id="r1"),
+        "tracker": SimpleNamespace(open=lambda: "r1"),
     }
     return Run(request=_request(tmp_path, seed=4, **options), **parts)
 
@@ -245,8 +245,8 @@ def test_however_a_fit_ends_its_run_in_mlflow_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, told: list[str]
 ) -> None:
     found: list[str] = []
-    monkeypatch.setattr(Tracker, "stop", lambda _: found.append("stop"))
-    monkeypatch.setattr(Tracker, "fail", lambda _, reason: found.append(f"fail {reason}"))
+    monkeypatch.setattr(LaterTracker, "stop", lambda _: found.append("stop"))
+    monkeypatch.setattr(LaterTracker, "fail", lambda _, reason: found.append(f"fail {reason}"))
     request = _request(tmp_path, name="mine", workspace=tmp_path, budget=Budget(seconds=1.0))
     with pytest.raises(type(error)), running(request, "target"):
         raise error
