@@ -23,7 +23,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from autotransfer.guard.exact_limits import mcnemar, sign_limit, unseen
@@ -180,6 +179,8 @@ def compare(
     Raises:
         ValueError: If the shapes do not fit.
     """
+    import pandas as pd
+
     truth = np.asarray(labels, dtype=np.int64)
     first, second = _paired(finalist, rival)
     belongs = np.arange(len(truth)) if units is None else np.asarray(units)

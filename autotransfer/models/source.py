@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -117,7 +118,7 @@ class Source:
             "that the sum is that of three"
         )
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Return the sha256 of everything that decides the features.
 

@@ -13,6 +13,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from scipy.special import ndtr
+
 from autotransfer.models.metrics import Metric
 from autotransfer.results import Outcome, State, Stopped
 from autotransfer.search.expected_gain import NATS_PER_POINT, Gain
@@ -25,12 +28,10 @@ Measure = Callable[[Sequence[Outcome]], tuple[float, float] | None]
 
 def positive_part(mean: float, deviation: float) -> float:
     """Return the expectation of max(G, 0), where G is normal."""
-    from scipy.stats import norm
-
     if deviation <= 0:
         return max(mean, 0.0)
     z = mean / deviation
-    return float(mean * norm.cdf(z) + deviation * norm.pdf(z))
+    return float(mean * ndtr(z) + deviation * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
 
 
 def share_found(trials: float) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.models.ranks import average_ranks
 from autotransfer.scenarios.unlabelled.validators.ensemble_agreement import (
     ensemble_agreement,
     plurality,
@@ -213,14 +214,12 @@ def _all_prefer(candidate: Candidate, other: Candidate) -> bool:
 
 def _best(candidates: Sequence[Candidate], validators: Sequence[str]) -> Candidate:
     """Return the candidate with the best mean rank; ties go to the better priority."""
-    from scipy.stats import rankdata
-
     optimised = frozenset().union(*(candidate.optimises for candidate in candidates))
     usable = [name for name in validators if name not in optimised]
     ranks = np.zeros(len(candidates))
     for name in usable:
         values = [candidate.scores.get(name, -np.inf) for candidate in candidates]
-        ranks += rankdata([-value for value in values])
+        ranks += average_ranks([-value for value in values])
     order = sorted(
         range(len(candidates)),
         key=lambda i: (ranks[i], candidates[i].priority, candidates[i].number),

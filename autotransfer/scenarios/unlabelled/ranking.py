@@ -14,6 +14,7 @@ from autotransfer.data.image_set import ImageSet
 from autotransfer.errors import AutotransferError
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.features import Features
+from autotransfer.models.ranks import average_ranks
 from autotransfer.models.source import Untrained
 from autotransfer.models.statistics.feature_statistics import Statistics
 from autotransfer.results import RankedSource, Ranking, Skipped
@@ -47,8 +48,6 @@ def rank_without_labels(
         max_sources: Number of pretrained sources on the shortlist; None is the default.
         due: `time.monotonic()` at which it has to end, with at least one source; None is no limit.
     """
-    from scipy.stats import rankdata
-
     pretrained = [s for s in sources.sources if not isinstance(s.weights, Untrained)]
     untrained = [s for s in sources.sources if isinstance(s.weights, Untrained)]
     measured: dict[str, tuple[dict[str, float], float]] = {}
@@ -74,7 +73,7 @@ def rank_without_labels(
         measured[source.name] = (scores, time.perf_counter() - began)
     names = list(measured)
     columns = [[measured[name][0][key] for name in names] for key in (ACCURACY, DISTANCE)]
-    mean_ranks = np.mean([rankdata([-v for v in values]) for values in columns], axis=0)
+    mean_ranks = np.mean([average_ranks([-v for v in values]) for values in columns], axis=0)
     order = sorted(range(len(names)), key=lambda i: (mean_ranks[i], names[i]))
     kept = [source for source in pretrained if source.name in measured]
     layouts = {source.name: problem.readers[source].layout for source in [*kept, *untrained]}

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from autotransfer.models.ranks import average_ranks
+
 _SAME = 1e-9  # relative difference of scores below which two sources are one source twice
 
 
@@ -70,13 +72,11 @@ def _without_clones(table: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDAr
 
 def _stretched_ranks(table: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (D, E) ranks of each score, among those that have it, over [0.5, D + 0.5]."""
-    from scipy.stats import rankdata
-
     ranks = np.full(table.shape, np.nan)
     for column, values in zip(ranks.T, table.T, strict=True):
         defined = ~np.isnan(values)
         if defined.any():
-            share = (rankdata(-values[defined]) - 0.5) / defined.sum()
+            share = (average_ranks(-values[defined]) - 0.5) / defined.sum()
             column[defined] = share * len(table) + 0.5
     return ranks
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from autotransfer.errors import DataWarning
+from autotransfer.models.ranks import average_ranks
 from autotransfer.models.source import Source
 from autotransfer.results import Outcome
 
@@ -75,8 +76,6 @@ def record_places(
 
 
 def _places(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Mapping[str, float]:
-    from scipy.stats import rankdata
-
     best: dict[str, float] = {}
     for outcome in outcomes:
         if outcome.value is not None:
@@ -85,7 +84,7 @@ def _places(sources: Sequence[Source], outcomes: Sequence[Outcome]) -> Mapping[s
     names = [name for name in best if name in fingerprints]
     if len(names) < 2:
         return {}
-    ranks = rankdata([-best[name] for name in names]) - 1
+    ranks = average_ranks([-best[name] for name in names]) - 1
     return {
         fingerprints[name]: float(rank) / (len(names) - 1)
         for name, rank in zip(names, ranks, strict=True)

@@ -110,7 +110,7 @@ def _maximise(n: int, num_classes: int, values: Array, energies: Energies) -> Ar
     running = np.ones(num_classes, dtype=bool)
     for _ in range(MAX_ITERATIONS):
         norms, residuals = energies(t)
-        effective = np.array([(values / (values + shift)).sum() for shift in t])
+        effective = (values / (values + t[:, None])).sum(axis=1)
         alpha = effective / (norms + GUARD)
         beta = (n - effective) / (residuals + GUARD)
         found = _evidence(n, values, (alpha, beta), (norms, residuals))
@@ -128,7 +128,7 @@ def _evidence(
 ) -> Array:
     (alpha, beta), (norms, residuals) = precisions, energies
     # d/2 log alpha - 1/2 log det(alpha I + beta F'F): the null space cancels exactly
-    log_volume = np.array([np.log1p(values * ratio).sum() for ratio in beta / alpha])
+    log_volume = np.log1p(values * (beta / alpha)[:, None]).sum(axis=1)
     total = n * np.log(beta) - log_volume - beta * residuals - alpha * norms
     result: Array = total / (2 * n) - np.log(2 * np.pi) / 2
     return result

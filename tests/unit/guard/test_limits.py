@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta, norm
 
 from autotransfer.guard.bootstrap import Comparison, compare
-from autotransfer.guard.exact_limits import unseen
+from autotransfer.guard.exact_limits import mcnemar, unseen
 from autotransfer.guard.selection_bias import competition_bound
 from autotransfer.models.metrics import METRICS
 
@@ -123,3 +123,8 @@ def test_what_is_lost_in_part_counts_as_what_varies_alike() -> None:
     assert nothing == pytest.approx(1 - level ** (1 / n))
     little = unseen(np.where(np.arange(n) < 1, 0.2, 0.0), level)
     assert little == pytest.approx(nothing)  # no item was lost whole; one still may be
+
+
+def test_the_sign_test_counts_half_of_what_is_as_far() -> None:
+    # none of five: 2 (1/32 - 1/64); one of four: 2 (5/16 - 2/16); half of them: 1
+    assert [mcnemar(5, 0), mcnemar(1, 3), mcnemar(2, 2)] == pytest.approx([1 / 32, 3 / 8, 1])
