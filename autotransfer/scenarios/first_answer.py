@@ -18,8 +18,8 @@ from autotransfer.transferability.ranking.race_rounds import (
     stratified_order,
 )
 
-SHARE = 0.05  # of the seconds, for reading the default source; more of it waits for its turn
-MOST_SECONDS = 30.0  # the same, without a time limit
+SHARE = 0.1  # of the seconds, for reading the default source; more of it waits for its turn
+MOST_SECONDS = 60.0  # the same, without a time limit
 NUMBER = -1  # of the first probe of a study
 
 

@@ -172,6 +172,12 @@ def _track(uri: str | None, workspace: Path, selection: Path) -> Tracker:
     return tracker
 
 
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials are written as they end, however soon that is."""
+    monkeypatch.setattr("autotransfer.tracking.later.WAIT_SECONDS", 0.0)
+
+
 def test_a_server_receives_the_runs_of_the_embedded_store_serves_the_model_and_may_go_away(
     serve: Callable[[], Any], selection: Path, tmp_path: Path
 ) -> None:
