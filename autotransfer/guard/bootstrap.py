@@ -179,14 +179,13 @@ def compare(
     Raises:
         ValueError: If the shapes do not fit.
     """
-    import pandas as pd
-
     truth = np.asarray(labels, dtype=np.int64)
     first, second = _paired(finalist, rival)
     belongs = np.arange(len(truth)) if units is None else np.asarray(units)
     order = _own_order(truth, np.stack([first.mean(axis=0), second.mean(axis=0)]))
     truth, first, second = truth[order], first[:, order], second[:, order]
-    unit_of = pd.factorize(belongs[order])[0]  # by their first occurrence: 0, 1, ...
+    _, places, of_sorted = np.unique(belongs[order], return_index=True, return_inverse=True)
+    unit_of = places.argsort().argsort()[of_sorted]  # by their first occurrence: 0, 1, ...
     pair = _Pair.of(metric, truth, first, second, unit_of)
     own, theirs = _sampled_scores(metric, truth, (first, second), unit_of, draws=draws, seed=seed)
     sampled, n = own - theirs, len(pair.parts)
