@@ -10,6 +10,7 @@ from PIL import Image
 
 from autotransfer.data.image_set import ImageSet
 from autotransfer.data.modality import Modality
+from autotransfer.data.sounds.blending import blended_sound
 from autotransfer.data.target import open_images
 from autotransfer.data.texts.blending import blended_text
 
@@ -37,4 +38,5 @@ def _blended_image(first: Image.Image, second: Image.Image, share: float) -> Ima
 _BLENDS: Mapping[Modality, Callable[..., object]] = {
     Modality.IMAGE: _blended_image,
     Modality.TEXT: blended_text,
+    Modality.SOUND: blended_sound,
 }

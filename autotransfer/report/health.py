@@ -39,10 +39,11 @@ def evenness(images: ImageSet) -> str:
     counts = np.bincount(images.labels, minlength=len(images.class_names))
     counts = counts[counts > 0]
     ratio = counts.max() / counts.min()
+    told = f"The largest class has {ratio:.1f} times as many {images.modality.plural} as the"
     if ratio < UNEVEN:
-        return f"The largest class has {ratio:.1f} times as many images as the smallest."
+        return f"{told} smallest."
     return (
-        f"The largest class has {ratio:.1f} times as many images as the smallest: look at the "
+        f"{told} smallest: look at the "
         "balanced accuracy (--metric balanced_accuracy), or weigh the classes (--class-weights)."
     )
 
@@ -51,6 +52,8 @@ def duplicates_section(material: Material) -> Markup | None:
     """Return images that occur more than once, as files or as copies of another size."""
     if not material.images:
         return None
+    kind = next(iter(material.images.values())).modality
+    several = kind.plural.capitalize()
     exact = exact_duplicates(material.images)
     sets = {title: images.sample(MOST_IMAGES) for title, images in material.images.items()}
     places = [(title, i) for title, images in sets.items() for i in range(len(images))]
@@ -62,12 +65,13 @@ def duplicates_section(material: Material) -> Markup | None:
         for titles, count in found.items()
     ]
     if not rows:
-        return paragraph("No image occurs twice, neither as a file nor as a copy.")
+        return paragraph(f"No {kind} occurs twice, neither as a file nor as a copy.")
     told = (
-        "Images that show the same stay on one side of every division of the search. Across a "
-        "test of your own they make every score look better than it is."
+        f"{several} that {'show' if kind.can_be_shown else 'are'} the same stay on one side of "
+        "every division of the search. Across a test of your own they make every score look "
+        "better than it is."
     )
-    counted = table(("in", "pairs", "kind"), rows, "Images that occur twice")
+    counted = table(("in", "pairs", "kind"), rows, f"{several} that occur twice")
     return joined([paragraph(told), counted, _shown(sets, pairs)])
 
 
@@ -99,7 +103,8 @@ def _shown(sets: Mapping[str, ImageSet], pairs: Sequence[tuple[Place, Place]]) -
 
 
 def _balance(labelled: Mapping[str, ImageSet]) -> Markup:
-    names = next(iter(labelled.values())).class_names
+    first = next(iter(labelled.values()))
+    names, several = first.class_names, first.modality.plural.capitalize()
     counts = [np.bincount(i.labels, minlength=len(names)) for i in labelled.values()]
     largest = max(int(counts[0].max()), 1)
     rows: list[tuple[Cell, ...]] = [
@@ -108,7 +113,7 @@ def _balance(labelled: Mapping[str, ImageSet]) -> Markup:
         for k in range(len(names))
     ]  # fmt: skip
     head = ("class", *labelled, "")
-    shown = table(head, rows[:MOST_CLASSES], "Images of each class")
+    shown = table(head, rows[:MOST_CLASSES], f"{several} of each class")
     if len(rows) > MOST_CLASSES:
         more = table(head, rows[MOST_CLASSES:], "Further classes")
         shown = joined([shown, folded(f"{len(rows) - MOST_CLASSES} more classes", more)])

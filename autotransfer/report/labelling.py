@@ -31,8 +31,8 @@ def labelling_section(material: Material) -> Markup | None:
         alt = f"{first} or {second}: {images.names[i]}"
         cards.append(card(images, int(i), [either, f"margin {margins[i]:.2f}"], alt))
     told = (
-        f"Of {len(images)} images without labels, these have the smallest margin between the "
-        "two most probable classes; their labels would say the most."
+        f"Of {len(images)} {images.modality.plural} without labels, these have the smallest "
+        "margin between the two most probable classes; their labels would say the most."
     )
     return joined([paragraph(told), gallery(cards)])
 

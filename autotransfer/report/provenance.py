@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from autotransfer.data.modality import plural_of
 from autotransfer.report.markup import clean, facts, joined, name, paragraph
 from autotransfer.report.material import Material
 
@@ -20,5 +21,8 @@ def provenance_section(material: Material) -> Markup:
         ("MLflow run", record.run_id or "not written"),
         *((key, name(value)) for key, value in record.provenance.items() if value),
     ]
-    next_step = Markup("<code>autotransfer predict {} IMAGES</code>").format(clean(record.model))
+    items = plural_of(record.modality).upper()
+    next_step = Markup("<code>autotransfer predict {} {}</code>").format(
+        clean(record.model), items
+    )
     return joined([facts(rows), paragraph(Markup("Next: ") + next_step)])

@@ -27,8 +27,8 @@ MOST_IMAGES = 200  # of each set
 MOST_FEATURES = 150  # images of each set that the classifier sees
 APART = 0.6  # share that a classifier tells apart from which the sets differ in more than detail
 UNKNOWN = (
-    "What this cannot know: a difference in the images may not matter for the answer, and where "
-    "classes mean something else in the second set (concept shift) no image shows it; only "
+    "What this cannot know: a difference in the {several} may not matter for the answer, and "
+    "where classes mean something else in the second set (concept shift) no {one} shows it; only "
     "labels of both sets do."
 )
 
@@ -39,18 +39,19 @@ def shift_section(material: Material) -> Markup | None:
     if len(sets) < 2:
         return None
     (first, images), *others = sets.items()
-    small = images.sample(MOST_IMAGES)
+    small, kind = images.sample(MOST_IMAGES), images.modality
     looks = looks_of(small)
     parts = []
     for title, other in others:
         found = differences(looks, looks_of(other.sample(MOST_IMAGES)))
         classes = _classes(images, other)
         told = _told_apart(small, other.sample(MOST_FEATURES), material.features)
-        sentence = kind_of_shift(found, classes, told, dropped=_drop(material.record, title))
+        dropped = _drop(material.record, title)
+        sentence = kind_of_shift(found, classes, told, dropped=dropped, items=kind.plural)
         shown = [*([] if classes is None else [classes]), *found]
         heading = Markup("<h3>{} and {}</h3>").format(name(first), name(title))
         parts += [heading, paragraph(sentence), _told_text(told), _table(shown, first, title)]
-    return joined([*parts, paragraph(UNKNOWN, "quiet")])
+    return joined([*parts, paragraph(UNKNOWN.format(one=kind, several=kind.plural), "quiet")])
 
 
 def kind_of_shift(
@@ -59,6 +60,7 @@ def kind_of_shift(
     told: tuple[float, float] | None,
     *,
     dropped: bool,
+    items: str = "images",
 ) -> str:
     """Return which kind of shift the findings look like, in sentences.
 
@@ -67,13 +69,14 @@ def kind_of_shift(
         classes: Difference of the class shares; None where a set has no labels.
         told: How often a classifier tells the sets apart, and its p-value; None where not tried.
         dropped: Whether the score of the second set lies clearly below that of the first.
+        items: The word for several items.
     """
     clear = [difference.name for difference in found if difference.clear]
     apart = told is not None and told[0] >= APART and told[1] < SIGNIFICANT
     said = []
     if clear or apart:
         named = f" in {', '.join(clear)}" if clear else ", though in none of the numbers below"
-        said.append(f"This looks like input shift: the images differ{named}.")
+        said.append(f"This looks like input shift: the {items} differ{named}.")
     if classes is not None and classes.clear:
         said.append(
             f"This looks like label shift: the class shares differ by {100 * classes.size:.0f} % "
@@ -86,7 +89,7 @@ def kind_of_shift(
             "was lucky in validation."
         )
     if not said:
-        said.append("No shift was found: the sets look like two draws from the same images.")
+        said.append(f"No shift was found: the sets look like two draws from the same {items}.")
     if classes is None:
         said.append("One set has no labels, so label shift cannot be seen.")
     return " ".join(said)

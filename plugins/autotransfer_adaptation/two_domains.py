@@ -37,8 +37,10 @@ FEWEST_STEPS = 125  # from random weights; what the least effort is
 PRETRAINED = {
     sources.Modality.IMAGE: (150, 16, 3e-4),
     sources.Modality.TEXT: (150, 16, 1e-4),
+    sources.Modality.SOUND: (150, 16, 1e-4),
 }
-FROM_PROBE = frozenset({sources.Modality.TEXT})  # whose classifier begins as the logistic probe
+# Whose classifier begins as the logistic probe.
+FROM_PROBE = frozenset({sources.Modality.TEXT, sources.Modality.SOUND})
 FEW_IMAGES = (
     200  # of a domain: below, the statistics of a batch say too little to a pretrained net
 )

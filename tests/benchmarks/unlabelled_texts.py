@@ -20,20 +20,24 @@ from __future__ import annotations
 import argparse
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
+from autotransfer.data.image_set import ImageSet
 from autotransfer.data.images.preprocessing import PixelStore
 from autotransfer.data.target import open_target
 from autotransfer.models.backbone import load_backbone
 from autotransfer.models.feature_store import FeatureStore
 from autotransfer.models.features import FeatureReaders
-from autotransfer.models.small_networks import small_network
+from autotransfer.models.source import Source, Untrained
 from autotransfer.models.texts.folders import source_of_folder
+from autotransfer.models.texts.hashed_words import small_text_source
 from autotransfer.plugin.registry import discover
 from autotransfer.plugin.strategy import TaskInfo
 from autotransfer.results import ParamValue, ScenarioKind
@@ -80,57 +84,70 @@ def keywords(texts: list[str]) -> list[str]:
     return kept
 
 
-def context_of(
-    kit: Path, shift: str, network: str
-) -> tuple[UnlabelledContext, np.ndarray, np.ndarray]:
-    """Return what all trials share, and the labels of held-out and of learnt target texts."""
-    learnt, asked = (frame[["text", "label"]] for frame in domains(kit, shift))
-    source_texts, target = open_target(learnt).train, open_target(asked).train
-    assert source_texts.class_names == target.class_names
-    truth = dict(zip(target.digests, target.labels.tolist(), strict=True))
-    part = divide_target(target.without_labels())
+@dataclass(frozen=True)
+class Between:
+    """Two domains, and the labels of the target that only this reads.
+
+    Args:
+        context: What all trials share.
+        held_out: (m,) classes of the held-out target items.
+        learn: (n,) classes of the learnt ones.
+    """
+
+    context: UnlabelledContext
+    held_out: NDArray[np.int64]
+    learn: NDArray[np.int64]
+
+
+def between(labelled: ImageSet, asked: ImageSet, source: Source) -> Between:
+    """Return the problem of labelled items and of others whose labels are hidden."""
+    assert labelled.class_names == asked.class_names
+    truth = dict(zip(asked.digests, asked.labels.tolist(), strict=True))
+    part = divide_target(asked.without_labels())
     readers = FeatureReaders(FeatureStore(), PixelStore(1), load_backbone, torch.device("cpu"))
-    source = small_network(target.modality)
-    if network != "small":
-        source = source_of_folder(kit / "weights" / network)
-    assert source is not None
     context = UnlabelledContext(
-        divide_source(source_texts), part, target.class_names, readers, (source,), 0
+        divide_source(labelled), part, asked.class_names, readers, (source,), 0
     )
-    labels = [
-        np.array([truth[digest] for digest in texts.digests])
-        for texts in (part.held_out, part.learn)
-    ]
-    return context, labels[0], labels[1]
+    held_out, learn = (
+        np.array([truth[digest] for digest in items.digests])
+        for items in (part.held_out, part.learn)
+    )
+    return Between(context, held_out, learn)
 
 
-def run_shift(kit: Path, shift: str, given: argparse.Namespace) -> None:
-    """Print the rows of one shift."""
-    context, held_out, learn = context_of(kit, shift, given.network)
-    source, strategies = context.shortlist[0], discover().strategies
-    candidates, right = [], {}
-    for number, name in enumerate(given.methods):
+def tried(
+    problem: Between, methods: Sequence[str], rate: float = 1.0
+) -> tuple[dict[str, tuple[float, float, float]], str | None]:
+    """Return accuracy in percent, MixVal and seconds of each method, and which is returned.
+
+    Args:
+        problem: The domains.
+        methods: Names of strategies, each tried at its default.
+        rate: Multiplies learning rates.
+    """
+    context, strategies = problem.context, discover().strategies
+    source = context.shortlist[0]
+    candidates, found = [], dict[str, tuple[float, float, float]]()
+    for number, name in enumerate(methods):
         strategy = strategies[name]
         info = TaskInfo(
             source, ScenarioKind.UNLABELLED, len(context.source.learn), len(context.class_names)
         )
+        if strategy.trains is False and isinstance(source.weights, Untrained):
+            continue
         params: dict[str, ParamValue] = dict(strategy.space(info).defaults())
         if "learning_rate_multiplier" in params:
-            params["learning_rate_multiplier"] = given.rate
+            params["learning_rate_multiplier"] = rate
         result = context.run(TrialSpec(number, source, strategy, params, 0, None))
         if result.predictor is None or result.validation is None:
-            print(shift, name, result.outcome.reason or result.outcome.error)  # noqa: T201
+            print(name, result.outcome.reason or result.outcome.error)  # noqa: T201
             continue
         answers = result.validation.argmax(axis=1)
         said = result.predictor.predict(context.target.learn, context.readers[source])
-        hits = np.concatenate([answers == held_out, said.argmax(axis=1) == learn])
-        right[number] = 100 * hits.mean()
+        hits = np.concatenate([answers == problem.held_out, said.argmax(axis=1) == problem.learn])
         scores: Mapping[str, float] = result.outcome.validators
-        print(  # noqa: T201
-            f"{shift} {given.network} {name}: {right[number]:.1f}  "
-            f"mixval {scores.get('mixval', 0):.3f}  {result.outcome.seconds:.0f} s",
-            flush=True,
-        )
+        right = 100 * float(hits.mean())
+        found[name] = (right, scores.get("mixval", 0.0), result.outcome.seconds)
         candidates.append(
             Candidate(
                 number=number,
@@ -145,12 +162,27 @@ def run_shift(kit: Path, shift: str, given: argparse.Namespace) -> None:
                 shifts_source_features=strategy.shifts_source_features,
             )
         )
-    if len(candidates) > 1:
-        choice = decide(
-            candidates, len(context.class_names), num_source=len(context.source.held_out)
+    if len(candidates) < 2:
+        return found, None
+    choice = decide(candidates, len(context.class_names), num_source=len(context.source.held_out))
+    return found, choice.chosen.strategy
+
+
+def run_shift(kit: Path, shift: str, given: argparse.Namespace) -> None:
+    """Print the rows of one shift."""
+    learnt, asked = (frame[["text", "label"]] for frame in domains(kit, shift))
+    source = small_text_source()
+    if given.network != "small":
+        source = source_of_folder(kit / "weights" / given.network)
+    problem = between(open_target(learnt).train, open_target(asked).train, source)
+    found, choice = tried(problem, given.methods, given.rate)
+    for name, (right, mixval, seconds) in found.items():
+        print(  # noqa: T201
+            f"{shift} {given.network} {name}: {right:.1f}  mixval {mixval:.3f}  {seconds:.0f} s",
+            flush=True,
         )
-        chosen = choice.chosen
-        print(f"{shift}: {chosen.strategy} is returned, {right[chosen.number]:.1f}")  # noqa: T201
+    if choice is not None:
+        print(f"{shift}: {choice} is returned, {found[choice][0]:.1f}")  # noqa: T201
 
 
 def main() -> None:
