@@ -33,6 +33,7 @@ from autotransfer_adaptation.mcc import TEMPERATURE, class_confusion
 from autotransfer_adaptation.reversal import reverse
 from autotransfer_adaptation.three_sets import STRONG_VIEWS, ThreeSets, shared_source
 from autotransfer_adaptation.two_domains import STATISTICS_IMAGES, common_space, planned, repeated
+from autotransfer_fine_tune.modalities import READ
 from autotransfer_fix_match import Aligned, pseudo_loss
 
 ENTROPY_WEIGHT = 0.1  # Saito et al. 2019, section 4.1
@@ -56,6 +57,8 @@ class Mme(networks.NetworkStrategy):
     name = "mme"
     predictor = CosinePredictor
     needs = frozenset({Need.TARGET_LABELS, Need.SOURCE_IMAGES, Need.UNLABELLED_TARGET})
+    modalities = READ
+    on_request = READ - {sources.Modality.IMAGE}  # where nobody has measured what it pays
 
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
@@ -162,7 +165,8 @@ def _objective(
         labels = torch.from_numpy(sets.source_labels[positions]).to(device)
         loss = nn.functional.cross_entropy(logits, labels)
         positions = of_plain.next(size)
-        together = torch.cat([step.inputs, sets.plain.batch(positions).to(device)])
+        plain = sets.plain.batch(positions).to(device)
+        together = networks.put_together([step.inputs, plain])
         features = headed.features(together)  # labelled and unlabelled share batch statistics
         labelled, plain = features[:size], features[size:]
         loss = loss + nn.functional.cross_entropy(headed.classify(labelled), step.targets)

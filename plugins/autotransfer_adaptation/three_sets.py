@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autotransfer.plugin import ImageSet, Task, View, errors, networks
+from autotransfer_fine_tune.modalities import terms_of
 
 STRONG_VIEWS = 4  # of each unlabelled image; each is computed once behind the frozen stages
 
@@ -35,10 +36,10 @@ class ThreeSets:
     @classmethod
     def of(cls, task: Task, source: ImageSet, frozen: int, num_strong: int) -> ThreeSets:
         """Return the sets of a task behind so many frozen stages, with so many strong views."""
-        images = task.needed_unlabelled("mme")
+        images, changed = task.needed_unlabelled("mme"), terms_of(task.source).strong
         read = task.features.inputs
         strong = tuple(
-            read(images, frozen, view=View("strong", number)) for number in range(num_strong)
+            read(images, frozen, view=View(changed, number)) for number in range(num_strong)
         )
         return cls(
             read(source, frozen),

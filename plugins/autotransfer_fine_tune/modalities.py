@@ -16,6 +16,8 @@ class Terms:
 
     Args:
         augmentations: Ways to vary an item; of images and sounds each contains those before it.
+        weak: What `View` takes for an item that is changed a little, for pseudo-labels.
+        strong: The same for one that is changed much.
         conservation: Ways to keep what the source knows.
         mixup: Whether two items may be mixed.
         learning_rates: Of the tuned layers at multiplier 1, by optimiser.
@@ -23,6 +25,8 @@ class Terms:
     """
 
     augmentations: tuple[str, ...]
+    weak: str
+    strong: str
     conservation: tuple[str, ...]
     mixup: tuple[bool, ...]
     learning_rates: Mapping[str, float]
@@ -31,6 +35,8 @@ class Terms:
 
 _IMAGES = Terms(
     augmentations=("none", "flip", "crop", "colour"),
+    weak="shift",
+    strong="strong",
     conservation=CONSERVATION,
     mixup=(False, True),
     learning_rates={"adamw": 3e-4, "sgd": 1e-2},
@@ -40,6 +46,8 @@ _IMAGES = Terms(
 # classifier of its own, whose answers distillation and Co-Tuning would keep.
 _TEXTS = Terms(
     augmentations=("none", "words"),
+    weak="words",
+    strong="few words",
     conservation=("none", "l2-sp", "delta", "rkd"),
     mixup=(False,),
     learning_rates={"adamw": 1e-4, "sgd": 1e-2},
@@ -48,6 +56,8 @@ _TEXTS = Terms(
 # Sounds of other lengths cannot be mixed either, and of no network is a classifier read.
 _SOUNDS = Terms(
     augmentations=("none", "gain", "crop", "masks"),
+    weak="gain",
+    strong="masks",
     conservation=("none", "l2-sp", "delta", "rkd"),
     mixup=(False,),
     learning_rates={"adamw": 1e-4, "sgd": 1e-2},

@@ -99,6 +99,7 @@ def test_rows_of_unseen_texts_sum_to_one(bench: Workbench) -> None:
 def test_what_only_reads_features_works_on_texts_and_what_trains_on_images_is_left_out() -> None:
     strategies = discover().strategies
     assert {"feature-extraction", "mixture-of-probes", "default-probe"} <= LABELLED.keys()
-    assert not strategies["fix-match"].reads(Modality.TEXT)
+    assert {"fix-match", "mme"} <= LABELLED.keys()
+    assert not strategies["multi-task"].reads(Modality.TEXT)
     of_texts = {name for name, s in strategies.items() if not s.reads(Modality.IMAGE)}
     assert of_texts == {"set-fit", "nearest-description", "corrected-description"}

@@ -57,7 +57,7 @@ def test_a_target_of_texts_has_a_verdict_against_counted_words(fitted: Selection
     reasons = {skip.source: skip.reason for skip in record.skipped if skip.source == "small_cnn"}
     assert reasons == {"small_cnn": "it reads images, and the items are texts"}
     unfit = {skip.strategy: skip.reason for skip in record.skipped}
-    assert unfit["fix-match"] == "does not work on texts"
+    assert unfit["multi-task"] == "does not work on texts"
     assert {o.state for o in record.outcomes if o.strategy == "fine-tune"} == {State.COMPLETE}
 
 
@@ -122,3 +122,27 @@ def test_what_cannot_be_used_for_texts_is_one_line(
     told = capsys.readouterr().err
     assert message in told
     assert "Traceback" not in told
+
+
+@pytest.mark.filterwarnings("ignore::autotransfer.errors.NegativeTransferWarning")  # few steps
+def test_what_learns_from_texts_without_labels_as_well_is_tried_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "short.toml").write_text(
+        "[fix-match]\nepochs = {low = 1, high = 4, default = 2}\n"
+        "[mme]\neffort = {low = 0.02, high = 0.1, default = 0.05}\n"
+    )
+    selection = autotransfer.fit(
+        sentences(10),
+        unlabelled=sentences(12, 1)[0],
+        source_data=sentences(12, 2),
+        sources=[str(write_encoder(tmp_path / "encoder"))],
+        strategies=["fix-match", "mme"],
+        space=str(tmp_path / "short.toml"),
+        budget="2 trials",
+        tracking_uri="off",
+        report=False,
+    )
+    tried = {o.strategy: o.state for o in selection.record.outcomes if not o.probe}
+    assert tried["fix-match"] is tried["mme"] is State.COMPLETE

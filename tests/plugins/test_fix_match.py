@@ -10,10 +10,13 @@ import torch
 from typing_extensions import override
 
 import autotransfer
+from autotransfer.data.modality import Modality
 from autotransfer.errors import InvalidOptionError
 from autotransfer.models.training import Step
 from autotransfer.plugin.strategy import Trial
-from autotransfer.plugin.testing import shapes, tiny_task
+from autotransfer.plugin.testing import shapes, tiny_source, tiny_task
+from autotransfer_adaptation import Mme
+from autotransfer_fine_tune.modalities import terms_of
 from autotransfer_fix_match import (
     UNLABELLED_RATIO,
     Aligned,
@@ -42,6 +45,23 @@ def test_the_defaults_are_those_of_the_paper(tmp_path: Path) -> None:
     params = FixMatch().space(tiny_task(tmp_path).info).defaults()
     assert (params["threshold"], params["weight"]) == (0.95, 1.0)
     assert UNLABELLED_RATIO == 7
+
+
+@pytest.mark.parametrize(
+    ("modality", "weak", "strong"),
+    [
+        (Modality.IMAGE, "shift", "strong"),
+        (Modality.TEXT, "words", "few words"),
+        (Modality.SOUND, "gain", "masks"),
+    ],
+)
+def test_each_kind_of_items_has_a_weak_and_a_strong_view(
+    modality: Modality, weak: str, strong: str
+) -> None:
+    terms = terms_of(tiny_source(modality=modality))
+    assert (terms.weak, terms.strong) == (weak, strong)
+    assert (modality in FixMatch.on_request) == (modality is not Modality.IMAGE)
+    assert FixMatch.on_request == Mme.on_request
 
 
 class _Watched:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from torchvision.transforms import v2
 
 RANDOM_KINDS = ("flip", "crop", "colour", "shift", "strong")
-WORDS, MASK = "words", "mask"
+WORDS, FEW_WORDS, MASK = "words", "few words", "mask"  # of texts
 GAIN, MASKS = "gain", "masks"  # of sounds
-KINDS = ("plain", "mirror", *RANDOM_KINDS, WORDS, MASK, GAIN, MASKS)
+KINDS = ("plain", "mirror", *RANDOM_KINDS, WORDS, FEW_WORDS, MASK, GAIN, MASKS)
 _CROP_AREA = (0.6, 1.0)  # small targets: a crop must still show what the label says
 _JITTER = 0.25
 _SHIFT = 0.125  # of the side, at most; as FixMatch, section 2.3
@@ -39,7 +39,8 @@ class View:
             "colour" for that and random brightness, contrast and saturation; "shift" for a flip
             and a shift by up to an eighth of the side; "strong" for that, two random operations
             of RandAugment and a grey square (Cutout); "words" for a text without a tenth of its
-            tokens; "mask" for one of which 15 % are masked. Of sounds see `data.sounds.views`.
+            tokens, "few words" without three; "mask" for one of which 15 % are masked. Of sounds
+            see `data.sounds.views`.
         number: Another number, another draw.
     """
 
@@ -56,7 +57,7 @@ class View:
             return pixels
         if self.kind == "mirror":
             return pixels.flip(-1)
-        if self.kind in (WORDS, MASK):
+        if self.kind in (WORDS, FEW_WORDS, MASK):
             raise TypeError("images have no words to leave out or to mask")
         if self.kind in (GAIN, MASKS):
             raise TypeError(f"images have no view {self.kind!r}, which is for sounds")

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autotransfer.data.images.views import MASK, PLAIN, View
+from autotransfer.data.images.views import FEW_WORDS, MASK, PLAIN, View
 from autotransfer.data.texts.preprocessing import TextPreprocessing, TokenizerFile
 from autotransfer.data.untrusted_files import refused_as
 from autotransfer.errors import InvalidSourceError
@@ -24,7 +24,7 @@ from autotransfer.models.source import Source
 from autotransfer.models.weights import sha256_of
 
 HASHED_WORDS = 1 << 14  # numbers that words and pairs of words are hashed to; 0 is none
-DROPPED = 0.1  # of the tokens of a varied text
+DROPPED, MANY_DROPPED = 0.1, 0.3  # of the tokens of a varied text, and of one of few words
 MASKED = 0.15  # of the inner tokens of a masked one; Devlin et al., arXiv:1810.04805
 _MASKS = ("[MASK]", "<mask>")  # what tokenizers call the token in place of a masked one
 _INSTALL = "texts need the extra `text`: pip install 'autotransfer[text]'"
@@ -66,8 +66,8 @@ class Tokens:
         Args:
             texts: b texts.
             digests: Content hash of each, which decides what a view leaves out.
-            view: "mask" masks 15 % of the inner tokens; anything else but plain and mirror leaves
-                out a tenth of them.
+            view: "mask" masks 15 % of the inner tokens; "few words" leaves out three tenths of
+                them, and anything else but plain and mirror one.
 
         Raises:
             ValueError: If tokens are to be masked, and the tokenizer has nothing to do so with.
@@ -163,6 +163,6 @@ def _varied(row: list[int], digest: str, view: View, mask: int | None) -> list[i
         return [mask if i in taken else token for i, token in enumerate(row)]
     if len(row) < 4:
         return row
-    kept = drawn >= DROPPED
+    kept = drawn >= (MANY_DROPPED if view.kind == FEW_WORDS else DROPPED)
     kept[[0, -1]] = True
     return [token for token, stays in zip(row, kept, strict=True) if stays]

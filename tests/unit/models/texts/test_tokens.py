@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from autotransfer.data.images.views import View
@@ -30,6 +31,17 @@ def test_word_dropout_leaves_out_the_tokens_that_are_drawn_and_keeps_both_ends(
     kept = [token for i, token in enumerate(plain) if i not in gone]
     assert _row(tokens, View("words", number), "a b c d e") == kept
     assert _row(tokens, View("words", number), "a") == _row(tokens, View(), "a")  # too short
+
+
+def test_three_times_as_many_tokens_are_left_out_of_a_text_of_few_words() -> None:
+    tokens = Tokens(TextPreprocessing(None, 400))
+    text = " ".join(f"w{i}" for i in range(150))
+    plain = len(_row(tokens, View(), text))
+    shares = [
+        np.mean([1 - len(_row(tokens, View(kind, i), text)) / plain for i in range(20)])
+        for kind in ("words", "few words")
+    ]
+    np.testing.assert_allclose(shares, [0.1, 0.3], atol=0.02)
 
 
 # below 15 %: the last one alone, so that the smallest inner one is taken; none, likewise; the 4th,
