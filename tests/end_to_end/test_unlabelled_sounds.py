@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,41 @@ def test_predict_names_files_and_what_was_saved_answers_the_same(
     assert rows[0]["item"].endswith(".wav")
     said = asked.predict(written / "new")
     assert [row["class"] for row in rows] == list(said)
+
+
+@pytest.mark.kit
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_digits_of_two_speakers_are_learnt_from_a_third_one(
+    kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile(kit / "data" / "spoken_digits.zip") as archive:
+        for name in archive.namelist():
+            digit, speaker = Path(name).parent.name, Path(name).stem.split("_")[0]
+            to = {"george": f"known/{digit}", "jackson": "new", "lucas": "new"}.get(speaker)
+            if name.endswith(".wav") and to is not None:
+                file = tmp_path / to / f"{digit}_{Path(name).name}"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(archive.read(name))
+    examples = Path(__file__).parents[2] / "docs" / "examples"
+    for path in (examples / "sound_networks.toml", *(kit / "weights").glob("[rc]*.safetensors")):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    selection = autotransfer.fit(
+        "new",
+        source_data="known",
+        plugins=[examples / "sound_networks.py"],
+        sources="sound_networks.toml",
+        source=["speaker"],
+        strategies=["source-probe", "feature-coral", "feature-transport"],
+        budget="3 trials",
+        tracking_uri="off",
+        report=False,
+    )
+    files = sorted(Path("new").iterdir())
+    digits = np.array([path.name.split("_")[0] for path in files])
+    right = (selection.predict([str(path) for path in files]) == digits).mean()
+    assert right > 0.5  # the probe of the third speaker alone is right for 32 %
 
 
 @pytest.mark.parametrize(
