@@ -17,7 +17,8 @@ from autotransfer.models.sounds.folders import sound_source_of_folder
 from autotransfer.plugin import networks
 from autotransfer.plugin.strategy import Task, Trial
 from autotransfer.results import ScenarioKind
-from autotransfer_adaptation import Dann, SourceOnly
+from autotransfer_adaptation.dann import Dann
+from autotransfer_adaptation.source_only import SourceOnly
 from autotransfer_adaptation.two_domains import PRETRAINED, planned
 from tests.tiny_sounds import sound_set, write_encoder
 

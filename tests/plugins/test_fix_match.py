@@ -15,7 +15,7 @@ from autotransfer.errors import InvalidOptionError
 from autotransfer.models.training import Step
 from autotransfer.plugin.strategy import Trial
 from autotransfer.plugin.testing import shapes, tiny_source, tiny_task
-from autotransfer_adaptation import Mme
+from autotransfer_adaptation.mme import Mme
 from autotransfer_fine_tune.modalities import terms_of
 from autotransfer_fix_match import (
     UNLABELLED_RATIO,
