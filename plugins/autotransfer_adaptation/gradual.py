@@ -36,6 +36,7 @@ from autotransfer_adaptation.two_domains import (
     common_space,
     planned,
     repeated,
+    unfit_from_scratch,
 )
 
 DROP = 0.1  # share of the least certain images of a hop; Kumar et al. 2020, section 5
@@ -59,6 +60,10 @@ class DirectSelfTraining(networks.NetworkStrategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return common_space() + SearchSpace.of(drop=parameters.floating(0.0, 0.3, default=DROP))
+
+    @override
+    def unfit(self, task: TaskInfo) -> str:
+        return unfit_from_scratch(task)
 
     def hops(self, task: Task) -> Sequence[ImageSet]:
         """Return the images of each round."""

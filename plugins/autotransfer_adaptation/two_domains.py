@@ -33,6 +33,7 @@ from autotransfer_fine_tune.learning import Trained
 
 WEIGHT_DECAY = 1e-2
 SCRATCH = (500, 64, 1e-3)  # steps, items of each domain in a step, learning rate
+LEARNS_FROM_SCRATCH = frozenset({sources.Modality.IMAGE, sources.Modality.TEXT})
 FEWEST_STEPS = 125  # from random weights; what the least effort is
 PRETRAINED = {
     sources.Modality.IMAGE: (150, 16, 3e-4),
@@ -137,6 +138,14 @@ class Domains:
         return np.concatenate(features)[back], np.concatenate(shares)[back]
 
 
+def unfit_from_scratch(task: TaskInfo) -> str:
+    """Return why an untrained network is not trained, as those of sounds stay at chance."""
+    kind = task.source.modality
+    if kind in LEARNS_FROM_SCRATCH or not isinstance(task.source.weights, sources.Untrained):
+        return ""
+    return f"an untrained network of {kind.plural} learns nothing in so few steps"
+
+
 def common_space() -> SearchSpace:
     """Return the parameters of all methods that train on several domains."""
     return parameters.training_space(
@@ -171,6 +180,10 @@ class TwoDomains(networks.NetworkStrategy):
     @override
     def space(self, task: TaskInfo) -> SearchSpace:
         return common_space() + self.own_space()
+
+    @override
+    def unfit(self, task: TaskInfo) -> str:
+        return unfit_from_scratch(task)
 
     def own_space(self) -> SearchSpace:
         """Return the parameters of the method itself."""
