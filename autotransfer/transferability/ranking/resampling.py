@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ _WEIGHTS_AT_ONCE = 1 << 22  # numbers: 32 MiB
 _HALVES = 20
 _MOST_IMAGES = 300  # beyond it halves cost more than they tell; the interval is then wide
 _INTERVAL = (5, 95)  # percentiles of the place
+_THREADS = 4
 
 
 def probability_within_a_point(scored: Sequence[Scored], seed: int) -> NDArray[np.float64]:
@@ -72,15 +75,19 @@ def rank_intervals(
         fixed: Scores of each source that do not depend on the items.
     """
     rng = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(_HALVES):
-        half = rng.permutation(len(labels))[: min(len(labels), _MOST_IMAGES) // 2]
-        if len(np.unique(labels[half])) < 2:
-            continue
+    size = min(len(labels), _MOST_IMAGES) // 2
+    halves = [rng.permutation(len(labels))[:size] for _ in range(_HALVES)]
+    halves = [half for half in halves if len(np.unique(labels[half])) > 1]
+
+    def place_on(half: NDArray[np.int64]) -> NDArray[np.int64]:
         scores = [_scores_on(item, half, labels, estimators) for item in scored]
         if fixed is not None:
             scores = [{**score, **more} for score, more in zip(scores, fixed, strict=True)]
-        drawn.append(places(mean_ranks(scores, families)))
+        return places(mean_ranks(scores, families))
+
+    # decompositions let other threads compute
+    with single_thread(), ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
+        drawn = list(threads.map(place_on, halves))
     if not drawn:
         return np.ones(len(scored), np.int64), np.full(len(scored), len(scored), np.int64)
     low, high = np.percentile(drawn, _INTERVAL, axis=0, method="nearest")
@@ -95,8 +102,7 @@ def _scores_on(
 ) -> dict[str, float]:
     probabilities = None if item.probabilities is None else item.probabilities[chosen]
     try:
-        with single_thread():
-            statistics = Statistics.of(item.features[chosen], labels[chosen], probabilities)
-            return scores_of(statistics, estimators)
+        statistics = Statistics.of(item.features[chosen], labels[chosen], probabilities)
+        return scores_of(statistics, estimators)
     except AutotransferError:
         return {}
