@@ -45,7 +45,8 @@ from autotransfer.scenarios.unlabelled.inputs import UnlabelledProblem
 from autotransfer.scenarios.unlabelled.trials import UnlabelledContext
 from autotransfer.search.trial import TrialSpec
 
-LOOKS = "mobilenetv1-050-imagenet"
+TRAINED = "mobilenetv1-050-imagenet"
+LOOKS = (TRAINED, "mobilenetv1-100-imagenet")
 SOURCE_IMAGES, TARGET_IMAGES = 1500, 800
 METHODS = (
     "source-only", "source-probe", "adabn", "feature-coral", "feature-transport", "mcc", "shot",
@@ -60,7 +61,7 @@ class Shift:
     source_data: str
     target_data: str
     kept: int
-    network: str = LOOKS
+    network: str = TRAINED
 
     @property
     def name(self) -> str:
@@ -94,7 +95,8 @@ def main() -> None:
     parser.add_argument("--shifts", nargs="*", default=[shift.name for shift in SHIFTS])
     parser.add_argument("--methods", nargs="*", default=list(METHODS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--looks", default=LOOKS, help="source that the class shares are read off")
+    parser.add_argument("--looks", nargs="*", default=list(LOOKS), metavar="SOURCE",
+                        help="sources that the class shares are read off")  # fmt: skip
     parser.add_argument("--shares-only", action="store_true")
     parser.add_argument("--table", action="store_true")
     chosen = parser.parse_args()
@@ -115,14 +117,15 @@ def _run(
 ) -> None:
     done = {(r["shift"], r["seed"], r["cut"], r["looks"], r["method"], r["weighed"])
             for r in _read(chosen.results)}  # fmt: skip
-    key = (shift.name, seed, cut, chosen.looks)
+    key = (shift.name, seed, cut, " + ".join(chosen.looks))
     names = [] if chosen.shares_only else chosen.methods
     wanted = [("shares", False), *((n, w) for n in names for w in (False, True))]
     if all((*key, *method) in done for method in wanted):
         return
     problem, truth = _problem(shift, seed, chosen, cut=cut)
-    readers, looking = problem.readers, _named(chosen.looks, chosen.kit)
-    found = read_class_shares(problem.source, problem.target.learn, readers[looking], seed=seed)
+    readers = problem.readers
+    networks = [readers[_named(name, chosen.kit)] for name in chosen.looks]
+    found = read_class_shares(problem.source, problem.target.learn, networks, seed=seed)
     row = dict(zip(("shift", "seed", "cut", "looks"), key, strict=True))
     if (*key, "shares", False) not in done:
         _write(chosen.results, row | _of_shares(found, np.concatenate(truth)))
@@ -180,6 +183,8 @@ def _of_shares(found: ClassShares, truth: Any) -> dict[str, Any]:
         "known": not found.doubt,
         "partial": _is_partial(found),
         "apart": found.apart,
+        "moved": found.moved,
+        "between": found.between,
         "error": float(100 * np.abs(found.value - right).mean()),
         "uniform": float(100 * np.abs(1 / num_classes - right).mean()),
         "covered": float(covered.mean()),

@@ -162,8 +162,13 @@ def choose_domain_path(
 def common_source(sources: Sequence[Source], shortlist: Sequence[str]) -> Source:
     """Return the backbone that compares all sets: the best pretrained one, else the best."""
     ordered = [next(s for s in sources if s.name == name) for name in shortlist]
-    trained = [source for source in ordered if not isinstance(source.weights, Untrained)]
-    return [*trained, *ordered][0]
+    return [*pretrained(sources, shortlist), *ordered][0]
+
+
+def pretrained(sources: Sequence[Source], shortlist: Sequence[str]) -> list[Source]:
+    """Return the pretrained sources of a shortlist, best first."""
+    ordered = [next(s for s in sources if s.name == name) for name in shortlist]
+    return [source for source in ordered if not isinstance(source.weights, Untrained)]
 
 
 def left_out(domains: Sequence[IntermediateDomain], domain_path: DomainPath) -> list[Skipped]:

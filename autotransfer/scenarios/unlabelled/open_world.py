@@ -49,23 +49,26 @@ def see_unknown(problem: UnlabelledProblem, source: Source, seed: int) -> Unknow
 
 
 def look_at_target(
-    problem: UnlabelledProblem, source: Source, unknown: UnknownClasses | None, seed: int
+    problem: UnlabelledProblem,
+    sources: Sequence[Source],
+    unknown: UnknownClasses | None,
+    seed: int,
 ) -> OpenWorld:
-    """Return what a pretrained source sees in the target.
+    """Return what pretrained sources see in the target.
 
     Class shares are those of the images that are not rejected.
 
     Args:
         problem: Both domains.
-        source: Whose frozen features are read.
+        sources: Whose frozen features are read: the first, and the second where it is in doubt.
         unknown: What it sees of images that are none of the classes; None with too few images.
         seed: Draws images and bootstraps.
     """
-    open_set = None if unknown is None else unknown.open_set(source)
+    open_set = None if unknown is None else unknown.open_set(sources[0])
     kept = without_rejected(problem.target, open_set, problem.readers)
     none_of_these = _unknown_images(problem, unknown, len(kept.learn))
-    reader = problem.readers[source]
-    found = read_class_shares(problem.source, kept.learn, reader, seed=seed)
+    networks = [problem.readers[source] for source in sources]
+    found = read_class_shares(problem.source, kept.learn, networks, seed=seed)
     if found.doubt:
         return OpenWorld(doubt=found.doubt, unknown=none_of_these)
     bounds = zip(found.value, found.low, found.high, strict=True)
@@ -144,22 +147,22 @@ def _unknown_images(
 
 
 def look_and_remember(
-    study: Study, problem: UnlabelledProblem, source: Source, seed: int
+    study: Study, problem: UnlabelledProblem, sources: Sequence[Source], seed: int
 ) -> tuple[OpenWorld, OpenSet | None]:
     """Return what is seen, and what rejects; trials of one study compare, so it stays the same.
 
     Args:
         study: What was seen first is kept in it.
         problem: Both domains.
-        source: Whose frozen features are read.
+        sources: Whose frozen features are read, as `look_at_target` has them.
         seed: Draws images, classes and bootstraps.
     """
-    see = cache(partial(see_unknown, problem, source, seed))
-    found = remembered(study, lambda: look_at_target(problem, source, see(), seed))
+    see = cache(partial(see_unknown, problem, sources[0], seed))
+    found = remembered(study, lambda: look_at_target(problem, sources, see(), seed))
     if found.unknown is None or found.unknown.share is None:
         return found, None
     unknown = see()
-    return found, None if unknown is None else unknown.open_set(source)
+    return found, None if unknown is None else unknown.open_set(sources[0])
 
 
 def remembered(study: Study, look: Callable[[], OpenWorld]) -> OpenWorld:

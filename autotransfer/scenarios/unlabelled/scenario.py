@@ -12,7 +12,6 @@ from typing_extensions import override
 from autotransfer.errors import BudgetExhaustedError, InvalidOptionError
 from autotransfer.models.catalogue import Sources
 from autotransfer.models.open_set import OpenSet
-from autotransfer.models.source import Untrained
 from autotransfer.plugin.strategy import Strategy, TaskInfo
 from autotransfer.report import Material
 from autotransfer.results import (
@@ -44,6 +43,7 @@ from autotransfer.scenarios.unlabelled.intermediate_domains import (
     choose_domain_path,
     common_source,
     left_out,
+    pretrained,
 )
 from autotransfer.scenarios.unlabelled.open_world import (
     judging_among,
@@ -296,11 +296,11 @@ class Unlabelled(Scenario[UnlabelledContext, Choice]):
 
     def _looked_at(self, ranking: Ranking, run: Run) -> OpenWorld | None:
         """Return what seems to be in the target; None where no pretrained source can say."""
-        common = common_source(self.sources.sources, ranking.shortlist)
-        if isinstance(common.weights, Untrained):
+        networks = pretrained(self.sources.sources, ranking.shortlist)
+        if not networks:
             return None
         options = self.request.options
-        found, self._open_set = look_and_remember(run.study, self.problem, common, options.seed)
+        found, self._open_set = look_and_remember(run.study, self.problem, networks, options.seed)
         for sentence in open_world_sentences(found, self.class_names, self.items.modality):
             options.say(sentence)
         return found

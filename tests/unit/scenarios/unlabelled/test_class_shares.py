@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from autotransfer.plugin.testing import shapes
+from autotransfer.scenarios.unlabelled import class_shares as module
 from autotransfer.scenarios.unlabelled.class_shares import (
     ClassShares,
+    both,
     class_shares,
+    read_class_shares,
     rows_by_shares,
 )
+from autotransfer.scenarios.unlabelled.holdout import divide_source
 
 CENTRES = 0.6 * np.random.default_rng(0).standard_normal((5, 60))  # as features: every axis tells
 
@@ -62,6 +69,36 @@ def test_readings_that_differ_are_not_believed() -> None:
     assert found.doubt == ""
     assert "differ by 30 % of the items" in replace(found, apart=0.3).doubt
     assert "differ by 30 % of the items" in replace(found, moved=0.3).doubt
+
+
+def test_where_the_beginning_matters_a_second_network_that_tells_the_same_is_believed() -> None:
+    even = np.array([0.5, 0.5])
+    one = ClassShares(even, even - 0.1, even + 0.1, even, 0.3, 0.02, 100)
+    other = replace(one, value=np.array([0.6, 0.4]), low=even - 0.2, apart=0.9, moved=0.05)
+    found = both(one, other)
+    np.testing.assert_allclose(found.value, [0.55, 0.45])
+    np.testing.assert_allclose(found.low, [0.3, 0.3])
+    np.testing.assert_allclose(found.high, [0.6, 0.6])
+    assert found.between == pytest.approx(0.1)  # as much as 0.1 of the images
+    assert found.doubt == ""
+    assert "differ by 30 %" in both(one, replace(other, value=np.array([0.75, 0.25]))).doubt
+    assert "differ by 30 %" in both(one, replace(other, moved=0.2)).doubt
+
+
+@pytest.mark.parametrize(
+    ("apart", "moved", "between"),
+    [(0.1, 0.05, None), (0.3, 0.05, 0.0), (0.3, 0.2, None), (0.1, 0.2, None)],
+)
+def test_a_second_network_is_read_only_where_the_beginning_alone_matters(
+    monkeypatch: pytest.MonkeyPatch, apart: float, moved: float, between: float | None
+) -> None:
+    even = np.array([0.5, 0.5])
+    told = ClassShares(even, even, even, even, apart, moved, 100)
+    monkeypatch.setattr(module, "class_shares", lambda *_, **__: told)
+    images = shapes(2, 10, seed=0)
+    networks: list[Any] = [lambda images: np.zeros((len(images), 2))] * 2
+    found = read_class_shares(divide_source(images), images, networks, seed=0)
+    assert found.between == between
 
 
 def test_source_images_are_drawn_with_the_shares_of_the_target_each_in_turn() -> None:

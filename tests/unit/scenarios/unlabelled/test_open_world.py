@@ -207,7 +207,7 @@ def test_a_source_that_tells_the_classes_apart_sees_which_are_in_the_target() ->
     some = shapes(3, 60, seed=3)
     problem = _problem(some.subset(np.flatnonzero(some.labels != 1)), shapes(3, 40, seed=1))
     source = _tiny(problem.readers)
-    found = look_at_target(problem, source, see_unknown(problem, source, 0), 0)
+    found = look_at_target(problem, [source], see_unknown(problem, source, 0), 0)
     assert found.doubt == ""
     assert found.absent == ("direction 1",)
     assert [round(share.value, 1) for share in found.class_shares] == [0.5, 0.0, 0.5]
@@ -220,7 +220,7 @@ def test_a_source_that_tells_the_classes_apart_sees_which_are_in_the_target() ->
 
 def test_too_few_images_tell_nothing_of_unknown_ones_and_reject_none() -> None:
     problem = _problem(shapes(3, 13, seed=3), shapes(3, 40, seed=1))
-    found, open_set = look_and_remember(_study(), problem, _tiny(problem.readers), 0)
+    found, open_set = look_and_remember(_study(), problem, [_tiny(problem.readers)], 0)
     assert open_set is None
     assert found.unknown is not None
     assert found.unknown.share is None
@@ -238,7 +238,7 @@ def _with_a_new_class() -> tuple[Any, NDArray[np.bool_]]:
 def test_images_of_a_class_that_nobody_named_are_counted_and_teach_nothing() -> None:
     problem, known = _with_a_new_class()
     study: Any = _Study()
-    found, open_set = look_and_remember(study, problem, _tiny(problem.readers), 0)
+    found, open_set = look_and_remember(study, problem, [_tiny(problem.readers)], 0)
     unknown, right = found.unknown, 1 - known.mean()
     assert unknown is not None
     assert unknown.share is not None
@@ -258,9 +258,9 @@ def test_images_of_a_class_that_nobody_named_are_counted_and_teach_nothing() -> 
 def test_what_rejects_is_the_same_when_a_study_goes_on() -> None:
     problem, _ = _with_a_new_class()
     study: Any = _Study()
-    first, rejecting = look_and_remember(study, problem, _tiny(problem.readers), 0)
+    first, rejecting = look_and_remember(study, problem, [_tiny(problem.readers)], 0)
     study.kept = json.loads(json.dumps(study.kept))
-    again, still = look_and_remember(study, problem, _tiny(problem.readers), 0)
+    again, still = look_and_remember(study, problem, [_tiny(problem.readers)], 0)
     assert again == first
     assert rejecting is not None
     assert still is not None
@@ -271,7 +271,7 @@ def test_a_study_that_was_begun_without_looking_for_unknown_images_rejects_none(
     problem, _ = _with_a_new_class()
     study: Any = _Study()
     study.remember("open world", {"class_shares": [], "absent": [], "doubt": "too different"})
-    found, open_set = look_and_remember(study, problem, _tiny(problem.readers), 0)
+    found, open_set = look_and_remember(study, problem, [_tiny(problem.readers)], 0)
     assert found == OpenWorld(doubt="too different")
     assert open_set is None
     assert without_rejected(problem.target, None, problem.readers) is problem.target
