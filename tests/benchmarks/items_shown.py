@@ -1,6 +1,6 @@
 """Fits on texts and sounds beside logistic regression on the same rows: is the best one returned?
 
-    python -m tests.benchmarks.items_shown KIT CATALOGUE CASE [--seconds N]
+    python -m tests.benchmarks.items_shown KIT CATALOGUE CASE [--seconds N] [--draw N]
 
 CATALOGUE is docs/examples/sound_networks.toml with the kit's weights beside it, which cases of
 texts do not read. The cases:
@@ -14,7 +14,7 @@ texts do not read. The cases:
 Prints one line: the verdict, what is returned and its tested score in percent, and the rows. Texts
 are tested on the test split of the data. Sounds are tested out of fold: a row is logistic
 regression with every group left out in turn, on the same sounds. `docs/benchmarks/texts.md`
-and `docs/benchmarks/sounds.md` have the lines. One draw of the labels; two cores, no GPU.
+and `docs/benchmarks/sounds.md` have the lines. --draw chooses the labels; two cores, no GPU.
 """
 
 from __future__ import annotations
@@ -113,8 +113,9 @@ def unknown_told(selection: Selection, kit: Path, tested: ImageSet) -> float:
     return float(roc_auc_score(np.repeat([0, 1], [len(far[0]), len(far[1])]), np.concatenate(far)))
 
 
-def fitted(case: str, kit: Path, catalogue: Path, seconds: float, place: Path) -> str:
+def fitted(given: argparse.Namespace, place: Path) -> str:
     """Return the line of a case."""
+    case, kit = given.case, given.kit
     options: dict[str, Any] = {}
     plain: Callable[[ImageSet, int], Any]
     if case in TEXTS:
@@ -125,16 +126,16 @@ def fitted(case: str, kit: Path, catalogue: Path, seconds: float, place: Path) -
         sources = [source_of_folder(kit / "weights" / name) for name in names]
     else:
         path, plain = place / "five.csv", partial(fit_spectra, seed=0)
-        write_five(kit / "data" / "spoken_digits.zip", place)
+        write_five(kit / "data" / "spoken_digits.zip", place, given.draw)
         if case == "speakers-5":
             _turned(path)
         discover(files=[PLUGIN])
-        sources = [*read_catalogue(catalogue)[0]]
+        sources = [*read_catalogue(given.catalogue)[0]]
         sources = [s for s in sources if case != "pitch-5" or s.name == "pitch"]
         group = "digit" if case == "speakers-5" else "speaker"
         options = {"plugins": [PLUGIN], "group_column": group}
     selection = autotransfer.fit(
-        path, sources=sources, seconds=seconds, tracking_uri="off", report=False,
+        path, sources=sources, seconds=given.seconds, tracking_uri="off", report=False,
         workspace=place, out=place / "model", **options,
     )  # fmt: skip
     target = open_target(path, group_column=options.get("group_column"))
@@ -165,10 +166,11 @@ def main() -> None:
     parser.add_argument("catalogue", type=Path)
     parser.add_argument("case", choices=[*TEXTS, *SOUNDS])
     parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--draw", type=int, default=0)
     given = parser.parse_args()
-    np.random.seed(0)  # noqa: NPY002 - pandas draws from it
+    np.random.seed(given.draw)  # noqa: NPY002 - pandas draws from it
     with tempfile.TemporaryDirectory() as place:
-        line = fitted(given.case, given.kit, given.catalogue, given.seconds, Path(place))
+        line = fitted(given, Path(place))
     print(line)  # noqa: T201
 
 
