@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autotransfer.cli import run
 from autotransfer.data.images.preprocessing import Preprocessing
 from autotransfer.guard import baseline_training, from_scratch
 from autotransfer.models import timm_outputs
@@ -58,6 +59,26 @@ def brief_baselines(patch: pytest.MonkeyPatch) -> None:
 def draw_verdict_alone(patch: pytest.MonkeyPatch) -> None:
     """Make reports of their first section: figures take half of the time of so small a fit."""
     patch.setattr(page, "built", partial(page.built, sections=page.SECTIONS[:1]))
+
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Refused:
+    """Return what runs a fit that is refused, and returns its one error: a line, then causes."""
+
+    def error_of(target: str, *given: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        assert run(["fit", target, "--trials", "1", "--tracking-uri", "off", *given]) == 2
+        told = capsys.readouterr().err.splitlines()
+        first = [line.startswith("autotransfer: ") for line in told].index(True)
+        assert all(line.startswith("  ") for line in told[first + 1 :]), told
+        return "\n".join(told[first:])
+
+    return error_of
 
 
 @pytest.fixture
