@@ -97,7 +97,7 @@ def open_storage(url: str) -> BaseStorage:
 def _opened(url: str, attempts: int = _ATTEMPTS) -> RDBStorage:
     """Return the storage, its tables made, even while another process makes them too."""
     try:
-        return RDBStorage(_plain(url), engine_kwargs=_scenarios(url))
+        return RDBStorage(_plain(url), engine_kwargs=_engine_options(url))
     except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError, *_AWAY) as error:
         cause = _cause(error)
         if attempts == 1 or not any(text in cause for text in _MADE_AT_ONCE):
@@ -113,7 +113,7 @@ def _plain(url: str) -> str:
     return url.replace("{", "{{").replace("}", "}}")
 
 
-def _scenarios(url: str) -> dict[str, Any]:
+def _engine_options(url: str) -> dict[str, Any]:
     """Return how connections are kept: to a server for the next one, to a file never.
 
     A file is opened in no time, and from Python 3.13 on a connection that nobody closes is a
